@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: MIT */
+#include "elf.h"
+
+#include "sys.h"
+#include "text.h"
+
+#include <fcntl.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+
+enum { MODULES_MAX = 4096, SECTIONS_MAX = 96 };
+
+/* <link.h>'s r_debug_extended, glibc 2.35: the lists of dlmopen'ed namespaces. */
+struct debug_list {
+	struct r_debug base;
+	struct debug_list *next;
+};
+
+struct symbols {
+	const ElfW(Sym) * sym;
+	size_t count;
+	const char *str;
+	size_t str_size;
+};
+
+static const struct debug_list *loader;
+static struct symbols main_symbols;
+static char main_name[128];
+
+/* The static linker's name for the start of this library; never interposed. */
+extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
+
+const char *pg_elf_program(void)
+{
+	const char *path = (const char *)getauxval(AT_EXECFN);
+
+	return path ? pg_basename(path) : "?";
+}
+
+/* Where the program headers of one entry of the loader's list are; their number, or 0 if they cannot be read safely. */
+static size_t headers_of(const struct link_map *l, bool is_main, const ElfW(Phdr) * *phdr)
+{
+	const ElfW(Ehdr) *ehdr = (const ElfW(Ehdr) *)l->l_addr;
+
+	if (is_main) {
+		*phdr = (const ElfW(Phdr) *)getauxval(AT_PHDR);
+		return getauxval(AT_PHNUM);
+	}
+	if (!l->l_addr || !l->l_ld || ehdr->e_ident[0] != ELFMAG0 || ehdr->e_ident[1] != ELFMAG1)
+		return 0;
+	*phdr = (const ElfW(Phdr) *)(l->l_addr + ehdr->e_phoff);
+	return ehdr->e_phnum;
+}
+
+static bool describe(const struct link_map *l, bool is_main, struct pg_module *m)
+{
+	const ElfW(Phdr) *phdr = NULL;
+	size_t n = headers_of(l, is_main, &phdr);
+
+	*m = (struct pg_module){.base = l->l_addr,
+				.lo = ~(uintptr_t)0,
+				.dynamic = l->l_ld,
+				.is_main = is_main,
+				.name = is_main ? main_name : pg_basename(l->l_name)};
+	if (!*m->name)
+		m->name = "?";
+	for (size_t i = 0; i < n; i++) {
+		uintptr_t lo = l->l_addr + phdr[i].p_vaddr, hi = lo + phdr[i].p_memsz;
+
+		if (phdr[i].p_type == PT_GNU_EH_FRAME)
+			m->eh_frame_hdr = (const void *)lo;
+		if (phdr[i].p_type == PT_GNU_RELRO)
+			m->relro_lo = lo, m->relro_hi = hi;
+		if (phdr[i].p_type != PT_LOAD)
+			continue;
+		m->lo = lo < m->lo ? lo : m->lo;
+		m->hi = hi > m->hi ? hi : m->hi;
+	}
+	return m->lo < m->hi;
+}
+
+bool pg_elf_module(uintptr_t addr, struct pg_module *out)
+{
+	int left = MODULES_MAX;
+
+	for (const struct debug_list *d = loader; d; d = d->base.r_version > 1 ? d->next : NULL) {
+		bool is_main = d == loader;
+
+		for (struct link_map *l = d->base.r_map; l && left--; l = l->l_next) {
+			if (describe(l, is_main, out) && addr >= out->lo && addr < out->hi)
+				return true;
+			is_main = false;
+		}
+	}
+	return false;
+}
+
+/* A pointer from the dynamic section: glibc has relocated it in place, musl and the vDSO have not. */
+static uintptr_t dyn_pointer(const struct pg_module *m, ElfW(Sxword) tag)
+{
+	for (const ElfW(Dyn) *d = m->dynamic; d && d->d_tag != DT_NULL; d++)
+		if (d->d_tag == tag)
+			return d->d_un.d_ptr < m->lo ? d->d_un.d_ptr + m->base : d->d_un.d_ptr;
+	return 0;
+}
+
+/* The symbols that DT_GNU_HASH covers, found through the last chain of its highest bucket. */
+static size_t gnu_hash_count(const uint32_t *table)
+{
+	uint32_t nbuckets = table[0], first = table[1], bloom = table[2], last = 0;
+	const uint32_t *buckets = table + 4 + bloom * (sizeof(ElfW(Addr)) / 4);
+	const uint32_t *chain = buckets + nbuckets;
+
+	for (uint32_t i = 0; i < nbuckets; i++)
+		last = buckets[i] > last ? buckets[i] : last;
+	if (last < first)
+		return 0;
+	while (!(chain[last - first] & 1))
+		last++;
+	return last + 1;
+}
+
+static void dynamic_symbols(const struct pg_module *m, struct symbols *s)
+{
+	uintptr_t gnu = dyn_pointer(m, DT_GNU_HASH), hash = dyn_pointer(m, DT_HASH);
+
+	s->sym = (const ElfW(Sym) *)dyn_pointer(m, DT_SYMTAB);
+	s->str = (const char *)dyn_pointer(m, DT_STRTAB);
+	s->str_size = ~(size_t)0;
+	s->count = 0;
+	if (!s->sym || !s->str)
+		return;
+	if (gnu)
+		s->count = gnu_hash_count((const uint32_t *)gnu);
+	else if (hash)
+		s->count = ((const uint32_t *)hash)[1];
+}
+
+/* The smallest function that holds VALUE, a virtual address of the file. */
+static const char *search(const struct symbols *s, uintptr_t value, uintptr_t *offset)
+{
+	const ElfW(Sym) *best = NULL;
+
+	for (size_t i = 0; i < s->count; i++) {
+		const ElfW(Sym) *sym = &s->sym[i];
+		unsigned type = sym->st_info & 15;
+
+		if ((type != STT_FUNC && type != STT_GNU_IFUNC) || sym->st_shndx == SHN_UNDEF)
+			continue;
+		if (value - sym->st_value >= (sym->st_size ? sym->st_size : 1))
+			continue;
+		if (sym->st_name < s->str_size && (!best || sym->st_value > best->st_value))
+			best = sym;
+	}
+	if (!best)
+		return NULL;
+	*offset = value - best->st_value;
+	return s->str + best->st_name;
+}
+
+const char *pg_elf_symbol(const struct pg_module *m, uintptr_t addr, uintptr_t *offset)
+{
+	struct symbols s;
+	const char *name;
+
+	if (m->is_main && main_symbols.count) {
+		name = search(&main_symbols, addr - m->base, offset);
+		if (name)
+			return name;
+	}
+	dynamic_symbols(m, &s);
+	return search(&s, addr - m->base, offset);
+}
+
+bool pg_elf_is_libc(const struct pg_module *m)
+{
+	return pg_prefix(m->name, "libc.so") || pg_prefix(m->name, "libc-2.") ||
+	       pg_prefix(m->name, "libpthread") || pg_prefix(m->name, "ld-musl-") ||
+	       pg_prefix(m->name, "libc.musl-");
+}
+
+bool pg_elf_is_own(uintptr_t addr)
+{
+	static struct pg_module own;
+
+	if (!own.hi && !pg_elf_module((uintptr_t)&__ehdr_start, &own))
+		return false;
+	return addr >= own.lo && addr < own.hi;
+}
+
+uint64_t pg_elf_vdso_clock(void)
+{
+	uintptr_t start = getauxval(AT_SYSINFO_EHDR);
+	struct link_map vdso = {.l_addr = start, .l_name = (char *)"vdso", .l_ld = NULL};
+	const ElfW(Phdr) * phdr;
+	struct symbols s;
+	struct pg_module m;
+	size_t n;
+
+	if (!start)
+		return 0;
+	vdso.l_ld = (ElfW(Dyn) *)start; /* not null: headers_of asks; replaced below */
+	n = headers_of(&vdso, false, &phdr);
+	for (size_t i = 0; i < n; i++)
+		if (phdr[i].p_type == PT_DYNAMIC)
+			vdso.l_ld = (ElfW(Dyn) *)(start + phdr[i].p_offset);
+	if (!n || !describe(&vdso, false, &m))
+		return 0;
+	dynamic_symbols(&m, &s);
+	for (size_t i = 0; i < s.count; i++)
+		if (pg_same(s.str + s.sym[i].st_name, "__vdso_clock_gettime") ||
+		    pg_same(s.str + s.sym[i].st_name, "__kernel_clock_gettime"))
+			return start + s.sym[i].st_value;
+	return 0;
+}
+
+static const void *map_part(int fd, uint64_t offset, uint64_t size)
+{
+	uint64_t slack = offset & 4095;
+	long at;
+
+#ifdef SYS_mmap2
+	at = pg_sys6(SYS_mmap2, 0, size + slack, PROT_READ, MAP_PRIVATE, fd, offset >> 12);
+#else
+	at = pg_sys6(SYS_mmap, 0, size + slack, PROT_READ, MAP_PRIVATE, fd, offset - slack);
+#endif
+	return at < 0 && at >= -4095 ? NULL : (const void *)((uintptr_t)at + slack);
+}
+
+static void map_symbols(int fd, const ElfW(Shdr) * table, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const ElfW(Shdr) *sh = &table[i];
+
+		if (sh->sh_type != SHT_SYMTAB || sh->sh_link >= n)
+			continue;
+		main_symbols.str_size = table[sh->sh_link].sh_size;
+		main_symbols.sym = map_part(fd, sh->sh_offset, sh->sh_size);
+		main_symbols.str =
+		    map_part(fd, table[sh->sh_link].sh_offset, main_symbols.str_size);
+		if (main_symbols.sym && main_symbols.str)
+			main_symbols.count = sh->sh_size / sizeof(ElfW(Sym));
+		return;
+	}
+}
+
+/* lseek + read: pread64's offset is split differently on every 32-bit architecture. */
+static bool read_at(int fd, uint64_t offset, void *buf, size_t size)
+{
+	return pg_sys3(SYS_lseek, fd, offset, 0) >= 0 &&
+	       pg_sys3(SYS_read, fd, buf, size) == (long)size;
+}
+
+static void read_main_symbols(void)
+{
+	static ElfW(Shdr) table[SECTIONS_MAX];
+	ElfW(Ehdr) e;
+	int fd = pg_open("/proc/self/exe", O_RDONLY);
+
+	if (fd < 0)
+		return;
+	if (read_at(fd, 0, &e, sizeof e) && e.e_shnum <= SECTIONS_MAX &&
+	    e.e_shentsize == sizeof *table && read_at(fd, e.e_shoff, table, e.e_shnum * sizeof *table))
+		map_symbols(fd, table, e.e_shnum);
+	pg_sys1(SYS_close, fd);
+}
+
+void pg_elf_start(void)
+{
+	char path[256];
+	long n = pg_sys4(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", path, sizeof path - 1);
+	const ElfW(Phdr) *phdr = (const ElfW(Phdr) *)getauxval(AT_PHDR);
+	uintptr_t base = 0;
+
+	path[n > 0 ? n : 0] = 0;
+	pg_copy(main_name, sizeof main_name, n > 0 ? pg_basename(path) : pg_elf_program());
+	for (size_t i = 0; i < getauxval(AT_PHNUM); i++) {
+		if (phdr[i].p_type == PT_PHDR)
+			base = (uintptr_t)phdr - phdr[i].p_vaddr;
+		if (phdr[i].p_type != PT_DYNAMIC)
+			continue;
+		for (const ElfW(Dyn) *d = (const ElfW(Dyn) *)(base + phdr[i].p_vaddr); d->d_tag; d++)
+			if (d->d_tag == DT_DEBUG)
+				loader = (const struct debug_list *)d->d_un.d_ptr;
+	}
+	read_main_symbols();
+}

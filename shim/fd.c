@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: MIT */
+#include "fd.h"
+
+#include "elf.h"
+
+#include <asm/ioctls.h>
+#include <fcntl.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+
+struct pg_fd pg_fds[PG_FD_MAX];
+
+/* The kernel's own timespec: libc's may be wider on 32 bit. */
+struct clock {
+	long sec, nsec;
+};
+
+static int (*vdso_clock)(int, struct clock *);
+
+void pg_fd_start(void)
+{
+	vdso_clock = (int (*)(int, struct clock *))(uintptr_t)pg_elf_vdso_clock();
+}
+
+static void clock_now(int id, struct clock *c)
+{
+	if (!vdso_clock || vdso_clock(id, c))
+		pg_sys2(SYS_clock_gettime, id, c);
+}
+
+uint64_t pg_now(void)
+{
+	struct clock c = {0, 0};
+
+	clock_now(CLOCK_MONOTONIC, &c);
+	return (uint64_t)c.sec * 1000000000u + (uint64_t)c.nsec;
+}
+
+void pg_realtime(int64_t *sec, uint32_t *nsec)
+{
+	struct clock c = {0, 0};
+
+	clock_now(CLOCK_REALTIME, &c);
+	*sec = c.sec;
+	*nsec = (uint32_t)c.nsec;
+}
+
+static void forget(struct pg_fd *f)
+{
+	__atomic_store_n(&f->ino, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&f->sent, 0, __ATOMIC_RELAXED);
+	f->since = 0;
+	f->side = PG_NO_SIDE;
+	f->peer.family = 0;
+	for (int i = 0; i < PG_WHATS; i++)
+		__atomic_store_n(&f->warned[i].at, 0, __ATOMIC_RELAXED);
+}
+
+void pg_fd_fresh(int fd)
+{
+	struct pg_fd *f = pg_fd(fd);
+
+	if (!f)
+		return;
+	forget(f);
+	f->unsure = 0;
+}
+
+/* With an inode the record proves itself, and the closer may be a vfork child: leave it. */
+void pg_fd_closed(int fd)
+{
+	struct pg_fd *f = pg_fd(fd);
+
+	if (f)
+		f->unsure = 1;
+}
+
+void pg_fd_closed_range(unsigned first, unsigned last)
+{
+	for (unsigned fd = first; fd <= last && fd < PG_FD_MAX; fd++)
+		if (pg_fds[fd].sent | pg_fds[fd].ino)
+			pg_fds[fd].unsure = 1;
+}
+
+void pg_fd_copied(int from, int to)
+{
+	struct pg_fd *a = pg_fd(from), *b = pg_fd(to);
+
+	if (!b || a == b)
+		return;
+	forget(b);
+	b->unsure = 1;
+	if (a && a->ino)
+		*b = *a;
+}
+
+static void set_addr(struct pg_addr *a, const struct sockaddr *addr, socklen_t len)
+{
+	const struct sockaddr_in *in4 = (const void *)addr;
+	const struct sockaddr_in6 *in6 = (const void *)addr;
+
+	a->family = 0;
+	if (len >= sizeof *in4 && addr->sa_family == AF_INET) {
+		__builtin_memcpy(a->ip, &in4->sin_addr, 4);
+		a->port = in4->sin_port;
+		a->family = AF_INET;
+	} else if (len >= sizeof *in6 && addr->sa_family == AF_INET6) {
+		__builtin_memcpy(a->ip, &in6->sin6_addr, 16);
+		a->port = in6->sin6_port;
+		a->family = AF_INET6;
+	}
+}
+
+void pg_fd_connection(int fd, enum pg_side side, const struct sockaddr *addr, socklen_t len)
+{
+	struct pg_fd *f = pg_fd(fd);
+	struct pg_stat st;
+
+	if (!f)
+		return;
+	forget(f);
+	f->side = (uint8_t)side;
+	f->unsure = 0;
+	f->since = pg_now();
+	if (addr)
+		set_addr(&f->peer, addr, len);
+	if (!pg_fstat(fd, &st))
+		__atomic_store_n(&f->ino, st.ino, __ATOMIC_RELEASE);
+}
+
+void pg_fd_warn(int fd, enum pg_what what, uint32_t call, int err, uintptr_t caller)
+{
+	struct pg_fd *f = pg_fd(fd);
+
+	if (!f)
+		return;
+	f->warned[what] =
+	    (struct pg_warning){.at = pg_now(), .sent = f->sent, .caller = caller - 1, .call = call, .err = err};
+}
+
+static int option(int fd, int level, int name, void *value, socklen_t size)
+{
+	long args[] = {fd, level, name, (long)value, (long)&size};
+
+	return pg_sys5(SYS_getsockopt, args[0], args[1], args[2], args[3], args[4]) ? -1 : 0;
+}
+
+static void set_path(char *path, const struct sockaddr_un *un, socklen_t len)
+{
+	size_t n = len > 2 ? (size_t)len - 2 : 0;
+
+	if (n >= sizeof un->sun_path)
+		n = sizeof un->sun_path - 1;
+	__builtin_memcpy(path, un->sun_path, n);
+	path[n] = 0;
+	if (n && !path[0])
+		path[0] = '@';
+}
+
+/* One end of a socket by getsockname or getpeername (NR), into A or PATH. */
+static void look_name(int fd, long nr, struct pg_addr *a, char *path)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof ss;
+
+	if (pg_sys3(nr, fd, &ss, &len))
+		return;
+	if (ss.ss_family == AF_UNIX)
+		set_path(path, (const void *)&ss, len);
+	else
+		set_addr(a, (const void *)&ss, len);
+}
+
+/* From TCP_INFO (tcp(7)): milliseconds since data last came or went. It answers after a reset, too. */
+static void look_tcp(int fd, struct pg_object *o)
+{
+	struct tcp_info info;
+	uint32_t idle;
+
+	if (option(fd, IPPROTO_TCP, TCP_INFO, &info, sizeof info))
+		return;
+	idle = info.tcpi_last_data_recv < info.tcpi_last_data_sent ? info.tcpi_last_data_recv
+								   : info.tcpi_last_data_sent;
+	o->idle_ms = idle;
+}
+
+static void look_socket(int fd, struct pg_object *o)
+{
+	int domain = 0, type = 0, unread = 0;
+	int cred[3] = {0, 0, 0};
+
+	option(fd, SOL_SOCKET, SO_DOMAIN, &domain, sizeof domain);
+	option(fd, SOL_SOCKET, SO_TYPE, &type, sizeof type);
+	o->stream = type == SOCK_STREAM;
+	o->kind = PG_SOCKET;
+	if (domain == AF_UNIX)
+		o->kind = PG_UNIX;
+	else if (domain == AF_INET || domain == AF_INET6)
+		o->kind = type == SOCK_STREAM ? PG_TCP : type == SOCK_DGRAM ? PG_UDP : PG_SOCKET;
+	look_name(fd, SYS_getsockname, &o->local, o->local_path);
+	look_name(fd, SYS_getpeername, &o->peer, o->peer_path);
+	if (!pg_sys3(SYS_ioctl, fd, FIONREAD, &unread))
+		o->unread = unread;
+	if (o->kind == PG_TCP)
+		look_tcp(fd, o);
+	if (o->kind == PG_UNIX && !option(fd, SOL_SOCKET, SO_PEERCRED, cred, sizeof cred))
+		o->peer_pid = cred[0];
+}
+
+/* A FIFO's path is in /proc; a pipe's is "pipe:[ino]", which says nothing new. */
+static void look_fifo(int fd, struct pg_object *o)
+{
+	char link[32], path[108];
+	struct pg_text t = {link, 0, sizeof link - 1};
+	long n;
+
+	pg_put(&t, "/proc/self/fd/");
+	pg_put_i64(&t, fd);
+	link[t.len] = 0;
+	n = pg_sys4(SYS_readlinkat, AT_FDCWD, link, path, sizeof path - 1);
+	path[n > 0 ? n : 0] = 0;
+	if (path[0] == '/')
+		pg_copy(o->local_path, sizeof o->local_path, path);
+}
+
+/* What was recorded, if it is of this object. */
+static void look_record(int fd, struct pg_object *o)
+{
+	const struct pg_fd *f = pg_fd(fd);
+
+	if (!f || (f->ino ? f->ino != o->ino : f->unsure))
+		return;
+	o->tracked = true;
+	o->sent = f->sent;
+	o->since = f->since;
+	o->side = (enum pg_side)f->side;
+	__builtin_memcpy(o->warned, f->warned, sizeof o->warned);
+	if (!o->peer.family && f->ino)
+		o->peer = f->peer;
+}
+
+void pg_fd_look(int fd, struct pg_object *o)
+{
+	struct pg_stat st;
+
+	*o = (struct pg_object){.unread = -1, .idle_ms = -1};
+	if (fd < 0 || pg_fstat(fd, &st))
+		return;
+	o->dev = st.dev;
+	o->ino = st.ino;
+	if (S_ISSOCK(st.mode))
+		look_socket(fd, o);
+	else if (S_ISFIFO(st.mode))
+		o->kind = PG_PIPE, o->stream = true, look_fifo(fd, o);
+	else if (S_ISREG(st.mode))
+		o->kind = PG_FILE;
+	else if (S_ISCHR(st.mode))
+		o->kind = PG_TTY;
+	look_record(fd, o);
+}
+
+bool pg_fd_is_broken_pipe(int fd)
+{
+	struct pollfd p = {.fd = fd};
+	struct clock zero = {0, 0};
+	struct pg_stat st;
+
+	if (pg_sys5(SYS_ppoll, &p, 1, &zero, 0, 0) != 1 || !(p.revents & POLLERR))
+		return false;
+	return !pg_fstat(fd, &st) && S_ISFIFO(st.mode);
+}
+
+const char *pg_kind_name(enum pg_kind kind)
+{
+	switch (kind) {
+	case PG_PIPE:
+		return "pipe";
+	case PG_TCP:
+		return "tcp";
+	case PG_UDP:
+		return "udp";
+	case PG_UNIX:
+		return "unix";
+	case PG_SOCKET:
+		return "socket";
+	case PG_FILE:
+		return "file";
+	case PG_TTY:
+		return "tty";
+	case PG_OTHER:
+		break;
+	}
+	return NULL;
+}
+
+static void put_ip4(struct pg_text *t, const uint8_t *ip)
+{
+	for (int i = 0; i < 4; i++) {
+		if (i)
+			pg_put_char(t, '.');
+		pg_put_u64(t, ip[i]);
+	}
+}
+
+/* Groups START to END of the address, with colons between. */
+static void put_groups(struct pg_text *t, const uint8_t *ip, int start, int end)
+{
+	struct pg_text hex;
+	char buf[8];
+
+	for (int i = start; i < end; i++) {
+		hex = (struct pg_text){buf, 0, sizeof buf};
+		if (i > start)
+			pg_put_char(t, ':');
+		pg_put_hex(&hex, (uint64_t)(ip[2 * i] << 8 | ip[2 * i + 1]));
+		pg_put_bytes(t, buf + 2, hex.len - 2);
+	}
+}
+
+/* RFC 5952: the first longest run of at least two zero groups becomes "::". */
+static void put_ip6(struct pg_text *t, const uint8_t *ip)
+{
+	int best = 8, length = 1;
+
+	for (int i = 0; i < 8; i++) {
+		int n = 0;
+
+		while (i + n < 8 && !ip[2 * (i + n)] && !ip[2 * (i + n) + 1])
+			n++;
+		if (n > length)
+			best = i, length = n;
+	}
+	put_groups(t, ip, 0, best);
+	if (best == 8)
+		return;
+	pg_put(t, "::");
+	put_groups(t, ip, best + length, 8);
+}
+
+void pg_put_addr(struct pg_text *t, const struct pg_addr *a)
+{
+	static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+
+	if (a->family == AF_INET) {
+		put_ip4(t, a->ip);
+	} else {
+		pg_put_char(t, '[');
+		if (__builtin_memcmp(a->ip, mapped, sizeof mapped)) {
+			put_ip6(t, a->ip);
+		} else {
+			pg_put(t, "::ffff:");
+			put_ip4(t, a->ip + 12);
+		}
+		pg_put_char(t, ']');
+	}
+	pg_put_char(t, ':');
+	pg_put_u64(t, (uint64_t)((a->port & 255) << 8 | a->port >> 8));
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a descriptor is, and what it went through.
+ *
+ * One record per descriptor number, in static memory, written with plain
+ * relaxed stores and no system call: read and write pay an addition. A number
+ * can be closed and used again behind our back (fclose, raw system calls, a
+ * vfork child that shares this memory), so a record is believed only if it
+ * carries the inode of the very object that is asked about now (connect and
+ * accept store it), or if its number was never seen closed.
+ */
+#ifndef PG_FD_H
+#define PG_FD_H
+
+#include "sys.h"
+#include "text.h"
+
+#include <stdbool.h>
+#include <sys/socket.h>
+
+enum { PG_FD_MAX = 65536 }; /* higher numbers are not tracked */
+
+enum pg_kind { PG_OTHER, PG_PIPE, PG_TCP, PG_UDP, PG_UNIX, PG_SOCKET, PG_FILE, PG_TTY };
+enum pg_side { PG_NO_SIDE, PG_CLIENT, PG_SERVER };
+enum pg_what { PG_EOF, PG_RESET, PG_REFUSED, PG_SHUTDOWN, PG_WHATS };
+
+/* An Internet address, in network byte order; family 0: unknown. */
+struct pg_addr {
+	uint16_t family, port;
+	uint8_t ip[16];
+};
+
+/* A warning that the program was given on a descriptor. */
+struct pg_warning {
+	uint64_t at;      /* CLOCK_MONOTONIC, ns; 0: never */
+	uint64_t sent;    /* bytes sent until then */
+	uintptr_t caller; /* inside the calling instruction */
+	uint32_t call;    /* enum pg_call */
+	int32_t err;      /* errno, or 0 */
+};
+
+struct pg_fd {
+	_Alignas(64) uint64_t sent; /* bytes the kernel took */
+	uint64_t ino;               /* 0: not known */
+	uint64_t since;             /* connected or accepted, ns; 0: not known */
+	struct pg_addr peer;
+	uint8_t side;   /* enum pg_side */
+	uint8_t unsure; /* the number was closed: sent and warnings may be another object's */
+	struct pg_warning warned[PG_WHATS];
+};
+
+extern struct pg_fd pg_fds[PG_FD_MAX];
+
+static inline struct pg_fd *pg_fd(int fd)
+{
+	return (unsigned)fd < PG_FD_MAX ? &pg_fds[fd] : NULL;
+}
+
+static inline void pg_fd_sent(int fd, uint64_t n)
+{
+	if (PG_LIKELY((unsigned)fd < PG_FD_MAX))
+		__atomic_store_n(&pg_fds[fd].sent,
+				 __atomic_load_n(&pg_fds[fd].sent, __ATOMIC_RELAXED) + n,
+				 __ATOMIC_RELAXED);
+}
+
+/* Start-up only: finds the clock. */
+void pg_fd_start(void);
+
+uint64_t pg_now(void);                         /* CLOCK_MONOTONIC in ns, by the vDSO */
+void pg_realtime(int64_t *sec, uint32_t *nsec); /* CLOCK_REALTIME */
+
+/* All below: async-signal-safe, errno untouched. */
+void pg_fd_fresh(int fd);              /* a new object under this number */
+void pg_fd_closed(int fd);             /* the number is free, or another object's */
+void pg_fd_copied(int from, int to);   /* dup2 */
+void pg_fd_closed_range(unsigned first, unsigned last);
+
+/* A connection begins: one fstat for its identity. ADDR may be null. */
+void pg_fd_connection(int fd, enum pg_side side, const struct sockaddr *addr, socklen_t len);
+
+void pg_fd_warn(int fd, enum pg_what what, uint32_t call, int err, uintptr_t caller);
+
+/* What the kernel and the record say of a descriptor now. */
+struct pg_object {
+	uint64_t dev, ino; /* 0: not open */
+	enum pg_kind kind;
+	enum pg_side side;
+	bool stream;     /* a write on it can raise SIGPIPE */
+	bool tracked;    /* sent, since and warned are this object's */
+	uint64_t sent, since;
+	int64_t unread;  /* bytes; -1: unknown */
+	int64_t idle_ms; /* TCP: since data last came or went; -1: unknown */
+	int peer_pid;    /* AF_UNIX: SO_PEERCRED; 0: unknown */
+	struct pg_addr local, peer;
+	char local_path[108], peer_path[108]; /* AF_UNIX and FIFO names; "" unknown; abstract: '@' first */
+	struct pg_warning warned[PG_WHATS];
+};
+
+/* For events only: some six system calls. */
+void pg_fd_look(int fd, struct pg_object *o);
+
+/* The kernel's own account if it was not tracked, or ours does not apply. */
+bool pg_fd_is_broken_pipe(int fd); /* a pipe whose readers have gone */
+
+const char *pg_kind_name(enum pg_kind kind);
+void pg_put_addr(struct pg_text *t, const struct pg_addr *a); /* 1.2.3.4:80, [::1]:80 */
+
+#endif

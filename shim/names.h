@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: MIT */
+/* errno names. */
+#ifndef PG_NAMES_H
+#define PG_NAMES_H
+
+/* "EPIPE" for EPIPE; a null pointer for a number without a name here. */
+const char *pg_errno_name(int err);
+
+#endif

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+#include "stack.h"
+
+#include "elf.h"
+#include "sys.h"
+
+#include <unwind.h>
+
+enum { SYMBOL_MAX = 80 };
+
+/*
+ * What libgcc_eh asks of glibc 2.35 and later to find the unwind table of
+ * PC; with our own answer the library needs neither that glibc nor its lock.
+ * The layout is <dlfcn.h>'s struct dl_find_object.
+ */
+struct found_object {
+	unsigned long long flags;
+	void *map_start, *map_end;
+	struct link_map *link_map;
+	void *eh_frame;
+#ifdef __i386__
+	void *eh_dbase;
+	int size_pad;
+#endif
+};
+
+int pg_find_object(void *pc, struct found_object *found) __asm__("_dl_find_object")
+    __attribute__((visibility("hidden")));
+
+int pg_find_object(void *pc, struct found_object *found)
+{
+	struct pg_module m;
+
+	if (!pg_elf_module((uintptr_t)pc, &m) || !m.eh_frame_hdr)
+		return -1;
+	found->flags = 0;
+	found->map_start = (void *)m.lo;
+	found->map_end = (void *)m.hi;
+	found->link_map = NULL;
+	found->eh_frame = (void *)(uintptr_t)m.eh_frame_hdr;
+#ifdef __i386__
+	found->eh_dbase = NULL;
+#endif
+	return 0;
+}
+
+struct walk {
+	uintptr_t *frames;
+	unsigned n, max, steps;
+};
+
+static _Unwind_Reason_Code step(struct _Unwind_Context *context, void *arg)
+{
+	struct walk *w = arg;
+	uintptr_t pc = (uintptr_t)_Unwind_GetIP(context) - 1;
+	struct pg_module m;
+
+	if (w->n == w->max || ++w->steps > PG_FRAMES_MAX + 24)
+		return _URC_END_OF_STACK;
+	if (pc + 1 == 0)
+		return _URC_END_OF_STACK;
+	if (!w->n && (pg_elf_is_own(pc) || (pg_elf_module(pc, &m) && pg_elf_is_libc(&m))))
+		return _URC_NO_REASON;
+	w->frames[w->n++] = pc;
+	return _URC_NO_REASON;
+}
+
+unsigned pg_stack_walk(uintptr_t *frames, unsigned max)
+{
+	struct walk w = {.frames = frames, .max = max};
+
+	if (max)
+		_Unwind_Backtrace(step, &w);
+	return w.n;
+}
+
+static void put_module(struct pg_text *t, const struct pg_module *m, uintptr_t addr)
+{
+	pg_put_name(t, m->name, SYMBOL_MAX);
+	pg_put_char(t, '+');
+	pg_put_hex(t, addr - m->base);
+}
+
+void pg_stack_put_frame(struct pg_text *t, uintptr_t addr)
+{
+	struct pg_module m;
+	uintptr_t offset;
+	const char *symbol;
+
+	if (!pg_elf_module(addr, &m)) {
+		pg_put_char(t, '?');
+		pg_put_char(t, '+');
+		pg_put_hex(t, addr);
+		return;
+	}
+	put_module(t, &m, addr);
+	symbol = pg_elf_symbol(&m, addr, &offset);
+	if (!symbol)
+		return;
+	pg_put_char(t, ' ');
+	pg_put_name(t, symbol, SYMBOL_MAX);
+}
+
+void pg_stack_put_place(struct pg_text *t, uintptr_t addr)
+{
+	struct pg_module m;
+	uintptr_t offset;
+	const char *symbol;
+
+	if (!pg_elf_module(addr, &m)) {
+		pg_put(t, "?+");
+		pg_put_hex(t, addr);
+		return;
+	}
+	symbol = pg_elf_symbol(&m, addr, &offset);
+	if (symbol) {
+		pg_put_name(t, symbol, SYMBOL_MAX);
+		pg_put_char(t, '+');
+		pg_put_hex(t, offset);
+		pg_put(t, " (");
+	}
+	put_module(t, &m, addr);
+	if (symbol)
+		pg_put_char(t, ')');
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who called. The unwinder is libgcc's own, linked statically: it reads the
+ * same .eh_frame tables that C++ exceptions need, so it walks binaries
+ * without frame pointers, and signal frames. Chosen by measurement against
+ * glibc's backtrace(), which loads libgcc_s at its first use (0.6 ms, malloc
+ * and the loader's lock inside a signal handler), and frame pointers (17 ns,
+ * but absent from distribution builds). Modules are found by elf.h, without
+ * the lock that dl_iterate_phdr takes.
+ */
+#ifndef PG_STACK_H
+#define PG_STACK_H
+
+#include "text.h"
+
+enum { PG_FRAMES_MAX = 32 };
+
+/*
+ * The calling stack, the first frame outside libc and this library first.
+ * Each address lies inside the calling instruction, so addr2line names its
+ * line. Returns how many; at most MAX. Async-signal-safe; about 1.5 KiB of stack.
+ */
+unsigned pg_stack_walk(uintptr_t *frames, unsigned max);
+
+/* "module+0xoff", and " symbol" behind it where known. */
+void pg_stack_put_frame(struct pg_text *t, uintptr_t addr);
+
+/* "symbol+0x41 (module+0x1c01)", or "module+0x1c01". */
+void pg_stack_put_place(struct pg_text *t, uintptr_t addr);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* The kernel, asked directly: what the shim does for itself must meet no interposer, least of all its own. */
+#ifndef PG_SYS_H
+#define PG_SYS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/syscall.h>
+
+#define PG_LIKELY(x) __builtin_expect(!!(x), 1)
+#define PG_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define PG_EXPORT __attribute__((visibility("default")))
+#define PG_COLD __attribute__((noinline, cold))
+
+/* System call NR. Returns the kernel's value: -4095..-1 is -errno; errno itself is untouched. Async-signal-safe. */
+long pg_sys(long nr, ...);
+
+/* Every argument as a machine word, so that an int reaches the kernel whole. */
+#define PG_W(x) ((long)(x))
+#define pg_sys0(nr) pg_sys(nr)
+#define pg_sys1(nr, a) pg_sys(nr, PG_W(a))
+#define pg_sys2(nr, a, b) pg_sys(nr, PG_W(a), PG_W(b))
+#define pg_sys3(nr, a, b, c) pg_sys(nr, PG_W(a), PG_W(b), PG_W(c))
+#define pg_sys4(nr, a, b, c, d) pg_sys(nr, PG_W(a), PG_W(b), PG_W(c), PG_W(d))
+#define pg_sys5(nr, a, b, c, d, e) pg_sys(nr, PG_W(a), PG_W(b), PG_W(c), PG_W(d), PG_W(e))
+#define pg_sys6(nr, a, b, c, d, e, f)                                                              \
+	pg_sys(nr, PG_W(a), PG_W(b), PG_W(c), PG_W(d), PG_W(e), PG_W(f))
+
+struct pg_stat {
+	uint64_t dev;
+	uint64_t ino; /* never 0 for an open descriptor */
+	uint32_t mode;
+};
+
+int pg_fstat(int fd, struct pg_stat *st); /* 0, or -errno */
+int pg_open(const char *path, int flags); /* O_CLOEXEC is added; mode 0644; descriptor or -errno */
+
+#endif
