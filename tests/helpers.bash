@@ -1,0 +1,92 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: MIT
+# Loaded by every test file. Only the program under test is preloaded, never
+# bats, bash, timeout or env; SIGPIPE is stated, never inherited from bats.
+
+bats_require_minimum_version 1.5.0
+unset LD_PRELOAD "${!PIPEGUARD_@}"
+export LC_ALL=C
+export BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-60}
+
+ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
+BUILD=${BUILD:-build}
+[[ $BUILD = /* ]] || BUILD=$ROOT/$BUILD
+LIB=$BUILD/libpipeguard.so
+FIXTURES=$BUILD/fixtures
+# Set here so that the helpers can be called from setup_file as well.
+LOG=${BATS_TEST_TMPDIR:-${BATS_FILE_TMPDIR:-/tmp}}/log
+LIMIT=20 # seconds a program under test may take
+
+# guarded [-i|-b] [VAR=VALUE...] PROGRAM ARGS: runs it under the library with
+# SIGPIPE at its default (-i: ignored, -b: blocked), logging JSON to $LOG.
+guarded() {
+	local mode=()
+	while [[ $1 = -[ib] ]]; do
+		mode+=("$1")
+		shift
+	done
+	timeout "$LIMIT" "$FIXTURES/sigdfl" "${mode[@]}" env LD_PRELOAD="$LIB" \
+		PIPEGUARD_LOG="$LOG" PIPEGUARD_FORMAT=json "$@" 3>&-
+}
+
+# plain: the same without the library.
+plain() {
+	local mode=()
+	while [[ $1 = -[ib] ]]; do
+		mode+=("$1")
+		shift
+	done
+	timeout "$LIMIT" "$FIXTURES/sigdfl" "${mode[@]}" env "$@" 3>&-
+}
+
+# events [FILTER]: the events of the log, one compact JSON value a line, of the
+# given jq filter. A log that was never made has no events; a line that is no
+# JSON fails.
+events() {
+	[[ -e $LOG ]] || return 0
+	jq -c "${1:-.}" "$LOG"
+}
+
+# broken [FILTER]: the same for broken writes alone.
+broken() {
+	events "select(.ev == \"epipe\") | ${1:-.}"
+}
+
+# equal WHAT WANTED GOT: says which, and how they differ.
+equal() {
+	[[ $2 == "$3" ]] && return
+	printf '%s differs (wanted, got):\n' "$1"
+	diff <(printf '%s\n' "$2") <(printf '%s\n' "$3")
+	return 1
+}
+
+# wait_for COMMAND...: until it succeeds, 10 seconds at most.
+wait_for() {
+	local end=$((SECONDS + 10))
+	until "$@"; do
+		((SECONDS < end)) || {
+			echo "waited in vain for: $*"
+			return 1
+		}
+		sleep 0.02
+	done
+}
+
+# requires PROGRAM...: skips the test where one is missing.
+requires() {
+	local program
+	for program; do
+		command -v "$program" >/dev/null || skip "$program is not installed"
+	done
+}
+
+# fixture NAME: its path; skips where this build has none.
+fixture() {
+	[[ -e $FIXTURES/$1 ]] || skip "no fixture $1 in this build"
+	printf '%s\n' "$FIXTURES/$1"
+}
+
+# glibc_only: skips where the fixtures are built for another libc.
+glibc_only() {
+	[[ $BUILD != */musl ]] || skip "glibc only"
+}
