@@ -188,6 +188,29 @@ bool pg_elf_is_own(uintptr_t addr)
 	return addr >= own.lo && addr < own.hi;
 }
 
+static const char *soname(const struct pg_module *m)
+{
+	const char *strings = (const char *)dyn_pointer(m, DT_STRTAB);
+
+	for (const ElfW(Dyn) *d = m->dynamic; d && strings && d->d_tag != DT_NULL; d++)
+		if (d->d_tag == DT_SONAME)
+			return strings + d->d_un.d_val;
+	return "";
+}
+
+bool pg_elf_is_first_copy(void)
+{
+	bool is_main = true;
+	struct pg_module m;
+
+	for (struct link_map *l = loader ? loader->base.r_map : NULL; l; l = l->l_next) {
+		if (describe(l, is_main, &m) && !is_main && pg_same(soname(&m), "libpipeguard.so"))
+			return pg_elf_is_own(m.lo);
+		is_main = false;
+	}
+	return true;
+}
+
 uint64_t pg_elf_vdso_clock(void)
 {
 	uintptr_t start = getauxval(AT_SYSINFO_EHDR);

@@ -40,6 +40,9 @@ const char *pg_elf_program(void);
 /* Is ADDR in this library? */
 bool pg_elf_is_own(uintptr_t addr);
 
+/* Is this the first copy of pipeguard in the process, and does it take the program's calls? Start-up only. */
+bool pg_elf_is_first_copy(void);
+
 /* clock_gettime of the vDSO, which no interposer sees and no strace shows; 0 if there is none. */
 uint64_t pg_elf_vdso_clock(void);
 

@@ -28,6 +28,8 @@ void pg_fd_start(void)
 
 static void clock_now(int id, struct clock *c)
 {
+	if (pg_confined) /* even the vDSO may trap: strict mode forbids rdtsc */
+		return;
 	if (!vdso_clock || vdso_clock(id, c))
 		pg_sys2(SYS_clock_gettime, id, c);
 }
@@ -128,7 +130,7 @@ void pg_fd_connection(int fd, enum pg_side side, const struct sockaddr *addr, so
 	f->since = pg_now();
 	if (addr)
 		set_addr(&f->peer, addr, len);
-	if (!pg_fstat(fd, &st))
+	if (!pg_confined && !pg_fstat(fd, &st))
 		__atomic_store_n(&f->ino, st.ino, __ATOMIC_RELEASE);
 }
 

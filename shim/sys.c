@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+bool pg_confined;
+
 /*
  * pg_sys(nr, a, b, c, d, e, f): the system call ABI of each architecture,
  * from syscall(2), "Architecture calling conventions". A leaf: no frame.

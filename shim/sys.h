@@ -3,6 +3,7 @@
 #ifndef PG_SYS_H
 #define PG_SYS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/syscall.h>
@@ -25,6 +26,9 @@ long pg_sys(long nr, ...);
 #define pg_sys5(nr, a, b, c, d, e) pg_sys(nr, PG_W(a), PG_W(b), PG_W(c), PG_W(d), PG_W(e))
 #define pg_sys6(nr, a, b, c, d, e, f)                                                              \
 	pg_sys(nr, PG_W(a), PG_W(b), PG_W(c), PG_W(d), PG_W(e), PG_W(f))
+
+/* The program confined itself (seccomp): nothing but write(2) is certain to be allowed any more. */
+extern bool pg_confined;
 
 struct pg_stat {
 	uint64_t dev;

@@ -289,7 +289,7 @@ unsigned pg_distance(const char *a, const char *b)
 
 		row[0] = (unsigned char)(i + 1);
 		for (size_t j = 0; j < n; j++) {
-			unsigned best = diagonal + (a[i] != b[j]);
+			unsigned best = diagonal + (a[i] == b[j] ? 0u : 1u);
 
 			diagonal = row[j + 1];
 			if (row[j] + 1u < best)

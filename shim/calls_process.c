@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/* Leaving without destructors; a program that confines itself; syscall(2). */
+#include "calls.h"
+#include "guard.h"
+#include "twins.h"
+
+#include <linux/seccomp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+
+PG_EXPORT void _exit(int status)
+{
+	pg_guard_exit();
+	NEXT(_exit)(status);
+	__builtin_unreachable();
+}
+
+PG_EXPORT void _Exit(int status)
+{
+	pg_guard_exit();
+	NEXT(_Exit)(status);
+	__builtin_unreachable();
+}
+
+PG_EXPORT int prctl(int option, ...)
+{
+	unsigned long arg[4];
+	va_list ap;
+	int ret;
+
+	va_start(ap, option);
+	for (int i = 0; i < 4; i++)
+		arg[i] = va_arg(ap, unsigned long);
+	va_end(ap);
+	ret = NEXT(prctl)(option, arg[0], arg[1], arg[2], arg[3]);
+	if (option == PR_SET_SECCOMP && !ret)
+		pg_confined = true;
+	return ret;
+}
+
+#if defined(__x86_64__) || defined(__aarch64__)
+/*
+ * syscall(2) may be vfork, clone or rt_sigreturn: no frame of ours may stand
+ * between. So this is a jump, to libc's own for all but the system calls
+ * whose bit is set here.
+ */
+#define PG_WATCHED                                                                                 \
+	X(SYS_write) X(SYS_writev) X(SYS_pwritev2) X(SYS_sendto) X(SYS_sendmsg) X(SYS_sendmmsg)    \
+	X(SYS_sendfile) X(SYS_splice) X(SYS_tee) X(SYS_vmsplice) X(SYS_copy_file_range)            \
+	X(SYS_seccomp)
+
+extern unsigned char pg_watched[64] __attribute__((visibility("hidden")));
+unsigned char pg_watched[64];
+
+pg_fn *pg_next_syscall;
+
+void pg_calls_start(void)
+{
+#define X(nr) pg_watched[(nr) / 8] = (unsigned char)(pg_watched[(nr) / 8] | 1u << (nr) % 8);
+	PG_WATCHED
+#undef X
+	pg_next_syscall = pg_next_table[PG_CALL_syscall];
+}
+
+long pg_syscall_watched(long nr, long a, long b, long c, long d, long e, long f)
+    __attribute__((visibility("hidden")));
+long pg_syscall_early(long nr, long a, long b, long c, long d, long e, long f)
+    __attribute__((visibility("hidden")));
+
+/* The mark says which call it is; the descriptor and length are the kernel's arguments. */
+long pg_syscall_watched(long nr, long a, long b, long c, long d, long e, long f)
+{
+	bool third = nr == SYS_splice || nr == SYS_copy_file_range;
+	bool vector = nr == SYS_writev || nr == SYS_pwritev2 || nr == SYS_vmsplice;
+	bool message = nr == SYS_sendmsg || nr == SYS_sendmmsg;
+	struct pg_op op = {.call = pg_call_of_number(nr), .len = -2};
+	long ret;
+
+	if (nr == SYS_seccomp) {
+		ret = NEXT(syscall)(nr, a, b, c, d, e, f);
+		pg_confined |= !ret && a != SECCOMP_GET_ACTION_AVAIL;
+		return ret;
+	}
+	op.fd = (int)(third ? c : nr == SYS_tee ? b : a);
+	op.vector = vector || message ? (const void *)b : NULL;
+	op.count = vector ? (uint64_t)c : 0;
+	if (!op.vector)
+		op.len = third ? e : nr == SYS_sendfile ? d : c;
+	if (nr == SYS_sendto)
+		op.flags = (int)d;
+	if (nr == SYS_sendmsg)
+		op.flags = (int)c;
+	op = pg_enter(op, PG_MARK_RAW);
+	return pg_leave(op, NEXT(syscall)(nr, a, b, c, d, e, f), PG_CALLER);
+}
+
+long pg_syscall_early(long nr, long a, long b, long c, long d, long e, long f)
+{
+	return pg_early_syscall(nr, a, b, c, d, e, f);
+}
+
+#else
+void pg_calls_start(void) {}
+#endif
+
+#if defined(__x86_64__)
+__asm__(".text\n.globl syscall\n.type syscall,@function\nsyscall:\n"
+	"	.cfi_startproc\n"
+	"	endbr64\n"
+	"	cmp $511,%rdi\n	ja 1f\n"
+	"	lea pg_watched(%rip),%rax\n"
+	"	bt %rdi,(%rax)\n	jc 2f\n"
+	"1:	mov pg_next_syscall(%rip),%rax\n"
+	"	test %rax,%rax\n	jz pg_syscall_early\n"
+	"	jmp *%rax\n"
+	"2:	jmp pg_syscall_watched\n"
+	"	.cfi_endproc\n.size syscall,.-syscall\n");
+#elif defined(__aarch64__)
+__asm__(".text\n.globl syscall\n.type syscall,%function\nsyscall:\n"
+	"	.cfi_startproc\n"
+	"	hint #34\n"
+	"	cmp x0,#511\n	b.hi 1f\n"
+	"	adrp x9,pg_watched\n	add x9,x9,:lo12:pg_watched\n"
+	"	lsr x10,x0,#3\n	ldrb w9,[x9,x10]\n"
+	"	and w10,w0,#7\n	lsr w9,w9,w10\n	tbnz w9,#0,2f\n"
+	"1:	adrp x9,pg_next_syscall\n	ldr x9,[x9,:lo12:pg_next_syscall]\n"
+	"	cbz x9,3f\n	br x9\n"
+	"2:	b pg_syscall_watched\n"
+	"3:	b pg_syscall_early\n"
+	"	.cfi_endproc\n.size syscall,.-syscall\n");
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/* SIGPIPE's disposition: the program sees what it set, whatever stands there. Other signals pass. */
+#include "config.h"
+#include "guard.h"
+#include "twins.h"
+
+/* Old names, but programs call them. */
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
+static bool ours(int sig)
+{
+	return sig == SIGPIPE && pg_config.active;
+}
+
+PG_EXPORT int sigaction(int sig, const struct sigaction *act, struct sigaction *old)
+{
+	if (!ours(sig))
+		return NEXT(sigaction)(sig, act, old);
+	return pg_sigpipe_action(act, old, PG_CALLER);
+}
+
+PG_EXPORT int __sigaction(int sig, const struct sigaction *act, struct sigaction *old)
+{
+	if (!ours(sig))
+		return NEXT(__sigaction)(sig, act, old);
+	return pg_sigpipe_action(act, old, PG_CALLER);
+}
+
+/* libc sets it in its own way (flags, mask); then we stand in front of what it set. */
+#define LIKE_SIGNAL(name)                                                                          \
+	PG_EXPORT sighandler_t name(int sig, sighandler_t handler)                                 \
+	{                                                                                          \
+		sighandler_t old = NEXT(name)(sig, handler);                                       \
+                                                                                                   \
+		return ours(sig) ? pg_sigpipe_adopt(old, PG_CALLER) : old;                         \
+	}
+LIKE_SIGNAL(signal)
+LIKE_SIGNAL(bsd_signal)
+LIKE_SIGNAL(ssignal)
+LIKE_SIGNAL(sysv_signal)
+LIKE_SIGNAL(__sysv_signal)
+LIKE_SIGNAL(sigset)
+
+PG_EXPORT int sigignore(int sig)
+{
+	struct sigaction ignore = {.sa_handler = SIG_IGN};
+
+	if (!ours(sig))
+		return NEXT(sigignore)(sig);
+	return pg_sigpipe_action(&ignore, NULL, PG_CALLER);
+}
+
+/* libc remembers it for later calls of signal(), and flips SA_RESTART behind our back: set it once more. */
+PG_EXPORT int siginterrupt(int sig, int interrupt)
+{
+	struct sigaction a;
+	int ret;
+
+	if (!ours(sig))
+		return NEXT(siginterrupt)(sig, interrupt);
+	if (pg_sigpipe_action(NULL, &a, PG_CALLER))
+		return -1;
+	ret = NEXT(siginterrupt)(sig, interrupt);
+	a.sa_flags = interrupt ? a.sa_flags & ~SA_RESTART : a.sa_flags | SA_RESTART;
+	return ret ? ret : pg_sigpipe_action(&a, NULL, PG_CALLER);
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/* Where descriptors begin and end. */
+#include "config.h"
+#include "guard.h"
+#include "twins.h"
+
+#include <unistd.h>
+
+/* A connection that stands or is on its way is remembered; so is a refusal. errno is kept. */
+static int connected(enum pg_call call, int fd, const struct sockaddr *addr, socklen_t len, int ret,
+		     uintptr_t caller)
+{
+	int saved = errno;
+
+	if (!pg_config.active || (ret && saved != EINPROGRESS && saved != ECONNREFUSED))
+		return ret;
+	pg_fd_connection(fd, PG_CLIENT, addr, len);
+	if (ret && saved == ECONNREFUSED)
+		pg_guard_warned(call, fd, saved, caller);
+	errno = saved;
+	return ret;
+}
+
+PG_EXPORT int connect(int fd, PG_SOCKADDR addr, socklen_t len)
+{
+	int ret = NEXT(connect)(fd, addr, len);
+
+	return connected(PG_CALL_connect, fd, PG_ADDR(addr), len, ret, PG_CALLER);
+}
+
+PG_EXPORT int __connect(int fd, PG_SOCKADDR addr, socklen_t len)
+{
+	int ret = NEXT(__connect)(fd, addr, len);
+
+	return connected(PG_CALL_connect, fd, PG_ADDR(addr), len, ret, PG_CALLER);
+}
+
+/* accept4 with room for the peer's name of our own where the program gives none: the kernel tells it for free. */
+static int accepted(int fd, const struct sockaddr *addr, const socklen_t *len)
+{
+	if (fd >= 0 && pg_config.active)
+		pg_fd_connection(fd, PG_SERVER, addr, *len);
+	return fd;
+}
+
+PG_EXPORT int accept(int fd, PG_SOCKADDR_OUT addr, socklen_t *len)
+{
+	struct sockaddr_storage own;
+	socklen_t own_len = sizeof own;
+
+	if (!PG_ADDR(addr) || !len)
+		return accepted(NEXT(accept)(fd, (struct sockaddr *)&own, &own_len),
+				(struct sockaddr *)&own, &own_len);
+	return accepted(NEXT(accept)(fd, addr, len), PG_ADDR(addr), len);
+}
+
+PG_EXPORT int accept4(int fd, PG_SOCKADDR_OUT addr, socklen_t *len, int flags)
+{
+	struct sockaddr_storage own;
+	socklen_t own_len = sizeof own;
+
+	if (!PG_ADDR(addr) || !len)
+		return accepted(NEXT(accept4)(fd, (struct sockaddr *)&own, &own_len, flags),
+				(struct sockaddr *)&own, &own_len);
+	return accepted(NEXT(accept4)(fd, addr, len, flags), PG_ADDR(addr), len);
+}
+
+PG_EXPORT int shutdown(int fd, int how)
+{
+	int ret = NEXT_SYS2(shutdown, SYS_shutdown, fd, how);
+
+	if (!ret && how != SHUT_RD)
+		pg_guard_warned(PG_CALL_shutdown, fd, 0, PG_CALLER);
+	return ret;
+}
+
+PG_EXPORT int socket(int domain, int type, int protocol)
+{
+	int fd = NEXT_SYS3(socket, SYS_socket, domain, type, protocol);
+
+	pg_fd_fresh(fd);
+	return fd;
+}
+
+static int fresh_pair(int ret, const int fd[2])
+{
+	if (!ret) {
+		pg_fd_fresh(fd[0]);
+		pg_fd_fresh(fd[1]);
+	}
+	return ret;
+}
+
+PG_EXPORT int socketpair(int domain, int type, int protocol, int fd[2])
+{
+	return fresh_pair(NEXT_SYS4(socketpair, SYS_socketpair, domain, type, protocol, fd), fd);
+}
+
+PG_EXPORT int pipe(int fd[2])
+{
+	return fresh_pair(NEXT_SYS(pipe, SYS_pipe2, fd, 0, 0, 0, 0, 0, fd), fd);
+}
+
+PG_EXPORT int __pipe(int fd[2])
+{
+	return fresh_pair(NEXT_SYS(__pipe, SYS_pipe2, fd, 0, 0, 0, 0, 0, fd), fd);
+}
+
+PG_EXPORT int pipe2(int fd[2], int flags)
+{
+	return fresh_pair(NEXT_SYS2(pipe2, SYS_pipe2, fd, flags), fd);
+}
+
+PG_EXPORT int close(int fd)
+{
+	if (PG_UNLIKELY(pg_config.verbose))
+		pg_guard_close(fd);
+	pg_fd_closed(fd);
+	return NEXT_SYS1(close, SYS_close, fd);
+}
+
+PG_EXPORT int __close(int fd)
+{
+	pg_fd_closed(fd);
+	return NEXT_SYS1(__close, SYS_close, fd);
+}
+
+PG_EXPORT int dup2(int from, int to)
+{
+	int ret = NEXT(dup2)(from, to);
+
+	if (ret >= 0)
+		pg_fd_copied(from, to);
+	return ret;
+}
+
+PG_EXPORT int __dup2(int from, int to)
+{
+	int ret = NEXT(__dup2)(from, to);
+
+	if (ret >= 0)
+		pg_fd_copied(from, to);
+	return ret;
+}
+
+PG_EXPORT int dup3(int from, int to, int flags)
+{
+	int ret = NEXT_SYS3(dup3, SYS_dup3, from, to, flags);
+
+	if (ret >= 0)
+		pg_fd_copied(from, to);
+	return ret;
+}
+
+PG_EXPORT int close_range(unsigned first, unsigned last, int flags)
+{
+	pg_fd_closed_range(first, last);
+	return NEXT_SYS3(close_range, SYS_close_range, first, last, flags);
+}
+
+PG_EXPORT void closefrom(int first)
+{
+	pg_fd_closed_range(first < 0 ? 0 : (unsigned)first, ~0u);
+	NEXT(closefrom)(first);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* The environment, read once at start into one immutable struct. Nobody else reads it. */
+#ifndef PG_CONFIG_H
+#define PG_CONFIG_H
+
+#include <stdbool.h>
+
+enum pg_log_kind { PG_LOG_FD, PG_LOG_FILE, PG_LOG_UNIX, PG_LOG_OFF };
+
+struct pg_config {
+	bool active; /* false: secure execution, or PIPEGUARD_ONLY/SKIP leave this program out */
+	bool json;
+	int verbose;
+	unsigned stack; /* frames */
+	enum pg_log_kind log_kind;
+	int log_fd;         /* PG_LOG_FD */
+	char log_path[512]; /* PG_LOG_FILE, PG_LOG_UNIX: absolute; %p still in it */
+};
+
+extern struct pg_config pg_config;
+
+/*
+ * Reads ENVP. Wrong input ends the process: one line on stderr, exit status 125.
+ * Start-up only.
+ */
+void pg_config_read(char **envp);
+
+/* Fills PATH (of SIZE bytes) from the log's pattern: %p the process id, %n the program, %% itself. True if %p was in it. */
+bool pg_config_log_path(char *path, unsigned size, int pid);
+
+#endif

@@ -1,0 +1,564 @@
+/* SPDX-License-Identifier: MIT */
+#include "event.h"
+
+#include "config.h"
+#include "elf.h"
+#include "log.h"
+#include "names.h"
+
+#include <sys/prctl.h>
+
+#define INDENT "\n        "
+
+enum { TAIL = 64, NAME_MAX_SHOWN = 108 };
+
+static const char *const ev_names[] = {"epipe", "reset",  "refused", "eof",  "disposition",
+				       "load",  "doomed", "exit",    "call", "killed"};
+static const char *const via_names[] = {"call", "stdio", "signal"};
+static const char *const signal_names[] = {"none", "fatal", "caught", "ignored", "blocked"};
+static const char *const signal_words[] = {"no signal", "SIGPIPE kills", "SIGPIPE caught",
+					   "SIGPIPE ignored", "SIGPIPE blocked"};
+static const char *const state_names[] = {"default", "ignored", "caught"};
+static const char *const what_names[] = {"eof", "reset", "refused", "shutdown"};
+
+/* The order in which warnings were given: the indices of those there are, oldest first. */
+static unsigned by_age(const struct pg_warning *w, unsigned *order)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < PG_WHATS; i++) {
+		unsigned at = n;
+
+		if (!w[i].at)
+			continue;
+		for (; at && w[order[at - 1]].at > w[i].at; at--)
+			order[at] = order[at - 1];
+		order[at] = i;
+		n++;
+	}
+	return n;
+}
+
+static uint64_t since(const struct pg_event *e, uint64_t at)
+{
+	return e->now > at ? e->now - at : 0;
+}
+
+/* ---- JSON ---- */
+
+static void key(struct pg_text *t, const char *name)
+{
+	pg_put_char(t, ',');
+	pg_put_char(t, '"');
+	pg_put(t, name);
+	pg_put(t, "\":");
+}
+
+static void key_text(struct pg_text *t, const char *name, const char *value)
+{
+	key(t, name);
+	pg_put_json(t, value, NAME_MAX_SHOWN);
+}
+
+/* A number, or null below zero. */
+static void key_count(struct pg_text *t, const char *name, int64_t value)
+{
+	key(t, name);
+	if (value < 0)
+		pg_put(t, "null");
+	else
+		pg_put_i64(t, value);
+}
+
+static void key_addr(struct pg_text *t, const char *name, const struct pg_addr *a, const char *path)
+{
+	key(t, name);
+	if (a->family) {
+		pg_put_char(t, '"');
+		pg_put_addr(t, a);
+		pg_put_char(t, '"');
+	} else {
+		pg_put_json(t, path[0] ? path : NULL, NAME_MAX_SHOWN);
+	}
+}
+
+static void json_frame(struct pg_text *t, uintptr_t addr)
+{
+	char buf[256];
+	struct pg_text frame = {buf, 0, sizeof buf - 1};
+
+	pg_stack_put_frame(&frame, addr);
+	buf[frame.len] = 0;
+	pg_put_json(t, buf, sizeof buf);
+}
+
+static void json_history(struct pg_text *t, const struct pg_event *e)
+{
+	unsigned order[PG_WHATS], n = by_age(e->object.warned, order);
+
+	key(t, "history");
+	pg_put_char(t, '[');
+	for (unsigned i = 0; i < n; i++) {
+		const struct pg_warning *w = &e->object.warned[order[i]];
+
+		pg_put(t, i ? ",{\"what\":\"" : "{\"what\":\"");
+		pg_put(t, what_names[order[i]]);
+		pg_put_char(t, '"');
+		key_text(t, "call", pg_call_name((enum pg_call)w->call));
+		key(t, "ago_ms");
+		pg_put_u64(t, since(e, w->at) / 1000000);
+		key_count(t, "sent_since", (int64_t)(e->object.sent - w->sent));
+		key(t, "caller");
+		json_frame(t, w->caller);
+		pg_put_char(t, '}');
+	}
+	pg_put_char(t, ']');
+}
+
+/* As many frames as fit, so that the line stays one whole object. */
+static void json_stack(struct pg_text *t, const struct pg_event *e)
+{
+	size_t before;
+
+	key(t, "stack");
+	pg_put_char(t, '[');
+	t->cap -= 128;
+	for (unsigned i = 0; i < e->frames; i++) {
+		before = t->len;
+		if (i)
+			pg_put_char(t, ',');
+		json_frame(t, e->frame[i]);
+		if (t->len == t->cap) {
+			t->len = before;
+			break;
+		}
+	}
+	t->cap += 128;
+	pg_put_char(t, ']');
+}
+
+static void json_disposition(struct pg_text *t, const struct pg_event *e)
+{
+	key(t, "disposition");
+	if (!e->changed && !e->inherited) {
+		pg_put(t, "null");
+		return;
+	}
+	pg_put(t, "{\"state\":\"");
+	pg_put(t, state_names[e->changed ? e->change.to : PG_STATE_IGNORED]);
+	pg_put(t, "\",\"by\":");
+	if (e->changed && e->change.by)
+		json_frame(t, e->change.by);
+	else
+		pg_put(t, "\"inherited\"");
+	key_count(t, "tid", e->changed ? e->change.tid : -1);
+	key_count(t, "ago_ms", e->changed ? (int64_t)(since(e, e->change.at) / 1000000) : -1);
+	pg_put_char(t, '}');
+}
+
+static void json_object(struct pg_text *t, const struct pg_event *e)
+{
+	static const char *const sides[] = {NULL, "client", "server"};
+	const struct pg_object *o = &e->object;
+
+	key_text(t, "kind", o->ino ? pg_kind_name(o->kind) : NULL);
+	key_text(t, "side", sides[o->side]);
+	key_addr(t, "local", &o->local, o->local_path);
+	key_addr(t, "peer", &o->peer, o->peer_path);
+	key_count(t, "ino", o->ino ? (int64_t)o->ino : -1);
+}
+
+static void json_write(struct pg_text *t, const struct pg_event *e)
+{
+	const struct pg_object *o = &e->object;
+
+	key_text(t, "via", via_names[e->via]);
+	key_text(t, "call", e->call ? pg_call_name(e->call) : NULL);
+	key_count(t, "fd", e->fd);
+	json_object(t, e);
+	key_count(t, "len", e->len);
+	key(t, "ret");
+	pg_put_i64(t, e->ret);
+	key_text(t, "errno", e->err ? pg_errno_name(e->err) : NULL);
+	key_text(t, "signal", e->ev == PG_EV_EPIPE ? signal_names[e->signal] : NULL);
+	key_count(t, "sent", o->tracked ? (int64_t)o->sent : -1);
+	key_count(t, "age_ms", o->since ? (int64_t)(since(e, o->since) / 1000000) : -1);
+	key_count(t, "idle_ms", o->idle_ms);
+	key_count(t, "unread", o->unread);
+	key_count(t, "peer_pid", o->peer_pid ? o->peer_pid : -1);
+	json_history(t, e);
+	json_disposition(t, e);
+	key_count(t, "repeated", (int64_t)e->repeated);
+	pg_put(t, ",\"injected\":false,\"rule\":null,\"again\":null");
+	json_stack(t, e);
+}
+
+static void json_sites(struct pg_text *t, const struct pg_event *e)
+{
+	key_count(t, "events", (int64_t)e->events);
+	key_count(t, "early", (int64_t)e->early);
+	key(t, "sites");
+	pg_put_char(t, '[');
+	for (unsigned i = 0; i < e->sites; i++) {
+		pg_put(t, i ? ",{\"call\":" : "{\"call\":");
+		pg_put_json(t, e->site[i].call, NAME_MAX_SHOWN);
+		key_count(t, "fd", e->site[i].fd);
+		key(t, "caller");
+		if (e->site[i].caller)
+			json_frame(t, e->site[i].caller);
+		else
+			pg_put(t, "null");
+		key_count(t, "count", (int64_t)e->site[i].count);
+		pg_put_char(t, '}');
+	}
+	pg_put_char(t, ']');
+}
+
+static void json_load(struct pg_text *t, const struct pg_event *e)
+{
+	key_text(t, "program", pg_elf_program());
+	key_text(t, "gates", e->gates);
+	key_count(t, "ppid", e->sender);
+	key_text(t, "sigpipe", state_names[e->change.to]);
+	key(t, "inherited_ignored");
+	pg_put(t, e->inherited ? "true" : "false");
+}
+
+static void json_change(struct pg_text *t, const struct pg_event *e)
+{
+	key_text(t, "from", state_names[e->change.from]);
+	key_text(t, "to", state_names[e->change.to]);
+	key(t, "by");
+	json_frame(t, e->change.by);
+	json_stack(t, e);
+}
+
+static void json_body(struct pg_text *t, const struct pg_event *e)
+{
+	switch (e->ev) {
+	case PG_EV_EXIT:
+		json_sites(t, e);
+		break;
+	case PG_EV_LOAD:
+		json_load(t, e);
+		break;
+	case PG_EV_DISPOSITION:
+		json_change(t, e);
+		break;
+	case PG_EV_KILLED:
+		key_count(t, "sender", e->sender);
+		break;
+	default:
+		json_write(t, e);
+	}
+}
+
+static void json_event(struct pg_text *t, const struct pg_event *e)
+{
+	int64_t sec;
+	uint32_t nsec;
+
+	pg_realtime(&sec, &nsec);
+	pg_put(t, "{\"v\":1,\"t\":\"");
+	pg_put_time(t, sec, nsec);
+	pg_put(t, "\"");
+	key(t, "mono");
+	pg_put_u64(t, e->now / 1000000000u);
+	pg_put_char(t, '.');
+	pg_put_padded(t, e->now / 1000 % 1000000, 6);
+	key_count(t, "pid", e->pid);
+	key_count(t, "tid", e->tid);
+	key_text(t, "comm", e->comm);
+	key_text(t, "ev", ev_names[e->ev]);
+	json_body(t, e);
+	key_count(t, "dropped", (int64_t)pg_log_dropped());
+	pg_put_char(t, '}');
+}
+
+/* ---- text ---- */
+
+static void text_addr(struct pg_text *t, const struct pg_addr *a, const char *path)
+{
+	if (a->family)
+		pg_put_addr(t, a);
+	else if (path[0])
+		pg_put_name(t, path, NAME_MAX_SHOWN);
+	else
+		pg_put_char(t, '?');
+}
+
+static void text_age(struct pg_text *t, const struct pg_event *e)
+{
+	const struct pg_object *o = &e->object;
+
+	if (o->since) {
+		pg_put(t, o->side == PG_SERVER ? ", accepted " : ", connected ");
+		pg_put_duration(t, since(e, o->since));
+		pg_put(t, " ago");
+	}
+	if (o->tracked) {
+		pg_put(t, ", ");
+		pg_put_u64(t, o->sent);
+		pg_put(t, " bytes sent");
+	}
+	if (o->idle_ms >= 1000) {
+		pg_put(t, ", idle for ");
+		pg_put_duration(t, (uint64_t)o->idle_ms * 1000000);
+	}
+	if (o->unread > 0) {
+		pg_put(t, ", ");
+		pg_put_i64(t, o->unread);
+		pg_put(t, " bytes wait unread");
+	}
+}
+
+static void text_object(struct pg_text *t, const struct pg_event *e)
+{
+	static const char *const arrows[] = {" <> ", " -> ", " <- "};
+	const struct pg_object *o = &e->object;
+	const char *kind = pg_kind_name(o->kind);
+
+	pg_put(t, "  ");
+	pg_put(t, o->ino && kind ? kind : "unknown object");
+	if (o->kind == PG_PIPE && o->local_path[0]) {
+		pg_put_char(t, ' ');
+		pg_put_name(t, o->local_path, NAME_MAX_SHOWN);
+	} else if (o->kind >= PG_TCP && o->kind <= PG_UNIX) {
+		pg_put_char(t, ' ');
+		text_addr(t, &o->local, o->local_path);
+		pg_put(t, arrows[o->side]);
+		text_addr(t, &o->peer, o->peer_path);
+	}
+	if (o->peer_pid) {
+		pg_put(t, " (pid ");
+		pg_put_i64(t, o->peer_pid);
+		pg_put_char(t, ')');
+	}
+	text_age(t, e);
+}
+
+static void text_call(struct pg_text *t, const struct pg_event *e)
+{
+	const char *err = e->err ? pg_errno_name(e->err) : NULL;
+
+	pg_put(t, e->call ? pg_call_name(e->call) : "a write");
+	pg_put_char(t, '(');
+	if (e->fd >= 0)
+		pg_put_i64(t, e->fd);
+	else
+		pg_put_char(t, '?');
+	if (e->len >= 0) {
+		pg_put(t, ", ");
+		pg_put_i64(t, e->len);
+	}
+	pg_put(t, ") = ");
+	if (err)
+		pg_put(t, err);
+	else
+		pg_put_i64(t, e->ret);
+}
+
+static void text_history(struct pg_text *t, const struct pg_event *e)
+{
+	unsigned order[PG_WHATS], n = by_age(e->object.warned, order);
+
+	for (unsigned i = 0; i < n; i++) {
+		const struct pg_warning *w = &e->object.warned[order[i]];
+		const char *err = pg_errno_name(w->err);
+
+		pg_put(t, INDENT);
+		pg_put(t, pg_call_name((enum pg_call)w->call));
+		if (order[i] == PG_SHUTDOWN)
+			pg_put(t, "() closed this side ");
+		else
+			pg_put(t, "() returned "), pg_put(t, err ? err : "EOF"), pg_put_char(t, ' ');
+		pg_put_duration(t, since(e, w->at));
+		pg_put(t, " before, in ");
+		pg_stack_put_place(t, w->caller);
+		if (w->sent == e->object.sent) {
+			pg_put(t, i + 1 == n ? ", and the program wrote on" : "");
+			continue;
+		}
+		pg_put(t, ", ");
+		pg_put_u64(t, e->object.sent - w->sent);
+		pg_put(t, " bytes sent since");
+	}
+}
+
+/* Frames that fit; the rest is left out rather than cut. */
+static void text_stack(struct pg_text *t, const struct pg_event *e)
+{
+	for (unsigned i = 0; i < e->frames; i++) {
+		size_t before = t->len;
+
+		pg_put(t, i ? " < " : INDENT "at ");
+		pg_stack_put_place(t, e->frame[i]);
+		if (t->len == t->cap) {
+			t->len = before;
+			return;
+		}
+	}
+}
+
+static void text_disposition(struct pg_text *t, const struct pg_event *e)
+{
+	if (e->inherited)
+		pg_put(t, INDENT "SIGPIPE was already ignored when this program started");
+	if (!e->changed)
+		return;
+	pg_put(t, INDENT "SIGPIPE was set to ");
+	pg_put(t, state_names[e->change.to]);
+	pg_put_char(t, ' ');
+	pg_put_duration(t, since(e, e->change.at));
+	pg_put(t, " before, by ");
+	pg_stack_put_place(t, e->change.by);
+}
+
+static void text_write(struct pg_text *t, const struct pg_event *e)
+{
+	if (e->ev == PG_EV_DOOMED) {
+		pg_put(t, "close(");
+		pg_put_i64(t, e->fd);
+		pg_put(t, ") with unread bytes: the kernel resets the peer");
+	} else {
+		text_call(t, e);
+	}
+	if (e->ev == PG_EV_EPIPE) {
+		pg_put(t, e->err ? ", " : ", then the reader left, ");
+		pg_put(t, signal_words[e->signal]);
+	}
+	text_object(t, e);
+	if (e->repeated > 1) {
+		pg_put(t, ", repeated ");
+		pg_put_u64(t, e->repeated);
+		pg_put(t, " times");
+	}
+	text_history(t, e);
+	text_disposition(t, e);
+	text_stack(t, e);
+}
+
+static void text_exit(struct pg_text *t, const struct pg_event *e)
+{
+	pg_put(t, "exit: ");
+	pg_put_u64(t, e->events);
+	pg_put(t, " broken writes");
+	if (e->early) {
+		pg_put(t, ", ");
+		pg_put_u64(t, e->early);
+		pg_put(t, " before start-up");
+	}
+	for (unsigned i = 0; i < e->sites; i++) {
+		pg_put(t, INDENT);
+		pg_put_u64(t, e->site[i].count);
+		pg_put(t, " times ");
+		pg_put(t, e->site[i].call);
+		pg_put_char(t, '(');
+		pg_put_i64(t, e->site[i].fd);
+		pg_put(t, ")");
+		if (!e->site[i].caller)
+			continue;
+		pg_put(t, " at ");
+		pg_stack_put_place(t, e->site[i].caller);
+	}
+}
+
+static void text_load(struct pg_text *t, const struct pg_event *e)
+{
+	pg_put(t, "load: ");
+	pg_put_name(t, pg_elf_program(), NAME_MAX_SHOWN);
+	pg_put(t, ", gates ");
+	pg_put(t, e->gates);
+	pg_put(t, ", SIGPIPE ");
+	pg_put(t, state_names[e->change.to]);
+	if (e->inherited)
+		pg_put(t, ": SIGPIPE was already ignored when this program started");
+}
+
+static void text_body(struct pg_text *t, const struct pg_event *e)
+{
+	switch (e->ev) {
+	case PG_EV_EXIT:
+		text_exit(t, e);
+		break;
+	case PG_EV_LOAD:
+		text_load(t, e);
+		break;
+	case PG_EV_DISPOSITION:
+		pg_put(t, "SIGPIPE set from ");
+		pg_put(t, state_names[e->change.from]);
+		pg_put(t, " to ");
+		pg_put(t, state_names[e->change.to]);
+		pg_put(t, " by ");
+		pg_stack_put_place(t, e->change.by);
+		break;
+	case PG_EV_KILLED:
+		pg_put(t, "SIGPIPE sent by process ");
+		pg_put_i64(t, e->sender);
+		pg_put(t, " kills; no write broke");
+		break;
+	default:
+		text_write(t, e);
+	}
+}
+
+static void text_event(struct pg_text *t, const struct pg_event *e)
+{
+	uint64_t lost = pg_log_dropped();
+
+	pg_put(t, "pipeguard[");
+	pg_put_i64(t, e->pid);
+	pg_put_char(t, ':');
+	pg_put_i64(t, e->tid);
+	pg_put_char(t, ' ');
+	pg_put_name(t, e->comm, sizeof e->comm);
+	pg_put(t, "] ");
+	text_body(t, e);
+	t->cap += TAIL - 1;
+	if (!lost)
+		return;
+	pg_put(t, INDENT);
+	pg_put_u64(t, lost);
+	pg_put(t, " lines before this one were lost");
+}
+
+void pg_event_write(struct pg_event *e, char *line)
+{
+	struct pg_text t = {line, 0, PG_LINE_MAX - 1};
+
+	e->now = pg_now();
+	e->pid = (int)pg_sys0(SYS_getpid);
+	e->tid = (int)pg_sys0(SYS_gettid);
+	pg_sys2(SYS_prctl, PR_GET_NAME, e->comm);
+	if (pg_config.json) {
+		json_event(&t, e);
+	} else {
+		t.cap -= TAIL - 1;
+		text_event(&t, e);
+	}
+	t.cap = PG_LINE_MAX;
+	pg_put_char(&t, '\n');
+	pg_log_write(line, t.len, e->object.dev, e->object.ino);
+}
+
+void pg_event_write_confined(const struct pg_event *e)
+{
+	char buf[256];
+	struct pg_text t = {buf, 0, sizeof buf};
+
+	if (pg_config.json) {
+		pg_put(&t, "{\"v\":1,\"ev\":\"epipe\"");
+		key_text(&t, "call", e->call ? pg_call_name(e->call) : NULL);
+		key_count(&t, "fd", e->fd);
+		key_count(&t, "len", e->len);
+		key(&t, "ret");
+		pg_put_i64(&t, e->ret);
+		key_text(&t, "errno", e->err ? pg_errno_name(e->err) : NULL);
+		pg_put(&t, ",\"confined\":true}");
+	} else {
+		pg_put(&t, "pipeguard[confined] ");
+		text_call(&t, e);
+	}
+	pg_put_char(&t, '\n');
+	pg_log_write(buf, t.len, 0, 0);
+}

@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: MIT */
+#include "guard.h"
+
+#include "config.h"
+#include "log.h"
+
+#include <asm/ioctls.h>
+#include <sys/mman.h>
+
+enum { SCRATCHES = 16, SITES = 512, PROBES = 16, FIRST = 10, PAGE = 4096 };
+
+/* Not in every <sys/uio.h>: write without SIGPIPE, Linux 6.18. */
+#define PG_RWF_NOSIGNAL 0x100
+
+bool pg_watch_all;
+
+/*
+ * Room for one event: an event needs some 6 KiB, more than a small stack has.
+ * Taken and given back without a lock; a fork child starts with all free
+ * (MADV_WIPEONFORK), a vfork child shares them and takes its own.
+ */
+struct scratch {
+	uint32_t taken;
+	struct pg_event event;
+	char line[PG_LINE_MAX];
+};
+static struct scratch scratches[SCRATCHES] __attribute__((aligned(PAGE)));
+
+/* How often one place in the program broke on one object. */
+struct site {
+	uint64_t key; /* 0: free */
+	uint64_t count;
+	uintptr_t caller;
+	int pid, fd;
+	enum pg_call call;
+};
+static struct site sites[SITES];
+
+static uint64_t early; /* broke before start-up */
+static bool started, inherited_ignored;
+static int told_pid; /* the process that was told of the inherited disposition */
+
+static struct scratch *take(void)
+{
+	for (int i = 0; i < SCRATCHES; i++)
+		if (!__atomic_exchange_n(&scratches[i].taken, 1, __ATOMIC_ACQUIRE))
+			return &scratches[i];
+	pg_log_drop();
+	return NULL;
+}
+
+static void give(struct scratch *s)
+{
+	__atomic_store_n(&s->taken, 0, __ATOMIC_RELEASE);
+}
+
+static uint64_t mix(uint64_t h, uint64_t v)
+{
+	h = (h ^ v) * 0x9e3779b97f4a7c15u;
+	return h ^ h >> 29;
+}
+
+static struct site *find_site(uint64_t key)
+{
+	for (unsigned i = 0; i < PROBES; i++) {
+		struct site *s = &sites[(key + i) % SITES];
+		uint64_t none = 0;
+
+		if (__atomic_compare_exchange_n(&s->key, &none, key, false, __ATOMIC_RELAXED,
+						__ATOMIC_RELAXED) ||
+		    none == key)
+			return s;
+	}
+	return &sites[key % SITES]; /* full: two sites share a count */
+}
+
+/* Counts E; true if this one is to be logged: the first ten, then the 20th, 40th, 80th… */
+static bool count_site(struct pg_event *e, uintptr_t caller)
+{
+	int pid = (int)pg_sys0(SYS_getpid);
+	uintptr_t place = e->via == PG_VIA_STDIO ? 0 : e->frames ? e->frame[0] : caller;
+	uint64_t key = mix(mix(mix(mix(1, (uint64_t)pid), e->object.ino), place), e->call + 64 * e->ev);
+	struct site *s = find_site(key | 1);
+	uint64_t n = __atomic_add_fetch(&s->count, 1, __ATOMIC_RELAXED);
+
+	if (n == 1) {
+		s->caller = e->frames ? e->frame[0] : caller;
+		s->pid = pid;
+		s->fd = e->fd;
+		s->call = e->call;
+	}
+	e->repeated = n;
+	while (n > FIRST && !(n & 1))
+		n /= 2;
+	return n <= FIRST && (e->repeated <= FIRST || n == FIRST / 2);
+}
+
+static void add_disposition(struct pg_event *e)
+{
+	int pid = (int)pg_sys0(SYS_getpid);
+
+	if (e->signal != PG_SIG_FATAL)
+		e->changed = pg_sigpipe_last_change(&e->change);
+	if (inherited_ignored && (told_pid != pid || (e->signal == PG_SIG_IGNORED && !e->changed))) {
+		e->inherited = true;
+		told_pid = pid;
+	}
+}
+
+/* Fills in what the hit does not know, and logs it. */
+static void tell(enum pg_ev ev, const struct pg_hit *hit, enum pg_signal signal)
+{
+	struct scratch *s = take();
+	struct pg_event *e;
+
+	if (!s)
+		return;
+	e = &s->event;
+	__builtin_memset(e, 0, sizeof *e);
+	e->ev = ev;
+	e->via = hit->via;
+	e->signal = signal;
+	e->call = hit->call;
+	e->fd = hit->fd;
+	e->len = hit->len;
+	e->ret = hit->ret;
+	e->err = hit->err;
+	if (pg_confined) {
+		if (ev == PG_EV_EPIPE)
+			pg_event_write_confined(e);
+		give(s);
+		return;
+	}
+	pg_fd_look(hit->fd, &e->object);
+	e->frames = pg_stack_walk(e->frame, pg_config.stack);
+	if (count_site(e, hit->caller)) {
+		if (ev == PG_EV_EPIPE)
+			add_disposition(e);
+		pg_event_write(e, s->line);
+	}
+	give(s);
+}
+
+static void on_broken(const struct pg_hit *hit, enum pg_signal signal)
+{
+	tell(PG_EV_EPIPE, hit, signal);
+}
+
+static void on_killed(int sender)
+{
+	struct scratch *s;
+
+	if (pg_config.verbose < 1 || pg_confined || !(s = take()))
+		return;
+	__builtin_memset(&s->event, 0, sizeof s->event);
+	s->event.ev = PG_EV_KILLED;
+	s->event.sender = sender;
+	pg_event_write(&s->event, s->line);
+	give(s);
+}
+
+static void on_change(const struct pg_change *change)
+{
+	struct scratch *s;
+	int saved = errno;
+
+	if (pg_confined || !(s = take()))
+		return;
+	__builtin_memset(&s->event, 0, sizeof s->event);
+	s->event.ev = PG_EV_DISPOSITION;
+	s->event.change = *change;
+	s->event.frames = pg_stack_walk(s->event.frame, pg_config.stack);
+	pg_event_write(&s->event, s->line);
+	give(s);
+	errno = saved;
+}
+
+/* Would the kernel raise SIGPIPE with this EPIPE? pitfalls: pipes and stream sockets do, unless told not to. */
+static enum pg_signal signal_of(const struct pg_op *op)
+{
+	struct pg_object o;
+	bool sends = op->call == PG_CALL_send || op->call == PG_CALL_sendto ||
+		     op->call == PG_CALL_sendmsg || op->call == PG_CALL_sendmmsg ||
+		     op->call == PG_CALL___send;
+	bool vector2 = op->call == PG_CALL_pwritev2 || op->call == PG_CALL_pwritev64v2;
+	enum pg_signal outcome;
+
+	if (pg_confined)
+		return PG_SIG_NONE;
+	if ((sends && op->flags & MSG_NOSIGNAL) || (vector2 && op->flags & PG_RWF_NOSIGNAL))
+		return PG_SIG_NONE;
+	pg_fd_look(op->fd, &o);
+	if (!o.stream)
+		return PG_SIG_NONE;
+	outcome = pg_sigpipe_outcome();
+	return outcome == PG_SIG_FATAL ? PG_SIG_NONE : outcome;
+}
+
+static int64_t asked(const struct pg_op *op)
+{
+	if (!op->vector)
+		return op->len;
+	return op->count ? pg_iov_bytes(op->vector, op->count) : pg_msg_bytes(op->vector);
+}
+
+static enum pg_call log_name(enum pg_call call)
+{
+	switch (call) {
+	case PG_CALL___write:
+		return PG_CALL_write;
+	case PG_CALL___send:
+		return PG_CALL_send;
+	case PG_CALL___dprintf_chk:
+		return PG_CALL_dprintf;
+	case PG_CALL___vdprintf_chk:
+		return PG_CALL_vdprintf;
+	default:
+		return call;
+	}
+}
+
+static void out_failed(const struct pg_op *op, struct pg_hit *hit, uint64_t mark)
+{
+	switch (hit->err) {
+	case EPIPE:
+		if (!(mark & PG_MARK_LOGGED))
+			tell(PG_EV_EPIPE, hit, signal_of(op));
+		break;
+	case ECONNRESET:
+		tell(PG_EV_RESET, hit, PG_SIG_NONE);
+		pg_fd_warn(op->fd, PG_RESET, hit->call, ECONNRESET, hit->caller + 1);
+		break;
+	case ECONNREFUSED:
+		pg_guard_warned(hit->call, op->fd, ECONNREFUSED, hit->caller + 1);
+		break;
+	default:
+		break;
+	}
+}
+
+/* Fewer bytes than asked on something that may be a pipe: did its reader leave, with a signal that nobody saw? */
+static bool broke_midway(const struct pg_op *op, int64_t ret, int64_t len, uint64_t mark)
+{
+	const struct pg_fd *f = pg_fd(op->fd);
+
+	return ret > 0 && ret < len && !op->vector && !(mark & PG_MARK_LOGGED) && !(f && f->ino) &&
+	       !pg_confined && pg_fd_is_broken_pipe(op->fd);
+}
+
+void pg_guard_out(const struct pg_op *op, int64_t ret, uint64_t mark, uintptr_t caller)
+{
+	int saved = errno;
+	struct pg_hit hit = {.via = mark & PG_MARK_STDIO ? PG_VIA_STDIO : PG_VIA_CALL,
+			     .call = log_name(op->call), .fd = op->fd, .len = op->len, .ret = ret,
+			     .err = ret < 0 ? saved : 0, .caller = caller - 1};
+
+	if (!started) {
+		early += ret < 0 && saved == EPIPE;
+		return;
+	}
+	if (!pg_config.active)
+		return;
+	if (ret < 0 && (saved == EPIPE || saved == ECONNRESET || saved == ECONNREFUSED)) {
+		hit.len = asked(op);
+		out_failed(op, &hit, mark);
+	} else if (broke_midway(op, ret, op->len, mark)) {
+		tell(PG_EV_EPIPE, &hit, pg_sigpipe_outcome());
+	} else if (pg_watch_all) {
+		hit.len = asked(op);
+		tell(PG_EV_CALL, &hit, PG_SIG_NONE);
+	}
+	errno = saved;
+}
+
+static bool is_stream_socket(int fd)
+{
+	struct pg_object o;
+
+	pg_fd_look(fd, &o);
+	return o.stream && o.kind != PG_PIPE;
+}
+
+/* An event that only PIPEGUARD_VERBOSE=1 asks for. */
+static void tell_verbose(enum pg_ev ev, enum pg_call call, int fd, int64_t len, int64_t ret, int err,
+			 uintptr_t caller)
+{
+	struct pg_hit hit = {.call = call, .fd = fd, .len = len, .ret = ret, .err = err,
+			     .caller = caller - 1};
+
+	if (pg_config.verbose >= 1 && started)
+		tell(ev, &hit, PG_SIG_NONE);
+}
+
+void pg_guard_in(enum pg_call call, int fd, uint64_t len, int64_t ret, uintptr_t caller)
+{
+	int saved = errno;
+
+	if (!pg_config.active || (!ret && !len))
+		return;
+	if (!ret) {
+		pg_fd_warn(fd, PG_EOF, call, 0, caller);
+		if (pg_config.verbose >= 1 && !pg_confined && is_stream_socket(fd))
+			tell_verbose(PG_EV_EOF, call, fd, (int64_t)len, 0, 0, caller);
+	} else if (saved == ECONNRESET) {
+		pg_fd_warn(fd, PG_RESET, call, saved, caller);
+		tell_verbose(PG_EV_RESET, call, fd, (int64_t)len, -1, saved, caller);
+	} else if (saved == ECONNREFUSED) {
+		pg_guard_warned(call, fd, saved, caller);
+	}
+	errno = saved;
+}
+
+void pg_guard_warned(enum pg_call call, int fd, int err, uintptr_t caller)
+{
+	int saved = errno;
+
+	if (!pg_config.active)
+		return;
+	if (err == ECONNREFUSED) {
+		pg_fd_warn(fd, PG_REFUSED, call, err, caller);
+		tell_verbose(PG_EV_REFUSED, call, fd, -1, -1, err, caller);
+	} else if (err == ECONNRESET || err == EPIPE) {
+		pg_fd_warn(fd, PG_RESET, call, err, caller);
+		tell_verbose(PG_EV_RESET, call, fd, -1, -1, err, caller);
+	} else if (call == PG_CALL_shutdown) {
+		pg_fd_warn(fd, PG_SHUTDOWN, call, 0, caller);
+	}
+	errno = saved;
+}
+
+void pg_guard_close(int fd)
+{
+	int saved = errno, unread = 0;
+	const struct pg_fd *f = pg_fd(fd);
+	struct pg_object o;
+
+	if (pg_config.verbose < 1 || !pg_config.active || !f || !f->ino || pg_confined)
+		return;
+	if (!pg_sys3(SYS_ioctl, fd, FIONREAD, &unread) && unread > 0) {
+		pg_fd_look(fd, &o);
+		if (o.kind == PG_TCP)
+			tell_verbose(PG_EV_DOOMED, PG_CALL_close, fd, -1, 0, 0, PG_CALLER);
+	}
+	errno = saved;
+}
+
+static void collect_sites(struct pg_event *e, int pid)
+{
+	for (int i = 0; i < SITES; i++) {
+		const struct site *s = &sites[i];
+
+		if (!s->count || s->pid != pid)
+			continue;
+		e->events += s->count;
+		if (e->sites < sizeof e->site / sizeof *e->site)
+			e->site[e->sites++] = (struct pg_site){pg_call_name(s->call), s->caller,
+							       s->count, s->fd};
+	}
+}
+
+/* Was anything held back that a line at exit must tell? */
+static bool held_back(int pid)
+{
+	for (int i = 0; i < SITES; i++)
+		if (sites[i].count > FIRST && sites[i].pid == pid)
+			return true;
+	return early || pg_log_dropped();
+}
+
+void pg_guard_exit(void)
+{
+	int saved = errno, pid;
+	struct scratch *s;
+
+	if (!started || !pg_config.active || pg_confined)
+		return;
+	pid = (int)pg_sys0(SYS_getpid);
+	if ((pg_config.verbose < 1 && !held_back(pid)) || !(s = take()))
+		return;
+	__builtin_memset(&s->event, 0, sizeof s->event);
+	s->event.ev = PG_EV_EXIT;
+	s->event.early = early;
+	collect_sites(&s->event, pid);
+	pg_event_write(&s->event, s->line);
+	give(s);
+	errno = saved;
+}
+
+static void tell_load(const char *gates, enum pg_state state)
+{
+	struct scratch *s = take();
+
+	if (!s)
+		return;
+	s->event.ev = PG_EV_LOAD;
+	s->event.gates = gates;
+	s->event.sender = (int)pg_sys0(SYS_getppid);
+	s->event.change.to = state;
+	s->event.inherited = inherited_ignored;
+	pg_event_write(&s->event, s->line);
+	give(s);
+}
+
+void pg_guard_start(const char *gates)
+{
+	enum pg_state state = pg_sigpipe_start(on_broken, on_killed);
+
+	pg_sys3(SYS_madvise, scratches, sizeof scratches, MADV_WIPEONFORK);
+	inherited_ignored = state == PG_STATE_IGNORED;
+	pg_watch_all = pg_config.verbose > 1;
+	if (pg_config.verbose >= 1)
+		pg_sigpipe_changed = on_change;
+	started = true;
+	if (pg_config.verbose >= 1)
+		tell_load(gates, state);
+}

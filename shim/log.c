@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+#include "log.h"
+
+#include "config.h"
+#include "fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+enum { SIGSET_BYTES = 8, HIGH_FD = 1000 };
+
+/* What the log is. Written at start, and again only when a lost file is reopened. */
+static struct {
+	int fd;
+	int pid; /* with %p in the path: whose file it is */
+	uint64_t dev, ino;
+	uint32_t mode;
+} out = {.fd = -1};
+
+static uint64_t dropped;
+
+uint64_t pg_log_dropped(void)
+{
+	return __atomic_load_n(&dropped, __ATOMIC_RELAXED);
+}
+
+void pg_log_drop(void)
+{
+	__atomic_fetch_add(&dropped, 1, __ATOMIC_RELAXED);
+}
+
+static void complain(const char *path, const char *why)
+{
+	static char buf[700]; /* start-up only */
+	struct pg_text t = {buf, 0, sizeof buf};
+
+	pg_put(&t, "pipeguard: PIPEGUARD_LOG: cannot log to '");
+	pg_put_name(&t, path, 511);
+	pg_put(&t, "': ");
+	pg_put(&t, why);
+	pg_put(&t, "\n");
+	pg_sys3(SYS_write, 2, buf, t.len);
+}
+
+/* Up, out of the program's way; below a low limit as high as it goes. The low number is never seen by the program. */
+static int lift(int fd)
+{
+	struct rlimit limit = {0, 0};
+	int high = -1;
+
+	pg_sys4(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &limit);
+	for (int at = limit.rlim_cur > HIGH_FD ? HIGH_FD : (int)limit.rlim_cur - 1; at > 2; at--) {
+		high = (int)pg_sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, at);
+		if (high >= 0)
+			break;
+	}
+	pg_sys1(SYS_close, fd);
+	return high;
+}
+
+static const char *open_error(int err)
+{
+	switch (err) {
+	case -ELOOP:
+		return "it is a symbolic link";
+	case -ENXIO:
+		return "it is a FIFO that nobody reads";
+	case -ENOENT:
+		return "no such folder";
+	case -EACCES:
+		return "permission denied";
+	case -EISDIR:
+		return "it is a folder";
+	case -EMFILE:
+		return "no descriptor is left";
+	default:
+		return "it cannot be opened";
+	}
+}
+
+static bool adopt(int fd)
+{
+	struct pg_stat st;
+
+	if (fd < 0 || pg_fstat(fd, &st))
+		return false;
+	out.dev = st.dev;
+	out.ino = st.ino;
+	out.mode = st.mode;
+	out.fd = fd;
+	return true;
+}
+
+/* A folder to stand on while 0, 1 or 2 are closed, so that the log cannot land there. Returns how many were filled. */
+static int fill_low(int *filled)
+{
+	int n = 0;
+
+	for (int fd; n < 3 && (fd = pg_open("/", O_RDONLY | O_DIRECTORY)) >= 0;) {
+		if (fd > 2) {
+			pg_sys1(SYS_close, fd);
+			break;
+		}
+		filled[n++] = fd;
+	}
+	return n;
+}
+
+/* Opens the file or socket; a reason if that fails. */
+static const char *open_log(const char *path)
+{
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+	struct pg_stat st;
+	int fd;
+
+	if (pg_config.log_kind == PG_LOG_UNIX) {
+		if (pg_len(path) >= sizeof un.sun_path)
+			return "the path is too long for a socket";
+		pg_copy(un.sun_path, sizeof un.sun_path, path);
+		fd = (int)pg_sys3(SYS_socket, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		if (fd >= 0 && pg_sys3(SYS_connect, fd, &un, sizeof un)) {
+			pg_sys1(SYS_close, fd);
+			return "nobody receives there (a datagram socket must be bound first)";
+		}
+		return adopt(lift(fd)) ? NULL : "no descriptor is left";
+	}
+	fd = pg_open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0)
+		return open_error(fd);
+	if (pg_fstat(fd, &st) ||
+	    (S_ISCHR(st.mode) && !pg_same(path, "/dev/null") && !pg_same(path, "/dev/tty"))) {
+		pg_sys1(SYS_close, fd);
+		return "it is a device";
+	}
+	return adopt(lift(fd)) ? NULL : "no descriptor is left";
+}
+
+static void open_path(bool tell)
+{
+	static char path[PG_LINE_MAX / 4]; /* at start and, rarely, after a loss: racing threads write the same */
+	int low[3], n = fill_low(low), pid = (int)pg_sys0(SYS_getpid);
+	bool has_pid = pg_config_log_path(path, sizeof path, pid);
+	const char *why = open_log(path);
+
+	while (n--)
+		pg_sys1(SYS_close, low[n]);
+	out.pid = has_pid ? pid : 0;
+	if (why)
+		out.fd = -1;
+	if (why && tell)
+		complain(path, why);
+}
+
+void pg_log_start(void)
+{
+	if (pg_config.log_kind == PG_LOG_OFF)
+		return;
+	if (pg_config.log_kind == PG_LOG_FD)
+		adopt(pg_config.log_fd);
+	else
+		open_path(true);
+}
+
+/* Is the descriptor still the log? A lost file is opened again, once per call. */
+static bool still_ours(void)
+{
+	struct pg_stat st;
+	bool same = out.fd >= 0 && !pg_fstat(out.fd, &st) && st.dev == out.dev && st.ino == out.ino;
+
+	if (same && out.pid && out.pid != (int)pg_sys0(SYS_getpid)) {
+		if (!S_ISREG(out.mode))
+			return true;
+		same = false;
+	}
+	if (same || pg_config.log_kind == PG_LOG_FD)
+		return same;
+	if (!out.ino)
+		return false;
+	open_path(false);
+	return out.fd >= 0;
+}
+
+/* A pipe or terminal whose reader sleeps must not hold the program up. */
+static bool writable(void)
+{
+	struct pollfd p = {.fd = out.fd, .events = POLLOUT};
+	long zero[2] = {0, 0};
+
+	if (S_ISREG(out.mode))
+		return true;
+	return pg_sys5(SYS_ppoll, &p, 1, zero, 0, 0) == 1 && !(p.revents & (POLLERR | POLLNVAL));
+}
+
+static bool pending(int sig)
+{
+	uint64_t set = 0;
+
+	pg_sys2(SYS_rt_sigpending, &set, SIGSET_BYTES);
+	return set >> (sig - 1) & 1;
+}
+
+/* Takes back a SIG that our own write raised. */
+static void consume(int sig)
+{
+	uint64_t set = (uint64_t)1 << (sig - 1);
+	long zero[2] = {0, 0};
+
+	pg_sys4(SYS_rt_sigtimedwait, &set, 0, zero, SIGSET_BYTES);
+}
+
+/*
+ * The write, with every signal blocked for its length: a log that breaks or
+ * meets a size limit must not signal the program, and no handler may see or
+ * inherit the mask.
+ */
+static bool write_masked(const char *line, size_t len)
+{
+	uint64_t all = ~(uint64_t)0, old = 0;
+	int sig = S_ISREG(out.mode) ? SIGXFSZ : SIGPIPE;
+	bool was_pending;
+	long n;
+
+	if (S_ISSOCK(out.mode))
+		return pg_sys6(SYS_sendto, out.fd, line, len, MSG_NOSIGNAL | MSG_DONTWAIT, 0, 0) ==
+		       (long)len;
+	pg_sys4(SYS_rt_sigprocmask, SIG_BLOCK, &all, &old, SIGSET_BYTES);
+	was_pending = pending(sig);
+	n = pg_sys3(SYS_write, out.fd, line, len);
+	if (n != (long)len && !was_pending && pending(sig))
+		consume(sig);
+	pg_sys4(SYS_rt_sigprocmask, SIG_SETMASK, &old, 0, SIGSET_BYTES);
+	return n == (long)len;
+}
+
+void pg_log_write(const char *line, size_t len, uint64_t broken_dev, uint64_t broken_ino)
+{
+	uint64_t lost = pg_log_dropped();
+
+	if (pg_config.log_kind == PG_LOG_OFF)
+		return;
+	if (pg_confined) {
+		if (out.fd < 0 || pg_sys3(SYS_write, out.fd, line, len) != (long)len)
+			pg_log_drop();
+		return;
+	}
+	if (!still_ours() || (out.dev == broken_dev && out.ino == broken_ino) || !writable() ||
+	    !write_masked(line, len)) {
+		pg_log_drop();
+		return;
+	}
+	__atomic_fetch_sub(&dropped, lost, __ATOMIC_RELAXED);
+}

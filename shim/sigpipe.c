@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: MIT */
+#include "sigpipe.h"
+
+#include <stdint.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <ucontext.h>
+
+enum { SIGSET_BYTES = 8, HANDLERS = 32, DEFAULTS = 32, CHANGES = 8 };
+
+/* The kernel's bit for sa_restorer, which libc sets and shows (asm/signal.h). */
+#define PG_SA_RESTORER 0x04000000
+
+typedef void handler_fn(int, siginfo_t *, void *);
+
+__thread uint64_t pg_mark __attribute__((tls_model("initial-exec")));
+void (*pg_sigpipe_changed)(const struct pg_change *change);
+
+static pg_broken_fn *on_broken;
+static pg_killed_fn *on_killed;
+
+/* Handlers that the program ever installed. Entries are added, never changed: the kernel holds which one is in force. */
+static struct {
+	uintptr_t fn;
+	uint32_t info; /* SA_SIGINFO */
+} handlers[HANDLERS];
+
+static struct pg_change changes[CHANGES];
+static unsigned next_change;
+
+/* ---- what broke ---- */
+
+struct regs {
+	int64_t ret;
+	long nr; /* -1: unknown */
+	uintptr_t arg[6];
+	bool first_lost; /* arg[0] was overwritten by the result */
+};
+
+int64_t pg_iov_bytes(const void *iov, uint64_t count)
+{
+	const struct iovec *v = iov;
+	int64_t sum = 0;
+
+	for (uint64_t i = 0; v && i < count && i < 1024; i++)
+		sum += (int64_t)v[i].iov_len;
+	return sum;
+}
+
+int64_t pg_msg_bytes(const void *msg)
+{
+	const struct msghdr *m = msg;
+
+	return m ? pg_iov_bytes(m->msg_iov, m->msg_iovlen) : -1;
+}
+
+#if defined(__x86_64__) || defined(__i386__)
+/*
+ * The result has replaced the call's number in the register; the instruction
+ * that loaded it (mov $nr,%eax) stands before the trap, in libc's stubs right
+ * before it. Looked for in the bytes before PC; -1 if there is none.
+ */
+static long number_before(const uint8_t *pc)
+{
+	bool trap = (pc[-2] == 0x0f && pc[-1] == 0x05) || (pc[-2] == 0xcd && pc[-1] == 0x80);
+
+	for (int back = 7; trap && back < 32; back++) {
+		uint32_t nr;
+
+		if (pc[-back] != 0xb8)
+			continue;
+		memcpy(&nr, pc - back + 1, sizeof nr);
+		if (nr < 512)
+			return (long)nr;
+	}
+	return -1;
+}
+#endif
+
+static void read_regs(const ucontext_t *uc, struct regs *r)
+{
+#if defined(__x86_64__)
+	static const int order[6] = {REG_RDI, REG_RSI, REG_RDX, REG_R10, REG_R8, REG_R9};
+
+	r->ret = uc->uc_mcontext.gregs[REG_RAX];
+	r->nr = number_before((const uint8_t *)uc->uc_mcontext.gregs[REG_RIP]);
+#elif defined(__i386__)
+	static const int order[6] = {REG_EBX, REG_ECX, REG_EDX, REG_ESI, REG_EDI, REG_EBP};
+
+	r->ret = uc->uc_mcontext.gregs[REG_EAX];
+	r->nr = number_before((const uint8_t *)uc->uc_mcontext.gregs[REG_EIP]);
+#endif
+#if defined(__x86_64__) || defined(__i386__)
+	for (int i = 0; i < 6; i++)
+		r->arg[i] = (uintptr_t)uc->uc_mcontext.gregs[order[i]];
+	r->first_lost = false;
+#elif defined(__aarch64__)
+	for (int i = 0; i < 6; i++)
+		r->arg[i] = uc->uc_mcontext.regs[i];
+	r->ret = (int64_t)uc->uc_mcontext.regs[0];
+	r->nr = (long)uc->uc_mcontext.regs[8];
+	r->first_lost = true;
+#endif
+}
+
+/* Which argument of system call NR is the descriptor written to. */
+static int fd_argument(long nr)
+{
+	if (nr == SYS_splice || nr == SYS_copy_file_range)
+		return 2;
+	return nr == SYS_tee ? 1 : 0;
+}
+
+static int fd_of(const struct regs *r)
+{
+	int i = fd_argument(r->nr);
+
+	return i == 0 && r->first_lost ? -1 : (int)r->arg[i];
+}
+
+/* What the call asked to write; the kernel has read its vectors by now. */
+static int64_t length_of(const struct regs *r)
+{
+	switch (r->nr) {
+	case SYS_writev:
+	case SYS_pwritev2:
+	case SYS_vmsplice:
+		return pg_iov_bytes((const void *)r->arg[1], r->arg[2]);
+	case SYS_sendmsg:
+	case SYS_sendmmsg:
+		return pg_msg_bytes((const void *)r->arg[1]);
+	case SYS_sendfile:
+		return (int64_t)r->arg[3];
+	case SYS_splice:
+	case SYS_copy_file_range:
+		return (int64_t)r->arg[4];
+	default:
+		return (int64_t)r->arg[2];
+	}
+}
+
+/* From the mark of the wrapper that is in progress, if these registers are its call's. */
+static bool from_mark(struct regs *r, struct pg_hit *hit)
+{
+	enum pg_call call = (enum pg_call)(pg_mark >> 32 & 0x3fff);
+	int fd = (int)(uint32_t)pg_mark;
+	long nr = pg_call_number(call);
+
+	if (!(pg_mark & PG_MARK_SET))
+		return false;
+	if (r->nr < 0 || nr != r->nr)
+		r->nr = nr;
+	if (fd_of(r) >= 0 && fd_of(r) != fd)
+		return false;
+	hit->call = call;
+	hit->fd = fd;
+	hit->via = pg_mark & PG_MARK_STDIO ? PG_VIA_STDIO
+		   : pg_mark & PG_MARK_RAW ? PG_VIA_SIGNAL
+					   : PG_VIA_CALL;
+	return true;
+}
+
+static void from_regs(const struct regs *r, struct pg_hit *hit)
+{
+	hit->via = PG_VIA_SIGNAL;
+	hit->call = r->nr < 0 ? PG_CALL_write : pg_call_of_number(r->nr);
+	hit->fd = hit->call ? fd_of(r) : -1; /* io_uring_enter and the like: not ours to name */
+}
+
+/*
+ * Did the kernel raise this for a write of this thread's? A kernel-made
+ * SIGPIPE says SI_USER and our own pid, and the registers hold the call's
+ * result: -EPIPE, or a count where a pipe's reader left midway.
+ */
+static bool recognise(const siginfo_t *si, const ucontext_t *uc, struct pg_hit *hit)
+{
+	struct regs r, raw;
+
+	if (si->si_code != SI_USER || si->si_pid != (pid_t)pg_sys0(SYS_getpid))
+		return false;
+	read_regs(uc, &r);
+	if (r.ret != -EPIPE && r.ret <= 0)
+		return false;
+	raw = r;
+	if (from_mark(&r, hit)) {
+		hit->len = length_of(&r);
+	} else {
+		from_regs(&raw, hit);
+		hit->len = hit->call ? length_of(&raw) : -1;
+	}
+	hit->ret = r.ret < 0 ? -1 : r.ret;
+	hit->err = r.ret < 0 ? EPIPE : 0;
+	hit->caller = 0;
+	return hit->err || pg_fd_is_broken_pipe(hit->fd);
+}
+
+/* ---- our handlers ---- */
+
+/* Dies of it after all: the same signal again, with the default disposition, once this handler returns. */
+static void die(const siginfo_t *si)
+{
+	uintptr_t dfl[8] = {0};
+
+	pg_sys4(SYS_rt_sigaction, SIGPIPE, dfl, 0, SIGSET_BYTES);
+	pg_sys4(SYS_rt_tgsigqueueinfo, pg_sys0(SYS_getpid), pg_sys0(SYS_gettid), SIGPIPE, si);
+}
+
+static void on_default(const siginfo_t *si, void *uc)
+{
+	struct pg_hit hit;
+	int saved = errno;
+
+	if (recognise(si, uc, &hit))
+		on_broken(&hit, PG_SIG_FATAL);
+	else
+		on_killed(si->si_pid);
+	die(si);
+	errno = saved;
+}
+
+static void before_handler(unsigned i, const siginfo_t *si, void *uc)
+{
+	struct pg_hit hit;
+	int saved = errno;
+
+#ifdef __i386__
+	if (!handlers[i].info) /* the old frame: neither siginfo nor ucontext */
+		return;
+#else
+	(void)i;
+#endif
+	if (recognise(si, uc, &hit)) {
+		on_broken(&hit, PG_SIG_CAUGHT);
+		if (hit.via != PG_VIA_SIGNAL || pg_mark & PG_MARK_RAW)
+			pg_mark |= PG_MARK_LOGGED;
+	}
+	errno = saved;
+}
+
+/* 32 copies of each, X(0) to X(31): which one is installed says what the program asked for. */
+#define EACH4(X, n) X(n) X(n + 1) X(n + 2) X(n + 3)
+#define EACH(X)                                                                                    \
+	X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)      \
+	X(16) X(17) X(18) X(19) X(20) X(21) X(22) X(23) X(24) X(25) X(26) X(27) X(28) X(29) X(30)  \
+	X(31)
+
+/* The empty asm keeps the copies apart: identical functions could be folded into one. */
+#define DEFAULT_N(n)                                                                               \
+	static void default_##n(int sig, siginfo_t *si, void *uc)                                  \
+	{                                                                                          \
+		(void)sig;                                                                         \
+		on_default(si, uc);                                                                \
+		__asm__ volatile("" ::"i"(n));                                                     \
+	}
+EACH(DEFAULT_N)
+#define CAUGHT_N(n)                                                                                \
+	static void caught_##n(int sig, siginfo_t *si, void *uc)                                   \
+	{                                                                                          \
+		before_handler(n, si, uc);                                                         \
+		((handler_fn *)handlers[n].fn)(sig, si, uc);                                       \
+	}
+EACH(CAUGHT_N)
+
+#define DEFAULT_ENTRY(n) default_##n,
+static handler_fn *const default_table[DEFAULTS] = {EACH(DEFAULT_ENTRY)};
+#define CAUGHT_ENTRY(n) caught_##n,
+static handler_fn *const caught_table[HANDLERS] = {EACH(CAUGHT_ENTRY)};
+
+static int index_of(handler_fn *const *table, int n, const void *fn)
+{
+	for (int i = 0; i < n; i++)
+		if ((const void *)table[i] == fn)
+			return i;
+	return -1;
+}
+
+/* ---- the program's view, and the kernel's ---- */
+
+/* Flags that our own handler needs or must not have; what the program asked for is the number of the default handler. */
+static const uint32_t coded[] = {SA_SIGINFO, SA_ONSTACK, SA_RESTART, SA_RESETHAND, PG_SA_RESTORER};
+
+static uint32_t mask_of_coded(void)
+{
+	uint32_t all = 0;
+
+	for (unsigned i = 0; i < 5; i++)
+		all |= coded[i];
+	return all;
+}
+
+static void set_mask_word(sigset_t *set, uint64_t word)
+{
+	memcpy(set, &word, sizeof word);
+}
+
+static uint64_t mask_word(const sigset_t *set)
+{
+	uint64_t word;
+
+	memcpy(&word, set, sizeof word);
+	return word;
+}
+
+/* All signals but KILL and STOP, libc's internal ones included: a set that no program can make through libc. Stands for the empty one. */
+#define FULL_MASK (~(((uint64_t)1 << (SIGKILL - 1)) | ((uint64_t)1 << (SIGSTOP - 1))))
+
+static void default_to_kernel(struct sigaction *a)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < 5; i++)
+		if ((uint32_t)a->sa_flags & coded[i])
+			n |= 1u << i;
+	a->sa_flags = (int)(((uint32_t)a->sa_flags & ~mask_of_coded()) | SA_SIGINFO | SA_ONSTACK |
+			    SA_RESTART);
+	a->sa_sigaction = default_table[n];
+	if (!mask_word(&a->sa_mask))
+		set_mask_word(&a->sa_mask, FULL_MASK);
+}
+
+static void default_to_program(struct sigaction *a, unsigned n)
+{
+	a->sa_flags = (int)((uint32_t)a->sa_flags & ~mask_of_coded());
+	for (unsigned i = 0; i < 5; i++)
+		if (n >> i & 1)
+			a->sa_flags = (int)((uint32_t)a->sa_flags | coded[i]);
+	a->sa_handler = SIG_DFL;
+	if (mask_word(&a->sa_mask) == FULL_MASK)
+		set_mask_word(&a->sa_mask, 0);
+}
+
+/* The number under which FN is known from now on; -1 if there is no room. */
+static int intern(uintptr_t fn, uint32_t info)
+{
+	for (int i = 0; i < HANDLERS; i++) {
+		uintptr_t empty = 0;
+
+		if (!__atomic_load_n(&handlers[i].fn, __ATOMIC_ACQUIRE)) {
+			handlers[i].info = info;
+			if (__atomic_compare_exchange_n(&handlers[i].fn, &empty, fn, false,
+							__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+				return i;
+		}
+		if (handlers[i].fn == fn && handlers[i].info == info)
+			return i;
+	}
+	return -1;
+}
+
+static void to_kernel(struct sigaction *a, bool from_libc)
+{
+	int n;
+
+	if (a->sa_handler == SIG_DFL) {
+		if (from_libc)
+			a->sa_flags |= PG_SA_RESTORER;
+		default_to_kernel(a);
+		return;
+	}
+	if (a->sa_handler == SIG_IGN || (uintptr_t)a->sa_handler < 4096)
+		return;
+	n = intern((uintptr_t)a->sa_handler, (uint32_t)a->sa_flags & SA_SIGINFO);
+	if (n >= 0)
+		a->sa_sigaction = caught_table[n];
+}
+
+static void to_program(struct sigaction *a)
+{
+	int n = index_of(default_table, DEFAULTS, (const void *)a->sa_sigaction);
+
+	if (n >= 0) {
+		default_to_program(a, (unsigned)n);
+		return;
+	}
+	n = index_of(caught_table, HANDLERS, (const void *)a->sa_sigaction);
+	if (n >= 0)
+		a->sa_sigaction = (handler_fn *)handlers[n].fn;
+}
+
+static enum pg_state state_of(sighandler_t handler)
+{
+	if (handler == SIG_DFL)
+		return PG_STATE_DEFAULT;
+	return handler == SIG_IGN ? PG_STATE_IGNORED : PG_STATE_CAUGHT;
+}
+
+static void record(enum pg_state from, enum pg_state to, uintptr_t by)
+{
+	unsigned i = __atomic_fetch_add(&next_change, 1, __ATOMIC_RELAXED) % CHANGES;
+	struct pg_change c = {.from = from, .to = to, .by = by - 1, .at = pg_now()};
+
+	changes[i] = c;
+	if (pg_sigpipe_changed)
+		pg_sigpipe_changed(&c);
+}
+
+int pg_sigpipe_action(const struct sigaction *act, struct sigaction *old, uintptr_t by)
+{
+	struct sigaction mine, was;
+	int ret;
+
+	if (act) {
+		mine = *act;
+		to_kernel(&mine, true);
+	}
+	ret = NEXT(sigaction)(SIGPIPE, act ? &mine : NULL, &was);
+	if (ret)
+		return ret;
+	to_program(&was);
+	if (act && state_of(act->sa_handler) != state_of(was.sa_handler))
+		record(state_of(was.sa_handler), state_of(act->sa_handler), by);
+	if (old)
+		*old = was;
+	return 0;
+}
+
+sighandler_t pg_sigpipe_adopt(sighandler_t old, uintptr_t by)
+{
+	struct sigaction was = {.sa_handler = old}, now, mine;
+
+	if (old == SIG_ERR)
+		return old;
+	to_program(&was);
+	if (NEXT(sigaction)(SIGPIPE, NULL, &now))
+		return was.sa_handler;
+	mine = now;
+	to_program(&now);
+	if (mine.sa_handler == now.sa_handler && now.sa_handler != SIG_IGN) {
+		to_kernel(&mine, true);
+		NEXT(sigaction)(SIGPIPE, &mine, NULL);
+	}
+	if (state_of(now.sa_handler) != state_of(was.sa_handler))
+		record(state_of(was.sa_handler), state_of(now.sa_handler), by);
+	return was.sa_handler;
+}
+
+/* The kernel's own answer, by system call: libc's sigaction may be another preload's. */
+static sighandler_t handler_now(void)
+{
+	struct sigaction a = {.sa_handler = SIG_DFL};
+	uintptr_t kernel[8] = {0};
+
+	pg_sys4(SYS_rt_sigaction, SIGPIPE, 0, kernel, SIGSET_BYTES);
+	a.sa_handler = (sighandler_t)kernel[0];
+	to_program(&a);
+	return a.sa_handler;
+}
+
+enum pg_signal pg_sigpipe_outcome(void)
+{
+	uint64_t blocked = 0;
+
+	pg_sys4(SYS_rt_sigprocmask, SIG_BLOCK, 0, &blocked, SIGSET_BYTES);
+	if (blocked >> (SIGPIPE - 1) & 1)
+		return PG_SIG_BLOCKED;
+	switch (state_of(handler_now())) {
+	case PG_STATE_IGNORED:
+		return PG_SIG_IGNORED;
+	case PG_STATE_CAUGHT:
+		return PG_SIG_CAUGHT;
+	case PG_STATE_DEFAULT:
+		break;
+	}
+	return PG_SIG_FATAL;
+}
+
+/* A vfork child writes into the same ring: only an entry that agrees with the kernel is believed. */
+bool pg_sigpipe_last_change(struct pg_change *change)
+{
+	enum pg_state now = state_of(handler_now());
+	unsigned last = __atomic_load_n(&next_change, __ATOMIC_RELAXED);
+
+	for (unsigned back = 1; back <= CHANGES && back <= last; back++) {
+		*change = changes[(last - back) % CHANGES];
+		if (change->to == now && change->by)
+			return true;
+	}
+	return false;
+}
+
+enum pg_state pg_sigpipe_start(pg_broken_fn *broken, pg_killed_fn *killed)
+{
+	struct sigaction now;
+	enum pg_state state;
+
+	on_broken = broken;
+	on_killed = killed;
+	if (NEXT(sigaction)(SIGPIPE, NULL, &now))
+		return PG_STATE_DEFAULT;
+	to_program(&now);
+	state = state_of(now.sa_handler);
+	if (state != PG_STATE_DEFAULT)
+		return state;
+	to_kernel(&now, false);
+	NEXT(sigaction)(SIGPIPE, &now, NULL);
+	return state;
+}

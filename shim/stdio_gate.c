@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+#include "stdio_gate.h"
+
+#include "elf.h"
+#include "guard.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <sys/mman.h>
+
+#ifdef __GLIBC__
+
+enum { REACH = 4096, PAGE = 4096 }; /* bytes each way; the tables span about 3 KiB */
+
+typedef ssize_t write_slot(FILE *, const void *, ssize_t);
+typedef int close_slot(FILE *);
+
+static write_slot *next_write;
+static close_slot *next_close;
+
+/* Is one of our dprintf wrappers at work around this? It tells the break itself. */
+static bool within_dprintf(void)
+{
+	enum pg_call call = (enum pg_call)(pg_mark >> 32 & 0x3fff);
+
+	return pg_mark & PG_MARK_SET && call >= PG_CALL_dprintf && call <= PG_CALL___vdprintf_chk;
+}
+
+/* libio's contract (_IO_new_file_write): the bytes written; fewer than N means errno is set. */
+static ssize_t gate_write(FILE *f, const void *data, ssize_t n)
+{
+	struct pg_op op;
+	ssize_t done;
+
+	if (within_dprintf())
+		return next_write(f, data, n);
+	op = pg_enter((struct pg_op){.call = PG_CALL_write, .fd = f->_fileno, .len = n},
+		      PG_MARK_STDIO);
+	done = next_write(f, data, n);
+	if (done > 0 && done < n)
+		pg_fd_sent(op.fd, (uint64_t)done);
+	pg_leave(op, done < n ? -1 : done, PG_CALLER);
+	return done;
+}
+
+/* fclose reaches no close() that could be interposed. */
+static int gate_close(FILE *f)
+{
+	pg_fd_closed(f->_fileno);
+	return next_close(f);
+}
+
+/* Replaces every pointer that equals OLD from LO to HI. */
+static int replace(uintptr_t lo, uintptr_t hi, void *old, void *new)
+{
+	int n = 0;
+
+	for (void **slot = (void **)lo; slot < (void **)hi; slot++)
+		if (*slot == old)
+			*slot = new, n++;
+	return n;
+}
+
+/* The part of libc's read-only data around the tables that may be searched. */
+static bool tables(uintptr_t *lo, uintptr_t *hi)
+{
+	uintptr_t jumps = (uintptr_t)dlsym(RTLD_DEFAULT, "_IO_file_jumps");
+	struct pg_module libc;
+
+	if (!jumps || !pg_elf_module(jumps, &libc) || jumps < libc.relro_lo || jumps >= libc.relro_hi)
+		return false;
+	*lo = jumps - REACH > libc.relro_lo ? jumps - REACH : libc.relro_lo;
+	*hi = jumps + REACH < libc.relro_hi ? jumps + REACH : libc.relro_hi;
+	*lo &= ~(sizeof(void *) - 1);
+	*hi &= ~(sizeof(void *) - 1);
+	return true;
+}
+
+bool pg_stdio_start(void)
+{
+	void *old_write = dlsym(RTLD_DEFAULT, "_IO_file_write");
+	void *old_close = dlsym(RTLD_DEFAULT, "_IO_file_close");
+	uintptr_t lo, hi, page;
+	int found;
+
+	dlerror();
+	if (!old_write || !tables(&lo, &hi))
+		return false;
+	page = lo & ~(uintptr_t)(PAGE - 1);
+	next_write = (write_slot *)old_write;
+	next_close = (close_slot *)old_close;
+	if (pg_sys3(SYS_mprotect, page, hi - page, PROT_READ | PROT_WRITE))
+		return false;
+	found = replace(lo, hi, old_write, (void *)gate_write);
+	if (old_close)
+		replace(lo, hi, old_close, (void *)gate_close);
+	pg_sys3(SYS_mprotect, page, hi - page, PROT_READ);
+	return found > 0;
+}
+
+#else
+
+bool pg_stdio_start(void)
+{
+	return false;
+}
+
+#endif
