@@ -4,7 +4,6 @@
 #include "guard.h"
 #include "twins.h"
 
-#include <linux/seccomp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -45,6 +44,9 @@ PG_EXPORT int prctl(int option, ...)
  * between. So this is a jump, to libc's own for all but the system calls
  * whose bit is set here.
  */
+/* <linux/seccomp.h>: the one operation that only asks. */
+enum { GET_ACTION_AVAIL = 2 };
+
 #define PG_WATCHED                                                                                 \
 	X(SYS_write) X(SYS_writev) X(SYS_pwritev2) X(SYS_sendto) X(SYS_sendmsg) X(SYS_sendmmsg)    \
 	X(SYS_sendfile) X(SYS_splice) X(SYS_tee) X(SYS_vmsplice) X(SYS_copy_file_range)            \
@@ -79,7 +81,7 @@ long pg_syscall_watched(long nr, long a, long b, long c, long d, long e, long f)
 
 	if (nr == SYS_seccomp) {
 		ret = NEXT(syscall)(nr, a, b, c, d, e, f);
-		pg_confined |= !ret && a != SECCOMP_GET_ACTION_AVAIL;
+		pg_confined |= !ret && a != GET_ACTION_AVAIL;
 		return ret;
 	}
 	op.fd = (int)(third ? c : nr == SYS_tee ? b : a);

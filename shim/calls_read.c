@@ -64,12 +64,8 @@ PG_EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 	return IN(recvmsg, fd, 1, NEXT_SYS3(recvmsg, SYS_recvmsg, fd, msg, flags));
 }
 
-#ifdef __GLIBC__
-PG_EXPORT int recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags, struct timespec *wait)
-#else
-PG_EXPORT int recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, unsigned flags,
+PG_EXPORT int recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, PG_MMSG_FLAGS flags,
 		       struct timespec *wait)
-#endif
 {
 	return (int)IN(recvmmsg, fd, n, NEXT(recvmmsg)(fd, msgs, n, flags, wait));
 }

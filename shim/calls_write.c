@@ -10,7 +10,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define LEAVE(op, result) pg_leave(op, result, PG_CALLER)
+#define LEAVE(op, result) ((ssize_t)pg_leave(op, result, PG_CALLER))
 
 /* A vector's length is not known before the kernel has read it: any result is looked at. */
 #define UNKNOWN ((int64_t)-2)
@@ -82,9 +82,9 @@ PG_EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 	return LEAVE(op, NEXT_SYS3(sendmsg, SYS_sendmsg, fd, msg, flags));
 }
 
-PG_EXPORT int sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)
+PG_EXPORT int sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, PG_MMSG_FLAGS flags)
 {
-	struct pg_op op = PG_OUT(sendmmsg, .fd = fd, .len = n, .flags = flags, .vector = msgs);
+	struct pg_op op = PG_OUT(sendmmsg, .fd = fd, .len = n, .flags = (int)flags, .vector = msgs);
 	int sent = (int)LEAVE(op, NEXT_SYS4(sendmmsg, SYS_sendmmsg, fd, msgs, n, flags));
 
 	for (int i = 0; i < sent; i++) /* pg_leave counted messages: make it bytes */

@@ -239,7 +239,7 @@ uint64_t pg_elf_vdso_clock(void)
 
 static const void *map_part(int fd, uint64_t offset, uint64_t size)
 {
-	uint64_t slack = offset & 4095;
+	size_t slack = (size_t)(offset & 4095);
 	long at;
 
 #ifdef SYS_mmap2
@@ -247,7 +247,7 @@ static const void *map_part(int fd, uint64_t offset, uint64_t size)
 #else
 	at = pg_sys6(SYS_mmap, 0, size + slack, PROT_READ, MAP_PRIVATE, fd, offset - slack);
 #endif
-	return at < 0 && at >= -4095 ? NULL : (const void *)((uintptr_t)at + slack);
+	return at < 0 && at >= -4095 ? NULL : (const char *)at + slack;
 }
 
 static void map_symbols(int fd, const ElfW(Shdr) * table, size_t n)

@@ -376,7 +376,7 @@ static void text_history(struct pg_text *t, const struct pg_event *e)
 		pg_put(t, " before, in ");
 		pg_stack_put_place(t, w->caller);
 		if (w->sent == e->object.sent) {
-			pg_put(t, i + 1 == n ? ", and the program wrote on" : "");
+			pg_put(t, i + 1 == n && e->ev == PG_EV_EPIPE ? ", and the program wrote on" : "");
 			continue;
 		}
 		pg_put(t, ", ");

@@ -3,11 +3,11 @@
 
 #include "elf.h"
 
-#include <asm/ioctls.h>
 #include <fcntl.h>
-#include <linux/tcp.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
@@ -177,17 +177,22 @@ static void look_name(int fd, long nr, struct pg_addr *a, char *path)
 		set_addr(a, (const void *)&ss, len);
 }
 
-/* From TCP_INFO (tcp(7)): milliseconds since data last came or went. It answers after a reset, too. */
+/*
+ * Milliseconds since data last came or went, from TCP_INFO (tcp(7)), which
+ * answers after a reset, too. Byte offsets as in <linux/tcp.h>. What never
+ * happened counts from the boot: an idleness longer than the age is none.
+ */
 static void look_tcp(int fd, struct pg_object *o)
 {
-	struct tcp_info info;
-	uint32_t idle;
+	enum { LAST_DATA_SENT = 44 / 4, LAST_DATA_RECV = 52 / 4 };
+	uint32_t info[26], idle;
 
-	if (option(fd, IPPROTO_TCP, TCP_INFO, &info, sizeof info))
+	if (option(fd, IPPROTO_TCP, TCP_INFO, info, sizeof info))
 		return;
-	idle = info.tcpi_last_data_recv < info.tcpi_last_data_sent ? info.tcpi_last_data_recv
-								   : info.tcpi_last_data_sent;
-	o->idle_ms = idle;
+	idle = info[LAST_DATA_SENT] < info[LAST_DATA_RECV] ? info[LAST_DATA_SENT]
+							   : info[LAST_DATA_RECV];
+	if (o->since && idle <= (pg_now() - o->since) / 1000000)
+		o->idle_ms = idle;
 }
 
 static void look_socket(int fd, struct pg_object *o)
@@ -207,8 +212,6 @@ static void look_socket(int fd, struct pg_object *o)
 	look_name(fd, SYS_getpeername, &o->peer, o->peer_path);
 	if (!pg_sys3(SYS_ioctl, fd, FIONREAD, &unread))
 		o->unread = unread;
-	if (o->kind == PG_TCP)
-		look_tcp(fd, o);
 	if (o->kind == PG_UNIX && !option(fd, SOL_SOCKET, SO_PEERCRED, cred, sizeof cred))
 		o->peer_pid = cred[0];
 }
@@ -263,6 +266,8 @@ void pg_fd_look(int fd, struct pg_object *o)
 	else if (S_ISCHR(st.mode))
 		o->kind = PG_TTY;
 	look_record(fd, o);
+	if (o->kind == PG_TCP)
+		look_tcp(fd, o);
 }
 
 bool pg_fd_is_broken_pipe(int fd)

@@ -4,7 +4,7 @@
 #include "config.h"
 #include "log.h"
 
-#include <asm/ioctls.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 
 enum { SCRATCHES = 16, SITES = 512, PROBES = 16, FIRST = 10, PAGE = 4096 };
@@ -37,6 +37,7 @@ struct site {
 static struct site sites[SITES];
 
 static uint64_t early; /* broke before start-up */
+static uint64_t total; /* in this process and those it was forked from */
 static bool started, inherited_ignored;
 static int told_pid; /* the process that was told of the inherited disposition */
 
@@ -83,6 +84,7 @@ static bool count_site(struct pg_event *e, uintptr_t caller)
 	struct site *s = find_site(key | 1);
 	uint64_t n = __atomic_add_fetch(&s->count, 1, __ATOMIC_RELAXED);
 
+	__atomic_add_fetch(&total, 1, __ATOMIC_RELAXED);
 	if (n == 1) {
 		s->caller = e->frames ? e->frame[0] : caller;
 		s->pid = pid;
@@ -298,12 +300,12 @@ void pg_guard_in(enum pg_call call, int fd, uint64_t len, int64_t ret, uintptr_t
 	if (!pg_config.active || (!ret && !len))
 		return;
 	if (!ret) {
-		pg_fd_warn(fd, PG_EOF, call, 0, caller);
 		if (pg_config.verbose >= 1 && !pg_confined && is_stream_socket(fd))
 			tell_verbose(PG_EV_EOF, call, fd, (int64_t)len, 0, 0, caller);
+		pg_fd_warn(fd, PG_EOF, call, 0, caller);
 	} else if (saved == ECONNRESET) {
-		pg_fd_warn(fd, PG_RESET, call, saved, caller);
 		tell_verbose(PG_EV_RESET, call, fd, (int64_t)len, -1, saved, caller);
+		pg_fd_warn(fd, PG_RESET, call, saved, caller);
 	} else if (saved == ECONNREFUSED) {
 		pg_guard_warned(call, fd, saved, caller);
 	}
@@ -317,11 +319,11 @@ void pg_guard_warned(enum pg_call call, int fd, int err, uintptr_t caller)
 	if (!pg_config.active)
 		return;
 	if (err == ECONNREFUSED) {
-		pg_fd_warn(fd, PG_REFUSED, call, err, caller);
 		tell_verbose(PG_EV_REFUSED, call, fd, -1, -1, err, caller);
+		pg_fd_warn(fd, PG_REFUSED, call, err, caller);
 	} else if (err == ECONNRESET || err == EPIPE) {
-		pg_fd_warn(fd, PG_RESET, call, err, caller);
 		tell_verbose(PG_EV_RESET, call, fd, -1, -1, err, caller);
+		pg_fd_warn(fd, PG_RESET, call, err, caller);
 	} else if (call == PG_CALL_shutdown) {
 		pg_fd_warn(fd, PG_SHUTDOWN, call, 0, caller);
 	}
@@ -373,6 +375,8 @@ void pg_guard_exit(void)
 	struct scratch *s;
 
 	if (!started || !pg_config.active || pg_confined)
+		return;
+	if (pg_config.verbose < 1 && !total && !early && !pg_log_dropped())
 		return;
 	pid = (int)pg_sys0(SYS_getpid);
 	if ((pg_config.verbose < 1 && !held_back(pid)) || !(s = take()))

@@ -51,7 +51,7 @@ int64_t pg_msg_bytes(const void *msg)
 {
 	const struct msghdr *m = msg;
 
-	return m ? pg_iov_bytes(m->msg_iov, m->msg_iovlen) : -1;
+	return m ? pg_iov_bytes(m->msg_iov, (uint64_t)m->msg_iovlen) : -1;
 }
 
 #if defined(__x86_64__) || defined(__i386__)

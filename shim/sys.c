@@ -51,15 +51,26 @@ __asm__(".text\n.globl pg_sys\n.hidden pg_sys\n.type pg_sys,%function\npg_sys:\n
 /* statx(2) has one layout everywhere, unlike stat. Linux 4.11; CentOS 7 is older and not aimed at. */
 int pg_fstat(int fd, struct pg_stat *st)
 {
-	struct statx sx;
-	long ret =
-	    pg_sys5(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_MODE | STATX_INO, &sx);
+	enum { EMPTY_PATH = 0x1000, TYPE_MODE_INO = 0x103 };
+	/* struct statx of <linux/stat.h>, as far as it is asked for; 256 bytes in all. */
+	struct {
+		uint32_t mask, blksize;
+		uint64_t attributes;
+		uint32_t nlink, uid, gid;
+		uint16_t mode, spare;
+		uint64_t ino, size, blocks, attributes_mask, times[8];
+		uint32_t rdev_major, rdev_minor, dev_major, dev_minor;
+		uint64_t rest[14];
+	} sx;
+	long ret = pg_sys5(SYS_statx, fd, "", EMPTY_PATH, TYPE_MODE_INO, &sx);
+
+	_Static_assert(sizeof sx == 256, "the kernel writes 256 bytes");
 
 	if (ret < 0)
 		return (int)ret;
-	st->dev = (uint64_t)sx.stx_dev_major << 32 | sx.stx_dev_minor;
-	st->ino = sx.stx_ino;
-	st->mode = sx.stx_mode;
+	st->dev = (uint64_t)sx.dev_major << 32 | sx.dev_minor;
+	st->ino = sx.ino;
+	st->mode = sx.mode;
 	return 0;
 }
 

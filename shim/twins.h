@@ -7,7 +7,9 @@
 
 #include <signal.h>
 #include <stdarg.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 /* glibc's socket calls take a transparent union of every sockaddr; a definition must spell it alike. */
@@ -19,7 +21,19 @@
 #define PG_SOCKADDR const struct sockaddr *
 #define PG_SOCKADDR_OUT struct sockaddr *
 #define PG_ADDR(a) (a)
-typedef void (*pg_musl_handler)(int);
+#endif
+
+/* The type of the flags of sendmmsg and recvmmsg. */
+#ifdef __GLIBC__
+#define PG_MMSG_FLAGS int
+#else
+#define PG_MMSG_FLAGS unsigned
+#endif
+
+/* musl has macros for the names of large-file calls; the symbols are there as well, for programs built elsewhere. */
+#ifndef __GLIBC__
+#undef sendfile64
+#undef off64_t
 #define off64_t off_t
 #endif
 
