@@ -1,0 +1,85 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Every stdio function that can flush, each in a process of its own. How many
+# broken writes one makes is what a handler counts without the library.
+
+load helpers
+
+setup_file() {
+	export ROWS=$BATS_FILE_TMPDIR
+	LOG=$ROWS/log
+	touch "$LOG"
+	plain "$FIXTURES/stdio" >"$ROWS/plain"
+	guarded "$FIXTURES/stdio" >"$ROWS/guarded"
+}
+
+# shellcheck disable=SC2016
+JUDGE='
+def column: split(" ") | {pid: .[0] | tonumber, mode: .[1], row: .[2],
+	caught: .[3] | tonumber, status: .[4]};
+def table: split("\n") | map(select(. != "") | column);
+def signals: {dfl: "fatal", ign: "ignored", handler: "caught", blocked: "blocked"};
+def good($mode): .via == "stdio" and .call == "write" and .ret == -1 and .errno == "EPIPE"
+	and .signal == signals[$mode] and .kind == "pipe" and .len > 0 and .fd != null;
+($plain | table | map(select(.mode == "handler") | {key: .row, value: .caught}) | from_entries)
+	as $count
+| ($guarded | table)[] as $row
+| select($row.mode == $mode and $row.row != "popen")
+| ($ev | map(select(.ev == "epipe" and .pid == $row.pid))) as $mine
+| (if $mode == "dfl" then 1 else $count[$row.row] end) as $wanted
+| select(($mine | length) != $wanted or ($mine | all(good($mode)) | not))
+| "\($row.row): wanted \($wanted), got \($mine | length)", ($mine[] | select(good($mode) | not)
+	| "  " + ({via, call, signal, fd, len, ret, errno, kind} | tojson))'
+
+# judge MODE: prints every row whose events are wrong.
+judge() {
+	local wrong
+	wrong=$(jq -n -r --rawfile plain "$ROWS/plain" --rawfile guarded "$ROWS/guarded" \
+		--slurpfile ev "$ROWS/log" --arg mode "$1" "$JUDGE")
+	echo "$wrong"
+	[[ -z $wrong ]] && (($(grep -c " $1 " "$ROWS/guarded") > 45))
+}
+
+@test "stdio gives the same results, errno and statuses as without the library" {
+	equal "the results" "$(cut -d' ' -f2- "$ROWS/plain")" \
+		"$(cut -d' ' -f2- "$ROWS/guarded")"
+	grep -q ' ign puts 0 0 -1 32$' "$ROWS/guarded"
+	grep -q ' dfl puts 0 141$' "$ROWS/guarded"
+}
+
+@test "stdio under the default action: one event each, before the process dies" {
+	glibc_only
+	judge dfl
+}
+
+@test "stdio under an ignored SIGPIPE: every broken write is an event" {
+	glibc_only
+	judge ign
+}
+
+@test "stdio under a handler of the program: every broken write is an event" {
+	glibc_only
+	judge handler
+}
+
+@test "stdio with SIGPIPE blocked: every broken write is an event" {
+	glibc_only
+	judge blocked
+}
+
+@test "where the stdio gate is off, the signal gate tells of stdio that kills" {
+	[[ $BUILD = */musl ]] || skip "musl only"
+	LOG=$ROWS/log
+	equal "processes with one event" "$(grep -c ' dfl .* 141$' "$ROWS/guarded")" \
+		"$(broken 'select(.signal == "fatal").pid' | sort -u | wc -l)"
+}
+
+# Its jump table is libc's own secret: under an ignored SIGPIPE nobody sees it.
+@test "a popen stream that kills is one event" {
+	local pid
+	LOG=$ROWS/log
+	pid=$(awk '$2 == "dfl" && $3 == "popen" { print $1 }' "$ROWS/plain" "$ROWS/guarded" |
+		tail -1)
+	equal "its event" '["fatal","write","pipe"]' \
+		"$(broken "select(.pid == $pid) | [.signal, .call, .kind]")"
+}
