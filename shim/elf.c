@@ -174,7 +174,8 @@ const char *pg_elf_symbol(const struct pg_module *m, uintptr_t addr, uintptr_t *
 
 bool pg_elf_is_libc(const struct pg_module *m)
 {
-	return pg_prefix(m->name, "libc.so") || pg_prefix(m->name, "libc-2.") ||
+	return pg_prefix(m->name, "linux-gate.so") || pg_prefix(m->name, "linux-vdso.so") ||
+	       pg_prefix(m->name, "libc.so") || pg_prefix(m->name, "libc-2.") ||
 	       pg_prefix(m->name, "libpthread") || pg_prefix(m->name, "ld-musl-") ||
 	       pg_prefix(m->name, "libc.musl-");
 }

@@ -31,7 +31,7 @@ bool pg_elf_module(uintptr_t addr, struct pg_module *out);
 /* The function of module M that holds ADDR, and how far into it; a null pointer if its name is unknown. Async-signal-safe. */
 const char *pg_elf_symbol(const struct pg_module *m, uintptr_t addr, uintptr_t *offset);
 
-/* libc, or the part of an old glibc that held its threads? */
+/* libc, the part of an old glibc that held its threads, or the vDSO? */
 bool pg_elf_is_libc(const struct pg_module *m);
 
 /* The program's own file name, as the kernel ran it (a script's own name for a script). */

@@ -6,12 +6,12 @@
  */
 #include "calls.h"
 #include "config.h"
+#include "dl.h"
 #include "elf.h"
 #include "guard.h"
 #include "log.h"
 #include "stdio_gate.h"
 
-#include <dlfcn.h>
 #include <unistd.h>
 
 int __cxa_atexit(void (*fn)(void *), void *arg, void *dso);
@@ -51,6 +51,7 @@ static void __attribute__((constructor)) start(int argc, char **argv, char **env
 		pg_config_read(environ ? environ : envp);
 	if (pg_config.active) {
 		pg_fd_start();
+		pg_stack_start();
 		pg_log_start();
 		pg_guard_start(gates(pg_stdio_start()));
 		__cxa_atexit(at_exit, NULL, NULL);

@@ -1,19 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "next.h"
 
-#include <dlfcn.h>
-
-/*
- * dlsym moved from libdl to libc in glibc 2.34 and got a new version there.
- * The old one is in both, so a library built here loads on older systems.
- */
-#if defined(__GLIBC__) && defined(__x86_64__)
-__asm__(".symver dlsym,dlsym@GLIBC_2.2.5");
-#elif defined(__GLIBC__) && defined(__i386__)
-__asm__(".symver dlsym,dlsym@GLIBC_2.0");
-#elif defined(__GLIBC__) && defined(__aarch64__)
-__asm__(".symver dlsym,dlsym@GLIBC_2.17");
-#endif
+#include "dl.h"
 
 pg_fn *pg_next_table[PG_CALL_COUNT];
 

@@ -44,6 +44,52 @@ int pg_find_object(void *pc, struct found_object *found)
 	return 0;
 }
 
+/*
+ * libgcc_eh's other wants: libpthread's once, for a table that it fills with
+ * the same values each time, and a lock for frames that a program registers,
+ * which are none in this private copy. Answered here, they neither block in
+ * a signal handler nor ask for the newest glibc's versions.
+ */
+#define HIDDEN_AS(name) __asm__(name) __attribute__((visibility("hidden")))
+int pg_once(int *done, void (*fill)(void)) HIDDEN_AS("pthread_once");
+int pg_no_key(void) HIDDEN_AS("__pthread_key_create");
+int pg_no_lock(void) HIDDEN_AS("pthread_mutex_lock");
+int pg_no_unlock(void) HIDDEN_AS("pthread_mutex_unlock");
+
+int pg_once(int *done, void (*fill)(void))
+{
+	if (!__atomic_load_n(done, __ATOMIC_ACQUIRE))
+		fill();
+	__atomic_store_n(done, 1, __ATOMIC_RELEASE);
+	return 0;
+}
+
+int pg_no_key(void)
+{
+	return -1;
+}
+
+int pg_no_lock(void)
+{
+	return 0;
+}
+
+int pg_no_unlock(void)
+{
+	return 0;
+}
+
+static bool can_unwind;
+
+void pg_stack_start(void)
+{
+	struct pg_module own;
+	uintptr_t frame[1];
+
+	can_unwind = pg_elf_module((uintptr_t)&pg_stack_start, &own) && own.eh_frame_hdr;
+	pg_stack_walk(frame, 1);
+}
+
 struct walk {
 	uintptr_t *frames;
 	unsigned n, max, steps;
@@ -69,7 +115,7 @@ unsigned pg_stack_walk(uintptr_t *frames, unsigned max)
 {
 	struct walk w = {.frames = frames, .max = max};
 
-	if (max)
+	if (max && can_unwind)
 		_Unwind_Backtrace(step, &w);
 	return w.n;
 }

@@ -15,6 +15,9 @@
 
 enum { PG_FRAMES_MAX = 32 };
 
+/* Start-up only: without an unwind table of our own (a stripped .eh_frame_hdr) there are no stacks. */
+void pg_stack_start(void);
+
 /*
  * The calling stack, the first frame outside libc and this library first.
  * Each address lies inside the calling instruction, so addr2line names its

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "stdio_gate.h"
 
+#include "dl.h"
 #include "elf.h"
 #include "guard.h"
 
-#include <dlfcn.h>
 #include <stdio.h>
 #include <sys/mman.h>
 
