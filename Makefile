@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: MIT
+# pipeguard: `make help` lists the targets.
+
+VERSION := 0.1.0
+PREFIX  ?= /usr/local
+LIBDIR  ?= $(PREFIX)/lib
+BINDIR  ?= $(PREFIX)/bin
+MANDIR  ?= $(PREFIX)/share/man
+CFLAGS  ?= -O2 -g
+BUILD   ?= build
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+
+SHIM     := $(sort $(wildcard shim/*.c))
+HEADERS  := $(wildcard shim/*.h) shim/calls.def
+LIB      := $(BUILD)/libpipeguard.so
+FIXTURES := $(patsubst tests/fixtures/%.c,$(BUILD)/fixtures/%,$(sort $(wildcard tests/fixtures/*.c)))
+
+# What the compiler aims at: musl has no libdl of its own, glibc a stub that old programs name.
+TARGET := $(shell $(CC) $(CFLAGS) -dM -E -include stdlib.h -x c /dev/null 2>/dev/null | \
+	sed -n 's/^.define \(__GLIBC__\|__x86_64__\|__i386__\|__aarch64__\) .*/\1/p')
+
+# Ours come last, whatever the packager's CFLAGS say. The -U: they would rename the very calls we define.
+PG_CPPFLAGS := -D_GNU_SOURCE -DPG_VERSION=$(VERSION) -U_FORTIFY_SOURCE -U_FILE_OFFSET_BITS -U_TIME_BITS
+PG_CFLAGS := -std=gnu11 -fPIC -fvisibility=hidden -fexceptions -fasynchronous-unwind-tables \
+	-ftls-model=initial-exec -fno-stack-protector -Wall -Wextra -Wshadow -Wconversion \
+	-Wmissing-prototypes -Wstrict-prototypes -Wvla -Wundef -Wpointer-arith -Wframe-larger-than=1024
+PG_LDFLAGS := -shared -static-libgcc -Wl,-soname,libpipeguard.so -Wl,-z,defs,-z,now,-z,relro \
+	-Wl,-z,noexecstack,-z,nodelete -Wl,--eh-frame-hdr -Wl,--exclude-libs,ALL \
+	-Wl,--version-script=$(BUILD)/exports.map
+PG_LIBS := -lgcc_eh
+ifneq ($(filter __x86_64__ __i386__,$(TARGET)),)
+PG_CFLAGS += -fcf-protection=full
+endif
+ifneq ($(filter __aarch64__,$(TARGET)),)
+PG_CFLAGS += -mbranch-protection=standard
+endif
+ifneq ($(filter __GLIBC__,$(TARGET)),)
+PG_LDFLAGS += -Wl,-z,initfirst
+PG_LIBS += -Wl,--no-as-needed -l:libdl.so.2
+endif
+COMPILE = $(CC) $(CPPFLAGS) $(CFLAGS) $(PG_CPPFLAGS) $(PG_CFLAGS)
+OBJECTS := $(SHIM:shim/%.c=$(BUILD)/%.o)
+
+.PHONY: all fixtures demo test check install uninstall clean distclean 32 musl clang ubsan lint \
+	format format-check dist help FORCE
+.DELETE_ON_ERROR:
+
+all: $(LIB) ## build build/libpipeguard.so (the default)
+
+$(LIB): $(OBJECTS) $(BUILD)/exports.map
+	$(COMPILE) $(LDFLAGS) $(PG_LDFLAGS) -o $@ $(OBJECTS) $(PG_LIBS)
+
+$(BUILD)/%.o: shim/%.c $(BUILD)/flags
+	$(COMPILE) -MMD -MP -c -o $@ $<
+
+# Exported is what calls.def lists, and nothing else.
+$(BUILD)/exports.map: shim/calls.def $(BUILD)/flags
+	@{ echo '{ global:'; printf '#define CALL(name, kernel) name;\n#include "calls.def"\n' | \
+		$(COMPILE) -Ishim -E -P -x c -; echo 'local: *; };'; } > $@
+
+# Other flags, other objects.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(BUILD)/fixtures
+	@echo '$(COMPILE) $(LDFLAGS) $(PG_LDFLAGS) $(PG_LIBS)' | cmp -s - $@ || \
+		echo '$(COMPILE) $(LDFLAGS) $(PG_LDFLAGS) $(PG_LIBS)' > $@
+
+fixtures: $(FIXTURES) ## build the programs that the tests run
+
+# A fixture may ask for more in its first lines: /* CFLAGS: ... */ and /* LDFLAGS: ... */
+WANTS = $(shell sed -n '1,10s/^.*$(2): \(.*[^ ]\) *\*\/.*/\1/p' $(1))
+$(BUILD)/fixtures/%.so: tests/fixtures/%.so.c $(BUILD)/flags
+	$(CC) -O1 -g -Wall -Wextra -D_GNU_SOURCE -U_FORTIFY_SOURCE $(filter -m%,$(CFLAGS)) -shared -fPIC -pthread \
+		$(call WANTS,$<,CFLAGS) -o $@ $< $(call WANTS,$<,LDFLAGS) -ldl
+$(BUILD)/fixtures/%: tests/fixtures/%.c $(BUILD)/flags
+	$(CC) -O1 -g -Wall -Wextra -D_GNU_SOURCE -U_FORTIFY_SOURCE $(filter -m%,$(CFLAGS)) -pthread \
+		$(call WANTS,$<,CFLAGS) -o $@ $< $(call WANTS,$<,LDFLAGS) -ldl
+
+demo: all ## show the main job on real programs
+	@scripts/demo
+
+T ?= tests
+test: ## install what is missing, build, run every test (T=tests/log.bats: one file)
+	@scripts/install-deps
+	@$(MAKE) --no-print-directory check
+
+check: all fixtures ## the same, without installing
+	BUILD='$(BUILD)' bats --timing --tap $(T)
+
+install: all ## into DESTDIR, PREFIX, LIBDIR, BINDIR, MANDIR
+	install -d '$(DESTDIR)$(LIBDIR)' '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(MANDIR)/man1' '$(DESTDIR)$(MANDIR)/man7'
+	install -m 644 $(LIB) '$(DESTDIR)$(LIBDIR)/.libpipeguard.so.new'
+	mv -f '$(DESTDIR)$(LIBDIR)/.libpipeguard.so.new' '$(DESTDIR)$(LIBDIR)/libpipeguard.so'
+	sed 's|^libdir=.*|libdir="$(LIBDIR)"|' scripts/pipeguard > '$(DESTDIR)$(BINDIR)/.pipeguard.new'
+	chmod 755 '$(DESTDIR)$(BINDIR)/.pipeguard.new'
+	mv -f '$(DESTDIR)$(BINDIR)/.pipeguard.new' '$(DESTDIR)$(BINDIR)/pipeguard'
+	install -m 644 scripts/pipeguard.1 '$(DESTDIR)$(MANDIR)/man1/pipeguard.1'
+	install -m 644 shim/libpipeguard.7 '$(DESTDIR)$(MANDIR)/man7/libpipeguard.7'
+
+uninstall: ## what install put there
+	rm -f '$(DESTDIR)$(LIBDIR)/libpipeguard.so' '$(DESTDIR)$(BINDIR)/pipeguard' \
+		'$(DESTDIR)$(MANDIR)/man1/pipeguard.1' '$(DESTDIR)$(MANDIR)/man7/libpipeguard.7'
+
+clean: ## remove what was built
+	rm -rf build
+distclean: clean
+
+32: ## for 32-bit programs, into build/32
+	$(MAKE) all BUILD=build/32 CFLAGS='$(CFLAGS) -m32'
+musl: ## for musl's programs, into build/musl
+	$(MAKE) all BUILD=build/musl CC=musl-gcc
+clang: ## with clang, into build/clang
+	$(MAKE) all BUILD=build/clang CC=clang CFLAGS='$(CFLAGS) -Werror'
+ubsan: ## with the undefined-behaviour sanitizer, into build/ubsan, and the tests with it
+	$(MAKE) check BUILD=build/ubsan CFLAGS='-O1 -g -fsanitize=undefined -fsanitize-undefined-trap-on-error'
+
+C_FILES = $(SHIM) $(filter %.h,$(HEADERS)) $(wildcard tests/fixtures/*.c)
+lint: format-check ## everything that can be checked without running
+	scripts/check-layers
+	shellcheck scripts/pipeguard scripts/check-layers scripts/install-deps scripts/demo .ci/run
+	shellcheck -s bats $(wildcard tests/*.bats tests/*.bash)
+	clang-tidy --quiet $(SHIM) -- $(PG_CPPFLAGS) -std=gnu11 2>/dev/null
+	$(MAKE) all BUILD=build/werror CFLAGS='$(CFLAGS) -Werror'
+	$(MAKE) clang
+format: ## lay the C files out
+	clang-format -i $(C_FILES)
+format-check:
+	clang-format --dry-run -Werror $(C_FILES)
+
+dist: ## a tarball of what is committed
+	git archive --prefix=pipeguard-$(VERSION)/ -o pipeguard-$(VERSION).tar.gz HEAD
+
+help: ## this
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  %-12s %s\n", $$1, $$2 }'
+
+-include $(OBJECTS:.o=.d)
