@@ -139,21 +139,21 @@ PG_EXPORT ssize_t copy_file_range(int in, off64_t *in_at, int out, off64_t *out_
 /* The dprintf family: libc formats and writes inside; the stdio gate leaves the telling to us. */
 PG_EXPORT int vdprintf(int fd, const char *format, va_list ap)
 {
-	struct pg_op op = PG_OUT(vdprintf, .fd = fd, .len = -1);
+	struct pg_op op = PG_OUT(vdprintf, .fd = fd, .len = UNKNOWN);
 
 	return (int)LEAVE(op, NEXT(vdprintf)(fd, format, ap));
 }
 
 PG_EXPORT int __vdprintf_chk(int fd, int flag, const char *format, va_list ap)
 {
-	struct pg_op op = PG_OUT(__vdprintf_chk, .fd = fd, .len = -1);
+	struct pg_op op = PG_OUT(__vdprintf_chk, .fd = fd, .len = UNKNOWN);
 
 	return (int)LEAVE(op, NEXT(__vdprintf_chk)(fd, flag, format, ap));
 }
 
 PG_EXPORT int dprintf(int fd, const char *format, ...)
 {
-	struct pg_op op = PG_OUT(dprintf, .fd = fd, .len = -1);
+	struct pg_op op = PG_OUT(dprintf, .fd = fd, .len = UNKNOWN);
 	va_list ap;
 	int ret;
 
@@ -165,7 +165,7 @@ PG_EXPORT int dprintf(int fd, const char *format, ...)
 
 PG_EXPORT int __dprintf_chk(int fd, int flag, const char *format, ...)
 {
-	struct pg_op op = PG_OUT(__dprintf_chk, .fd = fd, .len = -1);
+	struct pg_op op = PG_OUT(__dprintf_chk, .fd = fd, .len = UNKNOWN);
 	va_list ap;
 	int ret;
 

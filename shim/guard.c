@@ -241,12 +241,14 @@ static void out_failed(const struct pg_op *op, struct pg_hit *hit, uint64_t mark
 }
 
 /* Fewer bytes than asked on something that may be a pipe: did its reader leave, with a signal that nobody saw? */
-static bool broke_midway(const struct pg_op *op, int64_t ret, int64_t len, uint64_t mark)
+static bool broke_midway(const struct pg_op *op, int64_t ret, uint64_t mark)
 {
 	const struct pg_fd *f = pg_fd(op->fd);
+	bool message = op->vector && !op->count;
 
-	return ret > 0 && ret < len && !op->vector && !(mark & PG_MARK_LOGGED) && !(f && f->ino) &&
-	       !pg_confined && pg_fd_is_broken_pipe(op->fd);
+	if (ret <= 0 || message || mark & PG_MARK_LOGGED || (f && f->ino) || pg_confined)
+		return false;
+	return ret < asked(op) && pg_fd_is_broken_pipe(op->fd);
 }
 
 void pg_guard_out(const struct pg_op *op, int64_t ret, uint64_t mark, uintptr_t caller)
@@ -265,7 +267,8 @@ void pg_guard_out(const struct pg_op *op, int64_t ret, uint64_t mark, uintptr_t 
 	if (ret < 0 && (saved == EPIPE || saved == ECONNRESET || saved == ECONNREFUSED)) {
 		hit.len = asked(op);
 		out_failed(op, &hit, mark);
-	} else if (broke_midway(op, ret, op->len, mark)) {
+	} else if (broke_midway(op, ret, mark)) {
+		hit.len = asked(op);
 		tell(PG_EV_EPIPE, &hit, pg_sigpipe_outcome());
 	} else if (pg_watch_all) {
 		hit.len = asked(op);

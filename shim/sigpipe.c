@@ -218,17 +218,11 @@ static void on_default(const siginfo_t *si, void *uc)
 	errno = saved;
 }
 
-static void before_handler(unsigned i, const siginfo_t *si, void *uc)
+static void before_handler(const siginfo_t *si, void *uc)
 {
 	struct pg_hit hit;
 	int saved = errno;
 
-#ifdef __i386__
-	if (!handlers[i].info) /* the old frame: neither siginfo nor ucontext */
-		return;
-#else
-	(void)i;
-#endif
 	if (recognise(si, uc, &hit)) {
 		on_broken(&hit, PG_SIG_CAUGHT);
 		if (hit.via != PG_VIA_SIGNAL || pg_mark & PG_MARK_RAW)
@@ -256,7 +250,7 @@ EACH(DEFAULT_N)
 #define CAUGHT_N(n)                                                                                \
 	static void caught_##n(int sig, siginfo_t *si, void *uc)                                   \
 	{                                                                                          \
-		before_handler(n, si, uc);                                                         \
+		before_handler(si, uc);                                                         \
 		((handler_fn *)handlers[n].fn)(sig, si, uc);                                       \
 	}
 EACH(CAUGHT_N)
@@ -360,8 +354,10 @@ static void to_kernel(struct sigaction *a, bool from_libc)
 	if (a->sa_handler == SIG_IGN || (uintptr_t)a->sa_handler < 4096)
 		return;
 	n = intern((uintptr_t)a->sa_handler, (uint32_t)a->sa_flags & SA_SIGINFO);
-	if (n >= 0)
-		a->sa_sigaction = caught_table[n];
+	if (n < 0)
+		return;
+	a->sa_sigaction = caught_table[n];
+	a->sa_flags |= SA_SIGINFO; /* or the kernel leaves the siginfo out */
 }
 
 static void to_program(struct sigaction *a)
@@ -373,8 +369,10 @@ static void to_program(struct sigaction *a)
 		return;
 	}
 	n = index_of(caught_table, HANDLERS, (const void *)a->sa_sigaction);
-	if (n >= 0)
-		a->sa_sigaction = (handler_fn *)handlers[n].fn;
+	if (n < 0)
+		return;
+	a->sa_flags = (a->sa_flags & ~SA_SIGINFO) | (int)handlers[n].info;
+	a->sa_sigaction = (handler_fn *)handlers[n].fn;
 }
 
 static enum pg_state state_of(sighandler_t handler)
