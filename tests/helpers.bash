@@ -17,11 +17,11 @@ FIXTURES=$BUILD/fixtures
 LOG=${BATS_TEST_TMPDIR:-${BATS_FILE_TMPDIR:-/tmp}}/log
 LIMIT=20 # seconds a program under test may take
 
-# guarded [-i|-b] [VAR=VALUE...] PROGRAM ARGS: runs it under the library with
-# SIGPIPE at its default (-i: ignored, -b: blocked), logging JSON to $LOG.
+# guarded [-d|-i|-b] [VAR=VALUE...] PROGRAM ARGS: runs it under the library with
+# SIGPIPE at its default (-d), ignored (-i) or blocked (-b), logging JSON to $LOG.
 guarded() {
 	local mode=()
-	while [[ $1 = -[ib] ]]; do
+	while [[ $1 = -[dib] ]]; do
 		mode+=("$1")
 		shift
 	done
@@ -32,7 +32,7 @@ guarded() {
 # plain: the same without the library.
 plain() {
 	local mode=()
-	while [[ $1 = -[ib] ]]; do
+	while [[ $1 = -[dib] ]]; do
 		mode+=("$1")
 		shift
 	done
