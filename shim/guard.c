@@ -251,9 +251,10 @@ static bool broke_midway(const struct pg_op *op, int64_t ret, uint64_t mark)
 	return ret < asked(op) && pg_fd_is_broken_pipe(op->fd);
 }
 
-void pg_guard_out(const struct pg_op *op, int64_t ret, uint64_t mark, uintptr_t caller)
+void pg_guard_out(const struct pg_op *op, int64_t ret, uintptr_t caller)
 {
 	int saved = errno;
+	uint64_t mark = pg_mark;
 	struct pg_hit hit = {.via = mark & PG_MARK_STDIO ? PG_VIA_STDIO : PG_VIA_CALL,
 			     .call = log_name(op->call), .fd = op->fd, .len = op->len, .ret = ret,
 			     .err = ret < 0 ? saved : 0, .caller = caller - 1};

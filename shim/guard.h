@@ -25,7 +25,7 @@ struct pg_op {
 #define PG_CALLER ((uintptr_t)__builtin_return_address(0))
 
 /* What the kernel answered, once it is not all that was asked: logs a break. errno is kept. */
-PG_COLD void pg_guard_out(const struct pg_op *op, int64_t ret, uint64_t mark, uintptr_t caller);
+PG_COLD void pg_guard_out(const struct pg_op *op, int64_t ret, uintptr_t caller);
 
 /* A read that returned RET <= 0, having asked for LEN bytes. errno is kept. */
 PG_COLD void pg_guard_in(enum pg_call call, int fd, uint64_t len, int64_t ret, uintptr_t caller);
@@ -52,13 +52,14 @@ static inline __attribute__((always_inline)) struct pg_op pg_enter(struct pg_op 
 static inline __attribute__((always_inline)) int64_t pg_leave(struct pg_op op, int64_t ret,
 							       uintptr_t caller)
 {
-	uint64_t mark = pg_mark;
-
-	pg_mark = op.outer;
 	if (PG_LIKELY(ret > 0))
 		pg_fd_sent(op.fd, (uint64_t)ret);
-	if (PG_UNLIKELY(ret != op.len) || PG_UNLIKELY(pg_watch_all))
-		pg_guard_out(&op, ret, mark, caller);
+	if (PG_UNLIKELY(ret != op.len) || PG_UNLIKELY(pg_watch_all)) {
+		struct pg_op copy = op; /* in memory on this path alone */
+
+		pg_guard_out(&copy, ret, caller);
+	}
+	pg_mark = op.outer;
 	return ret;
 }
 
