@@ -94,7 +94,7 @@ static bool count_site(struct pg_event *e, uintptr_t caller)
 	e->repeated = n;
 	while (n > FIRST && !(n & 1))
 		n /= 2;
-	return n <= FIRST && (e->repeated <= FIRST || n == FIRST / 2);
+	return e->repeated <= FIRST || n == FIRST;
 }
 
 static void add_disposition(struct pg_event *e)

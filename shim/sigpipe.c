@@ -218,18 +218,8 @@ static void on_default(const siginfo_t *si, void *uc)
 	errno = saved;
 }
 
-static void before_handler(const siginfo_t *si, void *uc)
-{
-	struct pg_hit hit;
-	int saved = errno;
-
-	if (recognise(si, uc, &hit)) {
-		on_broken(&hit, PG_SIG_CAUGHT);
-		if (hit.via != PG_VIA_SIGNAL || pg_mark & PG_MARK_RAW)
-			pg_mark |= PG_MARK_LOGGED;
-	}
-	errno = saved;
-}
+/* In front of the program's handler number I. */
+static void before_handler(unsigned i, const siginfo_t *si, void *uc);
 
 /* 32 copies of each, X(0) to X(31): which one is installed says what the program asked for. */
 #define EACH4(X, n) X(n) X(n + 1) X(n + 2) X(n + 3)
@@ -250,7 +240,7 @@ EACH(DEFAULT_N)
 #define CAUGHT_N(n)                                                                                \
 	static void caught_##n(int sig, siginfo_t *si, void *uc)                                   \
 	{                                                                                          \
-		before_handler(si, uc);                                                         \
+		before_handler(n, si, uc);                                                         \
 		((handler_fn *)handlers[n].fn)(sig, si, uc);                                       \
 	}
 EACH(CAUGHT_N)
@@ -373,6 +363,32 @@ static void to_program(struct sigaction *a)
 		return;
 	a->sa_flags = (a->sa_flags & ~SA_SIGINFO) | (int)handlers[n].info;
 	a->sa_sigaction = (handler_fn *)handlers[n].fn;
+}
+
+/* SA_RESETHAND has put the real default back before handler number I runs: take it over as at start. */
+static void watch_again(unsigned i)
+{
+	struct sigaction a;
+
+	if (NEXT(sigaction)(SIGPIPE, NULL, &a) || a.sa_handler != SIG_DFL)
+		return;
+	a.sa_flags = (a.sa_flags & ~SA_SIGINFO) | (int)handlers[i].info;
+	to_kernel(&a, true);
+	NEXT(sigaction)(SIGPIPE, &a, NULL);
+}
+
+static void before_handler(unsigned i, const siginfo_t *si, void *uc)
+{
+	struct pg_hit hit;
+	int saved = errno;
+
+	if (recognise(si, uc, &hit)) {
+		on_broken(&hit, PG_SIG_CAUGHT);
+		if (hit.via != PG_VIA_SIGNAL || pg_mark & PG_MARK_RAW)
+			pg_mark |= PG_MARK_LOGGED;
+	}
+	watch_again(i);
+	errno = saved;
 }
 
 static enum pg_state state_of(sighandler_t handler)
