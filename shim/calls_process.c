@@ -48,9 +48,9 @@ PG_EXPORT int prctl(int option, ...)
 enum { GET_ACTION_AVAIL = 2 };
 
 #define PG_WATCHED                                                                                 \
-	X(SYS_write) X(SYS_writev) X(SYS_pwritev2) X(SYS_sendto) X(SYS_sendmsg) X(SYS_sendmmsg)    \
-	X(SYS_sendfile) X(SYS_splice) X(SYS_tee) X(SYS_vmsplice) X(SYS_copy_file_range)            \
-	X(SYS_seccomp)
+	X(SYS_write)                                                                               \
+	X(SYS_writev) X(SYS_pwritev2) X(SYS_sendto) X(SYS_sendmsg) X(SYS_sendmmsg) X(SYS_sendfile) \
+		X(SYS_splice) X(SYS_tee) X(SYS_vmsplice) X(SYS_copy_file_range) X(SYS_seccomp)
 
 extern unsigned char pg_watched[64] __attribute__((visibility("hidden")));
 unsigned char pg_watched[64];
@@ -66,9 +66,9 @@ void pg_calls_start(void)
 }
 
 long pg_syscall_watched(long nr, long a, long b, long c, long d, long e, long f)
-    __attribute__((visibility("hidden")));
+	__attribute__((visibility("hidden")));
 long pg_syscall_early(long nr, long a, long b, long c, long d, long e, long f)
-    __attribute__((visibility("hidden")));
+	__attribute__((visibility("hidden")));
 
 /* The mark says which call it is; the descriptor and length are the kernel's arguments. */
 long pg_syscall_watched(long nr, long a, long b, long c, long d, long e, long f)
@@ -103,7 +103,9 @@ long pg_syscall_early(long nr, long a, long b, long c, long d, long e, long f)
 }
 
 #else
-void pg_calls_start(void) {}
+void pg_calls_start(void)
+{
+}
 #endif
 
 #if defined(__x86_64__)

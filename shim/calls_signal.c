@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* SIGPIPE's disposition: the program sees what it set, whatever stands there. Other signals pass. */
+/* SIGPIPE's disposition: the program sees what it set, whatever stands there. Other signals pass.
+ */
 #include "config.h"
 #include "guard.h"
 #include "twins.h"
@@ -50,7 +51,8 @@ PG_EXPORT int sigignore(int sig)
 	return pg_sigpipe_action(&ignore, NULL, PG_CALLER);
 }
 
-/* libc remembers it for later calls of signal(), and flips SA_RESTART behind our back: set it once more. */
+/* libc remembers it for later calls of signal(), and flips SA_RESTART behind our back: set it once
+ * more. */
 PG_EXPORT int siginterrupt(int sig, int interrupt)
 {
 	struct sigaction a;

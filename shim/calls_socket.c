@@ -35,7 +35,8 @@ PG_EXPORT int __connect(int fd, PG_SOCKADDR addr, socklen_t len)
 	return connected(PG_CALL_connect, fd, PG_ADDR(addr), len, ret, PG_CALLER);
 }
 
-/* accept4 with room for the peer's name of our own where the program gives none: the kernel tells it for free. */
+/* accept4 with room for the peer's name of our own where the program gives none: the kernel tells
+ * it for free. */
 static int accepted(int fd, const struct sockaddr *addr, const socklen_t *len)
 {
 	if (fd >= 0 && pg_config.active)

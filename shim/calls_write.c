@@ -31,7 +31,8 @@ PG_EXPORT ssize_t __write(int fd, const void *buf, size_t len)
 
 PG_EXPORT ssize_t writev(int fd, const struct iovec *iov, int n)
 {
-	struct pg_op op = PG_OUT(writev, .fd = fd, .len = UNKNOWN, .vector = iov, .count = (unsigned)n);
+	struct pg_op op =
+		PG_OUT(writev, .fd = fd, .len = UNKNOWN, .vector = iov, .count = (unsigned)n);
 
 	return LEAVE(op, NEXT_SYS3(writev, SYS_writev, fd, iov, n));
 }
@@ -56,7 +57,8 @@ PG_EXPORT ssize_t send(int fd, const void *buf, size_t len, int flags)
 {
 	struct pg_op op = PG_OUT(send, .fd = fd, .len = (int64_t)len, .flags = flags);
 
-	return LEAVE(op, NEXT_SYS(send, SYS_sendto, fd, buf, len, flags, 0, 0, fd, buf, len, flags));
+	return LEAVE(op,
+		     NEXT_SYS(send, SYS_sendto, fd, buf, len, flags, 0, 0, fd, buf, len, flags));
 }
 
 PG_EXPORT ssize_t __send(int fd, const void *buf, size_t len, int flags)
@@ -106,7 +108,8 @@ PG_EXPORT ssize_t sendfile64(int out, int in, off64_t *at, size_t len)
 	return LEAVE(op, NEXT(sendfile64)(out, in, at, len));
 }
 
-PG_EXPORT ssize_t splice(int in, off64_t *in_at, int out, off64_t *out_at, size_t len, unsigned flags)
+PG_EXPORT ssize_t splice(int in, off64_t *in_at, int out, off64_t *out_at, size_t len,
+			 unsigned flags)
 {
 	struct pg_op op = PG_OUT(splice, .fd = out, .len = (int64_t)len);
 

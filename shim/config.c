@@ -11,9 +11,10 @@ enum { EXIT_WRONG_INPUT = 125 };
 
 struct pg_config pg_config = {.stack = 8, .log_kind = PG_LOG_FD, .log_fd = 2};
 
-/* Ends the process with "pipeguard: NAME: column C: WHAT 'WORD' (did you mean 'NEAR'?)"; column 0 and null words are left out. */
-static void __attribute__((noreturn)) refuse(const char *name, size_t column, const char *what,
-					     const char *word, const char *near)
+/* Ends the process with "pipeguard: NAME: column C: WHAT 'WORD' (did you mean 'NEAR'?)"; column 0
+ * and null words are left out. */
+static void __attribute__((noreturn))
+refuse(const char *name, size_t column, const char *what, const char *word, const char *near)
 {
 	char buf[512];
 	struct pg_text t = {buf, 0, sizeof buf - 1};
@@ -150,7 +151,9 @@ static void refuse_near_words(const char *name, const char *value)
 	if (near && value[colon] != '/')
 		refuse(name, 1, "unknown log", value, near);
 	if (value[colon] == ':')
-		refuse(name, 1, "unknown log (stderr, off, fd:N, unix:/path or a path; write ./NAME for such a file):",
+		refuse(name, 1,
+		       "unknown log (stderr, off, fd:N, unix:/path or a path; write ./NAME for "
+		       "such a file):",
 		       value, pg_prefix(value, "uni") ? "unix:" : NULL);
 }
 
@@ -216,11 +219,16 @@ static void read_skip(const char *name, const char *value)
 }
 
 static const char *const variables[] = {
-    "PIPEGUARD_LOG",  "PIPEGUARD_FORMAT", "PIPEGUARD_VERBOSE", "PIPEGUARD_STACK",
-    "PIPEGUARD_ONLY", "PIPEGUARD_SKIP",   NULL,
+	"PIPEGUARD_LOG",
+	"PIPEGUARD_FORMAT",
+	"PIPEGUARD_VERBOSE",
+	"PIPEGUARD_STACK",
+	"PIPEGUARD_ONLY",
+	"PIPEGUARD_SKIP",
+	NULL,
 };
 static void (*const readers[])(const char *, const char *) = {
-    read_log, read_format, read_verbose, read_stack, read_only, read_skip,
+	read_log, read_format, read_verbose, read_stack, read_only, read_skip,
 };
 
 /* One "NAME=VALUE" of the environment; returns the number of its variable. */
@@ -254,7 +262,8 @@ void pg_config_read(char **envp)
 		if (pg_prefix(*envp, "PIPEGUARD_"))
 			seen |= 1u << read_one(*envp);
 	if ((seen & 48) == 48)
-		refuse("PIPEGUARD_SKIP", 1, "PIPEGUARD_ONLY is set as well: choose one", NULL, NULL);
+		refuse("PIPEGUARD_SKIP", 1, "PIPEGUARD_ONLY is set as well: choose one", NULL,
+		       NULL);
 }
 
 bool pg_config_log_path(char *path, unsigned size, int pid)

@@ -13,7 +13,7 @@ struct pg_config {
 	int verbose;
 	unsigned stack; /* frames */
 	enum pg_log_kind log_kind;
-	int log_fd;         /* PG_LOG_FD */
+	int log_fd;	    /* PG_LOG_FD */
 	char log_path[512]; /* PG_LOG_FILE, PG_LOG_UNIX: absolute; %p still in it */
 };
 
@@ -25,7 +25,8 @@ extern struct pg_config pg_config;
  */
 void pg_config_read(char **envp);
 
-/* Fills PATH (of SIZE bytes) from the log's pattern: %p the process id, %n the program, %% itself. True if %p was in it. */
+/* Fills PATH (of SIZE bytes) from the log's pattern: %p the process id, %n the program, %% itself.
+ * True if %p was in it. */
 bool pg_config_log_path(char *path, unsigned size, int pid);
 
 #endif

@@ -37,7 +37,8 @@ const char *pg_elf_program(void)
 	return path ? pg_basename(path) : "?";
 }
 
-/* Where the program headers of one entry of the loader's list are; their number, or 0 if they cannot be read safely. */
+/* Where the program headers of one entry of the loader's list are; their number, or 0 if they
+ * cannot be read safely. */
 static size_t headers_of(const struct link_map *l, bool is_main, const ElfW(Phdr) * *phdr)
 {
 	const ElfW(Ehdr) *ehdr = (const ElfW(Ehdr) *)l->l_addr;
@@ -95,7 +96,8 @@ bool pg_elf_module(uintptr_t addr, struct pg_module *out)
 	return false;
 }
 
-/* A pointer from the dynamic section: glibc has relocated it in place, musl and the vDSO have not. */
+/* A pointer from the dynamic section: glibc has relocated it in place, musl and the vDSO have not.
+ */
 static uintptr_t dyn_pointer(const struct pg_module *m, ElfW(Sxword) tag)
 {
 	for (const ElfW(Dyn) *d = m->dynamic; d && d->d_tag != DT_NULL; d++)
@@ -261,7 +263,7 @@ static void map_symbols(int fd, const ElfW(Shdr) * table, size_t n)
 		main_symbols.str_size = table[sh->sh_link].sh_size;
 		main_symbols.sym = map_part(fd, sh->sh_offset, sh->sh_size);
 		main_symbols.str =
-		    map_part(fd, table[sh->sh_link].sh_offset, main_symbols.str_size);
+			map_part(fd, table[sh->sh_link].sh_offset, main_symbols.str_size);
 		if (main_symbols.sym && main_symbols.str)
 			main_symbols.count = sh->sh_size / sizeof(ElfW(Sym));
 		return;
@@ -284,7 +286,8 @@ static void read_main_symbols(void)
 	if (fd < 0)
 		return;
 	if (read_at(fd, 0, &e, sizeof e) && e.e_shnum <= SECTIONS_MAX &&
-	    e.e_shentsize == sizeof *table && read_at(fd, e.e_shoff, table, e.e_shnum * sizeof *table))
+	    e.e_shentsize == sizeof *table &&
+	    read_at(fd, e.e_shoff, table, e.e_shnum * sizeof *table))
 		map_symbols(fd, table, e.e_shnum);
 	pg_sys1(SYS_close, fd);
 }
@@ -303,7 +306,8 @@ void pg_elf_start(void)
 			base = (uintptr_t)phdr - phdr[i].p_vaddr;
 		if (phdr[i].p_type != PT_DYNAMIC)
 			continue;
-		for (const ElfW(Dyn) *d = (const ElfW(Dyn) *)(base + phdr[i].p_vaddr); d->d_tag; d++)
+		for (const ElfW(Dyn) *d = (const ElfW(Dyn) *)(base + phdr[i].p_vaddr); d->d_tag;
+		     d++)
 			if (d->d_tag == DT_DEBUG)
 				loader = (const struct debug_list *)d->d_un.d_ptr;
 	}

@@ -14,7 +14,7 @@
 
 struct pg_module {
 	const char *name; /* the file's name without its folder; never empty */
-	uintptr_t base;   /* what to subtract for an address that addr2line knows */
+	uintptr_t base;	  /* what to subtract for an address that addr2line knows */
 	uintptr_t lo, hi; /* its mapped range */
 	const ElfW(Dyn) * dynamic;
 	const void *eh_frame_hdr; /* or a null pointer */
@@ -22,13 +22,15 @@ struct pg_module {
 	bool is_main;
 };
 
-/* Start-up only: finds the loader's list and maps the main program's symbol table (it is not loaded by itself). */
+/* Start-up only: finds the loader's list and maps the main program's symbol table (it is not loaded
+ * by itself). */
 void pg_elf_start(void);
 
 /* The module that holds ADDR. Async-signal-safe. */
 bool pg_elf_module(uintptr_t addr, struct pg_module *out);
 
-/* The function of module M that holds ADDR, and how far into it; a null pointer if its name is unknown. Async-signal-safe. */
+/* The function of module M that holds ADDR, and how far into it; a null pointer if its name is
+ * unknown. Async-signal-safe. */
 const char *pg_elf_symbol(const struct pg_module *m, uintptr_t addr, uintptr_t *offset);
 
 /* libc, the part of an old glibc that held its threads, or the vDSO? */
@@ -40,7 +42,8 @@ const char *pg_elf_program(void);
 /* Is ADDR in this library? */
 bool pg_elf_is_own(uintptr_t addr);
 
-/* Is this the first copy of pipeguard in the process, and does it take the program's calls? Start-up only. */
+/* Is this the first copy of pipeguard in the process, and does it take the program's calls?
+ * Start-up only. */
 bool pg_elf_is_first_copy(void);
 
 /* clock_gettime of the vDSO, which no interposer sees and no strace shows; 0 if there is none. */

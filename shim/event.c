@@ -13,7 +13,7 @@
 enum { TAIL = 64, NAME_MAX_SHOWN = 108 };
 
 static const char *const ev_names[] = {"epipe", "reset",  "refused", "eof",  "disposition",
-				       "load",  "doomed", "exit",    "call", "killed"};
+				       "load",	"doomed", "exit",    "call", "killed"};
 static const char *const via_names[] = {"call", "stdio", "signal"};
 static const char *const signal_names[] = {"none", "fatal", "caught", "ignored", "blocked"};
 static const char *const signal_words[] = {"no signal", "SIGPIPE kills", "SIGPIPE caught",
@@ -371,12 +371,14 @@ static void text_history(struct pg_text *t, const struct pg_event *e)
 		if (order[i] == PG_SHUTDOWN)
 			pg_put(t, "() closed this side ");
 		else
-			pg_put(t, "() returned "), pg_put(t, err ? err : "EOF"), pg_put_char(t, ' ');
+			pg_put(t, "() returned "), pg_put(t, err ? err : "EOF"),
+				pg_put_char(t, ' ');
 		pg_put_duration(t, since(e, w->at));
 		pg_put(t, " before, in ");
 		pg_stack_put_place(t, w->caller);
 		if (w->sent == e->object.sent) {
-			pg_put(t, i + 1 == n && e->ev == PG_EV_EPIPE ? ", and the program wrote on" : "");
+			pg_put(t, i + 1 == n && e->ev == PG_EV_EPIPE ? ", and the program wrote on"
+								     : "");
 			continue;
 		}
 		pg_put(t, ", ");

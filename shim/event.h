@@ -7,8 +7,18 @@
 #include "next.h"
 #include "stack.h"
 
-enum pg_ev { PG_EV_EPIPE, PG_EV_RESET, PG_EV_REFUSED, PG_EV_EOF, PG_EV_DISPOSITION, PG_EV_LOAD,
-	     PG_EV_DOOMED, PG_EV_EXIT, PG_EV_CALL, PG_EV_KILLED };
+enum pg_ev {
+	PG_EV_EPIPE,
+	PG_EV_RESET,
+	PG_EV_REFUSED,
+	PG_EV_EOF,
+	PG_EV_DISPOSITION,
+	PG_EV_LOAD,
+	PG_EV_DOOMED,
+	PG_EV_EXIT,
+	PG_EV_CALL,
+	PG_EV_KILLED
+};
 enum pg_via { PG_VIA_CALL, PG_VIA_STDIO, PG_VIA_SIGNAL };
 enum pg_signal { PG_SIG_NONE, PG_SIG_FATAL, PG_SIG_CAUGHT, PG_SIG_IGNORED, PG_SIG_BLOCKED };
 enum pg_state { PG_STATE_DEFAULT, PG_STATE_IGNORED, PG_STATE_CAUGHT };
@@ -33,11 +43,11 @@ struct pg_event {
 	enum pg_via via;
 	enum pg_signal signal;
 	enum pg_call call; /* PG_NO_CALL: unknown */
-	int fd;            /* -1: unknown */
+	int fd;		   /* -1: unknown */
 	int64_t len, ret;  /* len -1: unknown */
-	int err;           /* 0: it did not fail */
-	bool inherited;    /* say that SIGPIPE was ignored at start */
-	bool changed;      /* CHANGE is to be told */
+	int err;	   /* 0: it did not fail */
+	bool inherited;	   /* say that SIGPIPE was ignored at start */
+	bool changed;	   /* CHANGE is to be told */
 	struct pg_change change;
 	struct pg_object object;
 	uint64_t repeated, events, early;
@@ -46,14 +56,15 @@ struct pg_event {
 	unsigned sites;
 	struct pg_site site[16];
 	const char *gates; /* load */
-	int sender;        /* killed: who sent the signal */
+	int sender;	   /* killed: who sent the signal */
 	/* Set by pg_event_write. */
 	int pid, tid;
 	uint64_t now;
 	char comm[16];
 };
 
-/* Formats and logs E as the configuration asks. Async-signal-safe; needs LINE, a buffer of PG_LINE_MAX bytes. */
+/* Formats and logs E as the configuration asks. Async-signal-safe; needs LINE, a buffer of
+ * PG_LINE_MAX bytes. */
 void pg_event_write(struct pg_event *e, char *line);
 
 /* After the program confined itself: what can be said with write(2) alone. */

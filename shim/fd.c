@@ -140,8 +140,8 @@ void pg_fd_warn(int fd, enum pg_what what, uint32_t call, int err, uintptr_t cal
 
 	if (!f)
 		return;
-	f->warned[what] =
-	    (struct pg_warning){.at = pg_now(), .sent = f->sent, .caller = caller - 1, .call = call, .err = err};
+	f->warned[what] = (struct pg_warning){
+		.at = pg_now(), .sent = f->sent, .caller = caller - 1, .call = call, .err = err};
 }
 
 static int option(int fd, int level, int name, void *value, socklen_t size)

@@ -32,19 +32,19 @@ struct pg_addr {
 
 /* A warning that the program was given on a descriptor. */
 struct pg_warning {
-	uint64_t at;      /* CLOCK_MONOTONIC, ns; 0: never */
-	uint64_t sent;    /* bytes sent until then */
+	uint64_t at;	  /* CLOCK_MONOTONIC, ns; 0: never */
+	uint64_t sent;	  /* bytes sent until then */
 	uintptr_t caller; /* inside the calling instruction */
-	uint32_t call;    /* enum pg_call */
-	int32_t err;      /* errno, or 0 */
+	uint32_t call;	  /* enum pg_call */
+	int32_t err;	  /* errno, or 0 */
 };
 
 struct pg_fd {
 	_Alignas(64) uint64_t sent; /* bytes the kernel took */
-	uint64_t ino;               /* 0: not known */
-	uint64_t since;             /* connected or accepted, ns; 0: not known */
+	uint64_t ino;		    /* 0: not known */
+	uint64_t since;		    /* connected or accepted, ns; 0: not known */
 	struct pg_addr peer;
-	uint8_t side;   /* enum pg_side */
+	uint8_t side;	/* enum pg_side */
 	uint8_t unsure; /* the number was closed: sent and warnings may be another object's */
 	struct pg_warning warned[PG_WHATS];
 };
@@ -67,13 +67,13 @@ static inline void pg_fd_sent(int fd, uint64_t n)
 /* Start-up only: finds the clock. */
 void pg_fd_start(void);
 
-uint64_t pg_now(void);                         /* CLOCK_MONOTONIC in ns, by the vDSO */
+uint64_t pg_now(void);				/* CLOCK_MONOTONIC in ns, by the vDSO */
 void pg_realtime(int64_t *sec, uint32_t *nsec); /* CLOCK_REALTIME */
 
 /* All below: async-signal-safe, errno untouched. */
-void pg_fd_fresh(int fd);              /* a new object under this number */
-void pg_fd_closed(int fd);             /* the number is free, or another object's */
-void pg_fd_copied(int from, int to);   /* dup2 */
+void pg_fd_fresh(int fd);	     /* a new object under this number */
+void pg_fd_closed(int fd);	     /* the number is free, or another object's */
+void pg_fd_copied(int from, int to); /* dup2 */
 void pg_fd_closed_range(unsigned first, unsigned last);
 
 /* A connection begins: one fstat for its identity. ADDR may be null. */
@@ -86,14 +86,15 @@ struct pg_object {
 	uint64_t dev, ino; /* 0: not open */
 	enum pg_kind kind;
 	enum pg_side side;
-	bool stream;     /* a write on it can raise SIGPIPE */
-	bool tracked;    /* sent, since and warned are this object's */
+	bool stream;  /* a write on it can raise SIGPIPE */
+	bool tracked; /* sent, since and warned are this object's */
 	uint64_t sent, since;
-	int64_t unread;  /* bytes; -1: unknown */
+	int64_t unread;	 /* bytes; -1: unknown */
 	int64_t idle_ms; /* TCP: since data last came or went; -1: unknown */
-	int peer_pid;    /* AF_UNIX: SO_PEERCRED; 0: unknown */
+	int peer_pid;	 /* AF_UNIX: SO_PEERCRED; 0: unknown */
 	struct pg_addr local, peer;
-	char local_path[108], peer_path[108]; /* AF_UNIX and FIFO names; "" unknown; abstract: '@' first */
+	char local_path[108],
+		peer_path[108]; /* AF_UNIX and FIFO names; "" unknown; abstract: '@' first */
 	struct pg_warning warned[PG_WHATS];
 };
 

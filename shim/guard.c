@@ -80,7 +80,8 @@ static bool count_site(struct pg_event *e, uintptr_t caller)
 {
 	int pid = (int)pg_sys0(SYS_getpid);
 	uintptr_t place = e->via == PG_VIA_STDIO ? 0 : e->frames ? e->frame[0] : caller;
-	uint64_t key = mix(mix(mix(mix(1, (uint64_t)pid), e->object.ino), place), e->call + 64 * e->ev);
+	uint64_t key =
+		mix(mix(mix(mix(1, (uint64_t)pid), e->object.ino), place), e->call + 64 * e->ev);
 	struct site *s = find_site(key | 1);
 	uint64_t n = __atomic_add_fetch(&s->count, 1, __ATOMIC_RELAXED);
 
@@ -103,7 +104,8 @@ static void add_disposition(struct pg_event *e)
 
 	if (e->signal != PG_SIG_FATAL)
 		e->changed = pg_sigpipe_last_change(&e->change);
-	if (inherited_ignored && (told_pid != pid || (e->signal == PG_SIG_IGNORED && !e->changed))) {
+	if (inherited_ignored &&
+	    (told_pid != pid || (e->signal == PG_SIG_IGNORED && !e->changed))) {
 		e->inherited = true;
 		told_pid = pid;
 	}
@@ -177,7 +179,8 @@ static void on_change(const struct pg_change *change)
 	errno = saved;
 }
 
-/* Would the kernel raise SIGPIPE with this EPIPE? pitfalls: pipes and stream sockets do, unless told not to. */
+/* Would the kernel raise SIGPIPE with this EPIPE? Pipes and stream sockets do, unless told not to.
+ */
 static enum pg_signal signal_of(const struct pg_op *op)
 {
 	struct pg_object o;
@@ -240,7 +243,8 @@ static void out_failed(const struct pg_op *op, struct pg_hit *hit, uint64_t mark
 	}
 }
 
-/* Fewer bytes than asked on something that may be a pipe: did its reader leave, with a signal that nobody saw? */
+/* Fewer bytes than asked on something that may be a pipe: did its reader leave, with a signal that
+ * nobody saw? */
 static bool broke_midway(const struct pg_op *op, int64_t ret, uint64_t mark)
 {
 	const struct pg_fd *f = pg_fd(op->fd);
@@ -256,8 +260,12 @@ void pg_guard_out(const struct pg_op *op, int64_t ret, uintptr_t caller)
 	int saved = errno;
 	uint64_t mark = pg_mark;
 	struct pg_hit hit = {.via = mark & PG_MARK_STDIO ? PG_VIA_STDIO : PG_VIA_CALL,
-			     .call = log_name(op->call), .fd = op->fd, .len = op->len, .ret = ret,
-			     .err = ret < 0 ? saved : 0, .caller = caller - 1};
+			     .call = log_name(op->call),
+			     .fd = op->fd,
+			     .len = op->len,
+			     .ret = ret,
+			     .err = ret < 0 ? saved : 0,
+			     .caller = caller - 1};
 
 	if (!started) {
 		early += ret < 0 && saved == EPIPE;
@@ -287,11 +295,11 @@ static bool is_stream_socket(int fd)
 }
 
 /* An event that only PIPEGUARD_VERBOSE=1 asks for. */
-static void tell_verbose(enum pg_ev ev, enum pg_call call, int fd, int64_t len, int64_t ret, int err,
-			 uintptr_t caller)
+static void tell_verbose(enum pg_ev ev, enum pg_call call, int fd, int64_t len, int64_t ret,
+			 int err, uintptr_t caller)
 {
-	struct pg_hit hit = {.call = call, .fd = fd, .len = len, .ret = ret, .err = err,
-			     .caller = caller - 1};
+	struct pg_hit hit = {
+		.call = call, .fd = fd, .len = len, .ret = ret, .err = err, .caller = caller - 1};
 
 	if (pg_config.verbose >= 1 && started)
 		tell(ev, &hit, PG_SIG_NONE);
@@ -359,8 +367,8 @@ static void collect_sites(struct pg_event *e, int pid)
 			continue;
 		e->events += s->count;
 		if (e->sites < sizeof e->site / sizeof *e->site)
-			e->site[e->sites++] = (struct pg_site){pg_call_name(s->call), s->caller,
-							       s->count, s->fd};
+			e->site[e->sites++] =
+				(struct pg_site){pg_call_name(s->call), s->caller, s->count, s->fd};
 	}
 }
 

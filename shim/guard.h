@@ -16,8 +16,9 @@ struct pg_op {
 	enum pg_call call;
 	int fd;
 	int64_t len;
-	int flags; /* MSG_* of the send family, RWF_* of pwritev2 */
-	const void *vector; /* an iovec (COUNT of them) or, with COUNT 0, a msghdr: for the length, read only after it broke */
+	int flags;	    /* MSG_* of the send family, RWF_* of pwritev2 */
+	const void *vector; /* an iovec (COUNT of them) or, with COUNT 0, a msghdr: for the length,
+			       read only after it broke */
 	uint64_t count;
 	uint64_t outer; /* the mark of a call that this one interrupts */
 };
@@ -33,7 +34,8 @@ PG_COLD void pg_guard_in(enum pg_call call, int fd, uint64_t len, int64_t ret, u
 /* A descriptor's error came to the program's knowledge in another way: connect, SO_ERROR. */
 PG_COLD void pg_guard_warned(enum pg_call call, int fd, int err, uintptr_t caller);
 
-/* Before close() at PIPEGUARD_VERBOSE=1: are there unread bytes, so that the kernel will reset the peer? */
+/* Before close() at PIPEGUARD_VERBOSE=1: are there unread bytes, so that the kernel will reset the
+ * peer? */
 void pg_guard_close(int fd);
 
 /* The exit line, if there is anything to say. */
@@ -50,7 +52,7 @@ static inline __attribute__((always_inline)) struct pg_op pg_enter(struct pg_op 
 }
 
 static inline __attribute__((always_inline)) int64_t pg_leave(struct pg_op op, int64_t ret,
-							       uintptr_t caller)
+							      uintptr_t caller)
 {
 	if (PG_LIKELY(ret > 0))
 		pg_fd_sent(op.fd, (uint64_t)ret);

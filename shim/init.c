@@ -22,7 +22,8 @@ static void at_exit(void *unused)
 	pg_guard_exit();
 }
 
-/* Loaded by dlopen (ctypes, say), nothing calls us; a second copy must not tell everything twice. */
+/* Loaded by dlopen (ctypes, say), nothing calls us; a second copy must not tell everything twice.
+ */
 static bool in_charge(void)
 {
 	void *first = dlsym(RTLD_DEFAULT, "__sysv_signal");

@@ -47,7 +47,8 @@ static void complain(const char *path, const char *why)
 	pg_sys3(SYS_write, 2, buf, t.len);
 }
 
-/* Up, out of the program's way; below a low limit as high as it goes. The low number is never seen by the program. */
+/* Up, out of the program's way; below a low limit as high as it goes. The low number is never seen
+ * by the program. */
 static int lift(int fd)
 {
 	struct rlimit limit = {0, 0};
@@ -96,7 +97,8 @@ static bool adopt(int fd)
 	return true;
 }
 
-/* A folder to stand on while 0, 1 or 2 are closed, so that the log cannot land there. Returns how many were filled. */
+/* A folder to stand on while 0, 1 or 2 are closed, so that the log cannot land there. Returns how
+ * many were filled. */
 static int fill_low(int *filled)
 {
 	int n = 0;
@@ -122,7 +124,8 @@ static const char *open_log(const char *path)
 		if (pg_len(path) >= sizeof un.sun_path)
 			return "the path is too long for a socket";
 		pg_copy(un.sun_path, sizeof un.sun_path, path);
-		fd = (int)pg_sys3(SYS_socket, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		fd = (int)pg_sys3(SYS_socket, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
+				  0);
 		if (fd >= 0 && pg_sys3(SYS_connect, fd, &un, sizeof un)) {
 			pg_sys1(SYS_close, fd);
 			return "nobody receives there (a datagram socket must be bound first)";
@@ -142,7 +145,8 @@ static const char *open_log(const char *path)
 
 static void open_path(bool tell)
 {
-	static char path[PG_LINE_MAX / 4]; /* at start and, rarely, after a loss: racing threads write the same */
+	static char path[PG_LINE_MAX /
+			 4]; /* at start and, rarely, after a loss: racing threads write the same */
 	int low[3], n = fill_low(low), pid = (int)pg_sys0(SYS_getpid);
 	bool has_pid = pg_config_log_path(path, sizeof path, pid);
 	const char *why = open_log(path);

@@ -12,12 +12,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PG_LINE_MAX = 4096 }; /* bytes, newline included: what a pipe takes in one piece (PIPE_BUF) */
+enum {
+	PG_LINE_MAX = 4096
+}; /* bytes, newline included: what a pipe takes in one piece (PIPE_BUF) */
 
-/* Start-up only: opens the log. A log that cannot be opened is told once on stderr; the program runs on. */
+/* Start-up only: opens the log. A log that cannot be opened is told once on stderr; the program
+ * runs on. */
 void pg_log_start(void);
 
-/* Async-signal-safe, no lock; errno untouched. BROKEN: the object that just broke, which must not be written to (0, 0: none). */
+/* Async-signal-safe, no lock; errno untouched. BROKEN: the object that just broke, which must not
+ * be written to (0, 0: none). */
 void pg_log_write(const char *line, size_t len, uint64_t broken_dev, uint64_t broken_ino);
 
 /* Lines lost since the last one that was written; the caller puts it into the next line. */

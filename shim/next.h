@@ -17,19 +17,22 @@ enum pg_call {
 
 typedef void pg_fn(void);
 
-/* Filled once by pg_next_resolve(); a zero entry: not yet, or this libc lacks the call. Immutable afterwards. */
+/* Filled once by pg_next_resolve(); a zero entry: not yet, or this libc lacks the call. Immutable
+ * afterwards. */
 extern pg_fn *pg_next_table[PG_CALL_COUNT];
 
 /* Looks every call up with dlsym(RTLD_NEXT). Start-up only: it may take the loader's lock. */
 void pg_next_resolve(void);
 
-/* One call, looked up before start-up has run (another library's constructor): may take the loader's lock. */
+/* One call, looked up before start-up has run (another library's constructor): may take the
+ * loader's lock. */
 pg_fn *pg_next_early(enum pg_call call);
 
 /* The log's name of a call ("send"); "?" if out of range. */
 const char *pg_call_name(enum pg_call call);
 
-/* The system call number behind CALL, and the first call in the list that is the system call NR (or PG_NO_CALL). */
+/* The system call number behind CALL, and the first call in the list that is the system call NR (or
+ * PG_NO_CALL). */
 long pg_call_number(enum pg_call call);
 enum pg_call pg_call_of_number(long nr);
 
@@ -40,8 +43,8 @@ long pg_early_syscall(long nr, long a, long b, long c, long d, long e, long f);
 #define PG_TYPE(name) __typeof__(&(name))
 #define NEXT(name)                                                                                 \
 	((PG_TYPE(name))(void *)(PG_LIKELY(pg_next_table[PG_CALL_##name])                          \
-				     ? pg_next_table[PG_CALL_##name]                               \
-				     : pg_next_early(PG_CALL_##name)))
+					 ? pg_next_table[PG_CALL_##name]                           \
+					 : pg_next_early(PG_CALL_##name)))
 
 /*
  * The same where the call is a plain system call. An IFUNC resolver or a
@@ -50,9 +53,9 @@ long pg_early_syscall(long nr, long a, long b, long c, long d, long e, long f);
  */
 #define NEXT_SYS(name, nr, a, b, c, d, e, f, ...)                                                  \
 	(PG_LIKELY(pg_next_table[PG_CALL_##name])                                                  \
-	     ? ((PG_TYPE(name))(void *)pg_next_table[PG_CALL_##name])(__VA_ARGS__)                 \
-	     : (__typeof__(name(__VA_ARGS__)))pg_early_syscall(                                    \
-		   nr, PG_W(a), PG_W(b), PG_W(c), PG_W(d), PG_W(e), PG_W(f)))
+		 ? ((PG_TYPE(name))(void *)pg_next_table[PG_CALL_##name])(__VA_ARGS__)             \
+		 : (__typeof__(name(__VA_ARGS__)))pg_early_syscall(nr, PG_W(a), PG_W(b), PG_W(c),  \
+								   PG_W(d), PG_W(e), PG_W(f)))
 #define NEXT_SYS1(name, nr, a) NEXT_SYS(name, nr, a, 0, 0, 0, 0, 0, a)
 #define NEXT_SYS2(name, nr, a, b) NEXT_SYS(name, nr, a, b, 0, 0, 0, 0, a, b)
 #define NEXT_SYS3(name, nr, a, b, c) NEXT_SYS(name, nr, a, b, c, 0, 0, 0, a, b, c)

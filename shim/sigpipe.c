@@ -19,7 +19,8 @@ void (*pg_sigpipe_changed)(const struct pg_change *change);
 static pg_broken_fn *on_broken;
 static pg_killed_fn *on_killed;
 
-/* Handlers that the program ever installed. Entries are added, never changed: the kernel holds which one is in force. */
+/* Handlers that the program ever installed. Entries are added, never changed: the kernel holds
+ * which one is in force. */
 static struct {
 	uintptr_t fn;
 	uint32_t info; /* SA_SIGINFO */
@@ -196,7 +197,8 @@ static bool recognise(const siginfo_t *si, const ucontext_t *uc, struct pg_hit *
 
 /* ---- our handlers ---- */
 
-/* Dies of it after all: the same signal again, with the default disposition, once this handler returns. */
+/* Dies of it after all: the same signal again, with the default disposition, once this handler
+ * returns. */
 static void die(const siginfo_t *si)
 {
 	uintptr_t dfl[8] = {0};
@@ -224,9 +226,10 @@ static void before_handler(unsigned i, const siginfo_t *si, void *uc);
 /* 32 copies of each, X(0) to X(31): which one is installed says what the program asked for. */
 #define EACH4(X, n) X(n) X(n + 1) X(n + 2) X(n + 3)
 #define EACH(X)                                                                                    \
-	X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)      \
-	X(16) X(17) X(18) X(19) X(20) X(21) X(22) X(23) X(24) X(25) X(26) X(27) X(28) X(29) X(30)  \
-	X(31)
+	X(0)                                                                                       \
+	X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16)     \
+		X(17) X(18) X(19) X(20) X(21) X(22) X(23) X(24) X(25) X(26) X(27) X(28) X(29)      \
+			X(30) X(31)
 
 /* The empty asm keeps the copies apart: identical functions could be folded into one. */
 #define DEFAULT_N(n)                                                                               \
@@ -260,7 +263,8 @@ static int index_of(handler_fn *const *table, int n, const void *fn)
 
 /* ---- the program's view, and the kernel's ---- */
 
-/* Flags that our own handler needs or must not have; what the program asked for is the number of the default handler. */
+/* Flags that our own handler needs or must not have; what the program asked for is the number of
+ * the default handler. */
 static const uint32_t coded[] = {SA_SIGINFO, SA_ONSTACK, SA_RESTART, SA_RESETHAND, PG_SA_RESTORER};
 
 static uint32_t mask_of_coded(void)
@@ -285,7 +289,8 @@ static uint64_t mask_word(const sigset_t *set)
 	return word;
 }
 
-/* All signals but KILL and STOP, libc's internal ones included: a set that no program can make through libc. Stands for the empty one. */
+/* All signals but KILL and STOP, libc's internal ones included: a set that no program can make
+ * through libc. Stands for the empty one. */
 #define FULL_MASK (~(((uint64_t)1 << (SIGKILL - 1)) | ((uint64_t)1 << (SIGSTOP - 1))))
 
 static void default_to_kernel(struct sigaction *a)
@@ -365,7 +370,8 @@ static void to_program(struct sigaction *a)
 	a->sa_sigaction = (handler_fn *)handlers[n].fn;
 }
 
-/* SA_RESETHAND has put the real default back before handler number I runs: take it over as at start. */
+/* SA_RESETHAND has put the real default back before handler number I runs: take it over as at
+ * start. */
 static void watch_again(unsigned i)
 {
 	struct sigaction a;
@@ -478,7 +484,8 @@ enum pg_signal pg_sigpipe_outcome(void)
 	return PG_SIG_FATAL;
 }
 
-/* A vfork child writes into the same ring: only an entry that agrees with the kernel is believed. */
+/* A vfork child writes into the same ring: only an entry that agrees with the kernel is believed.
+ */
 bool pg_sigpipe_last_change(struct pg_change *change)
 {
 	enum pg_state now = state_of(handler_now());

@@ -20,7 +20,7 @@
 
 #define PG_MARK_SET ((uint64_t)1 << 49)
 #define PG_MARK_STDIO ((uint64_t)1 << 50)
-#define PG_MARK_RAW ((uint64_t)1 << 51)    /* made by syscall(2) */
+#define PG_MARK_RAW ((uint64_t)1 << 51)	   /* made by syscall(2) */
 #define PG_MARK_LOGGED ((uint64_t)1 << 63) /* the handler has told it */
 #define PG_MARK(call, fd, bits) (PG_MARK_SET | (bits) | (uint64_t)(call) << 32 | (uint32_t)(fd))
 
@@ -45,7 +45,8 @@ enum pg_state pg_sigpipe_start(pg_broken_fn *broken, pg_killed_fn *killed);
 /* sigaction(SIGPIPE, act, old) for the program. BY: the caller, for the record. */
 int pg_sigpipe_action(const struct sigaction *act, struct sigaction *old, uintptr_t by);
 
-/* After libc's signal(), sigset() and the like set SIGPIPE by themselves: OLD is what they returned; returns what the program shall see. */
+/* After libc's signal(), sigset() and the like set SIGPIPE by themselves: OLD is what they
+ * returned; returns what the program shall see. */
 sighandler_t pg_sigpipe_adopt(sighandler_t old, uintptr_t by);
 
 /* What a SIGPIPE raised now does to this thread. */

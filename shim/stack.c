@@ -25,7 +25,7 @@ struct found_object {
 };
 
 int pg_find_object(void *pc, struct found_object *found) __asm__("_dl_find_object")
-    __attribute__((visibility("hidden")));
+	__attribute__((visibility("hidden")));
 
 int pg_find_object(void *pc, struct found_object *found)
 {

@@ -15,7 +15,8 @@
 
 enum { PG_FRAMES_MAX = 32 };
 
-/* Start-up only: without an unwind table of our own (a stripped .eh_frame_hdr) there are no stacks. */
+/* Start-up only: without an unwind table of our own (a stripped .eh_frame_hdr) there are no stacks.
+ */
 void pg_stack_start(void);
 
 /*

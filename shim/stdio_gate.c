@@ -67,7 +67,8 @@ static bool tables(uintptr_t *lo, uintptr_t *hi)
 	uintptr_t jumps = (uintptr_t)dlsym(RTLD_DEFAULT, "_IO_file_jumps");
 	struct pg_module libc;
 
-	if (!jumps || !pg_elf_module(jumps, &libc) || jumps < libc.relro_lo || jumps >= libc.relro_hi)
+	if (!jumps || !pg_elf_module(jumps, &libc) || jumps < libc.relro_lo ||
+	    jumps >= libc.relro_hi)
 		return false;
 	*lo = jumps - REACH > libc.relro_lo ? jumps - REACH : libc.relro_lo;
 	*hi = jumps + REACH < libc.relro_hi ? jumps + REACH : libc.relro_hi;

@@ -48,7 +48,8 @@ __asm__(".text\n.globl pg_sys\n.hidden pg_sys\n.type pg_sys,%function\npg_sys:\n
 #error "pg_sys() is not ported to this architecture: see syscall(2)"
 #endif
 
-/* statx(2) has one layout everywhere, unlike stat. Linux 4.11; CentOS 7 is older and not aimed at. */
+/* statx(2) has one layout everywhere, unlike stat. Linux 4.11; CentOS 7 is older and not aimed at.
+ */
 int pg_fstat(int fd, struct pg_stat *st)
 {
 	enum { EMPTY_PATH = 0x1000, TYPE_MODE_INO = 0x103 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The kernel, asked directly: what the shim does for itself must meet no interposer, least of all its own. */
+/* The kernel, asked directly: what the shim does for itself must meet no interposer, least of all
+ * its own. */
 #ifndef PG_SYS_H
 #define PG_SYS_H
 
@@ -13,7 +14,8 @@
 #define PG_EXPORT __attribute__((visibility("default")))
 #define PG_COLD __attribute__((noinline, cold))
 
-/* System call NR. Returns the kernel's value: -4095..-1 is -errno; errno itself is untouched. Async-signal-safe. */
+/* System call NR. Returns the kernel's value: -4095..-1 is -errno; errno itself is untouched.
+ * Async-signal-safe. */
 long pg_sys(long nr, ...);
 
 /* Every argument as a machine word, so that an int reaches the kernel whole. */

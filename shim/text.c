@@ -130,7 +130,8 @@ void pg_put_duration(struct pg_text *t, uint64_t ns)
 	}
 }
 
-/* Days since 1970 to a date: the civil calendar in years that start in March, so a leap day comes last. */
+/* Days since 1970 to a date: the civil calendar in years that start in March, so a leap day comes
+ * last. */
 static void put_date(struct pg_text *t, int64_t days)
 {
 	int64_t z = days + 719468, era = z / 146097, doe = z - era * 146097;

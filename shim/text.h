@@ -24,10 +24,12 @@ void pg_put_i64(struct pg_text *t, int64_t v);
 void pg_put_hex(struct pg_text *t, uint64_t v); /* 0x..., lower case */
 void pg_put_padded(struct pg_text *t, uint64_t v, unsigned digits);
 
-/* A name from outside, at most MAX bytes of it: control bytes, quotes and bytes over 0x7e are escaped. */
+/* A name from outside, at most MAX bytes of it: control bytes, quotes and bytes over 0x7e are
+ * escaped. */
 void pg_put_name(struct pg_text *t, const char *s, size_t max);
 
-/* The same as a JSON string with its quotes; a null pointer is null. Bytes over 0x7e become \u00XX. */
+/* The same as a JSON string with its quotes; a null pointer is null. Bytes over 0x7e become \u00XX.
+ */
 void pg_put_json(struct pg_text *t, const char *s, size_t max);
 
 /* A duration for people: "1.8 ms", "3.2 s", "2 h". */

@@ -12,7 +12,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* glibc's socket calls take a transparent union of every sockaddr; a definition must spell it alike. */
+/* glibc's socket calls take a transparent union of every sockaddr; a definition must spell it
+ * alike. */
 #ifdef __GLIBC__
 #define PG_SOCKADDR __CONST_SOCKADDR_ARG
 #define PG_SOCKADDR_OUT __SOCKADDR_ARG
@@ -30,7 +31,8 @@
 #define PG_MMSG_FLAGS unsigned
 #endif
 
-/* musl has macros for the names of large-file calls; the symbols are there as well, for programs built elsewhere. */
+/* musl has macros for the names of large-file calls; the symbols are there as well, for programs
+ * built elsewhere. */
 #ifndef __GLIBC__
 #undef sendfile64
 #undef off64_t
