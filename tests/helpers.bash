@@ -90,3 +90,8 @@ fixture() {
 glibc_only() {
 	[[ $BUILD != */musl ]] || skip "glibc only"
 }
+
+# native_only: skips where the system's own programs cannot load this build.
+native_only() {
+	[[ $BUILD != */musl && $BUILD != */32 ]] || skip "built for another libc or machine"
+}
