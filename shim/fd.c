@@ -142,6 +142,8 @@ void pg_fd_warn(int fd, enum pg_what what, uint32_t call, int err, uintptr_t cal
 		return;
 	f->warned[what] = (struct pg_warning){
 		.at = pg_now(), .sent = f->sent, .caller = caller - 1, .call = call, .err = err};
+	if (what == PG_REFUSED)
+		f->since = 0; /* no connection came of it */
 }
 
 static int option(int fd, int level, int name, void *value, socklen_t size)
@@ -356,7 +358,7 @@ void pg_put_addr(struct pg_text *t, const struct pg_addr *a)
 		put_ip4(t, a->ip);
 	} else {
 		pg_put_char(t, '[');
-		if (__builtin_memcmp(a->ip, mapped, sizeof mapped)) {
+		if (__builtin_memcmp(a->ip, mapped, sizeof mapped) != 0) {
 			put_ip6(t, a->ip);
 		} else {
 			pg_put(t, "::ffff:");

@@ -117,7 +117,10 @@ void pg_put_duration(struct pg_text *t, uint64_t ns)
 {
 	const uint64_t ms = 1000 * 1000, s = 1000 * ms;
 
-	if (ns < s) {
+	if (ns < ms / 10) {
+		pg_put_u64(t, ns / 1000);
+		pg_put(t, " us");
+	} else if (ns < s) {
 		put_tenths(t, ns / (ms / 10), " ms");
 	} else if (ns < 600 * s) {
 		put_tenths(t, ns / (s / 10), " s");

@@ -32,7 +32,7 @@ void pg_put_name(struct pg_text *t, const char *s, size_t max);
  */
 void pg_put_json(struct pg_text *t, const char *s, size_t max);
 
-/* A duration for people: "1.8 ms", "3.2 s", "2 h". */
+/* A duration for people: "38 us", "1.8 ms", "3.2 s", "2 h". */
 void pg_put_duration(struct pg_text *t, uint64_t ns);
 
 /* RFC 3339, UTC, microseconds. SEC since 1970, not negative. */
