@@ -1,0 +1,80 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# What the library exports, imports and promises as an ELF file; the floors of the house.
+
+load helpers
+
+listed() {
+	printf '#define CALL(name, kernel) name\n#include "calls.def"\n' |
+		${CC:-gcc} -I"$ROOT/shim" -E -P -x c - | grep -oE '[A-Za-z0-9_]+' | sort -u
+}
+
+@test "exported is what calls.def lists, and nothing else" {
+	equal "the exports" "$(listed)" "$(nm -D --defined-only "$LIB" | awk '{ print $3 }' | sort -u)"
+}
+
+@test "every interposed call is one of this libc's, or known to be missing in it" {
+	libc=$(ldd "$LIB" | awk '/libc\.so/ { print $3 }')
+	# bsd_signal is for old programs alone; the others are there.
+	missing=$(comm -23 <(listed) <(nm -D --defined-only "$libc" | awk '{ sub(/@.*/, "", $3); print $3 }' | sort -u))
+	equal "the missing calls" "" "$missing"
+}
+
+@test "imported is a short list" {
+	allowed='abort|dlerror|dlsym|environ|__environ|__errno_location|free|getauxval|malloc|memcpy|memset|strlen|__cxa_atexit'
+	weak='_ITM_(de)?registerTMCloneTable|__cxa_finalize|__gmon_start__'
+	run bash -c "nm -D --undefined-only '$LIB' | awk '{ sub(/@.*/, \"\", \$2); print \$2 }' | grep -vxE '$allowed|$weak'"
+	equal "imports beyond the list" "" "$output"
+}
+
+@test "no glibc newer than 2.28 is needed, and no library but libc and libdl" {
+	newest=$(objdump -T "$LIB" | grep -oE 'GLIBC_[0-9.]+' | sed 's/GLIBC_//' | sort -uV | tail -1)
+	[ "$(printf '%s\n2.28\n' "$newest" | sort -V | tail -1)" = 2.28 ]
+	run bash -c "readelf -d '$LIB' | grep NEEDED | grep -vE '\[(libc\.so\.6|libdl\.so\.2)\]'"
+	equal "libraries beyond libc and libdl" "" "$output"
+}
+
+@test "the file is hardened: bound at load, read-only relocations, no executable stack, no text relocations" {
+	dynamic=$(readelf -dW "$LIB")
+	[[ $dynamic == *NOW* && $dynamic == *NODELETE* && $dynamic == *INITFIRST* && $dynamic != *TEXTREL* ]]
+	readelf -lW "$LIB" | grep -q GNU_RELRO
+	readelf -lW "$LIB" | grep GNU_STACK | grep -q 'RW '
+}
+
+# The start files of Debian 12 are not marked, so the library as a whole is not; elsewhere it is.
+@test "every object of ours carries the control-flow marks" {
+	readelf -h "$LIB" | grep -q X86-64 || skip "x86 only"
+	for object in "$BUILD"/*.o; do
+		echo "object: $object"
+		readelf -n "$object" | grep -q 'IBT, SHSTK'
+	done
+}
+
+@test "thread-local storage is in the static block: no call, no malloc to reach it" {
+	readelf -rW "$LIB" | grep -q TPOFF64
+	run bash -c "readelf -rW '$LIB' | grep -E 'DTPMOD|DTPOFF|TLSDESC'"
+	[ -z "$output" ]
+}
+
+@test "a file includes lower floors only, and the check for it can fail" {
+	"$ROOT/scripts/check-layers" "$ROOT/shim"
+	cp -r "$ROOT/shim" "$BATS_TEST_TMPDIR/shim"
+	echo '#include "guard.h"' >>"$BATS_TEST_TMPDIR/shim/text.c"
+	run "$ROOT/scripts/check-layers" "$BATS_TEST_TMPDIR/shim"
+	[ "$status" -eq 1 ]
+	[[ $output == *'text.c:'*'includes "guard.h" of a higher floor'* ]]
+}
+
+@test "no warning from gcc or clang" {
+	for cc in gcc clang; do
+		command -v $cc >/dev/null || continue
+		run timeout 120 make -s -C "$ROOT" BUILD="$BATS_TEST_TMPDIR/$cc" CC=$cc CFLAGS='-O2 -Werror' all 3>&-
+		echo "$cc: $output"
+		[ "$status" -eq 0 ]
+	done
+}
+
+@test "no function is longer than a screen" {
+	run awk 'FNR == 1 { start = 0 } /^{/ { start = FNR } /^}/ { if (start && FNR - start > 41) print FILENAME ":" FNR; start = 0 }' "$ROOT"/shim/*.c
+	equal "long functions" "" "$output"
+}

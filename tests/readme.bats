@@ -1,0 +1,49 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# The README's sessions are true: each `$ ` line is run, and what it prints is what stands there.
+
+load helpers
+
+# What differs from run to run and from machine to machine: pids, times, ports, offsets, frames of libc.
+normal() {
+	sed -E -e 's/\[[0-9]+:[0-9]+ /[PID /' -e 's/[0-9.]+ (us|ms|s) /TIME /g' -e 's/127\.0\.0\.1:[0-9]+/ADDR/g' \
+		-e 's/ <( libc[^<]*| __libc[^<]*)+.*//' -e 's/\+0x[0-9a-f]+/+OFF/g' -e 's/, [0-9]+ bytes sent$/, N bytes sent/'
+}
+
+# The indented lines of the README as "command<newline>output" on files 1, 2, ... in $1.
+sessions() {
+	awk -v dir="$1" '
+		/^    \$ / { file = dir "/" ++n; sub(/ *# .*/, ""); print substr($0, 7) > file; next }
+		/^    / && file { print substr($0, 5) > (file ".out"); next }
+		{ file = "" }
+	' "$ROOT/README.md"
+	awk '/^    \$ / { n++ } END { print n }' "$ROOT/README.md"
+}
+
+@test "the sessions of the README print what it says" {
+	mkdir "$BATS_TEST_TMPDIR/s" "$BATS_TEST_TMPDIR/run"
+	count=$(sessions "$BATS_TEST_TMPDIR/s")
+	[ "$count" -ge 4 ]
+	cp "$FIXTURES/readme" "$BATS_TEST_TMPDIR/run/client"
+	cd "$BATS_TEST_TMPDIR/run"
+	for ((i = 1; i <= count; i++)); do
+		got=$(PATH=$ROOT/scripts:$PATH timeout 20 "$FIXTURES/sigdfl" bash -c "$(cat ../s/$i)" 2>&1 3>&- 4>&- 5>&- | normal)
+		equal "$(cat ../s/$i)" "$(normal <../s/$i.out)" "$got"
+	done
+}
+
+@test "the demo runs, and tells of each of its broken writes" {
+	requires python3
+	run timeout 60 "$ROOT/scripts/demo" 3>&-
+	[ "$status" -eq 0 ]
+	[[ $output == *'seq] write(1, '* && $output == *'then the reader left, SIGPIPE kills'* ]]
+	[[ $output == *'recv() returned ECONNRESET'* && $output == *'connect() returned ECONNREFUSED'* ]]
+}
+
+@test "the manual's variables are those that the library reads" {
+	for variable in $(grep -o '"PIPEGUARD_[A-Z]*"' "$ROOT/shim/config.c" | tr -d '"' | sort -u); do
+		echo "variable: $variable"
+		grep -q "$variable" "$ROOT/shim/libpipeguard.7"
+		grep -q "$variable" "$ROOT/README.md"
+	done
+}
