@@ -68,7 +68,8 @@ plugged() {
 @test "the library preloaded twice from two paths tells once" {
 	local copy=$BATS_TEST_TMPDIR/copy.so how
 	cp "$LIB" "$copy"
-	for how in w f r; do
+	for how in w s f r; do
+		[[ $how != [fr] || $BUILD != */musl && $BUILD != */32 ]] || continue
 		rm -f "$LOG"
 		run -141 guarded LD_PRELOAD="$LIB $copy" "$FIXTURES/stack" "$how"
 		equal "events of $how" 1 "$(broken 1 | wc -l)"
