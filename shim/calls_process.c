@@ -94,7 +94,7 @@ long pg_syscall_watched(long nr, long a, long b, long c, long d, long e, long f)
 	if (nr == SYS_sendmsg)
 		op.flags = (int)c;
 	op = pg_enter(op, PG_MARK_RAW);
-	return pg_leave(op, NEXT(syscall)(nr, a, b, c, d, e, f), PG_CALLER);
+	return pg_leave(op, NEXT(syscall)(nr, a, b, c, d, e, f));
 }
 
 long pg_syscall_early(long nr, long a, long b, long c, long d, long e, long f)

@@ -10,7 +10,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define LEAVE(op, result) ((ssize_t)pg_leave(op, result, PG_CALLER))
+#define LEAVE(op, result) ((ssize_t)pg_leave(op, result))
 
 /* A vector's length is not known before the kernel has read it: any result is looked at. */
 #define UNKNOWN ((int64_t)-2)

@@ -51,15 +51,14 @@ static inline __attribute__((always_inline)) struct pg_op pg_enter(struct pg_op 
 	return op;
 }
 
-static inline __attribute__((always_inline)) int64_t pg_leave(struct pg_op op, int64_t ret,
-							      uintptr_t caller)
+static inline __attribute__((always_inline)) int64_t pg_leave(struct pg_op op, int64_t ret)
 {
 	if (PG_LIKELY(ret > 0))
 		pg_fd_sent(op.fd, (uint64_t)ret);
 	if (PG_UNLIKELY(ret != op.len) || PG_UNLIKELY(pg_watch_all)) {
 		struct pg_op copy = op; /* in memory on this path alone */
 
-		pg_guard_out(&copy, ret, caller);
+		pg_guard_out(&copy, ret, PG_CALLER);
 	}
 	pg_mark = op.outer;
 	return ret;

@@ -179,6 +179,7 @@ static bool still_ours(void)
 	if (same && out.pid && out.pid != (int)pg_sys0(SYS_getpid)) {
 		if (!S_ISREG(out.mode))
 			return true;
+		pg_sys1(SYS_close, out.fd); /* the parent's file: ours has another name */
 		same = false;
 	}
 	if (same || pg_config.log_kind == PG_LOG_FD)

@@ -39,7 +39,7 @@ static ssize_t gate_write(FILE *f, const void *data, ssize_t n)
 	done = next_write(f, data, n);
 	if (done > 0 && done < n)
 		pg_fd_sent(op.fd, (uint64_t)done);
-	pg_leave(op, done < n ? -1 : done, PG_CALLER);
+	pg_leave(op, done < n ? -1 : done);
 	return done;
 }
 
