@@ -119,6 +119,16 @@ told() {
 	[[ -z $(broken) ]]
 }
 
+@test "a SIGPIPE from outside interrupts or restarts a read as without the library" {
+	local view
+	for view in eintr restart; do
+		equal "$view" "$(plain "$FIXTURES/sigview" "$view")" \
+			"$(guarded "$FIXTURES/sigview" "$view")"
+	done
+	plain "$FIXTURES/sigview" eintr | grep -q '^read -1 errno 4, caught some: 1$'
+	[[ -z $(broken) ]]
+}
+
 @test "children get dispositions and masks as without the library" {
 	same children
 	plain -i "$FIXTURES/sigview" children | grep -q '^SigIgn:.*1000$'
