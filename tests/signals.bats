@@ -16,7 +16,7 @@ same() {
 			got=$(guarded "$mode" "$FIXTURES/sigview" "$view") || got_status=$?
 			equal "the status of $view $mode" "$wanted_status" "$got_status"
 			equal "the output of $view $mode" "$wanted" "$got"
-			((got_status != 2)) || skip "no view $view in this build"
+			((got_status != 2)) # there is such a view
 		done
 	done
 }
