@@ -216,7 +216,7 @@ bool pg_number(const char *s, uint64_t max, uint64_t *out)
 	for (; *s; s++) {
 		unsigned digit = (unsigned)(unsigned char)*s - '0';
 
-		if (digit > 9 || v > (max - digit) / 10)
+		if (digit > 9 || digit > max || v > (max - digit) / 10)
 			return false;
 		v = v * 10 + digit;
 	}
@@ -279,6 +279,11 @@ bool pg_glob(const char *pattern, const char *s)
 	return !*pattern;
 }
 
+static char lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+}
+
 unsigned pg_distance(const char *a, const char *b)
 {
 	unsigned char row[33];
@@ -293,7 +298,7 @@ unsigned pg_distance(const char *a, const char *b)
 
 		row[0] = (unsigned char)(i + 1);
 		for (size_t j = 0; j < n; j++) {
-			unsigned best = diagonal + (a[i] == b[j] ? 0u : 1u);
+			unsigned best = diagonal + (lower(a[i]) == lower(b[j]) ? 0u : 1u);
 
 			diagonal = row[j + 1];
 			if (row[j] + 1u < best)
