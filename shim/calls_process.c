@@ -32,6 +32,8 @@ PG_EXPORT int prctl(int option, ...)
 	for (int i = 0; i < 4; i++)
 		arg[i] = va_arg(ap, unsigned long);
 	va_end(ap);
+	if (option == PR_SET_SECCOMP)
+		pg_sigpipe_confine();
 	ret = NEXT(prctl)(option, arg[0], arg[1], arg[2], arg[3]);
 	if (option == PR_SET_SECCOMP && !ret)
 		pg_confined = true;
@@ -49,8 +51,9 @@ enum { GET_ACTION_AVAIL = 2 };
 
 #define PG_WATCHED                                                                                 \
 	X(SYS_write)                                                                               \
-	X(SYS_writev) X(SYS_pwritev2) X(SYS_sendto) X(SYS_sendmsg) X(SYS_sendmmsg) X(SYS_sendfile) \
-		X(SYS_splice) X(SYS_tee) X(SYS_vmsplice) X(SYS_copy_file_range) X(SYS_seccomp)
+	X(SYS_writev)                                                                              \
+	X(SYS_pwritev2) X(SYS_sendto) X(SYS_sendmsg) X(SYS_sendmmsg) X(SYS_sendfile) X(SYS_splice) \
+		X(SYS_tee) X(SYS_vmsplice) X(SYS_copy_file_range) X(SYS_seccomp)
 
 extern unsigned char pg_watched[64] __attribute__((visibility("hidden")));
 unsigned char pg_watched[64];
@@ -80,6 +83,8 @@ long pg_syscall_watched(long nr, long a, long b, long c, long d, long e, long f)
 	long ret;
 
 	if (nr == SYS_seccomp) {
+		if (a != GET_ACTION_AVAIL)
+			pg_sigpipe_confine();
 		ret = NEXT(syscall)(nr, a, b, c, d, e, f);
 		pg_confined |= !ret && a != GET_ACTION_AVAIL;
 		return ret;

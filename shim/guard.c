@@ -111,6 +111,23 @@ static void add_disposition(struct pg_event *e)
 	}
 }
 
+/* A twin is told under the name that programs write. */
+static enum pg_call log_name(enum pg_call call)
+{
+	switch (call) {
+	case PG_CALL___write:
+		return PG_CALL_write;
+	case PG_CALL___send:
+		return PG_CALL_send;
+	case PG_CALL___dprintf_chk:
+		return PG_CALL_dprintf;
+	case PG_CALL___vdprintf_chk:
+		return PG_CALL_vdprintf;
+	default:
+		return call;
+	}
+}
+
 /* Fills in what the hit does not know, and logs it. */
 static void tell(enum pg_ev ev, const struct pg_hit *hit, enum pg_signal signal)
 {
@@ -124,7 +141,7 @@ static void tell(enum pg_ev ev, const struct pg_hit *hit, enum pg_signal signal)
 	e->ev = ev;
 	e->via = hit->via;
 	e->signal = signal;
-	e->call = hit->call;
+	e->call = log_name(hit->call);
 	e->fd = hit->fd;
 	e->len = hit->len;
 	e->ret = hit->ret;
@@ -137,6 +154,8 @@ static void tell(enum pg_ev ev, const struct pg_hit *hit, enum pg_signal signal)
 	}
 	pg_fd_look(hit->fd, &e->object);
 	e->frames = pg_stack_walk(e->frame, pg_config.stack);
+	if (!e->frames && hit->caller && pg_config.stack)
+		e->frame[e->frames++] = hit->caller;
 	if (count_site(e, hit->caller)) {
 		if (ev == PG_EV_EPIPE)
 			add_disposition(e);
@@ -208,22 +227,6 @@ static int64_t asked(const struct pg_op *op)
 	return op->count ? pg_iov_bytes(op->vector, op->count) : pg_msg_bytes(op->vector);
 }
 
-static enum pg_call log_name(enum pg_call call)
-{
-	switch (call) {
-	case PG_CALL___write:
-		return PG_CALL_write;
-	case PG_CALL___send:
-		return PG_CALL_send;
-	case PG_CALL___dprintf_chk:
-		return PG_CALL_dprintf;
-	case PG_CALL___vdprintf_chk:
-		return PG_CALL_vdprintf;
-	default:
-		return call;
-	}
-}
-
 static void out_failed(const struct pg_op *op, struct pg_hit *hit, uint64_t mark)
 {
 	switch (hit->err) {
@@ -260,7 +263,7 @@ void pg_guard_out(const struct pg_op *op, int64_t ret, uintptr_t caller)
 	int saved = errno;
 	uint64_t mark = pg_mark;
 	struct pg_hit hit = {.via = mark & PG_MARK_STDIO ? PG_VIA_STDIO : PG_VIA_CALL,
-			     .call = log_name(op->call),
+			     .call = op->call,
 			     .fd = op->fd,
 			     .len = op->len,
 			     .ret = ret,

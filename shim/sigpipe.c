@@ -3,17 +3,22 @@
 
 #include <stdint.h>
 #include <string.h>
-#include <sys/uio.h>
-#include <ucontext.h>
 
 enum { SIGSET_BYTES = 8, HANDLERS = 32, DEFAULTS = 32, CHANGES = 8 };
 
 /* The kernel's bit for sa_restorer, which libc sets and shows (asm/signal.h). */
 #define PG_SA_RESTORER 0x04000000
 
+/* What libc's sigaction adds to the flags that a query shows. glibc on i386 adds nothing: the vDSO
+ * returns. */
+#if defined(__i386__) && defined(__GLIBC__)
+#define LIBC_FLAGS 0
+#else
+#define LIBC_FLAGS PG_SA_RESTORER
+#endif
+
 typedef void handler_fn(int, siginfo_t *, void *);
 
-__thread uint64_t pg_mark __attribute__((tls_model("initial-exec")));
 void (*pg_sigpipe_changed)(const struct pg_change *change);
 
 static pg_broken_fn *on_broken;
@@ -28,172 +33,6 @@ static struct {
 
 static struct pg_change changes[CHANGES];
 static unsigned next_change;
-
-/* ---- what broke ---- */
-
-struct regs {
-	int64_t ret;
-	long nr; /* -1: unknown */
-	uintptr_t arg[6];
-	bool first_lost; /* arg[0] was overwritten by the result */
-};
-
-int64_t pg_iov_bytes(const void *iov, uint64_t count)
-{
-	const struct iovec *v = iov;
-	int64_t sum = 0;
-
-	for (uint64_t i = 0; v && i < count && i < 1024; i++)
-		sum += (int64_t)v[i].iov_len;
-	return sum;
-}
-
-int64_t pg_msg_bytes(const void *msg)
-{
-	const struct msghdr *m = msg;
-
-	return m ? pg_iov_bytes(m->msg_iov, (uint64_t)m->msg_iovlen) : -1;
-}
-
-#if defined(__x86_64__) || defined(__i386__)
-/*
- * The result has replaced the call's number in the register; the instruction
- * that loaded it (mov $nr,%eax) stands before the trap, in libc's stubs right
- * before it. Looked for in the bytes before PC; -1 if there is none.
- */
-static long number_before(const uint8_t *pc)
-{
-	bool trap = (pc[-2] == 0x0f && pc[-1] == 0x05) || (pc[-2] == 0xcd && pc[-1] == 0x80);
-
-	for (int back = 7; trap && back < 32; back++) {
-		uint32_t nr;
-
-		if (pc[-back] != 0xb8)
-			continue;
-		memcpy(&nr, pc - back + 1, sizeof nr);
-		if (nr < 512)
-			return (long)nr;
-	}
-	return -1;
-}
-#endif
-
-static void read_regs(const ucontext_t *uc, struct regs *r)
-{
-#if defined(__x86_64__)
-	static const int order[6] = {REG_RDI, REG_RSI, REG_RDX, REG_R10, REG_R8, REG_R9};
-
-	r->ret = uc->uc_mcontext.gregs[REG_RAX];
-	r->nr = number_before((const uint8_t *)uc->uc_mcontext.gregs[REG_RIP]);
-#elif defined(__i386__)
-	static const int order[6] = {REG_EBX, REG_ECX, REG_EDX, REG_ESI, REG_EDI, REG_EBP};
-
-	r->ret = uc->uc_mcontext.gregs[REG_EAX];
-	r->nr = number_before((const uint8_t *)uc->uc_mcontext.gregs[REG_EIP]);
-#endif
-#if defined(__x86_64__) || defined(__i386__)
-	for (int i = 0; i < 6; i++)
-		r->arg[i] = (uintptr_t)uc->uc_mcontext.gregs[order[i]];
-	r->first_lost = false;
-#elif defined(__aarch64__)
-	for (int i = 0; i < 6; i++)
-		r->arg[i] = uc->uc_mcontext.regs[i];
-	r->ret = (int64_t)uc->uc_mcontext.regs[0];
-	r->nr = (long)uc->uc_mcontext.regs[8];
-	r->first_lost = true;
-#endif
-}
-
-/* Which argument of system call NR is the descriptor written to. */
-static int fd_argument(long nr)
-{
-	if (nr == SYS_splice || nr == SYS_copy_file_range)
-		return 2;
-	return nr == SYS_tee ? 1 : 0;
-}
-
-static int fd_of(const struct regs *r)
-{
-	int i = fd_argument(r->nr);
-
-	return i == 0 && r->first_lost ? -1 : (int)r->arg[i];
-}
-
-/* What the call asked to write; the kernel has read its vectors by now. */
-static int64_t length_of(const struct regs *r)
-{
-	switch (r->nr) {
-	case SYS_writev:
-	case SYS_pwritev2:
-	case SYS_vmsplice:
-		return pg_iov_bytes((const void *)r->arg[1], r->arg[2]);
-	case SYS_sendmsg:
-	case SYS_sendmmsg:
-		return pg_msg_bytes((const void *)r->arg[1]);
-	case SYS_sendfile:
-		return (int64_t)r->arg[3];
-	case SYS_splice:
-	case SYS_copy_file_range:
-		return (int64_t)r->arg[4];
-	default:
-		return (int64_t)r->arg[2];
-	}
-}
-
-/* From the mark of the wrapper that is in progress, if these registers are its call's. */
-static bool from_mark(struct regs *r, struct pg_hit *hit)
-{
-	enum pg_call call = (enum pg_call)(pg_mark >> 32 & 0x3fff);
-	int fd = (int)(uint32_t)pg_mark;
-	long nr = pg_call_number(call);
-
-	if (!(pg_mark & PG_MARK_SET))
-		return false;
-	if (r->nr < 0 || nr != r->nr)
-		r->nr = nr;
-	if (fd_of(r) >= 0 && fd_of(r) != fd)
-		return false;
-	hit->call = call;
-	hit->fd = fd;
-	hit->via = pg_mark & PG_MARK_STDIO ? PG_VIA_STDIO
-		   : pg_mark & PG_MARK_RAW ? PG_VIA_SIGNAL
-					   : PG_VIA_CALL;
-	return true;
-}
-
-static void from_regs(const struct regs *r, struct pg_hit *hit)
-{
-	hit->via = PG_VIA_SIGNAL;
-	hit->call = r->nr < 0 ? PG_CALL_write : pg_call_of_number(r->nr);
-	hit->fd = hit->call ? fd_of(r) : -1; /* io_uring_enter and the like: not ours to name */
-}
-
-/*
- * Did the kernel raise this for a write of this thread's? A kernel-made
- * SIGPIPE says SI_USER and our own pid, and the registers hold the call's
- * result: -EPIPE, or a count where a pipe's reader left midway.
- */
-static bool recognise(const siginfo_t *si, const ucontext_t *uc, struct pg_hit *hit)
-{
-	struct regs r, raw;
-
-	if (si->si_code != SI_USER || si->si_pid != (pid_t)pg_sys0(SYS_getpid))
-		return false;
-	read_regs(uc, &r);
-	if (r.ret != -EPIPE && r.ret <= 0)
-		return false;
-	raw = r;
-	if (from_mark(&r, hit)) {
-		hit->len = length_of(&r);
-	} else {
-		from_regs(&raw, hit);
-		hit->len = hit->call ? length_of(&raw) : -1;
-	}
-	hit->ret = r.ret < 0 ? -1 : r.ret;
-	hit->err = r.ret < 0 ? EPIPE : 0;
-	hit->caller = 0;
-	return hit->err || pg_fd_is_broken_pipe(hit->fd);
-}
 
 /* ---- our handlers ---- */
 
@@ -212,11 +51,12 @@ static void on_default(const siginfo_t *si, void *uc)
 	struct pg_hit hit;
 	int saved = errno;
 
-	if (recognise(si, uc, &hit))
+	if (pg_hit_recognise(si, uc, &hit))
 		on_broken(&hit, PG_SIG_FATAL);
 	else
 		on_killed(si->si_pid);
-	die(si);
+	if (!pg_confined || !pg_hit_repeat(uc))
+		die(si);
 	errno = saved;
 }
 
@@ -227,9 +67,10 @@ static void before_handler(unsigned i, const siginfo_t *si, void *uc);
 #define EACH4(X, n) X(n) X(n + 1) X(n + 2) X(n + 3)
 #define EACH(X)                                                                                    \
 	X(0)                                                                                       \
-	X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16)     \
-		X(17) X(18) X(19) X(20) X(21) X(22) X(23) X(24) X(25) X(26) X(27) X(28) X(29)      \
-			X(30) X(31)
+	X(1)                                                                                       \
+	X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16) X(17)    \
+		X(18) X(19) X(20) X(21) X(22) X(23) X(24) X(25) X(26) X(27) X(28) X(29) X(30)      \
+			X(31)
 
 /* The empty asm keeps the copies apart: identical functions could be folded into one. */
 #define DEFAULT_N(n)                                                                               \
@@ -342,7 +183,7 @@ static void to_kernel(struct sigaction *a, bool from_libc)
 
 	if (a->sa_handler == SIG_DFL) {
 		if (from_libc)
-			a->sa_flags |= PG_SA_RESTORER;
+			a->sa_flags |= LIBC_FLAGS;
 		default_to_kernel(a);
 		return;
 	}
@@ -388,7 +229,7 @@ static void before_handler(unsigned i, const siginfo_t *si, void *uc)
 	struct pg_hit hit;
 	int saved = errno;
 
-	if (recognise(si, uc, &hit)) {
+	if (pg_hit_recognise(si, uc, &hit)) {
 		on_broken(&hit, PG_SIG_CAUGHT);
 		if (hit.via != PG_VIA_SIGNAL || pg_mark & PG_MARK_RAW)
 			pg_mark |= PG_MARK_LOGGED;
@@ -515,4 +356,19 @@ enum pg_state pg_sigpipe_start(pg_broken_fn *broken, pg_killed_fn *killed)
 	to_kernel(&now, false);
 	NEXT(sigaction)(SIGPIPE, &now, NULL);
 	return state;
+}
+
+/*
+ * With SA_RESETHAND the kernel itself puts the default back when our handler
+ * runs; the handler then has the write made once more, and that one kills.
+ */
+void pg_sigpipe_confine(void)
+{
+	struct sigaction a;
+
+	if (NEXT(sigaction)(SIGPIPE, NULL, &a) ||
+	    index_of(default_table, DEFAULTS, (const void *)a.sa_sigaction) < 0)
+		return;
+	a.sa_flags = (int)((uint32_t)a.sa_flags | SA_RESETHAND);
+	NEXT(sigaction)(SIGPIPE, &a, NULL);
 }

@@ -13,28 +13,9 @@
 #define PG_SIGPIPE_H
 
 #include "event.h"
+#include "hit.h"
 
 #include <signal.h>
-
-/* ---- the call in progress in this thread, for the handler ---- */
-
-#define PG_MARK_SET ((uint64_t)1 << 49)
-#define PG_MARK_STDIO ((uint64_t)1 << 50)
-#define PG_MARK_RAW ((uint64_t)1 << 51)	   /* made by syscall(2) */
-#define PG_MARK_LOGGED ((uint64_t)1 << 63) /* the handler has told it */
-#define PG_MARK(call, fd, bits) (PG_MARK_SET | (bits) | (uint64_t)(call) << 32 | (uint32_t)(fd))
-
-extern __thread uint64_t pg_mark __attribute__((tls_model("initial-exec")));
-
-/* A write that broke, as far as the gate knows it. */
-struct pg_hit {
-	enum pg_via via;
-	enum pg_call call;
-	int fd;
-	int64_t len, ret;
-	int err;
-	uintptr_t caller; /* inside the calling instruction; 0: look at the stack */
-};
 
 typedef void pg_broken_fn(const struct pg_hit *hit, enum pg_signal signal);
 typedef void pg_killed_fn(int sender);
@@ -55,11 +36,11 @@ enum pg_signal pg_sigpipe_outcome(void);
 /* The last recorded change whose result is still in force; false if none is. */
 bool pg_sigpipe_last_change(struct pg_change *change);
 
+/* Before the program confines itself: afterwards its default handler must do without system calls.
+ */
+void pg_sigpipe_confine(void);
+
 /* Called after each change of the disposition; may be null. */
 extern void (*pg_sigpipe_changed)(const struct pg_change *change);
-
-/* Bytes that the vector or message of a call asked to write; the kernel has read it before. */
-int64_t pg_iov_bytes(const void *iov, uint64_t count);
-int64_t pg_msg_bytes(const void *msg);
 
 #endif

@@ -52,7 +52,8 @@ bool pg_number(const char *s, uint64_t max, uint64_t *out);
 /* Shell glob: * ? [a-z] [!x] and \c. Bounded time: at most one * is backtracked. */
 bool pg_glob(const char *pattern, const char *s);
 
-/* Edit distance of two words under 32 letters, whatever their case, for "did you mean"; 99 if longer. */
+/* Edit distance of two words under 32 letters, whatever their case, for "did you mean"; 99 if
+ * longer. */
 unsigned pg_distance(const char *a, const char *b);
 
 #endif

@@ -185,6 +185,17 @@ early() {
 	lives strict -i
 }
 
+@test "a sandbox under the default action: the write is told, and kills as without" {
+	[[ $BUILD != */32 ]] || skip "the registers of x86-64 are needed"
+	for mode in strict filter filter_syscall; do
+		rm -f "$LOG"
+		run guarded "$FIXTURES/brokenfd" 40 "$FIXTURES/life" $mode
+		echo "mode: $mode"
+		equal "the status" 141 "$status"
+		equal "the event" '["write",40,"EPIPE",true]' "$(broken '[.call, .fd, .errno, .confined]')"
+	done
+}
+
 @test "a seccomp filter that allows only writing and leaving: the same status" {
 	lives filter -i
 	# Where syscall() is not interposed, that it made a sandbox is not seen.

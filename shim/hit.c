@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+#include "hit.h"
+
+#include "elf.h"
+
+#include <stdint.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <ucontext.h>
+
+enum { IO_URING_ENTER = 426 }; /* the same on every architecture */
+
+__thread uint64_t pg_mark __attribute__((tls_model("initial-exec")));
+
+struct regs {
+	int64_t ret;
+	long nr; /* -1: unknown */
+	uintptr_t arg[6];
+	bool first_lost; /* arg[0] was overwritten by the result */
+};
+
+int64_t pg_iov_bytes(const void *iov, uint64_t count)
+{
+	const struct iovec *v = iov;
+	int64_t sum = 0;
+
+	for (uint64_t i = 0; v && i < count && i < 1024; i++)
+		sum += (int64_t)v[i].iov_len;
+	return sum;
+}
+
+int64_t pg_msg_bytes(const void *msg)
+{
+	const struct msghdr *m = msg;
+
+	return m ? pg_iov_bytes(m->msg_iov, (uint64_t)m->msg_iovlen) : -1;
+}
+
+#if defined(__x86_64__) || defined(__i386__)
+/*
+ * The result has replaced the call's number in the register; the instruction
+ * that loaded it (mov $nr,%eax) stands before the trap, in libc's stubs right
+ * before it. Looked for in the bytes before PC; -1 if there is none.
+ */
+static long number_before(const uint8_t *pc)
+{
+	bool trap = (pc[-2] == 0x0f && pc[-1] == 0x05) || (pc[-2] == 0xcd && pc[-1] == 0x80);
+
+	for (int back = 7; trap && back < 32; back++) {
+		uint32_t nr;
+
+		if (pc[-back] != 0xb8)
+			continue;
+		memcpy(&nr, pc - back + 1, sizeof nr);
+		if (nr < 512)
+			return (long)nr;
+	}
+	return -1;
+}
+#endif
+
+#ifdef __i386__
+/*
+ * socketcall(2), which i386's libc still uses: the real call and its
+ * arguments are in memory. The kernel is entered through the vDSO, so the
+ * number may be unknown; a wrapper of ours that sends is at work then.
+ */
+static void unpack_socketcall(struct regs *r)
+{
+	static const short numbers[] = {
+		[9] = SYS_sendto, [11] = SYS_sendto, [16] = SYS_sendmsg, [20] = SYS_sendmmsg};
+	const uintptr_t *args = (const uintptr_t *)r->arg[1];
+	uintptr_t which = r->arg[0];
+
+	if ((r->nr >= 0 && r->nr != SYS_socketcall) || which >= sizeof numbers / sizeof *numbers ||
+	    !numbers[which])
+		return;
+	r->nr = numbers[which];
+	for (int i = 0; i < (which == 16 ? 3 : 4); i++)
+		r->arg[i] = args[i];
+}
+#endif
+
+static void read_regs(const ucontext_t *uc, struct regs *r)
+{
+#if defined(__x86_64__)
+	static const int order[6] = {REG_RDI, REG_RSI, REG_RDX, REG_R10, REG_R8, REG_R9};
+
+	r->ret = uc->uc_mcontext.gregs[REG_RAX];
+	r->nr = number_before((const uint8_t *)uc->uc_mcontext.gregs[REG_RIP]);
+#elif defined(__i386__)
+	static const int order[6] = {REG_EBX, REG_ECX, REG_EDX, REG_ESI, REG_EDI, REG_EBP};
+
+	r->ret = uc->uc_mcontext.gregs[REG_EAX];
+	r->nr = number_before((const uint8_t *)uc->uc_mcontext.gregs[REG_EIP]);
+#endif
+#if defined(__x86_64__) || defined(__i386__)
+	for (int i = 0; i < 6; i++)
+		r->arg[i] = (uintptr_t)uc->uc_mcontext.gregs[order[i]];
+	r->first_lost = false;
+#elif defined(__aarch64__)
+	for (int i = 0; i < 6; i++)
+		r->arg[i] = uc->uc_mcontext.regs[i];
+	r->ret = (int64_t)uc->uc_mcontext.regs[0];
+	r->nr = (long)uc->uc_mcontext.regs[8];
+	r->first_lost = true;
+#endif
+}
+
+/*
+ * musl has no unwind tables, so the stack cannot be walked out of it: take
+ * the nearest word on the stack that points into another module. 0 on glibc,
+ * where the stack is walked.
+ */
+static uintptr_t caller_on_stack(const ucontext_t *uc)
+{
+#if !defined(__GLIBC__) && defined(__x86_64__)
+	enum { WORDS = 256 };
+	const uintptr_t *word = (const uintptr_t *)uc->uc_mcontext.gregs[REG_RSP];
+	struct pg_module m;
+
+	for (int i = 0; !pg_confined && i < WORDS; i++)
+		if (!pg_elf_is_own(word[i]) && pg_elf_module(word[i], &m) && !pg_elf_is_libc(&m))
+			return word[i] - 1;
+#endif
+	(void)uc;
+	return 0;
+}
+
+/* Which argument of system call NR is the descriptor written to. */
+static int fd_argument(long nr)
+{
+	if (nr == SYS_splice || nr == SYS_copy_file_range)
+		return 2;
+	return nr == SYS_tee ? 1 : 0;
+}
+
+static int fd_of(const struct regs *r)
+{
+	int i = fd_argument(r->nr);
+
+	return i == 0 && r->first_lost ? -1 : (int)r->arg[i];
+}
+
+/* What the call asked to write; the kernel has read its vectors by now. */
+static int64_t length_of(const struct regs *r)
+{
+	switch (r->nr) {
+	case SYS_writev:
+	case SYS_pwritev2:
+	case SYS_vmsplice:
+		return pg_iov_bytes((const void *)r->arg[1], r->arg[2]);
+	case SYS_sendmsg:
+	case SYS_sendmmsg:
+		return pg_msg_bytes((const void *)r->arg[1]);
+	case SYS_sendfile:
+		return (int64_t)r->arg[3];
+	case SYS_splice:
+	case SYS_copy_file_range:
+		return (int64_t)r->arg[4];
+	default:
+		return (int64_t)r->arg[2];
+	}
+}
+
+/* From the mark of the wrapper that is in progress, if these registers are its call's. */
+static bool from_mark(struct regs *r, struct pg_hit *hit)
+{
+	enum pg_call call = (enum pg_call)(pg_mark >> 32 & 0x3fff);
+	int fd = (int)(uint32_t)pg_mark;
+	long nr = pg_call_number(call);
+
+	if (!(pg_mark & PG_MARK_SET))
+		return false;
+#ifdef __i386__
+	if (nr == SYS_sendto || nr == SYS_sendmsg || nr == SYS_sendmmsg)
+		unpack_socketcall(r);
+#endif
+	if (!pg_call_of_number(r->nr)) /* else what was decoded is what libc really called */
+		r->nr = nr;
+	if (fd_of(r) >= 0 && fd_of(r) != fd)
+		return false;
+	hit->call = call;
+	hit->fd = fd;
+	hit->via = pg_mark & PG_MARK_STDIO ? PG_VIA_STDIO
+		   : pg_mark & PG_MARK_RAW ? PG_VIA_SIGNAL
+					   : PG_VIA_CALL;
+	return true;
+}
+
+static void from_regs(const struct regs *r, struct pg_hit *hit)
+{
+	hit->via = PG_VIA_SIGNAL;
+	hit->call = r->nr < 0 ? PG_CALL_write : pg_call_of_number(r->nr);
+	hit->fd = hit->call ? fd_of(r) : -1;
+}
+
+/* io_uring_enter returns how many requests it took; the one that broke, and its descriptor, are in
+ * the ring. */
+static bool is_ring(const struct regs *r)
+{
+	struct pg_stat st;
+
+	if (r->nr >= 0)
+		return r->nr == IO_URING_ENTER;
+	return !r->first_lost && !pg_fstat((int)r->arg[0], &st) && !(st.mode & S_IFMT);
+}
+
+static bool from_ring(const struct regs *r, struct pg_hit *hit)
+{
+	if (r->ret <= 0 || !is_ring(r))
+		return false;
+	*hit = (struct pg_hit){.via = PG_VIA_SIGNAL, .fd = -1, .len = -1, .ret = -1, .err = EPIPE};
+	return true;
+}
+
+/* Without system calls, when the program has confined itself: a count stands for a pipe that broke
+ * midway. */
+static bool broken(const struct pg_hit *hit)
+{
+	return hit->err || pg_confined || pg_fd_is_broken_pipe(hit->fd);
+}
+
+bool pg_hit_recognise(const siginfo_t *si, const void *uc, struct pg_hit *hit)
+{
+	struct regs r, raw;
+
+	if (si->si_code != SI_USER || (!pg_confined && si->si_pid != (pid_t)pg_sys0(SYS_getpid)))
+		return false;
+	read_regs(uc, &r);
+	if (r.ret != -EPIPE && r.ret <= 0)
+		return false;
+	raw = r;
+	if (from_mark(&r, hit)) {
+		hit->len = length_of(&r);
+	} else {
+		from_regs(&raw, hit);
+		hit->len = hit->call ? length_of(&raw) : -1;
+	}
+	hit->ret = r.ret < 0 ? -1 : r.ret;
+	hit->err = r.ret < 0 ? EPIPE : 0;
+	hit->caller = caller_on_stack(uc);
+	return broken(hit) || from_ring(&raw, hit);
+}
+
+bool pg_hit_repeat(void *context)
+{
+#ifdef __x86_64__
+	enum { SYSCALL_BYTES = 2 };
+	ucontext_t *uc = context;
+	struct regs r;
+	struct pg_hit hit;
+
+	read_regs(uc, &r);
+	if (r.nr < 0 && !from_mark(&r, &hit))
+		return false;
+	uc->uc_mcontext.gregs[REG_RAX] = r.nr;
+	uc->uc_mcontext.gregs[REG_RIP] -= SYSCALL_BYTES;
+	return true;
+#else
+	(void)context;
+	return false;
+#endif
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A write that broke: which one it was, from the registers that the signal
+ * interrupted and from the mark of the wrapper that was at work.
+ */
+#ifndef PG_HIT_H
+#define PG_HIT_H
+
+#include "event.h"
+
+#include <signal.h>
+
+/* ---- the call in progress in this thread, for the handler ---- */
+
+#define PG_MARK_SET ((uint64_t)1 << 49)
+#define PG_MARK_STDIO ((uint64_t)1 << 50)
+#define PG_MARK_RAW ((uint64_t)1 << 51)	   /* made by syscall(2) */
+#define PG_MARK_LOGGED ((uint64_t)1 << 63) /* the handler has told it */
+#define PG_MARK(call, fd, bits) (PG_MARK_SET | (bits) | (uint64_t)(call) << 32 | (uint32_t)(fd))
+
+extern __thread uint64_t pg_mark __attribute__((tls_model("initial-exec")));
+
+/* A write that broke, as far as the gate knows it. */
+struct pg_hit {
+	enum pg_via via;
+	enum pg_call call;
+	int fd;
+	int64_t len, ret;
+	int err;
+	uintptr_t caller; /* inside the calling instruction; 0: look at the stack */
+};
+
+/*
+ * Did the kernel raise this SIGPIPE for a write of this thread's? A
+ * kernel-made one says SI_USER and our own pid, and the registers hold the
+ * call's result: -EPIPE, or a count where a pipe's reader left midway.
+ * Fills HIT if so. UC: the ucontext_t that the handler was given.
+ */
+bool pg_hit_recognise(const siginfo_t *si, const void *uc, struct pg_hit *hit);
+
+/* Makes the interrupted system call happen once more when the handler returns. False: not known
+ * how. */
+bool pg_hit_repeat(void *uc);
+
+/* Bytes that the vector or message of a call asked to write; the kernel has read it before. */
+int64_t pg_iov_bytes(const void *iov, uint64_t count);
+int64_t pg_msg_bytes(const void *msg);
+
+#endif
