@@ -151,7 +151,7 @@ static void json_disposition(struct pg_text *t, const struct pg_event *e)
 		json_frame(t, e->change.by);
 	else
 		pg_put(t, "\"inherited\"");
-	key_count(t, "tid", e->changed ? e->change.tid : -1);
+	key_count(t, "tid", e->changed && e->change.tid ? e->change.tid : -1);
 	key_count(t, "ago_ms", e->changed ? (int64_t)(since(e, e->change.at) / 1000000) : -1);
 	pg_put_char(t, '}');
 }

@@ -173,6 +173,10 @@ static bool from_mark(struct regs *r, struct pg_hit *hit)
 
 	if (!(pg_mark & PG_MARK_SET))
 		return false;
+#ifndef __GLIBC__
+	if (call >= PG_CALL_dprintf && call <= PG_CALL___vdprintf_chk)
+		nr = SYS_writev; /* musl's stdio writes nothing by write */
+#endif
 #ifdef __i386__
 	if (nr == SYS_sendto || nr == SYS_sendmsg || nr == SYS_sendmmsg)
 		unpack_socketcall(r);

@@ -68,9 +68,9 @@ static void before_handler(unsigned i, const siginfo_t *si, void *uc);
 #define EACH(X)                                                                                    \
 	X(0)                                                                                       \
 	X(1)                                                                                       \
-	X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16) X(17)    \
-		X(18) X(19) X(20) X(21) X(22) X(23) X(24) X(25) X(26) X(27) X(28) X(29) X(30)      \
-			X(31)
+	X(2)                                                                                       \
+	X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16) X(17) X(18)   \
+		X(19) X(20) X(21) X(22) X(23) X(24) X(25) X(26) X(27) X(28) X(29) X(30) X(31)
 
 /* The empty asm keeps the copies apart: identical functions could be folded into one. */
 #define DEFAULT_N(n)                                                                               \
@@ -249,6 +249,9 @@ static void record(enum pg_state from, enum pg_state to, uintptr_t by)
 {
 	unsigned i = __atomic_fetch_add(&next_change, 1, __ATOMIC_RELAXED) % CHANGES;
 	struct pg_change c = {.from = from, .to = to, .by = by - 1, .at = pg_now()};
+
+	if (pg_sigpipe_changed) /* a system call that only a verbose log pays */
+		c.tid = (int)pg_sys0(SYS_gettid);
 
 	changes[i] = c;
 	if (pg_sigpipe_changed)
