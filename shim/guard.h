@@ -48,6 +48,7 @@ static inline __attribute__((always_inline)) struct pg_op pg_enter(struct pg_op 
 {
 	op.outer = pg_mark;
 	pg_mark = PG_MARK(op.call, op.fd, bits);
+	PG_NOTE_CALLER(PG_CALLER);
 	return op;
 }
 

@@ -12,6 +12,9 @@
 enum { IO_URING_ENTER = 426 }; /* the same on every architecture */
 
 __thread uint64_t pg_mark __attribute__((tls_model("initial-exec")));
+#ifndef __GLIBC__
+__thread uintptr_t pg_mark_caller __attribute__((tls_model("initial-exec")));
+#endif
 
 struct regs {
 	int64_t ret;
@@ -106,26 +109,6 @@ static void read_regs(const ucontext_t *uc, struct regs *r)
 	r->nr = (long)uc->uc_mcontext.regs[8];
 	r->first_lost = true;
 #endif
-}
-
-/*
- * musl has no unwind tables, so the stack cannot be walked out of it: take
- * the nearest word on the stack that points into another module. 0 on glibc,
- * where the stack is walked.
- */
-static uintptr_t caller_on_stack(const ucontext_t *uc)
-{
-#if !defined(__GLIBC__) && defined(__x86_64__)
-	enum { WORDS = 256 };
-	const uintptr_t *word = (const uintptr_t *)uc->uc_mcontext.gregs[REG_RSP];
-	struct pg_module m;
-
-	for (int i = 0; !pg_confined && i < WORDS; i++)
-		if (!pg_elf_is_own(word[i]) && pg_elf_module(word[i], &m) && !pg_elf_is_libc(&m))
-			return word[i] - 1;
-#endif
-	(void)uc;
-	return 0;
 }
 
 /* Which argument of system call NR is the descriptor written to. */
@@ -236,7 +219,9 @@ bool pg_hit_recognise(const siginfo_t *si, const void *uc, struct pg_hit *hit)
 	if (r.ret != -EPIPE && r.ret <= 0)
 		return false;
 	raw = r;
+	hit->caller = 0;
 	if (from_mark(&r, hit)) {
+		hit->caller = PG_MARKED_CALLER;
 		hit->len = length_of(&r);
 	} else {
 		from_regs(&raw, hit);
@@ -244,7 +229,6 @@ bool pg_hit_recognise(const siginfo_t *si, const void *uc, struct pg_hit *hit)
 	}
 	hit->ret = r.ret < 0 ? -1 : r.ret;
 	hit->err = r.ret < 0 ? EPIPE : 0;
-	hit->caller = caller_on_stack(uc);
 	return broken(hit) || from_ring(&raw, hit);
 }
 
