@@ -99,6 +99,8 @@ called_from() {
 	equal "via of $2" "\"$3\"" "$(broken .via)"
 	frame=$(named 0)
 	equal "the caller of $2" "leaf stack.c:$line" "${frame% (*}"
+	# Out of musl, which has no unwind tables, there is no further way from a signal.
+	[[ $BUILD != */musl || $1 == ign ]] || return 0
 	for frame in middle outer main; do
 		equal "frame $n of $2" "$frame" "$(named $n | cut -d' ' -f1)"
 		n=$((n + 1))
