@@ -9,6 +9,14 @@
 #include <sys/uio.h>
 #include <ucontext.h>
 
+/* A call of unknown number on a pipe or socket is most likely write; on musl it is as likely its
+ * stdio's writev. */
+#ifdef __GLIBC__
+#define GUESS_IS_WRITE 1
+#else
+#define GUESS_IS_WRITE 0
+#endif
+
 enum { IO_URING_ENTER = 426 }; /* the same on every architecture */
 
 __thread uint64_t pg_mark __attribute__((tls_model("initial-exec")));
@@ -225,7 +233,7 @@ bool pg_hit_recognise(const siginfo_t *si, const void *uc, struct pg_hit *hit)
 		hit->len = length_of(&r);
 	} else {
 		from_regs(&raw, hit);
-		hit->len = hit->call ? length_of(&raw) : -1;
+		hit->len = hit->call && (raw.nr >= 0 || GUESS_IS_WRITE) ? length_of(&raw) : -1;
 	}
 	hit->ret = r.ret < 0 ? -1 : r.ret;
 	hit->err = r.ret < 0 ? EPIPE : 0;
