@@ -162,9 +162,16 @@ fin_story() {
 
 @test "413 bytes of an early answer that wait unread are counted" {
 	peer tcp "send=$(printf '%0413d' 0)" shutdown read=1 reset
-	client ignore connect="$AT" readable fill send=5
-	((status == 0))
-	[[ $(broken .unread | head -n 1) = 413 ]] || [[ $(events .unread | head -n 1) = 413 ]]
+	client connect="$AT" readable send=30 sent send=50
+	((status == 141))
+	told '[.errno, .unread, .sent]' '["EPIPE",413,30]'
+}
+
+@test "413 unread bytes in text" {
+	peer tcp "send=$(printf '%0413d' 0)" shutdown read=1 reset
+	run -141 guarded PIPEGUARD_FORMAT=text "$FIXTURES/client" connect="$AT" readable send=30 sent send=50
+	cat "$LOG"
+	grep -Eq ', 30 bytes sent, 413 bytes wait unread$' "$LOG"
 }
 
 @test "the writing side was shut down by the program itself: the history says so" {
