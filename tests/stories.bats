@@ -122,7 +122,7 @@ reset_story() {
 # fin_story FAMILY: the end was seen, a write was accepted and lost, the next broke.
 fin_story() {
 	peer "$1" read=10 close
-	client connect="$AT" send=10 recv=100 send=30 sent send=50
+	client connect="$AT" send=10 recv=100 send=30 dead send=50
 	((status == 141))
 	[[ $output == *'recv=100 0 -'*'send=30 30 -'* ]]
 	told '[.errno, .signal, .sent, .len]' '["EPIPE","fatal",40,50]'
@@ -140,14 +140,14 @@ fin_story() {
 
 @test "FIN as text counts what went out since" {
 	peer tcp read=10 close
-	run -141 guarded PIPEGUARD_FORMAT=text "$FIXTURES/client" connect="$AT" send=10 recv=100 send=30 sent send=50
+	run -141 guarded PIPEGUARD_FORMAT=text "$FIXTURES/client" connect="$AT" send=10 recv=100 send=30 dead send=50
 	cat "$LOG"
 	grep -Eq '^        recv\(\) returned EOF .* before, in .*, 30 bytes sent since$' "$LOG"
 }
 
 @test "FIN that nobody read: no history, the bytes that were lost are counted" {
 	peer tcp read=10 close
-	client connect="$AT" send=10 readable send=30 sent send=50
+	client connect="$AT" send=10 readable send=30 dead send=50
 	((status == 141))
 	told '[.errno, .sent, .history]' '["EPIPE",40,[]]'
 }
@@ -162,14 +162,14 @@ fin_story() {
 
 @test "413 bytes of an early answer that wait unread are counted" {
 	peer tcp "send=$(printf '%0413d' 0)" shutdown read=1 reset
-	client connect="$AT" readable send=30 sent send=50
+	client connect="$AT" readable send=30 dead send=50
 	((status == 141))
 	told '[.errno, .unread, .sent]' '["EPIPE",413,30]'
 }
 
 @test "413 unread bytes in text" {
 	peer tcp "send=$(printf '%0413d' 0)" shutdown read=1 reset
-	run -141 guarded PIPEGUARD_FORMAT=text "$FIXTURES/client" connect="$AT" readable send=30 sent send=50
+	run -141 guarded PIPEGUARD_FORMAT=text "$FIXTURES/client" connect="$AT" readable send=30 dead send=50
 	cat "$LOG"
 	grep -Eq ', 30 bytes sent, 413 bytes wait unread$' "$LOG"
 }
@@ -183,7 +183,7 @@ fin_story() {
 
 @test "a number used again tells of the new connection, not of the old one" {
 	peer tcp read=10 reset again read=7 close
-	client connect="$AT" send=10 recv=100 close connect="$AT" send=7 readable send=30 sent send=50
+	client connect="$AT" send=10 recv=100 close connect="$AT" send=7 readable send=30 dead send=50
 	((status == 141))
 	told '[.fd, .sent, .history]' '[3,37,[]]'
 }
@@ -202,7 +202,7 @@ fin_story() {
 	equal refused "$wanted" "$(events 'select(.fd == 3) | [.ev, .call, .errno]')"
 	rm "$LOG"
 	peer tcp read=10 close
-	run -141 guarded PIPEGUARD_VERBOSE=1 "$FIXTURES/client" connect="$AT" send=10 recv=100 send=30 sent send=50
+	run -141 guarded PIPEGUARD_VERBOSE=1 "$FIXTURES/client" connect="$AT" send=10 recv=100 send=30 dead send=50
 	equal eof '["eof","recv",null]
 ["epipe","send","EPIPE"]' "$(events 'select(.fd == 3) | [.ev, .call, .errno]')"
 }
