@@ -1,0 +1,207 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# shellcheck disable=SC2016 # the inner shells and perls expand
+# The log survives what programs do to descriptors, and never harms.
+
+load helpers
+
+# One broken write that does not kill; its descriptor is number 40 where that matters.
+BREAK='pipe R, W; close R; syswrite W, "x"; exit 42'
+
+# The text log on stderr, whatever PIPEGUARD_LOG says.
+text() { timeout "$LIMIT" "$FIXTURES/sigdfl" -i env LD_PRELOAD="$LIB" "$@" 3>&-; }
+
+@test "a program that closes every descriptor and uses the numbers again keeps its file clean, and the event is told" {
+	for how in none closefrom close_range raw loop listed; do
+		rm -f "$LOG" "$BATS_TEST_TMPDIR/data"
+		run guarded -i "$FIXTURES/closer" "$how" "$BATS_TEST_TMPDIR/data"
+		echo "how: $how, output: $output"
+		equal "the status" 42 "$status"
+		equal "the user's file" precious "$(cat "$BATS_TEST_TMPDIR/data")"
+		equal "the event" '["write","EPIPE","ignored"]' "$(broken '[.call, .errno, .signal]')"
+	done
+}
+
+@test "a descriptor of the program's put over the log's gets no line of ours" {
+	run guarded -i /usr/bin/perl -MPOSIX -e '
+		socketpair A, B, 1, 1, 0;
+		for my $fd (grep { $_ > 2 } map { m{/(\d+)$} ? $1 : () } glob "/proc/self/fd/*") {
+			POSIX::dup2(fileno(A), $fd) if readlink("/proc/self/fd/$fd") =~ m{/log$}
+		}
+		pipe R, W; close R; syswrite W, "x"; syswrite A, "end";
+		sysread B, my $got, 100; print $got'
+	equal "what the peer got" end "$output"
+	equal "the events" 1 "$(broken .call | wc -l)"
+}
+
+@test "a closed 0, 1 or 2 stays closed: the log does not take its place" {
+	run bash -c 'exec >&-; timeout 10 env LD_PRELOAD="$0" PIPEGUARD_LOG="$1" /bin/echo hi 3>&-' "$LIB" "$LOG"
+	[ "$status" -eq 1 ]
+	equal "the log" "" "$(cat "$LOG")"
+	for closed in '<&-' '>&-' '2>&-' '<&- >&- 2>&-'; do
+		wanted=$(bash -c "$FIXTURES/sigdfl /usr/bin/perl -MPOSIX -e 'POSIX::_exit(POSIX::open(q(/dev/null)))' $closed 3>&- 4>&-"; echo $?)
+		got=$(bash -c "timeout 10 $FIXTURES/sigdfl env LD_PRELOAD=$LIB PIPEGUARD_LOG=$LOG /usr/bin/perl -MPOSIX -e 'POSIX::_exit(POSIX::open(q(/dev/null)))' $closed 3>&- 4>&-"; echo $?)
+		equal "the first free descriptor under $closed" "$wanted" "$got"
+	done
+}
+
+@test "a FIFO as log: without a reader it does not hang, and a reader that left does not kill" {
+	mkfifo "$BATS_TEST_TMPDIR/fifo"
+	run text PIPEGUARD_LOG="$BATS_TEST_TMPDIR/fifo" /usr/bin/perl -e "$BREAK"
+	equal "the status" 42 "$status"
+	[[ $output == *'cannot log to'*'a FIFO that nobody reads'* && ${#lines[@]} -eq 1 ]]
+
+	# The program itself holds the reading end, and lets it go after the second of five.
+	run timeout 10 bash -c 'exec 5<>"$1"; exec 6<"$1" 5<&-; exec "$0" env LD_PRELOAD="$2" PIPEGUARD_LOG="$1" /usr/bin/perl -MPOSIX -e "$3"' \
+		"$FIXTURES/sigdfl" "$BATS_TEST_TMPDIR/fifo" "$LIB" '$SIG{PIPE} = sub {};
+		for (1..5) { pipe my $r, my $w; close $r; syswrite $w, "x"; POSIX::close(6) if $_ == 2 } exit 42' 3>&-
+	equal "the status" 42 "$status"
+	equal "the output" "" "$output"
+}
+
+@test "a FIFO that is read gets whole lines" {
+	mkfifo "$BATS_TEST_TMPDIR/fifo"
+	exec 5<>"$BATS_TEST_TMPDIR/fifo"
+	guarded -i PIPEGUARD_LOG="$BATS_TEST_TMPDIR/fifo" "$FIXTURES/many" 1 1 3
+	timeout 10 head -n 3 <&5 >"$LOG"
+	exec 5<&-
+	equal "the events" 3 "$(broken .call | wc -l)"
+}
+
+@test "a file size limit neither kills nor shows" {
+	run bash -c 'ulimit -f 0; exec "$0" -i env LD_PRELOAD="$1" PIPEGUARD_LOG="$2" /usr/bin/perl -e "$3"' "$FIXTURES/sigdfl" "$LIB" "$LOG" "$BREAK"
+	equal "the status" 42 "$status"
+	equal "the log" "" "$(cat "$LOG")"
+}
+
+@test "a device, a symbolic link, a folder, a missing folder are refused with one line, and the program runs" {
+	ln -s "$BATS_TEST_TMPDIR/elsewhere" "$BATS_TEST_TMPDIR/link"
+	while IFS='|' read -r log words; do
+		run text PIPEGUARD_LOG="$log" /usr/bin/perl -e "$BREAK"
+		echo "log: $log, output: $output"
+		equal "the status" 42 "$status"
+		[[ $output == "pipeguard: PIPEGUARD_LOG: cannot log to '${log#unix:}': "*"$words"* && ${#lines[@]} -eq 1 ]]
+	done <<-END
+		/dev/full|device
+		$BATS_TEST_TMPDIR/link|symbolic link
+		$BATS_TEST_TMPDIR|folder
+		$BATS_TEST_TMPDIR/no/such/log|no such folder
+		unix:$BATS_TEST_TMPDIR/nobody|nobody receives
+	END
+	[ ! -e "$BATS_TEST_TMPDIR/elsewhere" ]
+}
+
+@test "the log is the broken pipe itself: it ends, with the same status" {
+	for log in stderr /dev/stderr fd:2 /dev/fd/2; do
+		run timeout 10 "$FIXTURES/sigdfl" bash -c 'env LD_PRELOAD="$0" PIPEGUARD_LOG="$1" seq 1 100000 2>&1 | head -1; echo "${PIPESTATUS[0]}"' "$LIB" "$log" 3>&-
+		equal "output and status with $log" $'1\n141' "$output"
+	done
+}
+
+@test "a pipe as log that nobody empties does not hold the program up" {
+	run timeout 20 "$FIXTURES/sigdfl" -i bash -c '
+		{ env LD_PRELOAD="$0" "$1" 1 1 2000 2>&1; echo "$?" >"$2"; } | { while [ -z "$(cat "$2" 2>/dev/null)" ]; do sleep 0.05; done; cat >/dev/null; }' \
+		"$LIB" "$FIXTURES/many" "$BATS_TEST_TMPDIR/done" 3>&-
+	equal "the status" 0 "$(tail -1 "$BATS_TEST_TMPDIR/done")"
+}
+
+@test "eight processes of eight threads with hostile names: no line is torn or lost, and every one parses" {
+	guarded -i "$FIXTURES/many" 8 8 50
+	equal "the events" 3200 "$(broken .call | wc -l)"
+	equal "the lines" 3200 "$(wc -l <"$LOG")"
+	equal "the names" 8 "$(broken .comm | sort -u | wc -l)"
+	rm "$LOG"
+	guarded -i PIPEGUARD_FORMAT=text PIPEGUARD_STACK=32 "$FIXTURES/many" 8 8 50
+	equal "the first lines" 3200 "$(grep -c '^pipeguard\[[0-9]*:[0-9]* [ -~]*\] write(' "$LOG")"
+	equal "other lines" 0 "$(grep -cvE '^(pipeguard\[|        )' "$LOG" || true)"
+	equal "control and other bytes" 0 "$(LC_ALL=C grep -c '[^ -~]' "$LOG" || true)"
+}
+
+@test "a hostile program name forges no record" {
+	name=$'x\npipeguard[1:1 forged] write(1, 1)'
+	cp "$FIXTURES/many" "$BATS_TEST_TMPDIR/$name"
+	run text "$BATS_TEST_TMPDIR/$name"
+	equal "the records" 1 "$(grep -c '^pipeguard\[' <<<"$output")"
+	guarded -i PIPEGUARD_VERBOSE=1 "$BATS_TEST_TMPDIR/$name"
+	equal "the program" 1 "$(events 'select(.ev == "load") | .program' | wc -l)"
+}
+
+@test "lines that could not be written are counted in the next one" {
+	guarded -i /usr/bin/perl -MPOSIX -e '
+		my ($fd) = grep { readlink("/proc/self/fd/$_") =~ m{/log$} } map { m{/(\d+)$} ? $1 : () } glob "/proc/self/fd/*";
+		sub brk { pipe my $r, my $w; close $r; syswrite $w, "x" }
+		brk;
+		my $log = readlink "/proc/self/fd/$fd"; rename $log, "$log.kept"; mkdir $log; POSIX::close($fd);
+		brk; rmdir $log; rename "$log.kept", $log;
+		brk'
+	equal "dropped" "0 1" "$(broken .dropped | xargs)"
+}
+
+@test "chroot and dropped privileges do not lose the log" {
+	[ "$(id -u)" -eq 0 ] || skip "needs root"
+	mkdir -p "$BATS_TEST_TMPDIR/root"
+	run guarded -i /usr/bin/perl -MPOSIX -e '
+		chroot $ARGV[0]; chdir "/"; POSIX::setgid(65534); POSIX::setuid(65534);
+		pipe R, W; close R; syswrite W, "x"; exit 42' "$BATS_TEST_TMPDIR/root"
+	equal "status and event" '42 ["write","pipe","ignored"]' "$status $(broken '[.call, .kind, .signal]')"
+}
+
+@test "children get no descriptor of ours" {
+	run guarded sh -c 'env -u LD_PRELOAD ls -l /proc/self/fd | grep -c log'
+	equal "log descriptors in the child" 0 "$output"
+	run guarded sh -c 'ls -l /proc/$$/fd | grep log | wc -l'
+	equal "log descriptors in the program" 1 "$output"
+}
+
+@test "a descriptor limit of 16 is enough" {
+	run bash -c 'ulimit -n 16; exec "$0" -i env LD_PRELOAD="$1" PIPEGUARD_FORMAT=json PIPEGUARD_LOG="$2" /usr/bin/perl -e "$3"' "$FIXTURES/sigdfl" "$LIB" "$LOG" "$BREAK" 3>&-
+	equal "status and events" '42 1' "$status $(broken .call | wc -l)"
+}
+
+@test "a log that was renamed goes on in the renamed file" {
+	guarded -i /usr/bin/perl -e '
+		sub brk { pipe my $r, my $w; close $r; syswrite $w, "x" }
+		brk; rename $ARGV[0], "$ARGV[0].1"; brk' "$LOG"
+	equal "the lines" 2 "$(wc -l <"$LOG.1")"
+}
+
+@test "%p, %n and %% in the name" {
+	guarded -i PIPEGUARD_LOG="$BATS_TEST_TMPDIR/%n-%p-%%.log" sh -c '/usr/bin/perl -e "$0" && :; exit 0' "$BREAK"
+	file=$(echo "$BATS_TEST_TMPDIR"/perl-*-%.log)
+	equal "the process" "\"perl\"" "$(jq -c .comm "$file")"
+	[[ $file == *"-$(jq .pid "$file")-"* ]]
+}
+
+@test "%p: a child by fork has a file of its own" {
+	guarded -i PIPEGUARD_LOG="$BATS_TEST_TMPDIR/%p.log" /usr/bin/perl -e '
+		sub brk { pipe my $r, my $w; close $r; syswrite $w, "x" }
+		brk; if (!fork) { brk; exit } wait; brk'
+	equal "lines for each process" "1 2" "$(wc -l "$BATS_TEST_TMPDIR"/*.log | awk '$2 != "total" { print $1 }' | sort | xargs)"
+	for file in "$BATS_TEST_TMPDIR"/*.log; do
+		equal "the pids in $file" "$(basename "$file" .log)" "$(jq .pid "$file" | sort -u)"
+	done
+}
+
+@test "a relative log stays where it was after chdir and loss" {
+	cd "$BATS_TEST_TMPDIR"
+	guarded -i PIPEGUARD_LOG=here.log /usr/bin/perl -MPOSIX -e 'chdir "/"; POSIX::close($_) for 3..1100; pipe R, W; close R; syswrite W, "x"'
+	equal "the lines" 1 "$(wc -l <here.log)"
+}
+
+@test "fd:N, a datagram socket, off" {
+	run timeout 10 bash -c 'exec 7>"$3"; exec "$0" -i env LD_PRELOAD="$1" PIPEGUARD_FORMAT=json PIPEGUARD_LOG=fd:7 /usr/bin/perl -e "$2"' "$FIXTURES/sigdfl" "$LIB" "$BREAK" "$LOG" 3>&-
+	equal "fd:7" 1 "$(broken .call | wc -l)"
+
+	rm "$LOG"
+	/usr/bin/python3 -c '
+import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind(sys.argv[1] + ".sock"); s.settimeout(20)
+open(sys.argv[1], "wb").write(s.recv(65536))' "$LOG" 3>&- &
+	wait_for test -S "$LOG.sock"
+	guarded -i PIPEGUARD_LOG="unix:$LOG.sock" /usr/bin/perl -e "$BREAK" || true
+	wait_for test -s "$LOG"
+	equal "a datagram" 1 "$(broken .call | wc -l)"
+
+	run text PIPEGUARD_LOG=off /usr/bin/perl -e "$BREAK"
+	equal "off" "42 " "$status $output"
+}
