@@ -94,10 +94,10 @@ void pg_fd_copied(int from, int to)
 
 	if (!b || a == b)
 		return;
-	forget(b);
-	b->unsure = 1;
 	if (a && a->ino)
 		*b = *a;
+	else
+		b->unsure = 1;
 }
 
 static void set_addr(struct pg_addr *a, const struct sockaddr *addr, socklen_t len)
