@@ -49,11 +49,12 @@ PG_EXPORT int prctl(int option, ...)
 /* <linux/seccomp.h>: the one operation that only asks. */
 enum { GET_ACTION_AVAIL = 2 };
 
-#define PG_WATCHED                                                                                 \
-	X(SYS_write)                                                                               \
-	X(SYS_writev)                                                                              \
-	X(SYS_pwritev2) X(SYS_sendto) X(SYS_sendmsg) X(SYS_sendmmsg) X(SYS_sendfile) X(SYS_splice) \
-		X(SYS_tee) X(SYS_vmsplice) X(SYS_copy_file_range) X(SYS_seccomp)
+/* clang-format off */
+#define PG_WATCHED \
+	X(SYS_write) X(SYS_writev) X(SYS_pwritev2) X(SYS_sendto) X(SYS_sendmsg) X(SYS_sendmmsg) \
+	X(SYS_sendfile) X(SYS_splice) X(SYS_tee) X(SYS_vmsplice) X(SYS_copy_file_range) \
+	X(SYS_seccomp)
+/* clang-format on */
 
 extern unsigned char pg_watched[64] __attribute__((visibility("hidden")));
 unsigned char pg_watched[64];
