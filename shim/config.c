@@ -9,7 +9,7 @@
 
 enum { EXIT_WRONG_INPUT = 125 };
 
-struct pg_config pg_config = {.stack = 8, .log_kind = PG_LOG_FD, .log_fd = 2};
+struct pg_config pg_config = {.stack = 8, .limit = 10000, .log_kind = PG_LOG_FD, .log_fd = 2};
 
 /* Ends the process with "pipeguard: NAME: column C: WHAT 'WORD' (did you mean 'NEAR'?)"; column 0
  * and null words are left out. */
@@ -93,6 +93,24 @@ static void read_verbose(const char *name, const char *value)
 static void read_stack(const char *name, const char *value)
 {
 	pg_config.stack = read_number(name, value, 32, "not a number from 0 to 32:");
+}
+
+static void read_sigpipe(const char *name, const char *value)
+{
+	static const char *const words[] = {"keep", "suppress", "sockets", NULL};
+
+	for (int i = 0; words[i]; i++) {
+		if (pg_same(value, words[i])) {
+			pg_config.suppress = (enum pg_suppress)i;
+			return;
+		}
+	}
+	refuse(name, 1, "unknown word", value, nearest(value, words));
+}
+
+static void read_limit(const char *name, const char *value)
+{
+	pg_config.limit = read_number(name, value, 1000000000, "not a number up to 1000000000:");
 }
 
 static void check_pattern(const char *name, const char *value)
@@ -219,16 +237,13 @@ static void read_skip(const char *name, const char *value)
 }
 
 static const char *const variables[] = {
-	"PIPEGUARD_LOG",
-	"PIPEGUARD_FORMAT",
-	"PIPEGUARD_VERBOSE",
-	"PIPEGUARD_STACK",
-	"PIPEGUARD_ONLY",
-	"PIPEGUARD_SKIP",
-	NULL,
+	"PIPEGUARD_LOG",     "PIPEGUARD_FORMAT", "PIPEGUARD_VERBOSE",
+	"PIPEGUARD_STACK",   "PIPEGUARD_ONLY",	 "PIPEGUARD_SKIP",
+	"PIPEGUARD_SIGPIPE", "PIPEGUARD_LIMIT",	 NULL,
 };
 static void (*const readers[])(const char *, const char *) = {
-	read_log, read_format, read_verbose, read_stack, read_only, read_skip,
+	read_log,  read_format, read_verbose, read_stack,
+	read_only, read_skip,	read_sigpipe, read_limit,
 };
 
 /* One "NAME=VALUE" of the environment; returns the number of its variable. */

@@ -7,11 +7,17 @@
 
 enum pg_log_kind { PG_LOG_FD, PG_LOG_FILE, PG_LOG_UNIX, PG_LOG_OFF };
 
+/* PIPEGUARD_SIGPIPE: where a SIGPIPE that would kill is taken away. */
+enum pg_suppress { PG_KEEP, PG_SUPPRESS, PG_SUPPRESS_SOCKETS };
+
 struct pg_config {
 	bool active; /* false: secure execution, or PIPEGUARD_ONLY/SKIP leave this program out */
 	bool json;
 	int verbose;
 	unsigned stack; /* frames */
+	enum pg_suppress suppress;
+	unsigned limit; /* suppressed signals on one descriptor before the next one kills after all
+			 */
 	enum pg_log_kind log_kind;
 	int log_fd;	    /* PG_LOG_FD */
 	char log_path[512]; /* PG_LOG_FILE, PG_LOG_UNIX: absolute; %p still in it */

@@ -15,9 +15,11 @@ enum { TAIL = 64, NAME_MAX_SHOWN = 108 };
 static const char *const ev_names[] = {"epipe", "reset",  "refused", "eof",  "disposition",
 				       "load",	"doomed", "exit",    "call", "killed"};
 static const char *const via_names[] = {"call", "stdio", "signal"};
-static const char *const signal_names[] = {"none", "fatal", "caught", "ignored", "blocked"};
-static const char *const signal_words[] = {"no signal", "SIGPIPE kills", "SIGPIPE caught",
-					   "SIGPIPE ignored", "SIGPIPE blocked"};
+static const char *const signal_names[] = {"none",    "fatal",	 "caught",
+					   "ignored", "blocked", "suppressed"};
+static const char *const signal_words[] = {"no signal",	      "SIGPIPE kills",
+					   "SIGPIPE caught",  "SIGPIPE ignored",
+					   "SIGPIPE blocked", "SIGPIPE suppressed"};
 static const char *const state_names[] = {"default", "ignored", "caught"};
 static const char *const what_names[] = {"eof", "reset", "refused", "shutdown"};
 

@@ -20,7 +20,14 @@ enum pg_ev {
 	PG_EV_KILLED
 };
 enum pg_via { PG_VIA_CALL, PG_VIA_STDIO, PG_VIA_SIGNAL };
-enum pg_signal { PG_SIG_NONE, PG_SIG_FATAL, PG_SIG_CAUGHT, PG_SIG_IGNORED, PG_SIG_BLOCKED };
+enum pg_signal {
+	PG_SIG_NONE,
+	PG_SIG_FATAL,
+	PG_SIG_CAUGHT,
+	PG_SIG_IGNORED,
+	PG_SIG_BLOCKED,
+	PG_SIG_SUPPRESSED
+};
 enum pg_state { PG_STATE_DEFAULT, PG_STATE_IGNORED, PG_STATE_CAUGHT };
 
 /* The last change of SIGPIPE's disposition. */

@@ -56,6 +56,7 @@ static void forget(struct pg_fd *f)
 	__atomic_store_n(&f->ino, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&f->sent, 0, __ATOMIC_RELAXED);
 	f->since = 0;
+	f->suppressed = 0;
 	f->side = PG_NO_SIDE;
 	f->peer.family = 0;
 	for (int i = 0; i < PG_WHATS; i++)

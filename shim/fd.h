@@ -44,8 +44,9 @@ struct pg_fd {
 	uint64_t ino;		    /* 0: not known */
 	uint64_t since;		    /* connected or accepted, ns; 0: not known */
 	struct pg_addr peer;
-	uint8_t side;	/* enum pg_side */
-	uint8_t unsure; /* the number was closed: sent and warnings may be another object's */
+	uint32_t suppressed; /* signals taken away on it */
+	uint8_t side;	     /* enum pg_side */
+	uint8_t unsure;	     /* the number was closed: sent and warnings may be another object's */
 	struct pg_warning warned[PG_WHATS];
 };
 

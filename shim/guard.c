@@ -6,6 +6,7 @@
 
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 enum { SCRATCHES = 16, SITES = 512, PROBES = 16, FIRST = 10, PAGE = 4096 };
 
@@ -75,7 +76,7 @@ static struct site *find_site(uint64_t key)
 	return &sites[key % SITES]; /* full: two sites share a count */
 }
 
-/* Counts E; true if this one is to be logged: the first ten, then the 20th, 40th, 80th… */
+/* Counts E; true if it is to be logged: the first ten, the 20th, 40th, 80th…, and what kills. */
 static bool count_site(struct pg_event *e, uintptr_t caller)
 {
 	int pid = (int)pg_sys0(SYS_getpid);
@@ -95,7 +96,7 @@ static bool count_site(struct pg_event *e, uintptr_t caller)
 	e->repeated = n;
 	while (n > FIRST && !(n & 1))
 		n /= 2;
-	return e->repeated <= FIRST || n == FIRST;
+	return e->repeated <= FIRST || n == FIRST || e->signal == PG_SIG_FATAL;
 }
 
 static void add_disposition(struct pg_event *e)
@@ -164,9 +165,37 @@ static void tell(enum pg_ev ev, const struct pg_hit *hit, enum pg_signal signal)
 	give(s);
 }
 
-static void on_broken(const struct pg_hit *hit, enum pg_signal signal)
+static bool is_socket(int fd)
 {
-	tell(PG_EV_EPIPE, hit, signal);
+	struct pg_stat st;
+
+	return !pg_confined && !pg_fstat(fd, &st) && S_ISSOCK(st.mode);
+}
+
+/* One more signal on this descriptor; false once the limit is reached: a program that ignores
+ * errors must end. */
+static bool within_limit(int fd)
+{
+	static uint32_t untracked;
+	const struct pg_fd *f = pg_fd(fd);
+	uint32_t *count = f ? &pg_fds[fd].suppressed : &untracked;
+
+	return __atomic_fetch_add(count, 1, __ATOMIC_RELAXED) < pg_config.limit;
+}
+
+static bool suppresses(int fd)
+{
+	if (pg_config.suppress == PG_KEEP)
+		return false;
+	return (pg_config.suppress == PG_SUPPRESS || is_socket(fd)) && within_limit(fd);
+}
+
+static bool on_broken(const struct pg_hit *hit, enum pg_signal signal)
+{
+	bool go_on = signal == PG_SIG_FATAL && suppresses(hit->fd);
+
+	tell(PG_EV_EPIPE, hit, go_on ? PG_SIG_SUPPRESSED : signal);
+	return go_on;
 }
 
 static void on_killed(int sender)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "sigpipe.h"
 
+#include "config.h"
+
 #include <stdint.h>
 #include <string.h>
 
@@ -46,16 +48,26 @@ static void die(const siginfo_t *si)
 	pg_sys4(SYS_rt_tgsigqueueinfo, pg_sys0(SYS_getpid), pg_sys0(SYS_gettid), SIGPIPE, si);
 }
 
+/* The wrapper that is at work, if this was its call, need not tell it again. */
+static void mark_told(const struct pg_hit *hit)
+{
+	if (hit->via != PG_VIA_SIGNAL || pg_mark & PG_MARK_RAW)
+		pg_mark |= PG_MARK_LOGGED;
+}
+
 static void on_default(const siginfo_t *si, void *uc)
 {
 	struct pg_hit hit;
 	int saved = errno;
+	bool go_on = false;
 
 	if (pg_hit_recognise(si, uc, &hit))
-		on_broken(&hit, PG_SIG_FATAL);
+		go_on = on_broken(&hit, PG_SIG_FATAL);
 	else
 		on_killed(si->si_pid);
-	if (!pg_confined || !pg_hit_repeat(uc))
+	if (go_on)
+		mark_told(&hit);
+	else if (!pg_confined || !pg_hit_repeat(uc))
 		die(si);
 	errno = saved;
 }
@@ -230,8 +242,7 @@ static void before_handler(unsigned i, const siginfo_t *si, void *uc)
 
 	if (pg_hit_recognise(si, uc, &hit)) {
 		on_broken(&hit, PG_SIG_CAUGHT);
-		if (hit.via != PG_VIA_SIGNAL || pg_mark & PG_MARK_RAW)
-			pg_mark |= PG_MARK_LOGGED;
+		mark_told(&hit);
 	}
 	watch_again(i);
 	errno = saved;
@@ -368,6 +379,8 @@ void pg_sigpipe_confine(void)
 {
 	struct sigaction a;
 
+	if (pg_config.suppress == PG_SUPPRESS) /* which needs no system call */
+		return;
 	if (NEXT(sigaction)(SIGPIPE, NULL, &a) ||
 	    index_of(default_table, DEFAULTS, (const void *)a.sa_sigaction) < 0)
 		return;

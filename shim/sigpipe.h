@@ -17,7 +17,9 @@
 
 #include <signal.h>
 
-typedef void pg_broken_fn(const struct pg_hit *hit, enum pg_signal signal);
+/* Tells of HIT. SIGNAL: PG_SIG_FATAL or PG_SIG_CAUGHT. True: the program shall go on, without the
+ * signal. */
+typedef bool pg_broken_fn(const struct pg_hit *hit, enum pg_signal signal);
 typedef void pg_killed_fn(int sender);
 
 /* Start-up only: takes SIGPIPE over if it has its default disposition. Returns what it had. */

@@ -53,7 +53,11 @@ wrong() {
 		PIPEGUARD_ONLY=,a|column 1: an empty name
 		PIPEGUARD_SKIP=a,|column 3: an empty name
 		PIPEGUARD_RULES=write:break|PIPEGUARD_RULES: unknown variable
-		PIPEGUARD_SIGPIPE=suppress|PIPEGUARD_SIGPIPE: unknown variable
+		PIPEGUARD_SIGPIPE=supress|column 1: unknown word 'supress' (did you mean 'suppress'?)
+		PIPEGUARD_SIGPIPE=socket|(did you mean 'sockets'?)
+		PIPEGUARD_SIGPIPE=ignore|unknown word 'ignore'
+		PIPEGUARD_LIMIT=many|not a number up to 1000000000: 'many'
+		PIPEGUARD_LIMIT=1k|column 2: not a number
 	END
 }
 
