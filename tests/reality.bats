@@ -117,7 +117,7 @@ c.close()' >out 3>&- &
 }
 
 @test "12, 13: the client's upload breaks while the answer waits unread" {
-	peer tcp read=1 'send=HTTP/1.1 413 Content Too Large' shutdown read=1 reset
+	peer tcp read=10 'send=HTTP/1.1 413 Content Too Large' shutdown read=1 reset
 	run -141 guarded "$FIXTURES/client" connect="$PORT" send=10 readable send=10 dead send=1000000
 	told '[.unread, .sent, .peer]' "[30,20,\"127.0.0.1:$PORT\"]"
 }
