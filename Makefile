@@ -47,7 +47,14 @@ OBJECTS := $(SHIM:shim/%.c=$(BUILD)/%.o)
 	format format-check dist help FORCE
 .DELETE_ON_ERROR:
 
-all: $(LIB) ## build build/libpipeguard.so (the default)
+TOOL     := $(BUILD)/pipeguard-rules
+
+all: $(LIB) $(TOOL) ## build build/libpipeguard.so (the default)
+
+# The lower floors in an ordinary program: the same parser for pipeguard check, tests and the fuzzer.
+PURE := $(addprefix $(BUILD)/,rule.o text.o names.o next.o sys.o)
+$(TOOL): scripts/pipeguard-rules.c $(PURE)
+	$(COMPILE) $(LDFLAGS) -o $@ $^ -ldl
 
 $(LIB): $(OBJECTS) $(BUILD)/exports.map
 	$(COMPILE) $(LDFLAGS) $(PG_LDFLAGS) -o $@ $(OBJECTS) $(PG_LIBS)
@@ -57,7 +64,7 @@ $(BUILD)/%.o: shim/%.c $(BUILD)/flags
 
 # Exported is what calls.def lists, and nothing else.
 $(BUILD)/exports.map: shim/calls.def $(BUILD)/flags
-	@{ echo '{ global:'; printf '#define CALL(name, kernel) name;\n#include "calls.def"\n' | \
+	@{ echo '{ global:'; printf '#define CALL(name, ...) name;\n#include "calls.def"\n' | \
 		$(COMPILE) -Ishim -E -P -x c -; echo 'local: *; };'; } > $@
 
 # Other flags, other objects.

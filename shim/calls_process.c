@@ -100,6 +100,10 @@ long pg_syscall_watched(long nr, long a, long b, long c, long d, long e, long f)
 	if (nr == SYS_sendmsg)
 		op.flags = (int)c;
 	op = pg_enter(op, PG_MARK_RAW);
+	if (PG_UNLIKELY(op.skip))
+		return (long)pg_leave(op, op.result);
+	if (PG_UNLIKELY(op.clamped) && !op.vector)
+		*(third ? &e : nr == SYS_sendfile ? &d : &c) = (long)op.len;
 	return pg_leave(op, NEXT(syscall)(nr, a, b, c, d, e, f));
 }
 

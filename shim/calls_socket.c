@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Where descriptors begin and end. */
+#include "apply.h"
 #include "config.h"
 #include "guard.h"
+#include "match.h"
 #include "twins.h"
 
+#include <fcntl.h>
+#include <stdarg.h>
 #include <unistd.h>
 
 /* A connection that stands or is on its way is remembered; so is a refusal. errno is kept. */
@@ -15,6 +19,8 @@ static int connected(enum pg_call call, int fd, const struct sockaddr *addr, soc
 	if (!pg_config.active || (ret && saved != EINPROGRESS && saved != ECONNREFUSED))
 		return ret;
 	pg_fd_connection(fd, PG_CLIENT, addr, len);
+	if (PG_UNLIKELY(pg_ruled))
+		pg_match_connection(fd);
 	if (ret && saved == ECONNREFUSED)
 		pg_guard_warned(call, fd, saved, caller);
 	errno = saved;
@@ -23,15 +29,23 @@ static int connected(enum pg_call call, int fd, const struct sockaddr *addr, soc
 
 PG_EXPORT int connect(int fd, PG_SOCKADDR addr, socklen_t len)
 {
-	int ret = NEXT(connect)(fd, addr, len);
+	int ret;
 
+	if (PG_UNLIKELY(pg_ruled & PG_BIT(PG_CALL_connect)) &&
+	    pg_apply_connect(PG_CALL_connect, fd, PG_ADDR(addr), len, &ret, PG_CALLER))
+		return connected(PG_CALL_connect, fd, PG_ADDR(addr), len, ret, PG_CALLER);
+	ret = NEXT(connect)(fd, addr, len);
 	return connected(PG_CALL_connect, fd, PG_ADDR(addr), len, ret, PG_CALLER);
 }
 
 PG_EXPORT int __connect(int fd, PG_SOCKADDR addr, socklen_t len)
 {
-	int ret = NEXT(__connect)(fd, addr, len);
+	int ret;
 
+	if (PG_UNLIKELY(pg_ruled & PG_BIT(PG_CALL___connect)) &&
+	    pg_apply_connect(PG_CALL_connect, fd, PG_ADDR(addr), len, &ret, PG_CALLER))
+		return connected(PG_CALL_connect, fd, PG_ADDR(addr), len, ret, PG_CALLER);
+	ret = NEXT(__connect)(fd, addr, len);
 	return connected(PG_CALL_connect, fd, PG_ADDR(addr), len, ret, PG_CALLER);
 }
 
@@ -41,6 +55,8 @@ static int accepted(int fd, const struct sockaddr *addr, const socklen_t *len)
 {
 	if (fd >= 0 && pg_config.active)
 		pg_fd_connection(fd, PG_SERVER, addr, *len);
+	if (fd >= 0 && PG_UNLIKELY(pg_ruled))
+		pg_match_connection(fd);
 	return fd;
 }
 
@@ -49,6 +65,9 @@ PG_EXPORT int accept(int fd, PG_SOCKADDR_OUT addr, socklen_t *len)
 	struct sockaddr_storage own;
 	socklen_t own_len = sizeof own;
 
+	if (PG_UNLIKELY(pg_ruled & PG_BIT(PG_CALL_accept)) &&
+	    pg_apply_accept(PG_CALL_accept, fd, PG_CALLER))
+		return -1;
 	if (!PG_ADDR(addr) || !len)
 		return accepted(NEXT(accept)(fd, (struct sockaddr *)&own, &own_len),
 				(struct sockaddr *)&own, &own_len);
@@ -60,6 +79,9 @@ PG_EXPORT int accept4(int fd, PG_SOCKADDR_OUT addr, socklen_t *len, int flags)
 	struct sockaddr_storage own;
 	socklen_t own_len = sizeof own;
 
+	if (PG_UNLIKELY(pg_ruled & PG_BIT(PG_CALL_accept4)) &&
+	    pg_apply_accept(PG_CALL_accept4, fd, PG_CALLER))
+		return -1;
 	if (!PG_ADDR(addr) || !len)
 		return accepted(NEXT(accept4)(fd, (struct sockaddr *)&own, &own_len, flags),
 				(struct sockaddr *)&own, &own_len);
@@ -164,3 +186,31 @@ PG_EXPORT void closefrom(int first)
 	pg_fd_closed_range(first < 0 ? 0 : (unsigned)first, ~0u);
 	NEXT(closefrom)(first);
 }
+
+PG_EXPORT int dup(int from)
+{
+	int to = NEXT_SYS1(dup, SYS_dup, from);
+
+	if (to >= 0)
+		pg_fd_copied(from, to);
+	return to;
+}
+
+/* The third argument is an int or a pointer: one machine word, handed on as it came. */
+#define FCNTL(name)                                                                                \
+	PG_EXPORT int name(int fd, int command, ...)                                               \
+	{                                                                                          \
+		va_list ap;                                                                        \
+		void *arg;                                                                         \
+		int ret;                                                                           \
+                                                                                                   \
+		va_start(ap, command);                                                             \
+		arg = va_arg(ap, void *);                                                          \
+		va_end(ap);                                                                        \
+		ret = NEXT(name)(fd, command, arg);                                                \
+		if (ret >= 0 && (command == F_DUPFD || command == F_DUPFD_CLOEXEC))                \
+			pg_fd_copied(fd, ret);                                                     \
+		return ret;                                                                        \
+	}
+FCNTL(fcntl)
+FCNTL(fcntl64)

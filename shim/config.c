@@ -5,9 +5,13 @@
 #include "sys.h"
 #include "text.h"
 
+#include <fcntl.h>
 #include <sys/auxv.h>
 
 enum { EXIT_WRONG_INPUT = 125 };
+
+struct pg_rules pg_rules;
+uint64_t pg_ruled;
 
 struct pg_config pg_config = {.stack = 8, .limit = 10000, .log_kind = PG_LOG_FD, .log_fd = 2};
 
@@ -111,6 +115,48 @@ static void read_sigpipe(const char *name, const char *value)
 static void read_limit(const char *name, const char *value)
 {
 	pg_config.limit = read_number(name, value, 1000000000, "not a number up to 1000000000:");
+}
+
+static void read_seed(const char *name, const char *value)
+{
+	if (!pg_number(value, UINT64_MAX, &pg_config.seed))
+		refuse(name, 1, "not a number of 64 bits:", value, NULL);
+}
+
+/* The file behind "@path". */
+static const char *read_file(const char *name, const char *path)
+{
+	static char text[PG_RULE_TEXT + 1];
+	int fd = pg_open(path, O_RDONLY);
+	size_t n = 0;
+	long got = 1;
+
+	if (fd < 0)
+		refuse(name, 2, "cannot be read:", path, NULL);
+	while (n < sizeof text - 1 &&
+	       (got = pg_sys3(SYS_read, fd, text + n, sizeof text - 1 - n)) > 0)
+		n += (size_t)got;
+	pg_sys1(SYS_close, fd);
+	if (got < 0)
+		refuse(name, 2, "cannot be read:", path, NULL);
+	if (pg_len(text) < n)
+		refuse(name, 2, "holds a NUL byte:", path, NULL);
+	return text;
+}
+
+static void read_rules(const char *name, const char *value)
+{
+	struct pg_rule_error error;
+	char buf[400];
+	struct pg_text t = {buf, 0, sizeof buf - 1};
+
+	if (*value == '@')
+		value = read_file(name, value + 1);
+	if (pg_rules_parse(&pg_rules, value, &error))
+		return;
+	pg_rule_put_error(&t, &error);
+	buf[t.len] = 0;
+	refuse(name, 0, buf, NULL, NULL);
 }
 
 static void check_pattern(const char *name, const char *value)
@@ -237,13 +283,21 @@ static void read_skip(const char *name, const char *value)
 }
 
 static const char *const variables[] = {
-	"PIPEGUARD_LOG",     "PIPEGUARD_FORMAT", "PIPEGUARD_VERBOSE",
-	"PIPEGUARD_STACK",   "PIPEGUARD_ONLY",	 "PIPEGUARD_SKIP",
-	"PIPEGUARD_SIGPIPE", "PIPEGUARD_LIMIT",	 NULL,
+	"PIPEGUARD_LOG",
+	"PIPEGUARD_FORMAT",
+	"PIPEGUARD_VERBOSE",
+	"PIPEGUARD_STACK",
+	"PIPEGUARD_ONLY",
+	"PIPEGUARD_SKIP",
+	"PIPEGUARD_SIGPIPE",
+	"PIPEGUARD_LIMIT",
+	"PIPEGUARD_RULES",
+	"PIPEGUARD_SEED",
+	NULL,
 };
 static void (*const readers[])(const char *, const char *) = {
-	read_log,  read_format, read_verbose, read_stack,
-	read_only, read_skip,	read_sigpipe, read_limit,
+	read_log,  read_format,	 read_verbose, read_stack, read_only,
+	read_skip, read_sigpipe, read_limit,   read_rules, read_seed,
 };
 
 /* One "NAME=VALUE" of the environment; returns the number of its variable. */
@@ -276,6 +330,8 @@ void pg_config_read(char **envp)
 	for (; envp && *envp; envp++)
 		if (pg_prefix(*envp, "PIPEGUARD_"))
 			seen |= 1u << read_one(*envp);
+	if (pg_config.active)
+		pg_ruled = pg_rules.calls;
 	if ((seen & 48) == 48)
 		refuse("PIPEGUARD_SKIP", 1, "PIPEGUARD_ONLY is set as well: choose one", NULL,
 		       NULL);

@@ -3,7 +3,7 @@
 #ifndef PG_CONFIG_H
 #define PG_CONFIG_H
 
-#include <stdbool.h>
+#include "rule.h"
 
 enum pg_log_kind { PG_LOG_FD, PG_LOG_FILE, PG_LOG_UNIX, PG_LOG_OFF };
 
@@ -18,12 +18,18 @@ struct pg_config {
 	enum pg_suppress suppress;
 	unsigned limit; /* suppressed signals on one descriptor before the next one kills after all
 			 */
+	uint64_t seed;
+	uint64_t start; /* CLOCK_MONOTONIC, ns */
 	enum pg_log_kind log_kind;
 	int log_fd;	    /* PG_LOG_FD */
 	char log_path[512]; /* PG_LOG_FILE, PG_LOG_UNIX: absolute; %p still in it */
 };
 
 extern struct pg_config pg_config;
+extern struct pg_rules pg_rules; /* empty: no rule */
+
+/* The calls that a rule watches, PG_BIT() each: what every wrapper asks first. */
+extern uint64_t pg_ruled;
 
 /*
  * Reads ENVP. Wrong input ends the process: one line on stderr, exit status 125.

@@ -12,8 +12,9 @@
 
 enum { TAIL = 64, NAME_MAX_SHOWN = 108 };
 
-static const char *const ev_names[] = {"epipe", "reset",  "refused", "eof",  "disposition",
-				       "load",	"doomed", "exit",    "call", "killed"};
+static const char *const ev_names[] = {"epipe",	      "reset",	"refused", "eof",
+				       "disposition", "load",	"doomed",  "exit",
+				       "call",	      "killed", "inject"};
 static const char *const via_names[] = {"call", "stdio", "signal"};
 static const char *const signal_names[] = {"none",    "fatal",	 "caught",
 					   "ignored", "blocked", "suppressed"};
@@ -170,6 +171,80 @@ static void json_object(struct pg_text *t, const struct pg_event *e)
 	key_count(t, "ino", o->ino ? (int64_t)o->ino : -1);
 }
 
+/* The rule behind E, from 0; -1: none. */
+static int rule_of(const struct pg_event *e)
+{
+	return e->ev == PG_EV_INJECT ? e->rule : e->object.rule;
+}
+
+/* The fields of rule N that say what it does: "reset", "hold=3s:delay=1ms". */
+static void put_actions(struct pg_text *t, int n)
+{
+	const struct pg_rule *r = &pg_rules.rule[n];
+	bool some = false;
+
+	for (unsigned f = PG_F_HOLD; f < PG_F_COUNT; f++) {
+		if (!pg_has(r, (enum pg_field)f))
+			continue;
+		if (some)
+			pg_put_char(t, ':');
+		pg_put_bytes(t, pg_rules.text + r->raw[f].at, r->raw[f].len);
+		some = true;
+	}
+}
+
+static void json_action(struct pg_text *t, const struct pg_event *e)
+{
+	if (e->ev != PG_EV_INJECT)
+		return;
+	pg_put(t, ",\"action\":\"");
+	put_actions(t, e->rule);
+	pg_put_char(t, '"');
+	key_text(t, "held", e->held);
+	key_count(t, "seed", e->seeded ? (int64_t)pg_config.seed : -1);
+}
+
+/*
+ * The rule that breaks the same write again: by the exact offset in the
+ * stream, or, where that is not known, by its caller. False: what no rule
+ * reaches (a call that no wrapper sees).
+ */
+static bool put_again(struct pg_text *t, const struct pg_event *e)
+{
+	bool raw = e->via == PG_VIA_SIGNAL || !e->call || e->fd < 0;
+
+	if (e->ev != PG_EV_EPIPE || raw)
+		return false;
+	pg_put(t, e->via == PG_VIA_STDIO ? "%stdio" : pg_call_name(e->call));
+	pg_put(t, ":fd=");
+	pg_put_i64(t, e->fd);
+	if (e->object.tracked) {
+		pg_put(t, ":at=");
+		pg_put_u64(t, e->object.sent + (e->err ? 0 : (uint64_t)e->ret));
+	} else if (e->frames) {
+		struct pg_module m;
+
+		if (!pg_elf_module(e->frame[0], &m))
+			return true;
+		pg_put(t, ":caller=");
+		pg_put(t, m.name);
+		pg_put_char(t, '+');
+		pg_put_hex(t, e->frame[0] - m.base);
+	}
+	pg_put(t, ":break");
+	return true;
+}
+
+static void json_again(struct pg_text *t, const struct pg_event *e)
+{
+	char buf[256];
+	struct pg_text again = {buf, 0, sizeof buf - 1};
+	bool known = put_again(&again, e);
+
+	buf[again.len] = 0;
+	pg_put_json(t, known ? buf : NULL, sizeof buf);
+}
+
 static void json_write(struct pg_text *t, const struct pg_event *e)
 {
 	const struct pg_object *o = &e->object;
@@ -191,7 +266,12 @@ static void json_write(struct pg_text *t, const struct pg_event *e)
 	json_history(t, e);
 	json_disposition(t, e);
 	key_count(t, "repeated", (int64_t)e->repeated);
-	pg_put(t, ",\"injected\":false,\"rule\":null,\"again\":null");
+	key(t, "injected");
+	pg_put(t, rule_of(e) < 0 ? "false" : "true");
+	key_text(t, "rule", rule_of(e) < 0 ? NULL : pg_rules.rule[rule_of(e)].id);
+	json_action(t, e);
+	key(t, "again");
+	json_again(t, e);
 	json_stack(t, e);
 }
 
@@ -214,6 +294,15 @@ static void json_sites(struct pg_text *t, const struct pg_event *e)
 		pg_put_char(t, '}');
 	}
 	pg_put_char(t, ']');
+	key(t, "rules");
+	pg_put_char(t, '{');
+	for (unsigned i = 0; i < pg_rules.n; i++) {
+		pg_put(t, i ? ",\"" : "\"");
+		pg_put(t, pg_rules.rule[i].id);
+		pg_put(t, "\":");
+		pg_put_u64(t, e->counts[i]);
+	}
+	pg_put_char(t, '}');
 }
 
 static void json_load(struct pg_text *t, const struct pg_event *e)
@@ -418,6 +507,15 @@ static void text_disposition(struct pg_text *t, const struct pg_event *e)
 	pg_stack_put_place(t, e->change.by);
 }
 
+static void text_again(struct pg_text *t, const struct pg_event *e)
+{
+	size_t before = t->len;
+
+	pg_put(t, INDENT "again: ");
+	if (!put_again(t, e) || t->len == t->cap)
+		t->len = before;
+}
+
 static void text_write(struct pg_text *t, const struct pg_event *e)
 {
 	if (e->ev == PG_EV_DOOMED) {
@@ -437,8 +535,35 @@ static void text_write(struct pg_text *t, const struct pg_event *e)
 		pg_put_u64(t, e->repeated);
 		pg_put(t, " times");
 	}
+	if (e->ev == PG_EV_EPIPE && rule_of(e) >= 0) {
+		pg_put(t, " (INJECTED by ");
+		pg_put(t, pg_rules.rule[rule_of(e)].id);
+		pg_put_char(t, ')');
+	}
 	text_history(t, e);
 	text_disposition(t, e);
+	text_stack(t, e);
+	text_again(t, e);
+}
+
+static void text_inject(struct pg_text *t, const struct pg_event *e)
+{
+	pg_put(t, "rule ");
+	pg_put(t, pg_rules.rule[e->rule].id);
+	pg_put(t, ": ");
+	put_actions(t, e->rule);
+	pg_put(t, " on ");
+	pg_put(t, e->via == PG_VIA_STDIO ? "stdio's write" : pg_call_name(e->call));
+	pg_put_char(t, '(');
+	pg_put_i64(t, e->fd);
+	if (e->len >= 0)
+		pg_put(t, ", "), pg_put_i64(t, e->len);
+	pg_put_char(t, ')');
+	if (e->held)
+		pg_put(t, ", "), pg_put(t, e->held);
+	if (e->seeded)
+		pg_put(t, ", seed "), pg_put_u64(t, pg_config.seed);
+	text_object(t, e);
 	text_stack(t, e);
 }
 
@@ -451,6 +576,17 @@ static void text_exit(struct pg_text *t, const struct pg_event *e)
 		pg_put(t, ", ");
 		pg_put_u64(t, e->early);
 		pg_put(t, " before start-up");
+	}
+	for (unsigned i = 0; i < pg_rules.n; i++) {
+		pg_put(t, INDENT "rule ");
+		pg_put(t, pg_rules.rule[i].id);
+		if (!e->counts[i]) {
+			pg_put(t, " never fired");
+			continue;
+		}
+		pg_put(t, " fired ");
+		pg_put_u64(t, e->counts[i]);
+		pg_put(t, " times");
 	}
 	for (unsigned i = 0; i < e->sites; i++) {
 		pg_put(t, INDENT);
@@ -495,6 +631,9 @@ static void text_body(struct pg_text *t, const struct pg_event *e)
 		pg_put(t, state_names[e->change.to]);
 		pg_put(t, " by ");
 		pg_stack_put_place(t, e->change.by);
+		break;
+	case PG_EV_INJECT:
+		text_inject(t, e);
 		break;
 	case PG_EV_KILLED:
 		pg_put(t, "SIGPIPE sent by process ");

@@ -5,6 +5,7 @@
 
 #include "fd.h"
 #include "next.h"
+#include "rule.h"
 #include "stack.h"
 
 enum pg_ev {
@@ -17,7 +18,8 @@ enum pg_ev {
 	PG_EV_DOOMED,
 	PG_EV_EXIT,
 	PG_EV_CALL,
-	PG_EV_KILLED
+	PG_EV_KILLED,
+	PG_EV_INJECT
 };
 enum pg_via { PG_VIA_CALL, PG_VIA_STDIO, PG_VIA_SIGNAL };
 enum pg_signal {
@@ -62,8 +64,12 @@ struct pg_event {
 	uintptr_t frame[PG_FRAMES_MAX];
 	unsigned sites;
 	struct pg_site site[16];
-	const char *gates; /* load */
-	int sender;	   /* killed: who sent the signal */
+	int rule;		       /* inject: from 0; epipe: object.rule */
+	const char *held;	       /* inject: what became of a hold, or a null pointer */
+	bool seeded;		       /* inject: a rule with prob= */
+	uint64_t counts[PG_RULES_MAX]; /* exit: how often each rule fired */
+	const char *gates;	       /* load */
+	int sender;		       /* killed: who sent the signal */
 	/* Set by pg_event_write. */
 	int pid, tid;
 	uint64_t now;

@@ -57,6 +57,10 @@ static void forget(struct pg_fd *f)
 	__atomic_store_n(&f->sent, 0, __ATOMIC_RELAXED);
 	f->since = 0;
 	f->suppressed = 0;
+	f->injected = 0;
+	f->received = 0;
+	f->armed = 0;
+	__builtin_memset(f->conn, 0, sizeof f->conn);
 	f->side = PG_NO_SIDE;
 	f->peer.family = 0;
 	for (int i = 0; i < PG_WHATS; i++)
@@ -166,6 +170,14 @@ static void set_path(char *path, const struct sockaddr_un *un, socklen_t len)
 		path[0] = '@';
 }
 
+void pg_fd_address(struct pg_object *o, const struct sockaddr *addr, socklen_t len)
+{
+	if (len > sizeof(sa_family_t) && addr->sa_family == AF_UNIX)
+		set_path(o->peer_path, (const void *)addr, len);
+	else
+		set_addr(&o->peer, addr, len);
+}
+
 /* One end of a socket by getsockname or getpeername (NR), into A or PATH. */
 static void look_name(int fd, long nr, struct pg_addr *a, char *path)
 {
@@ -240,6 +252,8 @@ static void look_record(int fd, struct pg_object *o)
 {
 	const struct pg_fd *f = pg_fd(fd);
 
+	if (f && f->injected && f->injected == o->ino)
+		o->rule = f->rule;
 	if (!f || (f->ino ? f->ino != o->ino : f->unsure))
 		return;
 	o->tracked = true;
@@ -255,7 +269,7 @@ void pg_fd_look(int fd, struct pg_object *o)
 {
 	struct pg_stat st;
 
-	*o = (struct pg_object){.unread = -1, .idle_ms = -1};
+	*o = (struct pg_object){.unread = -1, .idle_ms = -1, .rule = -1};
 	if (fd < 0 || pg_fstat(fd, &st))
 		return;
 	o->dev = st.dev;

@@ -44,8 +44,15 @@ struct pg_fd {
 	uint64_t ino;		    /* 0: not known */
 	uint64_t since;		    /* connected or accepted, ns; 0: not known */
 	struct pg_addr peer;
+	uint64_t injected; /* the inode that a rule broke; 0: none */
+	uint64_t received; /* bytes read, by calls that rules watch */
+	uint64_t seen_ino; /* the object that offset bases are of, by rules with at= */
+	uint64_t base, in_base;
+	uint32_t conn[4];    /* numbers of the connection, for rules with conn= */
 	uint32_t suppressed; /* signals taken away on it */
 	uint8_t side;	     /* enum pg_side */
+	uint8_t rule;	     /* that broke it */
+	uint8_t armed;	     /* 1 + the rule that resets once what waits unread is read */
 	uint8_t unsure;	     /* the number was closed: sent and warnings may be another object's */
 	struct pg_warning warned[PG_WHATS];
 };
@@ -96,8 +103,12 @@ struct pg_object {
 	struct pg_addr local, peer;
 	char local_path[108],
 		peer_path[108]; /* AF_UNIX and FIFO names; "" unknown; abstract: '@' first */
+	int rule;		/* that broke it; -1: none did */
 	struct pg_warning warned[PG_WHATS];
 };
+
+/* Sets O's peer from ADDR, as connect(2) is given it. */
+void pg_fd_address(struct pg_object *o, const struct sockaddr *addr, socklen_t len);
 
 /* For events only: some six system calls. */
 void pg_fd_look(int fd, struct pg_object *o);

@@ -2,7 +2,9 @@
 #include "guard.h"
 
 #include "config.h"
+#include "fault.h"
 #include "log.h"
+#include "match.h"
 
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -14,6 +16,7 @@ enum { SCRATCHES = 16, SITES = 512, PROBES = 16, FIRST = 10, PAGE = 4096 };
 #define PG_RWF_NOSIGNAL 0x100
 
 bool pg_watch_all;
+struct pg_op (*pg_apply_out_hook)(struct pg_op op, uint64_t bit, uintptr_t caller);
 
 /*
  * Room for one event: an event needs some 6 KiB, more than a small stack has.
@@ -185,6 +188,8 @@ static bool within_limit(int fd)
 
 static bool suppresses(int fd)
 {
+	if (pg_mark & PG_MARK_NOSIGNAL)
+		return within_limit(fd);
 	if (pg_config.suppress == PG_KEEP)
 		return false;
 	return (pg_config.suppress == PG_SUPPRESS || is_socket(fd)) && within_limit(fd);
@@ -196,6 +201,51 @@ static bool on_broken(const struct pg_hit *hit, enum pg_signal signal)
 
 	tell(PG_EV_EPIPE, hit, go_on ? PG_SIG_SUPPRESSED : signal);
 	return go_on;
+}
+
+void pg_guard_tell_inject(const struct pg_hit *hit, const struct pg_inject *inject)
+{
+	static const char *const held[] = {NULL, "held until the peer left",
+					   "held in vain: the peer is still there"};
+	struct scratch *s;
+	struct pg_event *e;
+
+	if (pg_confined || !(s = take()))
+		return;
+	e = &s->event;
+	__builtin_memset(e, 0, sizeof *e);
+	e->ev = PG_EV_INJECT;
+	e->via = hit->via;
+	e->call = log_name(hit->call);
+	e->fd = hit->fd;
+	e->len = hit->len;
+	e->rule = (int)inject->rule;
+	e->held = held[inject->held];
+	e->seeded = inject->prob;
+	pg_fd_look(hit->fd, &e->object);
+	e->frames = pg_stack_walk(e->frame, pg_config.stack);
+	if (count_site(e, inject->rule + 1))
+		pg_event_write(e, s->line);
+	give(s);
+}
+
+void pg_guard_injected_epipe(const struct pg_hit *hit, bool signals)
+{
+	enum pg_signal outcome = signals ? pg_sigpipe_outcome() : PG_SIG_NONE;
+
+	if (outcome == PG_SIG_FATAL && suppresses(hit->fd))
+		outcome = PG_SIG_SUPPRESSED;
+	tell(PG_EV_EPIPE, hit, outcome);
+	pg_mark |= PG_MARK_LOGGED;
+	if (outcome == PG_SIG_FATAL)
+		pg_sigpipe_default();
+	if (signals && outcome != PG_SIG_SUPPRESSED && outcome != PG_SIG_IGNORED)
+		pg_fault_raise(SIGPIPE);
+}
+
+bool pg_is_out(enum pg_call call)
+{
+	return call <= PG_CALL___send;
 }
 
 static void on_killed(int sender)
@@ -291,6 +341,8 @@ void pg_guard_out(const struct pg_op *op, int64_t ret, uintptr_t caller)
 {
 	int saved = errno;
 	uint64_t mark = pg_mark;
+	if (op->skip || (op->clamped && ret == op->len)) /* a rule's own doing, and told */
+		return;
 	struct pg_hit hit = {.via = mark & PG_MARK_STDIO ? PG_VIA_STDIO : PG_VIA_CALL,
 			     .call = op->call,
 			     .fd = op->fd,
@@ -343,6 +395,9 @@ void pg_guard_in(enum pg_call call, int fd, uint64_t len, int64_t ret, uintptr_t
 
 	if (!pg_config.active || (!ret && !len))
 		return;
+	if (ret < 0 && saved == EPIPE) /* a reset by connect(AF_UNSPEC) wakes a reader with it; a
+					  received one with this */
+		saved = ECONNRESET;
 	if (!ret) {
 		if (pg_config.verbose >= 1 && !pg_confined && is_stream_socket(fd))
 			tell_verbose(PG_EV_EOF, call, fd, (int64_t)len, 0, 0, caller);
@@ -429,6 +484,8 @@ void pg_guard_exit(void)
 	s->event.ev = PG_EV_EXIT;
 	s->event.early = early;
 	collect_sites(&s->event, pid);
+	for (unsigned i = 0; i < pg_rules.n; i++)
+		s->event.counts[i] = pg_match_fired(i);
 	pg_event_write(&s->event, s->line);
 	give(s);
 	errno = saved;

@@ -7,6 +7,7 @@
 #ifndef PG_GUARD_H
 #define PG_GUARD_H
 
+#include "config.h"
 #include "sigpipe.h"
 
 extern bool pg_watch_all; /* PIPEGUARD_VERBOSE=2 */
@@ -20,8 +21,32 @@ struct pg_op {
 	const void *vector; /* an iovec (COUNT of them) or, with COUNT 0, a msghdr: for the length,
 			       read only after it broke */
 	uint64_t count;
-	uint64_t outer; /* the mark of a call that this one interrupts */
+	uint64_t outer;	  /* the mark of a call that this one interrupts */
+	uint64_t garbage; /* bytes that a rule wants replaced in what is read */
+	int64_t result;	  /* with SKIP */
+	enum pg_via via;
+	bool skip;    /* a rule decided the result: the call is not made */
+	bool clamped; /* a rule made LEN less than was asked for */
+	bool watched; /* a rule watches this read */
 };
+
+/* What a rule did, for the log. */
+enum pg_held { PG_NOT_HELD, PG_HELD, PG_HELD_IN_VAIN };
+struct pg_inject {
+	unsigned rule; /* from 0 */
+	enum pg_held held;
+	bool prob;
+};
+
+/* Does CALL belong to %out? */
+bool pg_is_out(enum pg_call call);
+
+/* A rule fires on HIT's call. */
+void pg_guard_tell_inject(const struct pg_hit *hit, const struct pg_inject *inject);
+
+/* error=EPIPE: tells of HIT and, if it SIGNALS, raises SIGPIPE as the kernel would. May not return.
+ */
+void pg_guard_injected_epipe(const struct pg_hit *hit, bool signals);
 
 #define PG_CALLER ((uintptr_t)__builtin_return_address(0))
 
@@ -44,17 +69,23 @@ void pg_guard_exit(void);
 /* Start-up, when all below is ready. GATES: for the load line. */
 void pg_guard_start(const char *gates);
 
+/* Of apply.h, which stands above this: set at start where there are rules. */
+extern struct pg_op (*pg_apply_out_hook)(struct pg_op op, uint64_t bit, uintptr_t caller);
+
 static inline __attribute__((always_inline)) struct pg_op pg_enter(struct pg_op op, uint64_t bits)
 {
 	op.outer = pg_mark;
 	pg_mark = PG_MARK(op.call, op.fd, bits);
 	PG_NOTE_CALLER(PG_CALLER);
+	if (PG_UNLIKELY(pg_ruled & (bits & PG_MARK_STDIO ? PG_STDIO_BIT : PG_BIT(op.call))))
+		op = pg_apply_out_hook(op, bits & PG_MARK_STDIO ? PG_STDIO_BIT : PG_BIT(op.call),
+				       PG_CALLER);
 	return op;
 }
 
 static inline __attribute__((always_inline)) int64_t pg_leave(struct pg_op op, int64_t ret)
 {
-	if (PG_LIKELY(ret > 0))
+	if (PG_LIKELY(ret > 0) && PG_LIKELY(!op.skip))
 		pg_fd_sent(op.fd, (uint64_t)ret);
 	if (PG_UNLIKELY(ret != op.len) || PG_UNLIKELY(pg_watch_all)) {
 		struct pg_op copy = op; /* in memory on this path alone */

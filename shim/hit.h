@@ -14,8 +14,9 @@
 
 #define PG_MARK_SET ((uint64_t)1 << 49)
 #define PG_MARK_STDIO ((uint64_t)1 << 50)
-#define PG_MARK_RAW ((uint64_t)1 << 51)	   /* made by syscall(2) */
-#define PG_MARK_LOGGED ((uint64_t)1 << 63) /* the handler has told it */
+#define PG_MARK_RAW ((uint64_t)1 << 51)	     /* made by syscall(2) */
+#define PG_MARK_NOSIGNAL ((uint64_t)1 << 52) /* a rule takes the signal away */
+#define PG_MARK_LOGGED ((uint64_t)1 << 63)   /* the handler has told it */
 #define PG_MARK(call, fd, bits) (PG_MARK_SET | (bits) | (uint64_t)(call) << 32 | (uint32_t)(fd))
 
 extern __thread uint64_t pg_mark __attribute__((tls_model("initial-exec")));

@@ -4,6 +4,7 @@
  * runs before the constructors of all others, and even before libc has set
  * environ: there the loader's own argument is used.
  */
+#include "apply.h"
 #include "calls.h"
 #include "config.h"
 #include "dl.h"
@@ -52,6 +53,8 @@ static void __attribute__((constructor)) start(int argc, char **argv, char **env
 		pg_config_read(environ ? environ : envp);
 	if (pg_config.active) {
 		pg_fd_start();
+		pg_config.start = pg_now();
+		pg_apply_start();
 		pg_stack_start();
 		pg_log_start();
 		pg_guard_start(gates(pg_stdio_start()));

@@ -29,3 +29,14 @@ const char *pg_errno_name(int err)
 		return NULL;
 	}
 }
+
+int pg_errno_listed(unsigned n)
+{
+	static const unsigned char numbers[] = {
+#define X(name) name,
+		ERRNOS(X)
+#undef X
+	};
+
+	return n < sizeof numbers ? numbers[n] : 0;
+}

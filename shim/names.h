@@ -6,4 +6,7 @@
 /* "EPIPE" for EPIPE; a null pointer for a number without a name here. */
 const char *pg_errno_name(int err);
 
+/* Error number N of the list, from 0; 0 after the last. */
+int pg_errno_listed(unsigned n);
+
 #endif

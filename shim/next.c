@@ -7,14 +7,14 @@ pg_fn *pg_next_table[PG_CALL_COUNT];
 
 static const char *const names[PG_CALL_COUNT] = {
 	[PG_NO_CALL] = "?",
-#define CALL(name, kernel) [PG_CALL_##name] = #name,
+#define CALL(name, kernel, group) [PG_CALL_##name] = #name,
 #include "calls.def"
 #undef CALL
 };
 
 static const short numbers[PG_CALL_COUNT] = {
 	[PG_NO_CALL] = -1,
-#define CALL(name, kernel) [PG_CALL_##name] = SYS_##kernel,
+#define CALL(name, kernel, group) [PG_CALL_##name] = SYS_##kernel,
 #include "calls.def"
 #undef CALL
 };

@@ -9,7 +9,7 @@
 
 enum pg_call {
 	PG_NO_CALL,
-#define CALL(name, kernel) PG_CALL_##name,
+#define CALL(name, kernel, group) PG_CALL_##name,
 #include "calls.def"
 #undef CALL
 	PG_CALL_COUNT

@@ -38,13 +38,18 @@ static unsigned next_change;
 
 /* ---- our handlers ---- */
 
-/* Dies of it after all: the same signal again, with the default disposition, once this handler
- * returns. */
-static void die(const siginfo_t *si)
+void pg_sigpipe_default(void)
 {
 	uintptr_t dfl[8] = {0};
 
 	pg_sys4(SYS_rt_sigaction, SIGPIPE, dfl, 0, SIGSET_BYTES);
+}
+
+/* Dies of it after all: the same signal again, with the default disposition, once this handler
+ * returns. */
+static void die(const siginfo_t *si)
+{
+	pg_sigpipe_default();
 	pg_sys4(SYS_rt_tgsigqueueinfo, pg_sys0(SYS_getpid), pg_sys0(SYS_gettid), SIGPIPE, si);
 }
 

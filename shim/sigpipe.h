@@ -32,6 +32,9 @@ int pg_sigpipe_action(const struct sigaction *act, struct sigaction *old, uintpt
  * returned; returns what the program shall see. */
 sighandler_t pg_sigpipe_adopt(sighandler_t old, uintptr_t by);
 
+/* Puts the real default back, for a signal that is about to be raised to kill. */
+void pg_sigpipe_default(void);
+
 /* What a SIGPIPE raised now does to this thread. */
 enum pg_signal pg_sigpipe_outcome(void);
 

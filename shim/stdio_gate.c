@@ -10,6 +10,10 @@
 
 #ifdef __GLIBC__
 
+/* _IO_ERR_SEEN of glibc's libio.h: ferror(). The real slot sets it; a rule that fails the write
+ * must, too. */
+enum { PG_IO_ERR_SEEN = 0x20 };
+
 enum { REACH = 4096, PAGE = 4096 }; /* bytes each way; the tables span about 3 KiB */
 
 typedef ssize_t write_slot(FILE *, const void *, ssize_t);
@@ -26,21 +30,45 @@ static bool within_dprintf(void)
 	return pg_mark & PG_MARK_SET && call >= PG_CALL_dprintf && call <= PG_CALL___vdprintf_chk;
 }
 
-/* libio's contract (_IO_new_file_write): the bytes written; fewer than N means errno is set. */
+/* One piece of a write: what a rule leaves of N bytes. Returns what libio's slot returns, or -1 if
+ * a rule failed it. */
+static ssize_t write_piece(FILE *f, const char *data, ssize_t n, bool *clamped)
+{
+	struct pg_op op = pg_enter(
+		(struct pg_op){
+			.call = PG_CALL_write, .fd = f->_fileno, .len = n, .via = PG_VIA_STDIO},
+		PG_MARK_STDIO);
+	ssize_t done = op.skip ? (ssize_t)op.result : next_write(f, data, (ssize_t)op.len);
+
+	if (done > 0 && done < op.len)
+		pg_fd_sent(op.fd, (uint64_t)done);
+	*clamped = op.clamped;
+	pg_leave(op, done < op.len ? -1 : done);
+	return done;
+}
+
+/*
+ * libio's contract (_IO_new_file_write): the bytes written; fewer than N
+ * means an error, with errno set. So what a rule makes short is not the end.
+ */
 static ssize_t gate_write(FILE *f, const void *data, ssize_t n)
 {
-	struct pg_op op;
-	ssize_t done;
+	ssize_t total = 0;
+	bool clamped = true;
 
 	if (within_dprintf())
 		return next_write(f, data, n);
-	op = pg_enter((struct pg_op){.call = PG_CALL_write, .fd = f->_fileno, .len = n},
-		      PG_MARK_STDIO);
-	done = next_write(f, data, n);
-	if (done > 0 && done < n)
-		pg_fd_sent(op.fd, (uint64_t)done);
-	pg_leave(op, done < n ? -1 : done);
-	return done;
+	while (clamped) {
+		ssize_t done = write_piece(f, (const char *)data + total, n - total, &clamped);
+
+		if (done > 0)
+			total += done;
+		if (done <= 0 || total >= n)
+			break;
+	}
+	if (total < n)
+		f->_flags |= PG_IO_ERR_SEEN;
+	return total;
 }
 
 /* fclose reaches no close() that could be interposed. */

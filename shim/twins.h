@@ -50,6 +50,7 @@ int __dprintf_chk(int fd, int flag, const char *format, ...);
 int __vdprintf_chk(int fd, int flag, const char *format, va_list ap);
 int __connect(int fd, PG_SOCKADDR addr, socklen_t len);
 int __close(int fd);
+int fcntl64(int fd, int command, ...);
 int __dup2(int from, int to);
 int __pipe(int fd[2]);
 int __sigaction(int sig, const struct sigaction *act, struct sigaction *old);

@@ -5,7 +5,7 @@
 load helpers
 
 listed() {
-	printf '#define CALL(name, kernel) name\n#include "calls.def"\n' |
+	printf '#define CALL(name, ...) name\n#include "calls.def"\n' |
 		${CC:-gcc} -I"$ROOT/shim" -E -P -x c - | grep -oE '[A-Za-z0-9_]+' | sort -u
 }
 

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: MIT */
+#include "match.h"
+
+#include "elf.h"
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+
+enum { COUNTERS = 4096, PROBES = 16, WHOLE = 0 };
+
+/* How often a rule matched, or fired, in a process: of all calls, of one object, or of one thread.
+ */
+struct counter {
+	uint64_t key, count;
+};
+static struct counter counters[COUNTERS];
+
+static uint64_t mix(uint64_t h, uint64_t v)
+{
+	h = (h ^ v) * 0x9e3779b97f4a7c15u;
+	return h ^ h >> 29;
+}
+
+static uint64_t *counter(unsigned rule, bool fired, uint64_t of)
+{
+	uint64_t pid = (uint64_t)pg_sys0(SYS_getpid);
+	uint64_t key = mix(mix(mix(fired ? 3 : 5, rule), pid), of) | 1;
+
+	for (unsigned i = 0; i < PROBES; i++) {
+		struct counter *c = &counters[(key + i) % COUNTERS];
+		uint64_t none = 0;
+
+		if (__atomic_compare_exchange_n(&c->key, &none, key, false, __ATOMIC_RELAXED,
+						__ATOMIC_RELAXED) ||
+		    none == key)
+			return &c->count;
+	}
+	return &counters[key % COUNTERS].count;
+}
+
+/* ---- selectors ---- */
+
+static bool in_ranges(const struct pg_ranges *rs, int64_t v)
+{
+	for (unsigned i = 0; i < rs->n; i++)
+		if (v >= rs->r[i].lo && v <= rs->r[i].hi)
+			return !rs->negate;
+	return rs->negate;
+}
+
+/* A word of the rules as a string. */
+static const char *word(struct pg_word w, char buf[128])
+{
+	size_t n = w.len < 127 ? w.len : 127;
+
+	pg_copy(buf, n + 1, pg_rules.text + w.at);
+	return buf;
+}
+
+static bool any_glob(const struct pg_words *ws, const char *s)
+{
+	char buf[128];
+
+	for (unsigned i = 0; i < ws->n; i++)
+		if (pg_glob(word(ws->w[i], buf), s))
+			return !ws->negate;
+	return ws->negate;
+}
+
+static uint8_t kinds_of(const struct pg_object *o)
+{
+	switch (o->kind) {
+	case PG_PIPE:
+		return PG_KINDS_PIPE;
+	case PG_TCP:
+		return o->local.family == AF_INET6 ? PG_KINDS_TCP6 : PG_KINDS_TCP4;
+	case PG_UDP:
+		return PG_KINDS_UDP;
+	case PG_UNIX:
+		return PG_KINDS_UNIX;
+	case PG_SOCKET:
+		return PG_KINDS_OTHER_SOCKET;
+	case PG_TTY:
+		return PG_KINDS_TTY;
+	case PG_FILE:
+		return PG_KINDS_FILE;
+	case PG_OTHER:
+		break;
+	}
+	return 0;
+}
+
+static bool same_bits(const uint8_t *a, const uint8_t *b, unsigned bits)
+{
+	for (; bits >= 8; bits -= 8)
+		if (*a++ != *b++)
+			return false;
+	return !bits || !((*a ^ *b) >> (8 - bits));
+}
+
+/* A v4 address inside a v6 one (::ffff:1.2.3.4) is that v4 address, too. */
+static bool in_net(const struct pg_net *net, const struct pg_addr *a)
+{
+	static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+
+	if (net->family == a->family)
+		return same_bits(net->ip, a->ip, net->bits);
+	return net->family == AF_INET && a->family == AF_INET6 && same_bits(mapped, a->ip, 96) &&
+	       same_bits(net->ip, a->ip + 12, net->bits);
+}
+
+static bool peer_matches(const struct pg_rule *r, const struct pg_object *o)
+{
+	char buf[128];
+
+	for (unsigned i = 0; i < r->peer.n; i++) {
+		bool hit = r->net[i].family == AF_UNIX
+				   ? pg_glob(word(r->peer.w[i], buf), o->peer_path)
+				   : in_net(&r->net[i], &o->peer);
+
+		if (hit)
+			return !r->peer.negate;
+	}
+	return r->peer.negate;
+}
+
+static int64_t host_port(const struct pg_addr *a)
+{
+	return a->family ? (a->port & 255) << 8 | a->port >> 8 : -1;
+}
+
+/* The remote port if we connected, the one that was listened on if we accepted. */
+static int64_t service_port(const struct pg_object *o)
+{
+	return host_port(o->side == PG_SERVER ? &o->local : &o->peer);
+}
+
+static bool path_matches(const struct pg_rule *r, int fd)
+{
+	char link[32], path[256];
+	struct pg_text t = {link, 0, sizeof link - 1};
+	long n;
+
+	pg_put(&t, "/proc/self/fd/");
+	pg_put_i64(&t, fd);
+	link[t.len] = 0;
+	n = pg_sys4(SYS_readlinkat, AT_FDCWD, link, path, sizeof path - 1);
+	path[n > 0 ? n : 0] = 0;
+	return any_glob(&r->path, path);
+}
+
+static bool thread_matches(const struct pg_rule *r)
+{
+	char name[16] = "";
+
+	pg_sys2(SYS_prctl, PR_GET_NAME, name);
+	return any_glob(&r->thread, name);
+}
+
+/* MODULE+0xOFF, MODULE or SYMBOL. */
+static bool frame_is(const char *wanted, uintptr_t addr)
+{
+	char buf[256];
+	struct pg_text t = {buf, 0, sizeof buf - 1};
+	struct pg_module m;
+	uintptr_t offset;
+	const char *symbol;
+
+	if (!pg_elf_module(addr, &m))
+		return false;
+	if (pg_glob(wanted, m.name))
+		return true;
+	pg_put(&t, m.name);
+	pg_put_char(&t, '+');
+	pg_put_hex(&t, addr - m.base);
+	buf[t.len] = 0;
+	if (pg_same(wanted, buf))
+		return true;
+	symbol = pg_elf_symbol(&m, addr, &offset);
+	return symbol && pg_glob(wanted, symbol);
+}
+
+static bool frames_match(const struct pg_words *ws, const uintptr_t *frames, unsigned n)
+{
+	char buf[128];
+
+	for (unsigned i = 0; i < ws->n; i++)
+		for (unsigned f = 0; f < n; f++)
+			if (frame_is(word(ws->w[i], buf), frames[f]))
+				return !ws->negate;
+	return ws->negate;
+}
+
+uint64_t pg_match_site(const uintptr_t *frames, unsigned n)
+{
+	uint64_t h = 0xcbf29ce484222325u;
+	struct pg_module m;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (!pg_elf_module(frames[i], &m))
+			continue;
+		for (const char *p = m.name; *p; p++)
+			h = mix(h, (uint8_t)*p);
+		h = mix(h, frames[i] - m.base);
+	}
+	return h;
+}
+
+static bool site_matches(const struct pg_rule *r, const uintptr_t *frames, unsigned n)
+{
+	uint64_t site = pg_match_site(frames, n < 8 ? n : 8);
+
+	for (unsigned i = 0; i < r->sites; i++)
+		if (r->site[i] == site)
+			return !r->not_site;
+	return r->not_site;
+}
+
+/* What needs the stack, which is walked for nothing else. */
+static bool stack_matches(const struct pg_rule *r, uintptr_t caller)
+{
+	uintptr_t frames[PG_FRAMES_MAX];
+	unsigned n = pg_stack_walk(frames, PG_FRAMES_MAX);
+
+	if (!n && caller)
+		frames[n++] = caller;
+	if (pg_has(r, PG_F_CALLER) && !frames_match(&r->caller, frames, n ? 1 : 0))
+		return false;
+	if (pg_has(r, PG_F_STACK) && !frames_match(&r->stack, frames, n))
+		return false;
+	return !pg_has(r, PG_F_SITE) || site_matches(r, frames, n);
+}
+
+static uint8_t seen_by(const struct pg_object *o)
+{
+	uint8_t seen = 0;
+
+	if (o->warned[PG_EOF].at)
+		seen |= PG_SEEN_EOF | PG_SEEN_HUP;
+	if (o->warned[PG_RESET].at)
+		seen |= PG_SEEN_RESET | PG_SEEN_HUP;
+	if (o->warned[PG_REFUSED].at)
+		seen |= PG_SEEN_REFUSED | PG_SEEN_HUP;
+	return seen;
+}
+
+static bool connection_matches(const struct pg_rule *r, const struct pg_object *o)
+{
+	if (pg_has(r, PG_F_KIND) && !(r->kinds & kinds_of(o)))
+		return false;
+	if (pg_has(r, PG_F_SIDE) && r->side != (uint8_t)o->side)
+		return false;
+	if (pg_has(r, PG_F_PEER) && !peer_matches(r, o))
+		return false;
+	if (pg_has(r, PG_F_PORT) && !in_ranges(&r->port, service_port(o)))
+		return false;
+	return !pg_has(r, PG_F_LPORT) || in_ranges(&r->lport, host_port(&o->local));
+}
+
+bool pg_match(const struct pg_rule *r, const struct pg_candidate *c, bool connecting)
+{
+	const struct pg_fd *f = pg_fd(c->fd);
+
+	if (pg_has(r, PG_F_FD) && !in_ranges(&r->fd, c->fd))
+		return false;
+	if (!connection_matches(r, c->object))
+		return false;
+	if (pg_has(r, PG_F_COMM) && !any_glob(&r->comm, pg_elf_program()))
+		return false;
+	if (connecting)
+		return true;
+	if (pg_has(r, PG_F_CONN) &&
+	    (!f || !c->object->tracked || !in_ranges(&r->conn, f->conn[r->conn_slot])))
+		return false;
+	if (pg_has(r, PG_F_LEN) && (!c->length_known || !in_ranges(&r->len, (int64_t)c->length)))
+		return false;
+	if (pg_has(r, PG_F_SEEN) && !(r->seen & seen_by(c->object)))
+		return false;
+	if (pg_has(r, PG_F_THREAD) && !thread_matches(r))
+		return false;
+	if (pg_has(r, PG_F_PATH) && !path_matches(r, c->fd))
+		return false;
+	if (pg_has(r, PG_F_CALLER) || pg_has(r, PG_F_STACK) || pg_has(r, PG_F_SITE))
+		return stack_matches(r, c->caller);
+	return true;
+}
+
+/* ---- triggers ---- */
+
+static uint64_t scope_of(const struct pg_rule *r, const struct pg_candidate *c)
+{
+	if (r->scope == PG_SCOPE_FD)
+		return c->object->ino;
+	if (r->scope == PG_SCOPE_THREAD)
+		return (uint64_t)pg_sys0(SYS_gettid);
+	return WHOLE;
+}
+
+/* The N-th draw of rule RULE: the same for the same seed, whatever else the program does. */
+static bool drawn(const struct pg_rule *r, unsigned rule, uint64_t n)
+{
+	uint64_t h = mix(mix(mix(0x2545f4914f6cdd1du, pg_config.seed), rule + 1), n);
+
+	return (mix(h, h >> 32) >> 32) < r->prob;
+}
+
+bool pg_match_fires(const struct pg_rule *r, unsigned n, const struct pg_candidate *c)
+{
+	uint64_t count = __atomic_add_fetch(counter(n, false, scope_of(r, c)), 1, __ATOMIC_RELAXED);
+	uint64_t since = pg_now() - pg_config.start;
+
+	if (count < r->first || count > r->last || (count - r->first) % r->step)
+		return false;
+	if (pg_has(r, PG_F_AT) && c->offset < r->at)
+		return false;
+	if (since < r->after || (r->during && since >= r->after + r->during))
+		return false;
+	if (pg_has(r, PG_F_PROB) && !drawn(r, n, count))
+		return false;
+	return __atomic_fetch_add(counter(n, true, WHOLE), 1, __ATOMIC_RELAXED) < r->limit;
+}
+
+uint64_t pg_match_fired(unsigned n)
+{
+	uint64_t fired = __atomic_load_n(counter(n, true, WHOLE), __ATOMIC_RELAXED);
+
+	return fired < pg_rules.rule[n].limit ? fired : pg_rules.rule[n].limit;
+}
+
+void pg_match_connection(int fd)
+{
+	struct pg_fd *f = pg_fd(fd);
+	struct pg_object o;
+	struct pg_candidate c = {.object = &o, .fd = fd};
+
+	if (!f)
+		return;
+	pg_fd_look(fd, &o);
+	for (unsigned n = 0; n < pg_rules.n; n++) {
+		const struct pg_rule *r = &pg_rules.rule[n];
+
+		if (pg_has(r, PG_F_CONN) && pg_match(r, &c, true))
+			f->conn[r->conn_slot] = (uint32_t)__atomic_add_fetch(
+				counter(n, false, ~(uint64_t)0), 1, __ATOMIC_RELAXED);
+	}
+}
