@@ -4,64 +4,76 @@
 #include "fault.h"
 #include "match.h"
 
+#include <fcntl.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/uio.h>
+
+enum { IOVECS = 1024 }; /* IOV_MAX: the kernel takes no more */
 
 /* What all rules together want done with one call. */
 struct plan {
 	const struct pg_rule *final; /* the first that fires with a final action */
 	unsigned rule;		     /* of final, or the first that fires at all; from 0 */
-	bool fires;
+	bool matches, fires;
+	bool tells; /* more than an exemption, or a signal that may be taken away */
 	uint64_t hold, delay;
 	uint64_t most; /* bytes that the call may move; ~0: all */
 	uint64_t garbage;
-	bool nosignal, log, stop, abort;
+	bool nosignal, stop, abort;
 };
 
 /* ---- lengths ---- */
 
-/* Bytes of the vector or message, read as carefully as the kernel would. False: it would answer an
- * error. */
-static bool vector_length(const struct pg_op *op, uint64_t *length)
+static uint64_t vector_bytes(const struct iovec *iov, uint64_t n, bool *readable)
 {
+	uint64_t sum = 0;
 	struct iovec one;
-	struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)op->vector, .msg_iovlen = 0};
-	uint64_t n = op->count;
 
-	if (!n) {
-		if (!pg_fault_peek(&msg, op->vector, sizeof msg))
-			return false;
-		n = (uint64_t)msg.msg_iovlen;
+	for (uint64_t i = 0; i < n && i < IOVECS; i++) {
+		*readable = pg_fault_peek(&one, &iov[i], sizeof one);
+		if (*readable && one.iov_len)
+			*readable = pg_fault_readable(one.iov_base);
+		if (!*readable)
+			return 0;
+		sum += one.iov_len;
 	}
-	*length = 0;
-	for (uint64_t i = 0; i < n && i < 1024; i++) {
-		if (!pg_fault_peek(&one, &msg.msg_iov[i], sizeof one))
-			return false;
-		*length += one.iov_len;
-	}
-	return true;
+	return sum;
 }
 
-int pg_apply_clamp(const struct pg_op *op, void *room)
+/* What OP asks for, its memory read as carefully as the kernel would. False: it would answer
+ * EFAULT. */
+static bool look_at_length(const struct pg_op *op, struct pg_candidate *c)
 {
-	struct iovec *to = room;
-	const struct iovec *from = op->vector;
-	uint64_t left = (uint64_t)op->len;
-	int n = 0;
+	struct msghdr msg;
+	bool readable = true;
 
-	if (!op->count)
-		from = ((const struct msghdr *)op->vector)->msg_iov;
-	for (; left && n < PG_CLAMP; n++) {
-		to[n] = from[n];
-		if (to[n].iov_len > left)
-			to[n].iov_len = left;
-		left -= to[n].iov_len;
-	}
-	return n;
+	c->length_known = op->len >= 0 || op->shape != PG_NOTHING;
+	c->length = op->len > 0 ? (uint64_t)op->len : 0;
+	if (op->shape == PG_BUF)
+		return !c->length || pg_fault_readable(op->data);
+	if (op->shape == PG_IOV)
+		c->length = vector_bytes(op->data, op->count, &readable);
+	if (op->shape != PG_MSG)
+		return readable;
+	if (!pg_fault_peek(&msg, op->data, sizeof msg))
+		return false;
+	c->length = vector_bytes(msg.msg_iov, (uint64_t)msg.msg_iovlen, &readable);
+	return readable;
+}
+
+/* The vector of OP, and how many entries it has. */
+static const struct iovec *vector_of(const struct pg_op *op, uint64_t *n)
+{
+	const struct msghdr *msg = op->data;
+
+	*n = op->shape == PG_MSG ? (uint64_t)msg->msg_iovlen : op->count;
+	return op->shape == PG_MSG ? msg->msg_iov : op->data;
 }
 
 /* ---- the plan ---- */
+
+/* Actions that are not told when they fire: most calls they fire on are healthy. */
+#define QUIET ((uint64_t)1 << (PG_F_NOSIGNAL - PG_F_HOLD) | (uint64_t)1 << (PG_F_PASS - PG_F_HOLD))
 
 static void add_modifiers(struct plan *p, const struct pg_rule *r)
 {
@@ -77,18 +89,35 @@ static void add_modifiers(struct plan *p, const struct pg_rule *r)
 	if (pg_has(r, PG_F_GARBAGE))
 		p->garbage = r->garbage;
 	p->nosignal |= pg_has(r, PG_F_NOSIGNAL);
-	p->log |= pg_has(r, PG_F_LOG);
 	p->stop |= pg_has(r, PG_F_STOP);
 	p->abort |= pg_has(r, PG_F_ABORT);
+	p->tells |= (r->fields >> PG_F_HOLD & ~QUIET) != 0;
 }
 
 /* The bytes before at= are delivered first: they may not pass it in one call. */
 static void stop_at(struct plan *p, const struct pg_rule *r, const struct pg_candidate *c)
 {
-	if (!pg_has(r, PG_F_AT) || c->offset >= r->at || c->offset + c->length <= r->at)
+	if (!pg_has(r, PG_F_AT) || r->terminal == PG_F_PASS || !c->length_known ||
+	    c->offset >= r->at || c->offset + c->length <= r->at)
 		return;
 	if (r->at - c->offset < p->most)
 		p->most = r->at - c->offset;
+}
+
+/* Rule N, which fires. False: what follows is not asked. */
+static bool add_rule(struct plan *p, unsigned n)
+{
+	const struct pg_rule *r = &pg_rules.rule[n];
+
+	if (!p->fires)
+		p->rule = n;
+	p->fires = true;
+	add_modifiers(p, r);
+	if (r->terminal == PG_F_COUNT || p->final)
+		return true;
+	p->final = r;
+	p->rule = n;
+	return r->terminal != PG_F_PASS;
 }
 
 static void make_plan(struct plan *p, const struct pg_candidate *c, uint64_t bit)
@@ -97,21 +126,12 @@ static void make_plan(struct plan *p, const struct pg_candidate *c, uint64_t bit
 	for (unsigned n = 0; n < pg_rules.n; n++) {
 		const struct pg_rule *r = &pg_rules.rule[n];
 
-		if (!(r->calls & bit) || !pg_match(r, c, false))
+		if (!(r->calls & bit) || !pg_match(n, c))
 			continue;
+		p->matches = true;
 		stop_at(p, r, c);
-		if (!pg_match_fires(r, n, c))
-			continue;
-		if (!p->fires)
-			p->rule = n;
-		p->fires = true;
-		if (r->terminal == PG_F_PASS && !p->final)
+		if (pg_match_fires(n, c) && !add_rule(p, n))
 			return;
-		add_modifiers(p, r);
-		if (r->terminal == PG_F_COUNT || p->final)
-			continue;
-		p->final = r;
-		p->rule = n;
 	}
 }
 
@@ -136,22 +156,9 @@ static void remember_now(int fd, unsigned rule)
 		remember(fd, rule, st.ino);
 }
 
-/* error=EPIPE comes with the signal that the kernel would raise: on pipes and stream sockets. */
-static void raise_if_due(const struct pg_op *op, const struct pg_object *o)
-{
-	struct pg_hit hit = {.via = op->via,
-			     .call = op->call,
-			     .fd = op->fd,
-			     .len = op->len,
-			     .ret = -1,
-			     .err = EPIPE};
-
-	remember(op->fd, 0, o->ino);
-	pg_guard_injected_epipe(&hit, o->stream && !(op->flags & MSG_NOSIGNAL));
-}
-
 static struct pg_op decided(struct pg_op op, int64_t ret, int err)
 {
+	pg_fault_cancel_point();
 	op.skip = true;
 	op.result = ret;
 	if (err)
@@ -159,12 +166,82 @@ static struct pg_op decided(struct pg_op op, int64_t ret, int err)
 	return op;
 }
 
-/* The final action; the object is changed, or the result decided. */
-static struct pg_op finish(struct pg_op op, const struct plan *p, const struct pg_object *o,
-			   uint64_t length)
+/* error=EPIPE comes with the signal that the kernel would raise. A pipe takes no bytes without
+ * looking for a reader. */
+static struct pg_op fail(struct pg_op op, const struct plan *p, const struct pg_object *o,
+			 const struct pg_candidate *c)
 {
-	int saved = errno;
+	int err = p->final->error;
+	struct pg_hit hit = {.via = op.via,
+			     .call = op.call,
+			     .fd = op.fd,
+			     .len = c->length_known ? (int64_t)c->length : -1,
+			     .ret = -1,
+			     .err = EPIPE,
+			     .caller = c->caller};
 
+	remember(op.fd, p->rule, o->ino);
+	if (err == EPIPE && pg_is_out(op.call)) {
+		if (o->kind == PG_PIPE && c->length_known && !c->length)
+			return op;
+		pg_guard_injected_epipe(&hit, pg_guard_raises(&op, o));
+	}
+	return decided(op, -1, err);
+}
+
+/* How long the program itself lets the call wait, in ns: SO_RCVTIMEO, SO_SNDTIMEO; 0: for ever. */
+static uint64_t patience(int fd, bool reads)
+{
+	struct {
+		long sec, usec;
+	} t = {0, 0};
+	socklen_t len = sizeof t;
+
+	pg_sys5(SYS_getsockopt, fd, SOL_SOCKET, reads ? SO_RCVTIMEO : SO_SNDTIMEO, &t, &len);
+	return (uint64_t)t.sec * 1000000000u + (uint64_t)t.usec * 1000u;
+}
+
+/* As if the peer sent, or took, nothing. What it did send would make poll() say that there is
+ * something to read, for ever: it goes. */
+static struct pg_op stall(struct pg_op op, const struct pg_object *o)
+{
+	bool socket = o->kind >= PG_TCP && o->kind <= PG_SOCKET;
+	bool reads = !pg_is_out(op.call);
+
+	if (reads && socket)
+		pg_fault_drain(op.fd, o->kind);
+	if ((socket && op.flags & MSG_DONTWAIT) ||
+	    pg_sys3(SYS_fcntl, op.fd, F_GETFL, 0) & O_NONBLOCK)
+		return decided(op, -1, EAGAIN);
+	return decided(op, -1, pg_fault_stall(socket ? patience(op.fd, reads) : 0));
+}
+
+/* A connection that does not come about; OP's data is the address. */
+static struct pg_op misconnect(struct pg_op op, const struct plan *p, const struct pg_object *o)
+{
+	bool hangs = p->final->terminal == PG_F_STALL;
+	int got = hangs ? pg_fault_hang(op.fd, op.data) : pg_fault_refuse(op.fd, op.data);
+
+	if (got == -EAFNOSUPPORT)
+		got = hangs ? -ETIMEDOUT : -ECONNREFUSED;
+	remember(op.fd, p->rule, o->ino);
+	return decided(op, got < 0 ? -1 : 0, got < 0 ? -got : 0);
+}
+
+static struct pg_op end_reading(struct pg_op op, const struct pg_object *o)
+{
+	struct pg_fd *f = pg_fd(op.fd);
+
+	pg_fault_eof(op.fd, o->kind);
+	if (f && o->kind != PG_PIPE)
+		f->ended = true;
+	return o->kind == PG_PIPE ? op : decided(op, 0, 0);
+}
+
+/* The final action: the object is changed, or the result decided. */
+static struct pg_op finish(struct pg_op op, const struct plan *p, const struct pg_object *o,
+			   const struct pg_candidate *c)
+{
 	switch (p->final ? p->final->terminal : PG_F_COUNT) {
 	case PG_F_RESET:
 		pg_fault_reset(op.fd, o->kind);
@@ -176,32 +253,34 @@ static struct pg_op finish(struct pg_op op, const struct plan *p, const struct p
 		pg_fault_fin(op.fd);
 		break;
 	case PG_F_EOF:
-		pg_fault_eof(op.fd, o->kind);
+		op = end_reading(op, o);
 		break;
-	case PG_F_DROP:
-		return decided(op, (int64_t)length, 0);
+	case PG_F_DROP: /* of messages, the first */
+		return decided(op, op.call == PG_CALL_sendmmsg ? 1 : (int64_t)c->length, 0);
+	case PG_F_REFUSE:
+		return misconnect(op, p, o);
 	case PG_F_STALL:
-		return decided(op, -1, pg_fault_stall(op.fd));
+		return op.call == PG_CALL_connect ? misconnect(op, p, o) : stall(op, o);
 	case PG_F_ERROR:
-		if (p->final->error == EPIPE && pg_is_out(op.call))
-			raise_if_due(&op, o);
-		remember(op.fd, p->rule, o->ino);
-		return decided(op, -1, p->final->error);
+		return fail(op, p, o, c);
 	default:
-		errno = saved;
 		return op;
 	}
 	remember_now(op.fd, p->rule);
-	errno = saved;
 	return op;
+}
+
+static void signal_here(int sig)
+{
+	pg_sys3(SYS_tgkill, pg_sys0(SYS_getpid), pg_sys0(SYS_gettid), sig);
 }
 
 static void do_modifiers(const struct pg_op *op, const struct plan *p, struct pg_inject *inject)
 {
 	if (p->stop)
-		pg_sys3(SYS_tgkill, pg_sys0(SYS_getpid), pg_sys0(SYS_gettid), SIGSTOP);
+		signal_here(SIGSTOP);
 	if (p->abort)
-		pg_sys3(SYS_tgkill, pg_sys0(SYS_getpid), pg_sys0(SYS_gettid), SIGABRT);
+		signal_here(SIGABRT);
 	if (p->delay)
 		pg_fault_sleep(p->delay);
 	if (p->hold)
@@ -210,15 +289,33 @@ static void do_modifiers(const struct pg_op *op, const struct plan *p, struct pg
 		pg_mark |= PG_MARK_NOSIGNAL;
 }
 
-static void tell(const struct pg_op *op, const struct plan *p, const struct pg_inject *inject)
+static void tell(const struct pg_op *op, const struct plan *p, const struct pg_inject *inject,
+		 const struct pg_candidate *c)
 {
-	struct pg_hit hit = {
-		.via = op->via, .call = op->call, .fd = op->fd, .len = op->len, .ret = 0};
+	struct pg_hit hit = {.via = op->via,
+			     .call = op->call,
+			     .fd = op->fd,
+			     .len = c->length_known ? (int64_t)c->length : -1,
+			     .caller = c->caller};
 	struct pg_inject what = *inject;
 
+	if (!p->tells)
+		return;
 	what.rule = p->rule;
 	what.prob = pg_has(&pg_rules.rule[p->rule], PG_F_PROB);
+	what.lost = p->final && p->final->terminal == PG_F_DROP;
 	pg_guard_tell_inject(&hit, &what);
+}
+
+/* At most P's bytes. Messages go one by one, so that each meets the rules. */
+static void shorten(struct pg_op *op, const struct plan *p, const struct pg_candidate *c)
+{
+	bool messages = op->call == PG_CALL_sendmmsg && p->matches;
+
+	if (op->skip || !c->length_known || (p->most >= c->length && !messages))
+		return;
+	op->len = (int64_t)(p->most < c->length ? p->most : c->length);
+	op->clamped = true;
 }
 
 /*
@@ -226,33 +323,25 @@ static void tell(const struct pg_op *op, const struct plan *p, const struct pg_i
  * write that kills, leave no time after; but a hold is told when it is over.
  */
 static struct pg_op carry_out(struct pg_op op, const struct plan *p, const struct pg_object *o,
-			      uint64_t length)
+			      const struct pg_candidate *c)
 {
 	struct pg_inject inject = {.held = PG_NOT_HELD};
-	int saved = errno;
 
-	if (!p->fires)
-		return op;
-	if (!p->hold)
-		tell(&op, p, &inject);
-	do_modifiers(&op, p, &inject);
-	if (p->hold)
-		tell(&op, p, &inject);
-	errno = saved;
-	op.garbage = p->garbage;
-	return finish(op, p, o, length);
+	if (p->fires) {
+		if (!p->hold)
+			tell(&op, p, &inject, c);
+		do_modifiers(&op, p, &inject);
+		if (p->hold)
+			tell(&op, p, &inject, c);
+		op.garbage = p->garbage;
+		op = finish(op, p, o, c);
+	}
+	shorten(&op, p, c);
+	return op;
 }
 
-static void shorten(struct pg_op *op, const struct plan *p, uint64_t length)
-{
-	if (op->skip || p->most >= length)
-		return;
-	op->len = (int64_t)p->most;
-	op->clamped = true;
-}
-
-/* Offsets count from where the descriptor began, or from the first call that a rule saw if that is
- * not known. */
+/* Offsets count from where the descriptor began, or, if that is not known, from the first call that
+ * a rule saw. */
 static void bases(struct pg_fd *f, const struct pg_object *o)
 {
 	if (!f || f->seen_ino == o->ino)
@@ -260,147 +349,200 @@ static void bases(struct pg_fd *f, const struct pg_object *o)
 	f->seen_ino = o->ino;
 	f->base = o->tracked ? 0 : f->sent;
 	f->received = 0;
+	f->ended = false;
+	f->armed = 0;
 }
 
-struct pg_op pg_apply_out(struct pg_op op, uint64_t bit, uintptr_t caller)
-{
-	struct pg_object o;
-	struct pg_candidate c = {.object = &o,
-				 .fd = op.fd,
-				 .caller = caller - 1,
-				 .length = (uint64_t)op.len,
-				 .length_known = true};
-	struct pg_fd *f = pg_fd(op.fd);
-	struct plan p;
-	int saved = errno;
+/* ---- a reset that waits ---- */
 
-	pg_fd_look(op.fd, &o);
-	/* What the kernel refuses for its arguments is the kernel's to refuse. */
-	if (!o.ino || (op.vector && !vector_length(&op, &c.length)))
-		return op;
-	bases(f, &o);
-	c.offset = f ? f->sent - f->base : 0;
-	make_plan(&p, &c, bit);
-	errno = saved;
-	op = carry_out(op, &p, &o, c.length);
-	shorten(&op, &p, c.length);
-	return op;
-}
-
-/* A received RST leaves readable what came before it: the reset waits until that is read. */
+/* A received RST leaves readable what came before it, connect(AF_UNSPEC) does not: so a reset waits
+ * until that has been read. With at= the bytes behind the offset never came. */
 static bool arm(struct pg_fd *f, const struct plan *p, const struct pg_object *o)
 {
-	if (!f || !p->final || p->final->terminal != PG_F_RESET || o->unread <= 0)
+	if (!f || !p->final || p->final->terminal != PG_F_RESET || pg_has(p->final, PG_F_AT) ||
+	    o->kind != PG_TCP || o->unread <= 0)
 		return false;
 	f->armed = (uint8_t)(p->rule + 1);
 	return true;
 }
 
-/* A reset that waited: due once nothing waits unread any more. */
-static bool due(struct pg_fd *f, struct plan *p, const struct pg_object *o)
+/* The plan of the rule that waits on F. */
+static void armed_plan(struct pg_fd *f, struct plan *p)
 {
-	if (!f || !f->armed || o->unread > 0)
-		return false;
-	p->rule = f->armed - 1u;
+	*p = (struct plan){.most = UINT64_MAX, .fires = true, .tells = true, .rule = f->armed - 1u};
 	p->final = &pg_rules.rule[p->rule];
-	p->fires = true;
 	f->armed = 0;
-	return true;
 }
 
-struct pg_op pg_apply_in(struct pg_op op, uintptr_t caller)
+/* All is read: now, so that poll(2) tells of it. */
+static void fire_if_due(const struct pg_op *op, struct pg_fd *f)
 {
 	struct pg_object o;
-	struct pg_candidate c = {.object = &o,
-				 .fd = op.fd,
-				 .caller = caller - 1,
-				 .length = (uint64_t)op.len,
-				 .length_known = true};
+	struct pg_candidate c = {.object = &o, .fd = op->fd};
+	struct plan p;
+
+	pg_fd_look(op->fd, &o);
+	if (o.unread > 0 || o.kind != PG_TCP)
+		return;
+	armed_plan(f, &p);
+	carry_out(*op, &p, &o, &c);
+}
+
+/* ---- writing and reading ---- */
+
+struct pg_op pg_apply_out(struct pg_op op, uint64_t bit, uintptr_t caller)
+{
+	struct pg_object o;
+	struct pg_candidate c = {.object = &o, .fd = op.fd, .caller = caller - 1};
 	struct pg_fd *f = pg_fd(op.fd);
-	struct plan p = {.most = UINT64_MAX};
+	struct plan p;
 	int saved = errno;
 
+	if (pg_confined)
+		return op;
 	pg_fd_look(op.fd, &o);
-	if (!o.ino || (op.vector && !vector_length(&op, &c.length)))
+	/* What the kernel refuses for its arguments is the kernel's to refuse. */
+	if (!o.ino || !look_at_length(&op, &c))
+		return op;
+	bases(f, &o);
+	c.offset = f ? f->sent - f->base : 0;
+	if (f && f->armed)
+		armed_plan(f, &p);
+	else
+		make_plan(&p, &c, bit);
+	op = carry_out(op, &p, &o, &c);
+	if (!op.skip || op.result >= 0)
+		errno = saved;
+	return op;
+}
+
+struct pg_op pg_apply_in(struct pg_op op, uint64_t bit, uintptr_t caller)
+{
+	struct pg_object o;
+	struct pg_candidate c = {.object = &o, .fd = op.fd, .caller = caller - 1};
+	struct pg_fd *f = pg_fd(op.fd);
+	struct plan p;
+	int saved = errno;
+
+	if (pg_confined)
+		return op;
+	pg_fd_look(op.fd, &o);
+	if (!o.ino || !look_at_length(&op, &c))
 		return op;
 	bases(f, &o);
 	c.offset = f ? f->received : 0;
 	op.watched = true;
-	if (!due(f, &p, &o)) {
-		if (f && f->armed)
-			return op;
-		make_plan(&p, &c, PG_BIT(op.call));
-		if (arm(f, &p, &o))
-			return op;
+	if (f && f->ended) {
+		pg_fault_drain(op.fd, o.kind);
+		return decided(op, 0, 0);
 	}
-	errno = saved;
-	op = carry_out(op, &p, &o, c.length);
-	shorten(&op, &p, c.length);
+	if (f && f->armed)
+		return op;
+	make_plan(&p, &c, bit);
+	if (arm(f, &p, &o))
+		return op;
+	op = carry_out(op, &p, &o, &c);
+	if (!op.skip || op.result >= 0)
+		errno = saved;
 	return op;
 }
 
 /* Bytes of a generator that starts from the seed: the same in every run. */
-static void fill(unsigned char *buf, uint64_t n, uint64_t state)
+static void fill(unsigned char *buf, uint64_t n, uint64_t *state)
 {
 	for (uint64_t i = 0; i < n; i++) {
-		state = state * 6364136223846793005u + 1442695040888963407u;
-		buf[i] = (unsigned char)(state >> 56);
+		*state = *state * 6364136223846793005u + 1442695040888963407u;
+		buf[i] = (unsigned char)(*state >> 56);
 	}
 }
 
-void pg_apply_read(const struct pg_op *op, void *buf, int64_t ret)
+/* The first N bytes that the kernel has put into OP's memory. */
+static void spoil(const struct pg_op *op, uint64_t n, uint64_t state)
+{
+	uint64_t count;
+	const struct iovec *iov;
+
+	if (op->shape == PG_BUF)
+		fill((unsigned char *)(uintptr_t)op->data, n, &state);
+	if (op->shape != PG_IOV && op->shape != PG_MSG)
+		return;
+	iov = vector_of(op, &count);
+	for (uint64_t i = 0; i < count && n; i++) {
+		uint64_t part = iov[i].iov_len < n ? iov[i].iov_len : n;
+
+		fill(iov[i].iov_base, part, &state);
+		n -= part;
+	}
+}
+
+void pg_apply_read(const struct pg_op *op, int64_t ret)
 {
 	struct pg_fd *f = pg_fd(op->fd);
+	bool socket_peek = op->flags & MSG_PEEK;
 	uint64_t n = (uint64_t)ret < op->garbage ? (uint64_t)ret : op->garbage;
+	int saved = errno;
 
-	if (ret <= 0)
+	if (ret <= 0 || op->skip)
 		return;
-	if (op->garbage && buf)
-		fill(buf, n, pg_config.seed + (f ? f->received : 0) + 1);
-	if (f)
-		f->received += (uint64_t)ret;
+	if (n)
+		spoil(op, n, pg_config.seed + (f ? f->received : 0) + 1);
+	if (!f || socket_peek)
+		return;
+	f->received += (uint64_t)ret;
+	if (f->armed)
+		fire_if_due(op, f);
+	errno = saved;
+}
+
+/* A rule that resets what is read must see a write that comes before the end of what waits. */
+static bool resets_reads(void)
+{
+	for (unsigned n = 0; n < pg_rules.n; n++)
+		if (pg_rules.rule[n].terminal == PG_F_RESET && pg_rule_reads(&pg_rules.rule[n]))
+			return true;
+	return false;
 }
 
 void pg_apply_start(void)
 {
-	pg_apply_out_hook = pg_apply_out;
+	pg_match_start();
+	pg_fault_start();
+	if (resets_reads())
+		pg_ruled |= pg_rule_out_calls();
 }
 
 /* ---- connect and accept ---- */
 
-static void target(struct pg_object *o, const struct sockaddr *addr, socklen_t len)
+/* The object that FD will be connected to. False: the kernel is to refuse the arguments. */
+static PG_COLD bool look_at_target(int fd, const struct sockaddr *addr, socklen_t len,
+				   struct pg_object *o)
 {
-	struct sockaddr_storage ss;
+	struct sockaddr_storage to;
 
+	if (len < sizeof(sa_family_t) || len > sizeof to || !pg_fault_peek(&to, addr, len))
+		return false;
+	pg_fd_look(fd, o);
 	o->side = PG_CLIENT;
-	if (len > sizeof ss || !pg_fault_peek(&ss, addr, len))
-		return;
-	pg_fd_address(o, (const struct sockaddr *)&ss, len);
+	pg_fd_address(o, (const struct sockaddr *)&to, len);
+	return o->ino;
 }
 
 bool pg_apply_connect(enum pg_call call, int fd, const struct sockaddr *addr, socklen_t len,
 		      int *ret, uintptr_t caller)
 {
 	struct pg_object o;
-	struct pg_op op = {.call = call, .fd = fd, .len = -1};
+	struct pg_op op = {.call = call, .fd = fd, .len = -1, .data = addr};
 	struct pg_candidate c = {.object = &o, .fd = fd, .caller = caller - 1};
 	struct plan p;
 	int saved = errno;
 
-	pg_fd_look(fd, &o);
-	if (!o.ino || !addr)
+	if (pg_confined || !look_at_target(fd, addr, len, &o))
 		return false;
-	target(&o, addr, len);
+	pg_match_attempt(fd, &o);
 	make_plan(&p, &c, PG_BIT(call));
-	errno = saved;
-	op = carry_out(op, &p, &o, 0);
-	if (p.final && p.final->terminal == PG_F_REFUSE) {
-		int got = pg_fault_refuse(fd, addr);
-
-		remember(fd, p.rule, o.ino);
-		got = got == -EAFNOSUPPORT ? -ECONNREFUSED : got;
-		op = decided(op, got < 0 ? -1 : 0, got < 0 ? -got : 0);
-	}
+	op = carry_out(op, &p, &o, &c);
+	if (!op.skip)
+		errno = saved;
 	*ret = (int)op.result;
 	return op.skip;
 }
@@ -413,12 +555,15 @@ bool pg_apply_accept(enum pg_call call, int fd, uintptr_t caller)
 	struct plan p;
 	int saved = errno;
 
+	if (pg_confined)
+		return false;
 	pg_fd_look(fd, &o);
 	if (!o.ino)
 		return false;
 	o.side = PG_SERVER;
 	make_plan(&p, &c, PG_BIT(call));
-	errno = saved;
-	op = carry_out(op, &p, &o, 0);
+	op = carry_out(op, &p, &o, &c);
+	if (!op.skip)
+		errno = saved;
 	return op.skip;
 }

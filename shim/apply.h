@@ -1,29 +1,49 @@
 /* SPDX-License-Identifier: MIT */
-/* The rules, applied to one call before it is made. Reached only where a rule watches the call. */
+/* A call that a rule watches: all of it, from the program's arguments to the result. Reached only
+ * where a rule names the call; nothing here is on a healthy call's path. */
 #ifndef PG_APPLY_H
 #define PG_APPLY_H
 
 #include "guard.h"
 
+#include <sys/uio.h>
+
 /* Start-up only. */
 void pg_apply_start(void);
 
-/* May shorten OP, decide its result (OP.skip), or break the object first. BIT: its bit in a rule's
- * set. errno is kept unless OP is decided. */
-PG_COLD struct pg_op pg_apply_out(struct pg_op op, uint64_t bit, uintptr_t caller);
-PG_COLD struct pg_op pg_apply_in(struct pg_op op, uintptr_t caller);
+/* What a wrapper was called with, as machine words. */
+struct pg_frame {
+	enum pg_call call;
+	bool raw; /* made by syscall(2) */
+	uintptr_t caller;
+	long arg[6];
+};
 
-/* What a read gave: counts it, and turns it to garbage. BUF may be null. */
-PG_COLD void pg_apply_read(const struct pg_op *op, void *buf, int64_t ret);
+/* The call that FRAME describes. */
+struct pg_op pg_apply_op(const struct pg_frame *frame);
+
+/* Makes the call as the rules want it. Returns what the call returns, with errno set as it sets
+ * it. */
+PG_COLD long pg_apply_frame(struct pg_frame *frame);
+PG_COLD long pg_apply(enum pg_call call, uintptr_t caller, long a, long b, long c, long d, long e,
+		      long f);
+
+/* PG_APPLY(send, fd, buf, len, flags): the same for a wrapper. */
+#define PG_APPLY(name, ...) PG_APPLY_(name, __VA_ARGS__, 0, 0, 0, 0, 0, 0)
+#define PG_APPLY_(name, a, b, c, d, e, f, ...)                                                     \
+	pg_apply(PG_CALL_##name, PG_CALLER, PG_W(a), PG_W(b), PG_W(c), PG_W(d), PG_W(e), PG_W(f))
+
+/* For calls that are made in another way (dprintf, a FILE's): before it and after it. Between them
+ * OP may be shorter (OP.clamped) or decided (OP.skip, OP.result). BIT: its bit in a rule's set. */
+PG_COLD struct pg_op pg_apply_out(struct pg_op op, uint64_t bit, uintptr_t caller);
+PG_COLD struct pg_op pg_apply_in(struct pg_op op, uint64_t bit, uintptr_t caller);
+
+/* What a read gave: counts it, and turns it to garbage. errno is kept. */
+PG_COLD void pg_apply_read(const struct pg_op *op, int64_t ret);
 
 /* connect and accept. True: *RET is the result, errno is set. */
 PG_COLD bool pg_apply_connect(enum pg_call call, int fd, const struct sockaddr *addr, socklen_t len,
 			      int *ret, uintptr_t caller);
 PG_COLD bool pg_apply_accept(enum pg_call call, int fd, uintptr_t caller);
-
-/* The first bytes of a vector, as many as OP.len says, copied into ROOM (of PG_CLAMP). Returns how
- * many entries. */
-enum { PG_CLAMP = 8 };
-int pg_apply_clamp(const struct pg_op *op, void *room);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Leaving without destructors; a program that confines itself; syscall(2). */
+#include "apply.h"
 #include "calls.h"
 #include "guard.h"
 #include "twins.h"
@@ -74,42 +75,36 @@ long pg_syscall_watched(long nr, long a, long b, long c, long d, long e, long f)
 long pg_syscall_early(long nr, long a, long b, long c, long d, long e, long f)
 	__attribute__((visibility("hidden")));
 
+/* Confining itself: from here on the program may be killed for a system call of ours. */
+static long confine(long nr, long a, long b, long c, long d, long e, long f)
+{
+	long ret;
+
+	if (a != GET_ACTION_AVAIL)
+		pg_sigpipe_confine();
+	ret = NEXT(syscall)(nr, a, b, c, d, e, f);
+	pg_confined |= !ret && a != GET_ACTION_AVAIL;
+	return ret;
+}
+
 /* The mark says which call it is; the descriptor and length are the kernel's arguments. */
 long pg_syscall_watched(long nr, long a, long b, long c, long d, long e, long f)
 {
-	bool third = nr == SYS_splice || nr == SYS_copy_file_range;
-	bool vector = nr == SYS_writev || nr == SYS_pwritev2 || nr == SYS_vmsplice;
-	bool message = nr == SYS_sendmsg || nr == SYS_sendmmsg;
-	struct pg_op op = {.call = pg_call_of_number(nr), .len = -2};
-	long ret;
+	struct pg_frame frame = {.raw = true, .caller = PG_CALLER, .arg = {a, b, c, d, e, f}};
+	struct pg_op op;
 
-	if (nr == SYS_seccomp) {
-		if (a != GET_ACTION_AVAIL)
-			pg_sigpipe_confine();
-		ret = NEXT(syscall)(nr, a, b, c, d, e, f);
-		pg_confined |= !ret && a != GET_ACTION_AVAIL;
-		return ret;
-	}
-	op.fd = (int)(third ? c : nr == SYS_tee ? b : a);
-	op.vector = vector || message ? (const void *)b : NULL;
-	op.count = vector ? (uint64_t)c : 0;
-	if (!op.vector)
-		op.len = third ? e : nr == SYS_sendfile ? d : c;
-	if (nr == SYS_sendto)
-		op.flags = (int)d;
-	if (nr == SYS_sendmsg)
-		op.flags = (int)c;
-	op = pg_enter(op, PG_MARK_RAW);
-	if (PG_UNLIKELY(op.skip))
-		return (long)pg_leave(op, op.result);
-	if (PG_UNLIKELY(op.clamped) && !op.vector)
-		*(third ? &e : nr == SYS_sendfile ? &d : &c) = (long)op.len;
-	return pg_leave(op, NEXT(syscall)(nr, a, b, c, d, e, f));
+	if (nr == SYS_seccomp)
+		return confine(nr, a, b, c, d, e, f);
+	frame.call = pg_call_of_number(nr);
+	if (PG_UNLIKELY(pg_ruled & PG_BIT(frame.call)))
+		return pg_apply_frame(&frame);
+	op = pg_enter(pg_apply_op(&frame), PG_MARK_RAW, frame.caller);
+	return pg_leave(op, NEXT(syscall)(nr, a, b, c, d, e, f), frame.caller);
 }
 
 long pg_syscall_early(long nr, long a, long b, long c, long d, long e, long f)
 {
-	return pg_early_syscall(nr, a, b, c, d, e, f);
+	return pg_syscall_errno(nr, a, b, c, d, e, f);
 }
 
 #else

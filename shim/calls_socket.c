@@ -16,10 +16,12 @@ static int connected(enum pg_call call, int fd, const struct sockaddr *addr, soc
 {
 	int saved = errno;
 
-	if (!pg_config.active || (ret && saved != EINPROGRESS && saved != ECONNREFUSED))
+	bool stands = !ret || saved == EINPROGRESS;
+
+	if (!pg_config.active || (!stands && saved != ECONNREFUSED))
 		return ret;
-	pg_fd_connection(fd, PG_CLIENT, addr, len);
-	if (PG_UNLIKELY(pg_ruled))
+	pg_fd_connection(fd, PG_CLIENT, addr, len, stands);
+	if (PG_UNLIKELY(pg_ruled) && stands)
 		pg_match_connection(fd);
 	if (ret && saved == ECONNREFUSED)
 		pg_guard_warned(call, fd, saved, caller);
@@ -31,7 +33,7 @@ PG_EXPORT int connect(int fd, PG_SOCKADDR addr, socklen_t len)
 {
 	int ret;
 
-	if (PG_UNLIKELY(pg_ruled & PG_BIT(PG_CALL_connect)) &&
+	if (PG_RULED(connect) &&
 	    pg_apply_connect(PG_CALL_connect, fd, PG_ADDR(addr), len, &ret, PG_CALLER))
 		return connected(PG_CALL_connect, fd, PG_ADDR(addr), len, ret, PG_CALLER);
 	ret = NEXT(connect)(fd, addr, len);
@@ -42,7 +44,7 @@ PG_EXPORT int __connect(int fd, PG_SOCKADDR addr, socklen_t len)
 {
 	int ret;
 
-	if (PG_UNLIKELY(pg_ruled & PG_BIT(PG_CALL___connect)) &&
+	if (PG_RULED(__connect) &&
 	    pg_apply_connect(PG_CALL_connect, fd, PG_ADDR(addr), len, &ret, PG_CALLER))
 		return connected(PG_CALL_connect, fd, PG_ADDR(addr), len, ret, PG_CALLER);
 	ret = NEXT(__connect)(fd, addr, len);
@@ -54,7 +56,7 @@ PG_EXPORT int __connect(int fd, PG_SOCKADDR addr, socklen_t len)
 static int accepted(int fd, const struct sockaddr *addr, const socklen_t *len)
 {
 	if (fd >= 0 && pg_config.active)
-		pg_fd_connection(fd, PG_SERVER, addr, *len);
+		pg_fd_connection(fd, PG_SERVER, addr, *len, true);
 	if (fd >= 0 && PG_UNLIKELY(pg_ruled))
 		pg_match_connection(fd);
 	return fd;
@@ -65,8 +67,7 @@ PG_EXPORT int accept(int fd, PG_SOCKADDR_OUT addr, socklen_t *len)
 	struct sockaddr_storage own;
 	socklen_t own_len = sizeof own;
 
-	if (PG_UNLIKELY(pg_ruled & PG_BIT(PG_CALL_accept)) &&
-	    pg_apply_accept(PG_CALL_accept, fd, PG_CALLER))
+	if (PG_RULED(accept) && pg_apply_accept(PG_CALL_accept, fd, PG_CALLER))
 		return -1;
 	if (!PG_ADDR(addr) || !len)
 		return accepted(NEXT(accept)(fd, (struct sockaddr *)&own, &own_len),
@@ -79,8 +80,7 @@ PG_EXPORT int accept4(int fd, PG_SOCKADDR_OUT addr, socklen_t *len, int flags)
 	struct sockaddr_storage own;
 	socklen_t own_len = sizeof own;
 
-	if (PG_UNLIKELY(pg_ruled & PG_BIT(PG_CALL_accept4)) &&
-	    pg_apply_accept(PG_CALL_accept4, fd, PG_CALLER))
+	if (PG_RULED(accept4) && pg_apply_accept(PG_CALL_accept4, fd, PG_CALLER))
 		return -1;
 	if (!PG_ADDR(addr) || !len)
 		return accepted(NEXT(accept4)(fd, (struct sockaddr *)&own, &own_len, flags),

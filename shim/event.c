@@ -204,45 +204,72 @@ static void json_action(struct pg_text *t, const struct pg_event *e)
 	key_count(t, "seed", e->seeded ? (int64_t)pg_config.seed : -1);
 }
 
-/*
- * The rule that breaks the same write again: by the exact offset in the
- * stream, or, where that is not known, by its caller. False: what no rule
- * reaches (a call that no wrapper sees).
- */
-static bool put_again(struct pg_text *t, const struct pg_event *e)
+/* A module's name as a glob: what a rule, or JSON, would need to protect is any one letter. */
+static void put_glob(struct pg_text *t, const char *name)
 {
-	bool raw = e->via == PG_VIA_SIGNAL || !e->call || e->fd < 0;
+	for (; *name; name++) {
+		bool plain = (*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z') ||
+			     (*name >= '0' && *name <= '9') || *name == '.' || *name == '_' ||
+			     *name == '-' || *name == '+';
 
-	if (e->ev != PG_EV_EPIPE || raw)
-		return false;
+		pg_put_char(t, plain ? *name : '?');
+	}
+}
+
+static void put_caller(struct pg_text *t, uintptr_t addr)
+{
+	struct pg_module m;
+
+	if (!pg_elf_module(addr, &m))
+		return;
+	pg_put(t, ":caller=");
+	put_glob(t, m.name);
+	pg_put_char(t, '+');
+	pg_put_hex(t, addr - m.base);
+}
+
+/* Does a rule reach E's write? One that no wrapper sees is out of reach. */
+static bool has_again(const struct pg_event *e)
+{
+	return e->ev == PG_EV_EPIPE && e->via != PG_VIA_SIGNAL && e->call && e->fd >= 0;
+}
+
+/*
+ * The rule that breaks the same write again: the n-th connection, or the
+ * descriptor, and the offset in its stream; where that is not known, who
+ * called.
+ */
+static void put_again(struct pg_text *t, const struct pg_event *e)
+{
+	const struct pg_object *o = &e->object;
+
 	pg_put(t, e->via == PG_VIA_STDIO ? "%stdio" : pg_call_name(e->call));
-	pg_put(t, ":fd=");
-	pg_put_i64(t, e->fd);
-	if (e->object.tracked) {
+	if (o->tracked && o->number) {
+		pg_put(t, o->side == PG_SERVER ? ":side=server:conn=" : ":side=client:conn=");
+		pg_put_u64(t, o->number);
+	} else {
+		pg_put(t, ":fd=");
+		pg_put_i64(t, e->fd);
+	}
+	if (o->tracked) {
 		pg_put(t, ":at=");
-		pg_put_u64(t, e->object.sent + (e->err ? 0 : (uint64_t)e->ret));
+		pg_put_u64(t, o->sent + (e->err ? 0 : (uint64_t)e->ret));
 	} else if (e->frames) {
-		struct pg_module m;
-
-		if (!pg_elf_module(e->frame[0], &m))
-			return true;
-		pg_put(t, ":caller=");
-		pg_put(t, m.name);
-		pg_put_char(t, '+');
-		pg_put_hex(t, e->frame[0] - m.base);
+		put_caller(t, e->frame[0]);
 	}
 	pg_put(t, ":break");
-	return true;
 }
 
 static void json_again(struct pg_text *t, const struct pg_event *e)
 {
-	char buf[256];
-	struct pg_text again = {buf, 0, sizeof buf - 1};
-	bool known = put_again(&again, e);
-
-	buf[again.len] = 0;
-	pg_put_json(t, known ? buf : NULL, sizeof buf);
+	key(t, "again");
+	if (!has_again(e)) {
+		pg_put(t, "null");
+		return;
+	}
+	pg_put_char(t, '"');
+	put_again(t, e);
+	pg_put_char(t, '"');
 }
 
 static void json_write(struct pg_text *t, const struct pg_event *e)
@@ -270,7 +297,6 @@ static void json_write(struct pg_text *t, const struct pg_event *e)
 	pg_put(t, rule_of(e) < 0 ? "false" : "true");
 	key_text(t, "rule", rule_of(e) < 0 ? NULL : pg_rules.rule[rule_of(e)].id);
 	json_action(t, e);
-	key(t, "again");
 	json_again(t, e);
 	json_stack(t, e);
 }
@@ -511,8 +537,11 @@ static void text_again(struct pg_text *t, const struct pg_event *e)
 {
 	size_t before = t->len;
 
+	if (!has_again(e))
+		return;
 	pg_put(t, INDENT "again: ");
-	if (!put_again(t, e) || t->len == t->cap)
+	put_again(t, e);
+	if (t->len == t->cap)
 		t->len = before;
 }
 

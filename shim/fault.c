@@ -1,31 +1,71 @@
 /* SPDX-License-Identifier: MIT */
 #include "fault.h"
 
+#include "dl.h"
+#include "reseat.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
-#include <sys/uio.h>
 #include <sys/un.h>
 
 /* Not under __USE_MISC in every libc. */
 #define PG_POLLRDHUP 0x2000
 
+enum { FUTEX_WAIT_PRIVATE = 128, SIGSET_BYTES = 8, HIGH_FD = 900 };
+
 struct timing {
 	long sec, nsec;
 };
 
+/* libc's, or a null pointer where the program has no threads: then nobody cancels. */
+static int (*set_cancel_type)(int, int *);
+static void (*test_cancel)(void);
+
+void pg_fault_start(void)
+{
+	set_cancel_type = (int (*)(int, int *))dlsym(RTLD_DEFAULT, "pthread_setcanceltype");
+	test_cancel = (void (*)(void))dlsym(RTLD_DEFAULT, "pthread_testcancel");
+	dlerror();
+}
+
+void pg_fault_cancel_point(void)
+{
+	if (test_cancel)
+		test_cancel();
+}
+
+/* ---- faults ---- */
+
+/* A connected socket whose peer closed it with unread data. */
+static int reset_pair(void)
+{
+	int pair[2];
+
+	if (pg_sys4(SYS_socketpair, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+		return -1;
+	pg_sys6(SYS_sendto, pair[0], "", 1, MSG_NOSIGNAL, 0, 0);
+	pg_sys1(SYS_close, pair[1]);
+	return pair[0];
+}
+
 void pg_fault_reset(int fd, enum pg_kind kind)
 {
 	struct sockaddr unspec = {.sa_family = AF_UNSPEC};
+	int pair;
 
-	if (kind != PG_TCP) {
-		pg_fault_break(fd, kind);
+	if (kind == PG_TCP) {
+		pg_sys3(SYS_connect, fd, &unspec, sizeof unspec);
+		pg_sys2(SYS_shutdown, fd, SHUT_RDWR);
 		return;
 	}
-	pg_sys3(SYS_connect, fd, &unspec, sizeof unspec);
 	pg_sys2(SYS_shutdown, fd, SHUT_RDWR);
+	pair = reset_pair();
+	if (pair >= 0)
+		pg_reseat(fd, pair);
 }
 
 /* A socket bound to a name of this host for which nobody listens; its name in SS. Negative: not
@@ -34,8 +74,10 @@ static int dead_end(const struct sockaddr *addr, struct sockaddr_storage *ss, so
 {
 	struct sockaddr_in *in4 = (void *)ss;
 	struct sockaddr_in6 *in6 = (void *)ss;
-	int fd = (int)pg_sys3(SYS_socket, addr->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = -1;
 
+	if (addr->sa_family == AF_INET || addr->sa_family == AF_INET6 || addr->sa_family == AF_UNIX)
+		fd = (int)pg_sys3(SYS_socket, addr->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	*ss = (struct sockaddr_storage){.ss_family = addr->sa_family};
 	*len = sizeof(sa_family_t); /* AF_UNIX: the kernel chooses an abstract name, unix(7),
 				       "Autobind" */
@@ -67,14 +109,47 @@ int pg_fault_refuse(int fd, const struct sockaddr *addr)
 	socklen_t len;
 	int dead, ret;
 
-	if (addr->sa_family != AF_INET && addr->sa_family != AF_INET6 && addr->sa_family != AF_UNIX)
-		return -EAFNOSUPPORT;
 	dead = dead_end(addr, &ss, &len);
 	if (dead < 0)
 		return -EAFNOSUPPORT;
 	ret = (int)pg_sys3(SYS_connect, fd, &ss, len);
 	pg_sys1(SYS_close, dead);
 	return ret;
+}
+
+/* Out of the program's way. */
+static int lift(int fd)
+{
+	int high = (int)pg_sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, HIGH_FD);
+
+	if (high < 0)
+		return fd;
+	pg_sys1(SYS_close, fd);
+	return high;
+}
+
+/* The listener stays open for as long as the process lives: closed, it would refuse. */
+int pg_fault_hang(int fd, const struct sockaddr *addr)
+{
+	struct sockaddr_storage ss;
+	socklen_t len;
+	int listener = dead_end(addr, &ss, &len);
+
+	if (listener < 0)
+		return -EAFNOSUPPORT;
+	listener = lift(listener);
+	pg_sys2(SYS_listen, listener, 0);
+	for (int i = 0; i < 2; i++) { /* a backlog of 0 holds one connection */
+		int filler = (int)pg_sys3(SYS_socket, ss.ss_family,
+					  SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+		pg_sys3(SYS_connect, filler, &ss, len);
+		if (!i)
+			lift(filler);
+		else
+			pg_sys1(SYS_close, filler);
+	}
+	return (int)pg_sys3(SYS_connect, fd, &ss, len);
 }
 
 static bool is_socket(enum pg_kind kind)
@@ -87,15 +162,11 @@ static bool is_socket(enum pg_kind kind)
 static void take_over(int fd, int end)
 {
 	int pair[2];
-	long cloexec = pg_sys3(SYS_fcntl, fd, F_GETFD, 0),
-	     flags = pg_sys3(SYS_fcntl, fd, F_GETFL, 0);
 
 	if (pg_sys2(SYS_pipe2, pair, O_CLOEXEC))
 		return;
 	pg_sys1(SYS_close, pair[!end]);
-	pg_sys3(SYS_fcntl, pair[end], F_SETFL, flags & (O_NONBLOCK | O_APPEND));
-	pg_sys3(SYS_dup3, pair[end], fd, cloexec & FD_CLOEXEC ? O_CLOEXEC : 0);
-	pg_sys1(SYS_close, pair[end]);
+	pg_reseat(fd, pair[end]);
 }
 
 void pg_fault_break(int fd, enum pg_kind kind)
@@ -111,55 +182,120 @@ void pg_fault_fin(int fd)
 	pg_sys2(SYS_shutdown, fd, SHUT_WR);
 }
 
-void pg_fault_eof(int fd, enum pg_kind kind)
+void pg_fault_drain(int fd, enum pg_kind kind)
 {
-	if (is_socket(kind))
-		pg_sys2(SYS_shutdown, fd, SHUT_RD);
-	else
-		take_over(fd, 0);
+	enum { TIMES = 65536 };
+	char buf[512];
+	/* tcp(7): with MSG_TRUNC the bytes are not even copied */
+	bool discard = kind == PG_TCP;
+	void *to = discard ? NULL : buf;
+	size_t n = discard ? 1 << 24 : sizeof buf;
+
+	for (int i = 0; i < TIMES; i++)
+		if (pg_sys6(SYS_recvfrom, fd, to, n, MSG_DONTWAIT | (discard ? MSG_TRUNC : 0), 0,
+			    0) <= 0)
+			return;
 }
 
-/* Waits on P until DEADLINE (pg_now); true if something came. Signals do not shorten it. */
-static bool wait_until(struct pollfd *p, unsigned n, uint64_t deadline)
+void pg_fault_eof(int fd, enum pg_kind kind)
 {
+	if (kind == PG_PIPE) {
+		take_over(fd, 0);
+	} else if (is_socket(kind)) {
+		pg_sys2(SYS_shutdown, fd, SHUT_RD);
+		pg_fault_drain(fd, kind);
+	}
+}
+
+/* ---- waiting ---- */
+
+/* A thread that waits here may be cancelled at once, as in the call that it stands for. */
+static int cancellable(void)
+{
+	int old = PTHREAD_CANCEL_DEFERRED;
+
+	if (set_cancel_type)
+		set_cancel_type(PTHREAD_CANCEL_ASYNCHRONOUS, &old);
+	return old;
+}
+
+static void as_before(int type)
+{
+	if (set_cancel_type)
+		set_cancel_type(type, &type);
+}
+
+static struct timing timing_of(uint64_t ns)
+{
+	return (struct timing){(long)(ns / 1000000000), (long)(ns % 1000000000)};
+}
+
+/* Waits on P for NS; true if something came. Signals do not shorten it. */
+static bool wait_for(struct pollfd *p, unsigned n, uint64_t ns)
+{
+	uint64_t deadline = pg_now() + ns;
+	int type = cancellable();
+	long ret;
+
 	for (;;) {
 		uint64_t now = pg_now(), left = now < deadline ? deadline - now : 0;
-		struct timing t = {(long)(left / 1000000000), (long)(left % 1000000000)};
-		long ret = pg_sys5(SYS_ppoll, p, n, &t, 0, 0);
+		struct timing t = timing_of(left);
 
-		if (ret > 0)
-			return true;
-		if (!left || (ret < 0 && ret != -EINTR))
-			return false;
+		ret = pg_sys5(SYS_ppoll, p, n, &t, 0, 0);
+		if (ret > 0 || !left || (ret < 0 && ret != -EINTR))
+			break;
 	}
+	as_before(type);
+	return ret > 0;
 }
 
 bool pg_fault_hold(int fd, uint64_t ns)
 {
 	struct pollfd p = {.fd = fd, .events = PG_POLLRDHUP};
 
-	return wait_until(&p, 1, pg_now() + ns);
+	return wait_for(&p, 1, ns);
 }
 
 void pg_fault_sleep(uint64_t ns)
 {
-	wait_until(NULL, 0, pg_now() + ns);
+	wait_for(NULL, 0, ns);
 }
 
-int pg_fault_stall(int fd)
+/* signal(7): FUTEX_WAIT goes on after a handler with SA_RESTART, as read and write do; with a
+ * timeout it does not, nor do they on a socket with one. */
+int pg_fault_stall(uint64_t ns)
 {
-	if (pg_sys3(SYS_fcntl, fd, F_GETFL, 0) & O_NONBLOCK)
-		return EAGAIN;
-	pg_sys5(SYS_ppoll, 0, 0, 0, 0, 0);
-	return EINTR;
+	static uint32_t never;
+	struct timing t = timing_of(ns);
+	int type = cancellable();
+	long ret = pg_sys4(SYS_futex, &never, FUTEX_WAIT_PRIVATE, 0, ns ? &t : NULL);
+
+	as_before(type);
+	return ret == -EINTR ? EINTR : EAGAIN;
+}
+
+/* ---- the program's memory, and a signal ---- */
+
+/* rt_sigprocmask(2) reads the set before it looks at HOW: no other effect, and hardly a sandbox
+ * forbids it. */
+static bool word_readable(uintptr_t at)
+{
+	return pg_sys4(SYS_rt_sigprocmask, -1, at, 0, SIGSET_BYTES) != -EFAULT;
+}
+
+bool pg_fault_readable(const void *p)
+{
+	return word_readable((uintptr_t)p & ~(uintptr_t)(SIGSET_BYTES - 1));
 }
 
 bool pg_fault_peek(void *to, const void *from, size_t n)
 {
-	struct iovec here = {to, n}, there = {(void *)(uintptr_t)from, n};
+	uintptr_t first = (uintptr_t)from, last = first + n - 1;
 
-	return !n || pg_sys6(SYS_process_vm_readv, pg_sys0(SYS_getpid), &here, 1, &there, 1, 0) ==
-			     (long)n;
+	if (!n || !pg_fault_readable(from) || !pg_fault_readable((const void *)last))
+		return !n;
+	__builtin_memcpy(to, from, n);
+	return true;
 }
 
 void pg_fault_raise(int sig)

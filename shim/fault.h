@@ -10,11 +10,15 @@
 
 #include "fd.h"
 
+/* Start-up only: finds libc's way to be cancelled while waiting. */
+void pg_fault_start(void);
+
 /*
  * TCP: connect(AF_UNSPEC) sends a RST (tcp_disconnect in the kernel's
  * net/ipv4/tcp.c) and leaves ECONNRESET to be reported once; the shutdown
  * makes what follows EPIPE and EOF, as after a received RST. Data that waits
- * unread is lost. Others: as pg_fault_break.
+ * unread is lost. AF_UNIX: the end of a pair whose other end was closed with
+ * unread data takes the number, so recv is told ECONNRESET, then the end.
  */
 void pg_fault_reset(int fd, enum pg_kind kind);
 
@@ -25,23 +29,42 @@ void pg_fault_reset(int fd, enum pg_kind kind);
  */
 int pg_fault_refuse(int fd, const struct sockaddr *addr);
 
-/* Sockets: shutdown(SHUT_RDWR). Others: the write end of a pipe without a reader takes the number
- * (flags kept). */
+/* Lets FD connect to a listener that never answers, since its queue is full: the call blocks, or is
+ * in progress for ever. Returns as above. */
+int pg_fault_hang(int fd, const struct sockaddr *addr);
+
+/* Sockets: shutdown(SHUT_RDWR). Pipes: the write end of one without a reader takes the number. */
 void pg_fault_break(int fd, enum pg_kind kind);
 
-void pg_fault_fin(int fd);		      /* shutdown(SHUT_WR): the peer reads EOF */
-void pg_fault_eof(int fd, enum pg_kind kind); /* reads return 0 from now on */
+void pg_fault_fin(int fd); /* shutdown(SHUT_WR): the peer reads EOF */
 
-/* Waits until the peer of FD has really gone, NS at the most. False: it has not. */
+/* Throws away what waits unread, and lets the writer know that nobody reads on. Sockets:
+ * shutdown(SHUT_RD); what comes later is thrown away by the next call. Pipes: the read end of one
+ * without a writer takes the number. */
+void pg_fault_eof(int fd, enum pg_kind kind);
+
+/* Throws away what waits unread on a socket. */
+void pg_fault_drain(int fd, enum pg_kind kind);
+
+/* Waits until the peer of FD has really gone, NS at the most. False: it has not. A cancellation
+ * point. */
 bool pg_fault_hold(int fd, uint64_t ns);
 
+/* A cancellation point. */
 void pg_fault_sleep(uint64_t ns);
 
-/* Blocks until a signal handler ran: EINTR; EAGAIN at once on a descriptor that does not block. */
-int pg_fault_stall(int fd);
+/* Blocks until NS have passed (0: for ever), which is EAGAIN, or a signal handler without
+ * SA_RESTART ran: EINTR. A cancellation point. */
+int pg_fault_stall(uint64_t ns);
+
+/* The call is not made, but has its cancellation point. */
+void pg_fault_cancel_point(void);
 
 /* Copies N bytes of the program's memory. False: the kernel would answer EFAULT. */
 bool pg_fault_peek(void *to, const void *from, size_t n);
+
+/* Is the first byte at P readable? */
+bool pg_fault_readable(const void *p);
 
 /* SIG to this thread, as the kernel raises SIGPIPE: SI_USER, from itself. */
 void pg_fault_raise(int sig);

@@ -60,7 +60,8 @@ static void forget(struct pg_fd *f)
 	f->injected = 0;
 	f->received = 0;
 	f->armed = 0;
-	__builtin_memset(f->conn, 0, sizeof f->conn);
+	f->ended = false;
+	f->number = 0;
 	f->side = PG_NO_SIDE;
 	f->peer.family = 0;
 	for (int i = 0; i < PG_WHATS; i++)
@@ -74,6 +75,7 @@ void pg_fd_fresh(int fd)
 	if (!f)
 		return;
 	forget(f);
+	__builtin_memset(f->conn, 0, sizeof f->conn);
 	f->unsure = 0;
 }
 
@@ -122,8 +124,10 @@ static void set_addr(struct pg_addr *a, const struct sockaddr *addr, socklen_t l
 	}
 }
 
-void pg_fd_connection(int fd, enum pg_side side, const struct sockaddr *addr, socklen_t len)
+void pg_fd_connection(int fd, enum pg_side side, const struct sockaddr *addr, socklen_t len,
+		      bool stands)
 {
+	static uint32_t numbers[3]; /* of each side */
 	struct pg_fd *f = pg_fd(fd);
 	struct pg_stat st;
 
@@ -133,6 +137,8 @@ void pg_fd_connection(int fd, enum pg_side side, const struct sockaddr *addr, so
 	f->side = (uint8_t)side;
 	f->unsure = 0;
 	f->since = pg_now();
+	if (stands)
+		f->number = __atomic_add_fetch(&numbers[side], 1, __ATOMIC_RELAXED);
 	if (addr)
 		set_addr(&f->peer, addr, len);
 	if (!pg_confined && !pg_fstat(fd, &st))
@@ -260,6 +266,7 @@ static void look_record(int fd, struct pg_object *o)
 	o->sent = f->sent;
 	o->since = f->since;
 	o->side = (enum pg_side)f->side;
+	o->number = f->number;
 	__builtin_memcpy(o->warned, f->warned, sizeof o->warned);
 	if (!o->peer.family && f->ino)
 		o->peer = f->peer;
@@ -287,13 +294,26 @@ void pg_fd_look(int fd, struct pg_object *o)
 		look_tcp(fd, o);
 }
 
+static int poll_now(int fd, short events)
+{
+	struct pollfd p = {.fd = fd, .events = events};
+	struct clock zero = {0, 0};
+
+	return pg_sys5(SYS_ppoll, &p, 1, &zero, 0, 0) == 1 ? p.revents : 0;
+}
+
+bool pg_fd_hung_up(int fd)
+{
+	enum { PEER_CLOSED = 0x2000 }; /* POLLRDHUP, where <poll.h> hides it */
+
+	return poll_now(fd, PEER_CLOSED) & (POLLERR | POLLHUP | PEER_CLOSED);
+}
+
 bool pg_fd_is_broken_pipe(int fd)
 {
-	struct pollfd p = {.fd = fd};
-	struct clock zero = {0, 0};
 	struct pg_stat st;
 
-	if (pg_sys5(SYS_ppoll, &p, 1, &zero, 0, 0) != 1 || !(p.revents & POLLERR))
+	if (!(poll_now(fd, 0) & POLLERR))
 		return false;
 	return !pg_fstat(fd, &st) && S_ISFIFO(st.mode);
 }

@@ -44,15 +44,17 @@ struct pg_fd {
 	uint64_t ino;		    /* 0: not known */
 	uint64_t since;		    /* connected or accepted, ns; 0: not known */
 	struct pg_addr peer;
-	uint64_t injected; /* the inode that a rule broke; 0: none */
-	uint64_t received; /* bytes read, by calls that rules watch */
-	uint64_t seen_ino; /* the object that offset bases are of, by rules with at= */
-	uint64_t base, in_base;
+	uint64_t injected;   /* the inode that a rule broke; 0: none */
+	uint64_t received;   /* bytes read, by calls that rules watch */
+	uint64_t seen_ino;   /* the object that base and received are of */
+	uint64_t base;	     /* sent when a rule saw it first; for at= */
 	uint32_t conn[4];    /* numbers of the connection, for rules with conn= */
+	uint32_t number;     /* the n-th client, or server, connection of the process; 0: none */
 	uint32_t suppressed; /* signals taken away on it */
 	uint8_t side;	     /* enum pg_side */
 	uint8_t rule;	     /* that broke it */
 	uint8_t armed;	     /* 1 + the rule that resets once what waits unread is read */
+	bool ended;	     /* a rule ended its reading */
 	uint8_t unsure;	     /* the number was closed: sent and warnings may be another object's */
 	struct pg_warning warned[PG_WHATS];
 };
@@ -84,8 +86,10 @@ void pg_fd_closed(int fd);	     /* the number is free, or another object's */
 void pg_fd_copied(int from, int to); /* dup2 */
 void pg_fd_closed_range(unsigned first, unsigned last);
 
-/* A connection begins: one fstat for its identity. ADDR may be null. */
-void pg_fd_connection(int fd, enum pg_side side, const struct sockaddr *addr, socklen_t len);
+/* A connection begins (or, not STANDS, was refused): one fstat for its identity. ADDR may be null.
+ * What rules counted for it (conn) stays. */
+void pg_fd_connection(int fd, enum pg_side side, const struct sockaddr *addr, socklen_t len,
+		      bool stands);
 
 void pg_fd_warn(int fd, enum pg_what what, uint32_t call, int err, uintptr_t caller);
 
@@ -104,6 +108,7 @@ struct pg_object {
 	char local_path[108],
 		peer_path[108]; /* AF_UNIX and FIFO names; "" unknown; abstract: '@' first */
 	int rule;		/* that broke it; -1: none did */
+	uint32_t number;	/* the n-th connection of its side; 0: unknown */
 	struct pg_warning warned[PG_WHATS];
 };
 
@@ -115,6 +120,7 @@ void pg_fd_look(int fd, struct pg_object *o);
 
 /* The kernel's own account if it was not tracked, or ours does not apply. */
 bool pg_fd_is_broken_pipe(int fd); /* a pipe whose readers have gone */
+bool pg_fd_hung_up(int fd);	   /* would poll(2) tell of an error or a hang-up? */
 
 const char *pg_kind_name(enum pg_kind kind);
 void pg_put_addr(struct pg_text *t, const struct pg_addr *a); /* 1.2.3.4:80, [::1]:80 */

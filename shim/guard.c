@@ -16,7 +16,6 @@ enum { SCRATCHES = 16, SITES = 512, PROBES = 16, FIRST = 10, PAGE = 4096 };
 #define PG_RWF_NOSIGNAL 0x100
 
 bool pg_watch_all;
-struct pg_op (*pg_apply_out_hook)(struct pg_op op, uint64_t bit, uintptr_t caller);
 
 /*
  * Room for one event: an event needs some 6 KiB, more than a small stack has.
@@ -37,6 +36,7 @@ struct site {
 	uintptr_t caller;
 	int pid, fd;
 	enum pg_call call;
+	bool broke; /* not a warning, nor a rule that fired */
 };
 static struct site sites[SITES];
 
@@ -84,8 +84,8 @@ static bool count_site(struct pg_event *e, uintptr_t caller)
 {
 	int pid = (int)pg_sys0(SYS_getpid);
 	uintptr_t place = e->via == PG_VIA_STDIO ? 0 : e->frames ? e->frame[0] : caller;
-	uint64_t key =
-		mix(mix(mix(mix(1, (uint64_t)pid), e->object.ino), place), e->call + 64 * e->ev);
+	uint64_t what = (uint64_t)e->call + ((uint64_t)e->ev << 8) + ((uint64_t)e->rule << 16);
+	uint64_t key = mix(mix(mix(mix(1, (uint64_t)pid), e->object.ino), place), what);
 	struct site *s = find_site(key | 1);
 	uint64_t n = __atomic_add_fetch(&s->count, 1, __ATOMIC_RELAXED);
 
@@ -95,6 +95,7 @@ static bool count_site(struct pg_event *e, uintptr_t caller)
 		s->pid = pid;
 		s->fd = e->fd;
 		s->call = e->call;
+		s->broke = e->ev == PG_EV_EPIPE;
 	}
 	e->repeated = n;
 	while (n > FIRST && !(n & 1))
@@ -220,11 +221,11 @@ void pg_guard_tell_inject(const struct pg_hit *hit, const struct pg_inject *inje
 	e->fd = hit->fd;
 	e->len = hit->len;
 	e->rule = (int)inject->rule;
-	e->held = held[inject->held];
+	e->held = inject->lost ? "the bytes are lost" : held[inject->held];
 	e->seeded = inject->prob;
 	pg_fd_look(hit->fd, &e->object);
 	e->frames = pg_stack_walk(e->frame, pg_config.stack);
-	if (count_site(e, inject->rule + 1))
+	if (count_site(e, hit->caller))
 		pg_event_write(e, s->line);
 	give(s);
 }
@@ -245,7 +246,7 @@ void pg_guard_injected_epipe(const struct pg_hit *hit, bool signals)
 
 bool pg_is_out(enum pg_call call)
 {
-	return call <= PG_CALL___send;
+	return call && call <= PG_CALL___send;
 }
 
 static void on_killed(int sender)
@@ -277,23 +278,27 @@ static void on_change(const struct pg_change *change)
 	errno = saved;
 }
 
-/* Would the kernel raise SIGPIPE with this EPIPE? Pipes and stream sockets do, unless told not to.
- */
-static enum pg_signal signal_of(const struct pg_op *op)
+bool pg_guard_raises(const struct pg_op *op, const struct pg_object *o)
 {
-	struct pg_object o;
 	bool sends = op->call == PG_CALL_send || op->call == PG_CALL_sendto ||
 		     op->call == PG_CALL_sendmsg || op->call == PG_CALL_sendmmsg ||
 		     op->call == PG_CALL___send;
 	bool vector2 = op->call == PG_CALL_pwritev2 || op->call == PG_CALL_pwritev64v2;
+
+	if ((sends && op->flags & MSG_NOSIGNAL) || (vector2 && op->flags & PG_RWF_NOSIGNAL))
+		return false;
+	return o->stream;
+}
+
+static enum pg_signal signal_of(const struct pg_op *op)
+{
+	struct pg_object o;
 	enum pg_signal outcome;
 
 	if (pg_confined)
 		return PG_SIG_NONE;
-	if ((sends && op->flags & MSG_NOSIGNAL) || (vector2 && op->flags & PG_RWF_NOSIGNAL))
-		return PG_SIG_NONE;
 	pg_fd_look(op->fd, &o);
-	if (!o.stream)
+	if (!pg_guard_raises(op, &o))
 		return PG_SIG_NONE;
 	outcome = pg_sigpipe_outcome();
 	return outcome == PG_SIG_FATAL ? PG_SIG_NONE : outcome;
@@ -301,9 +306,9 @@ static enum pg_signal signal_of(const struct pg_op *op)
 
 static int64_t asked(const struct pg_op *op)
 {
-	if (!op->vector)
-		return op->len;
-	return op->count ? pg_iov_bytes(op->vector, op->count) : pg_msg_bytes(op->vector);
+	if (op->shape == PG_IOV)
+		return pg_iov_bytes(op->data, op->count);
+	return op->shape == PG_MSG ? pg_msg_bytes(op->data) : op->len;
 }
 
 static void out_failed(const struct pg_op *op, struct pg_hit *hit, uint64_t mark)
@@ -330,9 +335,9 @@ static void out_failed(const struct pg_op *op, struct pg_hit *hit, uint64_t mark
 static bool broke_midway(const struct pg_op *op, int64_t ret, uint64_t mark)
 {
 	const struct pg_fd *f = pg_fd(op->fd);
-	bool message = op->vector && !op->count;
 
-	if (ret <= 0 || message || mark & PG_MARK_LOGGED || (f && f->ino) || pg_confined)
+	if (ret <= 0 || op->shape == PG_MSG || mark & PG_MARK_LOGGED || (f && f->ino) ||
+	    pg_confined)
 		return false;
 	return ret < asked(op) && pg_fd_is_broken_pipe(op->fd);
 }
@@ -341,8 +346,6 @@ void pg_guard_out(const struct pg_op *op, int64_t ret, uintptr_t caller)
 {
 	int saved = errno;
 	uint64_t mark = pg_mark;
-	if (op->skip || (op->clamped && ret == op->len)) /* a rule's own doing, and told */
-		return;
 	struct pg_hit hit = {.via = mark & PG_MARK_STDIO ? PG_VIA_STDIO : PG_VIA_CALL,
 			     .call = op->call,
 			     .fd = op->fd,
@@ -351,6 +354,8 @@ void pg_guard_out(const struct pg_op *op, int64_t ret, uintptr_t caller)
 			     .err = ret < 0 ? saved : 0,
 			     .caller = caller - 1};
 
+	if (op->skip || (op->clamped && ret == op->len)) /* a rule's own doing, and told */
+		return;
 	if (!started) {
 		early += ret < 0 && saved == EPIPE;
 		return;
@@ -389,14 +394,23 @@ static void tell_verbose(enum pg_ev ev, enum pg_call call, int fd, int64_t len, 
 		tell(ev, &hit, PG_SIG_NONE);
 }
 
+/* connect(AF_UNSPEC) wakes a blocked reader with EPIPE, a received RST with ECONNRESET. */
+static bool reset_by_rule(int fd)
+{
+	const struct pg_fd *f = pg_fd(fd);
+	struct pg_stat st;
+
+	return f && f->injected && pg_rules.rule[f->rule].terminal == PG_F_RESET &&
+	       !pg_fstat(fd, &st) && st.ino == f->injected;
+}
+
 void pg_guard_in(enum pg_call call, int fd, uint64_t len, int64_t ret, uintptr_t caller)
 {
 	int saved = errno;
 
 	if (!pg_config.active || (!ret && !len))
 		return;
-	if (ret < 0 && saved == EPIPE) /* a reset by connect(AF_UNSPEC) wakes a reader with it; a
-					  received one with this */
+	if (ret < 0 && saved == EPIPE && reset_by_rule(fd))
 		saved = ECONNRESET;
 	if (!ret) {
 		if (pg_config.verbose >= 1 && !pg_confined && is_stream_socket(fd))
@@ -450,7 +464,7 @@ static void collect_sites(struct pg_event *e, int pid)
 	for (int i = 0; i < SITES; i++) {
 		const struct site *s = &sites[i];
 
-		if (!s->count || s->pid != pid)
+		if (!s->broke || s->pid != pid)
 			continue;
 		e->events += s->count;
 		if (e->sites < sizeof e->site / sizeof *e->site)

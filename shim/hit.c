@@ -119,17 +119,9 @@ static void read_regs(const ucontext_t *uc, struct regs *r)
 #endif
 }
 
-/* Which argument of system call NR is the descriptor written to. */
-static int fd_argument(long nr)
-{
-	if (nr == SYS_splice || nr == SYS_copy_file_range)
-		return 2;
-	return nr == SYS_tee ? 1 : 0;
-}
-
 static int fd_of(const struct regs *r)
 {
-	int i = fd_argument(r->nr);
+	int i = pg_call_layout(pg_call_of_number(r->nr))->fd;
 
 	return i == 0 && r->first_lost ? -1 : (int)r->arg[i];
 }
@@ -137,22 +129,14 @@ static int fd_of(const struct regs *r)
 /* What the call asked to write; the kernel has read its vectors by now. */
 static int64_t length_of(const struct regs *r)
 {
-	switch (r->nr) {
-	case SYS_writev:
-	case SYS_pwritev2:
-	case SYS_vmsplice:
-		return pg_iov_bytes((const void *)r->arg[1], r->arg[2]);
-	case SYS_sendmsg:
-	case SYS_sendmmsg:
-		return pg_msg_bytes((const void *)r->arg[1]);
-	case SYS_sendfile:
-		return (int64_t)r->arg[3];
-	case SYS_splice:
-	case SYS_copy_file_range:
-		return (int64_t)r->arg[4];
-	default:
-		return (int64_t)r->arg[2];
-	}
+	const struct pg_layout *l =
+		pg_call_layout(r->nr < 0 ? PG_CALL_write : pg_call_of_number(r->nr));
+
+	if (l->shape == PG_IOV)
+		return pg_iov_bytes((const void *)r->arg[l->data], r->arg[l->len]);
+	if (l->shape == PG_MSG)
+		return pg_msg_bytes((const void *)r->arg[l->data]);
+	return l->len < 0 ? -1 : (int64_t)r->arg[l->len];
 }
 
 /* From the mark of the wrapper that is in progress, if these registers are its call's. */

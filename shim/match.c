@@ -2,11 +2,16 @@
 #include "match.h"
 
 #include "elf.h"
+#include "names.h"
 
 #include <fcntl.h>
 #include <sys/prctl.h>
 
-enum { COUNTERS = 4096, PROBES = 16, WHOLE = 0 };
+enum { COUNTERS = 4096, PROBES = 16 };
+
+/* What a counter is of, besides an inode or a thread. */
+#define WHOLE 0
+#define CONNECTIONS (~(uint64_t)0)
 
 /* How often a rule matched, or fired, in a process: of all calls, of one object, or of one thread.
  */
@@ -38,8 +43,6 @@ static uint64_t *counter(unsigned rule, bool fired, uint64_t of)
 	return &counters[key % COUNTERS].count;
 }
 
-/* ---- selectors ---- */
-
 static bool in_ranges(const struct pg_ranges *rs, int64_t v)
 {
 	for (unsigned i = 0; i < rs->n; i++)
@@ -67,28 +70,84 @@ static bool any_glob(const struct pg_words *ws, const char *s)
 	return ws->negate;
 }
 
-static uint8_t kinds_of(const struct pg_object *o)
+/* ---- what can be done to what ---- */
+
+enum {
+	KINDS_SOCKET = PG_KINDS_TCP4 | PG_KINDS_TCP6 | PG_KINDS_UNIX | PG_KINDS_UDP |
+		       PG_KINDS_OTHER_SOCKET,
+	KINDS_OTHER = 256, /* what rules have no word for */
+	KINDS_ANY = PG_KINDS_ALL | KINDS_OTHER
+};
+
+/* The kinds that each rule can fire on. */
+static uint16_t able[PG_RULES_MAX];
+
+static unsigned kinds_of(const struct pg_object *o)
 {
-	switch (o->kind) {
-	case PG_PIPE:
-		return PG_KINDS_PIPE;
-	case PG_TCP:
-		return o->local.family == AF_INET6 ? PG_KINDS_TCP6 : PG_KINDS_TCP4;
-	case PG_UDP:
-		return PG_KINDS_UDP;
-	case PG_UNIX:
-		return PG_KINDS_UNIX;
-	case PG_SOCKET:
-		return PG_KINDS_OTHER_SOCKET;
-	case PG_TTY:
-		return PG_KINDS_TTY;
-	case PG_FILE:
-		return PG_KINDS_FILE;
-	case PG_OTHER:
-		break;
-	}
-	return 0;
+	static const unsigned kinds[] = {
+		[PG_OTHER] = KINDS_OTHER,  [PG_PIPE] = PG_KINDS_PIPE,
+		[PG_TCP] = PG_KINDS_TCP4,  [PG_UDP] = PG_KINDS_UDP,
+		[PG_UNIX] = PG_KINDS_UNIX, [PG_SOCKET] = PG_KINDS_OTHER_SOCKET,
+		[PG_FILE] = PG_KINDS_FILE, [PG_TTY] = PG_KINDS_TTY,
+	};
+
+	if (o->kind == PG_TCP && o->local.family == AF_INET6)
+		return PG_KINDS_TCP6;
+	return kinds[o->kind];
 }
+
+/* The kinds that field F makes sense for. */
+static unsigned kinds_for(enum pg_field f)
+{
+	switch (f) {
+	case PG_F_RESET:
+	case PG_F_REFUSE:
+		return PG_KINDS_TCP4 | PG_KINDS_TCP6 | PG_KINDS_UNIX;
+	case PG_F_BREAK:
+	case PG_F_HOLD:
+		return KINDS_SOCKET | PG_KINDS_PIPE;
+	case PG_F_FIN:
+		return KINDS_SOCKET;
+	case PG_F_AT:
+	case PG_F_SHORT:
+	case PG_F_TRICKLE:
+		return KINDS_ANY & ~PG_KINDS_UDP;
+	default:
+		return KINDS_ANY;
+	}
+}
+
+/* Fields that mean nothing to a socket that keeps messages whole. */
+#define OF_STREAMS                                                                                 \
+	((uint64_t)1 << PG_F_AT | (uint64_t)1 << PG_F_SHORT | (uint64_t)1 << PG_F_TRICKLE |        \
+	 (uint64_t)1 << PG_F_RESET)
+
+static bool able_to(unsigned n, const struct pg_object *o)
+{
+	bool socket = kinds_of(o) & KINDS_SOCKET;
+
+	return able[n] & kinds_of(o) &&
+	       (!socket || o->stream || !(pg_rules.rule[n].fields & OF_STREAMS));
+}
+
+void pg_match_start(void)
+{
+	for (unsigned n = 0; n < pg_rules.n; n++) {
+		const struct pg_rule *r = &pg_rules.rule[n];
+		unsigned kinds = pg_has(r, PG_F_KIND) ? r->kinds : KINDS_ANY;
+
+		for (unsigned f = 0; f < PG_F_COUNT; f++)
+			if (pg_has(r, (enum pg_field)f))
+				kinds &= kinds_for((enum pg_field)f);
+		if (pg_has(r, PG_F_ERROR) && pg_errno_of_sockets(r->error))
+			kinds &= KINDS_SOCKET;
+		if (pg_has(r, PG_F_ERROR) && r->error == EPIPE)
+			kinds &= KINDS_SOCKET | PG_KINDS_PIPE;
+		able[n] = (uint16_t)kinds;
+	}
+}
+
+/* ---- selectors ---- */
 
 static bool same_bits(const uint8_t *a, const uint8_t *b, unsigned bits)
 {
@@ -231,22 +290,33 @@ static bool stack_matches(const struct pg_rule *r, uintptr_t caller)
 	return !pg_has(r, PG_F_SITE) || site_matches(r, frames, n);
 }
 
-static uint8_t seen_by(const struct pg_object *o)
+static bool seen_matches(const struct pg_rule *r, const struct pg_candidate *c)
 {
-	uint8_t seen = 0;
+	const struct pg_warning *w = c->object->warned;
 
-	if (o->warned[PG_EOF].at)
-		seen |= PG_SEEN_EOF | PG_SEEN_HUP;
-	if (o->warned[PG_RESET].at)
-		seen |= PG_SEEN_RESET | PG_SEEN_HUP;
-	if (o->warned[PG_REFUSED].at)
-		seen |= PG_SEEN_REFUSED | PG_SEEN_HUP;
-	return seen;
+	return (r->seen & PG_SEEN_EOF && w[PG_EOF].at) ||
+	       (r->seen & PG_SEEN_RESET && w[PG_RESET].at) ||
+	       (r->seen & PG_SEEN_REFUSED && w[PG_REFUSED].at) ||
+	       (r->seen & PG_SEEN_HUP && pg_fd_hung_up(c->fd));
 }
 
-static bool connection_matches(const struct pg_rule *r, const struct pg_object *o)
+static bool conn_matches(const struct pg_rule *r, const struct pg_candidate *c)
 {
-	if (pg_has(r, PG_F_KIND) && !(r->kinds & kinds_of(o)))
+	const struct pg_fd *f = pg_fd(c->fd);
+
+	return f && c->object->tracked && f->conn[r->conn_slot] &&
+	       in_ranges(&r->conn, f->conn[r->conn_slot]);
+}
+
+/* What a connection has from its beginning on. */
+static bool connection_matches(unsigned n, const struct pg_candidate *c)
+{
+	const struct pg_rule *r = &pg_rules.rule[n];
+	const struct pg_object *o = c->object;
+
+	if (!able_to(n, o))
+		return false;
+	if (pg_has(r, PG_F_FD) && !in_ranges(&r->fd, c->fd))
 		return false;
 	if (pg_has(r, PG_F_SIDE) && r->side != (uint8_t)o->side)
 		return false;
@@ -254,27 +324,24 @@ static bool connection_matches(const struct pg_rule *r, const struct pg_object *
 		return false;
 	if (pg_has(r, PG_F_PORT) && !in_ranges(&r->port, service_port(o)))
 		return false;
-	return !pg_has(r, PG_F_LPORT) || in_ranges(&r->lport, host_port(&o->local));
+	if (pg_has(r, PG_F_LPORT) && !in_ranges(&r->lport, host_port(&o->local)))
+		return false;
+	return !pg_has(r, PG_F_COMM) || any_glob(&r->comm, pg_elf_program());
 }
 
-bool pg_match(const struct pg_rule *r, const struct pg_candidate *c, bool connecting)
+bool pg_match(unsigned n, const struct pg_candidate *c)
 {
-	const struct pg_fd *f = pg_fd(c->fd);
+	const struct pg_rule *r = &pg_rules.rule[n];
 
-	if (pg_has(r, PG_F_FD) && !in_ranges(&r->fd, c->fd))
+	if (!connection_matches(n, c))
 		return false;
-	if (!connection_matches(r, c->object))
+	if (pg_has(r, PG_F_CONN) && !conn_matches(r, c))
 		return false;
-	if (pg_has(r, PG_F_COMM) && !any_glob(&r->comm, pg_elf_program()))
-		return false;
-	if (connecting)
-		return true;
-	if (pg_has(r, PG_F_CONN) &&
-	    (!f || !c->object->tracked || !in_ranges(&r->conn, f->conn[r->conn_slot])))
+	if (r->terminal == PG_F_DROP && !c->length_known)
 		return false;
 	if (pg_has(r, PG_F_LEN) && (!c->length_known || !in_ranges(&r->len, (int64_t)c->length)))
 		return false;
-	if (pg_has(r, PG_F_SEEN) && !(r->seen & seen_by(c->object)))
+	if (pg_has(r, PG_F_SEEN) && !seen_matches(r, c))
 		return false;
 	if (pg_has(r, PG_F_THREAD) && !thread_matches(r))
 		return false;
@@ -304,14 +371,16 @@ static bool drawn(const struct pg_rule *r, unsigned rule, uint64_t n)
 	return (mix(h, h >> 32) >> 32) < r->prob;
 }
 
-bool pg_match_fires(const struct pg_rule *r, unsigned n, const struct pg_candidate *c)
+bool pg_match_fires(unsigned n, const struct pg_candidate *c)
 {
-	uint64_t count = __atomic_add_fetch(counter(n, false, scope_of(r, c)), 1, __ATOMIC_RELAXED);
-	uint64_t since = pg_now() - pg_config.start;
+	const struct pg_rule *r = &pg_rules.rule[n];
+	uint64_t count, since;
 
-	if (count < r->first || count > r->last || (count - r->first) % r->step)
-		return false;
 	if (pg_has(r, PG_F_AT) && c->offset < r->at)
+		return false;
+	count = __atomic_add_fetch(counter(n, false, scope_of(r, c)), 1, __ATOMIC_RELAXED);
+	since = pg_now() - pg_config.start;
+	if (count < r->first || count > r->last || (count - r->first) % r->step)
 		return false;
 	if (since < r->after || (r->during && since >= r->after + r->during))
 		return false;
@@ -327,20 +396,34 @@ uint64_t pg_match_fired(unsigned n)
 	return fired < pg_rules.rule[n].limit ? fired : pg_rules.rule[n].limit;
 }
 
+/* The connection's number for every rule with conn= that counts at this moment. */
+static void count_connection(int fd, const struct pg_object *o, bool attempt)
+{
+	struct pg_candidate c = {.object = o, .fd = fd};
+	struct pg_fd *f = pg_fd(fd);
+
+	for (unsigned n = 0; f && n < pg_rules.n; n++) {
+		const struct pg_rule *r = &pg_rules.rule[n];
+		bool counts = o->side == PG_SERVER || attempt == pg_rule_connects(r);
+
+		if (!pg_has(r, PG_F_CONN) || !counts)
+			continue;
+		f->conn[r->conn_slot] = 0;
+		if (connection_matches(n, &c))
+			f->conn[r->conn_slot] = (uint32_t)__atomic_add_fetch(
+				counter(n, false, CONNECTIONS), 1, __ATOMIC_RELAXED);
+	}
+}
+
+void pg_match_attempt(int fd, const struct pg_object *o)
+{
+	count_connection(fd, o, true);
+}
+
 void pg_match_connection(int fd)
 {
-	struct pg_fd *f = pg_fd(fd);
 	struct pg_object o;
-	struct pg_candidate c = {.object = &o, .fd = fd};
 
-	if (!f)
-		return;
 	pg_fd_look(fd, &o);
-	for (unsigned n = 0; n < pg_rules.n; n++) {
-		const struct pg_rule *r = &pg_rules.rule[n];
-
-		if (pg_has(r, PG_F_CONN) && pg_match(r, &c, true))
-			f->conn[r->conn_slot] = (uint32_t)__atomic_add_fetch(
-				counter(n, false, ~(uint64_t)0), 1, __ATOMIC_RELAXED);
-	}
+	count_connection(fd, &o, false);
 }

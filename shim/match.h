@@ -6,6 +6,9 @@
 #include "config.h"
 #include "event.h"
 
+/* Start-up only. */
+void pg_match_start(void);
+
 /* One call, as rules see it. */
 struct pg_candidate {
 	const struct pg_object *object;
@@ -16,13 +19,16 @@ struct pg_candidate {
 	uintptr_t caller;
 };
 
-/* Selectors: all but conn=, len= and at= if CONNECTING (a connection that is being counted). */
-bool pg_match(const struct pg_rule *r, const struct pg_candidate *c, bool connecting);
+/* Do the selectors of rule N fit, and can its actions be done to such an object? */
+bool pg_match(unsigned n, const struct pg_candidate *c);
 
-/* Counts the call for rule N and says whether its triggers let it fire. */
-bool pg_match_fires(const struct pg_rule *r, unsigned n, const struct pg_candidate *c);
+/* Counts the call for rule N and says whether its triggers let it fire. A call before the offset of
+ * at= does not count. */
+bool pg_match_fires(unsigned n, const struct pg_candidate *c);
 
-/* A connection has come about on FD: numbers it for the rules with conn=. */
+/* Numbers a connection on FD, to O, for the rules with conn=. A rule that watches connect counts
+ * attempts, before the call; the others count what came about. */
+void pg_match_attempt(int fd, const struct pg_object *o);
 void pg_match_connection(int fd);
 
 /* Has rule N fired in this process? How often did it match? */

@@ -7,17 +7,47 @@ pg_fn *pg_next_table[PG_CALL_COUNT];
 
 static const char *const names[PG_CALL_COUNT] = {
 	[PG_NO_CALL] = "?",
-#define CALL(name, kernel, group) [PG_CALL_##name] = #name,
+#define CALL(name, kernel, group, args) [PG_CALL_##name] = #name,
 #include "calls.def"
 #undef CALL
 };
 
 static const short numbers[PG_CALL_COUNT] = {
 	[PG_NO_CALL] = -1,
-#define CALL(name, kernel, group) [PG_CALL_##name] = SYS_##kernel,
+#define CALL(name, kernel, group, args) [PG_CALL_##name] = SYS_##kernel,
 #include "calls.def"
 #undef CALL
 };
+
+static const uint8_t args[PG_CALL_COUNT] = {
+#define CALL(name, kernel, group, args) [PG_CALL_##name] = PG_ARGS_##args,
+#include "calls.def"
+#undef CALL
+};
+
+/* On 32 bit an offset of 64 bits takes two words. */
+enum { BEHIND_OFFSET = sizeof(long) == 8 ? 4 : 5 };
+
+static const struct pg_layout layouts[PG_ARGS_COUNT] = {
+	[PG_ARGS_PLAIN] = {0, -1, -1, -1, PG_NOTHING},
+	[PG_ARGS_BUFFER] = {0, 1, 2, -1, PG_BUF},
+	[PG_ARGS_SEND] = {0, 1, 2, 3, PG_BUF},
+	[PG_ARGS_SEND_CHK] = {0, 1, 2, 4, PG_BUF},
+	[PG_ARGS_VECTOR] = {0, 1, 2, -1, PG_IOV},
+	[PG_ARGS_VECTOR2] = {0, 1, 2, 4, PG_IOV},
+	[PG_ARGS_VECTOR64] = {0, 1, 2, BEHIND_OFFSET, PG_IOV},
+	[PG_ARGS_MESSAGE] = {0, 1, -1, 2, PG_MSG},
+	[PG_ARGS_MESSAGES] = {0, 1, 2, 3, PG_MSG},
+	[PG_ARGS_FILE] = {0, -1, 3, -1, PG_NOTHING},
+	[PG_ARGS_SPLICE] = {2, -1, 4, -1, PG_NOTHING},
+	[PG_ARGS_TEE] = {1, -1, 2, -1, PG_NOTHING},
+	[PG_ARGS_FORMAT] = {0, -1, -1, -1, PG_NOTHING},
+};
+
+const struct pg_layout *pg_call_layout(enum pg_call call)
+{
+	return &layouts[(unsigned)call < PG_CALL_COUNT ? args[call] : PG_ARGS_PLAIN];
+}
 
 /* Points at itself once the loader has relocated this library, and not before. */
 static void *volatile relocated = (void *)&relocated;
@@ -55,7 +85,7 @@ enum pg_call pg_call_of_number(long nr)
 	return PG_NO_CALL;
 }
 
-PG_COLD long pg_early_syscall(long nr, long a, long b, long c, long d, long e, long f)
+PG_COLD long pg_syscall_errno(long nr, long a, long b, long c, long d, long e, long f)
 {
 	long ret = pg_sys(nr, a, b, c, d, e, f);
 

@@ -9,11 +9,39 @@
 
 enum pg_call {
 	PG_NO_CALL,
-#define CALL(name, kernel, group) PG_CALL_##name,
+#define CALL(name, kernel, group, args) PG_CALL_##name,
 #include "calls.def"
 #undef CALL
 	PG_CALL_COUNT
 };
+
+/* How a call lays its arguments out. */
+enum pg_args {
+	PG_ARGS_PLAIN,	  /* the descriptor first */
+	PG_ARGS_BUFFER,	  /* fd, buffer, length */
+	PG_ARGS_SEND,	  /* fd, buffer, length, flags */
+	PG_ARGS_SEND_CHK, /* fd, buffer, length, room, flags */
+	PG_ARGS_VECTOR,	  /* fd, iovec, count */
+	PG_ARGS_VECTOR2,  /* fd, iovec, count, offset, flags */
+	PG_ARGS_VECTOR64, /* the same with an offset of 64 bits */
+	PG_ARGS_MESSAGE,  /* fd, msghdr, flags */
+	PG_ARGS_MESSAGES, /* fd, mmsghdr, count, flags */
+	PG_ARGS_FILE,	  /* out, in, offset, length */
+	PG_ARGS_SPLICE,	  /* in, offset, out, offset, length, flags */
+	PG_ARGS_TEE,	  /* in, out, length, flags */
+	PG_ARGS_FORMAT,	  /* fd, format, arguments */
+	PG_ARGS_COUNT
+};
+
+/* What the data argument points to. */
+enum pg_shape { PG_NOTHING, PG_BUF, PG_IOV, PG_MSG };
+
+/* Which argument is what; -1: there is none. LEN of a PG_IOV is the number of entries. */
+struct pg_layout {
+	int8_t fd, data, len, flags;
+	enum pg_shape shape;
+};
+const struct pg_layout *pg_call_layout(enum pg_call call);
 
 typedef void pg_fn(void);
 
@@ -36,8 +64,9 @@ const char *pg_call_name(enum pg_call call);
 long pg_call_number(enum pg_call call);
 enum pg_call pg_call_of_number(long nr);
 
-/* A system call made for the program before start-up: errno is set as libc would. */
-long pg_early_syscall(long nr, long a, long b, long c, long d, long e, long f);
+/* A system call made for the program without libc (before start-up, or where it called syscall(2)):
+ * errno is set as libc would. */
+long pg_syscall_errno(long nr, long a, long b, long c, long d, long e, long f);
 
 /* NEXT(write)(fd, buf, len): libc's own write; its type is the one in libc's header. */
 #define PG_TYPE(name) __typeof__(&(name))
@@ -54,7 +83,7 @@ long pg_early_syscall(long nr, long a, long b, long c, long d, long e, long f);
 #define NEXT_SYS(name, nr, a, b, c, d, e, f, ...)                                                  \
 	(PG_LIKELY(pg_next_table[PG_CALL_##name])                                                  \
 		 ? ((PG_TYPE(name))(void *)pg_next_table[PG_CALL_##name])(__VA_ARGS__)             \
-		 : (__typeof__(name(__VA_ARGS__)))pg_early_syscall(nr, PG_W(a), PG_W(b), PG_W(c),  \
+		 : (__typeof__(name(__VA_ARGS__)))pg_syscall_errno(nr, PG_W(a), PG_W(b), PG_W(c),  \
 								   PG_W(d), PG_W(e), PG_W(f)))
 #define NEXT_SYS1(name, nr, a) NEXT_SYS(name, nr, a, 0, 0, 0, 0, 0, a)
 #define NEXT_SYS2(name, nr, a, b) NEXT_SYS(name, nr, a, b, 0, 0, 0, 0, a, b)

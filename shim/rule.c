@@ -62,7 +62,7 @@ enum group { NONE, OUT, IN, CONNECT, ACCEPT };
 static enum group group_of(enum pg_call call)
 {
 	static const uint8_t of[PG_CALL_COUNT] = {
-#define CALL(name, kernel, group) [PG_CALL_##name] = group,
+#define CALL(name, kernel, group, args) [PG_CALL_##name] = group,
 #include "calls.def"
 #undef CALL
 	};
@@ -80,9 +80,35 @@ const char *pg_group_name(unsigned n)
 	return n < sizeof groups / sizeof *groups ? groups[n] : NULL;
 }
 
+bool pg_rule_connects(const struct pg_rule *r)
+{
+	return r->calls & (PG_BIT(PG_CALL_connect) | PG_BIT(PG_CALL___connect));
+}
+
 bool pg_call_has_rules(enum pg_call call)
 {
 	return group_of(call) != NONE && pg_call_name(call)[0] != '_';
+}
+
+static uint64_t calls_of_groups(unsigned mask)
+{
+	uint64_t calls = 0;
+
+	for (int call = 1; call < PG_CALL_COUNT; call++)
+		if (mask >> group_of((enum pg_call)call) & 1 &&
+		    group_of((enum pg_call)call) != NONE)
+			calls |= PG_BIT(call);
+	return calls;
+}
+
+uint64_t pg_rule_out_calls(void)
+{
+	return calls_of_groups(1u << OUT) | PG_STDIO_BIT;
+}
+
+bool pg_rule_reads(const struct pg_rule *r)
+{
+	return r->calls & calls_of_groups(1u << IN);
 }
 
 static void consider(const char *word, const char *candidate, const char **best, unsigned *distance)
@@ -738,17 +764,6 @@ static bool value_optional(enum pg_field f)
 
 /* ---- the set ---- */
 
-static uint64_t calls_of_groups(unsigned mask)
-{
-	uint64_t calls = 0;
-
-	for (int call = 1; call < PG_CALL_COUNT; call++)
-		if (mask >> group_of((enum pg_call)call) & 1 &&
-		    group_of((enum pg_call)call) != NONE)
-			calls |= PG_BIT(call);
-	return calls;
-}
-
 static bool stdio_call(enum pg_call call)
 {
 	return call >= PG_CALL_dprintf && call <= PG_CALL___vdprintf_chk;
@@ -894,13 +909,6 @@ static bool error_possible(int err, uint64_t calls)
 	}
 }
 
-static bool error_of_sockets(int err)
-{
-	return err == ECONNREFUSED || err == ECONNRESET || err == ENOTCONN || err == ENETDOWN ||
-	       err == ENETUNREACH || err == EHOSTDOWN || err == EHOSTUNREACH || err == ETIMEDOUT ||
-	       err == ECONNABORTED || err == ENOTSOCK || err == ENOBUFS;
-}
-
 static struct token field_token(struct parse *p, enum pg_field f)
 {
 	struct token t;
@@ -931,7 +939,7 @@ static bool check_kinds(struct parse *p)
 		return fail(p, &t, "can never fire, only sockets have");
 	}
 	t = field_token(p, PG_F_ERROR);
-	if (pg_has(r, PG_F_ERROR) && error_of_sockets(r->error))
+	if (pg_has(r, PG_F_ERROR) && pg_errno_of_sockets(r->error))
 		return fail(p, &t, "impossible on what is no socket:");
 	return true;
 }

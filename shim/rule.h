@@ -164,6 +164,15 @@ void pg_rule_put_error(struct pg_text *t, const struct pg_rule_error *error);
 const char *pg_field_name(enum pg_field f);
 const char *pg_group_name(unsigned n);
 
+/* All calls that write. */
+uint64_t pg_rule_out_calls(void);
+
+/* Does R watch a call that reads? */
+bool pg_rule_reads(const struct pg_rule *r);
+
+/* Does R watch connect? */
+bool pg_rule_connects(const struct pg_rule *r);
+
 /* The calls that rules can name. */
 bool pg_call_has_rules(enum pg_call call);
 

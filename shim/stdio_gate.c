@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "stdio_gate.h"
 
+#include "apply.h"
 #include "dl.h"
 #include "elf.h"
-#include "guard.h"
 
 #include <stdio.h>
 #include <sys/mman.h>
@@ -17,9 +17,11 @@ enum { PG_IO_ERR_SEEN = 0x20 };
 enum { REACH = 4096, PAGE = 4096 }; /* bytes each way; the tables span about 3 KiB */
 
 typedef ssize_t write_slot(FILE *, const void *, ssize_t);
+typedef ssize_t read_slot(FILE *, void *, ssize_t);
 typedef int close_slot(FILE *);
 
 static write_slot *next_write;
+static read_slot *next_read;
 static close_slot *next_close;
 
 /* Is one of our dprintf wrappers at work around this? It tells the break itself. */
@@ -30,45 +32,73 @@ static bool within_dprintf(void)
 	return pg_mark & PG_MARK_SET && call >= PG_CALL_dprintf && call <= PG_CALL___vdprintf_chk;
 }
 
-/* One piece of a write: what a rule leaves of N bytes. Returns what libio's slot returns, or -1 if
- * a rule failed it. */
-static ssize_t write_piece(FILE *f, const char *data, ssize_t n, bool *clamped)
-{
-	struct pg_op op = pg_enter(
-		(struct pg_op){
-			.call = PG_CALL_write, .fd = f->_fileno, .len = n, .via = PG_VIA_STDIO},
-		PG_MARK_STDIO);
-	ssize_t done = op.skip ? (ssize_t)op.result : next_write(f, data, (ssize_t)op.len);
-
-	if (done > 0 && done < op.len)
-		pg_fd_sent(op.fd, (uint64_t)done);
-	*clamped = op.clamped;
-	pg_leave(op, done < op.len ? -1 : done);
-	return done;
-}
-
 /*
- * libio's contract (_IO_new_file_write): the bytes written; fewer than N
- * means an error, with errno set. So what a rule makes short is not the end.
+ * Under a rule. libio's contract (_IO_new_file_write): the bytes written;
+ * fewer than N means an error, with errno set. So what a rule makes short is
+ * not the end.
  */
-static ssize_t gate_write(FILE *f, const void *data, ssize_t n)
+static PG_COLD ssize_t write_ruled(FILE *f, const char *data, ssize_t n)
 {
-	ssize_t total = 0;
-	bool clamped = true;
+	ssize_t total = 0, done;
+	struct pg_op op;
 
-	if (within_dprintf())
-		return next_write(f, data, n);
-	while (clamped) {
-		ssize_t done = write_piece(f, (const char *)data + total, n - total, &clamped);
-
-		if (done > 0)
-			total += done;
-		if (done <= 0 || total >= n)
-			break;
-	}
+	do {
+		op = pg_enter((struct pg_op){.call = PG_CALL_write,
+					     .via = PG_VIA_STDIO,
+					     .fd = f->_fileno,
+					     .len = n - total,
+					     .shape = PG_BUF,
+					     .data = data + total},
+			      PG_MARK_STDIO, PG_CALLER);
+		op = pg_apply_out(op, PG_STDIO_BIT, PG_CALLER);
+		done = op.skip ? (ssize_t)op.result : next_write(f, data + total, (ssize_t)op.len);
+		if (done > 0 && done < op.len && !op.skip)
+			pg_fd_sent(op.fd, (uint64_t)done);
+		pg_leave(op, done < op.len ? -1 : done, PG_CALLER);
+		total += done > 0 ? done : 0;
+	} while (done > 0 && total < n && (op.clamped || op.skip));
 	if (total < n)
 		f->_flags |= PG_IO_ERR_SEEN;
 	return total;
+}
+
+static ssize_t gate_write(FILE *f, const void *data, ssize_t n)
+{
+	struct pg_op op;
+	ssize_t done;
+
+	if (within_dprintf())
+		return next_write(f, data, n);
+	if (PG_UNLIKELY(pg_ruled & PG_STDIO_BIT))
+		return write_ruled(f, data, n);
+	op = pg_enter((struct pg_op){.call = PG_CALL_write, .fd = f->_fileno, .len = n},
+		      PG_MARK_STDIO, PG_CALLER);
+	done = next_write(f, data, n);
+	if (done > 0 && done < n)
+		pg_fd_sent(op.fd, (uint64_t)done);
+	pg_leave(op, done < n ? -1 : done, PG_CALLER);
+	return done;
+}
+
+/* What fread and getline read. */
+static ssize_t gate_read(FILE *f, void *data, ssize_t n)
+{
+	struct pg_op op = {.call = PG_CALL_read,
+			   .via = PG_VIA_STDIO,
+			   .fd = f->_fileno,
+			   .len = n,
+			   .shape = PG_BUF,
+			   .data = data};
+	ssize_t got;
+
+	if (PG_LIKELY(!(pg_ruled & PG_BIT(PG_CALL_read))))
+		return PG_IN(read, next_read(f, data, n), f->_fileno, n);
+	op = pg_apply_in(op, PG_BIT(PG_CALL_read), PG_CALLER);
+	got = op.skip ? (ssize_t)op.result : next_read(f, data, (ssize_t)op.len);
+	if (got <= 0 && !op.skip)
+		pg_guard_in(op.call, op.fd, (uint64_t)n, got, PG_CALLER);
+	pg_apply_read(&op, got);
+	return got;
 }
 
 /* fclose reaches no close() that could be interposed. */
@@ -108,6 +138,7 @@ static bool tables(uintptr_t *lo, uintptr_t *hi)
 bool pg_stdio_start(void)
 {
 	void *old_write = dlsym(RTLD_DEFAULT, "_IO_file_write");
+	void *old_read = dlsym(RTLD_DEFAULT, "_IO_file_read");
 	void *old_close = dlsym(RTLD_DEFAULT, "_IO_file_close");
 	uintptr_t lo, hi, page;
 	int found;
@@ -117,10 +148,13 @@ bool pg_stdio_start(void)
 		return false;
 	page = lo & ~(uintptr_t)(PAGE - 1);
 	next_write = (write_slot *)old_write;
+	next_read = (read_slot *)old_read;
 	next_close = (close_slot *)old_close;
 	if (pg_sys3(SYS_mprotect, page, hi - page, PROT_READ | PROT_WRITE))
 		return false;
 	found = replace(lo, hi, old_write, (void *)gate_write);
+	if (old_read)
+		replace(lo, hi, old_read, (void *)gate_read);
 	if (old_close)
 		replace(lo, hi, old_close, (void *)gate_close);
 	pg_sys3(SYS_mprotect, page, hi - page, PROT_READ);
