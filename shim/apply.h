@@ -24,7 +24,7 @@ struct pg_op pg_apply_op(const struct pg_frame *frame);
 
 /* Makes the call as the rules want it. Returns what the call returns, with errno set as it sets
  * it. */
-PG_COLD long pg_apply_frame(struct pg_frame *frame);
+PG_COLD long pg_apply_frame(const struct pg_frame *frame);
 PG_COLD long pg_apply(enum pg_call call, uintptr_t caller, long a, long b, long c, long d, long e,
 		      long f);
 

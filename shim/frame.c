@@ -110,8 +110,9 @@ static void count_messages(const struct pg_op *op, long sent)
 		pg_fd_sent(op->fd, (uint64_t)msgs[i].msg_len - 1);
 }
 
-static long make_shorter(struct pg_frame *frame, struct pg_op *op)
+static long make_shorter(const struct pg_frame *frame, struct pg_op *op)
 {
+	struct pg_frame mine = *frame;
 	struct shorter s;
 	long ret;
 
@@ -119,13 +120,13 @@ static long make_shorter(struct pg_frame *frame, struct pg_op *op)
 		return (long)op->result;
 	if (!op->clamped)
 		return make(frame);
-	shorten(frame, op, &s);
-	ret = make(frame);
+	shorten(&mine, op, &s);
+	ret = make(&mine);
 	copy_back(op, &s, ret);
 	return ret;
 }
 
-static long apply_read(struct pg_frame *frame)
+static long apply_read(const struct pg_frame *frame)
 {
 	struct pg_op op = pg_apply_op(frame);
 	uint64_t len = (uint64_t)op.len;
@@ -142,7 +143,7 @@ static long apply_read(struct pg_frame *frame)
 	return ret;
 }
 
-long pg_apply_frame(struct pg_frame *frame)
+long pg_apply_frame(const struct pg_frame *frame)
 {
 	struct pg_op op;
 	long ret;

@@ -38,7 +38,7 @@ enum pg_shape { PG_NOTHING, PG_BUF, PG_IOV, PG_MSG };
 
 /* Which argument is what; -1: there is none. LEN of a PG_IOV is the number of entries. */
 struct pg_layout {
-	int8_t fd, data, len, flags;
+	int fd, data, len, flags;
 	enum pg_shape shape;
 };
 const struct pg_layout *pg_call_layout(enum pg_call call);

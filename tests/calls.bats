@@ -24,7 +24,7 @@ def wanted: {
 	fd: .fd,
 	ret: (if .kind == "leaving" then 65536 else -1 end),
 	errno: (if .kind == "leaving" then null else "EPIPE" end),
-	injected: false, rule: null, again: null
+	injected: false, rule: null
 };
 # What a call that takes a vector or a format was asked to write may be unknown.
 def lengths: [.len] + (if .row | test("v2?$|msg|splice|printf") then [null] else [] end);

@@ -52,7 +52,10 @@ wrong() {
 		PIPEGUARD_ONLY=a,,b|column 3: an empty name
 		PIPEGUARD_ONLY=,a|column 1: an empty name
 		PIPEGUARD_SKIP=a,|column 3: an empty name
-		PIPEGUARD_RULES=write:break|PIPEGUARD_RULES: unknown variable
+		PIPEGUARD_RULEZ=write:break|unknown variable (did you mean 'PIPEGUARD_RULES'?)
+		PIPEGUARD_RULES=write:brake|rule 1, column 7: unknown action 'brake' (did you mean 'break'?)
+		PIPEGUARD_RULES=@/nowhere/rules|column 2: cannot be read: '/nowhere/rules'
+		PIPEGUARD_SEED=1x|not a number of 64 bits: '1x'
 		PIPEGUARD_SIGPIPE=supress|column 1: unknown word 'supress' (did you mean 'suppress'?)
 		PIPEGUARD_SIGPIPE=socket|(did you mean 'sockets'?)
 		PIPEGUARD_SIGPIPE=ignore|unknown word 'ignore'

@@ -156,7 +156,7 @@ early() {
 	equal "events" '["call","fatal"]' "$(broken '[.via, .signal]')"
 }
 
-@test "an event fits a signal stack of 8 KiB" {
+@test "an event fits 2 KiB of a signal stack, besides the frames of the kernel" {
 	lives altstack -i
 	equal "events" 1 "$(broken 1 | wc -l)"
 	lives altstack -d

@@ -68,10 +68,11 @@ reset_story() {
 	peer tcp read=10 reset
 	run -141 guarded PIPEGUARD_FORMAT=text "$FIXTURES/client" connect="$AT" send=10 recv=100 send=50
 	cat "$LOG"
-	[[ $(wc -l <"$LOG") = 3 ]]
+	[[ $(wc -l <"$LOG") = 4 ]]
 	grep -Eq "^pipeguard\[[0-9]+:[0-9]+ client\] send\(3, 50\) = EPIPE, SIGPIPE kills  tcp 127\.0\.0\.1:[0-9]+ -> 127\.0\.0\.1:$PORT, connected [0-9.]+ [mµun]*s ago, 10 bytes sent$" "$LOG"
 	grep -Eq '^        recv\(\) returned ECONNRESET [0-9.]+ [mµun]*s before, in [a-z_]+\+0x[0-9a-f]+ \(client\+0x[0-9a-f]+\), and the program wrote on$' "$LOG"
 	grep -Eq '^        at [a-z_]+\+0x[0-9a-f]+ \(client\+0x[0-9a-f]+\)' "$LOG"
+	grep -Fxq '        again: send:side=client:conn=1:at=10:break' "$LOG"
 }
 
 @test "story 1 when send itself meets the reset: both lines, in order, on the same descriptor" {
