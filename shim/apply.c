@@ -301,6 +301,7 @@ static void tell(const struct pg_op *op, const struct plan *p, const struct pg_i
 
 	if (!p->tells)
 		return;
+	what.object = c->object;
 	what.rule = p->rule;
 	what.prob = pg_has(&pg_rules.rule[p->rule], PG_F_PROB);
 	what.lost = p->final && p->final->terminal == PG_F_DROP;

@@ -25,17 +25,19 @@ PG_EXPORT void _Exit(int status)
 
 PG_EXPORT int prctl(int option, ...)
 {
-	unsigned long arg[4];
+	unsigned long a, b, c, d;
 	va_list ap;
 	int ret;
 
 	va_start(ap, option);
-	for (int i = 0; i < 4; i++)
-		arg[i] = va_arg(ap, unsigned long);
+	a = va_arg(ap, unsigned long);
+	b = va_arg(ap, unsigned long);
+	c = va_arg(ap, unsigned long);
+	d = va_arg(ap, unsigned long);
 	va_end(ap);
 	if (option == PR_SET_SECCOMP)
 		pg_sigpipe_confine();
-	ret = NEXT(prctl)(option, arg[0], arg[1], arg[2], arg[3]);
+	ret = NEXT(prctl)(option, a, b, c, d);
 	if (option == PR_SET_SECCOMP && !ret)
 		pg_confined = true;
 	return ret;

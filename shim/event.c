@@ -582,7 +582,8 @@ static void text_inject(struct pg_text *t, const struct pg_event *e)
 	pg_put(t, ": ");
 	put_actions(t, e->rule);
 	pg_put(t, " on ");
-	pg_put(t, e->via == PG_VIA_STDIO ? "stdio's write" : pg_call_name(e->call));
+	pg_put(t, e->via == PG_VIA_STDIO ? "stdio's " : "");
+	pg_put(t, pg_call_name(e->call));
 	pg_put_char(t, '(');
 	pg_put_i64(t, e->fd);
 	if (e->len >= 0)

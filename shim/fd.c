@@ -57,7 +57,6 @@ static void forget(struct pg_fd *f)
 	__atomic_store_n(&f->sent, 0, __ATOMIC_RELAXED);
 	f->since = 0;
 	f->suppressed = 0;
-	f->injected = 0;
 	f->received = 0;
 	f->armed = 0;
 	f->ended = false;
@@ -75,6 +74,7 @@ void pg_fd_fresh(int fd)
 	if (!f)
 		return;
 	forget(f);
+	f->injected = 0;
 	__builtin_memset(f->conn, 0, sizeof f->conn);
 	f->unsure = 0;
 }

@@ -223,7 +223,7 @@ void pg_guard_tell_inject(const struct pg_hit *hit, const struct pg_inject *inje
 	e->rule = (int)inject->rule;
 	e->held = inject->lost ? "the bytes are lost" : held[inject->held];
 	e->seeded = inject->prob;
-	pg_fd_look(hit->fd, &e->object);
+	e->object = *inject->object;
 	e->frames = pg_stack_walk(e->frame, pg_config.stack);
 	if (count_site(e, hit->caller))
 		pg_event_write(e, s->line);

@@ -34,6 +34,7 @@ struct pg_op {
 /* What a rule did, for the log. */
 enum pg_held { PG_NOT_HELD, PG_HELD, PG_HELD_IN_VAIN };
 struct pg_inject {
+	const struct pg_object *object;
 	unsigned rule; /* from 0 */
 	enum pg_held held;
 	bool prob;
