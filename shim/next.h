@@ -47,7 +47,16 @@ typedef void pg_fn(void);
 
 /* Filled once by pg_next_resolve(); a zero entry: not yet, or this libc lacks the call. Immutable
  * afterwards. */
-extern pg_fn *pg_next_table[PG_CALL_COUNT];
+extern pg_fn *pg_next_table[PG_CALL_COUNT] PG_HIDDEN;
+
+/* The same for the calls that move bytes, but zero where the call is not to be made at once: before
+ * start-up, or when a rule watches it. One test of a healthy call asks both. */
+extern pg_fn *pg_hot_table[PG_CALL_COUNT] PG_HIDDEN;
+#define PG_ASIDE(name) PG_UNLIKELY(!pg_hot_table[PG_CALL_##name])
+#define PG_HOT(name) ((PG_TYPE(name))(void *)pg_hot_table[PG_CALL_##name])
+
+/* Start-up only: fills the hot table, but for the calls in WATCHED (bits of their numbers). */
+void pg_next_open(uint64_t watched);
 
 /* Looks every call up with dlsym(RTLD_NEXT). Start-up only: it may take the loader's lock. */
 void pg_next_resolve(void);
@@ -58,6 +67,9 @@ pg_fn *pg_next_early(enum pg_call call);
 
 /* The log's name of a call ("send"); "?" if out of range. */
 const char *pg_call_name(enum pg_call call);
+
+/* The call of that name; PG_NO_CALL: none. */
+enum pg_call pg_call_named(const char *name);
 
 /* The system call number behind CALL, and the first call in the list that is the system call NR (or
  * PG_NO_CALL). */

@@ -56,7 +56,9 @@ static void die(const siginfo_t *si)
 /* The wrapper that is at work, if this was its call, need not tell it again. */
 static void mark_told(const struct pg_hit *hit)
 {
-	if (hit->via != PG_VIA_SIGNAL || pg_mark & PG_MARK_RAW)
+	if (hit->sp)
+		pg_told = hit->sp;
+	else if (hit->via != PG_VIA_SIGNAL || pg_mark & PG_MARK_RAW)
 		pg_mark |= PG_MARK_LOGGED;
 }
 
