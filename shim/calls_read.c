@@ -9,42 +9,42 @@
 
 PG_EXPORT ssize_t read(int fd, void *buf, size_t len)
 {
-	if (PG_ASIDE(read))
+	if (PG_ASIDE(read, fd))
 		return PG_APPLY(read, fd, buf, len);
 	return PG_IN(read, PG_HOT(read)(fd, buf, len), fd, len);
 }
 
 PG_EXPORT ssize_t __read(int fd, void *buf, size_t len)
 {
-	if (PG_ASIDE(__read))
+	if (PG_ASIDE(__read, fd))
 		return PG_APPLY(__read, fd, buf, len);
 	return PG_IN(read, PG_HOT(__read)(fd, buf, len), fd, len);
 }
 
 PG_EXPORT ssize_t __read_chk(int fd, void *buf, size_t len, size_t room)
 {
-	if (PG_ASIDE(__read_chk))
+	if (PG_ASIDE(__read_chk, fd))
 		return PG_APPLY(__read_chk, fd, buf, len, room);
 	return PG_IN(read, PG_HOT(__read_chk)(fd, buf, len, room), fd, len);
 }
 
 PG_EXPORT ssize_t readv(int fd, const struct iovec *iov, int n)
 {
-	if (PG_ASIDE(readv))
+	if (PG_ASIDE(readv, fd))
 		return PG_APPLY(readv, fd, iov, n);
 	return PG_IN(readv, PG_HOT(readv)(fd, iov, n), fd, n);
 }
 
 PG_EXPORT ssize_t recv(int fd, void *buf, size_t len, int flags)
 {
-	if (PG_ASIDE(recv))
+	if (PG_ASIDE(recv, fd))
 		return PG_APPLY(recv, fd, buf, len, flags);
 	return PG_IN(recv, PG_HOT(recv)(fd, buf, len, flags), fd, len);
 }
 
 PG_EXPORT ssize_t __recv_chk(int fd, void *buf, size_t len, size_t room, int flags)
 {
-	if (PG_ASIDE(__recv_chk))
+	if (PG_ASIDE(__recv_chk, fd))
 		return PG_APPLY(__recv_chk, fd, buf, len, room, flags);
 	return PG_IN(recv, PG_HOT(__recv_chk)(fd, buf, len, room, flags), fd, len);
 }
@@ -52,7 +52,7 @@ PG_EXPORT ssize_t __recv_chk(int fd, void *buf, size_t len, size_t room, int fla
 PG_EXPORT ssize_t recvfrom(int fd, void *buf, size_t len, int flags, PG_SOCKADDR_OUT from,
 			   socklen_t *from_len)
 {
-	if (PG_ASIDE(recvfrom))
+	if (PG_ASIDE(recvfrom, fd))
 		return PG_APPLY(recvfrom, fd, buf, len, flags, PG_ADDR(from), from_len);
 	return PG_IN(recvfrom, PG_HOT(recvfrom)(fd, buf, len, flags, from, from_len), fd, len);
 }
@@ -61,7 +61,7 @@ PG_EXPORT ssize_t recvfrom(int fd, void *buf, size_t len, int flags, PG_SOCKADDR
 PG_EXPORT ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t room, int flags,
 				 PG_SOCKADDR_OUT from, socklen_t *from_len)
 {
-	if (len <= room && PG_ASIDE(__recvfrom_chk))
+	if (len <= room && PG_ASIDE(__recvfrom_chk, fd))
 		return PG_APPLY(recvfrom, fd, buf, len, flags, PG_ADDR(from), from_len);
 	return PG_IN(recvfrom, NEXT(__recvfrom_chk)(fd, buf, len, room, flags, from, from_len), fd,
 		     len);
@@ -69,7 +69,7 @@ PG_EXPORT ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t room, int
 
 PG_EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 {
-	if (PG_ASIDE(recvmsg))
+	if (PG_ASIDE(recvmsg, fd))
 		return PG_APPLY(recvmsg, fd, msg, flags);
 	return PG_IN(recvmsg, PG_HOT(recvmsg)(fd, msg, flags), fd, 1);
 }
@@ -77,7 +77,7 @@ PG_EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 PG_EXPORT int recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, PG_MMSG_FLAGS flags,
 		       struct timespec *wait)
 {
-	if (PG_ASIDE(recvmmsg))
+	if (PG_ASIDE(recvmmsg, fd))
 		return (int)PG_APPLY(recvmmsg, fd, msgs, n, flags, wait);
 	return PG_IN(recvmmsg, PG_HOT(recvmmsg)(fd, msgs, n, flags, wait), fd, n);
 }

@@ -15,28 +15,28 @@
 
 PG_EXPORT ssize_t write(int fd, const void *buf, size_t len)
 {
-	if (PG_ASIDE(write))
+	if (PG_ASIDE(write, fd))
 		return PG_APPLY(write, fd, buf, len);
 	return PG_OUT(write, PG_HOT(write)(fd, buf, len), fd, len);
 }
 
 PG_EXPORT ssize_t __write(int fd, const void *buf, size_t len)
 {
-	if (PG_ASIDE(__write))
+	if (PG_ASIDE(__write, fd))
 		return PG_APPLY(__write, fd, buf, len);
 	return PG_OUT(__write, PG_HOT(__write)(fd, buf, len), fd, len);
 }
 
 PG_EXPORT ssize_t writev(int fd, const struct iovec *iov, int n)
 {
-	if (PG_ASIDE(writev))
+	if (PG_ASIDE(writev, fd))
 		return PG_APPLY(writev, fd, iov, n);
 	return PG_OUT_VECTOR(writev, PG_HOT(writev)(fd, iov, n), fd, VECTOR(iov, n));
 }
 
 PG_EXPORT ssize_t pwritev2(int fd, const struct iovec *iov, int n, off_t at, int flags)
 {
-	if (PG_ASIDE(pwritev2))
+	if (PG_ASIDE(pwritev2, fd))
 		return PG_APPLY(pwritev2, fd, iov, n, at, flags);
 	return PG_OUT_VECTOR(pwritev2, PG_HOT(pwritev2)(fd, iov, n, at, flags), fd, VECTOR(iov, n),
 			     op.flags = flags);
@@ -44,7 +44,7 @@ PG_EXPORT ssize_t pwritev2(int fd, const struct iovec *iov, int n, off_t at, int
 
 PG_EXPORT ssize_t pwritev64v2(int fd, const struct iovec *iov, int n, off64_t at, int flags)
 {
-	if (PG_ASIDE(pwritev64v2))
+	if (PG_ASIDE(pwritev64v2, fd))
 #ifdef __i386__
 		return PG_APPLY(pwritev64v2, fd, iov, n, at, (uint64_t)at >> 32, flags);
 #else
@@ -56,14 +56,14 @@ PG_EXPORT ssize_t pwritev64v2(int fd, const struct iovec *iov, int n, off64_t at
 
 PG_EXPORT ssize_t send(int fd, const void *buf, size_t len, int flags)
 {
-	if (PG_ASIDE(send))
+	if (PG_ASIDE(send, fd))
 		return PG_APPLY(send, fd, buf, len, flags);
 	return PG_OUT(send, PG_HOT(send)(fd, buf, len, flags), fd, len, op.flags = flags);
 }
 
 PG_EXPORT ssize_t __send(int fd, const void *buf, size_t len, int flags)
 {
-	if (PG_ASIDE(__send))
+	if (PG_ASIDE(__send, fd))
 		return PG_APPLY(__send, fd, buf, len, flags);
 	return PG_OUT(__send, PG_HOT(__send)(fd, buf, len, flags), fd, len, op.flags = flags);
 }
@@ -71,7 +71,7 @@ PG_EXPORT ssize_t __send(int fd, const void *buf, size_t len, int flags)
 PG_EXPORT ssize_t sendto(int fd, const void *buf, size_t len, int flags, PG_SOCKADDR to,
 			 socklen_t to_len)
 {
-	if (PG_ASIDE(sendto))
+	if (PG_ASIDE(sendto, fd))
 		return PG_APPLY(sendto, fd, buf, len, flags, PG_ADDR(to), to_len);
 	return PG_OUT(sendto, PG_HOT(sendto)(fd, buf, len, flags, to, to_len), fd, len,
 		      op.flags = flags);
@@ -79,7 +79,7 @@ PG_EXPORT ssize_t sendto(int fd, const void *buf, size_t len, int flags, PG_SOCK
 
 PG_EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 {
-	if (PG_ASIDE(sendmsg))
+	if (PG_ASIDE(sendmsg, fd))
 		return PG_APPLY(sendmsg, fd, msg, flags);
 	return PG_OUT_VECTOR(sendmsg, PG_HOT(sendmsg)(fd, msg, flags), fd, op.data = msg,
 			     op.flags = flags);
@@ -89,7 +89,7 @@ PG_EXPORT int sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, PG_MMSG_FLAGS f
 {
 	int sent;
 
-	if (PG_ASIDE(sendmmsg))
+	if (PG_ASIDE(sendmmsg, fd))
 		return (int)PG_APPLY(sendmmsg, fd, msgs, n, flags);
 	sent = PG_OUT(sendmmsg, PG_HOT(sendmmsg)(fd, msgs, n, flags), fd, n, op.data = msgs,
 		      op.flags = (int)flags);
@@ -100,14 +100,14 @@ PG_EXPORT int sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, PG_MMSG_FLAGS f
 
 PG_EXPORT ssize_t sendfile(int out, int in, off_t *at, size_t len)
 {
-	if (PG_ASIDE(sendfile))
+	if (PG_ASIDE(sendfile, out))
 		return PG_APPLY(sendfile, out, in, at, len);
 	return PG_OUT(sendfile, PG_HOT(sendfile)(out, in, at, len), out, len);
 }
 
 PG_EXPORT ssize_t sendfile64(int out, int in, off64_t *at, size_t len)
 {
-	if (PG_ASIDE(sendfile64))
+	if (PG_ASIDE(sendfile64, out))
 		return PG_APPLY(sendfile64, out, in, at, len);
 	return PG_OUT(sendfile64, PG_HOT(sendfile64)(out, in, at, len), out, len);
 }
@@ -115,21 +115,21 @@ PG_EXPORT ssize_t sendfile64(int out, int in, off64_t *at, size_t len)
 PG_EXPORT ssize_t splice(int in, off64_t *in_at, int out, off64_t *out_at, size_t len,
 			 unsigned flags)
 {
-	if (PG_ASIDE(splice))
+	if (PG_ASIDE(splice, out))
 		return PG_APPLY(splice, in, in_at, out, out_at, len, flags);
 	return PG_OUT(splice, PG_HOT(splice)(in, in_at, out, out_at, len, flags), out, len);
 }
 
 PG_EXPORT ssize_t tee(int in, int out, size_t len, unsigned flags)
 {
-	if (PG_ASIDE(tee))
+	if (PG_ASIDE(tee, out))
 		return PG_APPLY(tee, in, out, len, flags);
 	return PG_OUT(tee, PG_HOT(tee)(in, out, len, flags), out, len);
 }
 
 PG_EXPORT ssize_t vmsplice(int fd, const struct iovec *iov, size_t n, unsigned flags)
 {
-	if (PG_ASIDE(vmsplice))
+	if (PG_ASIDE(vmsplice, fd))
 		return PG_APPLY(vmsplice, fd, iov, n, flags);
 	return PG_OUT_VECTOR(vmsplice, PG_HOT(vmsplice)(fd, iov, n, flags), fd, VECTOR(iov, n));
 }
@@ -137,7 +137,7 @@ PG_EXPORT ssize_t vmsplice(int fd, const struct iovec *iov, size_t n, unsigned f
 PG_EXPORT ssize_t copy_file_range(int in, off64_t *in_at, int out, off64_t *out_at, size_t len,
 				  unsigned flags)
 {
-	if (PG_ASIDE(copy_file_range))
+	if (PG_ASIDE(copy_file_range, out))
 		return PG_APPLY(copy_file_range, in, in_at, out, out_at, len, flags);
 	return PG_OUT(copy_file_range, PG_HOT(copy_file_range)(in, in_at, out, out_at, len, flags),
 		      out, len);

@@ -48,7 +48,8 @@ struct pg_fd {
 	uint64_t received;   /* bytes read, by calls that rules watch */
 	uint64_t seen_ino;   /* the object that base and received are of */
 	uint64_t base;	     /* sent when a rule saw it first; for at= */
-	uint64_t possible;   /* the calls for which a rule may fire on it, whatever comes */
+	uint64_t unruled;    /* the calls for which no rule can fire on it, whatever comes; 0: not
+				known */
 	uint32_t conn[4];    /* numbers of the connection, for rules with conn= */
 	uint32_t number;     /* the n-th client, or server, connection of the process; 0: none */
 	uint32_t suppressed; /* signals taken away on it */
@@ -56,7 +57,6 @@ struct pg_fd {
 	uint8_t rule;	     /* that broke it */
 	uint8_t armed;	     /* 1 + the rule that resets once what waits unread is read */
 	bool ended;	     /* a rule ended its reading */
-	bool judged;	     /* POSSIBLE is of this object */
 	uint8_t unsure;	     /* the number was closed: sent and warnings may be another object's */
 	struct pg_warning warned[PG_WHATS];
 };
@@ -78,6 +78,12 @@ static inline void pg_fd_sent(int fd, uint64_t n)
 static inline bool pg_fd_is_connection(int fd)
 {
 	return (unsigned)fd < PG_FD_MAX && pg_fds[(unsigned)fd].ino;
+}
+
+/* Can a rule fire on FD for a call whose bit is BIT? True if that is not known. */
+static inline bool pg_fd_ruled(int fd, uint64_t bit)
+{
+	return (unsigned)fd >= PG_FD_MAX || !(pg_fds[(unsigned)fd].unruled & bit);
 }
 
 /* Start-up only: finds the clock. */

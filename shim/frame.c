@@ -173,6 +173,15 @@ static long apply_write(const struct pg_frame *frame)
 	return ret;
 }
 
+static long make_first(struct pg_frame *frame)
+{
+	long ret = make_early(frame);
+
+	if (!pg_is_out(frame->call))
+		return ret;
+	return (long)pg_leave(pg_apply_op(frame), ret, frame->caller);
+}
+
 long pg_apply_frame(const struct pg_frame *frame)
 {
 	return pg_is_out(frame->call) ? apply_write(frame) : apply_read(frame);
@@ -180,12 +189,7 @@ long pg_apply_frame(const struct pg_frame *frame)
 
 long pg_apply(enum pg_call call, uintptr_t caller, long a, long b, long c, long d, long e, long f)
 {
-	struct pg_frame frame = {.call = call, .caller = caller, .arg = {a, b, c, d, e, f}};
+	struct pg_frame frame = {call, false, caller, {a, b, c, d, e, f}};
 
-	if (!pg_started) {
-		long ret = make_early(&frame);
-
-		return pg_is_out(call) ? (long)pg_leave(pg_apply_op(&frame), ret, caller) : ret;
-	}
-	return pg_apply_frame(&frame);
+	return pg_started ? pg_apply_frame(&frame) : make_first(&frame);
 }

@@ -245,11 +245,6 @@ void pg_guard_injected_epipe(const struct pg_hit *hit, bool signals)
 		pg_fault_raise(SIGPIPE);
 }
 
-bool pg_is_out(enum pg_call call)
-{
-	return call && call <= PG_CALL___send;
-}
-
 static void on_killed(int sender)
 {
 	struct scratch *s;
@@ -369,15 +364,18 @@ static void look_at(const struct pg_op *op, int64_t ret, int err, uintptr_t call
 	struct pg_hit hit = {.via = op->via,
 			     .call = op->call,
 			     .fd = op->fd,
-			     .len = asked(op),
 			     .ret = ret,
 			     .err = ret < 0 ? err : 0,
 			     .caller = caller - 1};
+	bool broke = ret < 0 && (err == EPIPE || err == ECONNRESET || err == ECONNREFUSED);
+	bool midway = broke_midway(op, ret);
 
-	if (ret < 0 && (err == EPIPE || err == ECONNRESET || err == ECONNREFUSED)) {
+	if (broke || midway || pg_watch_all) /* else the kernel may not have read the vector */
+		hit.len = asked(op);
+	if (broke) {
 		if (err != EPIPE || !is_told(op))
 			out_failed(op, &hit);
-	} else if (broke_midway(op, ret)) {
+	} else if (midway) {
 		if (!is_told(op))
 			tell(PG_EV_EPIPE, &hit, pg_sigpipe_outcome());
 	} else if (pg_watch_all) {

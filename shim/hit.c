@@ -171,12 +171,20 @@ static bool from_mark(struct regs *r, struct pg_hit *hit)
 	return true;
 }
 
+static enum pg_call call_named(const char *name)
+{
+	for (int call = PG_NO_CALL + 1; call < PG_CALL_COUNT; call++)
+		if (pg_same(pg_call_name((enum pg_call)call), name))
+			return (enum pg_call)call;
+	return PG_NO_CALL;
+}
+
 /* From the stack: the wrapper of ours that called what was interrupted. */
 static bool from_stack(const struct regs *r, struct pg_hit *hit)
 {
 	bool stdio = false;
 	const char *name = PG_MARKS ? NULL : pg_stack_wrapper(&stdio);
-	enum pg_call call = name ? pg_call_named(name) : PG_NO_CALL;
+	enum pg_call call = name ? call_named(name) : PG_NO_CALL;
 
 	if (!name && !stdio)
 		return false;

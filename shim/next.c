@@ -4,7 +4,7 @@
 #include "dl.h"
 
 pg_fn *pg_next_table[PG_CALL_COUNT];
-pg_fn *pg_hot_table[PG_CALL_COUNT];
+uint64_t pg_aside = ~(uint64_t)0;
 
 static const char *const names[PG_CALL_COUNT] = {
 	[PG_NO_CALL] = "?",
@@ -60,13 +60,6 @@ void pg_next_resolve(void)
 	dlerror(); /* a missing name leaves a message that the program must not find */
 }
 
-void pg_next_open(uint64_t watched)
-{
-	for (int call = PG_NO_CALL + 1; call < PG_CALL_COUNT && call < 63; call++)
-		if (!(watched >> call & 1))
-			pg_hot_table[call] = pg_next_table[call];
-}
-
 pg_fn *pg_next_early(enum pg_call call)
 {
 	pg_fn *next = (pg_fn *)dlsym(RTLD_NEXT, names[call]);
@@ -78,14 +71,6 @@ pg_fn *pg_next_early(enum pg_call call)
 const char *pg_call_name(enum pg_call call)
 {
 	return (unsigned)call < PG_CALL_COUNT ? names[call] : "?";
-}
-
-enum pg_call pg_call_named(const char *name)
-{
-	for (int call = PG_NO_CALL + 1; call < PG_CALL_COUNT; call++)
-		if (!__builtin_strcmp(names[call], name))
-			return (enum pg_call)call;
-	return PG_NO_CALL;
 }
 
 long pg_call_number(enum pg_call call)

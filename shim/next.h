@@ -49,14 +49,16 @@ typedef void pg_fn(void);
  * afterwards. */
 extern pg_fn *pg_next_table[PG_CALL_COUNT] PG_HIDDEN;
 
-/* The same for the calls that move bytes, but zero where the call is not to be made at once: before
- * start-up, or when a rule watches it. One test of a healthy call asks both. */
-extern pg_fn *pg_hot_table[PG_CALL_COUNT] PG_HIDDEN;
-#define PG_ASIDE(name) PG_UNLIKELY(!pg_hot_table[PG_CALL_##name])
-#define PG_HOT(name) ((PG_TYPE(name))(void *)pg_hot_table[PG_CALL_##name])
-
-/* Start-up only: fills the hot table, but for the calls in WATCHED (bits of their numbers). */
-void pg_next_open(uint64_t watched);
+/*
+ * The calls (bits of their numbers) that are not to be made at once: all
+ * before start-up, afterwards those that a rule watches. One test of a healthy
+ * call asks both; only then it is asked whether a rule can reach the
+ * descriptor (fd.h).
+ */
+extern uint64_t pg_aside PG_HIDDEN;
+#define PG_ASIDE(name, fd)                                                                         \
+	(PG_UNLIKELY(pg_aside & ((uint64_t)1 << PG_CALL_##name)) &&                                \
+	 pg_fd_ruled(fd, (uint64_t)1 << PG_CALL_##name))
 
 /* Looks every call up with dlsym(RTLD_NEXT). Start-up only: it may take the loader's lock. */
 void pg_next_resolve(void);
@@ -67,9 +69,6 @@ pg_fn *pg_next_early(enum pg_call call);
 
 /* The log's name of a call ("send"); "?" if out of range. */
 const char *pg_call_name(enum pg_call call);
-
-/* The call of that name; PG_NO_CALL: none. */
-enum pg_call pg_call_named(const char *name);
 
 /* The system call number behind CALL, and the first call in the list that is the system call NR (or
  * PG_NO_CALL). */
@@ -82,6 +81,7 @@ long pg_syscall_errno(long nr, long a, long b, long c, long d, long e, long f);
 
 /* NEXT(write)(fd, buf, len): libc's own write; its type is the one in libc's header. */
 #define PG_TYPE(name) __typeof__(&(name))
+#define PG_HOT(name) ((PG_TYPE(name))(void *)pg_next_table[PG_CALL_##name]) /* not PG_ASIDE */
 #define NEXT(name)                                                                                 \
 	((PG_TYPE(name))(void *)(PG_LIKELY(pg_next_table[PG_CALL_##name])                          \
 					 ? pg_next_table[PG_CALL_##name]                           \

@@ -70,7 +70,7 @@ static PG_STDIO_CODE ssize_t gate_write(FILE *f, const void *data, ssize_t n)
 
 	if (within_dprintf())
 		return next_write(f, data, n);
-	if (PG_UNLIKELY(pg_ruled & PG_STDIO_BIT))
+	if (PG_UNLIKELY(pg_ruled & PG_STDIO_BIT) && pg_fd_ruled(f->_fileno, PG_STDIO_BIT))
 		return write_ruled(f, data, n);
 	op = (struct pg_op){.call = PG_CALL_write, .via = PG_VIA_STDIO, .fd = f->_fileno, .len = n};
 	if (PG_MARKS)
@@ -105,7 +105,8 @@ static PG_COLD ssize_t read_ruled(FILE *f, void *data, ssize_t n)
 /* What fread and getline read. */
 static ssize_t gate_read(FILE *f, void *data, ssize_t n)
 {
-	if (PG_UNLIKELY(pg_ruled & PG_BIT(PG_CALL_read)))
+	if (PG_UNLIKELY(pg_ruled & PG_BIT(PG_CALL_read)) &&
+	    pg_fd_ruled(f->_fileno, PG_BIT(PG_CALL_read)))
 		return read_ruled(f, data, n);
 	return PG_IN(read, next_read(f, data, n), f->_fileno, n);
 }
