@@ -145,14 +145,15 @@ _pipeguard() {
 			fi
 			at=$((at + 2))
 			;;
-		--) at=$((at + 1)) && break ;;
+		--) at=$((at + 1)) options='' && break ;;
 		-*) at=$((at + 1)) ;;
 		*) break ;;
 		esac
 	done
-	case $command:$_pipeguard_word in
-	*:-*) ((at < last)) || { _pipeguard_reply '' "$options" && return; } ;;
-	esac
+	if ((at == last)) && [[ $options && $_pipeguard_word == -* ]]; then
+		_pipeguard_reply '' "$options"
+		return
+	fi
 	case $command in
 	check) _pipeguard_rule ;;
 	list) ((at < last)) || _pipeguard_reply '' calls groups fields actions errnos ;;

@@ -53,7 +53,7 @@ elif form == "kubernetes":
         assert set(entry) == {"name", "value"} and isinstance(entry["value"], str)
         found[entry["name"]] = expand(entry["value"])
 for name in sorted(found):
-    print(name + "=" + found[name])
+    print(name + "=" + found[name].replace("\n", "\1"))
 ' "$1" | sort
 }
 
