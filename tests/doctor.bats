@@ -260,6 +260,37 @@ loaded() {
 	[[ $output == 'reached: no: '*'cannot be run' ]]
 }
 
+@test "a chain of interpreters is as long as the kernel lets it be" {
+	native_only
+	script chain-1 '#!/bin/sh'
+	for n in 2 3 4 5 6 7; do
+		script chain-$n "#!$P/chain-$((n - 1))"
+		run plain "$P/chain-$n"
+		if [ "$status" -eq 3 ]; then
+			says 0 yes chain-$n </dev/null
+		else
+			says 127 no chain-$n <<<'more than five interpreters'
+		fi
+	done
+	[ "$status" -eq 127 ]
+}
+
+@test "a library for musl does not reach a program for glibc" {
+	native_only
+	mkdir -p "$BATS_TEST_TMPDIR/build" "$BATS_TEST_TMPDIR/scripts"
+	cp "$ROOT"/scripts/pipeguard* "$BATS_TEST_TMPDIR/scripts"
+	cp "$BUILD/pipeguard-rules" "$BATS_TEST_TMPDIR/build"
+	sed 's/GLIBC_/_____/g' "$LIB" >"$BATS_TEST_TMPDIR/build/libpipeguard.so"
+	PIPEGUARD=$BATS_TEST_TMPDIR/scripts/pipeguard
+	says 126 no dynamic <<-'END'
+		for musl
+		the loader would refuse it
+	END
+	run -126 launch "$P/dynamic"
+	[[ -e $ROOT/build/musl/libpipeguard.so ]] || skip "no build for musl"
+	run -127 plain LD_PRELOAD="$ROOT/build/musl/libpipeguard.so" "$P/dynamic"
+}
+
 @test "what is neither ELF nor script is not known, and not refused" {
 	says 1 partly blob <<<'neither an ELF file nor a script'
 }

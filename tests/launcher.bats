@@ -144,9 +144,9 @@ launch() { timeout "$LIMIT" "$FIXTURES/sigdfl" "$PIPEGUARD" "$@" 3>&-; }
 		-S supress|(did you mean 'suppress'?)
 		-S socket|(did you mean 'sockets'?)
 		-o sterr|(did you mean 'stderr'?)
-		-s 12x|not a number of 64 bits: '12x'
-		-s 18446744073709551616|not a number of 64 bits
-		-s -1|not a number of 64 bits
+		-s 12x|-s: not a number of 64 bits: '12x'
+		-s 18446744073709551616|-s: not a number of 64 bits
+		-s -1|-s: not a number of 64 bits
 		-r write:brek|rule 1, column 7: unknown action 'brek' (did you mean 'break'?)
 		-r write:break -r connect:resett|rule 2, column 9: unknown action 'resett'
 		-r write:break -f rules|choose one
@@ -185,6 +185,11 @@ for i in range(3):
 	[[ $output == 'by call'*'No space left on device' ]]
 	run launch -r write:break -r send:reset sh -c 'echo "$PIPEGUARD_RULES"'
 	equal "the variable" 'write:break;send:reset' "$(launch -r write:fd=77:break -r send:reset -n true | grep -o "RULES='[^']*'" | cut -d"'" -f2 | sed 's/:fd=77//')"
+}
+
+@test "an -r that is a comment does not take the next one in" {
+	rules=$(launch -r '# a note' -r write:fd=77:break sh -c 'printf "%s" "$PIPEGUARD_RULES"')
+	equal "the rules" r1=write:fd=77:break "$(launch check "$rules")"
 }
 
 @test "-f is found from any folder, and its errors have the file's columns" {
