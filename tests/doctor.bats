@@ -1,14 +1,19 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # pipeguard doctor: what it says of a program is what happens to it.
-# shellcheck disable=SC2016 # the inner shells expand
+# shellcheck disable=SC2016,SC2030,SC2031 # the inner shells expand; each test is a subshell
 
 load helpers
 
-PIPEGUARD=$ROOT/scripts/pipeguard
+PIPEGUARD=${BATS_FILE_TMPDIR-}/bin/pipeguard
 launch() { timeout "$LIMIT" "$FIXTURES/sigdfl" "$PIPEGUARD" "$@" 3>&-; }
 
 setup_file() {
+	# The launcher for this build, as make install would make it.
+	mkdir "$BATS_FILE_TMPDIR/bin"
+	sed "s|^libdir=.*|libdir='$BUILD'|" "$ROOT/scripts/pipeguard" >"$BATS_FILE_TMPDIR/bin/pipeguard"
+	chmod 755 "$BATS_FILE_TMPDIR/bin/pipeguard"
+	cp "$ROOT/scripts/pipeguard-doctor" "$BATS_FILE_TMPDIR/bin"
 	export P=$BATS_FILE_TMPDIR
 	chmod 755 "$P"
 	printf '#include <unistd.h>\nint main(void) { for (int i = 0; i < 5; i++) if (write(1, "x\\n", 2) < 0) return 1; return 0; }\n' >"$P/w.c"
@@ -178,7 +183,7 @@ loaded() {
 	# The line that it names: the runtime comes before the library, and all gates are at work.
 	command=$(launch doctor "$P/asan" | sed -n 's/^instead: //p')
 	[[ $command == LD_PRELOAD=libasan.so* ]]
-	run timeout 20 "$FIXTURES/sigdfl" env PATH="$ROOT/scripts:$PATH" bash -c "${command/pipeguard/pipeguard -v}" 3>&-
+	run timeout 20 "$FIXTURES/sigdfl" env PATH="$BATS_FILE_TMPDIR/bin:$PATH" bash -c "${command/pipeguard/pipeguard -v}" 3>&-
 	[ "$status" -eq 0 ]
 	[[ $output == *'] load: asan, gates call stdio signal'* ]]
 	run env "${command%% *}" "$PIPEGUARD" doctor "$P/asan"

@@ -5,7 +5,15 @@
 
 load helpers
 
-PIPEGUARD=$ROOT/scripts/pipeguard
+PIPEGUARD=${BATS_FILE_TMPDIR-}/bin/pipeguard
+setup_file() {
+	# The launcher for this build, as make install would make it.
+	mkdir "$BATS_FILE_TMPDIR/bin"
+	sed "s|^libdir=.*|libdir='$BUILD'|" "$ROOT/scripts/pipeguard" >"$BATS_FILE_TMPDIR/bin/pipeguard"
+	chmod 755 "$BATS_FILE_TMPDIR/bin/pipeguard"
+	cp "$ROOT/scripts/pipeguard-doctor" "$BATS_FILE_TMPDIR/bin"
+}
+
 launch() { timeout "$LIMIT" "$FIXTURES/sigdfl" "$PIPEGUARD" "$@" 3>&-; }
 
 # Options whose values have all that some form must escape.
@@ -134,7 +142,7 @@ manual() {
 	count=$(manual .)
 	[ "$count" -eq 3 ]
 	for ((i = 1; i <= count; i++)); do
-		PATH=$ROOT/scripts:$PATH timeout 20 bash -c "$(cat $i.command)" 3>&- |
+		PATH=$BATS_FILE_TMPDIR/bin:$PATH timeout 20 bash -c "$(cat $i.command)" 3>&- |
 			sed "s|$LIB|/usr/local/lib/libpipeguard.so|" >$i.out
 		[ -s $i.out ]
 		# Its lines stand in the block, one after the other, whatever the indentation.

@@ -5,7 +5,15 @@
 
 load helpers
 
-PIPEGUARD=$ROOT/scripts/pipeguard
+PIPEGUARD=${BATS_FILE_TMPDIR-}/bin/pipeguard
+setup_file() {
+	# The launcher for this build, as make install would make it.
+	mkdir "$BATS_FILE_TMPDIR/bin"
+	sed "s|^libdir=.*|libdir='$BUILD'|" "$ROOT/scripts/pipeguard" >"$BATS_FILE_TMPDIR/bin/pipeguard"
+	chmod 755 "$BATS_FILE_TMPDIR/bin/pipeguard"
+	cp "$ROOT/scripts/pipeguard-doctor" "$BATS_FILE_TMPDIR/bin"
+}
+
 launch() { timeout "$LIMIT" "$FIXTURES/sigdfl" "$PIPEGUARD" "$@" 3>&-; }
 
 @test "the program's status is the launcher's" {
@@ -90,6 +98,8 @@ launch() { timeout "$LIMIT" "$FIXTURES/sigdfl" "$PIPEGUARD" "$@" 3>&-; }
 }' 'with-dash=$x' env -u LD_PRELOAD -0 3>&- | tr '\n\0' '\001\n' | grep -vE '^(_|SHLVL)=' | sort)
 		equal "the environment under $shell" "$want" "$got"
 	done
+	wanted=$(printf '%s\n' A=1 "LD_PRELOAD=$LIB")
+	equal "an empty environment" "$wanted" "$(timeout 20 env -i A=1 dash "$PIPEGUARD" /usr/bin/env 3>&- | sort)"
 	f() { echo "it is f"; }
 	export -f f
 	run -0 launch bash -c f
@@ -286,8 +296,12 @@ for i in range(3):
 }
 
 @test "a link to it works" {
-	ln -s "$PIPEGUARD" "$BATS_TEST_TMPDIR/link"
-	run -3 timeout 10 "$BATS_TEST_TMPDIR/link" sh -c 'exit 3' 3>&-
+	mkdir "$BATS_TEST_TMPDIR/scripts"
+	cp "$ROOT"/scripts/pipeguard* "$BATS_TEST_TMPDIR/scripts"
+	ln -s "$BUILD" "$BATS_TEST_TMPDIR/build"
+	mkdir "$BATS_TEST_TMPDIR/bin"
+	ln -s ../scripts/pipeguard "$BATS_TEST_TMPDIR/bin/link"
+	run -3 timeout 10 "$BATS_TEST_TMPDIR/bin/link" sh -c 'exit 3' 3>&-
 }
 
 breaks=$' \t\n"\'><=;|&(:' # where bash ends words
@@ -355,7 +369,7 @@ complete_words() {
 
 @test "a library in a folder with a blank is refused, since the loader would split its name" {
 	mkdir -p "$BATS_TEST_TMPDIR/a b/scripts" "$BATS_TEST_TMPDIR/a b/build"
-	cp "$PIPEGUARD" "$BATS_TEST_TMPDIR/a b/scripts"
+	cp "$ROOT/scripts/pipeguard" "$BATS_TEST_TMPDIR/a b/scripts"
 	cp "$LIB" "$BATS_TEST_TMPDIR/a b/build"
 	run timeout 10 "$BATS_TEST_TMPDIR/a b/scripts/pipeguard" true
 	[ "$status" -eq 125 ]
