@@ -265,6 +265,15 @@ loaded() {
 	[[ $output == 'reached: no: '*'cannot be run' ]]
 }
 
+@test "the loader called as a program is no static program" {
+	native_only
+	loader=$(readelf -lW "$P/dynamic" | sed -n 's/.*interpreter: \(.*\)\]/\1/p')
+	run -0 launch doctor "$loader"
+	[[ $output == *'the loader itself'*'reached: yes'* ]]
+	run -0 launch -v "$loader" "$P/dynamic"
+	[[ $output == *'] load: '* ]]
+}
+
 @test "a chain of interpreters is as long as the kernel lets it be" {
 	native_only
 	script chain-1 '#!/bin/sh'
