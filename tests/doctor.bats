@@ -22,6 +22,7 @@ setup_file() {
 	gcc -static-pie -o "$P/static-pie" "$P/w.c"
 	gcc -m32 -o "$P/m32" "$P/w.c" 2>/dev/null || true
 	gcc -fsanitize=address -o "$P/asan" "$P/w.c" 2>/dev/null || true
+	gcc -fsanitize=leak -o "$P/lsan" "$P/w.c" 2>/dev/null || true
 	gcc -fsanitize=address -static-libasan -o "$P/asan-inside" "$P/w.c" 2>/dev/null || true
 	musl-gcc -o "$P/musl" "$P/w.c" 2>/dev/null || true
 	printf '.section .note.go.buildid, "a", @note\n.long 4, 8, 4\n.asciz "Go\\0"\n.ascii "build-id"\n.section .note.GNU-stack, ""\n' >"$P/go.s"
@@ -167,7 +168,7 @@ loaded() {
 	native_only
 	[[ -e $P/asan ]] || skip "no AddressSanitizer"
 	says 126 no asan <<-'END'
-		sanitizer: libasan.so
+		sanitizer: ASan (libasan.so
 		ASAN_OPTIONS=verify_asan_link_order=0
 		instead: LD_PRELOAD=libasan.so
 	END
@@ -188,6 +189,24 @@ loaded() {
 	[[ $output == *'] load: asan, gates call stdio signal'* ]]
 	run env "${command%% *}" "$PIPEGUARD" doctor "$P/asan"
 	[ "$status" -eq 0 ]
+}
+
+@test "a LeakSanitizer build is reached in part, and wholly with its runtime first, as the doctor says" {
+	native_only
+	[[ -e $P/lsan ]] || skip "no LeakSanitizer"
+	says 1 partly lsan <<-'END'
+		sanitizer: LSan (liblsan.so
+		the signal gate stays off
+		instead: LD_PRELOAD=liblsan.so
+	END
+	first=$(launch doctor "$P/lsan" | sed -n 's/^instead: \(LD_PRELOAD=[^ ]*\).*/\1/p')
+	# A broken write by which the program dies: told with the runtime first, and not without.
+	for before in A=b "$first"; do
+		rm -f "$LOG"
+		run timeout 20 "$FIXTURES/sigdfl" "$FIXTURES/brokenfd" 1 env "$before" "$PIPEGUARD" -j -o "$LOG" "$P/lsan" 3>&-
+		[ "$status" -eq 141 ]
+		equal "the signal, $before" "$([[ $before = A=b ]] || echo '"fatal"')" "$(broken .signal)"
+	done
 }
 
 @test "a sanitizer's runtime inside the program is no obstacle" {
@@ -217,7 +236,7 @@ loaded() {
 	script none 'true'
 	script chain "#!$P/direct"
 	for name in direct by-env by-env-split none chain; do
-		says 0 yes $name <<<"script: $P/$name "
+		says 0 yes $name <<<"script: $P/$name, wh"
 		run -3 launch "$P/$name"
 		run -3 plain LD_PRELOAD="$LIB" PIPEGUARD_VERBOSE=1 bash -c "exec $P/$name"
 		[[ $output == *'] load: '* ]]

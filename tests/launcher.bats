@@ -376,6 +376,17 @@ complete_words() {
 	[[ $output == *'splits LD_PRELOAD at blanks'* ]]
 }
 
+@test "the manual is clean, and has each option and subcommand of --help" {
+	words=$(launch --help | grep -oE '^  [a-zA-Z-]+,?( --[a-z]+)?' | tr -d ,)
+	[ "$(wc -w <<<"$words")" -ge 18 ]
+	for word in $words; do
+		echo "word: $word"
+		grep -qE "^\.(It|Cm|Nm) .*${word#-}" "$ROOT/scripts/pipeguard.1"
+	done
+	requires mandoc
+	equal "what mandoc says" '' "$(mandoc -Tlint "$ROOT/scripts/pipeguard.1" 2>/dev/null | grep -v 'referenced manual not found')"
+}
+
 @test "--help and --version" {
 	run -0 launch --help
 	[[ $output == 'Usage: pipeguard'* && $output == *'127 it was not found.'* ]]
