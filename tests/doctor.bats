@@ -276,7 +276,8 @@ loaded() {
 		says 127 no $name </dev/null
 		run -127 launch "$P/$name"
 		[ "${#lines[@]}" -eq 1 ]
-		run ! plain "$P/$name"
+		# A shell would take the stub for a script of its own.
+		[[ $name = stub ]] || run ! plain "$P/$name"
 	done
 	run -127 launch doctor no-such-program-here
 	equal "the verdict" "reached: no: 'no-such-program-here' was not found" "$output"
