@@ -185,7 +185,7 @@ static struct pg_op fail(struct pg_op op, const struct plan *p, const struct pg_
 	if (err == EPIPE && pg_is_out(op.call)) {
 		if (o->kind == PG_PIPE && c->length_known && !c->length)
 			return op;
-		pg_guard_injected_epipe(&hit, pg_guard_raises(&op, o));
+		pg_guard_injected_epipe(&hit, pg_guard_raises(op.call, op.flags, o));
 	}
 	return decided(op, -1, err);
 }

@@ -241,13 +241,17 @@ static void look_socket(int fd, struct pg_object *o)
 		o->peer_pid = cred[0];
 }
 
-/* A FIFO's path is in /proc; a pipe's is "pipe:[ino]", which says nothing new. */
+/* A FIFO's path is in /proc; a pipe's is "pipe:[ino]", which says nothing new: all of them are on
+ * one device, which is then not asked for again. */
 static void look_fifo(int fd, struct pg_object *o)
 {
+	static uint64_t pipes;
 	char link[32], path[108];
 	struct pg_text t = {link, 0, sizeof link - 1};
 	long n;
 
+	if (o->dev == __atomic_load_n(&pipes, __ATOMIC_RELAXED))
+		return;
 	pg_put(&t, "/proc/self/fd/");
 	pg_put_i64(&t, fd);
 	link[t.len] = 0;
@@ -255,6 +259,8 @@ static void look_fifo(int fd, struct pg_object *o)
 	path[n > 0 ? n : 0] = 0;
 	if (path[0] == '/')
 		pg_copy(o->local_path, sizeof o->local_path, path);
+	else if (pg_prefix(path, "pipe:["))
+		__atomic_store_n(&pipes, o->dev, __ATOMIC_RELAXED);
 }
 
 /* What was recorded, if it is of this object. */

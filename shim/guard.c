@@ -41,6 +41,10 @@ struct site {
 };
 static struct site sites[SITES];
 
+/* Broken writes at places that had to make room, in the process DISPLACED_PID. */
+static uint64_t displaced;
+static int displaced_pid;
+
 static uint64_t early; /* broke before start-up */
 static uint64_t total; /* in this process and those it was forked from */
 static bool inherited_ignored;
@@ -66,7 +70,35 @@ static uint64_t mix(uint64_t h, uint64_t v)
 	return h ^ h >> 29;
 }
 
-static struct site *find_site(uint64_t key)
+/* Room for KEY where all is taken: that of the place which broke least often. Its count goes to
+ * those without a place. */
+static struct site *evict(uint64_t key, int pid)
+{
+	struct site *least = &sites[key % SITES];
+	uint64_t old;
+
+	for (unsigned i = 1; i < PROBES; i++) {
+		struct site *s = &sites[(key + i) % SITES];
+
+		if (__atomic_load_n(&s->count, __ATOMIC_RELAXED) <
+		    __atomic_load_n(&least->count, __ATOMIC_RELAXED))
+			least = s;
+	}
+	old = __atomic_load_n(&least->key, __ATOMIC_RELAXED);
+	if (!__atomic_compare_exchange_n(&least->key, &old, key, false, __ATOMIC_RELAXED,
+					 __ATOMIC_RELAXED))
+		return least; /* another thread took it: two places share a count */
+	old = __atomic_exchange_n(&least->count, 0, __ATOMIC_RELAXED);
+	if (displaced_pid != pid) { /* counted by the process that this one was forked from */
+		displaced_pid = pid;
+		displaced = 0;
+	}
+	if (least->broke && least->pid == pid)
+		__atomic_fetch_add(&displaced, old, __ATOMIC_RELAXED);
+	return least;
+}
+
+static struct site *find_site(uint64_t key, int pid)
 {
 	for (unsigned i = 0; i < PROBES; i++) {
 		struct site *s = &sites[(key + i) % SITES];
@@ -77,17 +109,17 @@ static struct site *find_site(uint64_t key)
 		    none == key)
 			return s;
 	}
-	return &sites[key % SITES]; /* full: two sites share a count */
+	return evict(key, pid);
 }
 
 /* Counts E; true if it is to be logged: the first ten, the 20th, 40th, 80th…, and what kills. */
 static bool count_site(struct pg_event *e, uintptr_t caller)
 {
-	int pid = (int)pg_sys0(SYS_getpid);
+	int pid = e->pid;
 	uintptr_t place = e->via == PG_VIA_STDIO ? 0 : e->frames ? e->frame[0] : caller;
 	uint64_t what = (uint64_t)e->call + ((uint64_t)e->ev << 8) + ((uint64_t)e->rule << 16);
 	uint64_t key = mix(mix(mix(mix(1, (uint64_t)pid), e->object.ino), place), what);
-	struct site *s = find_site(key | 1);
+	struct site *s = find_site(key | 1, pid);
 	uint64_t n = __atomic_add_fetch(&s->count, 1, __ATOMIC_RELAXED);
 
 	__atomic_add_fetch(&total, 1, __ATOMIC_RELAXED);
@@ -106,15 +138,38 @@ static bool count_site(struct pg_event *e, uintptr_t caller)
 
 static void add_disposition(struct pg_event *e)
 {
-	int pid = (int)pg_sys0(SYS_getpid);
+	int pid = e->pid;
 
 	if (e->signal != PG_SIG_FATAL)
-		e->changed = pg_sigpipe_last_change(&e->change);
+		e->changed = pg_sigpipe_last_change(e->signal, &e->change);
 	if (inherited_ignored &&
 	    (told_pid != pid || (e->signal == PG_SIG_IGNORED && !e->changed))) {
 		e->inherited = true;
 		told_pid = pid;
 	}
+}
+
+bool pg_guard_raises(enum pg_call call, int flags, const struct pg_object *o)
+{
+	bool sends = call == PG_CALL_send || call == PG_CALL_sendto || call == PG_CALL_sendmsg ||
+		     call == PG_CALL_sendmmsg || call == PG_CALL___send;
+	bool vector2 = call == PG_CALL_pwritev2 || call == PG_CALL_pwritev64v2;
+
+	if ((sends && flags & MSG_NOSIGNAL) || (vector2 && flags & PG_RWF_NOSIGNAL))
+		return false;
+	return o->stream;
+}
+
+/* What became of the signal of a write that its wrapper tells: if it had been deadly, the handler
+ * would have told it. */
+static enum pg_signal signal_of(const struct pg_hit *hit, const struct pg_object *o)
+{
+	enum pg_signal outcome;
+
+	if (!pg_guard_raises(hit->call, hit->flags, o))
+		return PG_SIG_NONE;
+	outcome = pg_sigpipe_outcome();
+	return outcome == PG_SIG_FATAL ? PG_SIG_NONE : outcome;
 }
 
 /* A twin is told under the name that programs write. */
@@ -158,7 +213,10 @@ static void tell(enum pg_ev ev, const struct pg_hit *hit, enum pg_signal signal)
 		give(s);
 		return;
 	}
+	e->pid = (int)pg_sys0(SYS_getpid);
 	pg_fd_look(hit->fd, &e->object);
+	if (signal == PG_SIG_ASK)
+		e->signal = signal_of(hit, &e->object);
 	e->frames = pg_stack_walk(e->frame, pg_config.stack);
 	if (!e->frames && hit->caller && pg_config.stack)
 		e->frame[e->frames++] = hit->caller;
@@ -224,6 +282,7 @@ void pg_guard_tell_inject(const struct pg_hit *hit, const struct pg_inject *inje
 	e->rule = (int)inject->rule;
 	e->held = inject->lost ? "the bytes are lost" : held[inject->held];
 	e->seeded = inject->prob;
+	e->pid = (int)pg_sys0(SYS_getpid);
 	e->object = *inject->object;
 	e->frames = pg_stack_walk(e->frame, pg_config.stack);
 	if (count_site(e, hit->caller))
@@ -253,6 +312,7 @@ static void on_killed(int sender)
 		return;
 	__builtin_memset(&s->event, 0, sizeof s->event);
 	s->event.ev = PG_EV_KILLED;
+	s->event.pid = (int)pg_sys0(SYS_getpid);
 	s->event.sender = sender;
 	pg_event_write(&s->event, s->line);
 	give(s);
@@ -267,37 +327,12 @@ static void on_change(const struct pg_change *change)
 		return;
 	__builtin_memset(&s->event, 0, sizeof s->event);
 	s->event.ev = PG_EV_DISPOSITION;
+	s->event.pid = (int)pg_sys0(SYS_getpid);
 	s->event.change = *change;
 	s->event.frames = pg_stack_walk(s->event.frame, pg_config.stack);
 	pg_event_write(&s->event, s->line);
 	give(s);
 	errno = saved;
-}
-
-bool pg_guard_raises(const struct pg_op *op, const struct pg_object *o)
-{
-	bool sends = op->call == PG_CALL_send || op->call == PG_CALL_sendto ||
-		     op->call == PG_CALL_sendmsg || op->call == PG_CALL_sendmmsg ||
-		     op->call == PG_CALL___send;
-	bool vector2 = op->call == PG_CALL_pwritev2 || op->call == PG_CALL_pwritev64v2;
-
-	if ((sends && op->flags & MSG_NOSIGNAL) || (vector2 && op->flags & PG_RWF_NOSIGNAL))
-		return false;
-	return o->stream;
-}
-
-static enum pg_signal signal_of(const struct pg_op *op)
-{
-	struct pg_object o;
-	enum pg_signal outcome;
-
-	if (pg_confined)
-		return PG_SIG_NONE;
-	pg_fd_look(op->fd, &o);
-	if (!pg_guard_raises(op, &o))
-		return PG_SIG_NONE;
-	outcome = pg_sigpipe_outcome();
-	return outcome == PG_SIG_FATAL ? PG_SIG_NONE : outcome;
 }
 
 static int64_t asked(const struct pg_op *op)
@@ -311,7 +346,7 @@ static void out_failed(const struct pg_op *op, struct pg_hit *hit)
 {
 	switch (hit->err) {
 	case EPIPE:
-		tell(PG_EV_EPIPE, hit, signal_of(op));
+		tell(PG_EV_EPIPE, hit, PG_SIG_ASK);
 		break;
 	case ECONNRESET:
 		tell(PG_EV_RESET, hit, PG_SIG_NONE);
@@ -356,7 +391,7 @@ static bool is_told(const struct pg_op *op)
 	if (pg_confined || op->via != PG_VIA_CALL)
 		return true;
 	pg_fd_look(op->fd, &o);
-	return !o.ino || pg_guard_raises(op, &o);
+	return !o.ino || pg_guard_raises(op->call, op->flags, &o);
 }
 
 static void look_at(const struct pg_op *op, int64_t ret, int err, uintptr_t caller)
@@ -366,6 +401,7 @@ static void look_at(const struct pg_op *op, int64_t ret, int err, uintptr_t call
 			     .fd = op->fd,
 			     .ret = ret,
 			     .err = ret < 0 ? err : 0,
+			     .flags = op->flags,
 			     .caller = caller - 1};
 	bool broke = ret < 0 && (err == EPIPE || err == ECONNRESET || err == ECONNREFUSED);
 	bool midway = broke_midway(op, ret);
@@ -501,6 +537,8 @@ void pg_guard_close(int fd)
 
 static void collect_sites(struct pg_event *e, int pid)
 {
+	if (displaced_pid == pid)
+		e->events = displaced;
 	for (int i = 0; i < SITES; i++) {
 		const struct site *s = &sites[i];
 
@@ -536,6 +574,7 @@ void pg_guard_exit(void)
 		return;
 	__builtin_memset(&s->event, 0, sizeof s->event);
 	s->event.ev = PG_EV_EXIT;
+	s->event.pid = pid;
 	s->event.early = early;
 	collect_sites(&s->event, pid);
 	for (unsigned i = 0; i < pg_rules.n; i++)
@@ -552,6 +591,7 @@ static void tell_load(const char *gates, enum pg_state state)
 	if (!s)
 		return;
 	s->event.ev = PG_EV_LOAD;
+	s->event.pid = (int)pg_sys0(SYS_getpid);
 	s->event.gates = gates;
 	s->event.sender = (int)pg_sys0(SYS_getppid);
 	s->event.change.to = state;
