@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What cannot be. A rule is refused if no call of its SET, on no kind of
+ * descriptor, could ever make it fire, or if one of its words contradicts
+ * another or could never do a thing. What can fire is never refused.
+ */
+#include "rule_parts.h"
+
+#include <sys/socket.h>
+
+/* Kinds beyond those of kind=: event descriptors, devices, ... */
+enum { OTHER = 256, ANY = PG_KINDS_ALL | OTHER };
+enum {
+	CONNECTED = PG_KINDS_SOCKET & ~PG_KINDS_UDP,
+	INTERNET = PG_KINDS_TCP | PG_KINDS_UDP | PG_KINDS_OTHER_SOCKET,
+	DISK = PG_KINDS_FILE | OTHER
+};
+
+static const uint64_t any_call = ~(uint64_t)0;
+
+/* The calls, and the kinds of descriptors, that something is possible with. */
+struct where {
+	uint64_t calls;
+	unsigned kinds;
+};
+
+/* The value of field F as a word; the field's name if it has none. */
+static struct pg_word value_of(const struct pg_parse *p, enum pg_field f)
+{
+	struct pg_word raw = p->rule->raw[f];
+	size_t end = raw.at + raw.len, equal = pg_find(p->text, raw.at, end, '=');
+
+	return equal < end ? pg_word(equal + 1, end) : raw;
+}
+
+static bool fail_field(struct pg_parse *p, enum pg_field f, const char *what)
+{
+	struct pg_word raw = p->rule->raw[f];
+
+	raw.len = (uint16_t)pg_len(pg_field_name(f));
+	return pg_parse_fail(p, raw, what);
+}
+
+/* ---- selectors and triggers ---- */
+
+/* Can a link of /proc/self/fd that starts with START match the glob W? */
+static bool may_start(const struct pg_parse *p, struct pg_word w, const char *start)
+{
+	for (unsigned i = 0; start[i]; i++) {
+		if (i == w.len)
+			return false;
+		if (p->text[w.at + i] == '*' || p->text[w.at + i] == '?' ||
+		    p->text[w.at + i] == '[' || p->text[w.at + i] == '\\')
+			return true;
+		if (p->text[w.at + i] != start[i])
+			return false;
+	}
+	return true;
+}
+
+static unsigned kinds_of_paths(const struct pg_parse *p)
+{
+	const struct pg_words *path = &p->rule->path;
+	unsigned kinds = OTHER;
+
+	for (unsigned i = 0; i < path->n; i++) {
+		kinds |= may_start(p, path->w[i], "socket:[") ? PG_KINDS_SOCKET : 0;
+		kinds |= may_start(p, path->w[i], "pipe:[") ? PG_KINDS_PIPE : 0;
+		if (may_start(p, path->w[i], "/")) /* a pipe with a name is one, too */
+			kinds |= PG_KINDS_PIPE | PG_KINDS_TTY | PG_KINDS_FILE;
+	}
+	return kinds;
+}
+
+static unsigned kinds_of_peers(const struct pg_rule *r)
+{
+	unsigned kinds = 0;
+
+	for (unsigned i = 0; i < r->peer.n; i++) {
+		if (r->net[i].family == AF_UNIX)
+			kinds |= PG_KINDS_UNIX | PG_KINDS_OTHER_SOCKET;
+		else if (r->net[i].family == AF_INET6)
+			kinds |= INTERNET & ~(unsigned)PG_KINDS_TCP4;
+		else
+			kinds |= INTERNET;
+	}
+	return kinds;
+}
+
+/* A negated selector is true of what has no such thing at all. */
+static struct where where_peer(const struct pg_rule *r)
+{
+	if (r->peer.negate)
+		return (struct where){any_call, ANY};
+	return (struct where){~pg_group_calls(PG_G_ACCEPT), kinds_of_peers(r)};
+}
+
+/* What was told of before cannot be of a socket that listens, or of one that never connected. */
+static struct where where_seen(const struct pg_rule *r)
+{
+	uint64_t calls = pg_group_calls(PG_G_OUT) | pg_group_calls(PG_G_IN);
+
+	if (r->seen & (PG_SEEN_REFUSED | PG_SEEN_HUP))
+		calls |= pg_group_calls(PG_G_CONN);
+	return (struct where){calls, r->seen & (PG_SEEN_EOF | PG_SEEN_HUP) ? ANY : PG_KINDS_SOCKET};
+}
+
+static struct where where_side(const struct pg_rule *r)
+{
+	if (r->side == 1)
+		return (struct where){~pg_group_calls(PG_G_ACCEPT), PG_KINDS_SOCKET};
+	return (struct where){~pg_group_calls(PG_G_CONN), CONNECTED};
+}
+
+static struct where where_selected(const struct pg_parse *p, enum pg_field f)
+{
+	const struct pg_rule *r = p->rule;
+	uint64_t moving = pg_group_calls(PG_G_OUT) | pg_group_calls(PG_G_IN);
+
+	switch (f) {
+	case PG_F_KIND:
+		return (struct where){any_call, r->kinds};
+	case PG_F_SIDE:
+		return where_side(r);
+	case PG_F_PEER:
+		return where_peer(r);
+	case PG_F_PORT:
+		return (struct where){any_call, r->port.negate ? ANY : INTERNET};
+	case PG_F_LPORT:
+		return (struct where){any_call, r->lport.negate ? ANY : INTERNET};
+	case PG_F_PATH:
+		return (struct where){any_call, r->path.negate ? ANY : kinds_of_paths(p)};
+	case PG_F_CONN:
+		return (struct where){any_call, PG_KINDS_SOCKET};
+	case PG_F_LEN:
+		return (struct where){moving, ANY};
+	case PG_F_AT:
+		return (struct where){moving, ANY & ~PG_KINDS_UDP};
+	case PG_F_SEEN:
+		return where_seen(r);
+	default:
+		return (struct where){any_call, ANY};
+	}
+}
+
+/* ---- actions ---- */
+
+/* By the man pages, and by what the kernel was seen to do. */
+static struct where where_error(int err)
+{
+	uint64_t out = pg_group_calls(PG_G_OUT), connect = pg_group_calls(PG_G_CONN);
+	uint64_t sockets = pg_group_calls(PG_G_SOCK);
+
+	switch (err) {
+	case EPIPE:
+		return (struct where){out, ANY};
+	case ENOSPC:
+	case EFBIG:
+	case EDQUOT:
+		return (struct where){out, DISK};
+	case EISDIR:
+		return (struct where){pg_group_calls(PG_G_IN), DISK};
+	case EMSGSIZE:
+	case EDESTADDRREQ:
+		return (struct where){out, PG_KINDS_SOCKET};
+	case EMFILE:
+	case ENFILE:
+		return (struct where){pg_group_calls(PG_G_ACCEPT), PG_KINDS_SOCKET};
+	case EALREADY:
+	case EINPROGRESS:
+	case EADDRINUSE:
+	case EADDRNOTAVAIL:
+	case EISCONN:
+		return (struct where){connect | (sockets & out), PG_KINDS_SOCKET};
+	case ENOTSOCK:
+		return (struct where){sockets, ANY};
+	case ENETDOWN:
+	case ENETUNREACH:
+	case ENETRESET:
+	case EHOSTDOWN:
+	case EHOSTUNREACH:
+		return (struct where){any_call, INTERNET};
+	case ECONNREFUSED:
+	case ECONNRESET:
+	case ECONNABORTED:
+	case ENOTCONN:
+	case ESHUTDOWN:
+	case EPROTOTYPE:
+	case EAFNOSUPPORT:
+		return (struct where){any_call, PG_KINDS_SOCKET};
+	case ETIMEDOUT:
+	case ENOBUFS:
+		return (struct where){any_call, ANY & ~PG_KINDS_PIPE};
+	default:
+		return (struct where){any_call, ANY};
+	}
+}
+
+static struct where where_done(const struct pg_rule *r, enum pg_field action)
+{
+	uint64_t out = pg_group_calls(PG_G_OUT), in = pg_group_calls(PG_G_IN);
+
+	switch (action) {
+	case PG_F_REFUSE:
+		return (struct where){pg_group_calls(PG_G_CONN), PG_KINDS_SOCKET};
+	case PG_F_RESET:
+	case PG_F_FIN:
+		return (struct where){out | in, CONNECTED};
+	case PG_F_BREAK:
+	case PG_F_HOLD:
+		return (struct where){out, ANY & ~(PG_KINDS_FILE | PG_KINDS_TTY)};
+	case PG_F_NOSIGNAL:
+		return (struct where){out, ANY & ~(PG_KINDS_FILE | PG_KINDS_TTY | PG_KINDS_UDP)};
+	case PG_F_DROP:
+		return (struct where){out, ANY};
+	case PG_F_EOF:
+	case PG_F_GARBAGE:
+		return (struct where){in, ANY};
+	case PG_F_SHORT:
+	case PG_F_TRICKLE:
+		return (struct where){out | in, ANY & ~PG_KINDS_UDP};
+	case PG_F_ERROR:
+		return where_error(r->error);
+	default:
+		return (struct where){any_call, ANY};
+	}
+}
+
+/* ---- both together ---- */
+
+/* The kinds that these calls work on. */
+static unsigned kinds_of_calls(uint64_t calls)
+{
+	uint64_t sockets = pg_group_calls(PG_G_SOCK), accept = pg_group_calls(PG_G_ACCEPT);
+	uint64_t pipes = PG_BIT(PG_CALL_tee) | PG_BIT(PG_CALL_vmsplice);
+	uint64_t files = PG_BIT(PG_CALL_copy_file_range);
+	unsigned kinds = 0;
+
+	kinds |= calls & accept ? CONNECTED : 0;
+	kinds |= calls & sockets & ~accept ? PG_KINDS_SOCKET : 0;
+	kinds |= calls & pipes ? PG_KINDS_PIPE : 0;
+	kinds |= calls & files ? DISK : 0;
+	return calls & ~(sockets | pipes | files) ? ANY : kinds;
+}
+
+/* Are some of LEFT's calls possible with W, on a kind that both have? */
+static bool meets(struct where left, struct where w)
+{
+	return kinds_of_calls(left.calls & w.calls) & left.kinds & w.kinds;
+}
+
+/* The selectors must all hold at once; each action must be possible where they do. */
+static bool check_possible(struct pg_parse *p)
+{
+	struct where left = {p->rule->calls, ANY};
+
+	for (unsigned n = 0; n < PG_F_COUNT; n++) {
+		enum pg_field f = (enum pg_field)n;
+		bool action = f >= PG_F_HOLD;
+		struct where w;
+
+		if (!pg_has(p->rule, f))
+			continue;
+		w = action ? where_done(p->rule, f) : where_selected(p, f);
+		if (!(left.calls & w.calls) && f == PG_F_ERROR)
+			return pg_parse_fail(p, value_of(p, f),
+					     "an errno that these calls never give:");
+		if (!(left.calls & w.calls))
+			return fail_field(p, f,
+					  action ? "impossible for these calls:"
+						 : "can never fire with these calls:");
+		if (!meets(left, w) && f == PG_F_ERROR)
+			return pg_parse_fail(p, value_of(p, f),
+					     "an errno that is never given on this kind:");
+		if (!meets(left, w))
+			return fail_field(p, f,
+					  action ? "impossible on this kind of descriptor:"
+						 : "can never fire on this kind of descriptor:");
+		if (action)
+			continue;
+		left.calls &= w.calls;
+		left.kinds &= w.kinds;
+	}
+	return true;
+}
+
+/* Words that contradict each other, or that mean nothing alone. */
+static bool check_words(struct pg_parse *p, struct pg_word whole)
+{
+	const struct pg_rule *r = p->rule;
+
+	if (!(r->fields >> PG_F_HOLD))
+		return pg_parse_fail_at(p, whole.at, "a rule without an action");
+	if (pg_has(r, PG_F_SCOPE) && !pg_has(r, PG_F_WHEN) && !pg_has(r, PG_F_LIMIT))
+		return fail_field(p, PG_F_SCOPE, "counts nothing without when= or limit=:");
+	if (pg_has(r, PG_F_CONN) && !(r->calls & ~pg_group_calls(PG_G_ACCEPT)))
+		return fail_field(p, PG_F_CONN, "can never fire with accept, use when= instead of");
+	if (pg_has(r, PG_F_SHORT) && pg_has(r, PG_F_TRICKLE))
+		return fail_field(p, PG_F_TRICKLE, "short= says how many bytes as well as");
+	if (pg_has(r, PG_F_NOSIGNAL) &&
+	    (pg_has(r, PG_F_DROP) || (pg_has(r, PG_F_ERROR) && r->error != EPIPE)))
+		return fail_field(p, PG_F_NOSIGNAL,
+				  "no signal comes with this rule's final action:");
+	if (r->side == 2 && !(r->calls & ~pg_group_calls(PG_G_CONN)))
+		return pg_parse_fail(p, value_of(p, PG_F_SIDE),
+				     "can never fire, connect makes a client:");
+	if (r->side == 1 && !(r->calls & ~pg_group_calls(PG_G_ACCEPT)))
+		return pg_parse_fail(p, value_of(p, PG_F_SIDE),
+				     "can never fire, accept makes a server:");
+	return true;
+}
+
+/* ---- rules that an earlier one leaves nothing ---- */
+
+static bool always(const struct pg_rule *r)
+{
+	return r->first == 1 && r->last == UINT64_MAX && r->step == 1 && !r->at && !r->after &&
+	       !r->during && r->prob == PG_PROB_ALWAYS && r->limit == UINT64_MAX;
+}
+
+static bool same_word(const struct pg_parse *p, struct pg_word a, struct pg_word b)
+{
+	return a.len == b.len && !__builtin_memcmp(p->text + a.at, p->text + b.at, a.len);
+}
+
+/* Is each range of B inside one of A's? */
+static bool within(const struct pg_ranges *b, const struct pg_ranges *a)
+{
+	for (unsigned i = 0; i < b->n; i++) {
+		unsigned j = 0;
+
+		while (j < a->n && (b->r[i].lo < a->r[j].lo || b->r[i].hi > a->r[j].hi))
+			j++;
+		if (j == a->n)
+			return false;
+	}
+	return !a->negate && !b->negate;
+}
+
+/* Is selector F of A true whenever B's is? */
+static bool implied(const struct pg_parse *p, const struct pg_rule *a, const struct pg_rule *b,
+		    enum pg_field f)
+{
+	if (!pg_has(b, f) || f == PG_F_CONN)
+		return false;
+	if (same_word(p, a->raw[f], b->raw[f]))
+		return true;
+	if (f == PG_F_KIND)
+		return !(b->kinds & ~a->kinds);
+	return pg_rule_ranges(a, f) && within(pg_rule_ranges(b, f), pg_rule_ranges(a, f));
+}
+
+/* Does A fire whenever B matches a call that both have? */
+static bool takes_all(const struct pg_parse *p, const struct pg_rule *a, const struct pg_rule *b)
+{
+	if (a->terminal == PG_F_COUNT || !always(a))
+		return false;
+	for (unsigned f = 0; f < PG_F_WHEN; f++)
+		if (pg_has(a, (enum pg_field)f) && !implied(p, a, b, (enum pg_field)f))
+			return false;
+	return true;
+}
+
+/* Only the first final action of a call is carried out; modifiers of later rules still are. */
+static bool check_shadow(struct pg_parse *p, struct pg_word whole)
+{
+	uint64_t left = p->rule->calls;
+
+	if (p->rule->terminal == PG_F_COUNT)
+		return true;
+	for (unsigned i = 0; i < p->out->n; i++) {
+		const struct pg_rule *earlier = &p->out->rule[i];
+
+		if (takes_all(p, earlier, p->rule))
+			left &= ~earlier->calls;
+		if (left)
+			continue;
+		pg_parse_fail_at(p, whole.at, "can never fire, all its calls are taken before, by");
+		pg_copy(p->error->word, sizeof p->error->word, earlier->id);
+		return false;
+	}
+	return true;
+}
+
+bool pg_rule_check(struct pg_parse *p, struct pg_word whole)
+{
+	return check_words(p, whole) && check_possible(p) && check_shadow(p, whole);
+}
