@@ -145,55 +145,71 @@ static struct where where_selected(const struct pg_parse *p, enum pg_field f)
 
 /* ---- actions ---- */
 
-/* By the man pages, and by what the kernel was seen to do. */
+enum on { ON_OUT, ON_IN, ON_ACCEPT, ON_SOCKETS, ON_ADDRESSES, ON_ALL };
+
+/* Which calls can answer with an errno, on what, by the man pages; what is not here, all can. */
+static const struct {
+	int err;
+	enum on on;
+	unsigned kinds;
+} errors[] = {
+	{EPIPE, ON_OUT, ANY},
+	{ENOSPC, ON_OUT, DISK},
+	{EFBIG, ON_OUT, DISK},
+	{EDQUOT, ON_OUT, DISK},
+	{EISDIR, ON_IN, DISK},
+	{EMSGSIZE, ON_OUT, PG_KINDS_SOCKET},
+	{EDESTADDRREQ, ON_OUT, PG_KINDS_SOCKET},
+	{EMFILE, ON_ACCEPT, PG_KINDS_SOCKET},
+	{ENFILE, ON_ACCEPT, PG_KINDS_SOCKET},
+	{EALREADY, ON_ADDRESSES, PG_KINDS_SOCKET},
+	{EINPROGRESS, ON_ADDRESSES, PG_KINDS_SOCKET},
+	{EADDRINUSE, ON_ADDRESSES, PG_KINDS_SOCKET},
+	{EADDRNOTAVAIL, ON_ADDRESSES, PG_KINDS_SOCKET},
+	{EISCONN, ON_ADDRESSES, PG_KINDS_SOCKET},
+	{ENOTSOCK, ON_SOCKETS, ANY},
+	{ENETDOWN, ON_ALL, INTERNET},
+	{ENETUNREACH, ON_ALL, INTERNET},
+	{ENETRESET, ON_ALL, INTERNET},
+	{EHOSTDOWN, ON_ALL, INTERNET},
+	{EHOSTUNREACH, ON_ALL, INTERNET},
+	{ECONNREFUSED, ON_ALL, PG_KINDS_SOCKET},
+	{ECONNRESET, ON_ALL, PG_KINDS_SOCKET},
+	{ECONNABORTED, ON_ALL, PG_KINDS_SOCKET},
+	{ENOTCONN, ON_ALL, PG_KINDS_SOCKET},
+	{ESHUTDOWN, ON_ALL, PG_KINDS_SOCKET},
+	{EPROTOTYPE, ON_ALL, PG_KINDS_SOCKET},
+	{EAFNOSUPPORT, ON_ALL, PG_KINDS_SOCKET},
+	{ETIMEDOUT, ON_ALL, ANY & ~PG_KINDS_PIPE},
+	{ENOBUFS, ON_ALL, ANY & ~PG_KINDS_PIPE},
+};
+
+static uint64_t calls_on(enum on on)
+{
+	switch (on) {
+	case ON_OUT:
+		return pg_group_calls(PG_G_OUT);
+	case ON_IN:
+		return pg_group_calls(PG_G_IN);
+	case ON_ACCEPT:
+		return pg_group_calls(PG_G_ACCEPT);
+	case ON_SOCKETS:
+		return pg_group_calls(PG_G_SOCK);
+	case ON_ADDRESSES: /* connect, and sendto with an address */
+		return pg_group_calls(PG_G_CONN) |
+		       (pg_group_calls(PG_G_SOCK) & pg_group_calls(PG_G_OUT));
+	case ON_ALL:
+		break;
+	}
+	return any_call;
+}
+
 static struct where where_error(int err)
 {
-	uint64_t out = pg_group_calls(PG_G_OUT), connect = pg_group_calls(PG_G_CONN);
-	uint64_t sockets = pg_group_calls(PG_G_SOCK);
-
-	switch (err) {
-	case EPIPE:
-		return (struct where){out, ANY};
-	case ENOSPC:
-	case EFBIG:
-	case EDQUOT:
-		return (struct where){out, DISK};
-	case EISDIR:
-		return (struct where){pg_group_calls(PG_G_IN), DISK};
-	case EMSGSIZE:
-	case EDESTADDRREQ:
-		return (struct where){out, PG_KINDS_SOCKET};
-	case EMFILE:
-	case ENFILE:
-		return (struct where){pg_group_calls(PG_G_ACCEPT), PG_KINDS_SOCKET};
-	case EALREADY:
-	case EINPROGRESS:
-	case EADDRINUSE:
-	case EADDRNOTAVAIL:
-	case EISCONN:
-		return (struct where){connect | (sockets & out), PG_KINDS_SOCKET};
-	case ENOTSOCK:
-		return (struct where){sockets, ANY};
-	case ENETDOWN:
-	case ENETUNREACH:
-	case ENETRESET:
-	case EHOSTDOWN:
-	case EHOSTUNREACH:
-		return (struct where){any_call, INTERNET};
-	case ECONNREFUSED:
-	case ECONNRESET:
-	case ECONNABORTED:
-	case ENOTCONN:
-	case ESHUTDOWN:
-	case EPROTOTYPE:
-	case EAFNOSUPPORT:
-		return (struct where){any_call, PG_KINDS_SOCKET};
-	case ETIMEDOUT:
-	case ENOBUFS:
-		return (struct where){any_call, ANY & ~PG_KINDS_PIPE};
-	default:
-		return (struct where){any_call, ANY};
-	}
+	for (size_t i = 0; i < sizeof errors / sizeof *errors; i++)
+		if (errors[i].err == err)
+			return (struct where){calls_on(errors[i].on), errors[i].kinds};
+	return (struct where){any_call, ANY};
 }
 
 static struct where where_done(const struct pg_rule *r, enum pg_field action)
@@ -249,6 +265,28 @@ static bool meets(struct where left, struct where w)
 	return kinds_of_calls(left.calls & w.calls) & left.kinds & w.kinds;
 }
 
+static bool fail_calls(struct pg_parse *p, enum pg_field f)
+{
+	if (f == PG_F_ERROR)
+		return pg_parse_fail(p, value_of(p, f), "an errno that these calls never give:");
+	return fail_field(p, f,
+			  f < PG_F_HOLD ? "can never fire with these calls:"
+					: "impossible for these calls:");
+}
+
+static bool fail_kinds(struct pg_parse *p, enum pg_field f)
+{
+	if (f == PG_F_KIND)
+		return pg_parse_fail(p, value_of(p, f),
+				     "can never fire, these calls do not work on");
+	if (f == PG_F_ERROR)
+		return pg_parse_fail(p, value_of(p, f),
+				     "an errno that is never given on this kind:");
+	return fail_field(p, f,
+			  f < PG_F_HOLD ? "can never fire on this kind of descriptor:"
+					: "impossible on this kind of descriptor:");
+}
+
 /* The selectors must all hold at once; each action must be possible where they do. */
 static bool check_possible(struct pg_parse *p)
 {
@@ -256,27 +294,16 @@ static bool check_possible(struct pg_parse *p)
 
 	for (unsigned n = 0; n < PG_F_COUNT; n++) {
 		enum pg_field f = (enum pg_field)n;
-		bool action = f >= PG_F_HOLD;
 		struct where w;
 
 		if (!pg_has(p->rule, f))
 			continue;
-		w = action ? where_done(p->rule, f) : where_selected(p, f);
-		if (!(left.calls & w.calls) && f == PG_F_ERROR)
-			return pg_parse_fail(p, value_of(p, f),
-					     "an errno that these calls never give:");
+		w = f < PG_F_HOLD ? where_selected(p, f) : where_done(p->rule, f);
 		if (!(left.calls & w.calls))
-			return fail_field(p, f,
-					  action ? "impossible for these calls:"
-						 : "can never fire with these calls:");
-		if (!meets(left, w) && f == PG_F_ERROR)
-			return pg_parse_fail(p, value_of(p, f),
-					     "an errno that is never given on this kind:");
+			return fail_calls(p, f);
 		if (!meets(left, w))
-			return fail_field(p, f,
-					  action ? "impossible on this kind of descriptor:"
-						 : "can never fire on this kind of descriptor:");
-		if (action)
+			return fail_kinds(p, f);
+		if (f >= PG_F_HOLD)
 			continue;
 		left.calls &= w.calls;
 		left.kinds &= w.kinds;

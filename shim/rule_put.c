@@ -208,9 +208,9 @@ static void put_when(struct pg_text *t, const struct pg_rule *r)
 		pg_put(t, "..");
 		pg_put_u64(t, r->last);
 	}
-	if (open || (r->step > 1 && !single))
+	if (open || r->step > 1)
 		pg_put_char(t, '+');
-	if (r->step > 1 && !single)
+	if (r->step > 1)
 		pg_put_u64(t, r->step);
 }
 

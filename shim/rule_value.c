@@ -400,13 +400,17 @@ static bool read_site(struct pg_parse *p, enum pg_field f, struct pg_word v)
 
 /* ---- peer ---- */
 
-/* a.b.c.d */
+/* a.b.c.d; a leading zero is refused, since some would read an octal number. */
 static bool take_ip4(struct rest *r, uint8_t *ip)
 {
 	for (int i = 0; i < 4; i++) {
 		uint64_t v;
+		const char *digits;
 
-		if ((i && !take(r, ".")) || !take_number(r, &v) || v > 255)
+		if (i && !take(r, "."))
+			return false;
+		digits = r->s;
+		if (!take_number(r, &v) || v > 255 || (*digits == '0' && r->s > digits + 1))
 			return false;
 		ip[i] = (uint8_t)v;
 	}
@@ -530,7 +534,11 @@ static bool read_when(struct pg_parse *p, enum pg_field f, struct pg_word v)
 		return pg_parse_fail(p, v, "calls count from 1:");
 	if (rule->last < rule->first)
 		return pg_parse_fail(p, v, "can never fire, its last call is before its first:");
-	return rule->step ? true : pg_parse_fail(p, v, "a step of 0:");
+	if (!rule->step)
+		return pg_parse_fail(p, v, "a step of 0:");
+	if (rule->last == rule->first)
+		rule->step = 1;
+	return true;
 }
 
 static bool read_scope(struct pg_parse *p, enum pg_field f, struct pg_word v)
