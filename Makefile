@@ -138,17 +138,18 @@ asan: ## the parser's unit test with the address and undefined-behaviour sanitiz
 FUZZ_RUNS ?= 1000000
 FUZZ_SECONDS ?= 60
 fuzz: $(TOOL) ## the parser under libFuzzer (FUZZ_RUNS=1000000 FUZZ_SECONDS=60)
-	@mkdir -p $(BUILD)/fuzz/corpus
+	@rm -rf $(BUILD)/fuzz/corpus && mkdir -p $(BUILD)/fuzz/corpus
 	@echo 'int LLVMFuzzerTestOneInput(void); int LLVMFuzzerTestOneInput(void) { return 0; }' | \
 		clang -fsanitize=fuzzer -x c -o $(BUILD)/fuzz/probe - 2>$(BUILD)/fuzz/why || { \
 		echo 'fuzz: no libFuzzer: install clang and its runtime (Debian 12: clang libclang-rt-14-dev)' >&2; exit 1; }
 	clang -std=gnu11 $(PG_CPPFLAGS) $(SANITIZE) -fsanitize=fuzzer,address,undefined -o $(BUILD)/fuzz/rules \
 		tests/fuzz/rules.c $(PURE_C) -ldl
 	@sed 's/ => .*//' tests/fixtures/rules.wrong tests/fixtures/rules.right | \
-		awk -v dir=$(BUILD)/fuzz/corpus '{ f = dir "/" NR; printf "%s", $$0 > f; close(f) }'
+		awk -v dir=$(BUILD)/fuzz/corpus '{ f = dir "/" NR; printf "%s", $$0 > f; close(f); \
+			f = dir "/many" int(NR / 9); printf "%s%s", $$0, NR % 2 ? ";" : "\n" >> f; close(f) }'
 	@for list in calls groups fields errnos; do $(TOOL) list $$list; done | \
 		sed 's/.*/"&"/' | sort -u > $(BUILD)/fuzz/words
-	$(BUILD)/fuzz/rules -runs=$(FUZZ_RUNS) -max_total_time=$(FUZZ_SECONDS) -max_len=400 -timeout=5 \
+	$(BUILD)/fuzz/rules -runs=$(FUZZ_RUNS) -max_total_time=$(FUZZ_SECONDS) -max_len=1000 -timeout=5 \
 		-dict=$(BUILD)/fuzz/words -artifact_prefix=$(BUILD)/fuzz/ -print_final_stats=1 $(BUILD)/fuzz/corpus
 
 C_FILES = $(SHIM) $(filter %.h,$(HEADERS)) $(wildcard tests/fixtures/*.c tests/fuzz/*.c scripts/*.c)

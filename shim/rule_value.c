@@ -254,11 +254,40 @@ static bool one_word(struct pg_parse *p, enum pg_field f, struct pg_word w, unsi
 	return true;
 }
 
-static bool read_words(struct pg_parse *p, enum pg_field f, struct pg_word v)
+/* A link of /proc/self/fd: a path, or "socket:[1]" and the like. */
+static bool one_path(struct pg_parse *p, enum pg_field f, struct pg_word w, unsigned n)
 {
-	struct pg_words *out = (struct pg_words *)(uintptr_t)pg_rule_words(p->rule, f);
+	const char *text = p->text;
+	size_t end = w.at + w.len;
 
-	return each(p, f, v, &out->negate, one_word);
+	if (text[w.at] == '/')
+		return one_word(p, f, w, n);
+	for (size_t at = w.at; at < end; at++)
+		if (text[at] == '*' || text[at] == '?' || text[at] == '[' || text[at] == ':')
+			return one_word(p, f, w, n);
+	return pg_parse_fail(p, w, "can never fire, a path starts with '/':");
+}
+
+static bool read_path(struct pg_parse *p, enum pg_field f, struct pg_word v)
+{
+	return each(p, f, v, &p->rule->path.negate, one_path);
+}
+
+static bool has_folder(const struct pg_parse *p, struct pg_word w)
+{
+	return pg_find(p->text, w.at, w.at + w.len, '/') < w.at + w.len;
+}
+
+static bool one_comm(struct pg_parse *p, enum pg_field f, struct pg_word w, unsigned n)
+{
+	if (has_folder(p, w))
+		return pg_parse_fail(p, w, "can never fire, a program's name has no '/':");
+	return one_word(p, f, w, n);
+}
+
+static bool read_comm(struct pg_parse *p, enum pg_field f, struct pg_word v)
+{
+	return each(p, f, v, &p->rule->comm.negate, one_comm);
 }
 
 /* The kernel keeps 15 bytes of a thread's name. */
@@ -292,6 +321,8 @@ static bool one_frame(struct pg_parse *p, enum pg_field f, struct pg_word w, uns
 {
 	struct rest r = rest_of(p, w);
 
+	if (has_folder(p, w))
+		return pg_parse_fail(p, w, "can never fire, a module's name has no '/':");
 	for (; !done(&r); r.s++)
 		if (take(&r, "+0x"))
 			return plain_hex(&r) ? one_word(p, f, w, n)
@@ -646,7 +677,7 @@ static bool read_error(struct pg_parse *p, enum pg_field f, struct pg_word v)
 static read_fn *const readers[PG_F_COUNT] = {
 	[PG_F_FD] = read_ranges,     [PG_F_KIND] = read_kind,	    [PG_F_SIDE] = read_side,
 	[PG_F_PEER] = read_peer,     [PG_F_PORT] = read_ranges,	    [PG_F_LPORT] = read_ranges,
-	[PG_F_PATH] = read_words,    [PG_F_CONN] = read_conn,	    [PG_F_COMM] = read_words,
+	[PG_F_PATH] = read_path,     [PG_F_CONN] = read_conn,	    [PG_F_COMM] = read_comm,
 	[PG_F_THREAD] = read_thread, [PG_F_LEN] = read_ranges,	    [PG_F_CALLER] = read_frames,
 	[PG_F_STACK] = read_frames,  [PG_F_SITE] = read_site,	    [PG_F_SEEN] = read_seen,
 	[PG_F_WHEN] = read_when,     [PG_F_SCOPE] = read_scope,	    [PG_F_AT] = read_bytes,

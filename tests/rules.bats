@@ -56,7 +56,7 @@ accepted() {
 	[ "$count" -ge 120 ]
 }
 
-@test "both tables use every field, and the right one every word for a group, a kind and an errno's trap" {
+@test "both tables use every field, and the right one every group, kind and warning" {
 	while read -r field; do
 		echo "field: $field"
 		grep -qE ":$field(=|:| )" "$TABLES/rules.right"
