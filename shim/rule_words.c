@@ -103,8 +103,8 @@ static void try_near(struct near *near, const char *candidate)
 {
 	unsigned d = pg_distance(near->word, candidate);
 
-	if (d > 2 && pg_len(near->word) > 2 && pg_prefix(candidate, near->word))
-		d = 2;
+	if (pg_len(near->word) > 2 && pg_prefix(candidate, near->word))
+		d = 1; /* cut short */
 	if (near->synonym && pg_same(near->synonym, candidate))
 		d = 0;
 	if (d >= near->distance || d >= pg_len(candidate))

@@ -90,8 +90,54 @@ accepted() {
 }
 
 @test "rules stand on lines or behind ';'; empty ones, blanks around them and comments are skipped" {
-	accepted $'write:fd=1:break;;\n\n  # a comment; with [ and \\\n\tread:eof # another\r\n;connect:refuse;' \
-		$'r1=write:fd=1:break\nr2=read:eof\nr3=connect:refuse'
+	accepted $'write:fd=1:break;;\n\n  # a comment; with [ and \\\n\tread:eof # another\r\n;connect:refuse ;send:log' \
+		$'r1=write:fd=1:break\nr2=read:eof\nr3=connect:refuse\nr4=send:log'
+}
+
+@test "a rule is taken if an earlier one leaves it a call, a descriptor or a moment" {
+	while IFS= read -r input; do
+		accepted "$input" "$(tr ';' '\n' <<<"$input" | sed '=' | sed 'N;s/^/r/;s/\n/=/')"
+	done <<-'END'
+		write:break;writev:reset
+		write:break;%out:reset
+		write:log;write:reset
+		write:break;write:log
+		write:pass;write:log
+		write:fd=1:break;write:reset
+		write:fd=1:break;write:fd=1-2:reset
+		write:fd=2-9:break;write:fd=1-3:reset
+		write:fd=1,4:break;write:fd=1-4:reset
+		write:fd=!1:break;write:fd=!2:reset
+		write:fd=!1-3:break;write:fd=!1:reset
+		write:fd=1:break;write:fd=!2:reset
+		write:fd=1:break;write:port=80:reset
+		write:port=1:break;write:lport=1:reset
+		write:kind=tcp6:reset;write:kind=tcp:fin
+		write:side=client:reset;write:side=server:fin
+		write:seen=eof:reset;write:seen=eof,hup:fin
+		write:peer=10.0.0.9:reset;write:peer=10.0.0.0/8:fin
+		write:peer=10.0.0.0/8:reset;write:peer=[::1]:fin
+		write:peer=10.0.0.0/9:reset;write:peer=10.128.0.0/9:fin
+		write:peer=[::1]:reset;write:peer=/run/x:fin
+		write:peer=/run/y:reset;write:peer=/run/x:fin
+		write:peer=!10.0.0.0/8:reset;write:peer=!10.0.0.9:fin
+		write:path=/a:break;write:path=/b:drop
+		write:path=/a:break;write:path=/ab:drop
+		write:path=/ab:break;write:path=/a:drop
+		write:comm=a:break;write:thread=a:drop
+		write:site=a:break;write:site=b:drop
+		write:site=!a:break;write:site=a:drop
+		write:stack=a:break;write:caller=a:drop
+		write:conn=1:reset;write:conn=1:fin
+		write:when=2+:break;write:reset
+		write:when=1..9:break;write:reset
+		write:when=1+2:break;write:reset
+		write:at=1:break;write:reset
+		write:after=1us:break;write:reset
+		write:for=1s:break;write:reset
+		write:prob=99.999999%:break;write:reset
+		write:limit=1:break;write:reset
+	END
 }
 
 @test "where there are several lines, the line is told as well; columns and rules count as before" {
