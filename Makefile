@@ -52,7 +52,7 @@ TOOL     := $(BUILD)/pipeguard-rules
 all: $(LIB) $(TOOL) ## build build/libpipeguard.so (the default)
 
 # The lower floors in an ordinary program: the same parser for pipeguard check, tests and the fuzzer.
-PURE := $(addprefix $(BUILD)/,rule.o rule_words.o rule_value.o rule_check.o rule_put.o text.o names.o next.o sys.o)
+PURE := $(addprefix $(BUILD)/,$(patsubst shim/%.c,%.o,$(wildcard shim/rule*.c)) text.o names.o next.o sys.o)
 $(TOOL): scripts/pipeguard-rules.c $(PURE)
 	$(COMPILE) $(LDFLAGS) -o $@ $^ -ldl
 

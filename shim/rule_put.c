@@ -3,8 +3,6 @@
 #include "names.h"
 #include "rule_parts.h"
 
-#include <sys/socket.h>
-
 static void put_comma(struct pg_text *t, unsigned n)
 {
 	if (n)
@@ -108,40 +106,7 @@ static void put_kinds(struct pg_text *t, unsigned kinds)
 	put_named(t, pg_kind_words, kinds);
 }
 
-static void put_ip4(struct pg_text *t, const uint8_t *ip)
-{
-	for (unsigned i = 0; i < 4; i++) {
-		if (i)
-			pg_put_char(t, '.');
-		pg_put_u64(t, ip[i]);
-	}
-}
-
-static unsigned ip6_group(const uint8_t *ip, unsigned n)
-{
-	return (unsigned)ip[2 * n] << 8 | ip[2 * n + 1];
-}
-
-/* The longest run of zero groups, RFC 5952: of two or more, the first of equals. Returns its
- * length. */
-static unsigned longest_gap(const uint8_t *ip, unsigned *start)
-{
-	unsigned best = 1;
-
-	for (unsigned n = 0; n < 8; n++) {
-		unsigned len = 0;
-
-		while (n + len < 8 && !ip6_group(ip, n + len))
-			len++;
-		if (len <= best)
-			continue;
-		best = len;
-		*start = n;
-	}
-	return best;
-}
-
-static void put_hex(struct pg_text *t, uint64_t v)
+void pg_hex_put(struct pg_text *t, uint64_t v)
 {
 	char buf[20];
 	struct pg_text hex = {buf, 0, sizeof buf};
@@ -150,52 +115,13 @@ static void put_hex(struct pg_text *t, uint64_t v)
 	pg_put_bytes(t, buf + 2, hex.len - 2);
 }
 
-static void put_ip6(struct pg_text *t, const uint8_t *ip)
-{
-	unsigned start = 8, len = longest_gap(ip, &start);
-
-	pg_put_char(t, '[');
-	for (unsigned n = 0; n < 8; n++) {
-		if (n == start) {
-			pg_put(t, "::");
-			n += len - 1;
-			continue;
-		}
-		if (n && n != start + len)
-			pg_put_char(t, ':');
-		put_hex(t, ip6_group(ip, n));
-	}
-	pg_put_char(t, ']');
-}
-
-static void put_peers(struct pg_text *t, const char *text, const struct pg_rule *r)
-{
-	if (r->peer.negate)
-		pg_put_char(t, '!');
-	for (unsigned i = 0; i < r->peer.n; i++) {
-		const struct pg_net *net = &r->net[i];
-		unsigned whole = net->family == AF_INET ? 32 : 128;
-
-		put_comma(t, i);
-		if (net->family == AF_UNIX) {
-			pg_put_bytes(t, text + r->peer.w[i].at, r->peer.w[i].len);
-			continue;
-		}
-		(net->family == AF_INET ? put_ip4 : put_ip6)(t, net->ip);
-		if (net->bits == whole)
-			continue;
-		pg_put_char(t, '/');
-		pg_put_u64(t, net->bits);
-	}
-}
-
 static void put_sites(struct pg_text *t, const struct pg_rule *r)
 {
 	if (r->not_site)
 		pg_put_char(t, '!');
 	for (unsigned i = 0; i < r->sites; i++) {
 		put_comma(t, i);
-		put_hex(t, r->site[i]);
+		pg_hex_put(t, r->site[i]);
 	}
 }
 
@@ -218,7 +144,7 @@ static void put_selector(struct pg_text *t, const char *text, const struct pg_ru
 			 enum pg_field f)
 {
 	if (f == PG_F_PEER)
-		put_peers(t, text, r);
+		pg_peer_put(t, text, r);
 	else if (pg_rule_ranges(r, f))
 		put_ranges(t, pg_rule_ranges(r, f), f);
 	else if (pg_rule_words(r, f))
