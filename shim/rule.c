@@ -59,29 +59,27 @@ static bool id_char(char c)
 	       c == '_' || c == '-' || c == '.';
 }
 
-static void default_id(char *id, size_t size, unsigned number)
+/* Ids are what logs call rules by: two must not share one. */
+static bool check_id(struct pg_parse *p, struct pg_word id, const char *what)
 {
-	struct pg_text t = {id, 0, size - 1};
-
-	pg_put_char(&t, 'r');
-	pg_put_u64(&t, number);
-	id[t.len] = 0;
+	for (unsigned i = 0; i < p->out->n; i++) {
+		if (!pg_same(p->out->rule[i].id, p->rule->id))
+			continue;
+		pg_parse_fail(p, id, what);
+		pg_copy(p->error->word, sizeof p->error->word, p->rule->id);
+		return false;
+	}
+	return true;
 }
 
-/* Ids are what logs call rules by: two must not share one. */
-static bool check_id(struct pg_parse *p, struct pg_word w)
+/* r1, r2, ... */
+static bool default_id(struct pg_parse *p, struct pg_word head)
 {
-	char other[sizeof p->rule->id];
+	struct pg_text t = {p->rule->id, 0, sizeof p->rule->id - 1};
 
-	for (unsigned n = 1; n <= PG_RULES_MAX; n++) {
-		default_id(other, sizeof other, n);
-		if (n != p->number && pg_word_is(p, w, other))
-			return pg_parse_fail(p, w, "an id that another rule has by default:");
-	}
-	for (unsigned i = 0; i < p->out->n; i++)
-		if (pg_word_is(p, w, p->out->rule[i].id))
-			return pg_parse_fail(p, w, "an id that is given twice:");
-	return true;
+	pg_put_char(&t, 'r');
+	pg_put_u64(&t, p->number);
+	return check_id(p, head, "this rule needs an id, an earlier one is called");
 }
 
 /* HEAD: [ID=]SET. Leaves the set in it. */
@@ -90,9 +88,8 @@ static bool read_id(struct pg_parse *p, struct pg_word *head)
 	size_t end = head->at + head->len, equal = pg_find(p->text, head->at, end, '=');
 	struct pg_word id = pg_word(head->at, equal);
 
-	default_id(p->rule->id, sizeof p->rule->id, p->number);
 	if (equal == end)
-		return true;
+		return default_id(p, *head);
 	for (size_t i = id.at; i < equal; i++)
 		if (!id_char(p->text[i]))
 			return pg_parse_fail(p, id, "not an id (letters, digits, '_', '-', '.'):");
@@ -100,11 +97,9 @@ static bool read_id(struct pg_parse *p, struct pg_word *head)
 		return pg_parse_fail_at(p, id.at, "an id is missing before '='");
 	if (id.len >= sizeof p->rule->id)
 		return pg_parse_fail(p, id, "an id of more than 15 bytes:");
-	if (!check_id(p, id))
-		return false;
 	pg_copy(p->rule->id, id.len + 1u, p->text + id.at);
 	*head = pg_word(equal + 1, end);
-	return true;
+	return check_id(p, id, "an id that is given twice:");
 }
 
 /* FIELD: WORD[=VALUE] */
