@@ -75,16 +75,18 @@ static bool one_range(struct pg_parse *p, enum pg_field f, struct pg_word w, uns
 	return true;
 }
 
-/* Do the ranges leave nothing out? */
-static bool covers_all(const struct pg_ranges *rs, int64_t next, int64_t max)
+/* Do the ranges leave nothing of FIRST to MAX out? Each round moves FIRST on, or is the last. */
+static bool covers_all(const struct pg_ranges *rs, int64_t first, int64_t max)
 {
-	for (unsigned i = 0; i < rs->n && next <= max; i++) {
-		if (rs->r[i].lo > next || rs->r[i].hi < next)
-			continue;
-		next = rs->r[i].hi + 1;
-		i = UINT32_MAX; /* again from the first */
-	}
-	return next > max;
+	int64_t before;
+
+	do {
+		before = first;
+		for (unsigned i = 0; i < rs->n; i++)
+			if (rs->r[i].lo <= first && rs->r[i].hi >= first)
+				first = rs->r[i].hi + 1;
+	} while (first != before);
+	return first > max;
 }
 
 static bool read_ranges(struct pg_parse *p, enum pg_field f, struct pg_word v)

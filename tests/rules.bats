@@ -83,7 +83,7 @@ accepted() {
 		if [[ $line =~ \'(.*)\'( \(did|$) ]] && [[ $input == *"${BASH_REMATCH[1]}"* ]]; then
 			word=${BASH_REMATCH[1]}
 			[[ $line =~ column\ ([0-9]+) ]]
-			[[ $line == *"by '"* || $line == *"'[' without"* || $line == *"'\\'"* ||
+			[[ $line == *"by '"* || $line == *"called '"* || $line == *"'[' without"* || $line == *"'\\'"* ||
 				${input:BASH_REMATCH[1]-1:${#word}} == "$word" ]]
 		fi
 	done < <(rows rules.wrong)
