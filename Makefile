@@ -43,7 +43,7 @@ endif
 COMPILE = $(CC) $(CPPFLAGS) $(CFLAGS) $(PG_CPPFLAGS) $(PG_CFLAGS)
 OBJECTS := $(SHIM:shim/%.c=$(BUILD)/%.o)
 
-.PHONY: all fixtures demo test check install uninstall clean distclean 32 musl clang ubsan lint \
+.PHONY: all fixtures bench bench-programs demo test check install uninstall clean distclean 32 musl clang ubsan lint \
 	format format-check dist help FORCE
 .DELETE_ON_ERROR:
 
@@ -83,6 +83,19 @@ $(BUILD)/fixtures/%.so: tests/fixtures/%.so.c $(BUILD)/flags
 $(BUILD)/fixtures/%: tests/fixtures/%.c $(BUILD)/flags
 	$(CC) -O1 -g -Wall -Wextra -D_GNU_SOURCE -U_FORTIFY_SOURCE $(filter -m%,$(CFLAGS)) -pthread \
 		$(call WANTS,$<,CFLAGS) -o $@ $< $(call WANTS,$<,LDFLAGS) -ldl
+
+# The programs of scripts/bench: tests need them only where they measure.
+bench-programs: all $(BUILD)/bench/bench $(BUILD)/bench/passthrough.so
+BENCH_CFLAGS := -O2 -g -Wall -Wextra -Wshadow -Wconversion -D_GNU_SOURCE -U_FORTIFY_SOURCE -Wl,-z,now
+$(BUILD)/bench/bench: tests/bench/bench.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) $(BENCH_CFLAGS) -pthread -o $@ $<
+$(BUILD)/bench/passthrough.so: tests/bench/passthrough.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) $(BENCH_CFLAGS) -shared -fPIC -fcf-protection -Wl,-z,initfirst -o $@ $< -ldl
+
+bench: bench-programs ## what it costs, beside its peers (some six minutes)
+	@BUILD='$(BUILD)' scripts/bench
 
 demo: all ## show the main job on real programs
 	@scripts/demo
