@@ -331,7 +331,7 @@ static void run_operation(void)
 struct events {
 	pthread_t id;
 	long objects, writes;
-	uint64_t began, ended;
+	uint64_t began, ended, cpu;
 	int *fds;
 };
 
@@ -353,11 +353,14 @@ static int broken_pipe(void)
 /* Every object breaks as often as the library logs one in full. */
 static void break_all(struct events *e)
 {
+	uint64_t cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+
 	e->began = now();
 	for (long i = 0; i < e->writes; i++)
 		for (long k = 0; k < e->objects; k++)
 			broken_write(e->fds[k]);
 	e->ended = now();
+	e->cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu;
 }
 
 static void *break_in_thread(void *events)
@@ -391,7 +394,7 @@ static uint64_t first_event(void)
 static void run_events(long objects, long writes)
 {
 	static struct events e[THREADS];
-	uint64_t began, ended = 0;
+	uint64_t began, ended = 0, cpu = 0;
 	double n = 0;
 
 	signal(SIGPIPE, SIG_IGN);
@@ -408,10 +411,12 @@ static void run_events(long objects, long writes)
 			pthread_join(e[i].id, NULL);
 		began = e[i].began < began ? e[i].began : began;
 		ended = e[i].ended > ended ? e[i].ended : ended;
+		cpu += e[i].cpu;
 		n += (double)(e[i].objects * e[i].writes);
 	}
 	print("events", n + 1);
 	print("ns", (double)(ended - began) / n);
+	print("cpu", (double)cpu / n);
 }
 
 /* ---- do events become dearer as they go on? ---- */
@@ -530,8 +535,9 @@ static void run_exec(char **words)
 	cpu = children_ns();
 	for (long i = 0; i < count; i++)
 		cost[i] = run_once(words);
-	print("cpu", (double)(children_ns() - cpu) / (double)count);
+	cpu = children_ns() - cpu;
 	print("ns", (double)median(cost, (size_t)count));
+	print("cpu", (double)cpu / (double)count);
 }
 
 static void run_memory(void)
