@@ -135,7 +135,7 @@ clang: ## with clang, into build/clang
 ubsan: ## with the undefined-behaviour sanitizer, into build/ubsan, and the tests with it
 	$(MAKE) check BUILD=build/ubsan CFLAGS='-O1 -g -fsanitize=undefined -fsanitize-undefined-trap-on-error'
 
-C_FILES = $(SHIM) $(filter %.h,$(HEADERS)) $(wildcard tests/fixtures/*.c)
+C_FILES = $(SHIM) $(filter %.h,$(HEADERS)) $(wildcard tests/fixtures/*.c tests/bench/*.c)
 lint: format-check ## everything that can be checked without running
 	scripts/check-layers
 	shellcheck scripts/pipeguard scripts/check-layers scripts/install-deps scripts/demo .ci/run
