@@ -5,7 +5,7 @@
  * counted.
  *
  *	bench [-n COUNT | -t MS] [-j THREADS] [-D DESCRIPTORS] [-T PARKED] OPERATION
- *	bench [-j THREADS] [-D DESCRIPTORS] [-T PARKED] events OBJECTS WRITES
+ *	bench [-j THREADS] [-L FILE] events OBJECTS WRITES
  *	bench [-n COUNT] [-D DESCRIPTORS] [-T PARKED] growth LOG
  *	bench [-n COUNT] exec [NAME=VALUE]... PROGRAM [ARGUMENT]...
  *	bench memory
@@ -14,7 +14,8 @@
  * -q: prints nothing, so that runs of one length have the same instructions;
  * -n, -t: how many times, or how long; -j: in that many threads at once, each
  * on objects of its own; -D: with so many more descriptors open; -T: with so
- * many more threads that sleep. hold is there until its input ends.
+ * many more threads that sleep; -L: a line is written to FILE after each
+ * event. hold is there until its input ends.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -35,12 +36,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BATCH = 64, MESSAGE = 64, THREADS = 256, WINDOW = 100, FEW = 10 };
+enum { BATCH = 64, MESSAGE = 64, THREADS = 256, WINDOW = 100, FEW = 10, LINE = 200 };
 
 extern char **environ;
 
 static long count, millis = 100, threads = 1, descriptors, parked;
 static bool quiet;
+static int line_to = -1;
 
 /* Of each thread its own. */
 static __thread int fd = -1, other = -1;
@@ -338,7 +340,11 @@ struct events {
 /* Not inlined: the events of all modes come from one place in the program. */
 static void __attribute__((noinline)) broken_write(int to)
 {
+	static const char line[LINE] = "a line as long as that of an event";
+
 	check(write(to, "x", 1) == -1 && errno == EPIPE, "write to a broken pipe");
+	if (line_to >= 0)
+		check(write(line_to, line, sizeof line) == sizeof line, "write a line");
 }
 
 static int broken_pipe(void)
@@ -602,7 +608,7 @@ static void options(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "+qn:t:j:D:T:")) != -1) {
+	while ((c = getopt(argc, argv, "+qn:t:j:D:T:L:")) != -1) {
 		long value = optarg ? atol(optarg) : 0;
 
 		if (c == 'n')
@@ -615,6 +621,8 @@ static void options(int argc, char **argv)
 			descriptors = value;
 		else if (c == 'T')
 			parked = value;
+		else if (c == 'L')
+			line_to = open(optarg, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 		else if (c == 'q')
 			quiet = true;
 		else
