@@ -20,7 +20,6 @@ bench() {
 }
 
 setup_file() {
-	export BATS_TEST_TIMEOUT=120
 	export COUNTS=$BATS_FILE_TMPDIR/counts
 	command -v valgrind >/dev/null && [[ $BUILD != */musl && $BUILD != */32 ]] || return 0
 	bench -q --json "$COUNTS" instructions >"$COUNTS.out" 2>&1 || cat "$COUNTS.out" >&2
