@@ -44,7 +44,7 @@ endif
 COMPILE = $(CC) $(CPPFLAGS) $(CFLAGS) $(PG_CPPFLAGS) $(PG_CFLAGS)
 OBJECTS := $(SHIM:shim/%.c=$(BUILD)/%.o)
 
-.PHONY: all fixtures demo test check install uninstall clean distclean 32 musl clang ubsan asan fuzz lint \
+.PHONY: all fixtures bench bench-programs demo test check install uninstall clean distclean 32 musl clang ubsan asan fuzz lint \
 	format format-check dist help FORCE
 .DELETE_ON_ERROR:
 
@@ -87,6 +87,19 @@ $(BUILD)/fixtures/%.pure: tests/fixtures/%.pure.c $(PURE)
 $(BUILD)/fixtures/%: tests/fixtures/%.c $(BUILD)/flags
 	$(CC) -O1 -g -Wall -Wextra -D_GNU_SOURCE -U_FORTIFY_SOURCE $(filter -m%,$(CFLAGS)) -pthread \
 		$(call WANTS,$<,CFLAGS) -o $@ $< $(call WANTS,$<,LDFLAGS) -ldl
+
+# The programs of scripts/bench: tests need them only where they measure.
+bench-programs: all $(BUILD)/bench/bench $(BUILD)/bench/passthrough.so
+BENCH_CFLAGS := -O2 -g -Wall -Wextra -Wshadow -Wconversion -D_GNU_SOURCE -U_FORTIFY_SOURCE -Wl,-z,now
+$(BUILD)/bench/bench: tests/bench/bench.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) $(BENCH_CFLAGS) -pthread -o $@ $<
+$(BUILD)/bench/passthrough.so: tests/bench/passthrough.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) $(BENCH_CFLAGS) -shared -fPIC -fcf-protection -Wl,-z,initfirst -o $@ $< -ldl
+
+bench: bench-programs ## what it costs, beside its peers (some six minutes)
+	@BUILD='$(BUILD)' scripts/bench --json '$(BUILD)/bench/result.json'
 
 demo: all ## show the main job on real programs
 	@scripts/demo
@@ -160,7 +173,7 @@ fuzz: $(TOOL) ## the parser under libFuzzer (FUZZ_RUNS=1000000 FUZZ_SECONDS=60)
 	$(BUILD)/fuzz/rules -runs=$(FUZZ_RUNS) -max_total_time=$(FUZZ_SECONDS) -max_len=1000 -timeout=5 \
 		-dict=$(BUILD)/fuzz/words -artifact_prefix=$(BUILD)/fuzz/ -print_final_stats=1 $(BUILD)/fuzz/corpus
 
-C_FILES = $(SHIM) $(filter %.h,$(HEADERS)) $(wildcard tests/fixtures/*.c tests/fuzz/*.c scripts/*.c)
+C_FILES = $(SHIM) $(filter %.h,$(HEADERS)) $(wildcard tests/fixtures/*.c tests/fuzz/*.c tests/bench/*.c scripts/*.c)
 lint: format-check ## everything that can be checked without running
 	scripts/check-layers
 	shellcheck scripts/pipeguard scripts/pipeguard-doctor scripts/completion.bash scripts/check-layers scripts/install-deps scripts/demo .ci/run
