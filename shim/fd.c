@@ -282,6 +282,14 @@ static void look_record(int fd, struct pg_object *o)
 		o->peer = f->peer;
 }
 
+/* As isatty(3) asks. */
+static bool is_terminal(int fd)
+{
+	char termios[256];
+
+	return !pg_sys3(SYS_ioctl, fd, TCGETS, termios);
+}
+
 void pg_fd_look(int fd, struct pg_object *o)
 {
 	struct pg_stat st;
@@ -297,7 +305,7 @@ void pg_fd_look(int fd, struct pg_object *o)
 		o->kind = PG_PIPE, o->stream = true, look_fifo(fd, o);
 	else if (S_ISREG(st.mode))
 		o->kind = PG_FILE;
-	else if (S_ISCHR(st.mode))
+	else if (S_ISCHR(st.mode) && is_terminal(fd))
 		o->kind = PG_TTY;
 	look_record(fd, o);
 	if (o->kind == PG_TCP)

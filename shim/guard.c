@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-enum { SCRATCHES = 16, SITES = 512, PROBES = 16, FIRST = 10, PAGE = 4096 };
+enum { SCRATCHES = 16, SITES = 512, PROBES = 16, FIRST_TOLD = 10, PAGE = 4096 };
 
 /* Not in every <sys/uio.h>: write without SIGPIPE, Linux 6.18. */
 #define PG_RWF_NOSIGNAL 0x100
@@ -112,28 +112,39 @@ static struct site *find_site(uint64_t key, int pid)
 	return evict(key, pid);
 }
 
-/* Counts E; true if it is to be logged: the first ten, the 20th, 40th, 80th…, and what kills. */
-static bool count_site(struct pg_event *e, uintptr_t caller)
+/* Counts E at PLACE, an address; true if it is to be logged: the first ten, the 20th, 40th, 80th…,
+ * and what kills. Of E, what it is and its object's inode are known; FIRST is its record if it is
+ * new. */
+static bool count_site(struct pg_event *e, uintptr_t place, struct site **first)
 {
-	int pid = e->pid;
-	uintptr_t place = e->via == PG_VIA_STDIO ? 0 : e->frames ? e->frame[0] : caller;
 	uint64_t what = (uint64_t)e->call + ((uint64_t)e->ev << 8) + ((uint64_t)e->rule << 16);
-	uint64_t key = mix(mix(mix(mix(1, (uint64_t)pid), e->object.ino), place), what);
-	struct site *s = find_site(key | 1, pid);
+	uint64_t key = mix(mix(mix(mix(1, (uint64_t)e->pid), e->object.ino), place), what);
+	struct site *s = find_site(key | 1, e->pid);
 	uint64_t n = __atomic_add_fetch(&s->count, 1, __ATOMIC_RELAXED);
 
 	__atomic_add_fetch(&total, 1, __ATOMIC_RELAXED);
-	if (n == 1) {
-		s->caller = e->frames ? e->frame[0] : caller;
-		s->pid = pid;
-		s->fd = e->fd;
-		s->call = e->call;
-		s->broke = e->ev == PG_EV_EPIPE;
-	}
+	*first = n == 1 ? s : NULL;
 	e->repeated = n;
-	while (n > FIRST && !(n & 1))
+	while (n > FIRST_TOLD && !(n & 1))
 		n /= 2;
-	return e->repeated <= FIRST || n == FIRST || e->signal == PG_SIG_FATAL;
+	return e->repeated <= FIRST_TOLD || n == FIRST_TOLD || e->signal == PG_SIG_FATAL;
+}
+
+/* Who made E: the nearest caller outside libc. */
+static void add_stack(struct pg_event *e, const struct pg_hit *hit)
+{
+	e->frames = pg_stack_walk(e->frame, pg_config.stack);
+	if (!e->frames && hit->caller && pg_config.stack)
+		e->frame[e->frames++] = hit->caller;
+}
+
+static void describe_site(struct site *s, const struct pg_event *e, uintptr_t caller)
+{
+	s->caller = e->frames ? e->frame[0] : caller;
+	s->pid = e->pid;
+	s->fd = e->fd;
+	s->call = e->call;
+	s->broke = e->ev == PG_EV_EPIPE;
 }
 
 static void add_disposition(struct pg_event *e)
@@ -189,6 +200,38 @@ static enum pg_call log_name(enum pg_call call)
 	}
 }
 
+/*
+ * An event that is only counted costs little: it is looked at closely once it
+ * is known that it will be told. A handler knows the place from the stack
+ * alone; stdio's places are all one.
+ */
+static void write_event(struct pg_event *e, const struct pg_hit *hit, char *line)
+{
+	struct site *first;
+	struct pg_stat st;
+	bool walked = !hit->caller && e->via != PG_VIA_STDIO;
+	uintptr_t place = e->via == PG_VIA_STDIO ? 0 : hit->caller;
+
+	e->pid = (int)pg_sys0(SYS_getpid);
+	e->object.ino = pg_fstat(hit->fd, &st) ? 0 : st.ino;
+	if (walked) {
+		add_stack(e, hit);
+		place = e->frames ? e->frame[0] : 0;
+	}
+	if (!count_site(e, place, &first))
+		return;
+	pg_fd_look(hit->fd, &e->object);
+	if (e->signal == PG_SIG_ASK)
+		e->signal = signal_of(hit, &e->object);
+	if (!walked)
+		add_stack(e, hit);
+	if (first)
+		describe_site(first, e, hit->caller);
+	if (e->ev == PG_EV_EPIPE)
+		add_disposition(e);
+	pg_event_write(e, line);
+}
+
 /* Fills in what the hit does not know, and logs it. */
 static void tell(enum pg_ev ev, const struct pg_hit *hit, enum pg_signal signal)
 {
@@ -213,18 +256,7 @@ static void tell(enum pg_ev ev, const struct pg_hit *hit, enum pg_signal signal)
 		give(s);
 		return;
 	}
-	e->pid = (int)pg_sys0(SYS_getpid);
-	pg_fd_look(hit->fd, &e->object);
-	if (signal == PG_SIG_ASK)
-		e->signal = signal_of(hit, &e->object);
-	e->frames = pg_stack_walk(e->frame, pg_config.stack);
-	if (!e->frames && hit->caller && pg_config.stack)
-		e->frame[e->frames++] = hit->caller;
-	if (count_site(e, hit->caller)) {
-		if (ev == PG_EV_EPIPE)
-			add_disposition(e);
-		pg_event_write(e, s->line);
-	}
+	write_event(e, hit, s->line);
 	give(s);
 }
 
@@ -268,6 +300,7 @@ void pg_guard_tell_inject(const struct pg_hit *hit, const struct pg_inject *inje
 	static const char *const held[] = {NULL, "held until the peer left",
 					   "held in vain: the peer is still there"};
 	struct scratch *s;
+	struct site *first;
 	struct pg_event *e;
 
 	if (pg_confined || !(s = take()))
@@ -284,9 +317,12 @@ void pg_guard_tell_inject(const struct pg_hit *hit, const struct pg_inject *inje
 	e->seeded = inject->prob;
 	e->pid = (int)pg_sys0(SYS_getpid);
 	e->object = *inject->object;
-	e->frames = pg_stack_walk(e->frame, pg_config.stack);
-	if (count_site(e, hit->caller))
+	if (count_site(e, hit->caller, &first)) {
+		add_stack(e, hit);
 		pg_event_write(e, s->line);
+	}
+	if (first)
+		describe_site(first, e, hit->caller);
 	give(s);
 }
 
@@ -555,7 +591,7 @@ static void collect_sites(struct pg_event *e, int pid)
 static bool held_back(int pid)
 {
 	for (int i = 0; i < SITES; i++)
-		if (sites[i].count > FIRST && sites[i].pid == pid)
+		if (sites[i].count > FIRST_TOLD && sites[i].pid == pid)
 			return true;
 	return early || pg_log_dropped();
 }
