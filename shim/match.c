@@ -268,6 +268,16 @@ static bool conn_matches(const struct pg_rule *r, const struct pg_candidate *c)
 	       in_ranges(&r->conn, f->conn[r->conn_slot]);
 }
 
+/* Has a rule done to O, for good, what rule N would do? */
+static bool is_done(unsigned n, const struct pg_object *o)
+{
+	enum pg_field what = pg_rules.rule[n].terminal;
+	bool for_good =
+		what == PG_F_RESET || what == PG_F_BREAK || what == PG_F_FIN || what == PG_F_EOF;
+
+	return for_good && o->rule >= 0 && pg_rules.rule[o->rule].terminal == what;
+}
+
 /* What a connection has from its beginning on. */
 static bool connection_matches(unsigned n, const struct pg_candidate *c)
 {
@@ -296,7 +306,7 @@ static bool object_matches(unsigned n, const struct pg_candidate *c)
 
 	if (!connection_matches(n, c))
 		return false;
-	if (pg_has(r, PG_F_CONN) && !conn_matches(r, c))
+	if (is_done(n, c->object) || (pg_has(r, PG_F_CONN) && !conn_matches(r, c)))
 		return false;
 	return !pg_has(r, PG_F_PATH) || path_matches(r, c->fd);
 }
