@@ -202,19 +202,19 @@ static uint64_t patience(int fd, bool reads)
 	return (uint64_t)t.sec * 1000000000u + (uint64_t)t.usec * 1000u;
 }
 
-/* As if the peer sent, or took, nothing. What it did send would make poll() say that there is
- * something to read, for ever: it goes. */
+/* As if the peer sent, or took, nothing. What it did send, or its end, would make poll() say that
+ * there is something to read, for ever: it goes. */
 static struct pg_op stall(struct pg_op op, const struct pg_object *o)
 {
 	bool socket = o->kind >= PG_TCP && o->kind <= PG_SOCKET;
 	bool reads = !pg_is_out(op.call);
+	bool waits = !(socket && op.flags & MSG_DONTWAIT) &&
+		     !(pg_sys3(SYS_fcntl, op.fd, F_GETFL, 0) & O_NONBLOCK);
+	int err = waits ? pg_fault_stall(socket ? patience(op.fd, reads) : 0) : EAGAIN;
 
-	if (reads && socket)
-		pg_fault_drain(op.fd, o->kind);
-	if ((socket && op.flags & MSG_DONTWAIT) ||
-	    pg_sys3(SYS_fcntl, op.fd, F_GETFL, 0) & O_NONBLOCK)
-		return decided(op, -1, EAGAIN);
-	return decided(op, -1, pg_fault_stall(socket ? patience(op.fd, reads) : 0));
+	if (reads && (socket || !waits))
+		pg_fault_silence(op.fd, o->kind);
+	return decided(op, -1, err);
 }
 
 /* A connection that does not come about; OP's data is the address. */
