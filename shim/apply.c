@@ -551,7 +551,7 @@ bool pg_apply_connect(enum pg_call call, int fd, const struct sockaddr *addr, so
 	struct plan p;
 	int saved = errno;
 
-	if (pg_confined || !look_at_target(fd, addr, len, &o))
+	if (pg_confined || pg_fd_is_connecting(fd) || !look_at_target(fd, addr, len, &o))
 		return false;
 	pg_match_attempt(fd, &o);
 	make_plan(&p, &c, PG_BIT(call));

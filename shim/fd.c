@@ -61,6 +61,7 @@ static void forget(struct pg_fd *f)
 	f->armed = 0;
 	f->ended = false;
 	f->unruled = 0;
+	f->connecting = false;
 	f->number = 0;
 	f->side = PG_NO_SIDE;
 	f->peer.family = 0;
@@ -149,6 +150,14 @@ void pg_fd_connection(int fd, enum pg_side side, const struct sockaddr *addr, so
 		__atomic_store_n(&f->ino, st.ino, __ATOMIC_RELEASE);
 }
 
+bool pg_fd_is_connecting(int fd)
+{
+	const struct pg_fd *f = pg_fd(fd);
+	struct pg_stat st;
+
+	return f && f->connecting && !pg_fstat(fd, &st) && f->ino == st.ino;
+}
+
 void pg_fd_warn(int fd, enum pg_what what, uint32_t call, int err, uintptr_t caller)
 {
 	struct pg_fd *f = pg_fd(fd);
@@ -157,8 +166,10 @@ void pg_fd_warn(int fd, enum pg_what what, uint32_t call, int err, uintptr_t cal
 		return;
 	f->warned[what] = (struct pg_warning){
 		.at = pg_now(), .sent = f->sent, .caller = caller - 1, .call = call, .err = err};
-	if (what == PG_REFUSED)
-		f->since = 0; /* no connection came of it */
+	if (what == PG_REFUSED) { /* no connection came of it */
+		f->since = 0;
+		f->connecting = false;
+	}
 }
 
 static int option(int fd, int level, int name, void *value, socklen_t size)
