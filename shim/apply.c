@@ -148,13 +148,22 @@ static void remember(int fd, unsigned rule, uint64_t ino)
 	f->unruled = 0; /* it may be another object now */
 }
 
-/* The object that is behind FD now: break on a pipe puts another one there. */
-static void remember_now(int fd, unsigned rule)
+/* The object that is behind FD now: break on a pipe puts another one there, which goes on with what
+ * is known of O. */
+static void remember_now(int fd, unsigned rule, const struct pg_object *o)
 {
+	struct pg_fd *f = pg_fd(fd);
 	struct pg_stat st;
 
-	if (!pg_fstat(fd, &st))
-		remember(fd, rule, st.ino);
+	if (pg_fstat(fd, &st))
+		return;
+	remember(fd, rule, st.ino);
+	if (!f || !o->tracked)
+		return;
+	f->local = o->local;
+	f->seen_ino = st.ino;
+	if (f->ino)
+		f->ino = st.ino;
 }
 
 static struct pg_op decided(struct pg_op op, int64_t ret, int err)
@@ -267,7 +276,7 @@ static struct pg_op finish(struct pg_op op, const struct plan *p, const struct p
 	default:
 		return op;
 	}
-	remember_now(op.fd, p->rule);
+	remember_now(op.fd, p->rule, o);
 	return op;
 }
 

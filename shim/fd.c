@@ -65,6 +65,7 @@ static void forget(struct pg_fd *f)
 	f->number = 0;
 	f->side = PG_NO_SIDE;
 	f->peer.family = 0;
+	f->local.family = 0;
 	for (int i = 0; i < PG_WHATS; i++)
 		__atomic_store_n(&f->warned[i].at, 0, __ATOMIC_RELAXED);
 }
@@ -288,6 +289,8 @@ static void look_record(int fd, struct pg_object *o)
 	o->since = f->since;
 	o->side = (enum pg_side)f->side;
 	o->number = f->number;
+	if (o->rule >= 0 && f->local.family)
+		o->local = f->local;
 	__builtin_memcpy(o->warned, f->warned, sizeof o->warned);
 	if (!o->peer.family && f->ino)
 		o->peer = f->peer;

@@ -60,6 +60,7 @@ struct pg_fd {
 	bool connecting;     /* connect said EINPROGRESS, nothing yet how it went */
 	uint8_t unsure;	     /* the number was closed: sent and warnings may be another object's */
 	struct pg_warning warned[PG_WHATS];
+	struct pg_addr local; /* of what a rule broke: a reset takes it away */
 };
 
 extern struct pg_fd pg_fds[PG_FD_MAX] PG_HIDDEN;
