@@ -220,9 +220,12 @@ static struct pg_op stall(struct pg_op op, const struct pg_object *o)
 	bool waits = !(socket && op.flags & MSG_DONTWAIT) &&
 		     !(pg_sys3(SYS_fcntl, op.fd, F_GETFL, 0) & O_NONBLOCK);
 	int err = waits ? pg_fault_stall(socket ? patience(op.fd, reads) : 0) : EAGAIN;
+	struct pg_fd *f = pg_fd(op.fd);
 
 	if (reads && (socket || !waits))
 		pg_fault_silence(op.fd, o->kind);
+	if (f)
+		f->unruled = 0; /* it may be another object now */
 	return decided(op, -1, err);
 }
 
