@@ -3,7 +3,8 @@
 # The two stories, caused by a rule on a client whose server is healthy: what the client
 # sees is what it sees of a server that really resets, or of a port that really refuses.
 #
-#   story 1, a reset is told by recv, swallowed, and the next write breaks   %in:port=PORT:at=0:reset
+#   story 1, a reset is told by recv, swallowed, and the next write breaks   %in:port=PORT:reset
+#   ... instead of the answer, though it waits to be read already            %in:port=PORT:at=0:reset
 #   ... on the first connection alone                                        %in:port=PORT:conn=1:at=0:reset
 #   story 2, a connect is refused, and the client writes anyway              connect:port=PORT:refuse
 #   the server ends, the first write is taken, the second one breaks         %in:port=PORT:at=BYTES:eof;%out:port=PORT:seen=eof:when=2+:break
@@ -13,7 +14,6 @@ load helpers
 load peers
 
 setup_file() {
-	native_only
 	peers_up
 	peers_up -6
 }
@@ -23,6 +23,7 @@ teardown_file() {
 }
 
 setup() {
+	native_only
 	DIR=$BATS_TEST_TMPDIR
 	SERVER=
 	MODE=()
@@ -59,6 +60,16 @@ c_story_1() {
 
 @test "story 1 in C over IPv6" {
 	c_story_1 -6 6: "[::1]"
+}
+
+# A client that asks poll first never reads with nothing there: for it, at=0.
+@test "story 1 in C by the short rule: nothing waits to be read, so the first recv is told" {
+	local at wanted steps=(send=10 recv=100 recv=100 name send=50)
+	at=$(port silent)
+	wanted=$(outcome plain "$FIXTURES/client" connect="$(port rst_heard)" "${steps[@]}")
+	SEEN=$(outcome guarded PIPEGUARD_RULES="%in:port=$at:reset" "$FIXTURES/client" connect="$at" "${steps[@]}")
+	equal "what the client saw" "$wanted" "$SEEN"
+	told send "127.0.0.1:$at" fatal "reset recv"
 }
 
 @test "story 1 in C over a unix socket" {

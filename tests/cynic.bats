@@ -21,7 +21,6 @@ load helpers
 load peers
 
 setup_file() {
-	native_only
 	mkdir "$BATS_FILE_TMPDIR/s"
 	peers_up
 	peers_up -6
@@ -33,6 +32,7 @@ teardown_file() {
 }
 
 setup() {
+	native_only
 	MODE=()
 	# Of HTTP/1.0 200 OK with Content-Length and either page: what comes before the page.
 	HTML_HEADERS=78
