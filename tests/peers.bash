@@ -5,8 +5,6 @@
 
 PYTHON=/usr/bin/python3
 SOURCE=$ROOT/tests/fixtures
-# Python waits for the network without libc's stdio; what it would write beside its sources is not wanted.
-export PYTHONDONTWRITEBYTECODE=1
 
 # peers_up [ARGS]: starts cynic.py; $PORTS says where its servers are.
 peers_up() {
