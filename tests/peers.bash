@@ -48,14 +48,14 @@ outcome() {
 
 # alike RULES REAL HEALTHY COMMAND ARGS...: COMMAND against REAL (a port or path) comes
 # to the same as, guarded by RULES, against HEALTHY, and to something else without
-# them. @ in RULES and ARGS is the one or the other. $SEEN is what it came to;
+# them (two seconds are enough to see that). @ in RULES and ARGS is the one or the other. $SEEN is what it came to;
 # $MODE is for sigdfl.
 alike() {
 	local rules=$1 real=$2 healthy=$3 wanted well
 	shift 3
 	rm -f "$LOG"
 	wanted=$(outcome plain "${MODE[@]}" "${@//@/$real}")
-	well=$(outcome plain "${MODE[@]}" "${@//@/$healthy}")
+	well=$(LIMIT=2 outcome plain "${MODE[@]}" "${@//@/$healthy}")
 	SEEN=$(outcome guarded "${MODE[@]}" PIPEGUARD_RULES="${rules//@/$healthy}" "${@//@/$healthy}")
 	printf 'really:\n%s\n\nby the rule:\n%s\n\n' "$wanted" "$SEEN"
 	equal "what the client saw" "$wanted" "$SEEN"
