@@ -238,13 +238,26 @@ static struct pg_op end_reading(struct pg_op op, const struct pg_object *o)
 	return o->kind == PG_PIPE ? op : decided(op, 0, 0);
 }
 
+/* The object is remembered before a thread that waits on it wakes: pg_guard_in tells it why. Bytes
+ * behind at= never came. */
+static void reset(const struct pg_op *op, const struct plan *p, const struct pg_object *o)
+{
+	bool keep = pg_is_out(op->call) || !pg_has(p->final, PG_F_AT);
+	int waits;
+
+	remember(op->fd, p->rule, o->ino);
+	waits = pg_fault_reset(op->fd, o->kind, keep);
+	remember_now(op->fd, p->rule);
+	pg_fault_wake(waits);
+}
+
 /* The final action: the object is changed, or the result decided. */
 static struct pg_op finish(struct pg_op op, const struct plan *p, const struct pg_object *o,
 			   const struct pg_candidate *c)
 {
 	switch (p->final ? p->final->terminal : PG_F_COUNT) {
 	case PG_F_RESET:
-		pg_fault_reset(op.fd, o->kind);
+		reset(&op, p, o);
 		break;
 	case PG_F_BREAK:
 		pg_fault_break(op.fd, o->kind);
@@ -311,7 +324,7 @@ static void tell(const struct pg_op *op, const struct plan *p, const struct pg_i
 /* At most P's bytes. Messages go one by one, so that each meets the rules. */
 static void shorten(struct pg_op *op, const struct plan *p, const struct pg_candidate *c)
 {
-	bool messages = op->call == PG_CALL_sendmmsg && p->matches;
+	bool messages = op->call == PG_CALL_sendmmsg && op->len > 0 && p->matches;
 
 	if (op->skip || !c->length_known || (p->most >= c->length && !messages))
 		return;
@@ -495,7 +508,7 @@ void pg_apply_read(const struct pg_op *op, int64_t ret)
 	errno = saved;
 }
 
-/* A rule that resets what is read must see a write that comes before the end of what waits. */
+/* A rule that resets what is read must see all that is done until the end of what waits. */
 static bool resets_reads(void)
 {
 	for (unsigned n = 0; n < pg_rules.n; n++)
@@ -509,7 +522,7 @@ void pg_apply_start(void)
 	pg_match_start();
 	pg_fault_start();
 	if (resets_reads())
-		pg_ruled |= pg_rule_out_calls();
+		pg_ruled |= pg_rule_out_calls() | pg_rule_in_calls();
 }
 
 /* ---- connect and accept ---- */

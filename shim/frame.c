@@ -129,7 +129,7 @@ static long make_shorter(const struct pg_frame *frame, struct pg_op *op)
 static long apply_read(const struct pg_frame *frame)
 {
 	struct pg_op op = pg_apply_op(frame);
-	uint64_t len = (uint64_t)op.len;
+	uint64_t len = op.shape == PG_IOV ? op.count : (uint64_t)op.len;
 	long ret;
 
 	if (frame->call == PG_CALL_recvmmsg) /* rules see the call, and count none of its bytes */
@@ -137,7 +137,7 @@ static long apply_read(const struct pg_frame *frame)
 	op = pg_apply_in(op, PG_BIT(op.call), frame->caller);
 	ret = make_shorter(frame, &op);
 	if (ret <= 0 && !op.skip)
-		pg_guard_in(op.call, op.fd, len, ret, frame->caller);
+		ret = (long)pg_guard_in(op.call, op.fd, len, ret, frame->caller);
 	if (frame->call != PG_CALL_recvmmsg)
 		pg_apply_read(&op, ret);
 	return ret;

@@ -60,8 +60,10 @@ void pg_guard_injected_epipe(const struct pg_hit *hit, bool signals);
 /* What the kernel answered, once it is not all that was asked: logs a break. errno is kept. */
 PG_COLD void pg_guard_out(const struct pg_op *op, int64_t ret, uintptr_t caller);
 
-/* A read that returned RET <= 0, having asked for LEN bytes. errno is kept. */
-PG_COLD void pg_guard_in(enum pg_call call, int fd, uint64_t len, int64_t ret, uintptr_t caller);
+/* A read that returned RET <= 0, having asked for LEN bytes. Returns RET; but in a thread that
+ * waited while a rule reset the connection, what a received RST would have made it return. errno is
+ * kept, or set. */
+PG_COLD int64_t pg_guard_in(enum pg_call call, int fd, uint64_t len, int64_t ret, uintptr_t caller);
 
 /* A descriptor's error came to the program's knowledge in another way: connect, SO_ERROR. */
 PG_COLD void pg_guard_warned(enum pg_call call, int fd, int err, uintptr_t caller);
@@ -117,8 +119,9 @@ static inline __attribute__((always_inline)) int64_t pg_leave(struct pg_op op, i
 	__extension__({                                                                            \
 		__typeof__(made) pg_got = (made);                                                  \
 		if (PG_UNLIKELY(pg_got <= 0))                                                      \
-			pg_guard_in(PG_CALL_##name, descriptor, (uint64_t)(length), pg_got,        \
-				    PG_CALLER);                                                    \
+			pg_got = (__typeof__(pg_got))pg_guard_in(PG_CALL_##name, descriptor,       \
+								 (uint64_t)(length), pg_got,       \
+								 PG_CALLER);                       \
 		pg_got;                                                                            \
 	})
 

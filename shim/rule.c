@@ -106,9 +106,14 @@ uint64_t pg_rule_out_calls(void)
 	return calls_of_groups(1u << OUT) | PG_STDIO_BIT;
 }
 
+uint64_t pg_rule_in_calls(void)
+{
+	return calls_of_groups(1u << IN);
+}
+
 bool pg_rule_reads(const struct pg_rule *r)
 {
-	return r->calls & calls_of_groups(1u << IN);
+	return r->calls & pg_rule_in_calls();
 }
 
 static void consider(const char *word, const char *candidate, const char **best, unsigned *distance)

@@ -164,8 +164,9 @@ void pg_rule_put_error(struct pg_text *t, const struct pg_rule_error *error);
 const char *pg_field_name(enum pg_field f);
 const char *pg_group_name(unsigned n);
 
-/* All calls that write. */
+/* All calls that write; that read. */
 uint64_t pg_rule_out_calls(void);
+uint64_t pg_rule_in_calls(void);
 
 /* Does R watch a call that reads? */
 bool pg_rule_reads(const struct pg_rule *r);

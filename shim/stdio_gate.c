@@ -96,7 +96,7 @@ static ssize_t gate_read(FILE *f, void *data, ssize_t n)
 	op = pg_apply_in(op, PG_BIT(PG_CALL_read), PG_CALLER);
 	got = op.skip ? (ssize_t)op.result : next_read(f, data, (ssize_t)op.len);
 	if (got <= 0 && !op.skip)
-		pg_guard_in(op.call, op.fd, (uint64_t)n, got, PG_CALLER);
+		got = (__typeof__(got))pg_guard_in(op.call, op.fd, (uint64_t)n, got, PG_CALLER);
 	pg_apply_read(&op, got);
 	return got;
 }
