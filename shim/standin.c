@@ -65,8 +65,8 @@ static int waiting(int fd)
 	return pg_sys3(SYS_ioctl, fd, FIONREAD, &n) ? 0 : n;
 }
 
-/* Moves what waits on FROM now to TO; returns how much. */
-static int move(int from, int to)
+/* Gives TO what waits on FROM now; returns how much. FLAGS: MSG_PEEK leaves it there, too. */
+static int move(int from, int to, int flags)
 {
 	char buf[512];
 	int left = waiting(from), sum = 0;
@@ -76,7 +76,7 @@ static int move(int from, int to)
 		size_t n = (size_t)(left - sum);
 
 		got = pg_sys6(SYS_recvfrom, from, buf, n < sizeof buf ? n : sizeof buf,
-			      MSG_DONTWAIT, 0, 0);
+			      MSG_DONTWAIT | flags, 0, 0);
 		if (got > 0)
 			got = pg_sys6(SYS_sendto, to, buf, got, MSG_DONTWAIT | MSG_NOSIGNAL, 0, 0);
 		if (got <= 0)
@@ -88,12 +88,13 @@ static int move(int from, int to)
 
 int pg_standin_unix(int fd, bool keep)
 {
-	int pair[2];
+	int pair[2], start = 0;
 
 	if (pg_sys4(SYS_socketpair, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
 		return -1;
+	put_option(fd, SO_PEEK_OFF, &start, sizeof start);
 	if (keep)
-		move(fd, pair[1]);
+		move(fd, pair[1], MSG_PEEK);
 	pg_sys6(SYS_sendto, pair[0], "", 1, MSG_NOSIGNAL, 0, 0);
 	pg_sys1(SYS_close, pair[1]);
 	return pair[0];
@@ -144,7 +145,7 @@ int pg_standin_tcp(int fd)
 
 	if (!waiting(fd) || !connected_pair(fd, pair))
 		return -1;
-	sent = move(fd, pair[1]);
+	sent = move(fd, pair[1], 0);
 	for (int i = 0; i < PATIENCE_MS && waiting(pair[0]) < sent; i++)
 		wait_ms(-1, 0, 1);
 	put_option(pair[1], SO_LINGER, &none, sizeof none);

@@ -13,7 +13,7 @@
 int pg_dead_end(const struct sockaddr *addr, struct sockaddr_storage *ss, socklen_t *len);
 
 /* The end of a pair whose other end was closed with unread data. KEEP: what waits unread on FD
- * waits there. */
+ * waits there, too; it stays on FD, so that FD's peer is told ECONNRESET when FD is closed. */
 int pg_standin_unix(int fd, bool keep);
 
 /* A connection whose other end sent what waits unread on FD, as far as the kernel's buffers hold

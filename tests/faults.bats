@@ -190,8 +190,9 @@ status 0' "$output"
 	done
 }
 
-@test "reset on AF_UNIX: the peer sees the end, as of one that left; and may see what it sent" {
+@test "reset on AF_UNIX: the peer sees what one sees whose peer left, with bytes unread or without" {
 	for kind in pair unix=PATH; do
+		same $kind close readv:reset "$UNREAD peer:watch peer:watch=et peer:epoll @ peer:settle peer:poll peer:epoll peer:recv peer:recv peer:send peer:poll peer:epoll" trigger
 		same $kind close readv:reset "peer:watch peer:watch=et peer:epoll @ peer:settle peer:poll peer:epoll peer:recv peer:send peer:poll peer:epoll" trigger
 	done
 }
@@ -322,8 +323,8 @@ refused() {
 	same tcp4 "peer:reset settle" writev:reset "default @ touch=out write write"
 	same pair "put peer:close settle" writev:reset "default @ touch=out write"
 	for kind in tcp4 pair unix=PATH; do
-		same $kind shutdown send:break "default @ send"
-		same $kind "shutdown=1" send:fin "default @ send"
+		same $kind shutdown send:fd=10:break "default @ send"
+		same $kind "shutdown=1" send:fd=10:fin "default @ send"
 	done
 	for kind in pipe fifo=PATH; do
 		same $kind "peer:close settle" write:fd=10:break "default @ write"
@@ -359,4 +360,73 @@ refused() {
 			same $kind "peer:shutdown=1 settle" readv:eof "$flags watch watch=et epoll @ touch poll epoll epoll recv"
 		done
 	done
+}
+
+# ---- hold ----
+
+@test "hold: the write meets the peer that has gone meanwhile as one that had gone before" {
+	for kind in pipe fifo=PATH; do
+		for call in write writev; do
+			same $kind "peer:close settle thread:$call join" $call:fd=10:hold=9s "watch=et epoll @ poll epoll write raw=w" "thread:$call peer:close join"
+		done
+		same $kind "peer:close settle thread:write=0 join" write:fd=10:hold=9s "@ poll write" "thread:write=0 peer:close join"
+	done
+	for kind in tcp4 tcp6; do
+		# A FIN is no error yet: the write still goes out, and the RST that answers it is for the next one.
+		same $kind "peer:close settle thread:send join" send:fd=10:when=1:hold=9s "@ settle=0 poll send send recv" "thread:send peer:close join"
+		same $kind "peer:reset settle thread:send join" send:fd=10:when=1:hold=9s "@ poll send recv" "thread:send peer:reset join"
+	done
+	for kind in pair unix=PATH; do
+		same $kind "peer:close settle thread:send join" send:fd=10:when=1:hold=9s "@ poll send recv" "thread:send peer:close join"
+		same $kind "put peer:close settle thread:write join" write:fd=10:when=2:hold=9s "@ poll write recv recv" "put thread:write peer:close join"
+	done
+}
+
+@test "hold is bounded: a peer that stays gets the bytes after all" {
+	for kind in pipe tcp4 pair; do
+		same $kind "write" write:fd=10:when=1:hold=20ms "@ peer:read poll" write
+		equal "held in vain" '["held in vain: the peer is still there","write",10]' "$(events 'select(.ev == "inject") | [.held, .call, .fd]')"
+		rm "$LOG"
+	done
+}
+
+# ---- on the wire ----
+
+# wire RULE WAITING STEP...: a client under the rule does the steps; what its server is told, and the
+# client's RSTs and FINs that pass on the loopback device. WAITING: bytes sent to it before.
+wire() {
+	timeout "$LIMIT" /usr/bin/python3 - "$LIB" "$FIXTURES/client" "$@" 3>&- <<'PY'
+import errno, os, socket, subprocess, sys
+lib, client, rule, waiting, *steps = sys.argv[1:]
+tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+tap.bind(("lo", 0))
+server = socket.create_server(("127.0.0.1", 0))
+port = server.getsockname()[1]
+child = subprocess.Popen([client, f"connect={port}"] + steps, stdout=subprocess.DEVNULL,
+    env={"LD_PRELOAD": lib, "PIPEGUARD_LOG": "off", "PIPEGUARD_RULES": rule})
+peer = server.accept()[0]
+peer.send(waiting.encode())
+child.wait()
+try: told = peer.recv(100)
+except OSError as e: told = errno.errorcode[e.errno]
+seen = {"RST": 0, "FIN": 0}
+tap.setblocking(False)
+while True:
+    try: packet, (_, _, direction, *_) = tap.recvfrom(65536)
+    except BlockingIOError: break
+    tcp = packet[14 + packet[14] % 16 * 4:] if packet[12:14] == b"\x08\x00" else b""
+    if direction != socket.PACKET_OUTGOING and len(tcp) > 13 and int.from_bytes(tcp[2:4], "big") == port:
+        seen["FIN"] += tcp[13] & 1
+        seen["RST"] += tcp[13] >> 2 & 1
+print(told, seen)
+PY
+}
+
+@test "reset on TCP is one RST on the wire, and no FIN" {
+	[ "$(id -u)" -eq 0 ] || skip "packets are seen by root alone"
+	equal "in a recv" "ECONNRESET {'RST': 1, 'FIN': 0}" "$(wire recv:reset '' recv=5)"
+	equal "behind what waits" "ECONNRESET {'RST': 1, 'FIN': 0}" "$(wire recv:reset hello readable recv=5)"
+	equal "in a send" "ECONNRESET {'RST': 1, 'FIN': 0}" "$(wire send:reset '' ignore send=5 send=5)"
+	equal "in a send, with bytes unread" "ECONNRESET {'RST': 1, 'FIN': 0}" "$(wire send:reset hello ignore readable send=5 recv=5)"
+	equal "without a rule" "b'hello' {'RST': 0, 'FIN': 1}" "$(wire send:when=9:reset '' text=hello)"
 }
