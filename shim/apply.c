@@ -147,13 +147,20 @@ static void remember(int fd, unsigned rule, uint64_t ino)
 	f->injected = ino;
 }
 
-/* The object that is behind FD now: break on a pipe puts another one there. */
-static void remember_now(int fd, unsigned rule)
+/* The object that is behind FD now: a fault may have put another one there in the place of the
+ * inode BEFORE, for which the record then stands. */
+static void remember_now(int fd, unsigned rule, uint64_t before)
 {
+	struct pg_fd *f = pg_fd(fd);
 	struct pg_stat st;
 
-	if (!pg_fstat(fd, &st))
-		remember(fd, rule, st.ino);
+	if (!f || pg_fstat(fd, &st))
+		return;
+	remember(fd, rule, st.ino);
+	if (f->ino == before)
+		f->ino = st.ino;
+	if (f->seen_ino == before)
+		f->seen_ino = st.ino;
 }
 
 static struct pg_op decided(struct pg_op op, int64_t ret, int err)
@@ -238,16 +245,18 @@ static struct pg_op end_reading(struct pg_op op, const struct pg_object *o)
 	return o->kind == PG_PIPE ? op : decided(op, 0, 0);
 }
 
-/* The object is remembered before a thread that waits on it wakes: pg_guard_in tells it why. Bytes
- * behind at= never came. */
+/* Once: a second reset would tell the error again. The object is remembered before a thread that
+ * waits on it wakes: pg_guard_in tells it why. Bytes behind at= never came. */
 static void reset(const struct pg_op *op, const struct plan *p, const struct pg_object *o)
 {
 	bool keep = pg_is_out(op->call) || !pg_has(p->final, PG_F_AT);
 	int waits;
 
+	if (pg_guard_was_reset(op->fd))
+		return;
 	remember(op->fd, p->rule, o->ino);
 	waits = pg_fault_reset(op->fd, o->kind, keep);
-	remember_now(op->fd, p->rule);
+	remember_now(op->fd, p->rule, o->ino);
 	pg_fault_wake(waits);
 }
 
@@ -279,7 +288,7 @@ static struct pg_op finish(struct pg_op op, const struct plan *p, const struct p
 	default:
 		return op;
 	}
-	remember_now(op.fd, p->rule);
+	remember_now(op.fd, p->rule, o->ino);
 	return op;
 }
 

@@ -394,7 +394,7 @@ static void tell_verbose(enum pg_ev ev, enum pg_call call, int fd, int64_t len, 
 		tell(ev, &hit, PG_SIG_NONE);
 }
 
-static bool reset_by_rule(int fd)
+bool pg_guard_was_reset(int fd)
 {
 	const struct pg_fd *f = pg_fd(fd);
 	struct pg_stat st;
@@ -423,7 +423,7 @@ int64_t pg_guard_in(enum pg_call call, int fd, uint64_t len, int64_t ret, uintpt
 
 	if (!pg_config.active || (!ret && !len))
 		return ret;
-	if ((!ret || saved == EPIPE) && PG_UNLIKELY(pg_ruled) && reset_by_rule(fd))
+	if ((!ret || saved == EPIPE) && PG_UNLIKELY(pg_ruled) && pg_guard_was_reset(fd))
 		ret = woken(fd, &saved);
 	if (!ret) {
 		if (pg_config.verbose >= 1 && !pg_confined && is_stream_socket(fd))

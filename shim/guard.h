@@ -48,6 +48,9 @@ bool pg_is_out(enum pg_call call);
  * to. */
 bool pg_guard_raises(const struct pg_op *op, const struct pg_object *o);
 
+/* Has a rule reset the object that FD is now? */
+bool pg_guard_was_reset(int fd);
+
 /* A rule fires on HIT's call. */
 void pg_guard_tell_inject(const struct pg_hit *hit, const struct pg_inject *inject);
 

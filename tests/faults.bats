@@ -85,6 +85,32 @@ status 0' "$(probe tcp4 'watch peer:reset settle touch poll epoll recv recv send
 	done
 }
 
+@test "reset on TCP: a server's end as well" {
+	for first in recv send so-error epoll; do
+		same accepted-tcp4 "peer:reset settle" readv:reset "watch watch=et epoll @ touch $first $ASK sockname"
+		same accepted-tcp6 "peer:reset settle" %out:fd=10:reset "nonblock watch=et epoll $UNREAD @ write $first epoll recv=3 $ASK"
+		same accepted-unix=PATH "put peer:close settle" %out:fd=10:reset "watch=et epoll $UNREAD @ write $first epoll recv=3 recv recv send"
+	done
+}
+
+@test "reset: a rule that fires on every call resets once" {
+	for kind in tcp4 tcp6; do
+		same $kind "peer:reset settle" %out,%in:fd=10:reset "@ write write recv recv send"
+		same $kind "peer:reset settle" %out:fd=10:reset "$UNREAD @ write write recv=3 send recv recv send"
+		same $kind "peer:reset settle" %in:fd=10:reset "@ recv recv read send"
+	done
+	same pair "put peer:close settle" %out,%in:fd=10:reset "@ write write recv recv send"
+	same pair "put peer:close settle" %in:fd=10:reset "@ recv recv read send"
+}
+
+@test "reset: the log goes on to name the connection, whatever object has taken its number" {
+	run probe tcp4 "$UNREAD write write" guarded PIPEGUARD_RULES=%out:fd=10:when=1:reset
+	equal "what is told" '["inject","tcp","client",true]
+["reset","tcp","client",true]
+["epipe","tcp","client",true]' "$(events '[.ev, .kind, .side, (.peer | startswith("127.0.0.1:"))]')"
+	equal "the peers" 1 "$(events .peer | sort -u | wc -l)"
+}
+
 @test "reset on TCP: the peer sees a RST" {
 	for kind in tcp4 tcp6 mapped; do
 		same $kind reset readv:reset \
