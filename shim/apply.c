@@ -148,22 +148,22 @@ static void remember(int fd, unsigned rule, uint64_t ino)
 	f->unruled = 0; /* it may be another object now */
 }
 
-/* The object that is behind FD now: break on a pipe puts another one there, which goes on with what
- * is known of O. */
+/* The object that is behind FD now: a fault may have put another one there in the place of O, for
+ * which the record then stands. */
 static void remember_now(int fd, unsigned rule, const struct pg_object *o)
 {
 	struct pg_fd *f = pg_fd(fd);
 	struct pg_stat st;
 
-	if (pg_fstat(fd, &st))
+	if (!f || pg_fstat(fd, &st))
 		return;
 	remember(fd, rule, st.ino);
-	if (!f || !o->tracked)
-		return;
-	f->local = o->local;
-	f->seen_ino = st.ino;
-	if (f->ino)
+	if (o->tracked)
+		f->local = o->local;
+	if (f->ino == o->ino)
 		f->ino = st.ino;
+	if (f->seen_ino == o->ino)
+		f->seen_ino = st.ino;
 }
 
 static struct pg_op decided(struct pg_op op, int64_t ret, int err)
@@ -251,13 +251,28 @@ static struct pg_op end_reading(struct pg_op op, const struct pg_object *o)
 	return o->kind == PG_PIPE ? op : decided(op, 0, 0);
 }
 
+/* Once: a second reset would tell the error again. The object is remembered before a thread that
+ * waits on it wakes: pg_guard_in tells it why. The read that a rule fires on is the one that is
+ * told, so what waits unread is lost; at a write it is kept. */
+static void reset(const struct pg_op *op, const struct plan *p, const struct pg_object *o)
+{
+	int waits;
+
+	if (pg_guard_was_reset(op->fd))
+		return;
+	remember(op->fd, p->rule, o->ino);
+	waits = pg_fault_reset(op->fd, o->kind, pg_is_out(op->call));
+	remember_now(op->fd, p->rule, o);
+	pg_fault_wake(waits);
+}
+
 /* The final action: the object is changed, or the result decided. */
 static struct pg_op finish(struct pg_op op, const struct plan *p, const struct pg_object *o,
 			   const struct pg_candidate *c)
 {
 	switch (p->final ? p->final->terminal : PG_F_COUNT) {
 	case PG_F_RESET:
-		pg_fault_reset(op.fd, o->kind);
+		reset(&op, p, o);
 		break;
 	case PG_F_BREAK:
 		pg_fault_break(op.fd, o->kind);
@@ -324,7 +339,7 @@ static void tell(const struct pg_op *op, const struct plan *p, const struct pg_i
 /* At most P's bytes. Messages go one by one, so that each meets the rules. */
 static void shorten(struct pg_op *op, const struct plan *p, const struct pg_candidate *c)
 {
-	bool messages = op->call == PG_CALL_sendmmsg && p->matches;
+	bool messages = op->call == PG_CALL_sendmmsg && op->len > 0 && p->matches;
 
 	if (op->skip || !c->length_known || (p->most >= c->length && !messages))
 		return;
@@ -360,7 +375,7 @@ static void judge(struct pg_fd *f, const struct pg_candidate *c)
 {
 	uint64_t possible;
 
-	if (f && !pg_watch_all && !f->armed && !f->ended && pg_match_possible(c, &possible))
+	if (f && !pg_watch_all && !f->ended && pg_match_possible(c, &possible))
 		f->unruled = ~possible;
 }
 
@@ -374,43 +389,6 @@ static void bases(struct pg_fd *f, const struct pg_object *o)
 	f->base = o->tracked ? 0 : f->sent;
 	f->received = 0;
 	f->ended = false;
-	f->armed = 0;
-}
-
-/* ---- a reset that waits ---- */
-
-/* A received RST leaves readable what came before it, connect(AF_UNSPEC) does not: so a reset waits
- * until that has been read. With at= the bytes behind the offset never came. */
-static bool arm(struct pg_fd *f, const struct plan *p, const struct pg_object *o)
-{
-	if (!f || !p->final || p->final->terminal != PG_F_RESET || pg_has(p->final, PG_F_AT) ||
-	    o->kind != PG_TCP || o->unread <= 0)
-		return false;
-	f->armed = (uint8_t)(p->rule + 1);
-	f->unruled = 0;
-	return true;
-}
-
-/* The plan of the rule that waits on F. */
-static void armed_plan(struct pg_fd *f, struct plan *p)
-{
-	*p = (struct plan){.most = UINT64_MAX, .fires = true, .tells = true, .rule = f->armed - 1u};
-	p->final = &pg_rules.rule[p->rule];
-	f->armed = 0;
-}
-
-/* All is read: now, so that poll(2) tells of it. */
-static void fire_if_due(const struct pg_op *op, struct pg_fd *f)
-{
-	struct pg_object o;
-	struct pg_candidate c = {.object = &o, .fd = op->fd};
-	struct plan p;
-
-	pg_fd_look(op->fd, &o);
-	if (o.unread > 0 || o.kind != PG_TCP)
-		return;
-	armed_plan(f, &p);
-	carry_out(*op, &p, &o, &c);
 }
 
 /* ---- writing and reading ---- */
@@ -432,10 +410,7 @@ struct pg_op pg_apply_out(struct pg_op op, uint64_t bit, uintptr_t caller)
 	bases(f, &o);
 	judge(f, &c);
 	c.offset = f ? f->sent - f->base : 0;
-	if (f && f->armed)
-		armed_plan(f, &p);
-	else
-		make_plan(&p, &c, bit);
+	make_plan(&p, &c, bit);
 	op = carry_out(op, &p, &o, &c);
 	if (!op.skip || op.result >= 0)
 		errno = saved;
@@ -463,11 +438,7 @@ struct pg_op pg_apply_in(struct pg_op op, uint64_t bit, uintptr_t caller)
 		pg_fault_drain(op.fd, o.kind);
 		return decided(op, 0, 0);
 	}
-	if (f && f->armed)
-		return op;
 	make_plan(&p, &c, bit);
-	if (arm(f, &p, &o))
-		return op;
 	op = carry_out(op, &p, &o, &c);
 	if (!op.skip || op.result >= 0)
 		errno = saved;
@@ -505,37 +476,22 @@ static void spoil(const struct pg_op *op, uint64_t n, uint64_t state)
 void pg_apply_read(const struct pg_op *op, int64_t ret)
 {
 	struct pg_fd *f = pg_fd(op->fd);
-	bool socket_peek = op->flags & MSG_PEEK;
 	uint64_t n = (uint64_t)ret < op->garbage ? (uint64_t)ret : op->garbage;
-	int saved = errno;
 
 	if (ret <= 0 || op->skip)
 		return;
 	if (n)
 		spoil(op, n, pg_config.seed + (f ? f->received : 0) + 1);
-	if (!f || socket_peek)
-		return;
-	f->received += (uint64_t)ret;
-	if (f->armed)
-		fire_if_due(op, f);
-	errno = saved;
-}
-
-/* A rule that resets what is read must see a write that comes before the end of what waits. */
-static bool resets_reads(void)
-{
-	for (unsigned n = 0; n < pg_rules.n; n++)
-		if (pg_rules.rule[n].terminal == PG_F_RESET && pg_rule_reads(&pg_rules.rule[n]))
-			return true;
-	return false;
+	if (f && !(op->flags & MSG_PEEK))
+		f->received += (uint64_t)ret;
 }
 
 void pg_apply_start(void)
 {
 	pg_match_start();
 	pg_fault_start();
-	if (resets_reads())
-		pg_ruled |= pg_rule_out_calls();
+	for (unsigned n = 0; n < pg_rules.n; n++)
+		pg_ruled |= pg_match_calls(&pg_rules.rule[n]);
 }
 
 /* ---- connect and accept ---- */

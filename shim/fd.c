@@ -14,6 +14,9 @@
 
 struct pg_fd pg_fds[PG_FD_MAX];
 
+/* What each descriptor was told; apart, so that what every write touches is small. */
+static struct pg_warning warnings[PG_FD_MAX][PG_WHATS];
+
 /* The kernel's own timespec: libc's may be wider on 32 bit. */
 struct clock {
 	long sec, nsec;
@@ -58,7 +61,6 @@ static void forget(struct pg_fd *f)
 	f->since = 0;
 	f->suppressed = 0;
 	f->received = 0;
-	f->armed = 0;
 	f->ended = false;
 	f->unruled = 0;
 	f->connecting = false;
@@ -67,7 +69,7 @@ static void forget(struct pg_fd *f)
 	f->peer.family = 0;
 	f->local.family = 0;
 	for (int i = 0; i < PG_WHATS; i++)
-		__atomic_store_n(&f->warned[i].at, 0, __ATOMIC_RELAXED);
+		__atomic_store_n(&warnings[f - pg_fds][i].at, 0, __ATOMIC_RELAXED);
 }
 
 void pg_fd_fresh(int fd)
@@ -106,10 +108,12 @@ void pg_fd_copied(int from, int to)
 
 	if (!b || a == b)
 		return;
-	if (a && a->ino)
+	if (a && a->ino) {
 		*b = *a;
-	else
+		__builtin_memcpy(warnings[to], warnings[from], sizeof warnings[to]);
+	} else {
 		b->unsure = 1;
+	}
 	b->unruled = 0;
 }
 
@@ -165,7 +169,7 @@ void pg_fd_warn(int fd, enum pg_what what, uint32_t call, int err, uintptr_t cal
 
 	if (!f)
 		return;
-	f->warned[what] = (struct pg_warning){
+	warnings[fd][what] = (struct pg_warning){
 		.at = pg_now(), .sent = f->sent, .caller = caller - 1, .call = call, .err = err};
 	if (what == PG_REFUSED) { /* no connection came of it */
 		f->since = 0;
@@ -291,7 +295,7 @@ static void look_record(int fd, struct pg_object *o)
 	o->number = f->number;
 	if (o->rule >= 0 && f->local.family)
 		o->local = f->local;
-	__builtin_memcpy(o->warned, f->warned, sizeof o->warned);
+	__builtin_memcpy(o->warned, warnings[fd], sizeof o->warned);
 	if (!o->peer.family && f->ino)
 		o->peer = f->peer;
 }

@@ -145,7 +145,7 @@ static long make_shorter(const struct pg_frame *frame, struct pg_op *op)
 
 static long apply_read(const struct pg_frame *frame)
 {
-	const struct pg_op asked = pg_apply_op(frame);
+	struct pg_op asked = pg_apply_op(frame);
 	struct pg_op op = asked;
 	long ret;
 
@@ -153,8 +153,10 @@ static long apply_read(const struct pg_frame *frame)
 		op.shape = PG_NOTHING, op.len = -2;
 	op = pg_apply_in(op, PG_BIT(op.call), frame->caller);
 	ret = make_shorter(frame, &op);
+	if (asked.shape == PG_IOV)
+		asked.len = (int64_t)asked.count;
 	if (ret <= 0)
-		pg_guard_in(op.call, &asked, ret, frame->caller);
+		ret = (long)pg_guard_in(op.call, &asked, ret, frame->caller);
 	if (frame->call != PG_CALL_recvmmsg)
 		pg_apply_read(&op, ret);
 	return ret;

@@ -96,8 +96,8 @@ static PG_COLD ssize_t read_ruled(FILE *f, void *data, ssize_t n)
 	struct pg_op op = pg_apply_in(asked, PG_BIT(PG_CALL_read), PG_CALLER);
 	ssize_t got = op.skip ? (ssize_t)op.result : next_read(f, data, (ssize_t)op.len);
 
-	if (got <= 0 && !op.skip)
-		pg_guard_in(op.call, &asked, got, PG_CALLER);
+	if (got <= 0)
+		got = (ssize_t)pg_guard_in(op.call, &asked, got, PG_CALLER);
 	pg_apply_read(&op, got);
 	return got;
 }
