@@ -151,6 +151,7 @@ static void tell(enum pg_ev ev, const struct pg_hit *hit, enum pg_signal signal)
 	e->len = hit->len;
 	e->ret = hit->ret;
 	e->err = hit->err;
+	e->inlined = hit->inlined;
 	if (pg_confined) {
 		if (ev == PG_EV_EPIPE)
 			pg_event_write_confined(e);

@@ -42,6 +42,7 @@ struct pg_hit {
 	int64_t len, ret;
 	int err;
 	uintptr_t caller; /* inside the calling instruction; 0: look at the stack */
+	bool inlined;	  /* no wrapper of ours was at work: rules do not reach it */
 };
 
 /*
