@@ -444,6 +444,15 @@ struct pg_op pg_apply_out(struct pg_op op, uint64_t bit, uintptr_t caller)
 	return op;
 }
 
+/* Where no signal handler runs, libc's stdio goes on after a short write, and breaks by the next.
+ */
+static bool signal_acts(void)
+{
+	enum pg_signal outcome = pg_sigpipe_outcome();
+
+	return outcome != PG_SIG_IGNORED && outcome != PG_SIG_BLOCKED;
+}
+
 void pg_apply_midway(const struct pg_op *op, int64_t len, int64_t ret, uintptr_t caller)
 {
 	struct pg_hit hit = {.via = op->via,
@@ -458,7 +467,8 @@ void pg_apply_midway(const struct pg_op *op, int64_t len, int64_t ret, uintptr_t
 		return;
 	pg_fault_break(op->fd, PG_PIPE);
 	remember_now(op->fd, op->rule);
-	pg_guard_injected_epipe(&hit, true);
+	if (op->via != PG_VIA_STDIO || signal_acts())
+		pg_guard_injected_epipe(&hit, true);
 	errno = saved;
 }
 

@@ -368,7 +368,9 @@ void pg_guard_out(const struct pg_op *op, int64_t ret, uintptr_t caller)
 		out_failed(op, &hit, mark);
 	} else if (broke_midway(op, ret, mark)) {
 		hit.len = asked(op);
+		pg_fd_sent(op->fd, -(uint64_t)ret); /* what was sent before it is told */
 		tell(PG_EV_EPIPE, &hit, pg_sigpipe_outcome());
+		pg_fd_sent(op->fd, (uint64_t)ret);
 	} else if (pg_watch_all) {
 		hit.len = asked(op);
 		tell(PG_EV_CALL, &hit, PG_SIG_NONE);
