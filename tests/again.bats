@@ -160,6 +160,14 @@ sys.exit(os.wait()[1])' "$1"
 # Readers for a pipeline: one that leaves, one that stays.
 LEAVING='{ read -r line; exec <&-; sleep 0.3; }'
 
+# One that leaves, nothing read, once the pipe is full and the writer waits for room.
+LEAVING_FULL='perl -e '\''
+	for (1 .. 1000) {
+		ioctl STDIN, 0x541b, $n = pack "L", 0;
+		last if unpack("L", $n) >= 60000;
+		select undef, undef, undef, 0.01;
+	}'\'
+
 # pipeline MODE PROGRAM ARGS: into what leaves, or stays; its status.
 pipeline() {
 	local mode=$1 status=0
@@ -194,23 +202,24 @@ in_a_pipeline() {
 
 @test "a large write whose reader leaves midway breaks midway again: the same count, the same signal" {
 	native_only
-	local mode
+	local mode LEAVING=$LEAVING_FULL
 	for mode in -d -i; do
-		in_a_pipeline "$mode" perl -e 'syswrite STDOUT, "\n" . "x" x 300000'
+		in_a_pipeline "$mode" perl -e 'syswrite STDOUT, "x" x 300000'
 		equal "the event" '[true,null]' "$(broken '[.ret > 4096, .errno]')"
 	done
-	in_a_pipeline -i "$PYTHON" -c 'import os; os.write(1, b"\n" + b"x" * 300000)'
-	in_a_pipeline -d bash -c 'printf -v big %300000s; printf "\n%s" "$big"'
+	in_a_pipeline -i "$PYTHON" -c 'import os; os.write(1, b"x" * 300000)'
+	in_a_pipeline -d bash -c 'printf -v big %300000s; printf "%s" "$big"'
 	equal "the event of stdio" '["stdio",true,null]' "$(broken '[.via, .ret > 4096, .errno]')"
-	in_a_pipeline -i bash -c 'printf -v big %300000s; printf "\n%s" "$big"'
+	in_a_pipeline -i bash -c 'printf -v big %300000s; printf "%s" "$big"'
 	equal "where stdio goes on by itself" '["stdio","EPIPE"]' "$(broken '[.via, .errno]' | sort -u)"
 }
 
 @test "the handler of a program that catches SIGPIPE runs once when it breaks midway, as by itself" {
 	native_only
+	local LEAVING=$LEAVING_FULL
 	caught() {
 		in_a_pipeline -d perl -e '$SIG{PIPE} = sub { $n++ };
-			$got = syswrite STDOUT, "\n" . "x" x 300000; exit 40 + $n + ($got > 4096)'
+			$got = syswrite STDOUT, "x" x 300000; exit 40 + $n + ($got > 4096)'
 	}
 	caught
 	equal "the status" " 42" "$STATUS"
