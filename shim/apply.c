@@ -302,16 +302,21 @@ static void signal_here(int sig)
 	pg_sys3(SYS_tgkill, pg_sys0(SYS_getpid), pg_sys0(SYS_gettid), sig);
 }
 
-static void do_modifiers(const struct pg_op *op, const struct plan *p, struct pg_inject *inject)
+static void wait_as_asked(const struct pg_op *op, const struct plan *p, enum pg_kind kind,
+			  struct pg_inject *inject)
+{
+	if (p->delay)
+		pg_fault_sleep(p->delay);
+	if (p->hold)
+		inject->held = pg_fault_hold(op->fd, kind, p->hold) ? PG_HELD : PG_HELD_IN_VAIN;
+}
+
+static void halt_as_asked(const struct plan *p)
 {
 	if (p->stop)
 		signal_here(SIGSTOP);
 	if (p->abort)
 		signal_here(SIGABRT);
-	if (p->delay)
-		pg_fault_sleep(p->delay);
-	if (p->hold)
-		inject->held = pg_fault_hold(op->fd, p->hold) ? PG_HELD : PG_HELD_IN_VAIN;
 	if (p->nosignal)
 		pg_mark |= PG_MARK_NOSIGNAL;
 }
@@ -358,9 +363,10 @@ static struct pg_op carry_out(struct pg_op op, const struct plan *p, const struc
 	if (p->fires) {
 		if (!p->hold)
 			tell(&op, p, &inject, c);
-		do_modifiers(&op, p, &inject);
+		wait_as_asked(&op, p, o->kind, &inject);
 		if (p->hold)
 			tell(&op, p, &inject, c);
+		halt_as_asked(p);
 		op.garbage = p->garbage;
 		op = finish(op, p, o, c);
 	}
