@@ -131,6 +131,17 @@ client_leaves() {
 	grep -Eq ' write\([0-9]+, 1\) = EPIPE, SIGPIPE kills  pipe, 1 bytes sent$' "$LOG"
 }
 
+@test "over TCP the end of the peer's stream is all that tells of its leaving: the write after it is taken, the next breaks" {
+	local start=$SECONDS out=$BATS_TEST_TMPDIR/port
+	timeout "$LIMIT" "$FIXTURES/peer" tcp read=10 close >"$out" 3>&- &
+	wait_for test -s "$out"
+	run -141 guarded PIPEGUARD_RULES='send:when=2:hold=15s' \
+		"$FIXTURES/client" connect="$(<"$out")" send=10 send=20 dead send=30
+	((SECONDS - start < 10))
+	equal "the log" '["inject",20,"held until the peer left"]
+["epipe",30,null]' "$(events '[.ev, .len, .held]')"
+}
+
 @test "a peer that only ends its writing has not left: a unix socket is held on" {
 	run -0 guarded PIPEGUARD_RULES='write:hold=40ms' /usr/bin/perl -MSocket -e '
 		socketpair A, B, AF_UNIX, SOCK_STREAM, PF_UNSPEC; shutdown B, 1; syswrite A, "a"'
@@ -156,7 +167,9 @@ client_leaves() {
 @test "a thread is cancelled while held, as in a write that waits by itself" {
 	run -0 plain "$FIXTURES/held" cancel full
 	equal "by itself" "cancelled, handler 0, in the pipe 0" "$output"
+	local start=$SECONDS
 	run -0 guarded PIPEGUARD_RULES='write:kind=pipe:when=1:hold=15s' "$FIXTURES/held" cancel
+	((SECONDS - start < 10))
 	equal "held" "cancelled, handler 0, in the pipe 0, later 1" "$output"
 }
 

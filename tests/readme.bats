@@ -37,6 +37,7 @@ sessions() {
 	run timeout 60 "$ROOT/scripts/demo" 3>&-
 	[ "$status" -eq 0 ]
 	[[ $output == *'seq] write(1, '* && $output == *'then the reader left, SIGPIPE kills'* ]]
+	echo "$output"
 	[[ $output == *'read() returned ECONNRESET'* && $output == *'connect() returned ECONNREFUSED'* ]]
 	[[ $output == *'SIGPIPE suppressed'* && $output == *'status of seq: 1'* ]]
 	[[ $output == *"rule r1: break on stdio's write(1, "*' (INJECTED by r1)'* ]]
