@@ -136,6 +136,7 @@ each() {
 }
 
 @test "a number counts in each process anew: what a child connects after its parent did" {
+	native_only
 	child() {
 		run guarded "${RULE[@]}" "$PYTHON" -c '
 import os, signal, socket, sys
@@ -255,6 +256,7 @@ in_a_pipeline() {
 }
 
 @test "python3 in C's clothes: a FIFO and sockets under numbers that were used before" {
+	native_only
 	cat >writer.py <<-'END'
 		import os, socket, sys
 		how, leaves = sys.argv[1], sys.argv[2] == "leave"
@@ -425,6 +427,7 @@ redis_stays() { redis_story all; }
 }
 
 @test "a datagram socket's rule names the caller, for there is no offset" {
+	native_only
 	run guarded -i "$PYTHON" -c '
 import socket
 a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)

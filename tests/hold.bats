@@ -108,6 +108,7 @@ client_leaves() {
 }
 
 @test "a hold that times out says so, and the write is as it would have been" {
+	native_only
 	local script='import os; os.write(1, b"a"); os.write(1, b"b")'
 	run -0 guarded PIPEGUARD_RULES='%out:fd=1:hold=40ms' bash -c '"$0" -c "$1" | cat' \
 		/usr/bin/python3 "$script"
@@ -124,6 +125,7 @@ client_leaves() {
 }
 
 @test "a hold in text that ended because the peer left says that" {
+	native_only
 	run -141 guarded PIPEGUARD_FORMAT=text PIPEGUARD_RULES='write:when=2:hold=3s' /usr/bin/perl -e '
 		pipe R, W; syswrite W, "a"; fork or do { close W; close R; exit }; close R; syswrite W, "b"'
 	cat "$LOG"
@@ -143,12 +145,14 @@ client_leaves() {
 }
 
 @test "a peer that only ends its writing has not left: a unix socket is held on" {
+	native_only
 	run -0 guarded PIPEGUARD_RULES='write:hold=40ms' /usr/bin/perl -MSocket -e '
 		socketpair A, B, AF_UNIX, SOCK_STREAM, PF_UNSPEC; shutdown B, 1; syswrite A, "a"'
 	equal "the hold" '"held in vain: the peer is still there"' "$(events .held)"
 }
 
 @test "a peer that has gone already is not waited for" {
+	native_only
 	local start=$SECONDS
 	run -141 guarded PIPEGUARD_RULES='write:hold=15s' /usr/bin/perl -e 'pipe R, W; close R; syswrite W, "b"'
 	((SECONDS - start < 10))
@@ -157,6 +161,7 @@ client_leaves() {
 }
 
 @test "a regular file, a device and what is only read are not held" {
+	native_only
 	run -0 guarded PIPEGUARD_RULES='%out:hold=15s' /usr/bin/perl -e '
 		open F, ">", "$ARGV[0]/file" or die; syswrite F, "a" or die;
 		open N, ">", "/dev/null" or die; syswrite N, "a" or die' "$BATS_TEST_TMPDIR"

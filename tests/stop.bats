@@ -56,7 +56,7 @@ frames() {
 	may_trace
 	local how
 	for how in w f s r; do
-		[[ $how != r || $BUILD != */32 ]] || continue
+		[[ $how$BUILD != r*/32 && $how$BUILD != f*/musl ]] || continue
 		echo "how: $how"
 		rm -f "$LOG"
 		run plain "$FIXTURES/stack" "$how"
@@ -76,6 +76,7 @@ frames() {
 }
 
 @test "stopped at its third write, of which nothing is written yet; then it goes on as if nothing were" {
+	native_only
 	start 'write:fd=1:when=3:stop' /usr/bin/perl -e 'syswrite STDOUT, "$_\n" for 1 .. 5; exit 7'
 	wait_for is_stopped
 	equal "the output so far" $'1\n2' "$(<out)"
@@ -87,6 +88,7 @@ frames() {
 }
 
 @test "all threads are stopped, and the one that writes is told" {
+	native_only
 	start 'write:kind=pipe:when=1:stop' /usr/bin/python3 -c '
 import os, threading
 r, w = os.pipe()
@@ -115,6 +117,7 @@ print(os.read(r, 1))'
 }
 
 @test "a rule that does not fire neither stops nor aborts" {
+	native_only
 	run guarded PIPEGUARD_RULES='%out:seen=hup:abort;write:when=3:stop' /usr/bin/perl -e '
 		pipe R, W; syswrite W, "a"; syswrite W, "b"; exit 5'
 	equal "the status" 5 "$status"
@@ -122,6 +125,7 @@ print(os.read(r, 1))'
 }
 
 @test "a program that handles or ignores SIGABRT goes on" {
+	native_only
 	run guarded PIPEGUARD_RULES='write:fd=1:when=1:abort' /usr/bin/perl -e '
 		$SIG{ABRT} = sub { syswrite STDERR, "caught\n" }; syswrite STDOUT, "a\n"; exit 6'
 	equal "the status and output" $'6\na\ncaught' "$status"$'\n'"$(sort <<<"$output")"
@@ -146,7 +150,7 @@ print(os.read(r, 1))'
 
 @test "run by gdb, abort stops there" {
 	may_trace
-	debugger -ex "set environment LD_PRELOAD $LIB" -ex "set environment PIPEGUARD_LOG $LOG" \
+	debugger -ex 'set startup-with-shell off' -ex "set environment LD_PRELOAD $LIB" -ex "set environment PIPEGUARD_LOG $LOG" \
 		-ex 'set environment PIPEGUARD_RULES %out:kind=pipe:break:abort' \
 		-ex run -ex bt --args "$FIXTURES/sigdfl" -d "$FIXTURES/stack" w >gdb.out 2>&1
 	cat gdb.out
@@ -156,6 +160,7 @@ print(os.read(r, 1))'
 }
 
 @test "after a hold, stop is at the write that breaks: held until the peer left, told, then stopped" {
+	native_only
 	start 'write:fd=1:when=2:hold=9s:stop' bash -c \
 		'exec "$0" -e "syswrite STDOUT, qq(a\n); syswrite STDOUT, qq(b\n)" > >(head -n 1)' /usr/bin/perl
 	wait_for is_stopped

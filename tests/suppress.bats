@@ -23,6 +23,7 @@ S=PIPEGUARD_SIGPIPE=suppress
 }
 
 @test "a plugin loaded with RTLD_DEEPBIND goes on as well" {
+	glibc_only
 	run guarded $S "$FIXTURES/plugin" deepbind "$FIXTURES/plugin.so"
 	[ "$status" -ne 141 ]
 	equal "the signal" '"suppressed"' "$(broken .signal | sort -u)"
@@ -37,6 +38,7 @@ S=PIPEGUARD_SIGPIPE=suppress
 }
 
 @test "a write whose reader leaves midway returns its count" {
+	native_only
 	run guarded $S /usr/bin/python3 -c '
 import os, signal, threading, time
 signal.signal(signal.SIGPIPE, signal.SIG_DFL)
@@ -53,6 +55,7 @@ print("survived", os.write(w, b"x" * (1 << 20)) > 0)'
 }
 
 @test "sockets: taken away on sockets, kept on pipes" {
+	native_only
 	run guarded PIPEGUARD_SIGPIPE=sockets "$FIXTURES/build" write
 	equal "a socket" '1 "suppressed"' "$status $(broken .signal)"
 	rm "$LOG"
@@ -69,6 +72,7 @@ print("survived", os.write(w, b"x" * (1 << 20)) > 0)'
 }
 
 @test "children without the library see no difference, and kill -PIPE kills" {
+	native_only
 	wanted=$(plain sh -c 'grep "Sig[^Q]" /proc/self/status')
 	equal "signals of a child" "$wanted" "$(guarded $S sh -c 'env -u LD_PRELOAD grep "Sig[^Q]" /proc/self/status')"
 	for how in 'kill -PIPE $$' 'exec perl -e "kill PIPE => \$\$; sleep 9"'; do
@@ -78,6 +82,7 @@ print("survived", os.write(w, b"x" * (1 << 20)) > 0)'
 }
 
 @test "a program that ignores errors is stopped at PIPEGUARD_LIMIT, for each descriptor" {
+	native_only
 	run guarded $S PIPEGUARD_LIMIT=25 /usr/bin/perl -e 'pipe R, W; close R; syswrite W, "x" while 1'
 	equal "the status" 141 "$status"
 	equal "the last event" '["fatal",26]' "$(broken '[.signal, .repeated]' | tail -1)"
@@ -90,6 +95,7 @@ print("survived", os.write(w, b"x" * (1 << 20)) > 0)'
 }
 
 @test "under pipefail the status changes from 141 to the program's own: the named consequence" {
+	native_only
 	run guarded bash -o pipefail -c 'yes | head -1 >/dev/null'
 	equal "kept" 141 "$status"
 	run guarded $S bash -o pipefail -c 'yes 2>/dev/null | head -1 >/dev/null'
@@ -107,6 +113,7 @@ print("survived", os.write(w, b"x" * (1 << 20)) > 0)'
 ALL=PIPEGUARD_RULES=%out:nosignal
 
 @test "nosignal: a selected write goes on with EPIPE, by write, send, stdio and syscall(2); healthy ones are no event" {
+	native_only
 	for how in write send printf; do
 		rm -f "$LOG"
 		run guarded $ALL "$FIXTURES/build" $how
@@ -150,6 +157,7 @@ outcome() {
 }
 
 @test "nosignal is scoped by selectors: kind, descriptor, call, program, count, caller" {
+	native_only
 	for rule in kind=socket kind=unix; do
 		equal "$rule, a socket" '"suppressed"' "$(outcome "%out:$rule:nosignal" s)"
 		equal "$rule, a pipe" '"fatal"' "$(outcome "%out:$rule:nosignal" w)"
@@ -170,6 +178,7 @@ outcome() {
 }
 
 @test "nosignal: a write whose reader leaves midway returns its count" {
+	native_only
 	# The child leaves once the pipe is full, when the parent waits for room.
 	leaving='pipe R, W; if (!fork) { close W;
 			for (1 .. 1000) { ioctl R, 0x541b, $n = pack "L", 0; last if unpack("L", $n) >= 60000;
@@ -192,6 +201,7 @@ outcome() {
 }
 
 @test "nosignal: children without the library see no difference, and kill -PIPE kills" {
+	native_only
 	wanted=$(plain sh -c 'grep "Sig[^Q]" /proc/self/status')
 	equal "signals of a child" "$wanted" "$(guarded $ALL sh -c 'env -u LD_PRELOAD grep "Sig[^Q]" /proc/self/status')"
 	for how in 'kill -PIPE $$' 'exec perl -e "kill PIPE => \$\$; sleep 9"'; do
@@ -201,6 +211,7 @@ outcome() {
 }
 
 @test "nosignal: PIPEGUARD_LIMIT stops a program that ignores errors" {
+	native_only
 	run guarded $ALL PIPEGUARD_LIMIT=25 /usr/bin/perl -e 'pipe R, W; close R; syswrite W, "x" while 1'
 	equal "the status" 141 "$status"
 	equal "the last event" '["fatal",26]' "$(broken '[.signal, .repeated]' | tail -1)"
@@ -211,6 +222,7 @@ outcome() {
 }
 
 @test "nosignal beside a fault: the break that the rule makes does not kill" {
+	native_only
 	for rule in '%out:kind=pipe:break:nosignal' '%out:kind=pipe:error=EPIPE:nosignal' \
 		'%out:kind=pipe:break;%out:nosignal' '%out:kind=pipe:at=0:when=1:break;%out:nosignal'; do
 		rm -f "$LOG"
