@@ -5,6 +5,7 @@
 #include "match.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <sys/uio.h>
 
@@ -20,6 +21,7 @@ struct plan {
 	uint64_t most; /* bytes that the call may move; ~0: all */
 	uint64_t garbage;
 	bool nosignal, stop, abort;
+	bool midway; /* final breaks a pipe inside this call */
 };
 
 /* ---- lengths ---- */
@@ -120,18 +122,38 @@ static bool add_rule(struct plan *p, unsigned n)
 	return r->terminal != PG_F_PASS;
 }
 
-static void make_plan(struct plan *p, const struct pg_candidate *c, uint64_t bit)
+/* Would a reader that leaves be told of after a part of C? A pipe takes PIPE_BUF bytes whole
+ * (pipe(7)); of more, a blocking write returns what was taken, and raises SIGPIPE. */
+static bool breaks_midway(const struct pg_op *op, const struct pg_rule *r,
+			  const struct pg_candidate *c)
+{
+	bool writes = op->shape == PG_BUF || (op->shape == PG_IOV && op->call != PG_CALL_vmsplice);
+
+	return pg_has(r, PG_F_AT) && r->terminal == PG_F_BREAK && c->object->kind == PG_PIPE &&
+	       writes && c->length > PIPE_BUF && c->offset < r->at &&
+	       c->offset + c->length > r->at &&
+	       !(pg_sys3(SYS_fcntl, op->fd, F_GETFL, 0) & O_NONBLOCK);
+}
+
+static void make_plan(struct plan *p, const struct pg_op *op, const struct pg_candidate *c,
+		      uint64_t bit)
 {
 	*p = (struct plan){.most = UINT64_MAX};
 	for (unsigned n = 0; n < pg_rules.n; n++) {
 		const struct pg_rule *r = &pg_rules.rule[n];
+		struct pg_candidate at = *c;
 
 		if (!(r->calls & bit) || !pg_match(n, c))
 			continue;
 		p->matches = true;
 		stop_at(p, r, c);
-		if (pg_match_fires(n, c) && !add_rule(p, n))
+		if (breaks_midway(op, r, c))
+			at.offset = r->at;
+		if (!pg_match_fires(n, &at))
+			continue;
+		if (!add_rule(p, n))
 			return;
+		p->midway |= p->final == r && at.offset != c->offset;
 	}
 }
 
@@ -275,6 +297,11 @@ static struct pg_op finish(struct pg_op op, const struct plan *p, const struct p
 		reset(&op, p, o);
 		break;
 	case PG_F_BREAK:
+		if (p->midway) {
+			op.midway = true;
+			op.rule = (uint8_t)p->rule;
+			return op;
+		}
 		pg_fault_break(op.fd, o->kind);
 		break;
 	case PG_F_FIN:
@@ -303,16 +330,21 @@ static void signal_here(int sig)
 	pg_sys3(SYS_tgkill, pg_sys0(SYS_getpid), pg_sys0(SYS_gettid), sig);
 }
 
-static void do_modifiers(const struct pg_op *op, const struct plan *p, struct pg_inject *inject)
+static void wait_as_asked(const struct pg_op *op, const struct plan *p, enum pg_kind kind,
+			  struct pg_inject *inject)
+{
+	if (p->delay)
+		pg_fault_sleep(p->delay);
+	if (p->hold)
+		inject->held = pg_fault_hold(op->fd, kind, p->hold) ? PG_HELD : PG_HELD_IN_VAIN;
+}
+
+static void halt_as_asked(const struct plan *p)
 {
 	if (p->stop)
 		signal_here(SIGSTOP);
 	if (p->abort)
 		signal_here(SIGABRT);
-	if (p->delay)
-		pg_fault_sleep(p->delay);
-	if (p->hold)
-		inject->held = pg_fault_hold(op->fd, p->hold) ? PG_HELD : PG_HELD_IN_VAIN;
 	if (p->nosignal)
 		pg_mark |= PG_MARK_NOSIGNAL;
 }
@@ -359,9 +391,10 @@ static struct pg_op carry_out(struct pg_op op, const struct plan *p, const struc
 	if (p->fires) {
 		if (!p->hold)
 			tell(&op, p, &inject, c);
-		do_modifiers(&op, p, &inject);
+		wait_as_asked(&op, p, o->kind, &inject);
 		if (p->hold)
 			tell(&op, p, &inject, c);
+		halt_as_asked(p);
 		op.garbage = p->garbage;
 		op = finish(op, p, o, c);
 	}
@@ -369,8 +402,8 @@ static struct pg_op carry_out(struct pg_op op, const struct plan *p, const struc
 	return op;
 }
 
-/* What no rule can reach is not looked at again, see PG_ASIDE; but with a reset that waits, or
- * after the end of its reading, every call is. */
+/* What no rule can reach is not looked at again, see PG_ASIDE; but after the end of its reading
+ * every call is. */
 static void judge(struct pg_fd *f, const struct pg_candidate *c)
 {
 	uint64_t possible;
@@ -379,14 +412,14 @@ static void judge(struct pg_fd *f, const struct pg_candidate *c)
 		f->unruled = ~possible;
 }
 
-/* Offsets count from where the descriptor began, or, if that is not known, from the first call that
- * a rule saw. */
+/* Offsets count from where the descriptor began, or, if that is not known, from where its number
+ * was last closed, or from the first call that a rule saw. */
 static void bases(struct pg_fd *f, const struct pg_object *o)
 {
 	if (!f || f->seen_ino == o->ino)
 		return;
 	f->seen_ino = o->ino;
-	f->base = o->tracked ? 0 : f->sent;
+	f->base = o->tracked ? 0 : f->unsure ? f->closed : f->sent;
 	f->received = 0;
 	f->ended = false;
 }
@@ -410,11 +443,41 @@ struct pg_op pg_apply_out(struct pg_op op, uint64_t bit, uintptr_t caller)
 	bases(f, &o);
 	judge(f, &c);
 	c.offset = f ? f->sent - f->base : 0;
-	make_plan(&p, &c, bit);
+	make_plan(&p, &op, &c, bit);
 	op = carry_out(op, &p, &o, &c);
 	if (!op.skip || op.result >= 0)
 		errno = saved;
 	return op;
+}
+
+/* Where no signal handler runs, libc's stdio goes on after a short write, and breaks by the next.
+ */
+static bool signal_acts(void)
+{
+	enum pg_signal outcome = pg_sigpipe_outcome();
+
+	return outcome != PG_SIG_IGNORED && outcome != PG_SIG_BLOCKED;
+}
+
+void pg_apply_midway(const struct pg_op *op, int64_t len, int64_t ret, uintptr_t caller)
+{
+	struct pg_hit hit = {.via = op->via,
+			     .call = op->call,
+			     .fd = op->fd,
+			     .len = len,
+			     .ret = ret,
+			     .caller = caller - 1};
+	struct pg_object o;
+	int saved = errno;
+
+	if (ret != op->len)
+		return;
+	pg_fd_look(op->fd, &o);
+	pg_fault_break(op->fd, PG_PIPE);
+	remember_now(op->fd, op->rule, &o);
+	if (op->via != PG_VIA_STDIO || signal_acts())
+		pg_guard_injected_epipe(&hit, true);
+	errno = saved;
 }
 
 struct pg_op pg_apply_in(struct pg_op op, uint64_t bit, uintptr_t caller)
@@ -438,7 +501,7 @@ struct pg_op pg_apply_in(struct pg_op op, uint64_t bit, uintptr_t caller)
 		pg_fault_drain(op.fd, o.kind);
 		return decided(op, 0, 0);
 	}
-	make_plan(&p, &c, bit);
+	make_plan(&p, &op, &c, bit);
 	op = carry_out(op, &p, &o, &c);
 	if (!op.skip || op.result >= 0)
 		errno = saved;
@@ -522,7 +585,7 @@ bool pg_apply_connect(enum pg_call call, int fd, const struct sockaddr *addr, so
 	if (pg_confined || pg_fd_is_connecting(fd) || !look_at_target(fd, addr, len, &o))
 		return false;
 	pg_match_attempt(fd, &o);
-	make_plan(&p, &c, PG_BIT(call));
+	make_plan(&p, &op, &c, PG_BIT(call));
 	op = carry_out(op, &p, &o, &c);
 	if (!op.skip)
 		errno = saved;
@@ -544,7 +607,7 @@ bool pg_apply_accept(enum pg_call call, int fd, uintptr_t caller)
 	if (!o.ino)
 		return false;
 	o.side = PG_SERVER;
-	make_plan(&p, &c, PG_BIT(call));
+	make_plan(&p, &op, &c, PG_BIT(call));
 	op = carry_out(op, &p, &o, &c);
 	if (!op.skip)
 		errno = saved;

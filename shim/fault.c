@@ -296,9 +296,11 @@ static bool wait_for(struct pollfd *p, unsigned n, uint64_t ns)
 	return ret > 0;
 }
 
-bool pg_fault_hold(int fd, uint64_t ns)
+/* All that TCP tells of a peer that closed is its FIN, POLLRDHUP; of others it would be an end of
+ * writing alone. */
+bool pg_fault_hold(int fd, enum pg_kind kind, uint64_t ns)
 {
-	struct pollfd p = {.fd = fd, .events = PG_POLLRDHUP};
+	struct pollfd p = {.fd = fd, .events = kind == PG_TCP ? PG_POLLRDHUP : 0};
 
 	return wait_for(&p, 1, ns);
 }

@@ -59,7 +59,7 @@ void pg_fault_silence(int fd, enum pg_kind kind);
 
 /* Waits until the peer of FD has really gone, NS at the most. False: it has not. A cancellation
  * point. */
-bool pg_fault_hold(int fd, uint64_t ns);
+bool pg_fault_hold(int fd, enum pg_kind kind, uint64_t ns);
 
 /* A cancellation point. */
 void pg_fault_sleep(uint64_t ns);

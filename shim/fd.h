@@ -50,6 +50,7 @@ struct pg_fd {
 	uint64_t base;	      /* sent when a rule saw it first; for at= */
 	uint64_t unruled;     /* the calls for which no rule can fire on it, whatever comes; 0: not
 				 known */
+	uint64_t closed;      /* sent when the number was last seen closed */
 	uint32_t conn[4];     /* numbers of the connection, for rules with conn= */
 	uint32_t number;      /* the n-th client, or server, connection of the process; 0: none */
 	uint32_t suppressed;  /* signals taken away on it */
@@ -116,6 +117,7 @@ struct pg_object {
 	bool stream;  /* a write on it can raise SIGPIPE */
 	bool tracked; /* sent, since and warned are this object's */
 	uint64_t sent, since;
+	int64_t offset;	 /* in its stream, as rules count it; -1: unknown */
 	int64_t unread;	 /* bytes; -1: unknown */
 	int64_t idle_ms; /* TCP: since data last came or went; -1: unknown */
 	int peer_pid;	 /* AF_UNIX: SO_PEERCRED; 0: unknown */

@@ -250,6 +250,7 @@ static void tell(enum pg_ev ev, const struct pg_hit *hit, enum pg_signal signal)
 	e->len = hit->len;
 	e->ret = hit->ret;
 	e->err = hit->err;
+	e->inlined = hit->inlined;
 	if (pg_confined) {
 		if (ev == PG_EV_EPIPE)
 			pg_event_write_confined(e);
@@ -448,8 +449,11 @@ static void look_at(const struct pg_op *op, int64_t ret, int err, uintptr_t call
 		if (err != EPIPE || !is_told(op))
 			out_failed(op, &hit);
 	} else if (midway) {
-		if (!is_told(op))
+		if (!is_told(op)) {
+			pg_fd_sent(op->fd, -(uint64_t)ret); /* what was sent before it is told */
 			tell(PG_EV_EPIPE, &hit, pg_sigpipe_outcome());
+			pg_fd_sent(op->fd, (uint64_t)ret);
+		}
 	} else if (pg_watch_all) {
 		tell(PG_EV_CALL, &hit, PG_SIG_NONE);
 	}

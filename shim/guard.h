@@ -29,6 +29,8 @@ struct pg_op {
 	int64_t result;	  /* with SKIP */
 	enum pg_via via;
 	bool skip;    /* a rule decided the result: the call is not made */
+	bool midway;  /* a pipe's reader is to leave once LEN bytes are written */
+	uint8_t rule; /* that wants it */
 	bool clamped; /* a rule made LEN less than was asked for */
 	bool watched; /* a rule watches this read */
 };
@@ -59,7 +61,8 @@ bool pg_guard_was_reset(int fd);
 /* A rule fires on HIT's call. */
 void pg_guard_tell_inject(const struct pg_hit *hit, const struct pg_inject *inject);
 
-/* error=EPIPE: tells of HIT and, if it SIGNALS, raises SIGPIPE as the kernel would. May not return.
+/* error=EPIPE, or a pipe broken midway: tells of HIT and, if it SIGNALS, raises SIGPIPE as the
+ * kernel would. May not return.
  */
 void pg_guard_injected_epipe(const struct pg_hit *hit, bool signals);
 

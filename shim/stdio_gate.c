@@ -55,6 +55,8 @@ static PG_STDIO_CODE ssize_t write_ruled(FILE *f, const char *data, ssize_t n)
 		done = op.skip ? (ssize_t)op.result : next_write(f, data + total, (ssize_t)op.len);
 		if (done > 0 && done < op.len && !op.skip)
 			pg_fd_sent(op.fd, (uint64_t)done);
+		if (op.midway)
+			pg_apply_midway(&op, n - total, done, PG_CALLER);
 		pg_leave(op, done < op.len ? -1 : done, PG_CALLER);
 		total += done > 0 ? done : 0;
 	} while (done > 0 && total < n && (op.clamped || op.skip));
