@@ -5,6 +5,7 @@
 #include "match.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <sys/uio.h>
 
@@ -27,21 +28,23 @@ struct plan {
 static uint64_t vector_bytes(const struct iovec *iov, uint64_t n, bool *readable)
 {
 	uint64_t sum = 0;
-	struct iovec one;
+	struct iovec one = {NULL, 0};
 
-	for (uint64_t i = 0; i < n && i < IOVECS; i++) {
+	*readable = n <= IOVECS;
+	for (uint64_t i = 0; *readable && i < n; i++) {
 		*readable = pg_fault_peek(&one, &iov[i], sizeof one);
 		if (*readable && one.iov_len)
 			*readable = pg_fault_readable(one.iov_base);
-		if (!*readable)
-			return 0;
-		sum += one.iov_len;
+		if (*readable)
+			sum += one.iov_len;
+		if (one.iov_len > LONG_MAX || sum > LONG_MAX)
+			*readable = false;
 	}
 	return sum;
 }
 
-/* What OP asks for, its memory read as carefully as the kernel would. False: it would answer
- * EFAULT. */
+/* What OP asks for, its memory read as carefully as the kernel would. False: it would answer EFAULT
+ * or EINVAL. */
 static bool look_at_length(const struct pg_op *op, struct pg_candidate *c)
 {
 	struct msghdr msg;
@@ -50,7 +53,7 @@ static bool look_at_length(const struct pg_op *op, struct pg_candidate *c)
 	c->length_known = op->len >= 0 || op->shape != PG_NOTHING;
 	c->length = op->len > 0 ? (uint64_t)op->len : 0;
 	if (op->shape == PG_BUF)
-		return !c->length || pg_fault_readable(op->data);
+		return op->len >= 0 && (!c->length || pg_fault_readable(op->data));
 	if (op->shape == PG_IOV)
 		c->length = vector_bytes(op->data, op->count, &readable);
 	if (op->shape != PG_MSG)
