@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/un.h>
 
 /* Not under __USE_MISC in every libc. */
@@ -52,12 +53,30 @@ static int reset_pair(void)
 	return pair[0];
 }
 
+/* What was sent is delivered before the RST, which would overtake it: while the peer takes it,
+ * FLUSH at the most. */
+static void flush(int fd)
+{
+	enum { STEP = 1000000, IDLE = 1000, FLUSH = 10000 }; /* ns; steps */
+	int before = 0, queued = 0;
+
+	for (int i = 0, idle = 0; i < FLUSH && idle < IDLE; i++, idle++) {
+		if (pg_sys3(SYS_ioctl, fd, TIOCOUTQ, &queued) || queued <= 0)
+			return;
+		if (queued != before)
+			idle = 0;
+		before = queued;
+		pg_fault_sleep(STEP);
+	}
+}
+
 void pg_fault_reset(int fd, enum pg_kind kind)
 {
 	struct sockaddr unspec = {.sa_family = AF_UNSPEC};
 	int pair;
 
 	if (kind == PG_TCP) {
+		flush(fd);
 		pg_sys3(SYS_connect, fd, &unspec, sizeof unspec);
 		pg_sys2(SYS_shutdown, fd, SHUT_RDWR);
 		return;

@@ -17,7 +17,8 @@ void pg_fault_start(void);
  * TCP: connect(AF_UNSPEC) sends a RST (tcp_disconnect in the kernel's
  * net/ipv4/tcp.c) and leaves ECONNRESET to be reported once; the shutdown
  * makes what follows EPIPE and EOF, as after a received RST. Data that waits
- * unread is lost. AF_UNIX: the end of a pair whose other end was closed with
+ * unread is lost; what was sent is first delivered, 10 s at the most and while the peer takes it.
+ * AF_UNIX: the end of a pair whose other end was closed with
  * unread data takes the number, so recv is told ECONNRESET, then the end.
  */
 void pg_fault_reset(int fd, enum pg_kind kind);
