@@ -3,6 +3,7 @@
 
 #include "fault.h"
 #include "match.h"
+#include "stream.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -344,19 +345,6 @@ static struct pg_op carry_out(struct pg_op op, const struct plan *p, const struc
 	return op;
 }
 
-/* Offsets count from where the descriptor began, or, if that is not known, from the first call that
- * a rule saw. */
-static void bases(struct pg_fd *f, const struct pg_object *o)
-{
-	if (!f || f->seen_ino == o->ino)
-		return;
-	f->seen_ino = o->ino;
-	f->base = o->tracked ? 0 : f->sent;
-	f->received = 0;
-	f->ended = false;
-	f->armed = 0;
-}
-
 /* ---- a reset that waits ---- */
 
 /* A received RST leaves readable what came before it, connect(AF_UNSPEC) does not: so a reset waits
@@ -408,8 +396,7 @@ struct pg_op pg_apply_out(struct pg_op op, uint64_t bit, uintptr_t caller)
 	/* What the kernel refuses for its arguments is the kernel's to refuse. */
 	if (!o.ino || !look_at_length(&op, &c))
 		return op;
-	bases(f, &o);
-	c.offset = f ? f->sent - f->base : 0;
+	c.offset = pg_stream_look(op.fd, &o).sent;
 	if (f && f->armed)
 		armed_plan(f, &p);
 	else
@@ -433,8 +420,7 @@ struct pg_op pg_apply_in(struct pg_op op, uint64_t bit, uintptr_t caller)
 	pg_fd_look(op.fd, &o);
 	if (!o.ino || !look_at_length(&op, &c))
 		return op;
-	bases(f, &o);
-	c.offset = f ? f->received : 0;
+	c.offset = pg_stream_look(op.fd, &o).received;
 	op.watched = true;
 	if (f && f->ended) {
 		pg_fault_drain(op.fd, o.kind);
@@ -490,10 +476,10 @@ void pg_apply_read(const struct pg_op *op, int64_t ret)
 		return;
 	if (n)
 		spoil(op, n, pg_config.seed + (f ? f->received : 0) + 1);
-	if (!f || socket_peek)
+	if (socket_peek)
 		return;
-	f->received += (uint64_t)ret;
-	if (f->armed)
+	pg_stream_moved(op->fd, 0, (uint64_t)ret);
+	if (f && f->armed)
 		fire_if_due(op, f);
 	errno = saved;
 }

@@ -45,9 +45,10 @@ struct pg_fd {
 	uint64_t since;		    /* connected or accepted, ns; 0: not known */
 	struct pg_addr peer;
 	uint64_t injected;   /* the inode that a rule broke; 0: none */
-	uint64_t received;   /* bytes read, by calls that rules watch */
-	uint64_t seen_ino;   /* the object that base and received are of */
-	uint64_t base;	     /* sent when a rule saw it first; for at= */
+	uint64_t seen_ino;   /* the object that the next three are of, for at= */
+	uint64_t settled;    /* what of sent is counted for the stream */
+	uint64_t offset;     /* of the stream then */
+	uint64_t received;   /* on the stream, by calls that rules watch */
 	uint32_t conn[4];    /* numbers of the connection, for rules with conn= */
 	uint32_t number;     /* the n-th client, or server, connection of the process; 0: none */
 	uint32_t suppressed; /* signals taken away on it */

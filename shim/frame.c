@@ -3,6 +3,8 @@
  * calls.def says which of them is what. */
 #include "apply.h"
 
+#include "stream.h"
+
 #include <sys/socket.h>
 
 enum { CLAMP = 8 };
@@ -228,6 +230,8 @@ long pg_apply_frame(const struct pg_frame *frame)
 	pg_leave(op, ret, frame->caller);
 	if (op.call == PG_CALL_sendmmsg)
 		count_messages(&op, ret);
+	if (ret > 0 && !op.skip)
+		pg_stream_moved(op.fd, (uint64_t)ret, 0);
 	return ret;
 }
 

@@ -4,6 +4,7 @@
 #include "apply.h"
 #include "dl.h"
 #include "elf.h"
+#include "stream.h"
 
 #include <stdio.h>
 #include <sys/mman.h>
@@ -55,6 +56,8 @@ static PG_COLD ssize_t write_ruled(FILE *f, const char *data, ssize_t n)
 		if (done > 0 && done < op.len && !op.skip)
 			pg_fd_sent(op.fd, (uint64_t)done);
 		pg_leave(op, done < op.len ? -1 : done, PG_CALLER);
+		if (done > 0 && !op.skip)
+			pg_stream_moved(op.fd, (uint64_t)done, 0);
 		total += done > 0 ? done : 0;
 	} while (done > 0 && total < n && (op.clamped || op.skip));
 	if (total < n)
