@@ -59,6 +59,8 @@ static bool look_at_length(const struct pg_op *op, struct pg_candidate *c)
 		c->length = vector_bytes(op->data, op->count, &readable);
 	if (op->shape != PG_MSG)
 		return readable;
+	if (!op->len) /* no message */
+		return false;
 	if (!pg_fault_peek(&msg, op->data, sizeof msg))
 		return false;
 	c->length = vector_bytes(msg.msg_iov, (uint64_t)msg.msg_iovlen, &readable);
@@ -72,6 +74,20 @@ static const struct iovec *vector_of(const struct pg_op *op, uint64_t *n)
 
 	*n = op->shape == PG_MSG ? (uint64_t)msg->msg_iovlen : op->count;
 	return op->shape == PG_MSG ? msg->msg_iov : op->data;
+}
+
+/* Would the kernel refuse OP for what O is: no socket (ENOTSOCK), or not open for it (EBADF)? */
+static bool unfit(const struct pg_op *op, const struct pg_object *o)
+{
+	const struct pg_layout *l = pg_call_layout(op->call);
+	bool socket = o->kind >= PG_TCP && o->kind <= PG_SOCKET;
+	bool of_sockets = l->flags >= 0 && (l->shape == PG_BUF || l->shape == PG_MSG);
+	long flags;
+
+	if (socket || of_sockets)
+		return !socket;
+	flags = pg_sys3(SYS_fcntl, op->fd, F_GETFL, 0);
+	return flags & O_PATH || (flags & O_ACCMODE) == (pg_is_out(op->call) ? O_RDONLY : O_WRONLY);
 }
 
 /* ---- the plan ---- */
@@ -232,6 +248,22 @@ static struct pg_op misconnect(struct pg_op op, const struct plan *p, const stru
 	return decided(op, got < 0 ? -1 : 0, got < 0 ? -got : 0);
 }
 
+/* A read at the end, as the kernel answers it. */
+static struct pg_op at_end(struct pg_op op)
+{
+	struct mmsghdr *msg = (struct mmsghdr *)(uintptr_t)op.data;
+
+	if (op.shape == PG_MSG) {
+		msg->msg_hdr.msg_namelen = 0;
+		msg->msg_hdr.msg_controllen = 0;
+		msg->msg_hdr.msg_flags = 0;
+	}
+	if (op.call != PG_CALL_recvmmsg)
+		return decided(op, 0, 0);
+	msg->msg_len = 0;
+	return decided(op, 1, 0);
+}
+
 static struct pg_op end_reading(struct pg_op op, const struct pg_object *o)
 {
 	struct pg_fd *f = pg_fd(op.fd);
@@ -239,7 +271,16 @@ static struct pg_op end_reading(struct pg_op op, const struct pg_object *o)
 	pg_fault_eof(op.fd, o->kind);
 	if (f && o->kind != PG_PIPE)
 		f->ended = true;
-	return o->kind == PG_PIPE ? op : decided(op, 0, 0);
+	return o->kind == PG_PIPE ? op : at_end(op);
+}
+
+/* Of several messages, the first goes nowhere. */
+static struct pg_op lose(struct pg_op op, const struct pg_candidate *c)
+{
+	if (op.call != PG_CALL_sendmmsg)
+		return decided(op, (int64_t)c->length, 0);
+	((struct mmsghdr *)(uintptr_t)op.data)->msg_len = (unsigned)c->length;
+	return decided(op, 1, 0);
 }
 
 /* The final action: the object is changed, or the result decided. */
@@ -259,8 +300,8 @@ static struct pg_op finish(struct pg_op op, const struct plan *p, const struct p
 	case PG_F_EOF:
 		op = end_reading(op, o);
 		break;
-	case PG_F_DROP: /* of messages, the first */
-		return decided(op, op.call == PG_CALL_sendmmsg ? 1 : (int64_t)c->length, 0);
+	case PG_F_DROP:
+		return lose(op, c);
 	case PG_F_REFUSE:
 		return misconnect(op, p, o);
 	case PG_F_STALL:
@@ -315,7 +356,8 @@ static void tell(const struct pg_op *op, const struct plan *p, const struct pg_i
 /* At most P's bytes. Messages go one by one, so that each meets the rules. */
 static void shorten(struct pg_op *op, const struct plan *p, const struct pg_candidate *c)
 {
-	bool messages = op->call == PG_CALL_sendmmsg && p->matches;
+	bool messages =
+		(op->call == PG_CALL_sendmmsg || op->call == PG_CALL_recvmmsg) && p->matches;
 
 	if (op->skip || !c->length_known || (p->most >= c->length && !messages))
 		return;
@@ -385,7 +427,10 @@ static void fire_if_due(const struct pg_op *op, struct pg_fd *f)
 struct pg_op pg_apply_out(struct pg_op op, uint64_t bit, uintptr_t caller)
 {
 	struct pg_object o;
-	struct pg_candidate c = {.object = &o, .fd = op.fd, .caller = caller - 1};
+	struct pg_candidate c = {.object = &o,
+				 .fd = op.fd,
+				 .in_memory = op.shape != PG_NOTHING,
+				 .caller = caller - 1};
 	struct pg_fd *f = pg_fd(op.fd);
 	struct plan p;
 	int saved = errno;
@@ -394,7 +439,7 @@ struct pg_op pg_apply_out(struct pg_op op, uint64_t bit, uintptr_t caller)
 		return op;
 	pg_fd_look(op.fd, &o);
 	/* What the kernel refuses for its arguments is the kernel's to refuse. */
-	if (!o.ino || !look_at_length(&op, &c))
+	if (!o.ino || unfit(&op, &o) || !look_at_length(&op, &c))
 		return op;
 	c.offset = pg_stream_look(op.fd, &o).sent;
 	if (f && f->armed)
@@ -410,7 +455,10 @@ struct pg_op pg_apply_out(struct pg_op op, uint64_t bit, uintptr_t caller)
 struct pg_op pg_apply_in(struct pg_op op, uint64_t bit, uintptr_t caller)
 {
 	struct pg_object o;
-	struct pg_candidate c = {.object = &o, .fd = op.fd, .caller = caller - 1};
+	struct pg_candidate c = {.object = &o,
+				 .fd = op.fd,
+				 .in_memory = op.shape != PG_NOTHING,
+				 .caller = caller - 1};
 	struct pg_fd *f = pg_fd(op.fd);
 	struct plan p;
 	int saved = errno;
@@ -418,13 +466,13 @@ struct pg_op pg_apply_in(struct pg_op op, uint64_t bit, uintptr_t caller)
 	if (pg_confined)
 		return op;
 	pg_fd_look(op.fd, &o);
-	if (!o.ino || !look_at_length(&op, &c))
+	if (!o.ino || unfit(&op, &o) || !look_at_length(&op, &c))
 		return op;
 	c.offset = pg_stream_look(op.fd, &o).received;
 	op.watched = true;
 	if (f && f->ended) {
 		pg_fault_drain(op.fd, o.kind);
-		return decided(op, 0, 0);
+		return at_end(op);
 	}
 	if (f && f->armed)
 		return op;

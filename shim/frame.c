@@ -102,13 +102,13 @@ static void copy_back(const struct pg_op *op, const struct shorter *s, long ret)
 
 	if (op->shape != PG_MSG || ret < 0)
 		return;
-	if (op->call == PG_CALL_recvmsg) {
+	if (op->call == PG_CALL_recvmsg || op->call == PG_CALL_recvmmsg) {
 		msg->msg_namelen = s->msg.msg_hdr.msg_namelen;
 		msg->msg_controllen = s->msg.msg_hdr.msg_controllen;
 		msg->msg_flags = s->msg.msg_hdr.msg_flags;
-	} else if (op->call == PG_CALL_sendmmsg) {
-		((struct mmsghdr *)(void *)msg)->msg_len = s->msg.msg_len;
 	}
+	if (op->call == PG_CALL_sendmmsg || op->call == PG_CALL_recvmmsg)
+		((struct mmsghdr *)(void *)msg)->msg_len = s->msg.msg_len;
 }
 
 typedef long words_fn(long, long, long, long, long, long);
@@ -194,10 +194,20 @@ static long make_shorter(const struct pg_frame *frame, struct pg_op *op)
 		more = make_rest(&mine, &s);
 		ret = op->call == PG_CALL_sendmmsg ? ret : ret + (long)more;
 	}
+	copy_back(op, &s, ret);
 	if (op->call == PG_CALL_sendmmsg) /* of which a whole success returns one */
 		op->len = 1;
-	copy_back(op, &s, ret);
 	return ret;
+}
+
+/* Bytes of N messages. */
+static long bytes_in(const struct mmsghdr *msgs, long n)
+{
+	long sum = 0;
+
+	for (long i = 0; i < n; i++)
+		sum += (long)msgs[i].msg_len;
+	return sum;
 }
 
 static long apply_read(const struct pg_frame *frame)
@@ -206,14 +216,11 @@ static long apply_read(const struct pg_frame *frame)
 	uint64_t len = (uint64_t)op.len;
 	long ret;
 
-	if (frame->call == PG_CALL_recvmmsg) /* rules see the call, and count none of its bytes */
-		op.shape = PG_NOTHING, op.len = -2;
 	op = pg_apply_in(op, PG_BIT(op.call), frame->caller);
 	ret = make_shorter(frame, &op);
 	if (ret <= 0 && !op.skip)
 		pg_guard_in(op.call, op.fd, len, ret, frame->caller);
-	if (frame->call != PG_CALL_recvmmsg)
-		pg_apply_read(&op, ret);
+	pg_apply_read(&op, op.call == PG_CALL_recvmmsg && ret > 0 ? bytes_in(op.data, ret) : ret);
 	return ret;
 }
 

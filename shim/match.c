@@ -337,7 +337,7 @@ bool pg_match(unsigned n, const struct pg_candidate *c)
 		return false;
 	if (pg_has(r, PG_F_CONN) && !conn_matches(r, c))
 		return false;
-	if (r->terminal == PG_F_DROP && !c->length_known)
+	if (r->terminal == PG_F_DROP && !c->in_memory)
 		return false;
 	if (pg_has(r, PG_F_LEN) && (!c->length_known || !in_ranges(&r->len, (int64_t)c->length)))
 		return false;

@@ -14,6 +14,7 @@ struct pg_candidate {
 	const struct pg_object *object;
 	int fd;
 	bool length_known;
+	bool in_memory;	 /* what is written is the program's memory, not another descriptor's */
 	uint64_t length; /* bytes asked for */
 	uint64_t offset; /* bytes of the stream before this call, for at= */
 	uintptr_t caller;
