@@ -124,8 +124,8 @@ static void stop_at(struct plan *p, const struct pg_rule *r, const struct pg_can
 		p->most = r->at - c->offset;
 }
 
-/* Rule N, which fires. False: what follows is not asked. */
-static bool add_rule(struct plan *p, unsigned n)
+/* Rule N, which fires. */
+static void add_rule(struct plan *p, unsigned n)
 {
 	const struct pg_rule *r = &pg_rules.rule[n];
 
@@ -134,12 +134,12 @@ static bool add_rule(struct plan *p, unsigned n)
 	p->fires = true;
 	add_modifiers(p, r);
 	if (r->terminal == PG_F_COUNT || p->final)
-		return true;
+		return;
 	p->final = r;
 	p->rule = n;
-	return r->terminal != PG_F_PASS;
 }
 
+/* Behind a pass, rules only count. */
 static void make_plan(struct plan *p, const struct pg_candidate *c, uint64_t bit)
 {
 	*p = (struct plan){.most = UINT64_MAX};
@@ -149,9 +149,13 @@ static void make_plan(struct plan *p, const struct pg_candidate *c, uint64_t bit
 		if (!(r->calls & bit) || !pg_match(n, c))
 			continue;
 		p->matches = true;
+		if (p->final && p->final->terminal == PG_F_PASS) {
+			pg_match_count(n, c);
+			continue;
+		}
 		stop_at(p, r, c);
-		if (pg_match_fires(n, c) && !add_rule(p, n))
-			return;
+		if (pg_match_fires(n, c))
+			add_rule(p, n);
 	}
 }
 

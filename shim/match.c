@@ -371,14 +371,20 @@ static bool drawn(const struct pg_rule *r, unsigned rule, uint64_t n)
 	return (mix(h, h >> 32) >> 32) < r->prob;
 }
 
+uint64_t pg_match_count(unsigned n, const struct pg_candidate *c)
+{
+	const struct pg_rule *r = &pg_rules.rule[n];
+
+	if (pg_has(r, PG_F_AT) && c->offset < r->at)
+		return 0;
+	return __atomic_add_fetch(counter(n, false, scope_of(r, c)), 1, __ATOMIC_RELAXED);
+}
+
 bool pg_match_fires(unsigned n, const struct pg_candidate *c)
 {
 	const struct pg_rule *r = &pg_rules.rule[n];
-	uint64_t count, since;
+	uint64_t count = pg_match_count(n, c), since;
 
-	if (pg_has(r, PG_F_AT) && c->offset < r->at)
-		return false;
-	count = __atomic_add_fetch(counter(n, false, scope_of(r, c)), 1, __ATOMIC_RELAXED);
 	since = pg_now() - pg_config.start;
 	if (count < r->first || count > r->last || (count - r->first) % r->step)
 		return false;

@@ -27,6 +27,9 @@ bool pg_match(unsigned n, const struct pg_candidate *c);
  * at= does not count. */
 bool pg_match_fires(unsigned n, const struct pg_candidate *c);
 
+/* Counts it only. Returns the count; 0: it does not count. */
+uint64_t pg_match_count(unsigned n, const struct pg_candidate *c);
+
 /* Numbers a connection on FD, to O, for the rules with conn=. A rule that watches connect counts
  * attempts, before the call; the others count what came about. */
 void pg_match_attempt(int fd, const struct pg_object *o);
