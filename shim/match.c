@@ -402,6 +402,16 @@ uint64_t pg_match_fired(unsigned n)
 	return fired < pg_rules.rule[n].limit ? fired : pg_rules.rule[n].limit;
 }
 
+/* Does a connection to O count for R, at an attempt or when it stands? */
+static bool counts_for(const struct pg_rule *r, const struct pg_object *o, bool attempt)
+{
+	uint64_t connects = PG_BIT(PG_CALL_connect) | PG_BIT(PG_CALL___connect);
+
+	if (o->side == PG_SERVER) /* what only watches connect never meets it */
+		return r->calls & ~connects;
+	return attempt == pg_rule_connects(r);
+}
+
 /* The connection's number for every rule with conn= that counts at this moment. */
 static void count_connection(int fd, const struct pg_object *o, bool attempt)
 {
@@ -410,9 +420,8 @@ static void count_connection(int fd, const struct pg_object *o, bool attempt)
 
 	for (unsigned n = 0; f && n < pg_rules.n; n++) {
 		const struct pg_rule *r = &pg_rules.rule[n];
-		bool counts = o->side == PG_SERVER || attempt == pg_rule_connects(r);
 
-		if (!pg_has(r, PG_F_CONN) || !counts)
+		if (!pg_has(r, PG_F_CONN) || !counts_for(r, o, attempt))
 			continue;
 		f->conn[r->conn_slot] = 0;
 		if (connection_matches(n, &c))
