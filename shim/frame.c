@@ -139,7 +139,7 @@ static void count_messages(const struct pg_op *op, long sent)
 /* How many bytes RET stands for. */
 static int64_t bytes_of(const struct pg_op *op, const struct shorter *s, long ret)
 {
-	return op->call == PG_CALL_sendmmsg && ret > 0 ? s->msg.msg_len : ret;
+	return op->call == PG_CALL_sendmmsg && ret > 0 ? (int64_t)s->msg.msg_len : ret;
 }
 
 /* All entries that fit were written: the rest follows. What becomes of it is no error, it is a
@@ -161,7 +161,7 @@ static unsigned make_rest(struct pg_frame *frame, struct shorter *s)
 	}
 	ret = make(frame);
 	if (ret > 0 && frame->call == PG_CALL_sendmmsg) {
-		ret = s->msg.msg_len;
+		ret = (long)s->msg.msg_len;
 		s->msg.msg_len += before;
 	}
 	errno = saved;
