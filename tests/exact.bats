@@ -385,6 +385,7 @@ picks() {
 		picks '0 EIO 0 1 0 EIO' 'write:conn=!2:error=EIO' $o w=1 open w=1 open w=1
 	done
 	picks '0 1 ECONNREFUSED 0 1' connect:conn=2:refuse tcp w=1 open open w=1
+	picks '0 0 ECONNREFUSED 0' connect:conn=2:refuse tcp serve open open
 	picks '0 1 ECONNREFUSED 0 1' connect:conn=2:refuse unix w=1 open open w=1
 	picks '0 1 0 1' connect:conn=1:refuse server-tcp w=1 open w=1
 	picks '0 1 0 1 EIO 0 1 1' write:conn=2:when=2:error=EIO tcp w=1 open w=1 w=1 open w=1 w=1
