@@ -169,15 +169,25 @@ static void remember(int fd, unsigned rule, uint64_t ino)
 		return;
 	f->rule = (uint8_t)rule;
 	f->injected = ino;
+	f->unruled = 0; /* it may be another object now */
 }
 
-/* The object that is behind FD now: break on a pipe puts another one there. */
-static void remember_now(int fd, unsigned rule)
+/* The object that is behind FD now: break on a pipe puts another one there, which goes on with what
+ * is known of O. */
+static void remember_now(int fd, unsigned rule, const struct pg_object *o)
 {
+	struct pg_fd *f = pg_fd(fd);
 	struct pg_stat st;
 
-	if (!pg_fstat(fd, &st))
-		remember(fd, rule, st.ino);
+	if (pg_fstat(fd, &st))
+		return;
+	remember(fd, rule, st.ino);
+	if (!f || !o->tracked)
+		return;
+	f->local = o->local;
+	f->seen_ino = st.ino;
+	if (f->ino)
+		f->ino = st.ino;
 }
 
 static struct pg_op decided(struct pg_op op, int64_t ret, int err)
@@ -208,7 +218,7 @@ static struct pg_op fail(struct pg_op op, const struct plan *p, const struct pg_
 	if (err == EPIPE && pg_is_out(op.call)) {
 		if (o->kind == PG_PIPE && c->length_known && !c->length)
 			return op;
-		pg_guard_injected_epipe(&hit, pg_guard_raises(&op, o));
+		pg_guard_injected_epipe(&hit, pg_guard_raises(op.call, op.flags, o));
 	}
 	return decided(op, -1, err);
 }
@@ -225,19 +235,22 @@ static uint64_t patience(int fd, bool reads)
 	return (uint64_t)t.sec * 1000000000u + (uint64_t)t.usec * 1000u;
 }
 
-/* As if the peer sent, or took, nothing. What it did send would make poll() say that there is
- * something to read, for ever: it goes. */
+/* As if the peer sent, or took, nothing. What it did send, or its end, would make poll() say that
+ * there is something to read, for ever: it goes. */
 static struct pg_op stall(struct pg_op op, const struct pg_object *o)
 {
 	bool socket = o->kind >= PG_TCP && o->kind <= PG_SOCKET;
 	bool reads = !pg_is_out(op.call);
+	bool waits = !(socket && op.flags & MSG_DONTWAIT) &&
+		     !(pg_sys3(SYS_fcntl, op.fd, F_GETFL, 0) & O_NONBLOCK);
+	int err = waits ? pg_fault_stall(socket ? patience(op.fd, reads) : 0) : EAGAIN;
+	struct pg_fd *f = pg_fd(op.fd);
 
-	if (reads && socket)
-		pg_fault_drain(op.fd, o->kind);
-	if ((socket && op.flags & MSG_DONTWAIT) ||
-	    pg_sys3(SYS_fcntl, op.fd, F_GETFL, 0) & O_NONBLOCK)
-		return decided(op, -1, EAGAIN);
-	return decided(op, -1, pg_fault_stall(socket ? patience(op.fd, reads) : 0));
+	if (reads && (socket || !waits))
+		pg_fault_silence(op.fd, o->kind);
+	if (f)
+		f->unruled = 0; /* it may be another object now */
+	return decided(op, -1, err);
 }
 
 /* A connection that does not come about; OP's data is the address. */
@@ -274,7 +287,7 @@ static struct pg_op end_reading(struct pg_op op, const struct pg_object *o)
 
 	pg_fault_eof(op.fd, o->kind);
 	if (f && o->kind != PG_PIPE)
-		f->ended = true;
+		f->ended = true, f->unruled = 0;
 	return o->kind == PG_PIPE ? op : at_end(op);
 }
 
@@ -315,7 +328,7 @@ static struct pg_op finish(struct pg_op op, const struct plan *p, const struct p
 	default:
 		return op;
 	}
-	remember_now(op.fd, p->rule);
+	remember_now(op.fd, p->rule, o);
 	return op;
 }
 
@@ -391,6 +404,16 @@ static struct pg_op carry_out(struct pg_op op, const struct plan *p, const struc
 	return op;
 }
 
+/* What no rule can reach is not looked at again, see PG_ASIDE; but with a reset that waits, or
+ * after the end of its reading, every call is. */
+static void judge(struct pg_fd *f, const struct pg_candidate *c)
+{
+	uint64_t possible;
+
+	if (f && !pg_watch_all && !f->armed && !f->ended && pg_match_possible(c, &possible))
+		f->unruled = ~possible;
+}
+
 /* ---- a reset that waits ---- */
 
 /* A received RST leaves readable what came before it, connect(AF_UNSPEC) does not: so a reset waits
@@ -401,6 +424,7 @@ static bool arm(struct pg_fd *f, const struct plan *p, const struct pg_object *o
 	    o->kind != PG_TCP || o->unread <= 0)
 		return false;
 	f->armed = (uint8_t)(p->rule + 1);
+	f->unruled = 0;
 	return true;
 }
 
@@ -446,6 +470,7 @@ struct pg_op pg_apply_out(struct pg_op op, uint64_t bit, uintptr_t caller)
 	if (!o.ino || unfit(&op, &o) || !look_at_length(&op, &c))
 		return op;
 	c.offset = pg_stream_look(op.fd, &o).sent;
+	judge(f, &c);
 	if (f && f->armed)
 		armed_plan(f, &p);
 	else
@@ -473,6 +498,7 @@ struct pg_op pg_apply_in(struct pg_op op, uint64_t bit, uintptr_t caller)
 	if (!o.ino || unfit(&op, &o) || !look_at_length(&op, &c))
 		return op;
 	c.offset = pg_stream_look(op.fd, &o).received;
+	judge(f, &c);
 	op.watched = true;
 	if (f && f->ended) {
 		pg_fault_drain(op.fd, o.kind);
@@ -578,7 +604,7 @@ bool pg_apply_connect(enum pg_call call, int fd, const struct sockaddr *addr, so
 	struct plan p;
 	int saved = errno;
 
-	if (pg_confined || !look_at_target(fd, addr, len, &o))
+	if (pg_confined || pg_fd_is_connecting(fd) || !look_at_target(fd, addr, len, &o))
 		return false;
 	pg_match_attempt(fd, &o);
 	make_plan(&p, &c, PG_BIT(call));

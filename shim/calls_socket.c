@@ -10,18 +10,24 @@
 #include <stdarg.h>
 #include <unistd.h>
 
-/* A connection that stands or is on its way is remembered; so is a refusal. errno is kept. */
+/* A connection that stands or is on its way is remembered; so is a refusal. One that was on its way
+ * before is not counted again. errno is kept. */
 static int connected(enum pg_call call, int fd, const struct sockaddr *addr, socklen_t len, int ret,
 		     uintptr_t caller)
 {
 	int saved = errno;
-
+	struct pg_fd *f = pg_fd(fd);
 	bool stands = !ret || saved == EINPROGRESS;
+	bool counts;
 
 	if (!pg_config.active || (!stands && saved != ECONNREFUSED))
 		return ret;
-	pg_fd_connection(fd, PG_CLIENT, addr, len, stands);
-	if (PG_UNLIKELY(pg_ruled) && stands)
+	counts = !pg_fd_is_connecting(fd);
+	if (counts)
+		pg_fd_connection(fd, PG_CLIENT, addr, len, stands);
+	if (f)
+		f->connecting = ret && stands;
+	if (PG_UNLIKELY(pg_ruled) && stands && counts)
 		pg_match_connection(fd);
 	if (ret && saved == ECONNREFUSED)
 		pg_guard_warned(call, fd, saved, caller);
@@ -33,7 +39,7 @@ PG_EXPORT int connect(int fd, PG_SOCKADDR addr, socklen_t len)
 {
 	int ret;
 
-	if (PG_RULED(connect) &&
+	if (PG_UNLIKELY(pg_ruled & PG_BIT(PG_CALL_connect)) &&
 	    pg_apply_connect(PG_CALL_connect, fd, PG_ADDR(addr), len, &ret, PG_CALLER))
 		return connected(PG_CALL_connect, fd, PG_ADDR(addr), len, ret, PG_CALLER);
 	ret = NEXT(connect)(fd, addr, len);
@@ -44,7 +50,7 @@ PG_EXPORT int __connect(int fd, PG_SOCKADDR addr, socklen_t len)
 {
 	int ret;
 
-	if (PG_RULED(__connect) &&
+	if (PG_UNLIKELY(pg_ruled & PG_BIT(PG_CALL___connect)) &&
 	    pg_apply_connect(PG_CALL_connect, fd, PG_ADDR(addr), len, &ret, PG_CALLER))
 		return connected(PG_CALL_connect, fd, PG_ADDR(addr), len, ret, PG_CALLER);
 	ret = NEXT(__connect)(fd, addr, len);
@@ -67,7 +73,8 @@ PG_EXPORT int accept(int fd, PG_SOCKADDR_OUT addr, socklen_t *len)
 	struct sockaddr_storage own;
 	socklen_t own_len = sizeof own;
 
-	if (PG_RULED(accept) && pg_apply_accept(PG_CALL_accept, fd, PG_CALLER))
+	if (PG_UNLIKELY(pg_ruled & PG_BIT(PG_CALL_accept)) &&
+	    pg_apply_accept(PG_CALL_accept, fd, PG_CALLER))
 		return -1;
 	if (!PG_ADDR(addr) || !len)
 		return accepted(NEXT(accept)(fd, (struct sockaddr *)&own, &own_len),
@@ -80,7 +87,8 @@ PG_EXPORT int accept4(int fd, PG_SOCKADDR_OUT addr, socklen_t *len, int flags)
 	struct sockaddr_storage own;
 	socklen_t own_len = sizeof own;
 
-	if (PG_RULED(accept4) && pg_apply_accept(PG_CALL_accept4, fd, PG_CALLER))
+	if (PG_UNLIKELY(pg_ruled & PG_BIT(PG_CALL_accept4)) &&
+	    pg_apply_accept(PG_CALL_accept4, fd, PG_CALLER))
 		return -1;
 	if (!PG_ADDR(addr) || !len)
 		return accepted(NEXT(accept4)(fd, (struct sockaddr *)&own, &own_len, flags),

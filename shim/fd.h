@@ -49,6 +49,8 @@ struct pg_fd {
 	uint64_t settled;    /* what of sent is counted for the stream */
 	uint64_t offset;     /* of the stream then */
 	uint64_t received;   /* on the stream, by calls that rules watch */
+	uint64_t unruled;    /* the calls for which no rule can fire on it, whatever comes; 0: not
+				known */
 	uint32_t conn[4];    /* numbers of the connection, for rules with conn= */
 	uint32_t number;     /* the n-th client, or server, connection of the process; 0: none */
 	uint32_t suppressed; /* signals taken away on it */
@@ -56,11 +58,13 @@ struct pg_fd {
 	uint8_t rule;	     /* that broke it */
 	uint8_t armed;	     /* 1 + the rule that resets once what waits unread is read */
 	bool ended;	     /* a rule ended its reading */
+	bool connecting;     /* connect said EINPROGRESS, nothing yet how it went */
 	uint8_t unsure;	     /* the number was closed: sent and warnings may be another object's */
 	struct pg_warning warned[PG_WHATS];
+	struct pg_addr local; /* of what a rule broke: a reset takes it away */
 };
 
-extern struct pg_fd pg_fds[PG_FD_MAX];
+extern struct pg_fd pg_fds[PG_FD_MAX] PG_HIDDEN;
 
 static inline struct pg_fd *pg_fd(int fd)
 {
@@ -70,9 +74,19 @@ static inline struct pg_fd *pg_fd(int fd)
 static inline void pg_fd_sent(int fd, uint64_t n)
 {
 	if (PG_LIKELY((unsigned)fd < PG_FD_MAX))
-		__atomic_store_n(&pg_fds[fd].sent,
-				 __atomic_load_n(&pg_fds[fd].sent, __ATOMIC_RELAXED) + n,
-				 __ATOMIC_RELAXED);
+		pg_fds[(unsigned)fd].sent += n;
+}
+
+/* A connection that was seen to come about: what ends short on it is no broken pipe. */
+static inline bool pg_fd_is_connection(int fd)
+{
+	return (unsigned)fd < PG_FD_MAX && pg_fds[(unsigned)fd].ino;
+}
+
+/* Can a rule fire on FD for a call whose bit is BIT? True if that is not known. */
+static inline bool pg_fd_ruled(int fd, uint64_t bit)
+{
+	return (unsigned)fd >= PG_FD_MAX || !(pg_fds[(unsigned)fd].unruled & bit);
 }
 
 /* Start-up only: finds the clock. */
@@ -91,6 +105,9 @@ void pg_fd_closed_range(unsigned first, unsigned last);
  * What rules counted for it (conn) stays. */
 void pg_fd_connection(int fd, enum pg_side side, const struct sockaddr *addr, socklen_t len,
 		      bool stands);
+
+/* Would a connect on FD only ask how the one before it went? One fstat, if any. */
+bool pg_fd_is_connecting(int fd);
 
 void pg_fd_warn(int fd, enum pg_what what, uint32_t call, int err, uintptr_t caller);
 
