@@ -45,9 +45,8 @@ struct pg_fd {
 	uint64_t since;		    /* connected or accepted, ns; 0: not known */
 	struct pg_addr peer;
 	uint64_t injected;   /* the inode that a rule broke; 0: none */
-	uint64_t seen_ino;   /* the object that the next three are of, for at= */
+	uint64_t seen_ino;   /* the object that the next two are of, for at= */
 	uint64_t settled;    /* what of sent is counted for the stream */
-	uint64_t offset;     /* of the stream then */
 	uint64_t received;   /* on the stream, by calls that rules watch */
 	uint64_t unruled;    /* the calls for which no rule can fire on it, whatever comes; 0: not
 				known */

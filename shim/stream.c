@@ -41,7 +41,6 @@ static void begin(struct pg_fd *f, const struct pg_object *o)
 {
 	f->seen_ino = o->ino;
 	f->settled = o->tracked ? 0 : f->sent;
-	f->offset = 0;
 	f->received = 0;
 	f->ended = false;
 	f->armed = 0;
@@ -52,15 +51,14 @@ static void settle(struct pg_fd *f, struct entry *e)
 {
 	if (f->sent < f->settled) { /* a new connection of the same socket */
 		e->count = (struct pg_stream){0, 0};
-		f->settled = f->offset = f->received = 0;
+		f->settled = f->received = 0;
 	}
-	if (e->count.sent < f->offset)
-		e->count.sent = f->offset;
+	if (e->count.sent < f->settled && (f->ino || !f->unsure)) /* it made room */
+		e->count.sent = f->settled;
 	if (e->count.received < f->received)
 		e->count.received = f->received;
 	e->count.sent += f->sent - f->settled;
 	f->settled = f->sent;
-	f->offset = e->count.sent;
 	f->received = e->count.received;
 }
 
