@@ -3,6 +3,7 @@
 
 #include "fault.h"
 #include "match.h"
+#include "stream.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -29,21 +30,23 @@ struct plan {
 static uint64_t vector_bytes(const struct iovec *iov, uint64_t n, bool *readable)
 {
 	uint64_t sum = 0;
-	struct iovec one;
+	struct iovec one = {NULL, 0};
 
-	for (uint64_t i = 0; i < n && i < IOVECS; i++) {
+	*readable = n <= IOVECS;
+	for (uint64_t i = 0; *readable && i < n; i++) {
 		*readable = pg_fault_peek(&one, &iov[i], sizeof one);
 		if (*readable && one.iov_len)
 			*readable = pg_fault_readable(one.iov_base);
-		if (!*readable)
-			return 0;
-		sum += one.iov_len;
+		if (*readable)
+			sum += one.iov_len;
+		if (one.iov_len > LONG_MAX || sum > LONG_MAX)
+			*readable = false;
 	}
 	return sum;
 }
 
-/* What OP asks for, its memory read as carefully as the kernel would. False: it would answer
- * EFAULT. */
+/* What OP asks for, its memory read as carefully as the kernel would. False: it would answer EFAULT
+ * or EINVAL. */
 static bool look_at_length(const struct pg_op *op, struct pg_candidate *c)
 {
 	struct msghdr msg;
@@ -52,11 +55,13 @@ static bool look_at_length(const struct pg_op *op, struct pg_candidate *c)
 	c->length_known = op->len >= 0 || op->shape != PG_NOTHING;
 	c->length = op->len > 0 ? (uint64_t)op->len : 0;
 	if (op->shape == PG_BUF)
-		return !c->length || pg_fault_readable(op->data);
+		return op->len >= 0 && (!c->length || pg_fault_readable(op->data));
 	if (op->shape == PG_IOV)
 		c->length = vector_bytes(op->data, op->count, &readable);
 	if (op->shape != PG_MSG)
 		return readable;
+	if (!op->len) /* no message */
+		return false;
 	if (!pg_fault_peek(&msg, op->data, sizeof msg))
 		return false;
 	c->length = vector_bytes(msg.msg_iov, (uint64_t)msg.msg_iovlen, &readable);
@@ -70,6 +75,20 @@ static const struct iovec *vector_of(const struct pg_op *op, uint64_t *n)
 
 	*n = op->shape == PG_MSG ? (uint64_t)msg->msg_iovlen : op->count;
 	return op->shape == PG_MSG ? msg->msg_iov : op->data;
+}
+
+/* Would the kernel refuse OP for what O is: no socket (ENOTSOCK), or not open for it (EBADF)? */
+static bool unfit(const struct pg_op *op, const struct pg_object *o)
+{
+	const struct pg_layout *l = pg_call_layout(op->call);
+	bool socket = o->kind >= PG_TCP && o->kind <= PG_SOCKET;
+	bool of_sockets = l->flags >= 0 && (l->shape == PG_BUF || l->shape == PG_MSG);
+	long flags;
+
+	if (socket || of_sockets)
+		return !socket;
+	flags = pg_sys3(SYS_fcntl, op->fd, F_GETFL, 0);
+	return flags & O_PATH || (flags & O_ACCMODE) == (pg_is_out(op->call) ? O_RDONLY : O_WRONLY);
 }
 
 /* ---- the plan ---- */
@@ -106,8 +125,8 @@ static void stop_at(struct plan *p, const struct pg_rule *r, const struct pg_can
 		p->most = r->at - c->offset;
 }
 
-/* Rule N, which fires. False: what follows is not asked. */
-static bool add_rule(struct plan *p, unsigned n)
+/* Rule N, which fires. */
+static void add_rule(struct plan *p, unsigned n)
 {
 	const struct pg_rule *r = &pg_rules.rule[n];
 
@@ -116,10 +135,9 @@ static bool add_rule(struct plan *p, unsigned n)
 	p->fires = true;
 	add_modifiers(p, r);
 	if (r->terminal == PG_F_COUNT || p->final)
-		return true;
+		return;
 	p->final = r;
 	p->rule = n;
-	return r->terminal != PG_F_PASS;
 }
 
 /* Would a reader that leaves be told of after a part of C? A pipe takes PIPE_BUF bytes whole
@@ -135,6 +153,7 @@ static bool breaks_midway(const struct pg_op *op, const struct pg_rule *r,
 	       !(pg_sys3(SYS_fcntl, op->fd, F_GETFL, 0) & O_NONBLOCK);
 }
 
+/* Behind a pass, rules only count. */
 static void make_plan(struct plan *p, const struct pg_op *op, const struct pg_candidate *c,
 		      uint64_t bit)
 {
@@ -146,13 +165,16 @@ static void make_plan(struct plan *p, const struct pg_op *op, const struct pg_ca
 		if (!(r->calls & bit) || !pg_match(n, c))
 			continue;
 		p->matches = true;
+		if (p->final && p->final->terminal == PG_F_PASS) {
+			pg_match_count(n, c);
+			continue;
+		}
 		stop_at(p, r, c);
 		if (breaks_midway(op, r, c))
 			at.offset = r->at;
 		if (!pg_match_fires(n, &at))
 			continue;
-		if (!add_rule(p, n))
-			return;
+		add_rule(p, n);
 		p->midway |= p->final == r && at.offset != c->offset;
 	}
 }
@@ -263,6 +285,22 @@ static struct pg_op misconnect(struct pg_op op, const struct plan *p, const stru
 	return decided(op, got < 0 ? -1 : 0, got < 0 ? -got : 0);
 }
 
+/* A read at the end, as the kernel answers it. */
+static struct pg_op at_end(struct pg_op op)
+{
+	struct mmsghdr *msg = (struct mmsghdr *)(uintptr_t)op.data;
+
+	if (op.shape == PG_MSG) {
+		msg->msg_hdr.msg_namelen = 0;
+		msg->msg_hdr.msg_controllen = 0;
+		msg->msg_hdr.msg_flags = 0;
+	}
+	if (op.call != PG_CALL_recvmmsg)
+		return decided(op, 0, 0);
+	msg->msg_len = 0;
+	return decided(op, 1, 0);
+}
+
 static struct pg_op end_reading(struct pg_op op, const struct pg_object *o)
 {
 	struct pg_fd *f = pg_fd(op.fd);
@@ -270,7 +308,16 @@ static struct pg_op end_reading(struct pg_op op, const struct pg_object *o)
 	pg_fault_eof(op.fd, o->kind);
 	if (f && o->kind != PG_PIPE)
 		f->ended = true, f->unruled = 0;
-	return o->kind == PG_PIPE ? op : decided(op, 0, 0);
+	return o->kind == PG_PIPE ? op : at_end(op);
+}
+
+/* Of several messages, the first goes nowhere. */
+static struct pg_op lose(struct pg_op op, const struct pg_candidate *c)
+{
+	if (op.call != PG_CALL_sendmmsg)
+		return decided(op, (int64_t)c->length, 0);
+	((struct mmsghdr *)(uintptr_t)op.data)->msg_len = (unsigned)c->length;
+	return decided(op, 1, 0);
 }
 
 /* Once: a second reset would tell the error again. The object is remembered before a thread that
@@ -310,8 +357,8 @@ static struct pg_op finish(struct pg_op op, const struct plan *p, const struct p
 	case PG_F_EOF:
 		op = end_reading(op, o);
 		break;
-	case PG_F_DROP: /* of messages, the first */
-		return decided(op, op.call == PG_CALL_sendmmsg ? 1 : (int64_t)c->length, 0);
+	case PG_F_DROP:
+		return lose(op, c);
 	case PG_F_REFUSE:
 		return misconnect(op, p, o);
 	case PG_F_STALL:
@@ -371,7 +418,8 @@ static void tell(const struct pg_op *op, const struct plan *p, const struct pg_i
 /* At most P's bytes. Messages go one by one, so that each meets the rules. */
 static void shorten(struct pg_op *op, const struct plan *p, const struct pg_candidate *c)
 {
-	bool messages = op->call == PG_CALL_sendmmsg && op->len > 0 && p->matches;
+	bool messages = (op->call == PG_CALL_sendmmsg || op->call == PG_CALL_recvmmsg) &&
+			op->len > 0 && p->matches;
 
 	if (op->skip || !c->length_known || (p->most >= c->length && !messages))
 		return;
@@ -412,24 +460,15 @@ static void judge(struct pg_fd *f, const struct pg_candidate *c)
 		f->unruled = ~possible;
 }
 
-/* Offsets count from where the descriptor began, or, if that is not known, from where its number
- * was last closed, or from the first call that a rule saw. */
-static void bases(struct pg_fd *f, const struct pg_object *o)
-{
-	if (!f || f->seen_ino == o->ino)
-		return;
-	f->seen_ino = o->ino;
-	f->base = o->tracked ? 0 : f->unsure ? f->closed : f->sent;
-	f->received = 0;
-	f->ended = false;
-}
-
 /* ---- writing and reading ---- */
 
 struct pg_op pg_apply_out(struct pg_op op, uint64_t bit, uintptr_t caller)
 {
 	struct pg_object o;
-	struct pg_candidate c = {.object = &o, .fd = op.fd, .caller = caller - 1};
+	struct pg_candidate c = {.object = &o,
+				 .fd = op.fd,
+				 .in_memory = op.shape != PG_NOTHING,
+				 .caller = caller - 1};
 	struct pg_fd *f = pg_fd(op.fd);
 	struct plan p;
 	int saved = errno;
@@ -438,11 +477,10 @@ struct pg_op pg_apply_out(struct pg_op op, uint64_t bit, uintptr_t caller)
 		return op;
 	pg_fd_look(op.fd, &o);
 	/* What the kernel refuses for its arguments is the kernel's to refuse. */
-	if (!o.ino || !look_at_length(&op, &c))
+	if (!o.ino || unfit(&op, &o) || !look_at_length(&op, &c))
 		return op;
-	bases(f, &o);
+	c.offset = pg_stream_look(op.fd, &o).sent;
 	judge(f, &c);
-	c.offset = f ? f->sent - f->base : 0;
 	make_plan(&p, &op, &c, bit);
 	op = carry_out(op, &p, &o, &c);
 	if (!op.skip || op.result >= 0)
@@ -483,7 +521,10 @@ void pg_apply_midway(const struct pg_op *op, int64_t len, int64_t ret, uintptr_t
 struct pg_op pg_apply_in(struct pg_op op, uint64_t bit, uintptr_t caller)
 {
 	struct pg_object o;
-	struct pg_candidate c = {.object = &o, .fd = op.fd, .caller = caller - 1};
+	struct pg_candidate c = {.object = &o,
+				 .fd = op.fd,
+				 .in_memory = op.shape != PG_NOTHING,
+				 .caller = caller - 1};
 	struct pg_fd *f = pg_fd(op.fd);
 	struct plan p;
 	int saved = errno;
@@ -491,15 +532,14 @@ struct pg_op pg_apply_in(struct pg_op op, uint64_t bit, uintptr_t caller)
 	if (pg_confined)
 		return op;
 	pg_fd_look(op.fd, &o);
-	if (!o.ino || !look_at_length(&op, &c))
+	if (!o.ino || unfit(&op, &o) || !look_at_length(&op, &c))
 		return op;
-	bases(f, &o);
+	c.offset = pg_stream_look(op.fd, &o).received;
 	judge(f, &c);
-	c.offset = f ? f->received : 0;
 	op.watched = true;
 	if (f && f->ended) {
 		pg_fault_drain(op.fd, o.kind);
-		return decided(op, 0, 0);
+		return at_end(op);
 	}
 	make_plan(&p, &op, &c, bit);
 	op = carry_out(op, &p, &o, &c);
@@ -545,8 +585,8 @@ void pg_apply_read(const struct pg_op *op, int64_t ret)
 		return;
 	if (n)
 		spoil(op, n, pg_config.seed + (f ? f->received : 0) + 1);
-	if (f && !(op->flags & MSG_PEEK))
-		f->received += (uint64_t)ret;
+	if (!(op->flags & MSG_PEEK))
+		pg_stream_moved(op->fd, 0, (uint64_t)ret);
 }
 
 void pg_apply_start(void)

@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 
 /* Not under __USE_MISC in every libc. */
 #define PG_POLLRDHUP 0x2000
@@ -39,6 +40,23 @@ void pg_fault_cancel_point(void)
 
 /* ---- faults ---- */
 
+/* What was sent is delivered before the RST, which would overtake it: while the peer takes it,
+ * FLUSH at the most. */
+static void flush(int fd)
+{
+	enum { STEP = 1000000, IDLE = 1000, FLUSH = 10000 }; /* ns; steps */
+	int before = 0, queued = 0;
+
+	for (int i = 0, idle = 0; i < FLUSH && idle < IDLE; i++, idle++) {
+		if (pg_sys3(SYS_ioctl, fd, TIOCOUTQ, &queued) || queued <= 0)
+			return;
+		if (queued != before)
+			idle = 0;
+		before = queued;
+		pg_fault_sleep(STEP);
+	}
+}
+
 /* A thread that waits on FD is woken, but until 6.7 some kernels refuse to disconnect under one:
  * EBUSY. Then the shutdown wakes it, and the next try resets. */
 static void disconnect(int fd)
@@ -61,6 +79,7 @@ int pg_fault_reset(int fd, enum pg_kind kind, bool keep)
 	int waits = -1, other;
 
 	if (kind == PG_TCP) {
+		flush(fd);
 		other = keep ? pg_standin_tcp(fd) : -1;
 		disconnect(fd);
 	} else {
