@@ -6,7 +6,7 @@ load helpers
 
 # What differs from run to run and from machine to machine: pids, times, ports, offsets, frames of libc.
 normal() {
-	sed -E -e 's/\[[0-9]+:[0-9]+ /[PID /' -e 's/[0-9.]+ (us|ms|s) /TIME /g' -e 's/127\.0\.0\.1:[0-9]+/ADDR/g' \
+	sed -E -e 's/\[[0-9]+:[0-9]+ /[PID /' -e 's/[0-9.]+ (us|ms|s)([ :])/TIME\2/g' -e 's/127\.0\.0\.1:[0-9]+/ADDR/g' \
 		-e 's/ <( libc[^<]*| __libc[^<]*)+.*//' -e 's/\+0x[0-9a-f]+/+OFF/g' -e 's/, [0-9]+ bytes sent$/, N bytes sent/' -e 's/:at=[0-9]+/:at=N/'
 }
 
