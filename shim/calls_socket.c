@@ -23,6 +23,9 @@ static int connected(enum pg_call call, int fd, const struct sockaddr *addr, soc
 	pg_fd_connection(fd, PG_CLIENT, addr, len, stands);
 	if (PG_UNLIKELY(pg_ruled) && stands)
 		pg_match_connection(fd);
+	errno = saved;
+	if (PG_UNLIKELY(pg_watch_all) && stands)
+		pg_guard_connected(call, fd, ret, caller);
 	if (ret && saved == ECONNREFUSED)
 		pg_guard_warned(call, fd, saved, caller);
 	errno = saved;

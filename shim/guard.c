@@ -6,6 +6,7 @@
 #include "log.h"
 #include "match.h"
 
+#include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -83,7 +84,10 @@ static struct site *find_site(uint64_t key)
 static bool count_site(struct pg_event *e, uintptr_t caller)
 {
 	int pid = (int)pg_sys0(SYS_getpid);
-	uintptr_t place = e->via == PG_VIA_STDIO ? 0 : e->frames ? e->frame[0] : caller;
+	uintptr_t place = e->ev == PG_EV_CALL	   ? (uintptr_t)e->hash
+			  : e->via == PG_VIA_STDIO ? 0
+			  : e->frames		   ? e->frame[0]
+						   : caller;
 	uint64_t what = (uint64_t)e->call + ((uint64_t)e->ev << 8) + ((uint64_t)e->rule << 16);
 	uint64_t key = mix(mix(mix(mix(1, (uint64_t)pid), e->object.ino), place), what);
 	struct site *s = find_site(key | 1);
@@ -133,6 +137,20 @@ static enum pg_call log_name(enum pg_call call)
 	}
 }
 
+/* Who called, and the hash of it, which is of the same frames whatever PIPEGUARD_STACK says. */
+static void look_at_stack(struct pg_event *e, uintptr_t caller)
+{
+	unsigned n = pg_config.stack;
+
+	if (pg_config.json && n < PG_SITE_FRAMES)
+		n = PG_SITE_FRAMES;
+	n = pg_stack_walk(e->frame, n);
+	if (!n && caller)
+		e->frame[n++] = caller;
+	e->hash = pg_match_site(e->frame, n);
+	e->frames = n < pg_config.stack ? n : pg_config.stack;
+}
+
 /* Fills in what the hit does not know, and logs it. */
 static void tell(enum pg_ev ev, const struct pg_hit *hit, enum pg_signal signal)
 {
@@ -158,9 +176,8 @@ static void tell(enum pg_ev ev, const struct pg_hit *hit, enum pg_signal signal)
 		return;
 	}
 	pg_fd_look(hit->fd, &e->object);
-	e->frames = pg_stack_walk(e->frame, pg_config.stack);
-	if (!e->frames && hit->caller && pg_config.stack)
-		e->frame[e->frames++] = hit->caller;
+	look_at_stack(e, hit->caller);
+	e->nonblock = ev == PG_EV_CALL && pg_sys3(SYS_fcntl, hit->fd, F_GETFL, 0) & O_NONBLOCK;
 	if (count_site(e, hit->caller)) {
 		if (ev == PG_EV_EPIPE)
 			add_disposition(e);
@@ -224,7 +241,7 @@ void pg_guard_tell_inject(const struct pg_hit *hit, const struct pg_inject *inje
 	e->held = inject->lost ? "the bytes are lost" : held[inject->held];
 	e->seeded = inject->prob;
 	e->object = *inject->object;
-	e->frames = pg_stack_walk(e->frame, pg_config.stack);
+	look_at_stack(e, hit->caller);
 	if (count_site(e, hit->caller))
 		pg_event_write(e, s->line);
 	give(s);
@@ -372,6 +389,21 @@ void pg_guard_out(const struct pg_op *op, int64_t ret, uintptr_t caller)
 		hit.len = asked(op);
 		tell(PG_EV_CALL, &hit, PG_SIG_NONE);
 	}
+	errno = saved;
+}
+
+void pg_guard_connected(enum pg_call call, int fd, int ret, uintptr_t caller)
+{
+	int saved = errno;
+	struct pg_hit hit = {.call = call,
+			     .fd = fd,
+			     .len = -1,
+			     .ret = ret,
+			     .err = ret ? saved : 0,
+			     .caller = caller - 1};
+
+	if (started)
+		tell(PG_EV_CALL, &hit, PG_SIG_NONE);
 	errno = saved;
 }
 
