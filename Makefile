@@ -6,6 +6,7 @@ PREFIX  ?= /usr/local
 LIBDIR  ?= $(PREFIX)/lib
 BINDIR  ?= $(PREFIX)/bin
 MANDIR  ?= $(PREFIX)/share/man
+COMPDIR ?= $(PREFIX)/share/bash-completion/completions
 CFLAGS  ?= -O2 -g
 BUILD   ?= build
 ifeq ($(origin CC),default)
@@ -95,19 +96,26 @@ test: ## install what is missing, build, run every test (T=tests/log.bats: one f
 check: all fixtures ## the same, without installing
 	BUILD='$(BUILD)' bats --timing --tap $(T)
 
-install: all ## into DESTDIR, PREFIX, LIBDIR, BINDIR, MANDIR
-	install -d '$(DESTDIR)$(LIBDIR)' '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(MANDIR)/man1' '$(DESTDIR)$(MANDIR)/man7'
+install: all ## into DESTDIR, PREFIX, LIBDIR, BINDIR, MANDIR, COMPDIR
+	install -d '$(DESTDIR)$(LIBDIR)/pipeguard' '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(MANDIR)/man1' \
+		'$(DESTDIR)$(MANDIR)/man7' '$(DESTDIR)$(COMPDIR)'
 	install -m 644 $(LIB) '$(DESTDIR)$(LIBDIR)/.libpipeguard.so.new'
 	mv -f '$(DESTDIR)$(LIBDIR)/.libpipeguard.so.new' '$(DESTDIR)$(LIBDIR)/libpipeguard.so'
+	install -m 755 $(TOOL) '$(DESTDIR)$(LIBDIR)/pipeguard/pipeguard-rules'
+	install -m 644 scripts/pipeguard-doctor '$(DESTDIR)$(LIBDIR)/pipeguard/pipeguard-doctor'
 	sed 's|^libdir=.*|libdir="$(LIBDIR)"|' scripts/pipeguard > '$(DESTDIR)$(BINDIR)/.pipeguard.new'
 	chmod 755 '$(DESTDIR)$(BINDIR)/.pipeguard.new'
 	mv -f '$(DESTDIR)$(BINDIR)/.pipeguard.new' '$(DESTDIR)$(BINDIR)/pipeguard'
 	install -m 644 scripts/pipeguard.1 '$(DESTDIR)$(MANDIR)/man1/pipeguard.1'
 	install -m 644 shim/libpipeguard.7 '$(DESTDIR)$(MANDIR)/man7/libpipeguard.7'
+	install -m 644 scripts/completion.bash '$(DESTDIR)$(COMPDIR)/pipeguard'
 
 uninstall: ## what install put there
-	rm -f '$(DESTDIR)$(LIBDIR)/libpipeguard.so' '$(DESTDIR)$(BINDIR)/pipeguard' \
-		'$(DESTDIR)$(MANDIR)/man1/pipeguard.1' '$(DESTDIR)$(MANDIR)/man7/libpipeguard.7'
+	rm -f '$(DESTDIR)$(LIBDIR)/libpipeguard.so' '$(DESTDIR)$(LIBDIR)/pipeguard/pipeguard-rules' \
+		'$(DESTDIR)$(LIBDIR)/pipeguard/pipeguard-doctor' '$(DESTDIR)$(BINDIR)/pipeguard' \
+		'$(DESTDIR)$(MANDIR)/man1/pipeguard.1' '$(DESTDIR)$(MANDIR)/man7/libpipeguard.7' \
+		'$(DESTDIR)$(COMPDIR)/pipeguard'
+	rmdir '$(DESTDIR)$(LIBDIR)/pipeguard' 2>/dev/null || :
 
 clean: ## remove what was built
 	rm -rf build
@@ -125,7 +133,7 @@ ubsan: ## with the undefined-behaviour sanitizer, into build/ubsan, and the test
 C_FILES = $(SHIM) $(filter %.h,$(HEADERS)) $(wildcard tests/fixtures/*.c)
 lint: format-check ## everything that can be checked without running
 	scripts/check-layers
-	shellcheck scripts/pipeguard scripts/check-layers scripts/install-deps scripts/demo .ci/run
+	shellcheck scripts/pipeguard scripts/pipeguard-doctor scripts/completion.bash scripts/check-layers scripts/install-deps scripts/demo .ci/run
 	shellcheck -s bats $(wildcard tests/*.bats tests/*.bash)
 	clang-tidy --quiet $(SHIM) -- $(PG_CPPFLAGS) -std=gnu11 2>/dev/null
 	$(MAKE) all BUILD=build/werror CFLAGS='$(CFLAGS) -Werror'

@@ -16,7 +16,7 @@ STYLE = """
 body{margin:0;background:var(--bg);color:var(--fg);font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,
 "DejaVu Sans",sans-serif}
 main{max-width:1200px;margin:0 auto;padding:24px 20px 60px}
-h1{font-size:24px;line-height:1.3;margin:0 0 4px;overflow-wrap:anywhere}h2{font-size:18px;margin:36px 0 10px}
+h1{font-size:24px;line-height:1.3;margin:0 0 4px;overflow-wrap:anywhere}h1 code{font-size:20px}h2{font-size:18px;margin:36px 0 10px}
 h3{font-size:15px;margin:0 0 6px}
 p{margin:6px 0}.dim{color:var(--dim)}code,pre,.mono{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,
 "DejaVu Sans Mono",monospace;font-size:13px}

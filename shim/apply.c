@@ -145,6 +145,7 @@ static void remember(int fd, unsigned rule, uint64_t ino)
 		return;
 	f->rule = (uint8_t)rule;
 	f->injected = ino;
+	f->unruled = 0; /* it may be another object now */
 }
 
 /* The object that is behind FD now: break on a pipe puts another one there. */
@@ -234,7 +235,7 @@ static struct pg_op end_reading(struct pg_op op, const struct pg_object *o)
 
 	pg_fault_eof(op.fd, o->kind);
 	if (f && o->kind != PG_PIPE)
-		f->ended = true;
+		f->ended = true, f->unruled = 0;
 	return o->kind == PG_PIPE ? op : decided(op, 0, 0);
 }
 
@@ -341,6 +342,16 @@ static struct pg_op carry_out(struct pg_op op, const struct plan *p, const struc
 	return op;
 }
 
+/* What no rule can reach is not looked at again, see PG_ASIDE; but with a reset that waits, or
+ * after the end of its reading, every call is. */
+static void judge(struct pg_fd *f, const struct pg_candidate *c)
+{
+	uint64_t possible;
+
+	if (f && !pg_watch_all && !f->armed && !f->ended && pg_match_possible(c, &possible))
+		f->unruled = ~possible;
+}
+
 /* Offsets count from where the descriptor began, or, if that is not known, from the first call that
  * a rule saw. */
 static void bases(struct pg_fd *f, const struct pg_object *o)
@@ -364,6 +375,7 @@ static bool arm(struct pg_fd *f, const struct plan *p, const struct pg_object *o
 	    o->kind != PG_TCP || o->unread <= 0)
 		return false;
 	f->armed = (uint8_t)(p->rule + 1);
+	f->unruled = 0;
 	return true;
 }
 
@@ -406,6 +418,7 @@ struct pg_op pg_apply_out(struct pg_op op, uint64_t bit, uintptr_t caller)
 	if (!o.ino || !look_at_length(&op, &c))
 		return op;
 	bases(f, &o);
+	judge(f, &c);
 	c.offset = f ? f->sent - f->base : 0;
 	if (f && f->armed)
 		armed_plan(f, &p);
@@ -431,6 +444,7 @@ struct pg_op pg_apply_in(struct pg_op op, uint64_t bit, uintptr_t caller)
 	if (!o.ino || !look_at_length(&op, &c))
 		return op;
 	bases(f, &o);
+	judge(f, &c);
 	c.offset = f ? f->received : 0;
 	op.watched = true;
 	if (f && f->ended) {

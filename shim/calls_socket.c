@@ -36,7 +36,7 @@ PG_EXPORT int connect(int fd, PG_SOCKADDR addr, socklen_t len)
 {
 	int ret;
 
-	if (PG_RULED(connect) &&
+	if (PG_UNLIKELY(pg_ruled & PG_BIT(PG_CALL_connect)) &&
 	    pg_apply_connect(PG_CALL_connect, fd, PG_ADDR(addr), len, &ret, PG_CALLER))
 		return connected(PG_CALL_connect, fd, PG_ADDR(addr), len, ret, PG_CALLER);
 	ret = NEXT(connect)(fd, addr, len);
@@ -47,7 +47,7 @@ PG_EXPORT int __connect(int fd, PG_SOCKADDR addr, socklen_t len)
 {
 	int ret;
 
-	if (PG_RULED(__connect) &&
+	if (PG_UNLIKELY(pg_ruled & PG_BIT(PG_CALL___connect)) &&
 	    pg_apply_connect(PG_CALL_connect, fd, PG_ADDR(addr), len, &ret, PG_CALLER))
 		return connected(PG_CALL_connect, fd, PG_ADDR(addr), len, ret, PG_CALLER);
 	ret = NEXT(__connect)(fd, addr, len);
@@ -70,7 +70,8 @@ PG_EXPORT int accept(int fd, PG_SOCKADDR_OUT addr, socklen_t *len)
 	struct sockaddr_storage own;
 	socklen_t own_len = sizeof own;
 
-	if (PG_RULED(accept) && pg_apply_accept(PG_CALL_accept, fd, PG_CALLER))
+	if (PG_UNLIKELY(pg_ruled & PG_BIT(PG_CALL_accept)) &&
+	    pg_apply_accept(PG_CALL_accept, fd, PG_CALLER))
 		return -1;
 	if (!PG_ADDR(addr) || !len)
 		return accepted(NEXT(accept)(fd, (struct sockaddr *)&own, &own_len),
@@ -83,7 +84,8 @@ PG_EXPORT int accept4(int fd, PG_SOCKADDR_OUT addr, socklen_t *len, int flags)
 	struct sockaddr_storage own;
 	socklen_t own_len = sizeof own;
 
-	if (PG_RULED(accept4) && pg_apply_accept(PG_CALL_accept4, fd, PG_CALLER))
+	if (PG_UNLIKELY(pg_ruled & PG_BIT(PG_CALL_accept4)) &&
+	    pg_apply_accept(PG_CALL_accept4, fd, PG_CALLER))
 		return -1;
 	if (!PG_ADDR(addr) || !len)
 		return accepted(NEXT(accept4)(fd, (struct sockaddr *)&own, &own_len, flags),

@@ -11,97 +11,88 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* A vector's length is not known before the kernel has read it: any result is looked at. */
-#define VECTOR(iov, n)                                                                             \
-	.len = -2, .shape = PG_IOV, .data = (iov), .count = (uint64_t)(__typeof__(0u + (n)))(n)
-#define MESSAGE(msg) .len = -2, .shape = PG_MSG, .data = (msg)
-#define LENGTH(n) .len = (int64_t)(n)
+#define VECTOR(iov, n) op.data = (iov), op.count = (uint64_t)(__typeof__(0u + (n)))(n)
 
 PG_EXPORT ssize_t write(int fd, const void *buf, size_t len)
 {
-	if (PG_RULED(write))
+	if (PG_ASIDE(write, fd))
 		return PG_APPLY(write, fd, buf, len);
-	return PG_OUT(write, NEXT_SYS3(write, SYS_write, fd, buf, len), .fd = fd, LENGTH(len));
+	return PG_OUT(write, PG_HOT(write)(fd, buf, len), fd, len);
 }
 
 PG_EXPORT ssize_t __write(int fd, const void *buf, size_t len)
 {
-	if (PG_RULED(__write))
+	if (PG_ASIDE(__write, fd))
 		return PG_APPLY(__write, fd, buf, len);
-	return PG_OUT(__write, NEXT_SYS3(__write, SYS_write, fd, buf, len), .fd = fd, LENGTH(len));
+	return PG_OUT(__write, PG_HOT(__write)(fd, buf, len), fd, len);
 }
 
 PG_EXPORT ssize_t writev(int fd, const struct iovec *iov, int n)
 {
-	if (PG_RULED(writev))
+	if (PG_ASIDE(writev, fd))
 		return PG_APPLY(writev, fd, iov, n);
-	return PG_OUT(writev, NEXT_SYS3(writev, SYS_writev, fd, iov, n), .fd = fd, VECTOR(iov, n));
+	return PG_OUT_VECTOR(writev, PG_HOT(writev)(fd, iov, n), fd, VECTOR(iov, n));
 }
 
 PG_EXPORT ssize_t pwritev2(int fd, const struct iovec *iov, int n, off_t at, int flags)
 {
-	if (PG_RULED(pwritev2))
+	if (PG_ASIDE(pwritev2, fd))
 		return PG_APPLY(pwritev2, fd, iov, n, at, flags);
-	return PG_OUT(pwritev2, NEXT(pwritev2)(fd, iov, n, at, flags), .fd = fd, VECTOR(iov, n),
-		      .flags = flags);
+	return PG_OUT_VECTOR(pwritev2, PG_HOT(pwritev2)(fd, iov, n, at, flags), fd, VECTOR(iov, n),
+			     op.flags = flags);
 }
 
 PG_EXPORT ssize_t pwritev64v2(int fd, const struct iovec *iov, int n, off64_t at, int flags)
 {
+	if (PG_ASIDE(pwritev64v2, fd))
 #ifdef __i386__
-	if (PG_RULED(pwritev64v2))
 		return PG_APPLY(pwritev64v2, fd, iov, n, at, (uint64_t)at >> 32, flags);
 #else
-	if (PG_RULED(pwritev64v2))
 		return PG_APPLY(pwritev64v2, fd, iov, n, at, flags);
 #endif
-	return PG_OUT(pwritev64v2, NEXT(pwritev64v2)(fd, iov, n, at, flags), .fd = fd,
-		      VECTOR(iov, n), .flags = flags);
+	return PG_OUT_VECTOR(pwritev64v2, PG_HOT(pwritev64v2)(fd, iov, n, at, flags), fd,
+			     VECTOR(iov, n), op.flags = flags);
 }
 
 PG_EXPORT ssize_t send(int fd, const void *buf, size_t len, int flags)
 {
-	if (PG_RULED(send))
+	if (PG_ASIDE(send, fd))
 		return PG_APPLY(send, fd, buf, len, flags);
-	return PG_OUT(send,
-		      NEXT_SYS(send, SYS_sendto, fd, buf, len, flags, 0, 0, fd, buf, len, flags),
-		      .fd = fd, LENGTH(len), .flags = flags);
+	return PG_OUT(send, PG_HOT(send)(fd, buf, len, flags), fd, len, op.flags = flags);
 }
 
 PG_EXPORT ssize_t __send(int fd, const void *buf, size_t len, int flags)
 {
-	if (PG_RULED(__send))
+	if (PG_ASIDE(__send, fd))
 		return PG_APPLY(__send, fd, buf, len, flags);
-	return PG_OUT(__send,
-		      NEXT_SYS(__send, SYS_sendto, fd, buf, len, flags, 0, 0, fd, buf, len, flags),
-		      .fd = fd, LENGTH(len), .flags = flags);
+	return PG_OUT(__send, PG_HOT(__send)(fd, buf, len, flags), fd, len, op.flags = flags);
 }
 
 PG_EXPORT ssize_t sendto(int fd, const void *buf, size_t len, int flags, PG_SOCKADDR to,
 			 socklen_t to_len)
 {
-	if (PG_RULED(sendto))
+	if (PG_ASIDE(sendto, fd))
 		return PG_APPLY(sendto, fd, buf, len, flags, PG_ADDR(to), to_len);
-	return PG_OUT(sendto, NEXT(sendto)(fd, buf, len, flags, to, to_len), .fd = fd, LENGTH(len),
-		      .flags = flags);
+	return PG_OUT(sendto, PG_HOT(sendto)(fd, buf, len, flags, to, to_len), fd, len,
+		      op.flags = flags);
 }
 
 PG_EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 {
-	if (PG_RULED(sendmsg))
+	if (PG_ASIDE(sendmsg, fd))
 		return PG_APPLY(sendmsg, fd, msg, flags);
-	return PG_OUT(sendmsg, NEXT_SYS3(sendmsg, SYS_sendmsg, fd, msg, flags), .fd = fd,
-		      MESSAGE(msg), .flags = flags);
+	return PG_OUT_VECTOR(sendmsg, PG_HOT(sendmsg)(fd, msg, flags), fd, op.data = msg,
+			     op.flags = flags);
 }
 
 PG_EXPORT int sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, PG_MMSG_FLAGS flags)
 {
 	int sent;
 
-	if (PG_RULED(sendmmsg))
+	if (PG_ASIDE(sendmmsg, fd))
 		return (int)PG_APPLY(sendmmsg, fd, msgs, n, flags);
-	sent = PG_OUT(sendmmsg, NEXT_SYS4(sendmmsg, SYS_sendmmsg, fd, msgs, n, flags), .fd = fd,
-		      .len = n, .shape = PG_MSG, .data = msgs, .flags = (int)flags);
+	sent = PG_OUT(sendmmsg, PG_HOT(sendmmsg)(fd, msgs, n, flags), fd, n, op.data = msgs,
+		      op.flags = (int)flags);
 	for (int i = 0; i < sent; i++) /* they were counted as messages: make it bytes */
 		pg_fd_sent(fd, (uint64_t)msgs[i].msg_len - 1);
 	return sent;
@@ -109,51 +100,47 @@ PG_EXPORT int sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, PG_MMSG_FLAGS f
 
 PG_EXPORT ssize_t sendfile(int out, int in, off_t *at, size_t len)
 {
-	if (PG_RULED(sendfile))
+	if (PG_ASIDE(sendfile, out))
 		return PG_APPLY(sendfile, out, in, at, len);
-	return PG_OUT(sendfile, NEXT(sendfile)(out, in, at, len), .fd = out, LENGTH(len));
+	return PG_OUT(sendfile, PG_HOT(sendfile)(out, in, at, len), out, len);
 }
 
 PG_EXPORT ssize_t sendfile64(int out, int in, off64_t *at, size_t len)
 {
-	if (PG_RULED(sendfile64))
+	if (PG_ASIDE(sendfile64, out))
 		return PG_APPLY(sendfile64, out, in, at, len);
-	return PG_OUT(sendfile64, NEXT(sendfile64)(out, in, at, len), .fd = out, LENGTH(len));
+	return PG_OUT(sendfile64, PG_HOT(sendfile64)(out, in, at, len), out, len);
 }
 
 PG_EXPORT ssize_t splice(int in, off64_t *in_at, int out, off64_t *out_at, size_t len,
 			 unsigned flags)
 {
-	if (PG_RULED(splice))
+	if (PG_ASIDE(splice, out))
 		return PG_APPLY(splice, in, in_at, out, out_at, len, flags);
-	return PG_OUT(splice, NEXT_SYS6(splice, SYS_splice, in, in_at, out, out_at, len, flags),
-		      .fd = out, LENGTH(len));
+	return PG_OUT(splice, PG_HOT(splice)(in, in_at, out, out_at, len, flags), out, len);
 }
 
 PG_EXPORT ssize_t tee(int in, int out, size_t len, unsigned flags)
 {
-	if (PG_RULED(tee))
+	if (PG_ASIDE(tee, out))
 		return PG_APPLY(tee, in, out, len, flags);
-	return PG_OUT(tee, NEXT_SYS4(tee, SYS_tee, in, out, len, flags), .fd = out, LENGTH(len));
+	return PG_OUT(tee, PG_HOT(tee)(in, out, len, flags), out, len);
 }
 
 PG_EXPORT ssize_t vmsplice(int fd, const struct iovec *iov, size_t n, unsigned flags)
 {
-	if (PG_RULED(vmsplice))
+	if (PG_ASIDE(vmsplice, fd))
 		return PG_APPLY(vmsplice, fd, iov, n, flags);
-	return PG_OUT(vmsplice, NEXT_SYS4(vmsplice, SYS_vmsplice, fd, iov, n, flags), .fd = fd,
-		      VECTOR(iov, n));
+	return PG_OUT_VECTOR(vmsplice, PG_HOT(vmsplice)(fd, iov, n, flags), fd, VECTOR(iov, n));
 }
 
 PG_EXPORT ssize_t copy_file_range(int in, off64_t *in_at, int out, off64_t *out_at, size_t len,
 				  unsigned flags)
 {
-	if (PG_RULED(copy_file_range))
+	if (PG_ASIDE(copy_file_range, out))
 		return PG_APPLY(copy_file_range, in, in_at, out, out_at, len, flags);
-	return PG_OUT(
-		copy_file_range,
-		NEXT_SYS6(copy_file_range, SYS_copy_file_range, in, in_at, out, out_at, len, flags),
-		.fd = out, LENGTH(len));
+	return PG_OUT(copy_file_range, PG_HOT(copy_file_range)(in, in_at, out, out_at, len, flags),
+		      out, len);
 }
 
 /*
@@ -165,7 +152,7 @@ static struct pg_op format_begins(enum pg_call call, int fd, uintptr_t caller)
 {
 	struct pg_op op = pg_enter((struct pg_op){.call = call, .fd = fd, .len = -2}, 0, caller);
 
-	return PG_UNLIKELY(pg_ruled & PG_BIT(call)) ? pg_apply_out(op, PG_BIT(call), caller) : op;
+	return pg_ruled & PG_BIT(call) ? pg_apply_out(op, PG_BIT(call), caller) : op;
 }
 
 #define FORMAT(name, made)                                                                         \

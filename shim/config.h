@@ -29,7 +29,7 @@ extern struct pg_config pg_config;
 extern struct pg_rules pg_rules; /* empty: no rule */
 
 /* The calls that a rule watches, PG_BIT() each: what every wrapper asks first. */
-extern uint64_t pg_ruled;
+extern uint64_t pg_ruled PG_HIDDEN;
 
 /*
  * Reads ENVP. Wrong input ends the process: one line on stderr, exit status 125.

@@ -60,6 +60,7 @@ static void forget(struct pg_fd *f)
 	f->received = 0;
 	f->armed = 0;
 	f->ended = false;
+	f->unruled = 0;
 	f->number = 0;
 	f->side = PG_NO_SIDE;
 	f->peer.family = 0;
@@ -84,15 +85,17 @@ void pg_fd_closed(int fd)
 {
 	struct pg_fd *f = pg_fd(fd);
 
-	if (f)
-		f->unsure = 1;
+	if (!f)
+		return;
+	f->unsure = 1;
+	f->unruled = 0;
 }
 
 void pg_fd_closed_range(unsigned first, unsigned last)
 {
 	for (unsigned fd = first; fd <= last && fd < PG_FD_MAX; fd++)
-		if (pg_fds[fd].sent | pg_fds[fd].ino)
-			pg_fds[fd].unsure = 1;
+		if (pg_fds[fd].sent | pg_fds[fd].ino | pg_fds[fd].unruled)
+			pg_fd_closed((int)fd);
 }
 
 void pg_fd_copied(int from, int to)
@@ -105,6 +108,7 @@ void pg_fd_copied(int from, int to)
 		*b = *a;
 	else
 		b->unsure = 1;
+	b->unruled = 0;
 }
 
 static void set_addr(struct pg_addr *a, const struct sockaddr *addr, socklen_t len)

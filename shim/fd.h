@@ -48,6 +48,8 @@ struct pg_fd {
 	uint64_t received;   /* bytes read, by calls that rules watch */
 	uint64_t seen_ino;   /* the object that base and received are of */
 	uint64_t base;	     /* sent when a rule saw it first; for at= */
+	uint64_t unruled;    /* the calls for which no rule can fire on it, whatever comes; 0: not
+				known */
 	uint32_t conn[4];    /* numbers of the connection, for rules with conn= */
 	uint32_t number;     /* the n-th client, or server, connection of the process; 0: none */
 	uint32_t suppressed; /* signals taken away on it */
@@ -59,7 +61,7 @@ struct pg_fd {
 	struct pg_warning warned[PG_WHATS];
 };
 
-extern struct pg_fd pg_fds[PG_FD_MAX];
+extern struct pg_fd pg_fds[PG_FD_MAX] PG_HIDDEN;
 
 static inline struct pg_fd *pg_fd(int fd)
 {
@@ -69,9 +71,19 @@ static inline struct pg_fd *pg_fd(int fd)
 static inline void pg_fd_sent(int fd, uint64_t n)
 {
 	if (PG_LIKELY((unsigned)fd < PG_FD_MAX))
-		__atomic_store_n(&pg_fds[fd].sent,
-				 __atomic_load_n(&pg_fds[fd].sent, __ATOMIC_RELAXED) + n,
-				 __ATOMIC_RELAXED);
+		pg_fds[(unsigned)fd].sent += n;
+}
+
+/* A connection that was seen to come about: what ends short on it is no broken pipe. */
+static inline bool pg_fd_is_connection(int fd)
+{
+	return (unsigned)fd < PG_FD_MAX && pg_fds[(unsigned)fd].ino;
+}
+
+/* Can a rule fire on FD for a call whose bit is BIT? True if that is not known. */
+static inline bool pg_fd_ruled(int fd, uint64_t bit)
+{
+	return (unsigned)fd >= PG_FD_MAX || !(pg_fds[(unsigned)fd].unruled & bit);
 }
 
 /* Start-up only: finds the clock. */

@@ -101,6 +101,23 @@ static long make(const struct pg_frame *frame)
 	return frame->call == PG_CALL_sendmmsg || frame->call == PG_CALL_recvmmsg ? (int)ret : ret;
 }
 
+/*
+ * Before start-up (an IFUNC resolver, another library's constructor, a
+ * foreign malloc) no symbol can be looked up safely: the kernel is asked
+ * directly, which takes the same words in most layouts.
+ */
+static long make_early(struct pg_frame *frame)
+{
+	const struct pg_layout *l = pg_call_layout(frame->call);
+	bool same_words = l->flags < 4;
+
+	if (frame->call == PG_CALL___read_chk || !same_words)
+		pg_next_early(frame->call);
+	else
+		frame->raw = true;
+	return make(frame);
+}
+
 /* sendmmsg counts messages, the record bytes. */
 static void count_messages(const struct pg_op *op, long sent)
 {
@@ -128,8 +145,8 @@ static long make_shorter(const struct pg_frame *frame, struct pg_op *op)
 
 static long apply_read(const struct pg_frame *frame)
 {
-	struct pg_op op = pg_apply_op(frame);
-	uint64_t len = (uint64_t)op.len;
+	const struct pg_op asked = pg_apply_op(frame);
+	struct pg_op op = asked;
 	long ret;
 
 	if (frame->call == PG_CALL_recvmmsg) /* rules see the call, and count none of its bytes */
@@ -137,20 +154,17 @@ static long apply_read(const struct pg_frame *frame)
 	op = pg_apply_in(op, PG_BIT(op.call), frame->caller);
 	ret = make_shorter(frame, &op);
 	if (ret <= 0 && !op.skip)
-		pg_guard_in(op.call, op.fd, len, ret, frame->caller);
+		pg_guard_in(op.call, &asked, ret, frame->caller);
 	if (frame->call != PG_CALL_recvmmsg)
 		pg_apply_read(&op, ret);
 	return ret;
 }
 
-long pg_apply_frame(const struct pg_frame *frame)
+static long apply_write(const struct pg_frame *frame)
 {
-	struct pg_op op;
+	struct pg_op op = pg_enter(pg_apply_op(frame), frame->raw ? PG_MARK_RAW : 0, frame->caller);
 	long ret;
 
-	if (!pg_is_out(frame->call))
-		return apply_read(frame);
-	op = pg_enter(pg_apply_op(frame), frame->raw ? PG_MARK_RAW : 0, frame->caller);
 	op = pg_apply_out(op, PG_BIT(op.call), frame->caller);
 	ret = make_shorter(frame, &op);
 	pg_leave(op, ret, frame->caller);
@@ -159,9 +173,23 @@ long pg_apply_frame(const struct pg_frame *frame)
 	return ret;
 }
 
+static long make_first(struct pg_frame *frame)
+{
+	long ret = make_early(frame);
+
+	if (!pg_is_out(frame->call))
+		return ret;
+	return (long)pg_leave(pg_apply_op(frame), ret, frame->caller);
+}
+
+long pg_apply_frame(const struct pg_frame *frame)
+{
+	return pg_is_out(frame->call) ? apply_write(frame) : apply_read(frame);
+}
+
 long pg_apply(enum pg_call call, uintptr_t caller, long a, long b, long c, long d, long e, long f)
 {
-	struct pg_frame frame = {.call = call, .caller = caller, .arg = {a, b, c, d, e, f}};
+	struct pg_frame frame = {call, false, caller, {a, b, c, d, e, f}};
 
-	return pg_apply_frame(&frame);
+	return pg_started ? pg_apply_frame(&frame) : make_first(&frame);
 }

@@ -17,6 +17,7 @@ enum { SCRATCHES = 16, SITES = 512, PROBES = 16, FIRST = 10, PAGE = 4096 };
 #define PG_RWF_NOSIGNAL 0x100
 
 bool pg_watch_all;
+bool pg_started;
 
 /*
  * Room for one event: an event needs some 6 KiB, more than a small stack has.
@@ -43,7 +44,7 @@ static struct site sites[SITES];
 
 static uint64_t early; /* broke before start-up */
 static uint64_t total; /* in this process and those it was forked from */
-static bool started, inherited_ignored;
+static bool inherited_ignored;
 static int told_pid; /* the process that was told of the inherited disposition */
 
 static struct scratch *take(void)
@@ -261,11 +262,6 @@ void pg_guard_injected_epipe(const struct pg_hit *hit, bool signals)
 		pg_fault_raise(SIGPIPE);
 }
 
-bool pg_is_out(enum pg_call call)
-{
-	return call && call <= PG_CALL___send;
-}
-
 static void on_killed(int sender)
 {
 	struct scratch *s;
@@ -328,12 +324,11 @@ static int64_t asked(const struct pg_op *op)
 	return op->shape == PG_MSG ? pg_msg_bytes(op->data) : op->len;
 }
 
-static void out_failed(const struct pg_op *op, struct pg_hit *hit, uint64_t mark)
+static void out_failed(const struct pg_op *op, struct pg_hit *hit)
 {
 	switch (hit->err) {
 	case EPIPE:
-		if (!(mark & PG_MARK_LOGGED))
-			tell(PG_EV_EPIPE, hit, signal_of(op));
+		tell(PG_EV_EPIPE, hit, signal_of(op));
 		break;
 	case ECONNRESET:
 		tell(PG_EV_RESET, hit, PG_SIG_NONE);
@@ -349,46 +344,72 @@ static void out_failed(const struct pg_op *op, struct pg_hit *hit, uint64_t mark
 
 /* Fewer bytes than asked on something that may be a pipe: did its reader leave, with a signal that
  * nobody saw? */
-static bool broke_midway(const struct pg_op *op, int64_t ret, uint64_t mark)
+static bool broke_midway(const struct pg_op *op, int64_t ret)
 {
-	const struct pg_fd *f = pg_fd(op->fd);
-
-	if (ret <= 0 || op->shape == PG_MSG || mark & PG_MARK_LOGGED || (f && f->ino) ||
-	    pg_confined)
+	if (ret <= 0 || op->shape == PG_MSG || pg_fd_is_connection(op->fd) || pg_confined)
 		return false;
 	return ret < asked(op) && pg_fd_is_broken_pipe(op->fd);
+}
+
+/* Where there are no marks, the handler that told of a call leaves where on the stack it was. */
+static bool told_by_handler(void)
+{
+	enum { NEAR = 4096 };
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0), told = pg_told;
+
+	pg_told = 0;
+	if (pg_mark & PG_MARK_LOGGED)
+		return true;
+	return told && told - here + NEAR < 2 * NEAR;
+}
+
+/* The handler has told of a signal that was raised; no other can be it. */
+static bool is_told(const struct pg_op *op)
+{
+	struct pg_object o;
+
+	if (!told_by_handler())
+		return false;
+	if (pg_confined || op->via != PG_VIA_CALL)
+		return true;
+	pg_fd_look(op->fd, &o);
+	return !o.ino || pg_guard_raises(op, &o);
+}
+
+static void look_at(const struct pg_op *op, int64_t ret, int err, uintptr_t caller)
+{
+	struct pg_hit hit = {.via = op->via,
+			     .call = op->call,
+			     .fd = op->fd,
+			     .ret = ret,
+			     .err = ret < 0 ? err : 0,
+			     .caller = caller - 1};
+	bool broke = ret < 0 && (err == EPIPE || err == ECONNRESET || err == ECONNREFUSED);
+	bool midway = broke_midway(op, ret);
+
+	if (broke || midway || pg_watch_all) /* else the kernel may not have read the vector */
+		hit.len = asked(op);
+	if (broke) {
+		if (err != EPIPE || !is_told(op))
+			out_failed(op, &hit);
+	} else if (midway) {
+		if (!is_told(op))
+			tell(PG_EV_EPIPE, &hit, pg_sigpipe_outcome());
+	} else if (pg_watch_all) {
+		tell(PG_EV_CALL, &hit, PG_SIG_NONE);
+	}
 }
 
 void pg_guard_out(const struct pg_op *op, int64_t ret, uintptr_t caller)
 {
 	int saved = errno;
-	uint64_t mark = pg_mark;
-	struct pg_hit hit = {.via = mark & PG_MARK_STDIO ? PG_VIA_STDIO : PG_VIA_CALL,
-			     .call = op->call,
-			     .fd = op->fd,
-			     .len = op->len,
-			     .ret = ret,
-			     .err = ret < 0 ? saved : 0,
-			     .caller = caller - 1};
 
 	if (op->skip || (op->clamped && ret == op->len)) /* a rule's own doing, and told */
 		return;
-	if (!started) {
+	if (!pg_started)
 		early += ret < 0 && saved == EPIPE;
-		return;
-	}
-	if (!pg_config.active)
-		return;
-	if (ret < 0 && (saved == EPIPE || saved == ECONNRESET || saved == ECONNREFUSED)) {
-		hit.len = asked(op);
-		out_failed(op, &hit, mark);
-	} else if (broke_midway(op, ret, mark)) {
-		hit.len = asked(op);
-		tell(PG_EV_EPIPE, &hit, pg_sigpipe_outcome());
-	} else if (pg_watch_all) {
-		hit.len = asked(op);
-		tell(PG_EV_CALL, &hit, PG_SIG_NONE);
-	}
+	else if (pg_config.active)
+		look_at(op, ret, saved, caller);
 	errno = saved;
 }
 
@@ -402,9 +423,27 @@ void pg_guard_connected(enum pg_call call, int fd, int ret, uintptr_t caller)
 			     .err = ret ? saved : 0,
 			     .caller = caller - 1};
 
-	if (started)
+	if (pg_started)
 		tell(PG_EV_CALL, &hit, PG_SIG_NONE);
 	errno = saved;
+}
+
+int64_t pg_guard_odd(enum pg_call call, struct pg_op *op, int64_t ret, uintptr_t caller)
+{
+	const struct pg_layout *l = pg_call_layout(call);
+	struct pg_op whole = {.call = call, .fd = op->fd, .len = op->len, .outer = 0};
+
+	if (l->flags >= 0)
+		whole.flags = op->flags;
+	if (l->shape == PG_IOV || l->shape == PG_MSG) {
+		whole.shape = l->shape;
+		whole.data = op->data;
+		whole.count = l->shape == PG_IOV ? op->count : 0;
+	}
+	if (ret > 0)
+		pg_fd_sent(op->fd, (uint64_t)ret);
+	pg_guard_out(&whole, ret, caller);
+	return ret;
 }
 
 static bool is_stream_socket(int fd)
@@ -422,7 +461,7 @@ static void tell_verbose(enum pg_ev ev, enum pg_call call, int fd, int64_t len, 
 	struct pg_hit hit = {
 		.call = call, .fd = fd, .len = len, .ret = ret, .err = err, .caller = caller - 1};
 
-	if (pg_config.verbose >= 1 && started)
+	if (pg_config.verbose >= 1 && pg_started)
 		tell(ev, &hit, PG_SIG_NONE);
 }
 
@@ -436,9 +475,10 @@ static bool reset_by_rule(int fd)
 	       !pg_fstat(fd, &st) && st.ino == f->injected;
 }
 
-void pg_guard_in(enum pg_call call, int fd, uint64_t len, int64_t ret, uintptr_t caller)
+void pg_guard_in(enum pg_call call, const struct pg_op *op, int64_t ret, uintptr_t caller)
 {
-	int saved = errno;
+	int saved = errno, fd = op->fd;
+	int64_t len = op->len;
 
 	if (!pg_config.active || (!ret && !len))
 		return;
@@ -446,10 +486,10 @@ void pg_guard_in(enum pg_call call, int fd, uint64_t len, int64_t ret, uintptr_t
 		saved = ECONNRESET;
 	if (!ret) {
 		if (pg_config.verbose >= 1 && !pg_confined && is_stream_socket(fd))
-			tell_verbose(PG_EV_EOF, call, fd, (int64_t)len, 0, 0, caller);
+			tell_verbose(PG_EV_EOF, call, fd, len, 0, 0, caller);
 		pg_fd_warn(fd, PG_EOF, call, 0, caller);
 	} else if (saved == ECONNRESET) {
-		tell_verbose(PG_EV_RESET, call, fd, (int64_t)len, -1, saved, caller);
+		tell_verbose(PG_EV_RESET, call, fd, len, -1, saved, caller);
 		pg_fd_warn(fd, PG_RESET, call, saved, caller);
 	} else if (saved == ECONNREFUSED) {
 		pg_guard_warned(call, fd, saved, caller);
@@ -519,7 +559,7 @@ void pg_guard_exit(void)
 	int saved = errno, pid;
 	struct scratch *s;
 
-	if (!started || !pg_config.active || pg_confined)
+	if (!pg_started || !pg_config.active || pg_confined)
 		return;
 	if (pg_config.verbose < 1 && !total && !early && !pg_log_dropped())
 		return;
@@ -561,7 +601,7 @@ void pg_guard_start(const char *gates)
 	pg_watch_all = pg_config.verbose > 1;
 	if (pg_config.verbose >= 1)
 		pg_sigpipe_changed = on_change;
-	started = true;
+	pg_started = true;
 	if (pg_config.verbose >= 1)
 		tell_load(gates, state);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The one brain: what to do about a call that has ended. The inline parts
- * are all that a healthy call pays: two stores to this thread's mark, one
- * addition, two comparisons.
+ * The one brain: what to do about a call that has ended. The macros at the
+ * end are all that a healthy call pays: what it was asked is stored, the result
+ * compared, and added to the bytes sent.
  */
 #ifndef PG_GUARD_H
 #define PG_GUARD_H
@@ -10,7 +10,9 @@
 #include "config.h"
 #include "sigpipe.h"
 
-extern bool pg_watch_all; /* PIPEGUARD_VERBOSE=2 */
+/* Start-up is over, and this program is looked after. */
+extern bool pg_started PG_HIDDEN;
+extern bool pg_watch_all PG_HIDDEN; /* PIPEGUARD_VERBOSE=2: every call is told */
 
 /* A call of the program's that writes. LEN: bytes asked for, or what a whole success returns. */
 struct pg_op {
@@ -41,8 +43,11 @@ struct pg_inject {
 	bool lost; /* drop: the bytes go nowhere */
 };
 
-/* Does CALL belong to %out? */
-bool pg_is_out(enum pg_call call);
+/* Does CALL belong to %out? Those stand first in calls.def. */
+static inline bool pg_is_out(enum pg_call call)
+{
+	return call && call <= PG_CALL___send;
+}
 
 /* Would the kernel raise SIGPIPE with OP's EPIPE on O? Pipes and stream sockets do, unless told not
  * to. */
@@ -60,8 +65,8 @@ void pg_guard_injected_epipe(const struct pg_hit *hit, bool signals);
 /* What the kernel answered, once it is not all that was asked: logs a break. errno is kept. */
 PG_COLD void pg_guard_out(const struct pg_op *op, int64_t ret, uintptr_t caller);
 
-/* A read that returned RET <= 0, having asked for LEN bytes. errno is kept. */
-PG_COLD void pg_guard_in(enum pg_call call, int fd, uint64_t len, int64_t ret, uintptr_t caller);
+/* A read that returned RET <= 0; of OP, its descriptor and length are looked at. errno is kept. */
+PG_COLD void pg_guard_in(enum pg_call call, const struct pg_op *op, int64_t ret, uintptr_t caller);
 
 /* A descriptor's error came to the program's knowledge in another way: connect, SO_ERROR. */
 PG_COLD void pg_guard_warned(enum pg_call call, int fd, int err, uintptr_t caller);
@@ -79,12 +84,8 @@ void pg_guard_exit(void);
 /* Start-up, when all below is ready. GATES: for the load line. */
 void pg_guard_start(const char *gates);
 
-/* Does a rule watch this call? Then all of it is apply.h's. */
-#define PG_RULED(name) PG_UNLIKELY(pg_ruled &PG_BIT(PG_CALL_##name))
-
 /* Marks OP as in progress, for the signal gate. BITS: PG_MARK_. */
-static inline __attribute__((always_inline)) struct pg_op pg_enter(struct pg_op op, uint64_t bits,
-								   uintptr_t caller)
+static inline struct pg_op pg_enter(struct pg_op op, uint64_t bits, uintptr_t caller)
 {
 	op.outer = pg_mark;
 	pg_mark = PG_MARK(op.call, op.fd, bits);
@@ -93,36 +94,89 @@ static inline __attribute__((always_inline)) struct pg_op pg_enter(struct pg_op 
 	return op;
 }
 
-static inline __attribute__((always_inline)) int64_t pg_leave(struct pg_op op, int64_t ret,
-							      uintptr_t caller)
+/* OP has ended with RET: counts it, tells if it broke. */
+static inline int64_t pg_leave(struct pg_op op, int64_t ret, uintptr_t caller)
 {
-	if (PG_LIKELY(ret > 0) && PG_LIKELY(!op.skip))
+	if (ret > 0 && !op.skip)
 		pg_fd_sent(op.fd, (uint64_t)ret);
-	if (PG_UNLIKELY(ret != op.len) || PG_UNLIKELY(pg_watch_all)) {
-		struct pg_op copy = op; /* in memory on this path alone */
-
-		pg_guard_out(&copy, ret, caller);
-	}
+	if (ret != op.len || pg_watch_all)
+		pg_guard_out(&op, ret, caller);
 	pg_mark = op.outer;
 	return ret;
 }
 
-/* PG_OUT(send, NEXT(send)(…), .fd = fd, .len = n, …): the call, made between the two. */
-#define PG_OUT(name, made, ...)                                                                    \
+/* A call that did not do all it was asked, as a wrapper saw it: OP holds what the wrapper stored.
+ * Counts it, tells if it broke. Returns RET; errno is kept. */
+PG_COLD int64_t pg_guard_odd(enum pg_call call, struct pg_op *op, int64_t ret, uintptr_t caller);
+
+#if PG_MARKS
+static inline void pg_begin(struct pg_op *op, enum pg_call call, uintptr_t caller)
+{
+	*op = pg_enter((struct pg_op){.call = call, .fd = op->fd}, 0, caller);
+}
+static inline void pg_end(const struct pg_op *op)
+{
+	pg_mark = op->outer;
+}
+#else
+#define pg_begin(op, call, caller) ((void)0)
+#define pg_end(op) ((void)0)
+#endif
+
+/*
+ * PG_OUT(send, PG_HOT(send)(…), fd, len, op.flags = flags): the call, made, and
+ * its result looked at. OP lies in memory, and only what is given here is
+ * stored: that is all a healthy call pays, besides one addition.
+ */
+#define PG_OUT(name, made, descriptor, length, ...)                                                \
 	__extension__({                                                                            \
-		struct pg_op op = pg_enter((struct pg_op){.call = PG_CALL_##name, __VA_ARGS__}, 0, \
-					   PG_CALLER);                                             \
-		(__typeof__(made))pg_leave(op, (int64_t)(made), PG_CALLER);                        \
+		struct pg_op op;                                                                   \
+		__typeof__(made) made_;                                                            \
+		op.fd = (descriptor);                                                              \
+		pg_begin(&op, PG_CALL_##name, PG_CALLER);                                          \
+		op.len = (int64_t)(length);                                                        \
+		(void)0, ##__VA_ARGS__;                                                            \
+		made_ = (made);                                                                    \
+		if (PG_UNLIKELY(made_ != op.len))                                                  \
+			made_ = (__typeof__(made_))pg_guard_odd(PG_CALL_##name, &op, made_,        \
+								PG_CALLER);                        \
+		else                                                                               \
+			pg_fd_sent(op.fd, (uint64_t)made_);                                        \
+		pg_end(&op);                                                                       \
+		made_;                                                                             \
 	})
 
-/* The same for a call that reads: only an end or an error is of interest. */
+/* The same for a vector, whose length is not known before the kernel has read it: a count is odd
+ * only on what may be a pipe. */
+#define PG_OUT_VECTOR(name, made, descriptor, ...)                                                 \
+	__extension__({                                                                            \
+		struct pg_op op;                                                                   \
+		__typeof__(made) made_;                                                            \
+		op.fd = (descriptor);                                                              \
+		pg_begin(&op, PG_CALL_##name, PG_CALLER);                                          \
+		op.len = -2;                                                                       \
+		__VA_ARGS__;                                                                       \
+		made_ = (made);                                                                    \
+		if (PG_LIKELY(made_ > 0 && pg_fd_is_connection(op.fd)))                            \
+			pg_fd_sent(op.fd, (uint64_t)made_);                                        \
+		else                                                                               \
+			made_ = (__typeof__(made_))pg_guard_odd(PG_CALL_##name, &op, made_,        \
+								PG_CALLER);                        \
+		pg_end(&op);                                                                       \
+		made_;                                                                             \
+	})
+
+/* A call that reads: only an end or an error is of interest. */
 #define PG_IN(name, made, descriptor, length)                                                      \
 	__extension__({                                                                            \
-		__typeof__(made) pg_got = (made);                                                  \
-		if (PG_UNLIKELY(pg_got <= 0))                                                      \
-			pg_guard_in(PG_CALL_##name, descriptor, (uint64_t)(length), pg_got,        \
-				    PG_CALLER);                                                    \
-		pg_got;                                                                            \
+		struct pg_op op;                                                                   \
+		__typeof__(made) made_;                                                            \
+		op.fd = (descriptor);                                                              \
+		op.len = (int64_t)(length);                                                        \
+		made_ = (made);                                                                    \
+		if (PG_UNLIKELY(made_ <= 0))                                                       \
+			pg_guard_in(PG_CALL_##name, &op, made_, PG_CALLER);                        \
+		made_;                                                                             \
 	})
 
 #endif

@@ -2,6 +2,7 @@
 #include "hit.h"
 
 #include "elf.h"
+#include "stack.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 enum { IO_URING_ENTER = 426 }; /* the same on every architecture */
 
 __thread uint64_t pg_mark __attribute__((tls_model("initial-exec")));
+__thread uintptr_t pg_told __attribute__((tls_model("initial-exec")));
 #ifndef __GLIBC__
 __thread uintptr_t pg_mark_caller __attribute__((tls_model("initial-exec")));
 #endif
@@ -27,7 +29,7 @@ __thread uintptr_t pg_mark_caller __attribute__((tls_model("initial-exec")));
 struct regs {
 	int64_t ret;
 	long nr; /* -1: unknown */
-	uintptr_t arg[6];
+	uintptr_t arg[6], sp;
 	bool first_lost; /* arg[0] was overwritten by the result */
 };
 
@@ -100,6 +102,7 @@ static void read_regs(const ucontext_t *uc, struct regs *r)
 
 	r->ret = uc->uc_mcontext.gregs[REG_RAX];
 	r->nr = number_before((const uint8_t *)uc->uc_mcontext.gregs[REG_RIP]);
+	r->sp = (uintptr_t)uc->uc_mcontext.gregs[REG_RSP];
 #elif defined(__i386__)
 	static const int order[6] = {REG_EBX, REG_ECX, REG_EDX, REG_ESI, REG_EDI, REG_EBP};
 
@@ -168,6 +171,30 @@ static bool from_mark(struct regs *r, struct pg_hit *hit)
 	return true;
 }
 
+static enum pg_call call_named(const char *name)
+{
+	for (int call = PG_NO_CALL + 1; call < PG_CALL_COUNT; call++)
+		if (pg_same(pg_call_name((enum pg_call)call), name))
+			return (enum pg_call)call;
+	return PG_NO_CALL;
+}
+
+/* From the stack: the wrapper of ours that called what was interrupted. */
+static bool from_stack(const struct regs *r, struct pg_hit *hit)
+{
+	bool stdio = false;
+	const char *name = PG_MARKS ? NULL : pg_stack_wrapper(&stdio);
+	enum pg_call call = name ? call_named(name) : PG_NO_CALL;
+
+	if (!name && !stdio)
+		return false;
+	hit->call = stdio ? PG_CALL_write : call;
+	hit->fd = fd_of(r);
+	hit->via = stdio ? PG_VIA_STDIO : PG_VIA_CALL;
+	hit->sp = r->sp;
+	return hit->call != PG_NO_CALL;
+}
+
 static void from_regs(const struct regs *r, struct pg_hit *hit)
 {
 	hit->via = PG_VIA_SIGNAL;
@@ -212,9 +239,12 @@ bool pg_hit_recognise(const siginfo_t *si, const void *uc, struct pg_hit *hit)
 		return false;
 	raw = r;
 	hit->caller = 0;
+	hit->sp = 0;
 	if (from_mark(&r, hit)) {
 		hit->caller = PG_MARKED_CALLER;
 		hit->len = length_of(&r);
+	} else if (from_stack(&raw, hit)) {
+		hit->len = length_of(&raw);
 	} else {
 		from_regs(&raw, hit);
 		hit->len = hit->call && (raw.nr >= 0 || GUESS_IS_WRITE) ? length_of(&raw) : -1;

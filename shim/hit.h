@@ -19,7 +19,11 @@
 #define PG_MARK_LOGGED ((uint64_t)1 << 63)   /* the handler has told it */
 #define PG_MARK(call, fd, bits) (PG_MARK_SET | (bits) | (uint64_t)(call) << 32 | (uint32_t)(fd))
 
-extern __thread uint64_t pg_mark __attribute__((tls_model("initial-exec")));
+extern __thread uint64_t pg_mark __attribute__((tls_model("initial-exec"))) PG_HIDDEN;
+
+/* Where PG_MARKS is 0: the stack pointer of the call that the handler has told; the wrapper takes
+ * it back. */
+extern __thread uintptr_t pg_told __attribute__((tls_model("initial-exec"))) PG_HIDDEN;
 
 /*
  * musl has no unwind tables, so a stack cannot be walked out of it: there the
@@ -42,6 +46,7 @@ struct pg_hit {
 	int64_t len, ret;
 	int err;
 	uintptr_t caller; /* inside the calling instruction; 0: look at the stack */
+	uintptr_t sp;	  /* of the interrupted call, if the stack told of its wrapper; else 0 */
 };
 
 /*

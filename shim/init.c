@@ -60,5 +60,6 @@ static void __attribute__((constructor)) start(int argc, char **argv, char **env
 		pg_guard_start(gates(pg_stdio_start()));
 		__cxa_atexit(at_exit, NULL, NULL);
 	}
+	pg_aside = pg_ruled | (pg_watch_all ? pg_rule_out_calls() : 0);
 	errno = saved;
 }

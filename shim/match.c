@@ -329,13 +329,36 @@ static bool connection_matches(unsigned n, const struct pg_candidate *c)
 	return !pg_has(r, PG_F_COMM) || any_glob(&r->comm, pg_elf_program());
 }
 
-bool pg_match(unsigned n, const struct pg_candidate *c)
+/* What an object keeps for as long as it lives. */
+static bool object_matches(unsigned n, const struct pg_candidate *c)
 {
 	const struct pg_rule *r = &pg_rules.rule[n];
 
 	if (!connection_matches(n, c))
 		return false;
 	if (pg_has(r, PG_F_CONN) && !conn_matches(r, c))
+		return false;
+	return !pg_has(r, PG_F_PATH) || path_matches(r, c->fd);
+}
+
+/* A socket without a name may still be given one. */
+bool pg_match_possible(const struct pg_candidate *c, uint64_t *calls)
+{
+	const struct pg_object *o = c->object;
+	bool socket = kinds_of(o) & KINDS_SOCKET;
+
+	*calls = 0;
+	for (unsigned n = 0; n < pg_rules.n; n++)
+		if (object_matches(n, c))
+			*calls |= pg_rules.rule[n].calls;
+	return !socket || o->local.port || o->side != PG_NO_SIDE || o->kind == PG_UNIX;
+}
+
+bool pg_match(unsigned n, const struct pg_candidate *c)
+{
+	const struct pg_rule *r = &pg_rules.rule[n];
+
+	if (!object_matches(n, c))
 		return false;
 	if (r->terminal == PG_F_DROP && !c->length_known)
 		return false;
@@ -344,8 +367,6 @@ bool pg_match(unsigned n, const struct pg_candidate *c)
 	if (pg_has(r, PG_F_SEEN) && !seen_matches(r, c))
 		return false;
 	if (pg_has(r, PG_F_THREAD) && !thread_matches(r))
-		return false;
-	if (pg_has(r, PG_F_PATH) && !path_matches(r, c->fd))
 		return false;
 	if (pg_has(r, PG_F_CALLER) || pg_has(r, PG_F_STACK) || pg_has(r, PG_F_SITE))
 		return stack_matches(r, c->caller);

@@ -22,6 +22,10 @@ struct pg_candidate {
 /* Do the selectors of rule N fit, and can its actions be done to such an object? */
 bool pg_match(unsigned n, const struct pg_candidate *c);
 
+/* The calls for which a rule may fire on this object, whatever its state, arguments and the time;
+ * false if that cannot be known yet. */
+bool pg_match_possible(const struct pg_candidate *c, uint64_t *calls);
+
 /* Counts the call for rule N and says whether its triggers let it fire. A call before the offset of
  * at= does not count. */
 bool pg_match_fires(unsigned n, const struct pg_candidate *c);

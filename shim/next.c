@@ -4,6 +4,7 @@
 #include "dl.h"
 
 pg_fn *pg_next_table[PG_CALL_COUNT];
+uint64_t pg_aside = ~(uint64_t)0;
 
 static const char *const names[PG_CALL_COUNT] = {
 	[PG_NO_CALL] = "?",

@@ -47,7 +47,18 @@ typedef void pg_fn(void);
 
 /* Filled once by pg_next_resolve(); a zero entry: not yet, or this libc lacks the call. Immutable
  * afterwards. */
-extern pg_fn *pg_next_table[PG_CALL_COUNT];
+extern pg_fn *pg_next_table[PG_CALL_COUNT] PG_HIDDEN;
+
+/*
+ * The calls (bits of their numbers) that are not to be made at once: all
+ * before start-up, afterwards those that a rule watches. One test of a healthy
+ * call asks both; only then it is asked whether a rule can reach the
+ * descriptor (fd.h).
+ */
+extern uint64_t pg_aside PG_HIDDEN;
+#define PG_ASIDE(name, fd)                                                                         \
+	(PG_UNLIKELY(pg_aside & ((uint64_t)1 << PG_CALL_##name)) &&                                \
+	 pg_fd_ruled(fd, (uint64_t)1 << PG_CALL_##name))
 
 /* Looks every call up with dlsym(RTLD_NEXT). Start-up only: it may take the loader's lock. */
 void pg_next_resolve(void);
@@ -70,6 +81,7 @@ long pg_syscall_errno(long nr, long a, long b, long c, long d, long e, long f);
 
 /* NEXT(write)(fd, buf, len): libc's own write; its type is the one in libc's header. */
 #define PG_TYPE(name) __typeof__(&(name))
+#define PG_HOT(name) ((PG_TYPE(name))(void *)pg_next_table[PG_CALL_##name]) /* not PG_ASIDE */
 #define NEXT(name)                                                                                 \
 	((PG_TYPE(name))(void *)(PG_LIKELY(pg_next_table[PG_CALL_##name])                          \
 					 ? pg_next_table[PG_CALL_##name]                           \

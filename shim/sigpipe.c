@@ -56,7 +56,9 @@ static void die(const siginfo_t *si)
 /* The wrapper that is at work, if this was its call, need not tell it again. */
 static void mark_told(const struct pg_hit *hit)
 {
-	if (hit->via != PG_VIA_SIGNAL || pg_mark & PG_MARK_RAW)
+	if (hit->sp)
+		pg_told = hit->sp;
+	else if (hit->via != PG_VIA_SIGNAL || pg_mark & PG_MARK_RAW)
 		pg_mark |= PG_MARK_LOGGED;
 }
 
@@ -77,8 +79,9 @@ static void on_default(const siginfo_t *si, void *uc)
 	errno = saved;
 }
 
-/* In front of the program's handler number I. */
-static void before_handler(unsigned i, const siginfo_t *si, void *uc);
+/* In front of the program's handler number I. Returns what pg_told must be when it has returned, if
+ * it does; 0: nothing. */
+static uintptr_t before_handler(unsigned i, const siginfo_t *si, void *uc);
 
 /* 32 copies of each, X(0) to X(31): which one is installed says what the program asked for. */
 /* clang-format off */
@@ -100,8 +103,10 @@ EACH(DEFAULT_N)
 #define CAUGHT_N(n)                                                                                \
 	static void caught_##n(int sig, siginfo_t *si, void *uc)                                   \
 	{                                                                                          \
-		before_handler(n, si, uc);                                                         \
+		uintptr_t sp = before_handler(n, si, uc);                                          \
 		((handler_fn *)handlers[n].fn)(sig, si, uc);                                       \
+		if (sp)                                                                            \
+			pg_told = sp;                                                              \
 	}
 EACH(CAUGHT_N)
 
@@ -240,17 +245,21 @@ static void watch_again(unsigned i)
 	NEXT(sigaction)(SIGPIPE, &a, NULL);
 }
 
-static void before_handler(unsigned i, const siginfo_t *si, void *uc)
+static uintptr_t before_handler(unsigned i, const siginfo_t *si, void *uc)
 {
 	struct pg_hit hit;
+	uintptr_t sp = 0;
 	int saved = errno;
 
 	if (pg_hit_recognise(si, uc, &hit)) {
 		on_broken(&hit, PG_SIG_CAUGHT);
 		mark_told(&hit);
+		sp = hit.sp;
+		pg_told = 0;
 	}
 	watch_again(i);
 	errno = saved;
+	return sp;
 }
 
 static enum pg_state state_of(sighandler_t handler)

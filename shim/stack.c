@@ -120,6 +120,53 @@ unsigned pg_stack_walk(uintptr_t *frames, unsigned max)
 	return w.n;
 }
 
+/* ---- the wrapper under a signal ---- */
+
+/* The linker names the bounds of a section that is a C identifier. */
+extern const char __start_pg_stdio[] __attribute__((weak)) PG_HIDDEN;
+extern const char __stop_pg_stdio[] __attribute__((weak)) PG_HIDDEN;
+
+struct search {
+	uintptr_t found;
+	bool interrupted;
+	unsigned steps;
+};
+
+static _Unwind_Reason_Code seek(struct _Unwind_Context *context, void *arg)
+{
+	struct search *s = arg;
+	int before_insn = 0;
+	uintptr_t pc = (uintptr_t)_Unwind_GetIPInfo(context, &before_insn) - 1;
+	struct pg_module m;
+
+	s->interrupted |= before_insn != 0;
+	if (!s->interrupted)
+		return ++s->steps < 24 ? _URC_NO_REASON : _URC_END_OF_STACK;
+	if (pg_elf_is_own(pc)) {
+		s->found = pc;
+		return _URC_END_OF_STACK;
+	}
+	if (++s->steps > 48 || !pg_elf_module(pc, &m) || !pg_elf_is_libc(&m))
+		return _URC_END_OF_STACK;
+	return _URC_NO_REASON;
+}
+
+const char *pg_stack_wrapper(bool *stdio)
+{
+	struct search s = {.found = 0};
+	struct pg_module own;
+	uintptr_t offset;
+
+	if (can_unwind)
+		_Unwind_Backtrace(seek, &s);
+	if (!s.found || !pg_elf_module(s.found, &own))
+		return NULL;
+	*stdio = s.found >= (uintptr_t)__start_pg_stdio && s.found < (uintptr_t)__stop_pg_stdio;
+	return *stdio ? NULL : pg_elf_symbol(&own, s.found, &offset);
+}
+
+/* ---- text ---- */
+
 static void put_module(struct pg_text *t, const struct pg_module *m, uintptr_t addr)
 {
 	pg_put_name(t, m->name, SYMBOL_MAX);

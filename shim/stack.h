@@ -13,6 +13,8 @@
 
 #include "text.h"
 
+#include <stdbool.h>
+
 enum { PG_FRAMES_MAX = 32 };
 
 /* Start-up only: without an unwind table of our own (a stripped .eh_frame_hdr) there are no stacks.
@@ -25,6 +27,17 @@ void pg_stack_start(void);
  * line. Returns how many; at most MAX. Async-signal-safe; about 1.5 KiB of stack.
  */
 unsigned pg_stack_walk(uintptr_t *frames, unsigned max);
+
+/*
+ * From a signal handler: the exported function of this library that made the
+ * call which the signal interrupted, by its name; or a null pointer, with
+ * *STDIO set if it was the stdio gate. A null pointer also where no wrapper is
+ * between the program and that call. Async-signal-safe; stack as above.
+ */
+const char *pg_stack_wrapper(bool *stdio);
+
+/* Code between these is the stdio gate's (its section). */
+#define PG_STDIO_CODE __attribute__((section("pg_stdio"), noinline))
 
 /* "module+0xoff", and " symbol" behind it where known. */
 void pg_stack_put_frame(struct pg_text *t, uintptr_t addr);

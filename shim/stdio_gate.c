@@ -4,6 +4,7 @@
 #include "apply.h"
 #include "dl.h"
 #include "elf.h"
+#include "stack.h"
 
 #include <stdio.h>
 #include <sys/mman.h>
@@ -37,7 +38,7 @@ static bool within_dprintf(void)
  * fewer than N means an error, with errno set. So what a rule makes short is
  * not the end.
  */
-static PG_COLD ssize_t write_ruled(FILE *f, const char *data, ssize_t n)
+static PG_STDIO_CODE ssize_t write_ruled(FILE *f, const char *data, ssize_t n)
 {
 	ssize_t total = 0, done;
 	struct pg_op op;
@@ -62,43 +63,52 @@ static PG_COLD ssize_t write_ruled(FILE *f, const char *data, ssize_t n)
 	return total;
 }
 
-static ssize_t gate_write(FILE *f, const void *data, ssize_t n)
+static PG_STDIO_CODE ssize_t gate_write(FILE *f, const void *data, ssize_t n)
 {
 	struct pg_op op;
 	ssize_t done;
 
 	if (within_dprintf())
 		return next_write(f, data, n);
-	if (PG_UNLIKELY(pg_ruled & PG_STDIO_BIT))
+	if (PG_UNLIKELY(pg_ruled & PG_STDIO_BIT) && pg_fd_ruled(f->_fileno, PG_STDIO_BIT))
 		return write_ruled(f, data, n);
-	op = pg_enter((struct pg_op){.call = PG_CALL_write, .fd = f->_fileno, .len = n},
-		      PG_MARK_STDIO, PG_CALLER);
+	op = (struct pg_op){.call = PG_CALL_write, .via = PG_VIA_STDIO, .fd = f->_fileno, .len = n};
+	if (PG_MARKS)
+		op = pg_enter(op, PG_MARK_STDIO, PG_CALLER);
 	done = next_write(f, data, n);
-	if (done > 0 && done < n)
+	if (done > 0)
 		pg_fd_sent(op.fd, (uint64_t)done);
-	pg_leave(op, done < n ? -1 : done, PG_CALLER);
+	if (done != n || pg_watch_all)
+		pg_guard_out(&op, done < n ? -1 : done, PG_CALLER);
+	if (PG_MARKS)
+		pg_mark = op.outer;
 	return done;
+}
+
+static PG_COLD ssize_t read_ruled(FILE *f, void *data, ssize_t n)
+{
+	const struct pg_op asked = {.call = PG_CALL_read,
+				    .via = PG_VIA_STDIO,
+				    .fd = f->_fileno,
+				    .len = n,
+				    .shape = PG_BUF,
+				    .data = data};
+	struct pg_op op = pg_apply_in(asked, PG_BIT(PG_CALL_read), PG_CALLER);
+	ssize_t got = op.skip ? (ssize_t)op.result : next_read(f, data, (ssize_t)op.len);
+
+	if (got <= 0 && !op.skip)
+		pg_guard_in(op.call, &asked, got, PG_CALLER);
+	pg_apply_read(&op, got);
+	return got;
 }
 
 /* What fread and getline read. */
 static ssize_t gate_read(FILE *f, void *data, ssize_t n)
 {
-	struct pg_op op = {.call = PG_CALL_read,
-			   .via = PG_VIA_STDIO,
-			   .fd = f->_fileno,
-			   .len = n,
-			   .shape = PG_BUF,
-			   .data = data};
-	ssize_t got;
-
-	if (PG_LIKELY(!(pg_ruled & PG_BIT(PG_CALL_read))))
-		return PG_IN(read, next_read(f, data, n), f->_fileno, n);
-	op = pg_apply_in(op, PG_BIT(PG_CALL_read), PG_CALLER);
-	got = op.skip ? (ssize_t)op.result : next_read(f, data, (ssize_t)op.len);
-	if (got <= 0 && !op.skip)
-		pg_guard_in(op.call, op.fd, (uint64_t)n, got, PG_CALLER);
-	pg_apply_read(&op, got);
-	return got;
+	if (PG_UNLIKELY(pg_ruled & PG_BIT(PG_CALL_read)) &&
+	    pg_fd_ruled(f->_fileno, PG_BIT(PG_CALL_read)))
+		return read_ruled(f, data, n);
+	return PG_IN(read, next_read(f, data, n), f->_fileno, n);
 }
 
 /* fclose reaches no close() that could be interposed. */

@@ -7,12 +7,28 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h> /* for __GLIBC__ */
 #include <sys/syscall.h>
 
 #define PG_LIKELY(x) __builtin_expect(!!(x), 1)
 #define PG_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define PG_EXPORT __attribute__((visibility("default")))
 #define PG_COLD __attribute__((noinline, cold))
+
+/* For data on the hot path: without it the compiler goes through the GOT for what it only sees
+ * declared. */
+#define PG_HIDDEN __attribute__((visibility("hidden")))
+
+/*
+ * The signal gate must know which wrapper is at work. Where the registers keep
+ * the call's arguments and the stack can be walked out of libc, it looks there,
+ * at the event; elsewhere every call leaves a mark.
+ */
+#if defined(__x86_64__) && defined(__GLIBC__)
+#define PG_MARKS 0
+#else
+#define PG_MARKS 1
+#endif
 
 /* System call NR. Returns the kernel's value: -4095..-1 is -errno; errno itself is untouched.
  * Async-signal-safe. */

@@ -1,11 +1,19 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # pipeguard, the launcher: transparent in status and signals, clear where it cannot work.
-# shellcheck disable=SC2016 # the inner shells expand
+# shellcheck disable=SC2016,SC2030,SC2031,SC2154 # the inner shells expand; each test is a subshell; run sets stderr
 
 load helpers
 
-PIPEGUARD=$ROOT/scripts/pipeguard
+PIPEGUARD=${BATS_FILE_TMPDIR-}/bin/pipeguard
+setup_file() {
+	# The launcher for this build, as make install would make it.
+	mkdir "$BATS_FILE_TMPDIR/bin"
+	sed "s|^libdir=.*|libdir='$BUILD'|" "$ROOT/scripts/pipeguard" >"$BATS_FILE_TMPDIR/bin/pipeguard"
+	chmod 755 "$BATS_FILE_TMPDIR/bin/pipeguard"
+	cp "$ROOT/scripts/pipeguard-doctor" "$BATS_FILE_TMPDIR/bin"
+}
+
 launch() { timeout "$LIMIT" "$FIXTURES/sigdfl" "$PIPEGUARD" "$@" 3>&-; }
 
 @test "the program's status is the launcher's" {
@@ -44,9 +52,58 @@ launch() { timeout "$LIMIT" "$FIXTURES/sigdfl" "$PIPEGUARD" "$@" 3>&-; }
 	equal "what the command prints" 'a  b' "$output"
 }
 
+@test "what -n prints gives program, arguments and environment as run does, whatever the quotes" {
+	printf '#!/bin/sh\nprintf "%%s|" "$0" "$@"\nexec env -0' >"$BATS_TEST_TMPDIR/it's a=b"
+	chmod +x "$BATS_TEST_TMPDIR/it's a=b"
+	export PIPEGUARD_STACK=3
+	# shellcheck disable=SC2163 # a function of bats, which a shell that pastes would lose
+	export -nf bats_readlinkf 2>/dev/null || true
+	options=(-jv -o "$BATS_TEST_TMPDIR/%n 'log'" -r "write:path=/it's\"\$HOME\":when=999999:break" -r $'# two\nsend:when=999999:reset' -S sockets -s 5 --skip 'x y')
+	for program in "$BATS_TEST_TMPDIR/it's a=b" env sh; do
+		case $program in
+		env) set -- -0 "A=it's" ;;
+		sh) set -- -c 'printf "%s|" "$@"; exec env -0' sh ' a  b ' $'two\nlines' '' '$HOME' ;;
+		*) set -- ' a  b ' $'two\nlines' '' '$HOME' ;;
+		esac
+		wanted=$(launch "${options[@]}" -- "$program" "$@" | tr '\0' '\n' | sort)
+		command=$(launch "${options[@]}" -n -- "$program" "$@")
+		for shell in dash bash 'busybox sh'; do
+			command -v "${shell%% *}" >/dev/null || continue
+			# shellcheck disable=SC2086 # words
+			got=$(timeout 20 "$FIXTURES/sigdfl" $shell -c 'eval "$1"' sh "$command" 3>&- | tr '\0' '\n' | sort)
+			equal "$shell: $program" "$(grep -vE '^(_|SHLVL)=' <<<"$wanted")" "$(grep -vE '^(_|SHLVL)=' <<<"$got")"
+		done
+		[[ $wanted == *PIPEGUARD_STACK=3* && $wanted == *'|'* || $program = env ]]
+	done
+}
+
 @test "an LD_PRELOAD that is there is kept, behind the library" {
 	run timeout 10 env LD_PRELOAD="$FIXTURES/plugin.so" "$PIPEGUARD" sh -c 'echo "$LD_PRELOAD"' 3>&-
 	equal "LD_PRELOAD" "$LIB:$FIXTURES/plugin.so" "$output"
+}
+
+@test "the runtime of a sanitizer stays before the library" {
+	equal "LD_PRELOAD" "LD_PRELOAD='libasan.so.8:$LIB:$FIXTURES/plugin.so'" \
+		"$(LD_PRELOAD=libasan.so.8:$FIXTURES/plugin.so "$PIPEGUARD" -n true 2>/dev/null | grep -o 'LD_PRELOAD=[^ ]*')"
+}
+
+@test "the program's environment is whole: names that shells cannot use, and names of the launcher's own making" {
+	export version=7 lib=x program=y n=1 IFS_=z here=h status=9 print=p log=l
+	for shell in dash bash 'busybox sh'; do
+		command -v "${shell%% *}" >/dev/null || continue
+		# shellcheck disable=SC2086 # words
+		got=$(timeout 20 env 'a.b=1' 'BASH_FUNC_f%%=() {  echo "it is f"
+}' 'with-dash=$x' $shell "$PIPEGUARD" run env -u LD_PRELOAD -0 3>&- | tr '\n\0' '\001\n' | grep -vE '^(_|SHLVL)=' | sort)
+		want=$(timeout 20 env 'a.b=1' 'BASH_FUNC_f%%=() {  echo "it is f"
+}' 'with-dash=$x' env -u LD_PRELOAD -0 3>&- | tr '\n\0' '\001\n' | grep -vE '^(_|SHLVL)=' | sort)
+		equal "the environment under $shell" "$want" "$got"
+	done
+	wanted=$(printf '%s\n' A=1 "LD_PRELOAD=$LIB")
+	equal "an empty environment" "$wanted" "$(timeout 20 env -i A=1 dash "$PIPEGUARD" /usr/bin/env 3>&- | sort)"
+	f() { echo "it is f"; }
+	export -f f
+	run -0 launch bash -c f
+	equal "the function" "it is f" "$output"
 }
 
 @test "what cannot be run or reached is refused with one line and its status" {
@@ -58,9 +115,10 @@ launch() { timeout "$LIMIT" "$FIXTURES/sigdfl" "$PIPEGUARD" "$@" 3>&-; }
 	gcc -static -o "$BATS_TEST_TMPDIR/static" "$BATS_TEST_TMPDIR/s.c"
 	gcc -static-pie -o "$BATS_TEST_TMPDIR/static-pie" "$BATS_TEST_TMPDIR/s.c"
 	while read -r wanted word program; do
-		run launch "$program"
-		echo "program: $program, status: $status, output: $output"
-		[ "$status" -eq "$wanted" ] && [ "${#lines[@]}" -eq 1 ]
+		echo "program: $program"
+		run "-$wanted" launch "$program"
+		echo "status: $status, output: $output"
+		[ "${#lines[@]}" -eq 1 ]
 		[[ $output == "pipeguard: "*"$word"* ]]
 	done <<-END
 		127 found no-such-program-here
@@ -82,13 +140,251 @@ launch() { timeout "$LIMIT" "$FIXTURES/sigdfl" "$PIPEGUARD" "$@" 3>&-; }
 	done
 }
 
+@test "a wrong word is told with the nearest right one" {
+	cd "$BATS_TEST_TMPDIR"
+	while IFS='|' read -r words near; do
+		# shellcheck disable=SC2086 # words
+		run launch $words true
+		echo "arguments: $words, status: $status, output: $output"
+		[ "$status" -eq 125 ] && [ "${#lines[@]}" -eq 1 ]
+		[[ $output == pipeguard:*"$near"* ]]
+	done <<-END
+		--onyl x|(did you mean '--only'?)
+		-only x|(did you mean '--only'?)
+		-S supress|(did you mean 'suppress'?)
+		-S socket|(did you mean 'sockets'?)
+		-o sterr|(did you mean 'stderr'?)
+		-s 12x|-s: not a number of 64 bits: '12x'
+		-s 18446744073709551616|-s: not a number of 64 bits
+		-s -1|-s: not a number of 64 bits
+		-r write:brek|rule 1, column 7: unknown action 'brek' (did you mean 'break'?)
+		-r write:break -r connect:resett|rule 2, column 9: unknown action 'resett'
+		-r write:break -f rules|choose one
+		-f no-such-file|no file that can be read
+		-f .|no file that can be read
+		--only a --skip b|choose one
+	END
+	run -125 launch env --system
+	[[ $output == *"(did you mean '--systemd'?)"* ]]
+	run -127 launch doctr true
+	[[ $output == *"(did you mean 'doctor'?)"* ]]
+	equal "files that were made" '' "$(ls)"
+}
+
+@test "seeds of 64 bits are taken" {
+	for seed in 0 00 7 9223372036854775808 18446744073709551615 00018446744073709551615; do
+		run -0 launch -s "$seed" sh -c 'echo "$PIPEGUARD_SEED"'
+		equal "the seed" "$seed" "$output"
+	done
+}
+
+@test "-r breaks what it names, and several are one list" {
+	native_only
+	run launch -o "$LOG" -j -r 'connect:when=99:refuse' -r 'x=%stdio:fd=1:when=2:break' /usr/bin/python3 -c '
+import os
+for i in range(3):
+    os.write(1, b"by call\n")'
+	echo "$output"
+	equal "by write" 3 "$(grep -c 'by call' <<<"$output")"
+	run launch -o "$LOG" -j -r 'connect:when=99:refuse' -r 'x=write:fd=1:when=2:error=ENOSPC' /usr/bin/python3 -c '
+import os
+for i in range(3):
+    os.write(1, b"by call\n")'
+	echo "$output"
+	[ "$status" -eq 1 ]
+	[[ $output == 'by call'*'No space left on device' ]]
+	run launch -r write:break -r send:reset sh -c 'echo "$PIPEGUARD_RULES"'
+	equal "the variable" 'write:break;send:reset' "$(launch -r write:fd=77:break -r send:reset -n true | grep -o "RULES='[^']*'" | cut -d"'" -f2 | sed 's/:fd=77//')"
+}
+
+@test "an -r that is a comment does not take the next one in" {
+	rules=$(launch -r '# a note' -r write:fd=77:break sh -c 'printf "%s" "$PIPEGUARD_RULES"')
+	equal "the rules" r1=write:fd=77:break "$(launch check "$rules")"
+}
+
+@test "-f is found from any folder, and its errors have the file's columns" {
+	cd "$BATS_TEST_TMPDIR"
+	printf '# comment\nwrite:fd=77:break\n\nconnect:refuse\n' >rules
+	equal "the variable" "@$PWD/rules" "$(launch -f rules sh -c 'cd / && printenv PIPEGUARD_RULES')"
+	equal "the variable" "@$PWD/rules" "$(launch -r @rules sh -c 'cd / && printenv PIPEGUARD_RULES')"
+	equal "the rules" $'r1=write:fd=77:break\nr2=connect:refuse' "$(launch check -f rules)"
+	equal "the rules" $'r1=write:fd=77:break\nr2=connect:refuse' "$(launch check @rules)"
+	echo 'send:rset' >>rules
+	for args in '-f rules true' 'check -f rules' 'check @rules'; do
+		# shellcheck disable=SC2086 # words
+		run launch $args
+		[ "$status" -eq "$([[ $args == check* ]] && echo 2 || echo 125)" ]
+		equal "$args" "pipeguard: rule 3, column 6: unknown action 'rset' (did you mean 'reset'?)" "$output"
+	done
+}
+
+@test "check prints the rules in normal form, or says what is wrong with status 2" {
+	run -0 launch check 'write:when=3:fd=1:break' 'a=connect:port=5432:refuse'
+	equal "the rules" $'r1=write:fd=1:when=3:break\na=connect:port=5432:refuse' "$output"
+	run -0 launch check "$output"
+	equal "the rules, once more" $'r1=write:fd=1:when=3:break\na=connect:port=5432:refuse' "$output"
+	run -2 launch check write:break connect:resett
+	equal "the line" "pipeguard: rule 2, column 9: unknown action 'resett' (did you mean 'reset'?)" "$output"
+	run -2 launch check ''
+	run -125 launch check
+}
+
+@test "list prints the words of rules" {
+	launch list calls | grep -qx sendmsg
+	launch list groups | grep -qx %out
+	launch list fields | grep -qx peer
+	launch list actions | grep -qx refuse
+	launch list errnos | grep -qx ECONNRESET
+	run -2 launch list nonsense
+	[[ $output == *"'nonsense'"* ]]
+	run -125 launch list
+}
+
+@test "options can stand together and have their values attached" {
+	equal "the variables" "$(launch -j -v -n -o /x.log -S keep --only a -s 1 true)" "$(launch -jvno/x.log -Skeep --only=a -s1 true)"
+	equal "the variables" "$(launch -v -v -n true)" "$(launch -vvn true)"
+}
+
+@test "a log's name is kept whole: blanks, percent signs and colons" {
+	mkdir "$BATS_TEST_TMPDIR/100%n dir"
+	cd "$BATS_TEST_TMPDIR/100%n dir"
+	launch -v -o 'l %n.log' /bin/true
+	[ -s 'l true.log' ]
+	equal "files" 'l true.log' "$(ls)"
+	run -125 launch -o 'a:b' true
+	equal "files" 'l true.log' "$(ls)"
+	equal "the log" "unix:$BATS_TEST_TMPDIR/100%%n dir/socket" "$(launch -o unix:socket printenv PIPEGUARD_LOG 2>/dev/null)"
+}
+
+@test "a program called like a subcommand is run by run" {
+	cd "$BATS_TEST_TMPDIR"
+	mkdir bin
+	for name in check list env doctor run; do
+		printf '#!/bin/sh\necho "%s $*"\n' $name >bin/$name
+	done
+	chmod +x bin/*
+	for name in check list env doctor run; do
+		PATH=$PWD/bin:$PATH run -0 launch run -- $name a=b
+		equal "the output" "$name a=b" "$output"
+		run -0 launch ./bin/$name a=b
+		equal "the output" "$name a=b" "$output"
+	done
+}
+
+@test "a program whose name begins with a hyphen is run" {
+	printf '#!/bin/sh\necho "ran $*"\n' >"$BATS_TEST_TMPDIR/-x"
+	chmod +x "$BATS_TEST_TMPDIR/-x"
+	PATH=$BATS_TEST_TMPDIR:$PATH run -0 launch -- -x a
+	equal "the output" "ran a" "$output"
+}
+
+@test "it works under dash, busybox and bash" {
+	for shell in dash 'busybox sh' 'bash --posix'; do
+		command -v "${shell%% *}" >/dev/null || continue
+		echo "shell: $shell"
+		# shellcheck disable=SC2086 # words
+		under() { timeout "$LIMIT" "$FIXTURES/sigdfl" $shell "$PIPEGUARD" "$@" 3>&-; }
+		run -7 under -j -r write:fd=77:break sh -c 'exit 7'
+		run -143 under sh -c 'kill -TERM $$'
+		run -127 under no-such-program-here
+		[ "${#lines[@]}" -eq 1 ]
+		run -125 under -r write:brek true
+		equal "the line" "pipeguard: rule 1, column 7: unknown action 'brek' (did you mean 'break'?)" "$output"
+		equal "check" 'r1=write:break' "$(under check write:break)"
+		[[ $(under --help) == 'Usage: pipeguard'* ]]
+	done
+}
+
+@test "a link to it works" {
+	mkdir "$BATS_TEST_TMPDIR/scripts"
+	cp "$ROOT"/scripts/pipeguard* "$BATS_TEST_TMPDIR/scripts"
+	ln -s "$BUILD" "$BATS_TEST_TMPDIR/build"
+	mkdir "$BATS_TEST_TMPDIR/bin"
+	ln -s ../scripts/pipeguard "$BATS_TEST_TMPDIR/bin/link"
+	run -3 timeout 10 "$BATS_TEST_TMPDIR/bin/link" sh -c 'exit 3' 3>&-
+}
+
+breaks=$' \t\n"\'><=;|&(:' # where bash ends words
+
+# complete_words WORD...: the replies to the last word, as bash would take the words apart.
+complete_words() {
+	bash -c 'COMP_WORDBREAKS=$1
+		shift
+		. "$1"
+		shift
+		COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMP_LINE=$* COMP_POINT=${#COMP_LINE}
+		[[ $(complete -p pipeguard) == *"-F _pipeguard pipeguard" ]]
+		_pipeguard "$1" "${!#}" "${@: -2:1}"
+		printf "%s\n" "${COMPREPLY[@]}" | sort -u' bash "$breaks" \
+		"$ROOT/scripts/completion.bash" "$PIPEGUARD" "$@" | xargs
+}
+
+@test "bash completes subcommands, options, words and programs" {
+	mkdir "$BATS_TEST_TMPDIR/bin"
+	install -m 755 /dev/null "$BATS_TEST_TMPDIR/bin/doc-of-mine"
+	PATH=$BATS_TEST_TMPDIR/bin:$PATH
+	while IFS='|' read -r words wanted; do
+		eval "equal \"\$words\" \"\$wanted\" \"\$(complete_words $words)\""
+	done <<-'END'
+		doct|doctor
+		-- --s|
+		--s|--skip
+		-S ''|keep sockets suppress
+		env --s|--shell --skip --systemd
+		env --d|--docker
+		-j --o|--only
+		list ''|actions calls errnos fields groups
+		list e|errnos
+		doc-of|doc-of-mine
+		doctor doc-of|doc-of-mine
+		-j -S keep doc-of|doc-of-mine
+		-r write:break -- doc-of|doc-of-mine
+		--only doc-of|doc-of-mine
+		-o std|stderr
+	END
+	cd "$BATS_TEST_TMPDIR"
+	equal "files after the program" 'bin' "$(complete_words doc-of-mine b)"
+	equal "a file of rules" 'bin' "$(complete_words -f b)"
+}
+
+@test "bash completes rules: calls and groups, then fields, actions and their words" {
+	while IFS='|' read -r words wanted; do
+		eval "equal \"\$words\" \"\$wanted\" \"\$(complete_words $words)\""
+	done <<-'END'
+		-r sendm|sendmmsg sendmsg
+		-r %o|%out
+		-r write,sendm|write,sendmmsg write,sendmsg
+		-r a = sendm|sendmmsg sendmsg
+		-r write : whe|when=
+		-r write : fd = 1 : re|refuse reset
+		-r write : error = EPI|EPIPE
+		-r connect : side = ''|client server
+		-r "'write:break;sendm"|write:break;sendmmsg write:break;sendmsg
+		check write : bre|break
+	END
+	# Where : and = do not end a word, the whole word is wanted.
+	breaks=$' \t\n'
+	equal "the word in one piece" 'write:fd=1:refuse write:fd=1:reset' "$(complete_words -r write:fd=1:re)"
+}
+
 @test "a library in a folder with a blank is refused, since the loader would split its name" {
 	mkdir -p "$BATS_TEST_TMPDIR/a b/scripts" "$BATS_TEST_TMPDIR/a b/build"
-	cp "$PIPEGUARD" "$BATS_TEST_TMPDIR/a b/scripts"
+	cp "$ROOT/scripts/pipeguard" "$BATS_TEST_TMPDIR/a b/scripts"
 	cp "$LIB" "$BATS_TEST_TMPDIR/a b/build"
 	run timeout 10 "$BATS_TEST_TMPDIR/a b/scripts/pipeguard" true
 	[ "$status" -eq 125 ]
 	[[ $output == *'splits LD_PRELOAD at blanks'* ]]
+}
+
+@test "the manual is clean, and has each option and subcommand of --help" {
+	words=$(launch --help | grep -oE '^  [a-zA-Z-]+,?( --[a-z]+)?' | tr -d ,)
+	[ "$(wc -w <<<"$words")" -ge 18 ]
+	for word in $words; do
+		echo "word: $word"
+		grep -qE "^\.(It|Cm|Nm) .*${word#-}" "$ROOT/scripts/pipeguard.1"
+	done
+	requires mandoc
+	equal "what mandoc says" '' "$(mandoc -Tlint "$ROOT/scripts/pipeguard.1" 2>/dev/null | grep -v 'referenced manual not found')"
 }
 
 @test "--help and --version" {
