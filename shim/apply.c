@@ -3,6 +3,7 @@
 
 #include "fault.h"
 #include "match.h"
+#include "reseat.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -187,6 +188,8 @@ static struct pg_op fail(struct pg_op op, const struct plan *p, const struct pg_
 			return op;
 		pg_guard_injected_epipe(&hit, pg_guard_raises(&op, o));
 	}
+	if (err == EAGAIN)
+		pg_reseat_wake(op.fd);
 	return decided(op, -1, err);
 }
 
@@ -318,6 +321,7 @@ static void shorten(struct pg_op *op, const struct plan *p, const struct pg_cand
 		return;
 	op->len = (int64_t)(p->most < c->length ? p->most : c->length);
 	op->clamped = true;
+	pg_reseat_wake(op->fd); /* epoll(7): a short count is taken for "no more for now" */
 }
 
 /*
