@@ -44,7 +44,9 @@ endif
 COMPILE = $(CC) $(CPPFLAGS) $(CFLAGS) $(PG_CPPFLAGS) $(PG_CFLAGS)
 OBJECTS := $(SHIM:shim/%.c=$(BUILD)/%.o)
 
-.PHONY: all fixtures demo test check install uninstall clean distclean 32 musl clang ubsan lint \
+PYTHON   := $(addprefix scripts/,pipeguard-report pipeguard-sweep pghtml.py pglog.py pgrun.py pgsites.py)
+
+.PHONY: all fixtures demo sweep-demo test check install uninstall clean distclean 32 musl clang ubsan lint \
 	format format-check dist help FORCE
 .DELETE_ON_ERROR:
 
@@ -88,6 +90,9 @@ $(BUILD)/fixtures/%: tests/fixtures/%.c $(BUILD)/flags
 demo: all ## show the main job on real programs
 	@scripts/demo
 
+sweep-demo: all fixtures ## sweep real programs, and planted bugs, into build/sweep
+	@scripts/sweep-real
+
 T ?= tests
 test: ## install what is missing, build, run every test (T=tests/log.bats: one file)
 	@scripts/install-deps
@@ -102,18 +107,19 @@ install: all ## into DESTDIR, PREFIX, LIBDIR, BINDIR, MANDIR, COMPDIR
 	install -m 644 $(LIB) '$(DESTDIR)$(LIBDIR)/.libpipeguard.so.new'
 	mv -f '$(DESTDIR)$(LIBDIR)/.libpipeguard.so.new' '$(DESTDIR)$(LIBDIR)/libpipeguard.so'
 	install -m 755 $(TOOL) '$(DESTDIR)$(LIBDIR)/pipeguard/pipeguard-rules'
-	install -m 644 scripts/pipeguard-doctor '$(DESTDIR)$(LIBDIR)/pipeguard/pipeguard-doctor'
+	install -m 644 scripts/pipeguard-doctor $(PYTHON) '$(DESTDIR)$(LIBDIR)/pipeguard'
 	sed 's|^libdir=.*|libdir="$(LIBDIR)"|' scripts/pipeguard > '$(DESTDIR)$(BINDIR)/.pipeguard.new'
 	chmod 755 '$(DESTDIR)$(BINDIR)/.pipeguard.new'
 	mv -f '$(DESTDIR)$(BINDIR)/.pipeguard.new' '$(DESTDIR)$(BINDIR)/pipeguard'
-	install -m 644 scripts/pipeguard.1 '$(DESTDIR)$(MANDIR)/man1/pipeguard.1'
+	install -m 644 scripts/pipeguard.1 scripts/pipeguard-report.1 scripts/pipeguard-sweep.1 '$(DESTDIR)$(MANDIR)/man1'
 	install -m 644 shim/libpipeguard.7 '$(DESTDIR)$(MANDIR)/man7/libpipeguard.7'
 	install -m 644 scripts/completion.bash '$(DESTDIR)$(COMPDIR)/pipeguard'
 
 uninstall: ## what install put there
 	rm -f '$(DESTDIR)$(LIBDIR)/libpipeguard.so' '$(DESTDIR)$(LIBDIR)/pipeguard/pipeguard-rules' \
 		'$(DESTDIR)$(LIBDIR)/pipeguard/pipeguard-doctor' '$(DESTDIR)$(BINDIR)/pipeguard' \
-		'$(DESTDIR)$(MANDIR)/man1/pipeguard.1' '$(DESTDIR)$(MANDIR)/man7/libpipeguard.7' \
+		$(PYTHON:scripts/%='$(DESTDIR)$(LIBDIR)/pipeguard/%') '$(DESTDIR)$(MANDIR)/man1/pipeguard.1' \
+		'$(DESTDIR)$(MANDIR)/man1/pipeguard-report.1' '$(DESTDIR)$(MANDIR)/man1/pipeguard-sweep.1' '$(DESTDIR)$(MANDIR)/man7/libpipeguard.7' \
 		'$(DESTDIR)$(COMPDIR)/pipeguard'
 	rmdir '$(DESTDIR)$(LIBDIR)/pipeguard' 2>/dev/null || :
 
