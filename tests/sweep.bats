@@ -149,7 +149,7 @@ verdicts() { sweep -q --json "$@" | jq -r 'select(.type == "run") | "\(.fault) \
 	run -0 timeout 40 script -qec "env TMPDIR='$TMPDIR' '$PYTHON' '$ROOT/scripts/pipeguard-sweep' --library '$LIB' -- seq 10" /dev/null </dev/null 3>&-
 	[[ $output == *'[####'*'] 2/2, 0:00 left  killed 1 clean 1'* ]]
 	run -0 sweep -- seq 10
-	[[ $output == *'[1/2] killed: break, seq: stdio'* && $output != *'left'* ]]
+	[[ $output == *'[1/2] '*'[2/2] '* && $output == *'] killed: break, seq: stdio'* && $output != *'left'* ]]
 }
 
 @test "no process and no file is left, whatever a program starts and wherever it hides" {
