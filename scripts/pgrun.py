@@ -274,7 +274,7 @@ def filled(text, places):
 
 class Run:
     """SPEC: argv, env, preload (what is set for the program alone), stdin, setup, scratch, watch, timeout, client,
-    ready, clients (how often), folder (of its own, made and removed here), modules."""
+    ready, clients (how often), tree (of an earlier run in this process), folder (of its own, made and removed here), modules."""
 
     def __init__(self, spec):
         self.spec = spec
@@ -284,7 +284,7 @@ class Run:
         self.places = {"dir": self.scratch}
         if spec.get("client"):
             self.places["port"] = str(free_port())
-        self.tree = Tree()
+        self.tree = spec.get("tree") or Tree()
         if spec.get("modules"):
             self.tree.modules = set()
 

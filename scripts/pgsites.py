@@ -243,6 +243,29 @@ def baseline_of(results):
     return base
 
 
+def _coarser(level, one, other):
+    """LEVEL, or the next one at which both outputs are the same."""
+    levels = ("exact", "masked", "sorted", "length")
+    return next((n for n in levels[levels.index(level):] if one[n] == other[n]), None) if level else None
+
+
+def widened(base, result):
+    """BASE, less what RESULT, another run without a fault, shows to differ from time to time."""
+    if "failed" in result or result["timed_out"]:
+        return base
+    base = dict(base, statuses=base["statuses"] + [result["status"]],
+                err=sorted(set(base["err"]) | lines_of(result["err"]["text"])),
+                out_level=_coarser(base["out_level"], base["out"], result["out"]),
+                files={n: d if d == result["files"][n] else None for n, d in base["files"].items()
+                       if n in result["files"]})
+    if result.get("clients"):
+        client = result["clients"][0]
+        good = base["client"]
+        base["client"] = dict(good, statuses=good["statuses"] + [client["status"]],
+                              level=_coarser(good["level"], good["out"], client["out"]))
+    return base
+
+
 def changed_files(base, result):
     """Names of files that are missing, or not as in the baseline."""
     return sorted(n for n, d in base["files"].items()

@@ -171,6 +171,14 @@ verdicts() { sweep -q --json "$@" | jq -r 'select(.type == "run") | "\(.fault) \
 	equal "what was compared" '"masked"' "$(sweep -q --json --max-runs 0 -- bash -c 'echo "$$ $RANDOM" | cat' | jq 'select(.type == "baseline") | .compared')"
 }
 
+@test "a loss that a run without a fault shows as well is none" {
+	echo 0 >"$BATS_TEST_TMPDIR/count"
+	script='n=$(<"$0"); echo $((n + 1)) >"$0"; ((n < 2)) && word=early || word=later; echo "$word" | cat'
+	equal "the third run is another one" 'short recovered' \
+		"$(verdicts --jobs 1 --faults short --sites 'cat:' -- bash -c "$script" "$BATS_TEST_TMPDIR/count")"
+	equal "runs" 4 "$(cat "$BATS_TEST_TMPDIR/count")"
+}
+
 @test "a server is swept with a client, each run on its own port, and nothing listens afterwards" {
 	# Sends a greeting, whose failure it survives, to each client; SIGTERM ends it.
 	cat >"$BATS_TEST_TMPDIR/server.py" <<-'END'
