@@ -26,7 +26,7 @@ white-space:pre-wrap;overflow-wrap:anywhere;max-height:22em;overflow-y:auto}
 th,td{text-align:left;vertical-align:top;padding:7px 10px;border-bottom:1px solid var(--line)}
 th{font-weight:600;color:var(--dim);font-size:13px;white-space:nowrap}td.n,th.n{text-align:right;
 font-variant-numeric:tabular-nums;white-space:nowrap}
-td.n,th.n{width:1%;min-width:76px}a{color:var(--mark)}td code{overflow-wrap:anywhere}
+td:first-child:not(.n){min-width:200px}td.n,th.n{width:1%;min-width:76px}a{color:var(--mark)}td code{overflow-wrap:anywhere}
 .tiles{display:flex;flex-wrap:wrap;gap:10px;margin:16px 0}.tile{border:1px solid var(--line);border-radius:8px;
 padding:8px 14px;min-width:96px}.tile b{display:block;font-size:22px;line-height:1.3}
 .v{display:inline-block;border-radius:5px;padding:1px 8px;font-size:13px;font-weight:600;white-space:nowrap}

@@ -13,7 +13,7 @@ FAULTS = ("break", "break+suppress", "reset", "reset+suppress", "refuse", "short
 RULE = "sweep"
 CRASHES = {4: "SIGILL", 5: "SIGTRAP", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 11: "SIGSEGV", 31: "SIGSYS"}
 SIGPIPE = 13
-WHAT = {"tcp": "a TCP connection", "unix": "a Unix socket"}
+WHAT = {1: "standard output", 2: "standard error", "tcp": "a TCP connection", "unix": "a Unix socket"}
 SANITIZER = re.compile(r"ERROR: \w*Sanitizer|WARNING: ThreadSanitizer|runtime error: |SUMMARY: \w*Sanitizer")
 OURS = re.compile(r"pipeguard: PIPEGUARD_\w+: ")
 
@@ -327,7 +327,7 @@ def _losses(base, result, evidence):
     if files:
         losses.append("%s differs" % ", ".join(files[:3]))
     if not losses and evidence["lost"]:
-        what = "standard error" if evidence["fd"] == 2 else WHAT.get(evidence["kind"], "a " + evidence["kind"])
+        what = WHAT.get(evidence["fd"]) or WHAT.get(evidence["kind"], "a " + evidence["kind"])
         losses.append("bytes for %s were lost" % what)
     return " and ".join(losses)
 
