@@ -46,7 +46,7 @@ OBJECTS := $(SHIM:shim/%.c=$(BUILD)/%.o)
 
 PYTHON   := $(addprefix scripts/,pipeguard-report pipeguard-sweep pghtml.py pglog.py pgrun.py pgsites.py)
 
-.PHONY: all fixtures demo sweep-demo test check install uninstall clean distclean 32 musl clang ubsan lint \
+.PHONY: all fixtures bench bench-programs demo sweep-demo test check install uninstall clean distclean 32 musl clang ubsan asan fuzz lint \
 	format format-check dist help FORCE
 .DELETE_ON_ERROR:
 
@@ -55,7 +55,7 @@ TOOL     := $(BUILD)/pipeguard-rules
 all: $(LIB) $(TOOL) ## build build/libpipeguard.so (the default)
 
 # The lower floors in an ordinary program: the same parser for pipeguard check, tests and the fuzzer.
-PURE := $(addprefix $(BUILD)/,rule.o text.o names.o next.o sys.o)
+PURE := $(addprefix $(BUILD)/,$(patsubst shim/%.c,%.o,$(wildcard shim/rule*.c)) text.o names.o next.o sys.o)
 $(TOOL): scripts/pipeguard-rules.c $(PURE)
 	$(COMPILE) $(LDFLAGS) -o $@ $^ -ldl
 
@@ -83,9 +83,25 @@ WANTS = $(shell sed -n '1,10s/^.*$(2): \(.*[^ ]\) *\*\/.*/\1/p' $(1))
 $(BUILD)/fixtures/%.so: tests/fixtures/%.so.c $(BUILD)/flags
 	$(CC) -O1 -g -Wall -Wextra -D_GNU_SOURCE -U_FORTIFY_SOURCE $(filter -m%,$(CFLAGS)) -shared -fPIC -pthread \
 		$(call WANTS,$<,CFLAGS) -o $@ $< $(call WANTS,$<,LDFLAGS) -ldl
+# NAME.pure.c is linked with the lower floors, and preloads nothing.
+$(BUILD)/fixtures/%.pure: tests/fixtures/%.pure.c $(PURE)
+	$(COMPILE) $(LDFLAGS) -o $@ $< $(PURE) -ldl
 $(BUILD)/fixtures/%: tests/fixtures/%.c $(BUILD)/flags
 	$(CC) -O1 -g -Wall -Wextra -D_GNU_SOURCE -U_FORTIFY_SOURCE $(filter -m%,$(CFLAGS)) -pthread \
 		$(call WANTS,$<,CFLAGS) -o $@ $< $(call WANTS,$<,LDFLAGS) -ldl
+
+# The programs of scripts/bench: tests need them only where they measure.
+bench-programs: all $(BUILD)/bench/bench $(BUILD)/bench/passthrough.so
+BENCH_CFLAGS := -O2 -g -Wall -Wextra -Wshadow -Wconversion -D_GNU_SOURCE -U_FORTIFY_SOURCE -Wl,-z,now
+$(BUILD)/bench/bench: tests/bench/bench.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) $(BENCH_CFLAGS) -pthread -o $@ $<
+$(BUILD)/bench/passthrough.so: tests/bench/passthrough.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) $(BENCH_CFLAGS) -shared -fPIC -fcf-protection -Wl,-z,initfirst -o $@ $< -ldl
+
+bench: bench-programs ## what it costs, beside its peers (some six minutes)
+	@BUILD='$(BUILD)' scripts/bench --json '$(BUILD)/bench/result.json'
 
 demo: all ## show the main job on real programs
 	@scripts/demo
@@ -136,7 +152,34 @@ clang: ## with clang, into build/clang
 ubsan: ## with the undefined-behaviour sanitizer, into build/ubsan, and the tests with it
 	$(MAKE) check BUILD=build/ubsan CFLAGS='-O1 -g -fsanitize=undefined -fsanitize-undefined-trap-on-error'
 
-C_FILES = $(SHIM) $(filter %.h,$(HEADERS)) $(wildcard tests/fixtures/*.c)
+# The lower floors with sanitizers need none of the flags of a library.
+SANITIZE = -g -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all
+PURE_C   = $(PURE:$(BUILD)/%.o=shim/%.c)
+asan: ## the parser's unit test with the address and undefined-behaviour sanitizers
+	@mkdir -p $(BUILD)/asan
+	$(CC) -std=gnu11 $(PG_CPPFLAGS) $(SANITIZE) -fsanitize=address,undefined -o $(BUILD)/asan/rules \
+		tests/fixtures/rules.pure.c $(PURE_C) -ldl
+	$(BUILD)/asan/rules
+
+# At most so many inputs, and so many seconds; what it finds becomes a row of a table or a check.
+FUZZ_RUNS ?= 1000000
+FUZZ_SECONDS ?= 60
+fuzz: $(TOOL) ## the parser under libFuzzer (FUZZ_RUNS=1000000 FUZZ_SECONDS=60)
+	@rm -rf $(BUILD)/fuzz/corpus && mkdir -p $(BUILD)/fuzz/corpus
+	@echo 'int LLVMFuzzerTestOneInput(void); int LLVMFuzzerTestOneInput(void) { return 0; }' | \
+		clang -fsanitize=fuzzer -x c -o $(BUILD)/fuzz/probe - 2>$(BUILD)/fuzz/why || { \
+		echo 'fuzz: no libFuzzer: install clang and its runtime (Debian 12: clang libclang-rt-14-dev)' >&2; exit 1; }
+	clang -std=gnu11 $(PG_CPPFLAGS) $(SANITIZE) -fsanitize=fuzzer,address,undefined -o $(BUILD)/fuzz/rules \
+		tests/fuzz/rules.c $(PURE_C) -ldl
+	@sed 's/ => .*//' tests/fixtures/rules.wrong tests/fixtures/rules.right | \
+		awk -v dir=$(BUILD)/fuzz/corpus '{ f = dir "/" NR; printf "%s", $$0 > f; close(f); \
+			f = dir "/many" int(NR / 9); printf "%s%s", $$0, NR % 2 ? ";" : "\n" >> f; close(f) }'
+	@for list in calls groups fields errnos; do $(TOOL) list $$list; done | \
+		sed 's/.*/"&"/' | sort -u > $(BUILD)/fuzz/words
+	$(BUILD)/fuzz/rules -runs=$(FUZZ_RUNS) -max_total_time=$(FUZZ_SECONDS) -max_len=1000 -timeout=5 \
+		-dict=$(BUILD)/fuzz/words -artifact_prefix=$(BUILD)/fuzz/ -print_final_stats=1 $(BUILD)/fuzz/corpus
+
+C_FILES = $(SHIM) $(filter %.h,$(HEADERS)) $(wildcard tests/fixtures/*.c tests/fuzz/*.c tests/bench/*.c scripts/*.c)
 lint: format-check ## everything that can be checked without running
 	scripts/check-layers
 	shellcheck scripts/pipeguard scripts/pipeguard-doctor scripts/completion.bash scripts/check-layers scripts/install-deps scripts/demo scripts/sweep-real .ci/run

@@ -149,13 +149,22 @@ static void remember(int fd, unsigned rule, uint64_t ino)
 	f->unruled = 0; /* it may be another object now */
 }
 
-/* The object that is behind FD now: break on a pipe puts another one there. */
-static void remember_now(int fd, unsigned rule)
+/* The object that is behind FD now: break on a pipe puts another one there, which goes on with what
+ * is known of O. */
+static void remember_now(int fd, unsigned rule, const struct pg_object *o)
 {
+	struct pg_fd *f = pg_fd(fd);
 	struct pg_stat st;
 
-	if (!pg_fstat(fd, &st))
-		remember(fd, rule, st.ino);
+	if (pg_fstat(fd, &st))
+		return;
+	remember(fd, rule, st.ino);
+	if (!f || !o->tracked)
+		return;
+	f->local = o->local;
+	f->seen_ino = st.ino;
+	if (f->ino)
+		f->ino = st.ino;
 }
 
 static struct pg_op decided(struct pg_op op, int64_t ret, int err)
@@ -186,7 +195,7 @@ static struct pg_op fail(struct pg_op op, const struct plan *p, const struct pg_
 	if (err == EPIPE && pg_is_out(op.call)) {
 		if (o->kind == PG_PIPE && c->length_known && !c->length)
 			return op;
-		pg_guard_injected_epipe(&hit, pg_guard_raises(&op, o));
+		pg_guard_injected_epipe(&hit, pg_guard_raises(op.call, op.flags, o));
 	}
 	if (err == EAGAIN)
 		pg_reseat_wake(op.fd);
@@ -205,19 +214,22 @@ static uint64_t patience(int fd, bool reads)
 	return (uint64_t)t.sec * 1000000000u + (uint64_t)t.usec * 1000u;
 }
 
-/* As if the peer sent, or took, nothing. What it did send would make poll() say that there is
- * something to read, for ever: it goes. */
+/* As if the peer sent, or took, nothing. What it did send, or its end, would make poll() say that
+ * there is something to read, for ever: it goes. */
 static struct pg_op stall(struct pg_op op, const struct pg_object *o)
 {
 	bool socket = o->kind >= PG_TCP && o->kind <= PG_SOCKET;
 	bool reads = !pg_is_out(op.call);
+	bool waits = !(socket && op.flags & MSG_DONTWAIT) &&
+		     !(pg_sys3(SYS_fcntl, op.fd, F_GETFL, 0) & O_NONBLOCK);
+	int err = waits ? pg_fault_stall(socket ? patience(op.fd, reads) : 0) : EAGAIN;
+	struct pg_fd *f = pg_fd(op.fd);
 
-	if (reads && socket)
-		pg_fault_drain(op.fd, o->kind);
-	if ((socket && op.flags & MSG_DONTWAIT) ||
-	    pg_sys3(SYS_fcntl, op.fd, F_GETFL, 0) & O_NONBLOCK)
-		return decided(op, -1, EAGAIN);
-	return decided(op, -1, pg_fault_stall(socket ? patience(op.fd, reads) : 0));
+	if (reads && (socket || !waits))
+		pg_fault_silence(op.fd, o->kind);
+	if (f)
+		f->unruled = 0; /* it may be another object now */
+	return decided(op, -1, err);
 }
 
 /* A connection that does not come about; OP's data is the address. */
@@ -270,7 +282,7 @@ static struct pg_op finish(struct pg_op op, const struct plan *p, const struct p
 	default:
 		return op;
 	}
-	remember_now(op.fd, p->rule);
+	remember_now(op.fd, p->rule, o);
 	return op;
 }
 
@@ -555,7 +567,7 @@ bool pg_apply_connect(enum pg_call call, int fd, const struct sockaddr *addr, so
 	struct plan p;
 	int saved = errno;
 
-	if (pg_confined || !look_at_target(fd, addr, len, &o))
+	if (pg_confined || pg_fd_is_connecting(fd) || !look_at_target(fd, addr, len, &o))
 		return false;
 	pg_match_attempt(fd, &o);
 	make_plan(&p, &c, PG_BIT(call));

@@ -10,18 +10,24 @@
 #include <stdarg.h>
 #include <unistd.h>
 
-/* A connection that stands or is on its way is remembered; so is a refusal. errno is kept. */
+/* A connection that stands or is on its way is remembered; so is a refusal. One that was on its way
+ * before is not counted again. errno is kept. */
 static int connected(enum pg_call call, int fd, const struct sockaddr *addr, socklen_t len, int ret,
 		     uintptr_t caller)
 {
 	int saved = errno;
-
+	struct pg_fd *f = pg_fd(fd);
 	bool stands = !ret || saved == EINPROGRESS;
+	bool counts;
 
 	if (!pg_config.active || (!stands && saved != ECONNREFUSED))
 		return ret;
-	pg_fd_connection(fd, PG_CLIENT, addr, len, stands);
-	if (PG_UNLIKELY(pg_ruled) && stands)
+	counts = !pg_fd_is_connecting(fd);
+	if (counts)
+		pg_fd_connection(fd, PG_CLIENT, addr, len, stands);
+	if (f)
+		f->connecting = ret && stands;
+	if (PG_UNLIKELY(pg_ruled) && stands && counts)
 		pg_match_connection(fd);
 	errno = saved;
 	if (PG_UNLIKELY(pg_watch_all) && stands)

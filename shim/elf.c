@@ -58,13 +58,8 @@ static bool describe(const struct link_map *l, bool is_main, struct pg_module *m
 	const ElfW(Phdr) *phdr = NULL;
 	size_t n = headers_of(l, is_main, &phdr);
 
-	*m = (struct pg_module){.base = l->l_addr,
-				.lo = ~(uintptr_t)0,
-				.dynamic = l->l_ld,
-				.is_main = is_main,
-				.name = is_main ? main_name : pg_basename(l->l_name)};
-	if (!*m->name)
-		m->name = "?";
+	*m = (struct pg_module){
+		.base = l->l_addr, .lo = ~(uintptr_t)0, .dynamic = l->l_ld, .is_main = is_main};
 	for (size_t i = 0; i < n; i++) {
 		uintptr_t lo = l->l_addr + phdr[i].p_vaddr, hi = lo + phdr[i].p_memsz;
 
@@ -80,6 +75,43 @@ static bool describe(const struct link_map *l, bool is_main, struct pg_module *m
 	return m->lo < m->hi;
 }
 
+/* The range of each module, by its place in the list, so that those before the wanted one cost
+ * little. ENTRY is zero while the others are written. */
+static struct range {
+	const struct link_map *entry;
+	uintptr_t base, lo, hi;
+	const void *dynamic;
+} ranges[64];
+
+static bool is_known_elsewhere(const struct range *r, const struct link_map *l, uintptr_t addr)
+{
+	return __atomic_load_n(&r->entry, __ATOMIC_ACQUIRE) == l && r->base == l->l_addr &&
+	       r->dynamic == l->l_ld && (addr < r->lo || addr >= r->hi) &&
+	       __atomic_load_n(&r->entry, __ATOMIC_ACQUIRE) == l;
+}
+
+static void keep_range(struct range *r, const struct link_map *l, const struct pg_module *m)
+{
+	__atomic_store_n(&r->entry, NULL, __ATOMIC_SEQ_CST);
+	r->base = l->l_addr;
+	r->dynamic = l->l_ld;
+	r->lo = m->lo;
+	r->hi = m->hi;
+	__atomic_store_n(&r->entry, l, __ATOMIC_SEQ_CST);
+}
+
+/* Does module L hold ADDR? */
+static bool holds(struct range *r, const struct link_map *l, bool is_main, uintptr_t addr,
+		  struct pg_module *m)
+{
+	if (is_known_elsewhere(r, l, addr) || !describe(l, is_main, m))
+		return false;
+	if (addr >= m->lo && addr < m->hi)
+		return true;
+	keep_range(r, l, m);
+	return false;
+}
+
 bool pg_elf_module(uintptr_t addr, struct pg_module *out)
 {
 	int left = MODULES_MAX;
@@ -88,8 +120,11 @@ bool pg_elf_module(uintptr_t addr, struct pg_module *out)
 		bool is_main = d == loader;
 
 		for (struct link_map *l = d->base.r_map; l && left--; l = l->l_next) {
-			if (describe(l, is_main, out) && addr >= out->lo && addr < out->hi)
+			if (holds(&ranges[left & 63], l, is_main, addr, out)) {
+				out->name = is_main ? main_name : pg_basename(l->l_name);
+				out->name = *out->name ? out->name : "?";
 				return true;
+			}
 			is_main = false;
 		}
 	}
@@ -160,7 +195,7 @@ static const char *search(const struct symbols *s, uintptr_t value, uintptr_t *o
 	return s->str + best->st_name;
 }
 
-const char *pg_elf_symbol(const struct pg_module *m, uintptr_t addr, uintptr_t *offset)
+static const char *find_symbol(const struct pg_module *m, uintptr_t addr, uintptr_t *offset)
 {
 	struct symbols s;
 	const char *name;
@@ -172,6 +207,51 @@ const char *pg_elf_symbol(const struct pg_module *m, uintptr_t addr, uintptr_t *
 	}
 	dynamic_symbols(m, &s);
 	return search(&s, addr - m->base, offset);
+}
+
+/*
+ * Looking a symbol up takes as long as the table is, and the same places
+ * break again: what was found is kept. A key is zero while its entry is
+ * written, so a reader that sees it twice has read one whole entry.
+ */
+struct known {
+	uint64_t key; /* of module and address */
+	const char *name;
+	uintptr_t offset;
+};
+static struct known known_symbols[512];
+
+static void keep(struct known *k, uint64_t key, const char *name, uintptr_t offset)
+{
+	__atomic_store_n(&k->key, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&k->name, name, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&k->offset, offset, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&k->key, key, __ATOMIC_SEQ_CST);
+}
+
+/* A module may have gone and another have come in its place: a name is believed while it lies in
+ * the module, or in the table of the main program, which stays. */
+static bool is_there(const struct pg_module *m, const char *name)
+{
+	enum { NAME_MAX_READ = 128 };
+	uintptr_t at = (uintptr_t)name;
+
+	return !name || m->is_main || (at >= m->lo && at + NAME_MAX_READ < m->hi);
+}
+
+const char *pg_elf_symbol(const struct pg_module *m, uintptr_t addr, uintptr_t *offset)
+{
+	uint64_t key = ((uint64_t)addr * 0x9e3779b97f4a7c15u ^ (uintptr_t)m->dynamic) | 1;
+	struct known *k = &known_symbols[key >> 40 & 511];
+	bool before = __atomic_load_n(&k->key, __ATOMIC_SEQ_CST) == key;
+	const char *name = __atomic_load_n(&k->name, __ATOMIC_SEQ_CST);
+
+	*offset = __atomic_load_n(&k->offset, __ATOMIC_SEQ_CST);
+	if (before && __atomic_load_n(&k->key, __ATOMIC_SEQ_CST) == key && is_there(m, name))
+		return name;
+	name = find_symbol(m, addr, offset);
+	keep(k, key, name, *offset);
+	return name;
 }
 
 bool pg_elf_is_libc(const struct pg_module *m)

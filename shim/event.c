@@ -712,7 +712,6 @@ void pg_event_write(struct pg_event *e, char *line)
 	struct pg_text t = {line, 0, PG_LINE_MAX - 1};
 
 	e->now = pg_now();
-	e->pid = (int)pg_sys0(SYS_getpid);
 	e->tid = (int)pg_sys0(SYS_gettid);
 	pg_sys2(SYS_prctl, PR_GET_NAME, e->comm);
 	if (pg_config.json) {

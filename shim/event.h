@@ -28,7 +28,8 @@ enum pg_signal {
 	PG_SIG_CAUGHT,
 	PG_SIG_IGNORED,
 	PG_SIG_BLOCKED,
-	PG_SIG_SUPPRESSED
+	PG_SIG_SUPPRESSED,
+	PG_SIG_ASK /* not known yet: of the object and the call's flags */
 };
 enum pg_state { PG_STATE_DEFAULT, PG_STATE_IGNORED, PG_STATE_CAUGHT };
 
@@ -72,8 +73,9 @@ struct pg_event {
 	uint64_t counts[PG_RULES_MAX]; /* exit: how often each rule fired */
 	const char *gates;	       /* load */
 	int sender;		       /* killed: who sent the signal */
+	int pid;
 	/* Set by pg_event_write. */
-	int pid, tid;
+	int tid;
 	uint64_t now;
 	char comm[16];
 };

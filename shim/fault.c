@@ -197,6 +197,76 @@ void pg_fault_drain(int fd, enum pg_kind kind)
 			return;
 }
 
+/* A TCP connection to this host, of the family of FD; *OTHER is its other end. */
+static int tcp_pair(int fd, int *other)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof ss;
+	int listener, mine;
+
+	pg_sys3(SYS_getsockname, fd, &ss, &len);
+	listener = dead_end((const void *)&ss, &ss, &len);
+	if (listener < 0)
+		return -1;
+	pg_sys2(SYS_listen, listener, 1);
+	mine = (int)pg_sys3(SYS_socket, ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	pg_sys3(SYS_connect, mine, &ss, len);
+	*other = (int)pg_sys4(SYS_accept4, listener, 0, 0, SOCK_CLOEXEC);
+	pg_sys1(SYS_close, listener);
+	return mine;
+}
+
+/* One end of what nothing will ever come through; *OTHER is to stay open. */
+static int silent_end(int fd, enum pg_kind kind, int *other)
+{
+	int pair[2];
+
+	if (kind == PG_TCP)
+		return tcp_pair(fd, other);
+	if (kind == PG_PIPE ? pg_sys2(SYS_pipe2, pair, O_CLOEXEC)
+			    : pg_sys4(SYS_socketpair, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+		return -1;
+	*other = pair[1];
+	return pair[0];
+}
+
+/* How long the program lets calls on FROM wait is how long it lets them wait on TO. */
+static void copy_timeouts(int from, int to)
+{
+	static const int names[] = {SO_RCVTIMEO, SO_SNDTIMEO};
+	long value[2];
+	socklen_t len = sizeof value;
+
+	for (int i = 0; i < 2; i++)
+		if (!pg_sys5(SYS_getsockopt, from, SOL_SOCKET, names[i], value, &len))
+			pg_sys5(SYS_setsockopt, to, SOL_SOCKET, names[i], value, len);
+}
+
+void pg_fault_silence(int fd, enum pg_kind kind)
+{
+	enum { TIMES = 65536 };
+	struct pollfd p = {.fd = fd, .events = POLLIN | PG_POLLRDHUP};
+	struct timing none = {0, 0};
+	char buf[512];
+	int mine, other = -1;
+
+	if (kind == PG_PIPE)
+		for (int i = 0; i < TIMES && pg_sys3(SYS_read, fd, buf, sizeof buf) > 0; i++)
+			;
+	else
+		pg_fault_drain(fd, kind);
+	if ((kind != PG_PIPE && kind != PG_TCP && kind != PG_UNIX) ||
+	    pg_sys5(SYS_ppoll, &p, 1, &none, 0, 0) <= 0)
+		return;
+	mine = silent_end(fd, kind, &other);
+	if (other >= 0)
+		lift(other);
+	if (mine < 0)
+		return;
+	copy_timeouts(fd, mine);
+	pg_reseat(fd, mine);
+}
+
 void pg_fault_eof(int fd, enum pg_kind kind)
 {
 	if (kind == PG_PIPE) {

@@ -46,6 +46,13 @@ void pg_fault_eof(int fd, enum pg_kind kind);
 /* Throws away what waits unread on a socket. */
 void pg_fault_drain(int fd, enum pg_kind kind);
 
+/*
+ * Throws away what waits unread, so that poll(2) does not tell of it for ever.
+ * What poll(2) would tell even then, an end or an error, goes with the object:
+ * one that stays silent takes the number. A pipe must not block.
+ */
+void pg_fault_silence(int fd, enum pg_kind kind);
+
 /* Waits until the peer of FD has really gone, NS at the most. False: it has not. A cancellation
  * point. */
 bool pg_fault_hold(int fd, uint64_t ns);

@@ -61,9 +61,11 @@ static void forget(struct pg_fd *f)
 	f->armed = 0;
 	f->ended = false;
 	f->unruled = 0;
+	f->connecting = false;
 	f->number = 0;
 	f->side = PG_NO_SIDE;
 	f->peer.family = 0;
+	f->local.family = 0;
 	for (int i = 0; i < PG_WHATS; i++)
 		__atomic_store_n(&f->warned[i].at, 0, __ATOMIC_RELAXED);
 }
@@ -149,6 +151,14 @@ void pg_fd_connection(int fd, enum pg_side side, const struct sockaddr *addr, so
 		__atomic_store_n(&f->ino, st.ino, __ATOMIC_RELEASE);
 }
 
+bool pg_fd_is_connecting(int fd)
+{
+	const struct pg_fd *f = pg_fd(fd);
+	struct pg_stat st;
+
+	return f && f->connecting && !pg_fstat(fd, &st) && f->ino == st.ino;
+}
+
 void pg_fd_warn(int fd, enum pg_what what, uint32_t call, int err, uintptr_t caller)
 {
 	struct pg_fd *f = pg_fd(fd);
@@ -157,8 +167,10 @@ void pg_fd_warn(int fd, enum pg_what what, uint32_t call, int err, uintptr_t cal
 		return;
 	f->warned[what] = (struct pg_warning){
 		.at = pg_now(), .sent = f->sent, .caller = caller - 1, .call = call, .err = err};
-	if (what == PG_REFUSED)
-		f->since = 0; /* no connection came of it */
+	if (what == PG_REFUSED) { /* no connection came of it */
+		f->since = 0;
+		f->connecting = false;
+	}
 }
 
 static int option(int fd, int level, int name, void *value, socklen_t size)
@@ -241,13 +253,17 @@ static void look_socket(int fd, struct pg_object *o)
 		o->peer_pid = cred[0];
 }
 
-/* A FIFO's path is in /proc; a pipe's is "pipe:[ino]", which says nothing new. */
+/* A FIFO's path is in /proc; a pipe's is "pipe:[ino]", which says nothing new: all of them are on
+ * one device, which is then not asked for again. */
 static void look_fifo(int fd, struct pg_object *o)
 {
+	static uint64_t pipes;
 	char link[32], path[108];
 	struct pg_text t = {link, 0, sizeof link - 1};
 	long n;
 
+	if (o->dev == __atomic_load_n(&pipes, __ATOMIC_RELAXED))
+		return;
 	pg_put(&t, "/proc/self/fd/");
 	pg_put_i64(&t, fd);
 	link[t.len] = 0;
@@ -255,6 +271,8 @@ static void look_fifo(int fd, struct pg_object *o)
 	path[n > 0 ? n : 0] = 0;
 	if (path[0] == '/')
 		pg_copy(o->local_path, sizeof o->local_path, path);
+	else if (pg_prefix(path, "pipe:["))
+		__atomic_store_n(&pipes, o->dev, __ATOMIC_RELAXED);
 }
 
 /* What was recorded, if it is of this object. */
@@ -271,9 +289,19 @@ static void look_record(int fd, struct pg_object *o)
 	o->since = f->since;
 	o->side = (enum pg_side)f->side;
 	o->number = f->number;
+	if (o->rule >= 0 && f->local.family)
+		o->local = f->local;
 	__builtin_memcpy(o->warned, f->warned, sizeof o->warned);
 	if (!o->peer.family && f->ino)
 		o->peer = f->peer;
+}
+
+/* As isatty(3) asks. */
+static bool is_terminal(int fd)
+{
+	char termios[256];
+
+	return !pg_sys3(SYS_ioctl, fd, TCGETS, termios);
 }
 
 void pg_fd_look(int fd, struct pg_object *o)
@@ -291,7 +319,7 @@ void pg_fd_look(int fd, struct pg_object *o)
 		o->kind = PG_PIPE, o->stream = true, look_fifo(fd, o);
 	else if (S_ISREG(st.mode))
 		o->kind = PG_FILE;
-	else if (S_ISCHR(st.mode))
+	else if (S_ISCHR(st.mode) && is_terminal(fd))
 		o->kind = PG_TTY;
 	look_record(fd, o);
 	if (o->kind == PG_TCP)

@@ -57,8 +57,10 @@ struct pg_fd {
 	uint8_t rule;	     /* that broke it */
 	uint8_t armed;	     /* 1 + the rule that resets once what waits unread is read */
 	bool ended;	     /* a rule ended its reading */
+	bool connecting;     /* connect said EINPROGRESS, nothing yet how it went */
 	uint8_t unsure;	     /* the number was closed: sent and warnings may be another object's */
 	struct pg_warning warned[PG_WHATS];
+	struct pg_addr local; /* of what a rule broke: a reset takes it away */
 };
 
 extern struct pg_fd pg_fds[PG_FD_MAX] PG_HIDDEN;
@@ -102,6 +104,9 @@ void pg_fd_closed_range(unsigned first, unsigned last);
  * What rules counted for it (conn) stays. */
 void pg_fd_connection(int fd, enum pg_side side, const struct sockaddr *addr, socklen_t len,
 		      bool stands);
+
+/* Would a connect on FD only ask how the one before it went? One fstat, if any. */
+bool pg_fd_is_connecting(int fd);
 
 void pg_fd_warn(int fd, enum pg_what what, uint32_t call, int err, uintptr_t caller);
 

@@ -153,7 +153,7 @@ static long apply_read(const struct pg_frame *frame)
 		op.shape = PG_NOTHING, op.len = -2;
 	op = pg_apply_in(op, PG_BIT(op.call), frame->caller);
 	ret = make_shorter(frame, &op);
-	if (ret <= 0 && !op.skip)
+	if (ret <= 0)
 		pg_guard_in(op.call, &asked, ret, frame->caller);
 	if (frame->call != PG_CALL_recvmmsg)
 		pg_apply_read(&op, ret);

@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-enum { SCRATCHES = 16, SITES = 512, PROBES = 16, FIRST = 10, PAGE = 4096 };
+enum { SCRATCHES = 16, SITES = 512, PROBES = 16, FIRST_TOLD = 10, PAGE = 4096 };
 
 /* Not in every <sys/uio.h>: write without SIGPIPE, Linux 6.18. */
 #define PG_RWF_NOSIGNAL 0x100
@@ -42,6 +42,10 @@ struct site {
 };
 static struct site sites[SITES];
 
+/* Broken writes at places that had to make room, in the process DISPLACED_PID. */
+static uint64_t displaced;
+static int displaced_pid;
+
 static uint64_t early; /* broke before start-up */
 static uint64_t total; /* in this process and those it was forked from */
 static bool inherited_ignored;
@@ -67,7 +71,35 @@ static uint64_t mix(uint64_t h, uint64_t v)
 	return h ^ h >> 29;
 }
 
-static struct site *find_site(uint64_t key)
+/* Room for KEY where all is taken: that of the place which broke least often. Its count goes to
+ * those without a place. */
+static struct site *evict(uint64_t key, int pid)
+{
+	struct site *least = &sites[key % SITES];
+	uint64_t old;
+
+	for (unsigned i = 1; i < PROBES; i++) {
+		struct site *s = &sites[(key + i) % SITES];
+
+		if (__atomic_load_n(&s->count, __ATOMIC_RELAXED) <
+		    __atomic_load_n(&least->count, __ATOMIC_RELAXED))
+			least = s;
+	}
+	old = __atomic_load_n(&least->key, __ATOMIC_RELAXED);
+	if (!__atomic_compare_exchange_n(&least->key, &old, key, false, __ATOMIC_RELAXED,
+					 __ATOMIC_RELAXED))
+		return least; /* another thread took it: two places share a count */
+	old = __atomic_exchange_n(&least->count, 0, __ATOMIC_RELAXED);
+	if (displaced_pid != pid) { /* counted by the process that this one was forked from */
+		displaced_pid = pid;
+		displaced = 0;
+	}
+	if (least->broke && least->pid == pid)
+		__atomic_fetch_add(&displaced, old, __ATOMIC_RELAXED);
+	return least;
+}
+
+static struct site *find_site(uint64_t key, int pid)
 {
 	for (unsigned i = 0; i < PROBES; i++) {
 		struct site *s = &sites[(key + i) % SITES];
@@ -78,47 +110,85 @@ static struct site *find_site(uint64_t key)
 		    none == key)
 			return s;
 	}
-	return &sites[key % SITES]; /* full: two sites share a count */
+	return evict(key, pid);
 }
 
-/* Counts E; true if it is to be logged: the first ten, the 20th, 40th, 80th…, and what kills. */
-static bool count_site(struct pg_event *e, uintptr_t caller)
+/* Counts E at PLACE, an address; true if it is to be logged: the first ten, the 20th, 40th, 80th…,
+ * and what kills. Of E, what it is and its object's inode are known; FIRST is its record if it is
+ * new. */
+static bool count_site(struct pg_event *e, uintptr_t place, struct site **first)
 {
-	int pid = (int)pg_sys0(SYS_getpid);
-	uintptr_t place = e->ev == PG_EV_CALL	   ? (uintptr_t)e->hash
-			  : e->via == PG_VIA_STDIO ? 0
-			  : e->frames		   ? e->frame[0]
-						   : caller;
 	uint64_t what = (uint64_t)e->call + ((uint64_t)e->ev << 8) + ((uint64_t)e->rule << 16);
-	uint64_t key = mix(mix(mix(mix(1, (uint64_t)pid), e->object.ino), place), what);
-	struct site *s = find_site(key | 1);
+	uint64_t key = mix(mix(mix(mix(1, (uint64_t)e->pid), e->object.ino), place), what);
+	struct site *s = find_site(key | 1, e->pid);
 	uint64_t n = __atomic_add_fetch(&s->count, 1, __ATOMIC_RELAXED);
 
 	__atomic_add_fetch(&total, 1, __ATOMIC_RELAXED);
-	if (n == 1) {
-		s->caller = e->frames ? e->frame[0] : caller;
-		s->pid = pid;
-		s->fd = e->fd;
-		s->call = e->call;
-		s->broke = e->ev == PG_EV_EPIPE;
-	}
+	*first = n == 1 ? s : NULL;
 	e->repeated = n;
-	while (n > FIRST && !(n & 1))
+	while (n > FIRST_TOLD && !(n & 1))
 		n /= 2;
-	return e->repeated <= FIRST || n == FIRST || e->signal == PG_SIG_FATAL;
+	return e->repeated <= FIRST_TOLD || n == FIRST_TOLD || e->signal == PG_SIG_FATAL;
+}
+
+/* Who made E, the nearest caller outside libc first; and the hash of it, which is of the same
+ * frames whatever PIPEGUARD_STACK says. */
+static void add_stack(struct pg_event *e, const struct pg_hit *hit)
+{
+	unsigned n = pg_config.stack;
+
+	if (pg_config.json && n < PG_SITE_FRAMES)
+		n = PG_SITE_FRAMES;
+	n = pg_stack_walk(e->frame, n);
+	if (!n && hit->caller)
+		e->frame[n++] = hit->caller;
+	e->hash = pg_match_site(e->frame, n);
+	e->frames = n < pg_config.stack ? n : pg_config.stack;
+}
+
+static void describe_site(struct site *s, const struct pg_event *e, uintptr_t caller)
+{
+	s->caller = e->frames ? e->frame[0] : caller;
+	s->pid = e->pid;
+	s->fd = e->fd;
+	s->call = e->call;
+	s->broke = e->ev == PG_EV_EPIPE;
 }
 
 static void add_disposition(struct pg_event *e)
 {
-	int pid = (int)pg_sys0(SYS_getpid);
+	int pid = e->pid;
 
 	if (e->signal != PG_SIG_FATAL)
-		e->changed = pg_sigpipe_last_change(&e->change);
+		e->changed = pg_sigpipe_last_change(e->signal, &e->change);
 	if (inherited_ignored &&
 	    (told_pid != pid || (e->signal == PG_SIG_IGNORED && !e->changed))) {
 		e->inherited = true;
 		told_pid = pid;
 	}
+}
+
+bool pg_guard_raises(enum pg_call call, int flags, const struct pg_object *o)
+{
+	bool sends = call == PG_CALL_send || call == PG_CALL_sendto || call == PG_CALL_sendmsg ||
+		     call == PG_CALL_sendmmsg || call == PG_CALL___send;
+	bool vector2 = call == PG_CALL_pwritev2 || call == PG_CALL_pwritev64v2;
+
+	if ((sends && flags & MSG_NOSIGNAL) || (vector2 && flags & PG_RWF_NOSIGNAL))
+		return false;
+	return o->stream;
+}
+
+/* What became of the signal of a write that its wrapper tells: if it had been deadly, the handler
+ * would have told it. */
+static enum pg_signal signal_of(const struct pg_hit *hit, const struct pg_object *o)
+{
+	enum pg_signal outcome;
+
+	if (!pg_guard_raises(hit->call, hit->flags, o))
+		return PG_SIG_NONE;
+	outcome = pg_sigpipe_outcome();
+	return outcome == PG_SIG_FATAL ? PG_SIG_NONE : outcome;
 }
 
 /* A twin is told under the name that programs write. */
@@ -138,18 +208,38 @@ static enum pg_call log_name(enum pg_call call)
 	}
 }
 
-/* Who called, and the hash of it, which is of the same frames whatever PIPEGUARD_STACK says. */
-static void look_at_stack(struct pg_event *e, uintptr_t caller)
+/*
+ * An event that is only counted costs little: it is looked at closely once it
+ * is known that it will be told. A handler knows the place from the stack
+ * alone; stdio's places are all one.
+ */
+static void write_event(struct pg_event *e, const struct pg_hit *hit, char *line)
 {
-	unsigned n = pg_config.stack;
+	struct site *first;
+	struct pg_stat st;
+	bool call = e->ev == PG_EV_CALL; /* each of its sites is told */
+	bool walked = call || (!hit->caller && e->via != PG_VIA_STDIO);
+	uintptr_t place = e->via == PG_VIA_STDIO ? 0 : hit->caller;
 
-	if (pg_config.json && n < PG_SITE_FRAMES)
-		n = PG_SITE_FRAMES;
-	n = pg_stack_walk(e->frame, n);
-	if (!n && caller)
-		e->frame[n++] = caller;
-	e->hash = pg_match_site(e->frame, n);
-	e->frames = n < pg_config.stack ? n : pg_config.stack;
+	e->pid = (int)pg_sys0(SYS_getpid);
+	e->object.ino = pg_fstat(hit->fd, &st) ? 0 : st.ino;
+	if (walked) {
+		add_stack(e, hit);
+		place = call ? (uintptr_t)e->hash : e->frames ? e->frame[0] : 0;
+	}
+	if (!count_site(e, place, &first))
+		return;
+	pg_fd_look(hit->fd, &e->object);
+	if (e->signal == PG_SIG_ASK)
+		e->signal = signal_of(hit, &e->object);
+	e->nonblock = call && pg_sys3(SYS_fcntl, hit->fd, F_GETFL, 0) & O_NONBLOCK;
+	if (!walked)
+		add_stack(e, hit);
+	if (first)
+		describe_site(first, e, hit->caller);
+	if (e->ev == PG_EV_EPIPE)
+		add_disposition(e);
+	pg_event_write(e, line);
 }
 
 /* Fills in what the hit does not know, and logs it. */
@@ -176,14 +266,7 @@ static void tell(enum pg_ev ev, const struct pg_hit *hit, enum pg_signal signal)
 		give(s);
 		return;
 	}
-	pg_fd_look(hit->fd, &e->object);
-	look_at_stack(e, hit->caller);
-	e->nonblock = ev == PG_EV_CALL && pg_sys3(SYS_fcntl, hit->fd, F_GETFL, 0) & O_NONBLOCK;
-	if (count_site(e, hit->caller)) {
-		if (ev == PG_EV_EPIPE)
-			add_disposition(e);
-		pg_event_write(e, s->line);
-	}
+	write_event(e, hit, s->line);
 	give(s);
 }
 
@@ -227,6 +310,7 @@ void pg_guard_tell_inject(const struct pg_hit *hit, const struct pg_inject *inje
 	static const char *const held[] = {NULL, "held until the peer left",
 					   "held in vain: the peer is still there"};
 	struct scratch *s;
+	struct site *first;
 	struct pg_event *e;
 
 	if (pg_confined || !(s = take()))
@@ -241,10 +325,14 @@ void pg_guard_tell_inject(const struct pg_hit *hit, const struct pg_inject *inje
 	e->rule = (int)inject->rule;
 	e->held = inject->lost ? "the bytes are lost" : held[inject->held];
 	e->seeded = inject->prob;
+	e->pid = (int)pg_sys0(SYS_getpid);
 	e->object = *inject->object;
-	look_at_stack(e, hit->caller);
-	if (count_site(e, hit->caller))
+	if (count_site(e, hit->caller, &first)) {
+		add_stack(e, hit);
 		pg_event_write(e, s->line);
+	}
+	if (first)
+		describe_site(first, e, hit->caller);
 	give(s);
 }
 
@@ -270,6 +358,7 @@ static void on_killed(int sender)
 		return;
 	__builtin_memset(&s->event, 0, sizeof s->event);
 	s->event.ev = PG_EV_KILLED;
+	s->event.pid = (int)pg_sys0(SYS_getpid);
 	s->event.sender = sender;
 	pg_event_write(&s->event, s->line);
 	give(s);
@@ -284,37 +373,12 @@ static void on_change(const struct pg_change *change)
 		return;
 	__builtin_memset(&s->event, 0, sizeof s->event);
 	s->event.ev = PG_EV_DISPOSITION;
+	s->event.pid = (int)pg_sys0(SYS_getpid);
 	s->event.change = *change;
 	s->event.frames = pg_stack_walk(s->event.frame, pg_config.stack);
 	pg_event_write(&s->event, s->line);
 	give(s);
 	errno = saved;
-}
-
-bool pg_guard_raises(const struct pg_op *op, const struct pg_object *o)
-{
-	bool sends = op->call == PG_CALL_send || op->call == PG_CALL_sendto ||
-		     op->call == PG_CALL_sendmsg || op->call == PG_CALL_sendmmsg ||
-		     op->call == PG_CALL___send;
-	bool vector2 = op->call == PG_CALL_pwritev2 || op->call == PG_CALL_pwritev64v2;
-
-	if ((sends && op->flags & MSG_NOSIGNAL) || (vector2 && op->flags & PG_RWF_NOSIGNAL))
-		return false;
-	return o->stream;
-}
-
-static enum pg_signal signal_of(const struct pg_op *op)
-{
-	struct pg_object o;
-	enum pg_signal outcome;
-
-	if (pg_confined)
-		return PG_SIG_NONE;
-	pg_fd_look(op->fd, &o);
-	if (!pg_guard_raises(op, &o))
-		return PG_SIG_NONE;
-	outcome = pg_sigpipe_outcome();
-	return outcome == PG_SIG_FATAL ? PG_SIG_NONE : outcome;
 }
 
 static int64_t asked(const struct pg_op *op)
@@ -328,7 +392,7 @@ static void out_failed(const struct pg_op *op, struct pg_hit *hit)
 {
 	switch (hit->err) {
 	case EPIPE:
-		tell(PG_EV_EPIPE, hit, signal_of(op));
+		tell(PG_EV_EPIPE, hit, PG_SIG_ASK);
 		break;
 	case ECONNRESET:
 		tell(PG_EV_RESET, hit, PG_SIG_NONE);
@@ -373,7 +437,7 @@ static bool is_told(const struct pg_op *op)
 	if (pg_confined || op->via != PG_VIA_CALL)
 		return true;
 	pg_fd_look(op->fd, &o);
-	return !o.ino || pg_guard_raises(op, &o);
+	return !o.ino || pg_guard_raises(op->call, op->flags, &o);
 }
 
 static void look_at(const struct pg_op *op, int64_t ret, int err, uintptr_t caller)
@@ -383,6 +447,7 @@ static void look_at(const struct pg_op *op, int64_t ret, int err, uintptr_t call
 			     .fd = op->fd,
 			     .ret = ret,
 			     .err = ret < 0 ? err : 0,
+			     .flags = op->flags,
 			     .caller = caller - 1};
 	bool broke = ret < 0 && (err == EPIPE || err == ECONNRESET || err == ECONNREFUSED);
 	bool midway = broke_midway(op, ret);
@@ -413,21 +478,6 @@ void pg_guard_out(const struct pg_op *op, int64_t ret, uintptr_t caller)
 	errno = saved;
 }
 
-void pg_guard_connected(enum pg_call call, int fd, int ret, uintptr_t caller)
-{
-	int saved = errno;
-	struct pg_hit hit = {.call = call,
-			     .fd = fd,
-			     .len = -1,
-			     .ret = ret,
-			     .err = ret ? saved : 0,
-			     .caller = caller - 1};
-
-	if (pg_started)
-		tell(PG_EV_CALL, &hit, PG_SIG_NONE);
-	errno = saved;
-}
-
 int64_t pg_guard_odd(enum pg_call call, struct pg_op *op, int64_t ret, uintptr_t caller)
 {
 	const struct pg_layout *l = pg_call_layout(call);
@@ -444,6 +494,21 @@ int64_t pg_guard_odd(enum pg_call call, struct pg_op *op, int64_t ret, uintptr_t
 		pg_fd_sent(op->fd, (uint64_t)ret);
 	pg_guard_out(&whole, ret, caller);
 	return ret;
+}
+
+void pg_guard_connected(enum pg_call call, int fd, int ret, uintptr_t caller)
+{
+	int saved = errno;
+	struct pg_hit hit = {.call = call,
+			     .fd = fd,
+			     .len = -1,
+			     .ret = ret,
+			     .err = ret ? saved : 0,
+			     .caller = caller - 1};
+
+	if (pg_started)
+		tell(PG_EV_CALL, &hit, PG_SIG_NONE);
+	errno = saved;
 }
 
 static bool is_stream_socket(int fd)
@@ -533,6 +598,8 @@ void pg_guard_close(int fd)
 
 static void collect_sites(struct pg_event *e, int pid)
 {
+	if (displaced_pid == pid)
+		e->events = displaced;
 	for (int i = 0; i < SITES; i++) {
 		const struct site *s = &sites[i];
 
@@ -549,7 +616,7 @@ static void collect_sites(struct pg_event *e, int pid)
 static bool held_back(int pid)
 {
 	for (int i = 0; i < SITES; i++)
-		if (sites[i].count > FIRST && sites[i].pid == pid)
+		if (sites[i].count > FIRST_TOLD && sites[i].pid == pid)
 			return true;
 	return early || pg_log_dropped();
 }
@@ -568,6 +635,7 @@ void pg_guard_exit(void)
 		return;
 	__builtin_memset(&s->event, 0, sizeof s->event);
 	s->event.ev = PG_EV_EXIT;
+	s->event.pid = pid;
 	s->event.early = early;
 	collect_sites(&s->event, pid);
 	for (unsigned i = 0; i < pg_rules.n; i++)
@@ -584,6 +652,7 @@ static void tell_load(const char *gates, enum pg_state state)
 	if (!s)
 		return;
 	s->event.ev = PG_EV_LOAD;
+	s->event.pid = (int)pg_sys0(SYS_getpid);
 	s->event.gates = gates;
 	s->event.sender = (int)pg_sys0(SYS_getppid);
 	s->event.change.to = state;

@@ -49,9 +49,9 @@ static inline bool pg_is_out(enum pg_call call)
 	return call && call <= PG_CALL___send;
 }
 
-/* Would the kernel raise SIGPIPE with OP's EPIPE on O? Pipes and stream sockets do, unless told not
- * to. */
-bool pg_guard_raises(const struct pg_op *op, const struct pg_object *o);
+/* Would the kernel raise SIGPIPE with an EPIPE of CALL on O? Pipes and stream sockets do, unless
+ * told not to. */
+bool pg_guard_raises(enum pg_call call, int flags, const struct pg_object *o);
 
 /* A rule fires on HIT's call. */
 void pg_guard_tell_inject(const struct pg_hit *hit, const struct pg_inject *inject);

@@ -45,6 +45,7 @@ struct pg_hit {
 	int fd;
 	int64_t len, ret;
 	int err;
+	int flags;	  /* as of a pg_op */
 	uintptr_t caller; /* inside the calling instruction; 0: look at the stack */
 	uintptr_t sp;	  /* of the interrupted call, if the stack told of its wrapper; else 0 */
 };

@@ -218,6 +218,15 @@ static void consume(int sig)
 	pg_sys4(SYS_rt_sigtimedwait, &set, 0, zero, SIGSET_BYTES);
 }
 
+/* Can this write raise no signal at all? Then it needs no mask. */
+static bool is_harmless(void)
+{
+	struct rlimit64 limit = {0, 0};
+
+	return S_ISREG(out.mode) && !pg_sys4(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, &limit) &&
+	       limit.rlim_cur == ~(rlim64_t)0;
+}
+
 /*
  * The write, with every signal blocked for its length: a log that breaks or
  * meets a size limit must not signal the program, and no handler may see or
@@ -230,9 +239,6 @@ static bool write_masked(const char *line, size_t len)
 	bool was_pending;
 	long n;
 
-	if (S_ISSOCK(out.mode))
-		return pg_sys6(SYS_sendto, out.fd, line, len, MSG_NOSIGNAL | MSG_DONTWAIT, 0, 0) ==
-		       (long)len;
 	pg_sys4(SYS_rt_sigprocmask, SIG_BLOCK, &all, &old, SIGSET_BYTES);
 	was_pending = pending(sig);
 	n = pg_sys3(SYS_write, out.fd, line, len);
@@ -240,6 +246,16 @@ static bool write_masked(const char *line, size_t len)
 		consume(sig);
 	pg_sys4(SYS_rt_sigprocmask, SIG_SETMASK, &old, 0, SIGSET_BYTES);
 	return n == (long)len;
+}
+
+static bool write_line(const char *line, size_t len)
+{
+	if (S_ISSOCK(out.mode))
+		return pg_sys6(SYS_sendto, out.fd, line, len, MSG_NOSIGNAL | MSG_DONTWAIT, 0, 0) ==
+		       (long)len;
+	if (is_harmless())
+		return pg_sys3(SYS_write, out.fd, line, len) == (long)len;
+	return write_masked(line, len);
 }
 
 void pg_log_write(const char *line, size_t len, uint64_t broken_dev, uint64_t broken_ino)
@@ -254,7 +270,7 @@ void pg_log_write(const char *line, size_t len, uint64_t broken_dev, uint64_t br
 		return;
 	}
 	if (!still_ours() || (out.dev == broken_dev && out.ino == broken_ino) || !writable() ||
-	    !write_masked(line, len)) {
+	    !write_line(line, len)) {
 		pg_log_drop();
 		return;
 	}

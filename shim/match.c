@@ -2,7 +2,6 @@
 #include "match.h"
 
 #include "elf.h"
-#include "names.h"
 
 #include <fcntl.h>
 #include <sys/prctl.h>
@@ -72,49 +71,21 @@ static bool any_glob(const struct pg_words *ws, const char *s)
 
 /* ---- what can be done to what ---- */
 
-enum {
-	KINDS_SOCKET = PG_KINDS_TCP4 | PG_KINDS_TCP6 | PG_KINDS_UNIX | PG_KINDS_UDP |
-		       PG_KINDS_OTHER_SOCKET,
-	KINDS_OTHER = 256, /* what rules have no word for */
-	KINDS_ANY = PG_KINDS_ALL | KINDS_OTHER
-};
-
 /* The kinds that each rule can fire on. */
 static uint16_t able[PG_RULES_MAX];
 
 static unsigned kinds_of(const struct pg_object *o)
 {
 	static const unsigned kinds[] = {
-		[PG_OTHER] = KINDS_OTHER,  [PG_PIPE] = PG_KINDS_PIPE,
-		[PG_TCP] = PG_KINDS_TCP4,  [PG_UDP] = PG_KINDS_UDP,
-		[PG_UNIX] = PG_KINDS_UNIX, [PG_SOCKET] = PG_KINDS_OTHER_SOCKET,
-		[PG_FILE] = PG_KINDS_FILE, [PG_TTY] = PG_KINDS_TTY,
+		[PG_OTHER] = PG_KINDS_OTHER, [PG_PIPE] = PG_KINDS_PIPE,
+		[PG_TCP] = PG_KINDS_TCP4,    [PG_UDP] = PG_KINDS_UDP,
+		[PG_UNIX] = PG_KINDS_UNIX,   [PG_SOCKET] = PG_KINDS_OTHER_SOCKET,
+		[PG_FILE] = PG_KINDS_FILE,   [PG_TTY] = PG_KINDS_TTY,
 	};
 
 	if (o->kind == PG_TCP && o->local.family == AF_INET6)
 		return PG_KINDS_TCP6;
 	return kinds[o->kind];
-}
-
-/* The kinds that field F makes sense for. */
-static unsigned kinds_for(enum pg_field f)
-{
-	switch (f) {
-	case PG_F_RESET:
-	case PG_F_REFUSE:
-		return PG_KINDS_TCP4 | PG_KINDS_TCP6 | PG_KINDS_UNIX;
-	case PG_F_BREAK:
-	case PG_F_HOLD:
-		return KINDS_SOCKET | PG_KINDS_PIPE;
-	case PG_F_FIN:
-		return KINDS_SOCKET;
-	case PG_F_AT:
-	case PG_F_SHORT:
-	case PG_F_TRICKLE:
-		return KINDS_ANY & ~PG_KINDS_UDP;
-	default:
-		return KINDS_ANY;
-	}
 }
 
 /* Fields that mean nothing to a socket that keeps messages whole. */
@@ -124,7 +95,7 @@ static unsigned kinds_for(enum pg_field f)
 
 static bool able_to(unsigned n, const struct pg_object *o)
 {
-	bool socket = kinds_of(o) & KINDS_SOCKET;
+	bool socket = kinds_of(o) & PG_KINDS_SOCKET;
 
 	return able[n] & kinds_of(o) &&
 	       (!socket || o->stream || !(pg_rules.rule[n].fields & OF_STREAMS));
@@ -132,19 +103,8 @@ static bool able_to(unsigned n, const struct pg_object *o)
 
 void pg_match_start(void)
 {
-	for (unsigned n = 0; n < pg_rules.n; n++) {
-		const struct pg_rule *r = &pg_rules.rule[n];
-		unsigned kinds = pg_has(r, PG_F_KIND) ? r->kinds : KINDS_ANY;
-
-		for (unsigned f = 0; f < PG_F_COUNT; f++)
-			if (pg_has(r, (enum pg_field)f))
-				kinds &= kinds_for((enum pg_field)f);
-		if (pg_has(r, PG_F_ERROR) && pg_errno_of_sockets(r->error))
-			kinds &= KINDS_SOCKET;
-		if (pg_has(r, PG_F_ERROR) && r->error == EPIPE)
-			kinds &= KINDS_SOCKET | PG_KINDS_PIPE;
-		able[n] = (uint16_t)kinds;
-	}
+	for (unsigned n = 0; n < pg_rules.n; n++)
+		able[n] = (uint16_t)pg_rule_kinds(&pg_rules.rule[n]);
 }
 
 /* ---- selectors ---- */
@@ -308,6 +268,16 @@ static bool conn_matches(const struct pg_rule *r, const struct pg_candidate *c)
 	       in_ranges(&r->conn, f->conn[r->conn_slot]);
 }
 
+/* Has a rule done to O, for good, what rule N would do? */
+static bool is_done(unsigned n, const struct pg_object *o)
+{
+	enum pg_field what = pg_rules.rule[n].terminal;
+	bool for_good =
+		what == PG_F_RESET || what == PG_F_BREAK || what == PG_F_FIN || what == PG_F_EOF;
+
+	return for_good && o->rule >= 0 && pg_rules.rule[o->rule].terminal == what;
+}
+
 /* What a connection has from its beginning on. */
 static bool connection_matches(unsigned n, const struct pg_candidate *c)
 {
@@ -336,7 +306,7 @@ static bool object_matches(unsigned n, const struct pg_candidate *c)
 
 	if (!connection_matches(n, c))
 		return false;
-	if (pg_has(r, PG_F_CONN) && !conn_matches(r, c))
+	if (is_done(n, c->object) || (pg_has(r, PG_F_CONN) && !conn_matches(r, c)))
 		return false;
 	return !pg_has(r, PG_F_PATH) || path_matches(r, c->fd);
 }
@@ -345,7 +315,7 @@ static bool object_matches(unsigned n, const struct pg_candidate *c)
 bool pg_match_possible(const struct pg_candidate *c, uint64_t *calls)
 {
 	const struct pg_object *o = c->object;
-	bool socket = kinds_of(o) & KINDS_SOCKET;
+	bool socket = kinds_of(o) & PG_KINDS_SOCKET;
 
 	*calls = 0;
 	for (unsigned n = 0; n < pg_rules.n; n++)
@@ -395,7 +365,7 @@ static bool drawn(const struct pg_rule *r, unsigned rule, uint64_t n)
 bool pg_match_fires(unsigned n, const struct pg_candidate *c)
 {
 	const struct pg_rule *r = &pg_rules.rule[n];
-	uint64_t count, since;
+	uint64_t count, since, of;
 
 	if (pg_has(r, PG_F_AT) && c->offset < r->at)
 		return false;
@@ -407,14 +377,21 @@ bool pg_match_fires(unsigned n, const struct pg_candidate *c)
 		return false;
 	if (pg_has(r, PG_F_PROB) && !drawn(r, n, count))
 		return false;
-	return __atomic_fetch_add(counter(n, true, WHOLE), 1, __ATOMIC_RELAXED) < r->limit;
+	of = scope_of(r, c);
+	if (of != WHOLE &&
+	    __atomic_fetch_add(counter(n, true, of), 1, __ATOMIC_RELAXED) >= r->limit)
+		return false;
+	count = __atomic_fetch_add(counter(n, true, WHOLE), 1, __ATOMIC_RELAXED);
+	return of != WHOLE || count < r->limit;
 }
 
 uint64_t pg_match_fired(unsigned n)
 {
 	uint64_t fired = __atomic_load_n(counter(n, true, WHOLE), __ATOMIC_RELAXED);
 
-	return fired < pg_rules.rule[n].limit ? fired : pg_rules.rule[n].limit;
+	if (pg_rules.rule[n].scope == PG_SCOPE_RULE && fired > pg_rules.rule[n].limit)
+		return pg_rules.rule[n].limit;
+	return fired;
 }
 
 /* The connection's number for every rule with conn= that counts at this moment. */

@@ -19,7 +19,8 @@ struct pg_candidate {
 	uintptr_t caller;
 };
 
-/* Do the selectors of rule N fit, and can its actions be done to such an object? */
+/* Do the selectors of rule N fit, and can its actions be done to such an object? What is reset,
+ * broken or ended already cannot be so once more. */
 bool pg_match(unsigned n, const struct pg_candidate *c);
 
 /* The calls for which a rule may fire on this object, whatever its state, arguments and the time;

@@ -40,25 +40,3 @@ int pg_errno_listed(unsigned n)
 
 	return n < sizeof numbers ? numbers[n] : 0;
 }
-
-bool pg_errno_of_sockets(int err)
-{
-	switch (err) {
-	case ECONNREFUSED:
-	case ECONNRESET:
-	case ECONNABORTED:
-	case ENOTCONN:
-	case EISCONN:
-	case ENOTSOCK:
-	case ENOBUFS:
-	case ENETDOWN:
-	case ENETUNREACH:
-	case ENETRESET:
-	case EHOSTDOWN:
-	case EHOSTUNREACH:
-	case ETIMEDOUT:
-		return true;
-	default:
-		return false;
-	}
-}

@@ -3,15 +3,10 @@
 #ifndef PG_NAMES_H
 #define PG_NAMES_H
 
-#include <stdbool.h>
-
 /* "EPIPE" for EPIPE; a null pointer for a number without a name here. */
 const char *pg_errno_name(int err);
 
 /* Error number N of the list, from 0; 0 after the last. */
 int pg_errno_listed(unsigned n);
-
-/* An errno that only sockets give? */
-bool pg_errno_of_sockets(int err);
 
 #endif

@@ -8,8 +8,12 @@
  *	SET      = ["!"] (name | glob | "%" group) { "," ... }
  *	field    = WORD ["=" VALUE]
  *
- * In a VALUE, "[...]" and "\" protect ":" "," ";". Limits: 64 rules, 16 KiB
- * of text, 8 alternatives in a list, 4 rules with conn=.
+ * Blanks stand around rules only. "#" at the start of a line, or after a
+ * blank, starts a comment. "[...]" as a glob's class or an address, and "\"
+ * before a byte, protect what would end a word: : , ; = / and the blank.
+ *
+ * Limits, each with an error of its own: 16 KiB of text, 64 rules, 4 of them
+ * with conn=, 8 alternatives in a list, 120 bytes in one of them, 15 in an id.
  */
 #ifndef PG_RULE_H
 #define PG_RULE_H
@@ -17,7 +21,13 @@
 #include "next.h"
 #include "text.h"
 
-enum { PG_RULES_MAX = 64, PG_RULE_TEXT = 16384, PG_LIST_MAX = 8, PG_CONN_RULES = 4 };
+enum {
+	PG_RULES_MAX = 64,
+	PG_RULE_TEXT = 16384, /* with the NUL at the end */
+	PG_LIST_MAX = 8,
+	PG_WORD_MAX = 120,
+	PG_CONN_RULES = 4
+};
 
 /* Bits of a SET: calls by their number, and stdio's writes. */
 #define PG_BIT(call) ((uint64_t)1 << (call))
@@ -102,16 +112,23 @@ enum {
 	PG_KINDS_TTY = 32,
 	PG_KINDS_FILE = 64,
 	PG_KINDS_OTHER_SOCKET = 128,
-	PG_KINDS_ALL = 255
+	PG_KINDS_ALL = 255,
+	PG_KINDS_OTHER = 256, /* what kind= has no word for: event descriptors, devices */
+	PG_KINDS_ANY = PG_KINDS_ALL | PG_KINDS_OTHER
+};
+enum {
+	PG_KINDS_TCP = PG_KINDS_TCP4 | PG_KINDS_TCP6,
+	PG_KINDS_SOCKET = PG_KINDS_TCP | PG_KINDS_UNIX | PG_KINDS_UDP | PG_KINDS_OTHER_SOCKET
 };
 enum { PG_SEEN_EOF = 1, PG_SEEN_RESET = 2, PG_SEEN_HUP = 4, PG_SEEN_REFUSED = 8 };
+#define PG_PROB_ALWAYS ((uint64_t)1 << 32)
 enum pg_scope { PG_SCOPE_RULE, PG_SCOPE_FD, PG_SCOPE_THREAD };
 
 struct pg_rule {
 	char id[16];
 	uint64_t calls;
 	uint64_t fields;		     /* which are given: bit enum pg_field */
-	struct pg_word set, raw[PG_F_COUNT]; /* as written, for the normal form */
+	struct pg_word set, raw[PG_F_COUNT]; /* as written */
 	struct pg_ranges fd, port, lport, len, conn;
 	struct pg_words path, comm, thread, caller, stack, peer;
 	struct pg_net net[PG_LIST_MAX]; /* of peer */
@@ -122,7 +139,7 @@ struct pg_rule {
 	enum pg_scope scope;
 	uint64_t at;		/* bytes */
 	uint64_t after, during; /* ns since start; during: length, of for= */
-	uint64_t prob;		/* of 2^32 */
+	uint64_t prob;		/* of PG_PROB_ALWAYS */
 	uint64_t limit;
 	uint64_t hold, delay, trickle_every; /* ns */
 	uint64_t shorten, trickle, garbage;  /* bytes; garbage ~0: all */
@@ -138,6 +155,7 @@ struct pg_rules {
 };
 
 struct pg_rule_error {
+	unsigned line;	       /* from 1; 0: the text has one line */
 	unsigned rule, column; /* from 1; column in its line, in bytes */
 	const char *what;      /* "unknown action" */
 	char word[64];	       /* the wrong word, or "" */
@@ -156,13 +174,17 @@ bool pg_rules_parse(struct pg_rules *rules, const char *text, struct pg_rule_err
  */
 void pg_rule_put(struct pg_text *t, const struct pg_rules *rules, unsigned n);
 
-/* "rule 2, column 17: unknown action 'resett' (did you mean 'reset'?)" */
+/* "rule 2, column 17: unknown action 'resett' (did you mean 'reset'?)"; where the text has several
+ * lines, "line 3, " comes first. */
 void pg_rule_put_error(struct pg_text *t, const struct pg_rule_error *error);
 
 /* The words of the grammar, for lists: the name of field F, and of group N (a null pointer after
  * the last). */
 const char *pg_field_name(enum pg_field f);
 const char *pg_group_name(unsigned n);
+
+/* The kinds of objects that R is for, and all its actions possible on. */
+unsigned pg_rule_kinds(const struct pg_rule *r);
 
 /* All calls that write. */
 uint64_t pg_rule_out_calls(void);

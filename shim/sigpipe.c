@@ -354,9 +354,11 @@ enum pg_signal pg_sigpipe_outcome(void)
 
 /* A vfork child writes into the same ring: only an entry that agrees with the kernel is believed.
  */
-bool pg_sigpipe_last_change(struct pg_change *change)
+bool pg_sigpipe_last_change(enum pg_signal outcome, struct pg_change *change)
 {
-	enum pg_state now = state_of(handler_now());
+	enum pg_state now = outcome == PG_SIG_IGNORED  ? PG_STATE_IGNORED
+			    : outcome == PG_SIG_CAUGHT ? PG_STATE_CAUGHT
+						       : state_of(handler_now());
 	unsigned last = __atomic_load_n(&next_change, __ATOMIC_RELAXED);
 
 	for (unsigned back = 1; back <= CHANGES && back <= last; back++) {

@@ -39,7 +39,7 @@ void pg_sigpipe_default(void);
 enum pg_signal pg_sigpipe_outcome(void);
 
 /* The last recorded change whose result is still in force; false if none is. */
-bool pg_sigpipe_last_change(struct pg_change *change);
+bool pg_sigpipe_last_change(enum pg_signal outcome, struct pg_change *change);
 
 /* Before the program confines itself: afterwards its default handler must do without system calls.
  */

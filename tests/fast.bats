@@ -1,0 +1,96 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# A healthy call pays next to nothing: its instructions, counted by callgrind, which repeats exactly. And the bench.
+
+load helpers
+
+# The limits, here and nowhere else: instructions of one call over those of an empty preload, with no rule, with one
+# and with 64 that do not match. What was aimed at: 15, 60, 60.
+limits() {
+	cat <<-'EOF'
+		write  15 24 24
+		send   16 24 24
+		read   10 18 18
+		recv   10 18 18
+	EOF
+}
+
+bench() {
+	BUILD=$BUILD timeout 110 "$ROOT/scripts/bench" "$@" 3>&-
+}
+
+setup_file() {
+	export COUNTS=$BATS_FILE_TMPDIR/counts
+	command -v valgrind >/dev/null && [[ $BUILD != */musl && $BUILD != */32 ]] || return 0
+	bench -q --json "$COUNTS" instructions >"$COUNTS.out" 2>&1 || cat "$COUNTS.out" >&2
+}
+
+# over CALL VARIANT: its instructions over the empty preload.
+over() {
+	jq --arg row "instr $1" --arg variant "$2" '[.rows[] | select(.workload == $row)] |
+		(.[] | select(.variant == $variant) | .samples.instr[0]) -
+		(.[] | select(.variant == "empty preload") | .samples.instr[0]) | ceil' "$COUNTS"
+}
+
+# within VARIANT COLUMN: no call costs more than that column of the limits.
+within() {
+	local call limit cost checked=0
+	requires valgrind jq
+	native_only
+	grep -q '^gcc .* -O2 ' "$BUILD/flags" || skip "the limits are for gcc -O2"
+	while read -r call limit; do
+		cost=$(over "$call" "$1")
+		echo "$call, $1: $cost instructions over the empty preload, $limit allowed"
+		[ "$cost" -gt 0 ] # nothing is free: less would be another program's count
+		[ "$cost" -le "$limit" ]
+		checked=$((checked + 1))
+	done < <(limits | awk -v column="$2" '{ print $1, $column }')
+	[ "$checked" -eq 4 ]
+}
+
+@test "a healthy call without rules stays within its instructions" {
+	within pipeguard 2
+}
+
+@test "a call that one rule watches and does not match stays within its instructions" {
+	within "1 rule" 3
+}
+
+@test "a call that 64 rules watch and do not match stays within its instructions" {
+	within "64 rules" 4
+}
+
+@test "the bench prints its table: every variant beside native, with spread and CPU time" {
+	native_only
+	run bench -q write
+	[ "$status" -eq 0 ]
+	for variant in native 'native again' 'empty preload' pipeguard '1 rule' '64 rules' logging; do
+		echo "variant: $variant"
+		grep -qE "^write +$variant +[0-9.]+ [nu]s \([0-9.]+-[0-9.]+\) .*[0-9.]+ [nu]s" <<<"$output"
+	done
+	[[ $output == *$'\ntargets\n'*'write, pipeguard: CPU over the empty preload'* ]]
+}
+
+@test "a peer that is missing is skipped by name, a workload without its program too" {
+	native_only
+	mkdir "$BATS_TEST_TMPDIR/bin"
+	for program in make sh gcc as ld sed mkdir cmp; do
+		ln -s "$(command -v "$program")" "$BATS_TEST_TMPDIR/bin/$program"
+	done
+	run "$(command -v timeout)" 60 env PATH="$BATS_TEST_TMPDIR/bin" BUILD="$BUILD" "$ROOT/scripts/bench" -q write redis 3>&-
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[[ $output == *'skipped: libfiu (fiu-run is not installed)'* && $output == *'skipped: strace (strace is not installed)'* ]]
+	[[ $output == *'skipped: workload redis (redis-server and redis-benchmark not installed)'* ]]
+	[[ $output == *$'\nwrite             pipeguard '* ]]
+}
+
+@test "wrong words are told: a workload or a variant that is not there" {
+	native_only
+	run bench wirte
+	[ "$status" -eq 1 ]
+	[[ $output == "bench: no workload 'wirte' (there are: instructions write "* ]]
+	run bench --where write nothing
+	[ "$status" -eq 1 ]
+	[[ $output == "bench: no variant 'nothing' (there are: native, "* ]]
+}
