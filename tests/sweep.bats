@@ -122,6 +122,20 @@ verdicts() { sweep -q --json "$@" | jq -r 'select(.type == "run") | "\(.fault) \
 	[[ $output == *'hung 1'* ]]
 }
 
+@test "even where the sweep is killed, what it started ends with it" {
+	"$PYTHON" "$ROOT/scripts/pipeguard-sweep" --library "$LIB" --out "$OUT" --faults break --timeout 30 -- \
+		"$FIXTURES/planted_ways" hang >/dev/null 2>&1 3>&- &
+	pid=$!
+	hangs() { [ -e "$OUT/sweep.json" ] && pgrep -P "$(pgrep -P "$pid" | head -1)" planted_ways >"$BATS_TEST_TMPDIR/child" 2>/dev/null; }
+	wait_for hangs
+	child=$(cat "$BATS_TEST_TMPDIR/child")
+	kill -KILL "$pid"
+	wait "$pid" || true
+	gone() { [ ! -e "/proc/$child" ]; }
+	wait_for gone
+	rm -rf "$TMPDIR"/pipeguard-sweep.* # no one is left to remove it
+}
+
 @test "runs at the same time say the same as one by one" {
 	one=$(verdicts --jobs 1 -- bash -c 'echo a; seq 3 | cat; echo b')
 	[ "$(wc -l <<<"$one")" -ge 6 ]
