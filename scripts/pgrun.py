@@ -17,7 +17,9 @@ PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 KEEP = 1 << 16      # bytes of an output that are kept: half of its beginning, half of its end
 TICK = 0.02
 LINGER = 0.5        # seconds that a background child may go on writing
-DIGITS = re.compile(rb"0x[0-9a-fA-F]+|[0-9a-f]{12,}|\d+")
+DIGITS = re.compile(rb"0x[0-9a-fA-F]+|[0-9a-fA-F]{12,}|\d+(?:\.\d+)*")
+BLANKS = re.compile(rb"[ \t]+")
+ENDS = re.compile(rb"[\r\n]+")
 
 
 class Stopped(Exception):
@@ -25,8 +27,8 @@ class Stopped(Exception):
 
 
 def masked(line):
-    """LINE without what differs from run to run: numbers, addresses, hashes."""
-    return DIGITS.sub(b"N", line)
+    """LINE without what differs from run to run: numbers, addresses, hashes, and how they are padded."""
+    return BLANKS.sub(b" ", DIGITS.sub(b"N", line))
 
 
 class Output:
@@ -46,12 +48,12 @@ class Output:
         self.head += data[:max(0, room)]
         if len(data) > max(0, room):
             self.tail = (self.tail + data[max(0, room):])[-KEEP // 2:]
-        lines = (self.rest + data).split(b"\n")
+        lines = ENDS.split(self.rest + data)
         self.rest = lines.pop()
         if len(self.rest) > KEEP:
             lines.append(self.rest)
             self.rest = b""
-        for line in lines:
+        for line in filter(None, lines):
             self._line(line)
 
     def _line(self, line):
