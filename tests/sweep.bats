@@ -22,6 +22,11 @@ teardown() {
 
 sweep() { timeout "${SWEEP_LIMIT:-40}" "$PYTHON" "$ROOT/scripts/pipeguard-sweep" --library "$LIB" "$@" 3>&-; }
 
+# Has the sweep of pid $pid got to a fault, and a child that hangs in it?
+hangs() {
+	[ -e "$OUT/sweep.json" ] && pgrep -P "$(pgrep -P "$pid" | head -1)" planted_ways >"$BATS_TEST_TMPDIR/child" 2>/dev/null
+}
+
 # verdicts OPTION... -- COMMAND: "fault verdict" of each run, sorted.
 verdicts() { sweep -q --json "$@" | jq -r 'select(.type == "run") | "\(.fault) \(.verdict)"' | sort; }
 
@@ -110,7 +115,6 @@ verdicts() { sweep -q --json "$@" | jq -r 'select(.type == "run") | "\(.fault) \
 	"$PYTHON" "$ROOT/scripts/pipeguard-sweep" --library "$LIB" --out "$OUT" --faults break --timeout 30 -- \
 		"$FIXTURES/planted_ways" hang >/dev/null 2>"$BATS_TEST_TMPDIR/err" 3>&- &
 	pid=$!
-	hangs() { pgrep -P "$(pgrep -P "$pid" | head -1)" planted_ways >"$BATS_TEST_TMPDIR/child" 2>/dev/null && [ -e "$OUT/sweep.json" ]; }
 	wait_for hangs
 	child=$(cat "$BATS_TEST_TMPDIR/child")
 	kill -TERM "$pid"
@@ -126,7 +130,6 @@ verdicts() { sweep -q --json "$@" | jq -r 'select(.type == "run") | "\(.fault) \
 	"$PYTHON" "$ROOT/scripts/pipeguard-sweep" --library "$LIB" --out "$OUT" --faults break --timeout 30 -- \
 		"$FIXTURES/planted_ways" hang >/dev/null 2>&1 3>&- &
 	pid=$!
-	hangs() { [ -e "$OUT/sweep.json" ] && pgrep -P "$(pgrep -P "$pid" | head -1)" planted_ways >"$BATS_TEST_TMPDIR/child" 2>/dev/null; }
 	wait_for hangs
 	child=$(cat "$BATS_TEST_TMPDIR/child")
 	kill -KILL "$pid"
@@ -183,6 +186,17 @@ verdicts() { sweep -q --json "$@" | jq -r 'select(.type == "run") | "\(.fault) \
 @test "output that differs from run to run is compared without its numbers" {
 	equal "the verdict" 'short recovered' "$(verdicts --faults short --sites 'cat:' -- bash -c 'echo "$$ $RANDOM" | cat')"
 	equal "what was compared" '"masked"' "$(sweep -q --json --max-runs 0 -- bash -c 'echo "$$ $RANDOM" | cat' | jq 'select(.type == "baseline") | .compared')"
+}
+
+@test "more than the first call of a site, faults of the user's own, and files elsewhere" {
+	equal "two calls of one site" $'1 killed\n2 killed' "$(sweep -q --json --faults break --each 2 --sites 'perl' -- \
+		perl -e '$| = 1; print "a\n" for 1 .. 5' | jq -r 'select(.type == "run") | "\(.when) \(.verdict)"' | sort)"
+	mkdir "$BATS_TEST_TMPDIR/elsewhere"
+	script='printf "%s\n" one two >"$0"/file'
+	equal "a full disk that bash tells of" 'error=ENOSPC clean' \
+		"$(verdicts --faults error=ENOSPC --watch "$BATS_TEST_TMPDIR/elsewhere" -- bash -c "$script" "$BATS_TEST_TMPDIR/elsewhere")"
+	equal "and one that it does not look at" 'error=ENOSPC silent' \
+		"$(verdicts --faults error=ENOSPC --watch "$BATS_TEST_TMPDIR/elsewhere" -- bash -c "($script) 2>/dev/null; exit 0" "$BATS_TEST_TMPDIR/elsewhere")"
 }
 
 @test "a loss that a run without a fault shows as well is none" {
