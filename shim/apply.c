@@ -6,6 +6,7 @@
 #include "reseat.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <sys/uio.h>
 
@@ -21,6 +22,7 @@ struct plan {
 	uint64_t most; /* bytes that the call may move; ~0: all */
 	uint64_t garbage;
 	bool nosignal, stop, abort;
+	bool midway; /* final breaks a pipe inside this call */
 };
 
 /* ---- lengths ---- */
@@ -121,18 +123,38 @@ static bool add_rule(struct plan *p, unsigned n)
 	return r->terminal != PG_F_PASS;
 }
 
-static void make_plan(struct plan *p, const struct pg_candidate *c, uint64_t bit)
+/* Would a reader that leaves be told of after a part of C? A pipe takes PIPE_BUF bytes whole
+ * (pipe(7)); of more, a blocking write returns what was taken, and raises SIGPIPE. */
+static bool breaks_midway(const struct pg_op *op, const struct pg_rule *r,
+			  const struct pg_candidate *c)
+{
+	bool writes = op->shape == PG_BUF || (op->shape == PG_IOV && op->call != PG_CALL_vmsplice);
+
+	return pg_has(r, PG_F_AT) && r->terminal == PG_F_BREAK && c->object->kind == PG_PIPE &&
+	       writes && c->length > PIPE_BUF && c->offset < r->at &&
+	       c->offset + c->length > r->at &&
+	       !(pg_sys3(SYS_fcntl, op->fd, F_GETFL, 0) & O_NONBLOCK);
+}
+
+static void make_plan(struct plan *p, const struct pg_op *op, const struct pg_candidate *c,
+		      uint64_t bit)
 {
 	*p = (struct plan){.most = UINT64_MAX};
 	for (unsigned n = 0; n < pg_rules.n; n++) {
 		const struct pg_rule *r = &pg_rules.rule[n];
+		struct pg_candidate at = *c;
 
 		if (!(r->calls & bit) || !pg_match(n, c))
 			continue;
 		p->matches = true;
 		stop_at(p, r, c);
-		if (pg_match_fires(n, c) && !add_rule(p, n))
+		if (breaks_midway(op, r, c))
+			at.offset = r->at;
+		if (!pg_match_fires(n, &at))
+			continue;
+		if (!add_rule(p, n))
 			return;
+		p->midway |= p->final == r && at.offset != c->offset;
 	}
 }
 
@@ -149,22 +171,22 @@ static void remember(int fd, unsigned rule, uint64_t ino)
 	f->unruled = 0; /* it may be another object now */
 }
 
-/* The object that is behind FD now: break on a pipe puts another one there, which goes on with what
- * is known of O. */
+/* The object that is behind FD now: a fault may have put another one there in the place of O, for
+ * which the record then stands. */
 static void remember_now(int fd, unsigned rule, const struct pg_object *o)
 {
 	struct pg_fd *f = pg_fd(fd);
 	struct pg_stat st;
 
-	if (pg_fstat(fd, &st))
+	if (!f || pg_fstat(fd, &st))
 		return;
 	remember(fd, rule, st.ino);
-	if (!f || !o->tracked)
-		return;
-	f->local = o->local;
-	f->seen_ino = st.ino;
-	if (f->ino)
+	if (o->tracked)
+		f->local = o->local;
+	if (f->ino == o->ino)
 		f->ino = st.ino;
+	if (f->seen_ino == o->ino)
+		f->seen_ino = st.ino;
 }
 
 static struct pg_op decided(struct pg_op op, int64_t ret, int err)
@@ -254,15 +276,35 @@ static struct pg_op end_reading(struct pg_op op, const struct pg_object *o)
 	return o->kind == PG_PIPE ? op : decided(op, 0, 0);
 }
 
+/* Once: a second reset would tell the error again. The object is remembered before a thread that
+ * waits on it wakes: pg_guard_in tells it why. The read that a rule fires on is the one that is
+ * told, so what waits unread is lost; at a write it is kept. */
+static void reset(const struct pg_op *op, const struct plan *p, const struct pg_object *o)
+{
+	int waits;
+
+	if (pg_guard_was_reset(op->fd))
+		return;
+	remember(op->fd, p->rule, o->ino);
+	waits = pg_fault_reset(op->fd, o->kind, pg_is_out(op->call));
+	remember_now(op->fd, p->rule, o);
+	pg_fault_wake(waits);
+}
+
 /* The final action: the object is changed, or the result decided. */
 static struct pg_op finish(struct pg_op op, const struct plan *p, const struct pg_object *o,
 			   const struct pg_candidate *c)
 {
 	switch (p->final ? p->final->terminal : PG_F_COUNT) {
 	case PG_F_RESET:
-		pg_fault_reset(op.fd, o->kind);
+		reset(&op, p, o);
 		break;
 	case PG_F_BREAK:
+		if (p->midway) {
+			op.midway = true;
+			op.rule = (uint8_t)p->rule;
+			return op;
+		}
 		pg_fault_break(op.fd, o->kind);
 		break;
 	case PG_F_FIN:
@@ -291,16 +333,21 @@ static void signal_here(int sig)
 	pg_sys3(SYS_tgkill, pg_sys0(SYS_getpid), pg_sys0(SYS_gettid), sig);
 }
 
-static void do_modifiers(const struct pg_op *op, const struct plan *p, struct pg_inject *inject)
+static void wait_as_asked(const struct pg_op *op, const struct plan *p, enum pg_kind kind,
+			  struct pg_inject *inject)
+{
+	if (p->delay)
+		pg_fault_sleep(p->delay);
+	if (p->hold)
+		inject->held = pg_fault_hold(op->fd, kind, p->hold) ? PG_HELD : PG_HELD_IN_VAIN;
+}
+
+static void halt_as_asked(const struct plan *p)
 {
 	if (p->stop)
 		signal_here(SIGSTOP);
 	if (p->abort)
 		signal_here(SIGABRT);
-	if (p->delay)
-		pg_fault_sleep(p->delay);
-	if (p->hold)
-		inject->held = pg_fault_hold(op->fd, p->hold) ? PG_HELD : PG_HELD_IN_VAIN;
 	if (p->nosignal)
 		pg_mark |= PG_MARK_NOSIGNAL;
 }
@@ -327,7 +374,7 @@ static void tell(const struct pg_op *op, const struct plan *p, const struct pg_i
 /* At most P's bytes. Messages go one by one, so that each meets the rules. */
 static void shorten(struct pg_op *op, const struct plan *p, const struct pg_candidate *c)
 {
-	bool messages = op->call == PG_CALL_sendmmsg && p->matches;
+	bool messages = op->call == PG_CALL_sendmmsg && op->len > 0 && p->matches;
 
 	if (op->skip || !c->length_known || (p->most >= c->length && !messages))
 		return;
@@ -348,9 +395,10 @@ static struct pg_op carry_out(struct pg_op op, const struct plan *p, const struc
 	if (p->fires) {
 		if (!p->hold)
 			tell(&op, p, &inject, c);
-		do_modifiers(&op, p, &inject);
+		wait_as_asked(&op, p, o->kind, &inject);
 		if (p->hold)
 			tell(&op, p, &inject, c);
+		halt_as_asked(p);
 		op.garbage = p->garbage;
 		op = finish(op, p, o, c);
 	}
@@ -358,63 +406,26 @@ static struct pg_op carry_out(struct pg_op op, const struct plan *p, const struc
 	return op;
 }
 
-/* What no rule can reach is not looked at again, see PG_ASIDE; but with a reset that waits, or
- * after the end of its reading, every call is. */
+/* What no rule can reach is not looked at again, see PG_ASIDE; but after the end of its reading
+ * every call is. */
 static void judge(struct pg_fd *f, const struct pg_candidate *c)
 {
 	uint64_t possible;
 
-	if (f && !pg_watch_all && !f->armed && !f->ended && pg_match_possible(c, &possible))
+	if (f && !pg_watch_all && !f->ended && pg_match_possible(c, &possible))
 		f->unruled = ~possible;
 }
 
-/* Offsets count from where the descriptor began, or, if that is not known, from the first call that
- * a rule saw. */
+/* Offsets count from where the descriptor began, or, if that is not known, from where its number
+ * was last closed, or from the first call that a rule saw. */
 static void bases(struct pg_fd *f, const struct pg_object *o)
 {
 	if (!f || f->seen_ino == o->ino)
 		return;
 	f->seen_ino = o->ino;
-	f->base = o->tracked ? 0 : f->sent;
+	f->base = o->tracked ? 0 : f->unsure ? f->closed : f->sent;
 	f->received = 0;
 	f->ended = false;
-	f->armed = 0;
-}
-
-/* ---- a reset that waits ---- */
-
-/* A received RST leaves readable what came before it, connect(AF_UNSPEC) does not: so a reset waits
- * until that has been read. With at= the bytes behind the offset never came. */
-static bool arm(struct pg_fd *f, const struct plan *p, const struct pg_object *o)
-{
-	if (!f || !p->final || p->final->terminal != PG_F_RESET || pg_has(p->final, PG_F_AT) ||
-	    o->kind != PG_TCP || o->unread <= 0)
-		return false;
-	f->armed = (uint8_t)(p->rule + 1);
-	f->unruled = 0;
-	return true;
-}
-
-/* The plan of the rule that waits on F. */
-static void armed_plan(struct pg_fd *f, struct plan *p)
-{
-	*p = (struct plan){.most = UINT64_MAX, .fires = true, .tells = true, .rule = f->armed - 1u};
-	p->final = &pg_rules.rule[p->rule];
-	f->armed = 0;
-}
-
-/* All is read: now, so that poll(2) tells of it. */
-static void fire_if_due(const struct pg_op *op, struct pg_fd *f)
-{
-	struct pg_object o;
-	struct pg_candidate c = {.object = &o, .fd = op->fd};
-	struct plan p;
-
-	pg_fd_look(op->fd, &o);
-	if (o.unread > 0 || o.kind != PG_TCP)
-		return;
-	armed_plan(f, &p);
-	carry_out(*op, &p, &o, &c);
 }
 
 /* ---- writing and reading ---- */
@@ -436,14 +447,41 @@ struct pg_op pg_apply_out(struct pg_op op, uint64_t bit, uintptr_t caller)
 	bases(f, &o);
 	judge(f, &c);
 	c.offset = f ? f->sent - f->base : 0;
-	if (f && f->armed)
-		armed_plan(f, &p);
-	else
-		make_plan(&p, &c, bit);
+	make_plan(&p, &op, &c, bit);
 	op = carry_out(op, &p, &o, &c);
 	if (!op.skip || op.result >= 0)
 		errno = saved;
 	return op;
+}
+
+/* Where no signal handler runs, libc's stdio goes on after a short write, and breaks by the next.
+ */
+static bool signal_acts(void)
+{
+	enum pg_signal outcome = pg_sigpipe_outcome();
+
+	return outcome != PG_SIG_IGNORED && outcome != PG_SIG_BLOCKED;
+}
+
+void pg_apply_midway(const struct pg_op *op, int64_t len, int64_t ret, uintptr_t caller)
+{
+	struct pg_hit hit = {.via = op->via,
+			     .call = op->call,
+			     .fd = op->fd,
+			     .len = len,
+			     .ret = ret,
+			     .caller = caller - 1};
+	struct pg_object o;
+	int saved = errno;
+
+	if (ret != op->len)
+		return;
+	pg_fd_look(op->fd, &o);
+	pg_fault_break(op->fd, PG_PIPE);
+	remember_now(op->fd, op->rule, &o);
+	if (op->via != PG_VIA_STDIO || signal_acts())
+		pg_guard_injected_epipe(&hit, true);
+	errno = saved;
 }
 
 struct pg_op pg_apply_in(struct pg_op op, uint64_t bit, uintptr_t caller)
@@ -467,11 +505,7 @@ struct pg_op pg_apply_in(struct pg_op op, uint64_t bit, uintptr_t caller)
 		pg_fault_drain(op.fd, o.kind);
 		return decided(op, 0, 0);
 	}
-	if (f && f->armed)
-		return op;
-	make_plan(&p, &c, bit);
-	if (arm(f, &p, &o))
-		return op;
+	make_plan(&p, &op, &c, bit);
 	op = carry_out(op, &p, &o, &c);
 	if (!op.skip || op.result >= 0)
 		errno = saved;
@@ -509,37 +543,22 @@ static void spoil(const struct pg_op *op, uint64_t n, uint64_t state)
 void pg_apply_read(const struct pg_op *op, int64_t ret)
 {
 	struct pg_fd *f = pg_fd(op->fd);
-	bool socket_peek = op->flags & MSG_PEEK;
 	uint64_t n = (uint64_t)ret < op->garbage ? (uint64_t)ret : op->garbage;
-	int saved = errno;
 
 	if (ret <= 0 || op->skip)
 		return;
 	if (n)
 		spoil(op, n, pg_config.seed + (f ? f->received : 0) + 1);
-	if (!f || socket_peek)
-		return;
-	f->received += (uint64_t)ret;
-	if (f->armed)
-		fire_if_due(op, f);
-	errno = saved;
-}
-
-/* A rule that resets what is read must see a write that comes before the end of what waits. */
-static bool resets_reads(void)
-{
-	for (unsigned n = 0; n < pg_rules.n; n++)
-		if (pg_rules.rule[n].terminal == PG_F_RESET && pg_rule_reads(&pg_rules.rule[n]))
-			return true;
-	return false;
+	if (f && !(op->flags & MSG_PEEK))
+		f->received += (uint64_t)ret;
 }
 
 void pg_apply_start(void)
 {
 	pg_match_start();
 	pg_fault_start();
-	if (resets_reads())
-		pg_ruled |= pg_rule_out_calls();
+	for (unsigned n = 0; n < pg_rules.n; n++)
+		pg_ruled |= pg_match_calls(&pg_rules.rule[n]);
 }
 
 /* ---- connect and accept ---- */
@@ -570,7 +589,7 @@ bool pg_apply_connect(enum pg_call call, int fd, const struct sockaddr *addr, so
 	if (pg_confined || pg_fd_is_connecting(fd) || !look_at_target(fd, addr, len, &o))
 		return false;
 	pg_match_attempt(fd, &o);
-	make_plan(&p, &c, PG_BIT(call));
+	make_plan(&p, &op, &c, PG_BIT(call));
 	op = carry_out(op, &p, &o, &c);
 	if (!op.skip)
 		errno = saved;
@@ -592,7 +611,7 @@ bool pg_apply_accept(enum pg_call call, int fd, uintptr_t caller)
 	if (!o.ino)
 		return false;
 	o.side = PG_SERVER;
-	make_plan(&p, &c, PG_BIT(call));
+	make_plan(&p, &op, &c, PG_BIT(call));
 	op = carry_out(op, &p, &o, &c);
 	if (!op.skip)
 		errno = saved;

@@ -36,6 +36,10 @@ PG_COLD long pg_apply(enum pg_call call, uintptr_t caller, long a, long b, long 
 /* For calls that are made in another way (dprintf, a FILE's): before it and after it. Between them
  * OP may be shorter (OP.clamped) or decided (OP.skip, OP.result). BIT: its bit in a rule's set. */
 PG_COLD struct pg_op pg_apply_out(struct pg_op op, uint64_t bit, uintptr_t caller);
+/* After a write that pg_apply_out made shorter than LEN, and that returned RET: where a rule breaks
+ * a pipe in the middle of it, now. May not return. errno is kept. */
+PG_COLD void pg_apply_midway(const struct pg_op *op, int64_t len, int64_t ret, uintptr_t caller);
+
 PG_COLD struct pg_op pg_apply_in(struct pg_op op, uint64_t bit, uintptr_t caller);
 
 /* What a read gave: counts it, and turns it to garbage. errno is kept. */

@@ -10,7 +10,7 @@
 
 #define INDENT "\n        "
 
-enum { TAIL = 64, NAME_MAX_SHOWN = 108 };
+enum { TAIL = 64, NAME_MAX_SHOWN = 108, GLOB_MAX = 64 };
 
 static const char *const ev_names[] = {"epipe",	      "reset",	"refused", "eof",
 				       "disposition", "load",	"doomed",  "exit",
@@ -204,15 +204,20 @@ static void json_action(struct pg_text *t, const struct pg_event *e)
 	key_count(t, "seed", e->seeded ? (int64_t)pg_config.seed : -1);
 }
 
-/* A module's name as a glob: what a rule, or JSON, would need to protect is any one letter. */
+/* A name as a glob in a rule: what a rule, or JSON, would need to protect is any one letter. */
 static void put_glob(struct pg_text *t, const char *name)
 {
-	for (; *name; name++) {
-		bool plain = (*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z') ||
-			     (*name >= '0' && *name <= '9') || *name == '.' || *name == '_' ||
-			     *name == '-' || *name == '+';
+	for (unsigned i = 0; name[i]; i++) {
+		bool plain = (name[i] >= 'a' && name[i] <= 'z') ||
+			     (name[i] >= 'A' && name[i] <= 'Z') ||
+			     (name[i] >= '0' && name[i] <= '9') || name[i] == '.' ||
+			     name[i] == '_' || name[i] == '-' || name[i] == '+';
 
-		pg_put_char(t, plain ? *name : '?');
+		if (i == GLOB_MAX) { /* a word of a rule is not much longer */
+			pg_put_char(t, '*');
+			return;
+		}
+		pg_put_char(t, plain ? name[i] : '?');
 	}
 }
 
@@ -220,7 +225,7 @@ static void put_caller(struct pg_text *t, uintptr_t addr)
 {
 	struct pg_module m;
 
-	if (!pg_elf_module(addr, &m))
+	if (!pg_elf_module(addr, &m) || pg_len(m.name) > GLOB_MAX)
 		return;
 	pg_put(t, ":caller=");
 	put_glob(t, m.name);
@@ -228,22 +233,25 @@ static void put_caller(struct pg_text *t, uintptr_t addr)
 	pg_put_hex(t, addr - m.base);
 }
 
-/* Does a rule reach E's write? One that no wrapper sees is out of reach. */
+/* Does a rule reach E's write? Not one that no wrapper sees, nor what a rule cannot break. */
 static bool has_again(const struct pg_event *e)
 {
-	return e->ev == PG_EV_EPIPE && e->via != PG_VIA_SIGNAL && e->call && e->fd >= 0;
+	return e->ev == PG_EV_EPIPE && !e->inlined && e->call && e->fd >= 0 &&
+	       e->object.kind >= PG_PIPE && e->object.kind <= PG_SOCKET;
 }
 
 /*
- * The rule that breaks the same write again: the n-th connection, or the
- * descriptor, and the offset in its stream; where that is not known, who
- * called.
+ * The rule that breaks the same write again, once: the program, the n-th
+ * connection, or the descriptor, and the offset in its stream; where that is
+ * not known, who called.
  */
 static void put_again(struct pg_text *t, const struct pg_event *e)
 {
 	const struct pg_object *o = &e->object;
 
 	pg_put(t, e->via == PG_VIA_STDIO ? "%stdio" : pg_call_name(e->call));
+	pg_put(t, ":comm=");
+	put_glob(t, pg_elf_program());
 	if (o->tracked && o->number) {
 		pg_put(t, o->side == PG_SERVER ? ":side=server:conn=" : ":side=client:conn=");
 		pg_put_u64(t, o->number);
@@ -251,13 +259,13 @@ static void put_again(struct pg_text *t, const struct pg_event *e)
 		pg_put(t, ":fd=");
 		pg_put_i64(t, e->fd);
 	}
-	if (o->tracked) {
+	if (o->stream && o->offset >= 0) {
 		pg_put(t, ":at=");
-		pg_put_u64(t, o->sent + (e->err ? 0 : (uint64_t)e->ret));
+		pg_put_u64(t, (uint64_t)o->offset + (e->err ? 0 : (uint64_t)e->ret));
 	} else if (e->frames) {
 		put_caller(t, e->frame[0]);
 	}
-	pg_put(t, ":break");
+	pg_put(t, ":when=1:break");
 }
 
 static void json_again(struct pg_text *t, const struct pg_event *e)

@@ -56,6 +56,7 @@ struct pg_event {
 	int fd;		   /* -1: unknown */
 	int64_t len, ret;  /* len -1: unknown */
 	int err;	   /* 0: it did not fail */
+	bool inlined;	   /* no wrapper was at work: rules do not reach it */
 	bool inherited;	   /* say that SIGPIPE was ignored at start */
 	bool changed;	   /* CHANGE is to be told */
 	struct pg_change change;

@@ -3,14 +3,13 @@
 
 #include "dl.h"
 #include "reseat.h"
+#include "standin.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/un.h>
 
 /* Not under __USE_MISC in every libc. */
 #define PG_POLLRDHUP 0x2000
@@ -40,67 +39,45 @@ void pg_fault_cancel_point(void)
 
 /* ---- faults ---- */
 
-/* A connected socket whose peer closed it with unread data. */
-static int reset_pair(void)
-{
-	int pair[2];
-
-	if (pg_sys4(SYS_socketpair, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
-		return -1;
-	pg_sys6(SYS_sendto, pair[0], "", 1, MSG_NOSIGNAL, 0, 0);
-	pg_sys1(SYS_close, pair[1]);
-	return pair[0];
-}
-
-void pg_fault_reset(int fd, enum pg_kind kind)
+/* A thread that waits on FD is woken, but until 6.7 some kernels refuse to disconnect under one:
+ * EBUSY. Then the shutdown wakes it, and the next try resets. */
+static void disconnect(int fd)
 {
 	struct sockaddr unspec = {.sa_family = AF_UNSPEC};
-	int pair;
+	struct timing ms = {0, 1000000};
+	long ret;
 
-	if (kind == PG_TCP) {
-		pg_sys3(SYS_connect, fd, &unspec, sizeof unspec);
+	for (int i = 0; i < 100; i++) {
+		ret = pg_sys3(SYS_connect, fd, &unspec, sizeof unspec);
 		pg_sys2(SYS_shutdown, fd, SHUT_RDWR);
-		return;
+		if (ret != -EBUSY)
+			return;
+		pg_sys5(SYS_ppoll, 0, 0, &ms, 0, 0);
 	}
-	pg_sys2(SYS_shutdown, fd, SHUT_RDWR);
-	pair = reset_pair();
-	if (pair >= 0)
-		pg_reseat(fd, pair);
 }
 
-/* A socket bound to a name of this host for which nobody listens; its name in SS. Negative: not
- * possible. */
-static int dead_end(const struct sockaddr *addr, struct sockaddr_storage *ss, socklen_t *len)
+int pg_fault_reset(int fd, enum pg_kind kind, bool keep)
 {
-	struct sockaddr_in *in4 = (void *)ss;
-	struct sockaddr_in6 *in6 = (void *)ss;
-	int fd = -1;
+	int waits = -1, other;
 
-	if (addr->sa_family == AF_INET || addr->sa_family == AF_INET6 || addr->sa_family == AF_UNIX)
-		fd = (int)pg_sys3(SYS_socket, addr->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	*ss = (struct sockaddr_storage){.ss_family = addr->sa_family};
-	*len = sizeof(sa_family_t); /* AF_UNIX: the kernel chooses an abstract name, unix(7),
-				       "Autobind" */
-	if (addr->sa_family == AF_INET) {
-		in4->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-		*len = sizeof *in4;
-	} else if (addr->sa_family == AF_INET6) {
-		in6->sin6_addr = (struct in6_addr)IN6ADDR_LOOPBACK_INIT;
-		if (IN6_IS_ADDR_V4MAPPED(
-			    &((const struct sockaddr_in6 *)(const void *)addr)->sin6_addr)) {
-			in6->sin6_addr.s6_addr[10] = in6->sin6_addr.s6_addr[11] = 0xff;
-			in6->sin6_addr.s6_addr[12] = 127;
-		}
-		*len = sizeof *in6;
+	if (kind == PG_TCP) {
+		other = keep ? pg_standin_tcp(fd) : -1;
+		disconnect(fd);
+	} else {
+		other = pg_standin_unix(fd, keep);
+		waits = (int)pg_sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, HIGH_FD);
 	}
-	if (fd < 0 || pg_sys3(SYS_bind, fd, ss, *len)) {
-		if (fd >= 0)
-			pg_sys1(SYS_close, fd);
-		return -1;
-	}
-	*len = sizeof *ss;
-	pg_sys3(SYS_getsockname, fd, ss, len);
-	return fd;
+	if (other >= 0)
+		pg_reseat(fd, other);
+	return waits;
+}
+
+void pg_fault_wake(int waits)
+{
+	if (waits < 0)
+		return;
+	pg_sys2(SYS_shutdown, waits, SHUT_RDWR);
+	pg_sys1(SYS_close, waits);
 }
 
 int pg_fault_refuse(int fd, const struct sockaddr *addr)
@@ -109,7 +86,7 @@ int pg_fault_refuse(int fd, const struct sockaddr *addr)
 	socklen_t len;
 	int dead, ret;
 
-	dead = dead_end(addr, &ss, &len);
+	dead = pg_dead_end(addr, &ss, &len);
 	if (dead < 0)
 		return -EAFNOSUPPORT;
 	ret = (int)pg_sys3(SYS_connect, fd, &ss, len);
@@ -133,7 +110,7 @@ int pg_fault_hang(int fd, const struct sockaddr *addr)
 {
 	struct sockaddr_storage ss;
 	socklen_t len;
-	int listener = dead_end(addr, &ss, &len);
+	int listener = pg_dead_end(addr, &ss, &len);
 
 	if (listener < 0)
 		return -EAFNOSUPPORT;
@@ -205,7 +182,7 @@ static int tcp_pair(int fd, int *other)
 	int listener, mine;
 
 	pg_sys3(SYS_getsockname, fd, &ss, &len);
-	listener = dead_end((const void *)&ss, &ss, &len);
+	listener = pg_dead_end((const void *)&ss, &ss, &len);
 	if (listener < 0)
 		return -1;
 	pg_sys2(SYS_listen, listener, 1);
@@ -319,9 +296,11 @@ static bool wait_for(struct pollfd *p, unsigned n, uint64_t ns)
 	return ret > 0;
 }
 
-bool pg_fault_hold(int fd, uint64_t ns)
+/* All that TCP tells of a peer that closed is its FIN, POLLRDHUP; of others it would be an end of
+ * writing alone. */
+bool pg_fault_hold(int fd, enum pg_kind kind, uint64_t ns)
 {
-	struct pollfd p = {.fd = fd, .events = PG_POLLRDHUP};
+	struct pollfd p = {.fd = fd, .events = kind == PG_TCP ? PG_POLLRDHUP : 0};
 
 	return wait_for(&p, 1, ns);
 }

@@ -16,11 +16,15 @@ void pg_fault_start(void);
 /*
  * TCP: connect(AF_UNSPEC) sends a RST (tcp_disconnect in the kernel's
  * net/ipv4/tcp.c) and leaves ECONNRESET to be reported once; the shutdown
- * makes what follows EPIPE and EOF, as after a received RST. Data that waits
- * unread is lost. AF_UNIX: the end of a pair whose other end was closed with
- * unread data takes the number, so recv is told ECONNRESET, then the end.
+ * makes what follows EPIPE and EOF, as after a received RST. It would lose
+ * what waits unread: if that is to be kept (KEEP), and there is any, a
+ * connection to ourselves that holds it and was truly reset takes the number.
+ * AF_UNIX: the end of a pair whose other end was closed with unread data takes
+ * the number, so recv is told ECONNRESET, then the end. Returns the object
+ * that other threads may still wait on, for pg_fault_wake, or -1.
  */
-void pg_fault_reset(int fd, enum pg_kind kind);
+int pg_fault_reset(int fd, enum pg_kind kind, bool keep);
+void pg_fault_wake(int waits);
 
 /*
  * Lets FD connect to a port of this host that is bound and does not listen:
@@ -55,7 +59,7 @@ void pg_fault_silence(int fd, enum pg_kind kind);
 
 /* Waits until the peer of FD has really gone, NS at the most. False: it has not. A cancellation
  * point. */
-bool pg_fault_hold(int fd, uint64_t ns);
+bool pg_fault_hold(int fd, enum pg_kind kind, uint64_t ns);
 
 /* A cancellation point. */
 void pg_fault_sleep(uint64_t ns);

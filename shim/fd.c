@@ -14,6 +14,9 @@
 
 struct pg_fd pg_fds[PG_FD_MAX];
 
+/* What each descriptor was told; apart, so that what every write touches is small. */
+static struct pg_warning warnings[PG_FD_MAX][PG_WHATS];
+
 /* The kernel's own timespec: libc's may be wider on 32 bit. */
 struct clock {
 	long sec, nsec;
@@ -56,9 +59,9 @@ static void forget(struct pg_fd *f)
 	__atomic_store_n(&f->ino, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&f->sent, 0, __ATOMIC_RELAXED);
 	f->since = 0;
+	f->closed = 0;
 	f->suppressed = 0;
 	f->received = 0;
-	f->armed = 0;
 	f->ended = false;
 	f->unruled = 0;
 	f->connecting = false;
@@ -67,7 +70,7 @@ static void forget(struct pg_fd *f)
 	f->peer.family = 0;
 	f->local.family = 0;
 	for (int i = 0; i < PG_WHATS; i++)
-		__atomic_store_n(&f->warned[i].at, 0, __ATOMIC_RELAXED);
+		__atomic_store_n(&warnings[f - pg_fds][i].at, 0, __ATOMIC_RELAXED);
 }
 
 void pg_fd_fresh(int fd)
@@ -82,22 +85,27 @@ void pg_fd_fresh(int fd)
 	f->unsure = 0;
 }
 
+static void let_go(struct pg_fd *f)
+{
+	f->unsure = 1;
+	f->unruled = 0;
+	f->closed = f->sent;
+}
+
 /* With an inode the record proves itself, and the closer may be a vfork child: leave it. */
 void pg_fd_closed(int fd)
 {
 	struct pg_fd *f = pg_fd(fd);
 
-	if (!f)
-		return;
-	f->unsure = 1;
-	f->unruled = 0;
+	if (f)
+		let_go(f);
 }
 
 void pg_fd_closed_range(unsigned first, unsigned last)
 {
 	for (unsigned fd = first; fd <= last && fd < PG_FD_MAX; fd++)
 		if (pg_fds[fd].sent | pg_fds[fd].ino | pg_fds[fd].unruled)
-			pg_fd_closed((int)fd);
+			let_go(&pg_fds[fd]);
 }
 
 void pg_fd_copied(int from, int to)
@@ -106,11 +114,13 @@ void pg_fd_copied(int from, int to)
 
 	if (!b || a == b)
 		return;
-	if (a && a->ino)
+	if (a && a->ino) {
 		*b = *a;
-	else
-		b->unsure = 1;
-	b->unruled = 0;
+		__builtin_memcpy(warnings[to], warnings[from], sizeof warnings[to]);
+	} else {
+		let_go(b);
+	}
+	b->unruled = 0; /* fd= may tell the two apart */
 }
 
 static void set_addr(struct pg_addr *a, const struct sockaddr *addr, socklen_t len)
@@ -130,10 +140,24 @@ static void set_addr(struct pg_addr *a, const struct sockaddr *addr, socklen_t l
 	}
 }
 
+/* The next number of a connection of this SIDE, as rules count: in each process from 1. */
+static uint32_t next_number(enum pg_side side)
+{
+	static uint32_t numbers[3];
+	static int owner;
+	int pid;
+
+	if (pg_confined)
+		return 0;
+	pid = (int)pg_sys0(SYS_getpid);
+	if (__atomic_exchange_n(&owner, pid, __ATOMIC_RELAXED) != pid)
+		__builtin_memset(numbers, 0, sizeof numbers);
+	return __atomic_add_fetch(&numbers[side], 1, __ATOMIC_RELAXED);
+}
+
 void pg_fd_connection(int fd, enum pg_side side, const struct sockaddr *addr, socklen_t len,
 		      bool stands)
 {
-	static uint32_t numbers[3]; /* of each side */
 	struct pg_fd *f = pg_fd(fd);
 	struct pg_stat st;
 
@@ -144,7 +168,7 @@ void pg_fd_connection(int fd, enum pg_side side, const struct sockaddr *addr, so
 	f->unsure = 0;
 	f->since = pg_now();
 	if (stands)
-		f->number = __atomic_add_fetch(&numbers[side], 1, __ATOMIC_RELAXED);
+		f->number = next_number(side);
 	if (addr)
 		set_addr(&f->peer, addr, len);
 	if (!pg_confined && !pg_fstat(fd, &st))
@@ -165,7 +189,7 @@ void pg_fd_warn(int fd, enum pg_what what, uint32_t call, int err, uintptr_t cal
 
 	if (!f)
 		return;
-	f->warned[what] = (struct pg_warning){
+	warnings[fd][what] = (struct pg_warning){
 		.at = pg_now(), .sent = f->sent, .caller = caller - 1, .call = call, .err = err};
 	if (what == PG_REFUSED) { /* no connection came of it */
 		f->since = 0;
@@ -282,16 +306,19 @@ static void look_record(int fd, struct pg_object *o)
 
 	if (f && f->injected && f->injected == o->ino)
 		o->rule = f->rule;
+	if (f && f->unsure)
+		o->offset = (int64_t)(f->sent - f->closed);
 	if (!f || (f->ino ? f->ino != o->ino : f->unsure))
 		return;
 	o->tracked = true;
+	o->offset = (int64_t)f->sent;
 	o->sent = f->sent;
 	o->since = f->since;
 	o->side = (enum pg_side)f->side;
 	o->number = f->number;
 	if (o->rule >= 0 && f->local.family)
 		o->local = f->local;
-	__builtin_memcpy(o->warned, f->warned, sizeof o->warned);
+	__builtin_memcpy(o->warned, warnings[fd], sizeof o->warned);
 	if (!o->peer.family && f->ino)
 		o->peer = f->peer;
 }
@@ -308,7 +335,7 @@ void pg_fd_look(int fd, struct pg_object *o)
 {
 	struct pg_stat st;
 
-	*o = (struct pg_object){.unread = -1, .idle_ms = -1, .rule = -1};
+	*o = (struct pg_object){.offset = -1, .unread = -1, .idle_ms = -1, .rule = -1};
 	if (fd < 0 || pg_fstat(fd, &st))
 		return;
 	o->dev = st.dev;

@@ -40,26 +40,25 @@ struct pg_warning {
 };
 
 struct pg_fd {
-	_Alignas(64) uint64_t sent; /* bytes the kernel took */
-	uint64_t ino;		    /* 0: not known */
-	uint64_t since;		    /* connected or accepted, ns; 0: not known */
+	_Alignas(256) uint64_t sent; /* bytes the kernel took */
+	uint64_t ino;		     /* 0: not known */
+	uint64_t since;		     /* connected or accepted, ns; 0: not known */
 	struct pg_addr peer;
-	uint64_t injected;   /* the inode that a rule broke; 0: none */
-	uint64_t received;   /* bytes read, by calls that rules watch */
-	uint64_t seen_ino;   /* the object that base and received are of */
-	uint64_t base;	     /* sent when a rule saw it first; for at= */
-	uint64_t unruled;    /* the calls for which no rule can fire on it, whatever comes; 0: not
-				known */
-	uint32_t conn[4];    /* numbers of the connection, for rules with conn= */
-	uint32_t number;     /* the n-th client, or server, connection of the process; 0: none */
-	uint32_t suppressed; /* signals taken away on it */
-	uint8_t side;	     /* enum pg_side */
-	uint8_t rule;	     /* that broke it */
-	uint8_t armed;	     /* 1 + the rule that resets once what waits unread is read */
-	bool ended;	     /* a rule ended its reading */
-	bool connecting;     /* connect said EINPROGRESS, nothing yet how it went */
-	uint8_t unsure;	     /* the number was closed: sent and warnings may be another object's */
-	struct pg_warning warned[PG_WHATS];
+	uint64_t injected;    /* the inode that a rule broke; 0: none */
+	uint64_t received;    /* bytes read, by calls that rules watch */
+	uint64_t seen_ino;    /* the object that base and received are of */
+	uint64_t base;	      /* sent when a rule saw it first; for at= */
+	uint64_t unruled;     /* the calls for which no rule can fire on it, whatever comes; 0: not
+				 known */
+	uint64_t closed;      /* sent when the number was last seen closed */
+	uint32_t conn[4];     /* numbers of the connection, for rules with conn= */
+	uint32_t number;      /* the n-th client, or server, connection of the process; 0: none */
+	uint32_t suppressed;  /* signals taken away on it */
+	uint8_t side;	      /* enum pg_side */
+	uint8_t rule;	      /* that broke it */
+	bool ended;	      /* a rule ended its reading */
+	bool connecting;      /* connect said EINPROGRESS, nothing yet how it went */
+	uint8_t unsure;	      /* the number was closed: sent and warnings may be another object's */
 	struct pg_addr local; /* of what a rule broke: a reset takes it away */
 };
 
@@ -118,6 +117,7 @@ struct pg_object {
 	bool stream;  /* a write on it can raise SIGPIPE */
 	bool tracked; /* sent, since and warned are this object's */
 	uint64_t sent, since;
+	int64_t offset;	 /* in its stream, as rules count it; -1: unknown */
 	int64_t unread;	 /* bytes; -1: unknown */
 	int64_t idle_ms; /* TCP: since data last came or went; -1: unknown */
 	int peer_pid;	 /* AF_UNIX: SO_PEERCRED; 0: unknown */

@@ -143,9 +143,17 @@ static long make_shorter(const struct pg_frame *frame, struct pg_op *op)
 	return ret;
 }
 
+/* Bytes that FRAME's call, which the kernel has made, was asked to write. */
+static int64_t asked_of(const struct pg_frame *frame)
+{
+	struct pg_op op = pg_apply_op(frame);
+
+	return op.shape == PG_IOV ? pg_iov_bytes(op.data, op.count) : op.len;
+}
+
 static long apply_read(const struct pg_frame *frame)
 {
-	const struct pg_op asked = pg_apply_op(frame);
+	struct pg_op asked = pg_apply_op(frame);
 	struct pg_op op = asked;
 	long ret;
 
@@ -153,8 +161,10 @@ static long apply_read(const struct pg_frame *frame)
 		op.shape = PG_NOTHING, op.len = -2;
 	op = pg_apply_in(op, PG_BIT(op.call), frame->caller);
 	ret = make_shorter(frame, &op);
+	if (asked.shape == PG_IOV)
+		asked.len = (int64_t)asked.count;
 	if (ret <= 0)
-		pg_guard_in(op.call, &asked, ret, frame->caller);
+		ret = (long)pg_guard_in(op.call, &asked, ret, frame->caller);
 	if (frame->call != PG_CALL_recvmmsg)
 		pg_apply_read(&op, ret);
 	return ret;
@@ -167,6 +177,8 @@ static long apply_write(const struct pg_frame *frame)
 
 	op = pg_apply_out(op, PG_BIT(op.call), frame->caller);
 	ret = make_shorter(frame, &op);
+	if (op.midway)
+		pg_apply_midway(&op, asked_of(frame), ret, frame->caller);
 	pg_leave(op, ret, frame->caller);
 	if (op.call == PG_CALL_sendmmsg)
 		count_messages(&op, ret);

@@ -260,6 +260,7 @@ static void tell(enum pg_ev ev, const struct pg_hit *hit, enum pg_signal signal)
 	e->len = hit->len;
 	e->ret = hit->ret;
 	e->err = hit->err;
+	e->inlined = hit->inlined;
 	if (pg_confined) {
 		if (ev == PG_EV_EPIPE)
 			pg_event_write_confined(e);
@@ -458,8 +459,11 @@ static void look_at(const struct pg_op *op, int64_t ret, int err, uintptr_t call
 		if (err != EPIPE || !is_told(op))
 			out_failed(op, &hit);
 	} else if (midway) {
-		if (!is_told(op))
+		if (!is_told(op)) {
+			pg_fd_sent(op->fd, -(uint64_t)ret); /* what was sent before it is told */
 			tell(PG_EV_EPIPE, &hit, pg_sigpipe_outcome());
+			pg_fd_sent(op->fd, (uint64_t)ret);
+		}
 	} else if (pg_watch_all) {
 		tell(PG_EV_CALL, &hit, PG_SIG_NONE);
 	}
@@ -530,8 +534,7 @@ static void tell_verbose(enum pg_ev ev, enum pg_call call, int fd, int64_t len, 
 		tell(ev, &hit, PG_SIG_NONE);
 }
 
-/* connect(AF_UNSPEC) wakes a blocked reader with EPIPE, a received RST with ECONNRESET. */
-static bool reset_by_rule(int fd)
+bool pg_guard_was_reset(int fd)
 {
 	const struct pg_fd *f = pg_fd(fd);
 	struct pg_stat st;
@@ -540,15 +543,29 @@ static bool reset_by_rule(int fd)
 	       !pg_fstat(fd, &st) && st.ino == f->injected;
 }
 
-void pg_guard_in(enum pg_call call, const struct pg_op *op, int64_t ret, uintptr_t caller)
+/* What a reader returns that a rule's reset woke with an end of stream or EPIPE: as with a received
+ * RST the first takes the error, for the others the stream is at its end. */
+static int64_t woken(int fd, int *err)
+{
+	int pending = 0;
+	socklen_t len = sizeof pending;
+
+	pg_sys5(SYS_getsockopt, fd, SOL_SOCKET, SO_ERROR, &pending, &len);
+	if (!pending)
+		return 0;
+	*err = pending;
+	return -1;
+}
+
+int64_t pg_guard_in(enum pg_call call, const struct pg_op *op, int64_t ret, uintptr_t caller)
 {
 	int saved = errno, fd = op->fd;
 	int64_t len = op->len;
 
 	if (!pg_config.active || (!ret && !len))
-		return;
-	if (ret < 0 && saved == EPIPE && reset_by_rule(fd))
-		saved = ECONNRESET;
+		return ret;
+	if ((!ret || saved == EPIPE) && PG_UNLIKELY(pg_ruled) && pg_guard_was_reset(fd))
+		ret = woken(fd, &saved);
 	if (!ret) {
 		if (pg_config.verbose >= 1 && !pg_confined && is_stream_socket(fd))
 			tell_verbose(PG_EV_EOF, call, fd, len, 0, 0, caller);
@@ -560,6 +577,7 @@ void pg_guard_in(enum pg_call call, const struct pg_op *op, int64_t ret, uintptr
 		pg_guard_warned(call, fd, saved, caller);
 	}
 	errno = saved;
+	return ret;
 }
 
 void pg_guard_warned(enum pg_call call, int fd, int err, uintptr_t caller)

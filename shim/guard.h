@@ -29,6 +29,8 @@ struct pg_op {
 	int64_t result;	  /* with SKIP */
 	enum pg_via via;
 	bool skip;    /* a rule decided the result: the call is not made */
+	bool midway;  /* a pipe's reader is to leave once LEN bytes are written */
+	uint8_t rule; /* that wants it */
 	bool clamped; /* a rule made LEN less than was asked for */
 	bool watched; /* a rule watches this read */
 };
@@ -53,10 +55,14 @@ static inline bool pg_is_out(enum pg_call call)
  * told not to. */
 bool pg_guard_raises(enum pg_call call, int flags, const struct pg_object *o);
 
+/* Has a rule reset the object that FD is now? */
+bool pg_guard_was_reset(int fd);
+
 /* A rule fires on HIT's call. */
 void pg_guard_tell_inject(const struct pg_hit *hit, const struct pg_inject *inject);
 
-/* error=EPIPE: tells of HIT and, if it SIGNALS, raises SIGPIPE as the kernel would. May not return.
+/* error=EPIPE, or a pipe broken midway: tells of HIT and, if it SIGNALS, raises SIGPIPE as the
+ * kernel would. May not return.
  */
 void pg_guard_injected_epipe(const struct pg_hit *hit, bool signals);
 
@@ -65,8 +71,11 @@ void pg_guard_injected_epipe(const struct pg_hit *hit, bool signals);
 /* What the kernel answered, once it is not all that was asked: logs a break. errno is kept. */
 PG_COLD void pg_guard_out(const struct pg_op *op, int64_t ret, uintptr_t caller);
 
-/* A read that returned RET <= 0; of OP, its descriptor and length are looked at. errno is kept. */
-PG_COLD void pg_guard_in(enum pg_call call, const struct pg_op *op, int64_t ret, uintptr_t caller);
+/* A read that returned RET <= 0; of OP, its descriptor and length are looked at. Returns RET; but
+ * in a thread that waited while a rule reset the connection, what a received RST would have made it
+ * return. errno is kept, or set. */
+PG_COLD int64_t pg_guard_in(enum pg_call call, const struct pg_op *op, int64_t ret,
+			    uintptr_t caller);
 
 /* A descriptor's error came to the program's knowledge in another way: connect, SO_ERROR. */
 PG_COLD void pg_guard_warned(enum pg_call call, int fd, int err, uintptr_t caller);
@@ -175,7 +184,8 @@ static inline void pg_end(const struct pg_op *op)
 		op.len = (int64_t)(length);                                                        \
 		made_ = (made);                                                                    \
 		if (PG_UNLIKELY(made_ <= 0))                                                       \
-			pg_guard_in(PG_CALL_##name, &op, made_, PG_CALLER);                        \
+			made_ = (__typeof__(made_))pg_guard_in(PG_CALL_##name, &op, made_,         \
+							       PG_CALLER);                         \
 		made_;                                                                             \
 	})
 

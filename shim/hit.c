@@ -165,6 +165,7 @@ static bool from_mark(struct regs *r, struct pg_hit *hit)
 		return false;
 	hit->call = call;
 	hit->fd = fd;
+	hit->inlined = false;
 	hit->via = pg_mark & PG_MARK_STDIO ? PG_VIA_STDIO
 		   : pg_mark & PG_MARK_RAW ? PG_VIA_SIGNAL
 					   : PG_VIA_CALL;
@@ -192,12 +193,14 @@ static bool from_stack(const struct regs *r, struct pg_hit *hit)
 	hit->fd = fd_of(r);
 	hit->via = stdio ? PG_VIA_STDIO : PG_VIA_CALL;
 	hit->sp = r->sp;
+	hit->inlined = false;
 	return hit->call != PG_NO_CALL;
 }
 
 static void from_regs(const struct regs *r, struct pg_hit *hit)
 {
 	hit->via = PG_VIA_SIGNAL;
+	hit->inlined = true;
 	hit->call = r->nr < 0 ? PG_CALL_write : pg_call_of_number(r->nr);
 	hit->fd = hit->call ? fd_of(r) : -1;
 }
@@ -217,7 +220,12 @@ static bool from_ring(const struct regs *r, struct pg_hit *hit)
 {
 	if (r->ret <= 0 || !is_ring(r))
 		return false;
-	*hit = (struct pg_hit){.via = PG_VIA_SIGNAL, .fd = -1, .len = -1, .ret = -1, .err = EPIPE};
+	*hit = (struct pg_hit){.via = PG_VIA_SIGNAL,
+			       .fd = -1,
+			       .len = -1,
+			       .ret = -1,
+			       .err = EPIPE,
+			       .inlined = true};
 	return true;
 }
 

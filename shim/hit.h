@@ -48,6 +48,7 @@ struct pg_hit {
 	int flags;	  /* as of a pg_op */
 	uintptr_t caller; /* inside the calling instruction; 0: look at the stack */
 	uintptr_t sp;	  /* of the interrupted call, if the stack told of its wrapper; else 0 */
+	bool inlined;	  /* no wrapper of ours was at work: rules do not reach it */
 };
 
 /*

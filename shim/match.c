@@ -311,6 +311,13 @@ static bool object_matches(unsigned n, const struct pg_candidate *c)
 	return !pg_has(r, PG_F_PATH) || path_matches(r, c->fd);
 }
 
+uint64_t pg_match_calls(const struct pg_rule *r)
+{
+	bool follows = pg_rule_reads(r) && (pg_has(r, PG_F_AT) || pg_has(r, PG_F_EOF));
+
+	return r->calls | (follows ? pg_rule_in_calls() : 0);
+}
+
 /* A socket without a name may still be given one. */
 bool pg_match_possible(const struct pg_candidate *c, uint64_t *calls)
 {
@@ -320,7 +327,7 @@ bool pg_match_possible(const struct pg_candidate *c, uint64_t *calls)
 	*calls = 0;
 	for (unsigned n = 0; n < pg_rules.n; n++)
 		if (object_matches(n, c))
-			*calls |= pg_rules.rule[n].calls;
+			*calls |= pg_match_calls(&pg_rules.rule[n]);
 	return !socket || o->local.port || o->side != PG_NO_SIDE || o->kind == PG_UNIX;
 }
 

@@ -23,6 +23,10 @@ struct pg_candidate {
  * broken or ended already cannot be so once more. */
 bool pg_match(unsigned n, const struct pg_candidate *c);
 
+/* The calls that R must be asked for: those it names; and where it counts what is read, or ends it,
+ * every read. */
+uint64_t pg_match_calls(const struct pg_rule *r);
+
 /* The calls for which a rule may fire on this object, whatever its state, arguments and the time;
  * false if that cannot be known yet. */
 bool pg_match_possible(const struct pg_candidate *c, uint64_t *calls);

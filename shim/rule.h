@@ -186,8 +186,9 @@ const char *pg_group_name(unsigned n);
 /* The kinds of objects that R is for, and all its actions possible on. */
 unsigned pg_rule_kinds(const struct pg_rule *r);
 
-/* All calls that write. */
+/* All calls that write; that read. */
 uint64_t pg_rule_out_calls(void);
+uint64_t pg_rule_in_calls(void);
 
 /* Does R watch a call that reads? */
 bool pg_rule_reads(const struct pg_rule *r);

@@ -326,6 +326,11 @@ uint64_t pg_rule_out_calls(void)
 	return pg_group_calls(PG_G_OUT);
 }
 
+uint64_t pg_rule_in_calls(void)
+{
+	return pg_group_calls(PG_G_IN);
+}
+
 bool pg_rule_reads(const struct pg_rule *r)
 {
 	return r->calls & pg_group_calls(PG_G_IN);

@@ -55,6 +55,8 @@ static PG_STDIO_CODE ssize_t write_ruled(FILE *f, const char *data, ssize_t n)
 		done = op.skip ? (ssize_t)op.result : next_write(f, data + total, (ssize_t)op.len);
 		if (done > 0 && done < op.len && !op.skip)
 			pg_fd_sent(op.fd, (uint64_t)done);
+		if (op.midway)
+			pg_apply_midway(&op, n - total, done, PG_CALLER);
 		pg_leave(op, done < op.len ? -1 : done, PG_CALLER);
 		total += done > 0 ? done : 0;
 	} while (done > 0 && total < n && (op.clamped || op.skip));
@@ -96,8 +98,8 @@ static PG_COLD ssize_t read_ruled(FILE *f, void *data, ssize_t n)
 	struct pg_op op = pg_apply_in(asked, PG_BIT(PG_CALL_read), PG_CALLER);
 	ssize_t got = op.skip ? (ssize_t)op.result : next_read(f, data, (ssize_t)op.len);
 
-	if (got <= 0 && !op.skip)
-		pg_guard_in(op.call, &asked, got, PG_CALLER);
+	if (got <= 0)
+		got = (ssize_t)pg_guard_in(op.call, &asked, got, PG_CALLER);
 	pg_apply_read(&op, got);
 	return got;
 }

@@ -174,7 +174,7 @@ assert pod["kind"] == "Pod" and pod["spec"]["containers"][0]["env"] == yaml.safe
 @test "wrong rules print no variables" {
 	run -125 --separate-stderr launch env -r write:brek
 	equal "stdout" '' "$output"
-	[[ $stderr == "pipeguard: rule 1, column 7: unknown action 'brek' (did you mean 'break'?)" ]]
+	[[ $stderr == "pipeguard: PIPEGUARD_RULES: rule 1, column 7: unknown action 'brek' (did you mean 'break'?)" ]]
 }
 
 @test "env is the subcommand; the program of that name is run by run" {

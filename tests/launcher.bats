@@ -186,13 +186,13 @@ for i in range(3):
     os.write(1, b"by call\n")'
 	echo "$output"
 	equal "by write" 3 "$(grep -c 'by call' <<<"$output")"
-	run launch -o "$LOG" -j -r 'connect:when=99:refuse' -r 'x=write:fd=1:when=2:error=ENOSPC' /usr/bin/python3 -c '
+	run launch -o "$LOG" -j -r 'connect:when=99:refuse' -r 'x=write:fd=1:when=2:error=EIO' /usr/bin/python3 -c '
 import os
 for i in range(3):
     os.write(1, b"by call\n")'
 	echo "$output"
 	[ "$status" -eq 1 ]
-	[[ $output == 'by call'*'No space left on device' ]]
+	[[ $output == 'by call'*'Input/output error' ]]
 	run launch -r write:break -r send:reset sh -c 'echo "$PIPEGUARD_RULES"'
 	equal "the variable" 'write:break;send:reset' "$(launch -r write:fd=77:break -r send:reset -n true | grep -o "RULES='[^']*'" | cut -d"'" -f2 | sed 's/:fd=77//')"
 }
@@ -214,7 +214,7 @@ for i in range(3):
 		# shellcheck disable=SC2086 # words
 		run launch $args
 		[ "$status" -eq "$([[ $args == check* ]] && echo 2 || echo 125)" ]
-		equal "$args" "pipeguard: rule 3, column 6: unknown action 'rset' (did you mean 'reset'?)" "$output"
+		equal "$args" "pipeguard: PIPEGUARD_RULES: line 5, rule 3, column 6: unknown action 'rset' (did you mean 'reset'?)" "$output"
 	done
 }
 
@@ -224,7 +224,7 @@ for i in range(3):
 	run -0 launch check "$output"
 	equal "the rules, once more" $'r1=write:fd=1:when=3:break\na=connect:port=5432:refuse' "$output"
 	run -2 launch check write:break connect:resett
-	equal "the line" "pipeguard: rule 2, column 9: unknown action 'resett' (did you mean 'reset'?)" "$output"
+	equal "the line" "pipeguard: PIPEGUARD_RULES: line 2, rule 2, column 9: unknown action 'resett' (did you mean 'reset'?)" "$output"
 	run -2 launch check ''
 	run -125 launch check
 }
@@ -289,7 +289,7 @@ for i in range(3):
 		run -127 under no-such-program-here
 		[ "${#lines[@]}" -eq 1 ]
 		run -125 under -r write:brek true
-		equal "the line" "pipeguard: rule 1, column 7: unknown action 'brek' (did you mean 'break'?)" "$output"
+		equal "the line" "pipeguard: PIPEGUARD_RULES: rule 1, column 7: unknown action 'brek' (did you mean 'break'?)" "$output"
 		equal "check" 'r1=write:break' "$(under check write:break)"
 		[[ $(under --help) == 'Usage: pipeguard'* ]]
 	done

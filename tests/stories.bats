@@ -72,7 +72,7 @@ reset_story() {
 	grep -Eq "^pipeguard\[[0-9]+:[0-9]+ client\] send\(3, 50\) = EPIPE, SIGPIPE kills  tcp 127\.0\.0\.1:[0-9]+ -> 127\.0\.0\.1:$PORT, connected [0-9.]+ [mµun]*s ago, 10 bytes sent$" "$LOG"
 	grep -Eq '^        recv\(\) returned ECONNRESET [0-9.]+ [mµun]*s before, in [a-z_]+\+0x[0-9a-f]+ \(client\+0x[0-9a-f]+\), and the program wrote on$' "$LOG"
 	grep -Eq '^        at [a-z_]+\+0x[0-9a-f]+ \(client\+0x[0-9a-f]+\)' "$LOG"
-	grep -Fxq '        again: send:side=client:conn=1:at=10:break' "$LOG"
+	grep -Fxq '        again: send:comm=client:side=client:conn=1:at=10:when=1:break' "$LOG"
 }
 
 @test "story 1 when send itself meets the reset: both lines, in order, on the same descriptor" {
