@@ -2,11 +2,13 @@
 /* The calls that write. Each is marked as in progress, made, and its result looked at. */
 #include "apply.h"
 #include "guard.h"
+#include "stream.h"
 #include "twins.h"
 
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -143,32 +145,95 @@ PG_EXPORT ssize_t copy_file_range(int in, off64_t *in_at, int out, off64_t *out_
 		      out, len);
 }
 
-/*
- * The dprintf family: libc formats and writes inside; the stdio gate leaves
- * the telling, and the rules, to us. The length is not known before, so a
- * rule breaks the whole call or none of it.
- */
-static struct pg_op format_begins(enum pg_call call, int fd, uintptr_t caller)
-{
-	struct pg_op op = pg_enter((struct pg_op){.call = call, .fd = fd, .len = -2}, 0, caller);
+/* ---- the dprintf family: libc formats and writes inside; the stdio gate leaves the telling to us
+ * ---- */
 
-	return pg_ruled & PG_BIT(call) ? pg_apply_out(op, PG_BIT(call), caller) : op;
+/* Where a rule watches, what libc formats goes to a file in memory first. Returns it, or a negative
+ * number. */
+static int page_to_format(enum pg_call call)
+{
+	enum { CLOSE_ON_EXEC = 1 };
+
+	if (PG_LIKELY(!(pg_ruled & PG_BIT(call))) || pg_confined)
+		return -1;
+	return (int)pg_sys2(SYS_memfd_create, "dprintf", CLOSE_ON_EXEC);
 }
 
+/* As libc does: on until all is written, or until an error. */
+static int write_ruled(enum pg_call call, int fd, const char *text, long n, uintptr_t caller)
+{
+	long total = 0, done;
+
+	do {
+		struct pg_op op = pg_enter((struct pg_op){.call = call,
+							  .fd = fd,
+							  .len = n - total,
+							  .shape = PG_BUF,
+							  .data = text + total},
+					   0, caller);
+
+		op = pg_apply_out(op, PG_BIT(call), caller);
+		done = op.skip ? (long)op.result
+			       : NEXT_SYS3(write, SYS_write, fd, text + total, (size_t)op.len);
+		pg_leave(op, done, caller);
+		if (op.midway)
+			pg_apply_midway(&op, n - total, done, caller);
+		if (done > 0 && !op.skip)
+			pg_stream_moved(fd, (uint64_t)done, 0);
+		total += done > 0 ? done : 0;
+	} while (done > 0 && total < n);
+	return total < n ? -1 : (int)n;
+}
+
+/* The kernel's mmap(2), of a file's first N bytes. */
+#ifdef SYS_mmap2
+#define MAP_PAGE(n, page) pg_sys6(SYS_mmap2, 0, n, PROT_READ, MAP_PRIVATE, page, 0)
+#else
+#define MAP_PAGE(n, page) pg_sys6(SYS_mmap, 0, n, PROT_READ, MAP_PRIVATE, page, 0)
+#endif
+
+/* N bytes of PAGE go to FD as the rules want it. */
+static PG_COLD int write_page(enum pg_call call, int fd, int page, int n, uintptr_t caller)
+{
+	long text = n > 0 ? MAP_PAGE(n, page) : 0;
+	int ret;
+
+	pg_sys1(SYS_close, page);
+	if (n <= 0)
+		return n;
+	if (text < 0 && text > -4096) {
+		errno = ENOMEM;
+		return -1;
+	}
+	ret = write_ruled(call, fd, (const char *)text, n, caller);
+	pg_sys2(SYS_munmap, text, n);
+	return ret;
+}
+
+/* MADE writes to TO. */
 #define FORMAT(name, made)                                                                         \
 	__extension__({                                                                            \
-		struct pg_op op = format_begins(PG_CALL_##name, fd, PG_CALLER);                    \
-		(int)pg_leave(op, PG_UNLIKELY(op.skip) ? op.result : (made), PG_CALLER);           \
+		int page = page_to_format(PG_CALL_##name), to = page < 0 ? fd : page;              \
+		struct pg_op op =                                                                  \
+			pg_enter((struct pg_op){.call = PG_CALL_##name, .fd = fd, .len = -2}, 0,   \
+				 PG_CALLER);                                                       \
+		int pg_made = (made);                                                              \
+		if (PG_LIKELY(page < 0))                                                           \
+			pg_leave(op, pg_made, PG_CALLER);                                          \
+		else                                                                               \
+			pg_mark = op.outer,                                                        \
+			pg_made = write_page(PG_CALL_##name, fd, page, pg_made, PG_CALLER);        \
+		pg_made;                                                                           \
 	})
 
 PG_EXPORT int vdprintf(int fd, const char *format, va_list ap)
 {
-	return FORMAT(vdprintf, NEXT(vdprintf)(fd, format, ap));
+	return FORMAT(vdprintf, NEXT(vdprintf)(to, format, ap));
 }
 
 PG_EXPORT int __vdprintf_chk(int fd, int flag, const char *format, va_list ap)
 {
-	return FORMAT(__vdprintf_chk, NEXT(__vdprintf_chk)(fd, flag, format, ap));
+	return FORMAT(__vdprintf_chk, NEXT(__vdprintf_chk)(to, flag, format, ap));
 }
 
 PG_EXPORT int dprintf(int fd, const char *format, ...)
@@ -177,7 +242,7 @@ PG_EXPORT int dprintf(int fd, const char *format, ...)
 	int ret;
 
 	va_start(ap, format);
-	ret = FORMAT(dprintf, NEXT(vdprintf)(fd, format, ap));
+	ret = FORMAT(dprintf, NEXT(vdprintf)(to, format, ap));
 	va_end(ap);
 	return ret;
 }
@@ -188,7 +253,7 @@ PG_EXPORT int __dprintf_chk(int fd, int flag, const char *format, ...)
 	int ret;
 
 	va_start(ap, format);
-	ret = FORMAT(__dprintf_chk, NEXT(__vdprintf_chk)(fd, flag, format, ap));
+	ret = FORMAT(__dprintf_chk, NEXT(__vdprintf_chk)(to, flag, format, ap));
 	va_end(ap);
 	return ret;
 }

@@ -16,7 +16,8 @@ void pg_fault_start(void);
 /*
  * TCP: connect(AF_UNSPEC) sends a RST (tcp_disconnect in the kernel's
  * net/ipv4/tcp.c) and leaves ECONNRESET to be reported once; the shutdown
- * makes what follows EPIPE and EOF, as after a received RST. It would lose
+ * makes what follows EPIPE and EOF, as after a received RST. What was sent
+ * is delivered before, while the peer takes it, 10 s at the most. It would lose
  * what waits unread: if that is to be kept (KEEP), and there is any, a
  * connection to ourselves that holds it and was truly reset takes the number.
  * AF_UNIX: the end of a pair whose other end was closed with unread data takes

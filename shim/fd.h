@@ -45,9 +45,9 @@ struct pg_fd {
 	uint64_t since;		     /* connected or accepted, ns; 0: not known */
 	struct pg_addr peer;
 	uint64_t injected;    /* the inode that a rule broke; 0: none */
-	uint64_t received;    /* bytes read, by calls that rules watch */
-	uint64_t seen_ino;    /* the object that base and received are of */
-	uint64_t base;	      /* sent when a rule saw it first; for at= */
+	uint64_t seen_ino;    /* the object that the next two are of, for at= */
+	uint64_t settled;     /* what of sent is counted for the stream */
+	uint64_t received;    /* on the stream, by calls that rules watch */
 	uint64_t unruled;     /* the calls for which no rule can fire on it, whatever comes; 0: not
 				 known */
 	uint64_t closed;      /* sent when the number was last seen closed */

@@ -3,6 +3,8 @@
  * calls.def says which of them is what. */
 #include "apply.h"
 
+#include "stream.h"
+
 #include <sys/socket.h>
 
 enum { CLAMP = 8 };
@@ -10,6 +12,9 @@ enum { CLAMP = 8 };
 /* What stands in for the program's vector or message when a rule makes it shorter. */
 struct shorter {
 	struct iovec iov[CLAMP];
+	const struct iovec *from; /* IOV, or the program's own */
+	size_t n;
+	struct iovec rest; /* for a second call: what the program's own entries do not hold */
 	struct mmsghdr msg;
 };
 
@@ -30,21 +35,41 @@ struct pg_op pg_apply_op(const struct pg_frame *frame)
 	return op;
 }
 
-/* The first OP->len bytes of the N entries at FROM, as far as CLAMP entries hold them; OP->len
- * becomes what they hold. Returns how many entries. */
-static int first_entries(struct pg_op *op, struct iovec *to, const struct iovec *from, size_t n)
+/* LEN bytes of the N entries at FROM, empty ones left out. False: IOV does not hold so many. */
+static bool copy_entries(struct shorter *s, const struct iovec *from, size_t n, size_t len)
+{
+	s->from = s->iov;
+	s->n = 0;
+	for (; len && n; n--, from++) {
+		struct iovec one = *from;
+
+		if (!one.iov_len)
+			continue;
+		if (s->n == CLAMP)
+			return false;
+		if (one.iov_len > len)
+			one.iov_len = len;
+		len -= one.iov_len;
+		s->iov[s->n++] = one;
+	}
+	return true;
+}
+
+/* The first OP->len bytes of the N entries at FROM: copied if they are few, or the entries that fit
+ * as they are, and a rest, which OP->len then leaves out. */
+static void cut(struct pg_op *op, struct shorter *s, const struct iovec *from, size_t n)
 {
 	size_t left = (size_t)op->len;
-	int used = 0;
 
-	for (; left && used < CLAMP && (size_t)used < n; used++) {
-		to[used] = from[used];
-		if (to[used].iov_len > left)
-			to[used].iov_len = left;
-		left -= to[used].iov_len;
-	}
+	s->rest.iov_len = 0;
+	if (copy_entries(s, from, n, left))
+		return;
+	s->from = from;
+	for (s->n = 0; s->n < n && from[s->n].iov_len <= left; s->n++)
+		left -= from[s->n].iov_len;
+	if (s->n < n)
+		s->rest = (struct iovec){from[s->n].iov_base, left};
 	op->len -= (int64_t)left;
-	return used;
 }
 
 /* A rule made OP shorter: so are the arguments. */
@@ -54,16 +79,17 @@ static void shorten(struct pg_frame *frame, struct pg_op *op, struct shorter *s)
 	struct msghdr *msg = &s->msg.msg_hdr;
 
 	if (op->shape == PG_IOV) {
-		frame->arg[l->len] = first_entries(op, s->iov, op->data, (size_t)op->count);
-		frame->arg[l->data] = (long)s->iov;
+		cut(op, s, op->data, (size_t)op->count);
+		frame->arg[l->len] = (long)s->n;
+		frame->arg[l->data] = (long)s->from;
 	} else if (op->shape == PG_MSG) {
 		*msg = *(const struct msghdr *)op->data;
-		msg->msg_iovlen = (__typeof__(msg->msg_iovlen))first_entries(
-			op, s->iov, msg->msg_iov, (size_t)msg->msg_iovlen);
-		msg->msg_iov = s->iov;
+		cut(op, s, msg->msg_iov, (size_t)msg->msg_iovlen);
+		msg->msg_iov = (struct iovec *)(uintptr_t)s->from;
+		msg->msg_iovlen = (__typeof__(msg->msg_iovlen))s->n;
 		frame->arg[l->data] = (long)&s->msg;
 		if (l->len >= 0) /* of several messages, the first */
-			frame->arg[l->len] = 1, op->len = 1;
+			frame->arg[l->len] = 1;
 	} else {
 		frame->arg[l->len] = (long)op->len;
 	}
@@ -76,13 +102,13 @@ static void copy_back(const struct pg_op *op, const struct shorter *s, long ret)
 
 	if (op->shape != PG_MSG || ret < 0)
 		return;
-	if (op->call == PG_CALL_recvmsg) {
+	if (op->call == PG_CALL_recvmsg || op->call == PG_CALL_recvmmsg) {
 		msg->msg_namelen = s->msg.msg_hdr.msg_namelen;
 		msg->msg_controllen = s->msg.msg_hdr.msg_controllen;
 		msg->msg_flags = s->msg.msg_hdr.msg_flags;
-	} else if (op->call == PG_CALL_sendmmsg) {
-		((struct mmsghdr *)(void *)msg)->msg_len = s->msg.msg_len;
 	}
+	if (op->call == PG_CALL_sendmmsg || op->call == PG_CALL_recvmmsg)
+		((struct mmsghdr *)(void *)msg)->msg_len = s->msg.msg_len;
 }
 
 typedef long words_fn(long, long, long, long, long, long);
@@ -127,11 +153,52 @@ static void count_messages(const struct pg_op *op, long sent)
 		pg_fd_sent(op->fd, (uint64_t)msgs[i].msg_len - 1);
 }
 
+/* How many bytes RET stands for. */
+static int64_t bytes_of(const struct pg_op *op, const struct shorter *s, long ret)
+{
+	return op->call == PG_CALL_sendmmsg && ret > 0 ? (int64_t)s->msg.msg_len : ret;
+}
+
+/* All entries that fit were written: the rest follows. What becomes of it is no error, it is a
+ * short write. Returns its bytes. */
+static unsigned make_rest(struct pg_frame *frame, struct shorter *s)
+{
+	const struct pg_layout *l = pg_call_layout(frame->call);
+	unsigned before = s->msg.msg_len;
+	int saved = errno;
+	long ret;
+
+	if (l->shape == PG_IOV) {
+		frame->arg[l->len] = 1;
+		frame->arg[l->data] = (long)&s->rest;
+	} else {
+		s->msg.msg_hdr.msg_iov = &s->rest;
+		s->msg.msg_hdr.msg_iovlen = 1;
+		s->msg.msg_hdr.msg_controllen = 0;
+	}
+	ret = make(frame);
+	if (ret > 0 && frame->call == PG_CALL_sendmmsg) {
+		ret = (long)s->msg.msg_len;
+		s->msg.msg_len += before;
+	}
+	errno = saved;
+	return ret > 0 ? (unsigned)ret : 0;
+}
+
+/* A read must not wait for a rest; a file's offset would have to follow. */
+static bool has_rest(const struct pg_frame *frame, const struct shorter *s)
+{
+	bool positioned = frame->call == PG_CALL_pwritev2 || frame->call == PG_CALL_pwritev64v2;
+
+	return s->rest.iov_len && pg_is_out(frame->call) && (!positioned || frame->arg[3] == -1);
+}
+
 static long make_shorter(const struct pg_frame *frame, struct pg_op *op)
 {
 	struct pg_frame mine = *frame;
-	struct shorter s;
+	struct shorter s = {.rest.iov_len = 0};
 	long ret;
+	unsigned more;
 
 	if (op->skip)
 		return (long)op->result;
@@ -139,7 +206,14 @@ static long make_shorter(const struct pg_frame *frame, struct pg_op *op)
 		return make(frame);
 	shorten(&mine, op, &s);
 	ret = make(&mine);
+	if (bytes_of(op, &s, ret) == op->len && has_rest(&mine, &s)) {
+		op->len += (int64_t)s.rest.iov_len;
+		more = make_rest(&mine, &s);
+		ret = op->call == PG_CALL_sendmmsg ? ret : ret + (long)more;
+	}
 	copy_back(op, &s, ret);
+	if (op->call == PG_CALL_sendmmsg) /* of which a whole success returns one */
+		op->len = 1;
 	return ret;
 }
 
@@ -151,22 +225,29 @@ static int64_t asked_of(const struct pg_frame *frame)
 	return op.shape == PG_IOV ? pg_iov_bytes(op.data, op.count) : op.len;
 }
 
+/* Bytes of N messages. */
+static long bytes_in(const struct mmsghdr *msgs, long n)
+{
+	long sum = 0;
+
+	for (long i = 0; i < n; i++)
+		sum += (long)msgs[i].msg_len;
+	return sum;
+}
+
 static long apply_read(const struct pg_frame *frame)
 {
 	struct pg_op asked = pg_apply_op(frame);
 	struct pg_op op = asked;
 	long ret;
 
-	if (frame->call == PG_CALL_recvmmsg) /* rules see the call, and count none of its bytes */
-		op.shape = PG_NOTHING, op.len = -2;
 	op = pg_apply_in(op, PG_BIT(op.call), frame->caller);
 	ret = make_shorter(frame, &op);
 	if (asked.shape == PG_IOV)
 		asked.len = (int64_t)asked.count;
 	if (ret <= 0)
 		ret = (long)pg_guard_in(op.call, &asked, ret, frame->caller);
-	if (frame->call != PG_CALL_recvmmsg)
-		pg_apply_read(&op, ret);
+	pg_apply_read(&op, op.call == PG_CALL_recvmmsg && ret > 0 ? bytes_in(op.data, ret) : ret);
 	return ret;
 }
 
@@ -182,6 +263,8 @@ static long apply_write(const struct pg_frame *frame)
 	pg_leave(op, ret, frame->caller);
 	if (op.call == PG_CALL_sendmmsg)
 		count_messages(&op, ret);
+	if (ret > 0 && !op.skip)
+		pg_stream_moved(op.fd, (uint64_t)ret, 0);
 	return ret;
 }
 

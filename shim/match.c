@@ -337,7 +337,7 @@ bool pg_match(unsigned n, const struct pg_candidate *c)
 
 	if (!object_matches(n, c))
 		return false;
-	if (r->terminal == PG_F_DROP && !c->length_known)
+	if (r->terminal == PG_F_DROP && !c->in_memory)
 		return false;
 	if (pg_has(r, PG_F_LEN) && (!c->length_known || !in_ranges(&r->len, (int64_t)c->length)))
 		return false;
@@ -369,14 +369,20 @@ static bool drawn(const struct pg_rule *r, unsigned rule, uint64_t n)
 	return (mix(h, h >> 32) >> 32) < r->prob;
 }
 
+uint64_t pg_match_count(unsigned n, const struct pg_candidate *c)
+{
+	const struct pg_rule *r = &pg_rules.rule[n];
+
+	if (pg_has(r, PG_F_AT) && c->offset < r->at)
+		return 0;
+	return __atomic_add_fetch(counter(n, false, scope_of(r, c)), 1, __ATOMIC_RELAXED);
+}
+
 bool pg_match_fires(unsigned n, const struct pg_candidate *c)
 {
 	const struct pg_rule *r = &pg_rules.rule[n];
-	uint64_t count, since, of;
+	uint64_t count = pg_match_count(n, c), since, of;
 
-	if (pg_has(r, PG_F_AT) && c->offset < r->at)
-		return false;
-	count = __atomic_add_fetch(counter(n, false, scope_of(r, c)), 1, __ATOMIC_RELAXED);
 	since = pg_now() - pg_config.start;
 	if (count < r->first || count > r->last || (count - r->first) % r->step)
 		return false;
@@ -401,6 +407,16 @@ uint64_t pg_match_fired(unsigned n)
 	return fired;
 }
 
+/* Does a connection to O count for R, at an attempt or when it stands? */
+static bool counts_for(const struct pg_rule *r, const struct pg_object *o, bool attempt)
+{
+	uint64_t connects = PG_BIT(PG_CALL_connect) | PG_BIT(PG_CALL___connect);
+
+	if (o->side == PG_SERVER) /* what only watches connect never meets it */
+		return r->calls & ~connects;
+	return attempt == pg_rule_connects(r);
+}
+
 /* The connection's number for every rule with conn= that counts at this moment. */
 static void count_connection(int fd, const struct pg_object *o, bool attempt)
 {
@@ -409,9 +425,8 @@ static void count_connection(int fd, const struct pg_object *o, bool attempt)
 
 	for (unsigned n = 0; f && n < pg_rules.n; n++) {
 		const struct pg_rule *r = &pg_rules.rule[n];
-		bool counts = o->side == PG_SERVER || attempt == pg_rule_connects(r);
 
-		if (!pg_has(r, PG_F_CONN) || !counts)
+		if (!pg_has(r, PG_F_CONN) || !counts_for(r, o, attempt))
 			continue;
 		f->conn[r->conn_slot] = 0;
 		if (connection_matches(n, &c))

@@ -14,6 +14,7 @@ struct pg_candidate {
 	const struct pg_object *object;
 	int fd;
 	bool length_known;
+	bool in_memory;	 /* what is written is the program's memory, not another descriptor's */
 	uint64_t length; /* bytes asked for */
 	uint64_t offset; /* bytes of the stream before this call, for at= */
 	uintptr_t caller;
@@ -34,6 +35,9 @@ bool pg_match_possible(const struct pg_candidate *c, uint64_t *calls);
 /* Counts the call for rule N and says whether its triggers let it fire. A call before the offset of
  * at= does not count. */
 bool pg_match_fires(unsigned n, const struct pg_candidate *c);
+
+/* Counts it only. Returns the count; 0: it does not count. */
+uint64_t pg_match_count(unsigned n, const struct pg_candidate *c);
 
 /* Numbers a connection on FD, to O, for the rules with conn=. A rule that watches connect counts
  * attempts, before the call; the others count what came about. */

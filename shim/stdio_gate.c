@@ -5,6 +5,7 @@
 #include "dl.h"
 #include "elf.h"
 #include "stack.h"
+#include "stream.h"
 
 #include <stdio.h>
 #include <sys/mman.h>
@@ -58,6 +59,8 @@ static PG_STDIO_CODE ssize_t write_ruled(FILE *f, const char *data, ssize_t n)
 		if (op.midway)
 			pg_apply_midway(&op, n - total, done, PG_CALLER);
 		pg_leave(op, done < op.len ? -1 : done, PG_CALLER);
+		if (done > 0 && !op.skip)
+			pg_stream_moved(op.fd, (uint64_t)done, 0);
 		total += done > 0 ? done : 0;
 	} while (done > 0 && total < n && (op.clamped || op.skip));
 	if (total < n)
