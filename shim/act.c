@@ -2,6 +2,7 @@
 #include "act.h"
 
 #include "fault.h"
+#include "reseat.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -63,6 +64,8 @@ static struct pg_op fail(struct pg_op op, const struct pg_plan *p, const struct 
 			return op;
 		pg_guard_injected_epipe(&hit, pg_guard_raises(op.call, op.flags, o));
 	}
+	if (err == EAGAIN)
+		pg_reseat_wake(op.fd);
 	return decided(op, -1, err);
 }
 
@@ -247,6 +250,7 @@ static void shorten(struct pg_op *op, const struct pg_plan *p, const struct pg_c
 		return;
 	op->len = (int64_t)(p->most < c->length ? p->most : c->length);
 	op->clamped = true;
+	pg_reseat_wake(op->fd); /* epoll(7): a short count is taken for "no more for now" */
 }
 
 /*
