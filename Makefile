@@ -44,7 +44,7 @@ endif
 COMPILE = $(CC) $(CPPFLAGS) $(CFLAGS) $(PG_CPPFLAGS) $(PG_CFLAGS)
 OBJECTS := $(SHIM:shim/%.c=$(BUILD)/%.o)
 
-.PHONY: all fixtures demo test check install uninstall clean distclean 32 musl clang ubsan asan fuzz lint \
+.PHONY: all fixtures demo test check install uninstall clean distclean 32 musl clang ubsan asan fuzz fuzz-probe fuzz-rules fuzz-log lint \
 	format format-check dist help FORCE
 .DELETE_ON_ERROR:
 
@@ -136,29 +136,40 @@ ubsan: ## with the undefined-behaviour sanitizer, into build/ubsan, and the test
 # The lower floors with sanitizers need none of the flags of a library.
 SANITIZE = -g -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all
 PURE_C   = $(PURE:$(BUILD)/%.o=shim/%.c)
-asan: ## the parser's unit test with the address and undefined-behaviour sanitizers
+LOG_C    = $(PURE_C) shim/event.c shim/stack.c shim/fd.c
+asan: ## the parser and the log writer with the address and undefined-behaviour sanitizers
 	@mkdir -p $(BUILD)/asan
 	$(CC) -std=gnu11 $(PG_CPPFLAGS) $(SANITIZE) -fsanitize=address,undefined -o $(BUILD)/asan/rules \
 		tests/fixtures/rules.pure.c $(PURE_C) -ldl
+	$(CC) -std=gnu11 $(PG_CPPFLAGS) $(SANITIZE) -fsanitize=address,undefined -o $(BUILD)/asan/log \
+		tests/fuzz/run.c tests/fuzz/log.c $(LOG_C) -ldl
 	$(BUILD)/asan/rules
+	$(BUILD)/asan/log 20000 <tests/fuzz/log.seeds
 
-# At most so many inputs, and so many seconds; what it finds becomes a row of a table or a check.
+# At most so many inputs, and so many seconds; what it finds becomes a row of a table, a seed or a check.
 FUZZ_RUNS ?= 1000000
 FUZZ_SECONDS ?= 60
-fuzz: $(TOOL) ## the parser under libFuzzer (FUZZ_RUNS=1000000 FUZZ_SECONDS=60)
-	@rm -rf $(BUILD)/fuzz/corpus && mkdir -p $(BUILD)/fuzz/corpus
+FUZZER = clang -std=gnu11 $(PG_CPPFLAGS) $(SANITIZE) -fsanitize=fuzzer,address,undefined
+FUZZ_BOUNDS = -runs=$(FUZZ_RUNS) -max_total_time=$(FUZZ_SECONDS) -timeout=5 \
+	-artifact_prefix=$(BUILD)/fuzz/ -print_final_stats=1
+fuzz: fuzz-rules fuzz-log ## the parser and the log under libFuzzer (FUZZ_RUNS=1000000 FUZZ_SECONDS=60 each)
+fuzz-probe:
+	@rm -rf $(BUILD)/fuzz/corpus $(BUILD)/fuzz/events && mkdir -p $(BUILD)/fuzz/corpus $(BUILD)/fuzz/events
 	@echo 'int LLVMFuzzerTestOneInput(void); int LLVMFuzzerTestOneInput(void) { return 0; }' | \
 		clang -fsanitize=fuzzer -x c -o $(BUILD)/fuzz/probe - 2>$(BUILD)/fuzz/why || { \
 		echo 'fuzz: no libFuzzer: install clang and its runtime (Debian 12: clang libclang-rt-14-dev)' >&2; exit 1; }
-	clang -std=gnu11 $(PG_CPPFLAGS) $(SANITIZE) -fsanitize=fuzzer,address,undefined -o $(BUILD)/fuzz/rules \
-		tests/fuzz/rules.c $(PURE_C) -ldl
+fuzz-rules: $(TOOL) fuzz-probe
+	$(FUZZER) -o $(BUILD)/fuzz/rules tests/fuzz/rules.c $(PURE_C) -ldl
 	@sed 's/ => .*//' tests/fixtures/rules.wrong tests/fixtures/rules.right | \
 		awk -v dir=$(BUILD)/fuzz/corpus '{ f = dir "/" NR; printf "%s", $$0 > f; close(f); \
 			f = dir "/many" int(NR / 9); printf "%s%s", $$0, NR % 2 ? ";" : "\n" >> f; close(f) }'
 	@for list in calls groups fields errnos; do $(TOOL) list $$list; done | \
 		sed 's/.*/"&"/' | sort -u > $(BUILD)/fuzz/words
-	$(BUILD)/fuzz/rules -runs=$(FUZZ_RUNS) -max_total_time=$(FUZZ_SECONDS) -max_len=1000 -timeout=5 \
-		-dict=$(BUILD)/fuzz/words -artifact_prefix=$(BUILD)/fuzz/ -print_final_stats=1 $(BUILD)/fuzz/corpus
+	$(BUILD)/fuzz/rules $(FUZZ_BOUNDS) -max_len=1000 -dict=$(BUILD)/fuzz/words $(BUILD)/fuzz/corpus
+fuzz-log: fuzz-probe
+	$(FUZZER) -o $(BUILD)/fuzz/log tests/fuzz/log.c $(LOG_C) -ldl
+	@perl -ne 'chomp; open F, ">", "$(BUILD)/fuzz/events/$$."; print F pack "H*", $$_' tests/fuzz/log.seeds
+	$(BUILD)/fuzz/log $(FUZZ_BOUNDS) -max_len=2500 $(BUILD)/fuzz/events
 
 C_FILES = $(SHIM) $(filter %.h,$(HEADERS)) $(wildcard tests/fixtures/*.c tests/fuzz/*.c scripts/*.c)
 lint: format-check ## everything that can be checked without running
