@@ -37,10 +37,11 @@ void pg_log_drop(void)
 static void complain(const char *path, const char *why)
 {
 	static char buf[700]; /* start-up only */
-	struct pg_text t = {buf, 0, sizeof buf};
+	struct pg_text t = {buf, 0, 600};
 
 	pg_put(&t, "pipeguard: PIPEGUARD_LOG: cannot log to '");
 	pg_put_name(&t, path, 511);
+	t.cap = sizeof buf;
 	pg_put(&t, "': ");
 	pg_put(&t, why);
 	pg_put(&t, "\n");
@@ -113,6 +114,13 @@ static int fill_low(int *filled)
 	return n;
 }
 
+/* A device that may do anything with a line, or when it is merely opened. */
+static bool is_device(const char *path, uint32_t mode)
+{
+	return S_ISBLK(mode) ||
+	       (S_ISCHR(mode) && !pg_same(path, "/dev/null") && !pg_same(path, "/dev/tty"));
+}
+
 /* Opens the file or socket; a reason if that fails. */
 static const char *open_log(const char *path)
 {
@@ -132,11 +140,12 @@ static const char *open_log(const char *path)
 		}
 		return adopt(lift(fd)) ? NULL : "no descriptor is left";
 	}
+	if (!pg_lstat(path, &st) && is_device(path, st.mode))
+		return "it is a device";
 	fd = pg_open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return open_error(fd);
-	if (pg_fstat(fd, &st) ||
-	    (S_ISCHR(st.mode) && !pg_same(path, "/dev/null") && !pg_same(path, "/dev/tty"))) {
+	if (pg_fstat(fd, &st) || is_device(path, st.mode)) {
 		pg_sys1(SYS_close, fd);
 		return "it is a device";
 	}
