@@ -705,6 +705,17 @@ static void text_body(struct pg_text *t, const struct pg_event *e)
 	}
 }
 
+/* A bracket in the name would end it. */
+static void text_comm(struct pg_text *t, const struct pg_event *e)
+{
+	for (size_t i = 0; i < sizeof e->comm && e->comm[i]; i++) {
+		if (e->comm[i] == ']')
+			pg_put(t, "\\x5d");
+		else
+			pg_put_name(t, e->comm + i, 1);
+	}
+}
+
 static void text_event(struct pg_text *t, const struct pg_event *e)
 {
 	uint64_t lost = pg_log_dropped();
@@ -714,7 +725,7 @@ static void text_event(struct pg_text *t, const struct pg_event *e)
 	pg_put_char(t, ':');
 	pg_put_i64(t, e->tid);
 	pg_put_char(t, ' ');
-	pg_put_name(t, e->comm, sizeof e->comm);
+	text_comm(t, e);
 	pg_put(t, "] ");
 	text_body(t, e);
 	if (t->len == t->cap) /* cut: not within an indentation */

@@ -332,10 +332,15 @@ static void check_json(void)
 
 /* ---- text ---- */
 
-static void check_text(void)
+static void check_text(bool confined)
 {
-	if (strncmp(line, "pipeguard[", 10))
-		broken("text: a record begins with pipeguard[");
+	const char *comm = strchr(line, ' '), *end = strchr(line, ']');
+
+	if (strncmp(line, "pipeguard[", 10) || !end || end[1] != ' ')
+		broken("text: a record begins with pipeguard[...] ");
+	if (confined ? strncmp(line, "pipeguard[confined] ", 20) != 0
+		     : !comm || comm > end || strcspn(line + 10, "0123456789:-") != 0)
+		broken("text: the process, the thread and the name stand in front");
 	if (!line_len || line[line_len - 1] != '\n')
 		broken("text: a record ends with a newline");
 	for (const char *c = line; c < line + line_len; c++) {
@@ -381,9 +386,9 @@ static void write_both(const struct pg_event *made)
 		writing = true;
 		pg_event_write(&e, buf);
 		writing = false;
-		json ? check_json() : check_text();
+		json ? check_json() : check_text(false);
 		pg_event_write_confined(&e);
-		json ? check_json() : check_text();
+		json ? check_json() : check_text(true);
 	}
 }
 
