@@ -111,7 +111,7 @@ except OSError: pass'
 		honest 1 '(write|send)\('
 		honest 1 'load: '
 		rm -f "$LOG"
-		guarded -i PIPEGUARD_VERBOSE=1 "$copy" $how
+		run -1 guarded -i PIPEGUARD_VERBOSE=1 "$copy" $how
 		parsed 1
 	done
 }
