@@ -44,7 +44,7 @@ endif
 COMPILE = $(CC) $(CPPFLAGS) $(CFLAGS) $(PG_CPPFLAGS) $(PG_CFLAGS)
 OBJECTS := $(SHIM:shim/%.c=$(BUILD)/%.o)
 
-.PHONY: all fixtures demo test check install uninstall clean distclean 32 musl clang ubsan asan fuzz fuzz-probe fuzz-rules fuzz-log lint \
+.PHONY: all fixtures demo test check install uninstall clean distclean 32 musl clang arm64 matrix ubsan asan tsan fuzz fuzz-probe fuzz-rules fuzz-log lint \
 	format format-check dist help FORCE
 .DELETE_ON_ERROR:
 
@@ -130,6 +130,8 @@ musl: ## for musl's programs, into build/musl
 	$(MAKE) all BUILD=build/musl CC=musl-gcc
 clang: ## with clang, into build/clang
 	$(MAKE) all BUILD=build/clang CC=clang CFLAGS='$(CFLAGS) -Werror'
+arm64: ## for aarch64's programs, into build/arm64 (CC=aarch64-linux-gnu-gcc where it is installed)
+	$(MAKE) all BUILD=build/arm64 CC='$(or $(shell command -v aarch64-linux-gnu-gcc),clang --target=aarch64-linux-gnu)'
 ubsan: ## with the undefined-behaviour sanitizer, into build/ubsan, and the tests with it
 	$(MAKE) check BUILD=build/ubsan CFLAGS='-O1 -g -fsanitize=undefined -fsanitize-undefined-trap-on-error'
 
@@ -145,6 +147,21 @@ asan: ## the parser and the log writer with the address and undefined-behaviour 
 		tests/fuzz/run.c tests/fuzz/log.c $(LOG_C) -ldl
 	$(BUILD)/asan/rules
 	$(BUILD)/asan/log 20000 <tests/fuzz/log.seeds
+
+# All but the wrappers and the records of descriptors, which the kernel orders: the sanitizer's own
+# pipe and close are these.
+TSAN = clang -std=gnu11 $(PG_CPPFLAGS) -g -O1 -fPIE -fexceptions -fasynchronous-unwind-tables -ftls-model=initial-exec
+TSAN_PLAIN = $(wildcard shim/calls_*.c) shim/fd.c
+tsan: ## eight threads through the library under the thread sanitizer (needs clang)
+	@rm -rf $(BUILD)/tsan && mkdir -p $(BUILD)/tsan
+	cd $(BUILD)/tsan && $(TSAN) -c $(abspath $(TSAN_PLAIN))
+	cd $(BUILD)/tsan && $(TSAN) -fsanitize=thread -c $(abspath $(filter-out $(TSAN_PLAIN),$(SHIM)) tests/fuzz/races.c)
+	clang -fsanitize=thread -rdynamic -o $(BUILD)/tsan/races $(BUILD)/tsan/*.o -ldl -lgcc_eh
+	tests/fuzz/races $(BUILD)/tsan/races
+matrix: ## every build, and the part of the suite that fits it (make matrix-ROW: one; scripts/matrix names them)
+	@scripts/matrix
+matrix-%:
+	@scripts/matrix $*
 
 # At most so many inputs, and so many seconds; what it finds becomes a row of a table, a seed or a check.
 FUZZ_RUNS ?= 1000000
@@ -174,7 +191,7 @@ fuzz-log: fuzz-probe
 C_FILES = $(SHIM) $(filter %.h,$(HEADERS)) $(wildcard tests/fixtures/*.c tests/fuzz/*.c scripts/*.c)
 lint: format-check ## everything that can be checked without running
 	scripts/check-layers
-	shellcheck scripts/pipeguard scripts/pipeguard-doctor scripts/completion.bash scripts/check-layers scripts/install-deps scripts/demo .ci/run
+	shellcheck scripts/pipeguard scripts/pipeguard-doctor scripts/completion.bash scripts/check-layers scripts/install-deps scripts/matrix tests/fuzz/races scripts/demo .ci/run
 	shellcheck -s bats $(wildcard tests/*.bats tests/*.bash)
 	clang-tidy --quiet $(SHIM) -- $(PG_CPPFLAGS) -std=gnu11 2>/dev/null
 	$(MAKE) all BUILD=build/werror CFLAGS='$(CFLAGS) -Werror'
