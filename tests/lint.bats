@@ -60,6 +60,13 @@ listed() {
 	[ -e "$BUILD/sys.o" ]
 }
 
+@test "on aarch64 syscall() jumps to libc's in a way that branch target identification allows" {
+	[[ $(readelf -h "$LIB") == *AArch64* ]] || skip "aarch64 only"
+	requires aarch64-linux-gnu-objdump
+	equal "its jump" x16 "$(aarch64-linux-gnu-objdump -d --no-show-raw-insn "$LIB" |
+		awk '/<syscall(@@.*)?>:$/ { inside = 1 } /^$/ { inside = 0 } inside && $2 == "br" { print $3 }')"
+}
+
 @test "thread-local storage is in the static block: no call, no malloc to reach it" {
 	readelf -rW "$LIB" | grep -qE 'TPOFF|TPREL'
 	run bash -c "readelf -rW '$LIB' | grep -E 'DTPMOD|DTPOFF|DTPREL|TLSDESC|TLS_DESC'"
