@@ -57,13 +57,13 @@ past() {
 }
 
 @test "COVERAGE.md names every file that the matrix runs, and the fuzz targets there are" {
-	for file in $(sed -n "s/^SUITE='\(.*\)'/\1/p" "$ROOT/scripts/matrix"); do
+	while read -r file; do
 		echo "file: $file"
 		[ -e "$ROOT/$file" ]
 		grep -q "gcc-O0.* $(basename "$file" .bats)[,;]" "$BATS_TEST_DIRNAME/COVERAGE.md"
-	done
-	for target in $(grep -l LLVMFuzzerTestOneInput.*{ "$ROOT"/tests/fuzz/*.c || grep -l '^int LLVMFuzzer.*size)$' "$ROOT"/tests/fuzz/*.c); do
+	done < <(sed -n "s/^SUITE='\(.*\)'/\1/p" "$ROOT/scripts/matrix" | tr ' ' '\n')
+	while read -r target; do
 		echo "target: $target"
 		grep -qF "| tests/fuzz/$(basename "$target") |" "$BATS_TEST_DIRNAME/COVERAGE.md"
-	done
+	done < <(grep -l '^int LLVMFuzzer.*size)$' "$ROOT"/tests/fuzz/*.c)
 }

@@ -392,6 +392,14 @@ static void write_both(const struct pg_event *made)
 	}
 }
 
+static void every_kind(struct pg_event *e)
+{
+	for (int ev = 0; ev <= PG_EV_INJECT; ev++) {
+		e->ev = (enum pg_ev)ev;
+		write_both(e);
+	}
+}
+
 /* Every name as long as it can be, of bytes that take the most room; every number the largest. */
 static void worst(struct pg_event *e)
 {
@@ -427,9 +435,16 @@ static void worst(struct pg_event *e)
 	for (int i = 0; i < PG_WHATS; i++)
 		e->object.warned[i] = (struct pg_warning){1 + (unsigned)i, 0, UINTPTR_MAX,
 							  PG_CALL___vdprintf_chk, EAFNOSUPPORT};
-	for (int ev = 0; ev <= PG_EV_INJECT; ev++) {
-		e->ev = (enum pg_ev)ev;
-		write_both(e);
+	every_kind(e);
+	/* And names of every length, so that a list ends at every distance from the end of the
+	 * line. */
+	memset(module + 1, 0, sizeof module - 1);
+	for (unsigned len = 0; len < 80; len++) {
+		memset(symbol, 0, sizeof symbol);
+		memset(symbol, 'x', len);
+		e->counts[len % PG_RULES_MAX] = 1;
+		e->events = UINT64_MAX >> len % 64;
+		every_kind(e);
 	}
 }
 
