@@ -130,6 +130,32 @@ except OSError: pass'
 	done
 }
 
+@test "a program whose file lies about its symbols runs, and is told of without them" {
+	local how lie='
+import struct, sys
+b = bytearray(open(sys.argv[1], "rb").read())
+wide = b[4] == 2
+table, = struct.unpack_from("<Q" if wide else "<I", b, 0x28 if wide else 0x20)
+n, = struct.unpack_from("<H", b, 0x3c if wide else 0x30)
+entry, word, at, of = (64, "<Q", 24, 32) if wide else (40, "<I", 16, 20)
+part = lambda i: table + entry * i
+symbols = [part(i) for i in range(n) if struct.unpack_from("<I", b, part(i) + 4)[0] == 2][0]
+names = part(struct.unpack_from("<I", b, symbols + (40 if wide else 24))[0])
+base, field, value = {"far": (symbols, at, len(b) + 4096), "long": (symbols, of, 1 << 30), "longest": (symbols, of, (1 << 62) if wide else 0xffffffff),
+    "names far": (names, at, len(b) + 4096), "names long": (names, of, 1 << 30), "no names": (names, of, 0), "cut names": (names, of, 3), "fine": (names, 0, 1)}[sys.argv[3]]
+struct.pack_into(word if field else "<I", b, base + field, value)
+open(sys.argv[2], "wb").write(b)'
+	for how in fine far long longest 'names far' 'names long' 'no names' 'cut names'; do
+		rm -f "$LOG" "$BATS_TEST_TMPDIR/lies"
+		/usr/bin/python3 -c "$lie" "$FIXTURES/build" "$BATS_TEST_TMPDIR/lies" "$how"
+		chmod +x "$BATS_TEST_TMPDIR/lies"
+		echo "symbols: $how"
+		run -1 plain -i "$BATS_TEST_TMPDIR/lies" write
+		run -1 guarded -i "$BATS_TEST_TMPDIR/lies" write
+		equal "is its function named" "$([[ $how != fine ]] || echo break_by)" "$(broken '.stack[0] | split(" ")[1] // ""' | tr -d '"')"
+	done
+}
+
 # ---- where the log goes ----
 
 # refused_log PATH REASON: the program runs, and is told once why there is no log.
