@@ -182,6 +182,32 @@ refused_log() {
 	[ ! -e "$dir/new" ]
 }
 
+@test "in a folder that all may write to the log follows no link on its way either; elsewhere it does" {
+	local dir=$BATS_TEST_TMPDIR/sticky
+	mkdir -p "$dir/real/deep" "$BATS_TEST_TMPDIR/other" "$BATS_TEST_TMPDIR/shadow/real"
+	chmod 1777 "$dir"
+	ln -s "$BATS_TEST_TMPDIR/other" "$dir/link"
+	ln -s ../../other "$dir/real/link"
+	refused_log "$dir/link/log" 'it is a symbolic link'
+	refused_log "$dir/real/link/log" 'it is a symbolic link'
+	refused_log "$dir//real//link//log" 'it is a symbolic link'
+	equal "what was made" "" "$(ls "$BATS_TEST_TMPDIR/other")"
+	for LOG in "$dir/log" "$dir/real/deep/log" "$dir//real/../real//deep/log2" "$BATS_TEST_TMPDIR/other/log"; do
+		guarded -i /usr/bin/perl -e "$BREAK"
+		equal "the events in $LOG" 1 "$(broken .pid | wc -l)"
+	done
+	refused_log "$BATS_TEST_TMPDIR/nowhere/log" 'no such folder'
+	# The tests' own folder lies in such a one, most likely; that of the build does not, most likely.
+	[[ $BUILD != /tmp/* && $BUILD != /var/tmp/* ]] || return 0
+	dir=$BUILD/links.$$
+	mkdir -p "$dir/target"
+	ln -s target "$dir/way"
+	LOG=$dir/way/log
+	guarded -i /usr/bin/perl -e "$BREAK"
+	equal "the events by a link elsewhere" 1 "$(broken .pid | wc -l)"
+	rm -r "$dir"
+}
+
 @test "a log that was replaced by a link while the program runs is not followed when it is opened again" {
 	echo precious >"$BATS_TEST_TMPDIR/target"
 	guarded -i /usr/bin/perl -MPOSIX -e 'sub brk { pipe my $r, my $w; close $r; syswrite $w, "x" }
