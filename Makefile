@@ -46,7 +46,8 @@ OBJECTS := $(SHIM:shim/%.c=$(BUILD)/%.o)
 
 PYTHON   := $(addprefix scripts/,pipeguard-report pipeguard-sweep pghtml.py pglog.py pgrun.py pgsites.py)
 
-.PHONY: all fixtures bench bench-programs demo sweep-demo test check install uninstall clean distclean 32 musl clang ubsan asan fuzz lint \
+.PHONY: all fixtures bench bench-programs demo sweep-demo test check install uninstall clean distclean \
+	32 musl clang arm64 matrix ubsan asan tsan fuzz fuzz-probe fuzz-rules fuzz-log lint \
 	format format-check dist help FORCE
 .DELETE_ON_ERROR:
 
@@ -149,40 +150,69 @@ musl: ## for musl's programs, into build/musl
 	$(MAKE) all BUILD=build/musl CC=musl-gcc
 clang: ## with clang, into build/clang
 	$(MAKE) all BUILD=build/clang CC=clang CFLAGS='$(CFLAGS) -Werror'
+arm64: ## for aarch64's programs, into build/arm64 (CC=aarch64-linux-gnu-gcc where it is installed)
+	$(MAKE) all BUILD=build/arm64 CC='$(or $(shell command -v aarch64-linux-gnu-gcc),clang --target=aarch64-linux-gnu)'
 ubsan: ## with the undefined-behaviour sanitizer, into build/ubsan, and the tests with it
 	$(MAKE) check BUILD=build/ubsan CFLAGS='-O1 -g -fsanitize=undefined -fsanitize-undefined-trap-on-error'
 
 # The lower floors with sanitizers need none of the flags of a library.
 SANITIZE = -g -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all
 PURE_C   = $(PURE:$(BUILD)/%.o=shim/%.c)
-asan: ## the parser's unit test with the address and undefined-behaviour sanitizers
+LOG_C    = $(PURE_C) shim/event.c shim/stack.c shim/fd.c
+asan: ## the parser and the log writer with the address and undefined-behaviour sanitizers
 	@mkdir -p $(BUILD)/asan
 	$(CC) -std=gnu11 $(PG_CPPFLAGS) $(SANITIZE) -fsanitize=address,undefined -o $(BUILD)/asan/rules \
 		tests/fixtures/rules.pure.c $(PURE_C) -ldl
+	$(CC) -std=gnu11 $(PG_CPPFLAGS) $(SANITIZE) -fsanitize=address,undefined -o $(BUILD)/asan/log \
+		tests/fuzz/run.c tests/fuzz/log.c $(LOG_C) -ldl
 	$(BUILD)/asan/rules
+	$(BUILD)/asan/log 20000 <tests/fuzz/log.seeds
 
-# At most so many inputs, and so many seconds; what it finds becomes a row of a table or a check.
+# All but the wrappers and the records of descriptors, which the kernel orders: the sanitizer's own
+# pipe and close are these.
+TSAN = clang -std=gnu11 $(PG_CPPFLAGS) -g -O1 -fPIE -fexceptions -fasynchronous-unwind-tables -ftls-model=initial-exec
+TSAN_PLAIN = $(wildcard shim/calls_*.c) shim/fd.c
+tsan: ## eight threads through the library under the thread sanitizer (needs clang)
+	@rm -rf $(BUILD)/tsan && mkdir -p $(BUILD)/tsan
+	cd $(BUILD)/tsan && $(TSAN) -c $(abspath $(TSAN_PLAIN))
+	cd $(BUILD)/tsan && $(TSAN) -fsanitize=thread -c $(abspath $(filter-out $(TSAN_PLAIN),$(SHIM)) tests/fuzz/races.c)
+	clang -fsanitize=thread -rdynamic -o $(BUILD)/tsan/races $(BUILD)/tsan/*.o -ldl -lgcc_eh
+	tests/fuzz/races $(BUILD)/tsan/races
+matrix: ## every build, and the part of the suite that fits it (make matrix-ROW: one; scripts/matrix names them)
+	@scripts/matrix
+matrix-%:
+	@scripts/matrix $*
+
+# At most so many inputs, and so many seconds; what it finds becomes a row of a table, a seed or a check.
 FUZZ_RUNS ?= 1000000
 FUZZ_SECONDS ?= 60
-fuzz: $(TOOL) ## the parser under libFuzzer (FUZZ_RUNS=1000000 FUZZ_SECONDS=60)
-	@rm -rf $(BUILD)/fuzz/corpus && mkdir -p $(BUILD)/fuzz/corpus
+FUZZER = clang -std=gnu11 $(PG_CPPFLAGS) $(SANITIZE) -fsanitize=fuzzer,address,undefined
+FUZZ_BOUNDS = -runs=$(FUZZ_RUNS) -max_total_time=$(FUZZ_SECONDS) -timeout=5 \
+	-artifact_prefix=$(BUILD)/fuzz/ -print_final_stats=1
+fuzz: fuzz-rules fuzz-log ## the parser and the log under libFuzzer (FUZZ_RUNS=1000000 FUZZ_SECONDS=60 each)
+fuzz-probe:
+	@rm -rf $(BUILD)/fuzz/corpus $(BUILD)/fuzz/events && mkdir -p $(BUILD)/fuzz/corpus $(BUILD)/fuzz/events
 	@echo 'int LLVMFuzzerTestOneInput(void); int LLVMFuzzerTestOneInput(void) { return 0; }' | \
 		clang -fsanitize=fuzzer -x c -o $(BUILD)/fuzz/probe - 2>$(BUILD)/fuzz/why || { \
 		echo 'fuzz: no libFuzzer: install clang and its runtime (Debian 12: clang libclang-rt-14-dev)' >&2; exit 1; }
-	clang -std=gnu11 $(PG_CPPFLAGS) $(SANITIZE) -fsanitize=fuzzer,address,undefined -o $(BUILD)/fuzz/rules \
-		tests/fuzz/rules.c $(PURE_C) -ldl
+fuzz-rules: $(TOOL) fuzz-probe
+	$(FUZZER) -o $(BUILD)/fuzz/rules tests/fuzz/rules.c $(PURE_C) -ldl
 	@sed 's/ => .*//' tests/fixtures/rules.wrong tests/fixtures/rules.right | \
 		awk -v dir=$(BUILD)/fuzz/corpus '{ f = dir "/" NR; printf "%s", $$0 > f; close(f); \
 			f = dir "/many" int(NR / 9); printf "%s%s", $$0, NR % 2 ? ";" : "\n" >> f; close(f) }'
 	@for list in calls groups fields errnos; do $(TOOL) list $$list; done | \
 		sed 's/.*/"&"/' | sort -u > $(BUILD)/fuzz/words
-	$(BUILD)/fuzz/rules -runs=$(FUZZ_RUNS) -max_total_time=$(FUZZ_SECONDS) -max_len=1000 -timeout=5 \
-		-dict=$(BUILD)/fuzz/words -artifact_prefix=$(BUILD)/fuzz/ -print_final_stats=1 $(BUILD)/fuzz/corpus
+	$(BUILD)/fuzz/rules $(FUZZ_BOUNDS) -max_len=1000 -dict=$(BUILD)/fuzz/words $(BUILD)/fuzz/corpus
+fuzz-log: fuzz-probe
+	$(FUZZER) -o $(BUILD)/fuzz/log tests/fuzz/log.c $(LOG_C) -ldl
+	@perl -ne 'chomp; open F, ">", "$(BUILD)/fuzz/events/$$."; print F pack "H*", $$_' tests/fuzz/log.seeds
+	$(BUILD)/fuzz/log $(FUZZ_BOUNDS) -max_len=2500 $(BUILD)/fuzz/events
 
 C_FILES = $(SHIM) $(filter %.h,$(HEADERS)) $(wildcard tests/fixtures/*.c tests/fuzz/*.c tests/bench/*.c scripts/*.c)
 lint: format-check ## everything that can be checked without running
 	scripts/check-layers
-	shellcheck scripts/pipeguard scripts/pipeguard-doctor scripts/completion.bash scripts/check-layers scripts/install-deps scripts/demo scripts/sweep-real .ci/run
+	shellcheck scripts/pipeguard scripts/pipeguard-doctor scripts/completion.bash scripts/check-layers \
+		scripts/install-deps scripts/matrix scripts/sweep-real tests/fuzz/races scripts/demo .ci/run
 	shellcheck -s bats $(wildcard tests/*.bats tests/*.bash)
 	clang-tidy --quiet $(SHIM) -- $(PG_CPPFLAGS) -std=gnu11 2>/dev/null
 	$(MAKE) all BUILD=build/werror CFLAGS='$(CFLAGS) -Werror'

@@ -135,8 +135,9 @@ __asm__(".text\n.globl syscall\n.type syscall,%function\nsyscall:\n"
 	"	adrp x9,pg_watched\n	add x9,x9,:lo12:pg_watched\n"
 	"	lsr x10,x0,#3\n	ldrb w9,[x9,x10]\n"
 	"	and w10,w0,#7\n	lsr w9,w9,w10\n	tbnz w9,#0,2f\n"
-	"1:	adrp x9,pg_next_syscall\n	ldr x9,[x9,:lo12:pg_next_syscall]\n"
-	"	cbz x9,3f\n	br x9\n"
+	/* x16: a function that only calls may reach (BTI) takes jumps by x16 and x17, too */
+	"1:	adrp x16,pg_next_syscall\n	ldr x16,[x16,:lo12:pg_next_syscall]\n"
+	"	cbz x16,3f\n	br x16\n"
 	"2:	b pg_syscall_watched\n"
 	"3:	b pg_syscall_early\n"
 	"	.cfi_endproc\n.size syscall,.-syscall\n");

@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <sys/auxv.h>
+#include <sys/stat.h>
 
 enum { EXIT_WRONG_INPUT = 125 };
 
@@ -127,12 +128,16 @@ static void read_seed(const char *name, const char *value)
 static const char *read_file(const char *name, const char *path)
 {
 	static char text[PG_RULE_TEXT + 1];
-	int fd = pg_open(path, O_RDONLY);
+	int fd = pg_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	struct pg_stat st;
 	size_t n = 0;
 	long got = 1;
 
-	if (fd < 0)
+	if (fd < 0 || pg_fstat(fd, &st))
 		refuse(name, 2, "cannot be read:", path, NULL);
+	if (!S_ISREG(st.mode)) /* which its reader might wait for, or that a child would find empty
+				*/
+		refuse(name, 2, "is not a regular file:", path, NULL);
 	while (n < sizeof text - 1 &&
 	       (got = pg_sys3(SYS_read, fd, text + n, sizeof text - 1 - n)) > 0)
 		n += (size_t)got;

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 enum { MODULES_MAX = 4096, SECTIONS_MAX = 96 };
 
@@ -314,11 +315,14 @@ uint64_t pg_elf_vdso_clock(void)
 	return 0;
 }
 
+/* A part of a file; a null pointer if the file ends before: reading there would be a SIGBUS. */
 static const void *map_part(int fd, uint64_t offset, uint64_t size)
 {
 	size_t slack = (size_t)(offset & 4095);
-	long at;
+	long at = pg_sys3(SYS_lseek, fd, 0, SEEK_END);
 
+	if (at < 0 || offset > (uint64_t)at || size > (uint64_t)at - offset)
+		return NULL;
 #ifdef SYS_mmap2
 	at = pg_sys6(SYS_mmap2, 0, size + slack, PROT_READ, MAP_PRIVATE, fd, offset >> 12);
 #else
@@ -338,7 +342,8 @@ static void map_symbols(int fd, const ElfW(Shdr) * table, size_t n)
 		main_symbols.sym = map_part(fd, sh->sh_offset, sh->sh_size);
 		main_symbols.str =
 			map_part(fd, table[sh->sh_link].sh_offset, main_symbols.str_size);
-		if (main_symbols.sym && main_symbols.str)
+		if (main_symbols.sym && main_symbols.str && main_symbols.str_size &&
+		    !main_symbols.str[main_symbols.str_size - 1])
 			main_symbols.count = sh->sh_size / sizeof(ElfW(Sym));
 		return;
 	}

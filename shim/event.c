@@ -49,6 +49,22 @@ static uint64_t since(const struct pg_event *e, uint64_t at)
 
 /* ---- JSON ---- */
 
+/*
+ * A line that is cut would be no JSON. So all that comes before the lists
+ * below has a bound, whatever names the system holds, and they take as many
+ * entries as fit then; tests/fuzz/log.c knows the worst case.
+ */
+enum { LIST_RESERVE = 128, ACTIONS_MAX = 160 };
+
+/* Takes back what began at BEFORE if it did not fit. */
+static bool fits(struct pg_text *t, size_t before)
+{
+	if (t->len < t->cap)
+		return true;
+	t->len = before;
+	return false;
+}
+
 static void key(struct pg_text *t, const char *name)
 {
 	pg_put_char(t, ',');
@@ -87,7 +103,7 @@ static void key_addr(struct pg_text *t, const char *name, const struct pg_addr *
 
 static void json_frame(struct pg_text *t, uintptr_t addr)
 {
-	char buf[256];
+	char buf[192]; /* two names and an offset; longer where a name is escaped, and then cut */
 	struct pg_text frame = {buf, 0, sizeof buf - 1};
 
 	pg_stack_put_frame(&frame, addr);
@@ -118,25 +134,21 @@ static void json_history(struct pg_text *t, const struct pg_event *e)
 	pg_put_char(t, ']');
 }
 
-/* As many frames as fit, so that the line stays one whole object. */
 static void json_stack(struct pg_text *t, const struct pg_event *e)
 {
-	size_t before;
-
 	key(t, "stack");
 	pg_put_char(t, '[');
-	t->cap -= 128;
+	t->cap -= LIST_RESERVE;
 	for (unsigned i = 0; i < e->frames; i++) {
-		before = t->len;
+		size_t before = t->len;
+
 		if (i)
 			pg_put_char(t, ',');
 		json_frame(t, e->frame[i]);
-		if (t->len == t->cap) {
-			t->len = before;
+		if (!fits(t, before))
 			break;
-		}
 	}
-	t->cap += 128;
+	t->cap += LIST_RESERVE;
 	pg_put_char(t, ']');
 }
 
@@ -177,14 +189,16 @@ static int rule_of(const struct pg_event *e)
 	return e->ev == PG_EV_INJECT ? e->rule : e->object.rule;
 }
 
-/* The fields of rule N that say what it does: "reset", "hold=3s:delay=1ms". */
+/* The fields of rule N that say what it does: "reset", "hold=3s:delay=1ms". Numbers with a hundred
+ * zeros in front are left out. */
 static void put_actions(struct pg_text *t, int n)
 {
 	const struct pg_rule *r = &pg_rules.rule[n];
+	size_t end = t->len + ACTIONS_MAX;
 	bool some = false;
 
 	for (unsigned f = PG_F_HOLD; f < PG_F_COUNT; f++) {
-		if (!pg_has(r, (enum pg_field)f))
+		if (!pg_has(r, (enum pg_field)f) || t->len + r->raw[f].len + 1 > end)
 			continue;
 		if (some)
 			pg_put_char(t, ':');
@@ -321,13 +335,27 @@ static void json_write(struct pg_text *t, const struct pg_event *e)
 	json_site(t, e);
 }
 
+static void json_rules(struct pg_text *t, const struct pg_event *e)
+{
+	key(t, "rules");
+	pg_put_char(t, '{');
+	for (unsigned i = 0; i < pg_rules.n; i++) {
+		pg_put(t, i ? ",\"" : "\"");
+		pg_put(t, pg_rules.rule[i].id);
+		pg_put(t, "\":");
+		pg_put_u64(t, e->counts[i]);
+	}
+	pg_put_char(t, '}');
+}
+
 static void json_sites(struct pg_text *t, const struct pg_event *e)
 {
-	key_count(t, "events", (int64_t)e->events);
-	key_count(t, "early", (int64_t)e->early);
 	key(t, "sites");
 	pg_put_char(t, '[');
+	t->cap -= LIST_RESERVE;
 	for (unsigned i = 0; i < e->sites; i++) {
+		size_t before = t->len;
+
 		pg_put(t, i ? ",{\"call\":" : "{\"call\":");
 		pg_put_json(t, e->site[i].call, NAME_MAX_SHOWN);
 		key_count(t, "fd", e->site[i].fd);
@@ -338,17 +366,19 @@ static void json_sites(struct pg_text *t, const struct pg_event *e)
 			pg_put(t, "null");
 		key_count(t, "count", (int64_t)e->site[i].count);
 		pg_put_char(t, '}');
+		if (!fits(t, before))
+			break;
 	}
+	t->cap += LIST_RESERVE;
 	pg_put_char(t, ']');
-	key(t, "rules");
-	pg_put_char(t, '{');
-	for (unsigned i = 0; i < pg_rules.n; i++) {
-		pg_put(t, i ? ",\"" : "\"");
-		pg_put(t, pg_rules.rule[i].id);
-		pg_put(t, "\":");
-		pg_put_u64(t, e->counts[i]);
-	}
-	pg_put_char(t, '}');
+}
+
+static void json_exit(struct pg_text *t, const struct pg_event *e)
+{
+	key_count(t, "events", (int64_t)e->events);
+	key_count(t, "early", (int64_t)e->early);
+	json_rules(t, e);
+	json_sites(t, e);
 }
 
 static void json_load(struct pg_text *t, const struct pg_event *e)
@@ -374,7 +404,7 @@ static void json_body(struct pg_text *t, const struct pg_event *e)
 {
 	switch (e->ev) {
 	case PG_EV_EXIT:
-		json_sites(t, e);
+		json_exit(t, e);
 		break;
 	case PG_EV_LOAD:
 		json_load(t, e);
@@ -695,6 +725,17 @@ static void text_body(struct pg_text *t, const struct pg_event *e)
 	}
 }
 
+/* A bracket in the name would end it. */
+static void text_comm(struct pg_text *t, const struct pg_event *e)
+{
+	for (size_t i = 0; i < sizeof e->comm && e->comm[i]; i++) {
+		if (e->comm[i] == ']')
+			pg_put(t, "\\x5d");
+		else
+			pg_put_name(t, e->comm + i, 1);
+	}
+}
+
 static void text_event(struct pg_text *t, const struct pg_event *e)
 {
 	uint64_t lost = pg_log_dropped();
@@ -704,9 +745,12 @@ static void text_event(struct pg_text *t, const struct pg_event *e)
 	pg_put_char(t, ':');
 	pg_put_i64(t, e->tid);
 	pg_put_char(t, ' ');
-	pg_put_name(t, e->comm, sizeof e->comm);
+	text_comm(t, e);
 	pg_put(t, "] ");
 	text_body(t, e);
+	if (t->len == t->cap) /* cut: not within an indentation */
+		while (t->buf[t->len - 1] == ' ' || t->buf[t->len - 1] == '\n')
+			t->len--;
 	t->cap += TAIL - 1;
 	if (!lost)
 		return;

@@ -683,6 +683,8 @@ void pg_guard_start(const char *gates)
 {
 	enum pg_state state = pg_sigpipe_start(on_broken, on_killed);
 
+	/* Or threads that race to make room first would each begin at 0. */
+	displaced_pid = (int)pg_sys0(SYS_getpid);
 	pg_sys3(SYS_madvise, scratches, sizeof scratches, MADV_WIPEONFORK);
 	inherited_ignored = state == PG_STATE_IGNORED;
 	pg_watch_all = pg_config.verbose > 1;

@@ -37,10 +37,11 @@ void pg_log_drop(void)
 static void complain(const char *path, const char *why)
 {
 	static char buf[700]; /* start-up only */
-	struct pg_text t = {buf, 0, sizeof buf};
+	struct pg_text t = {buf, 0, 600};
 
 	pg_put(&t, "pipeguard: PIPEGUARD_LOG: cannot log to '");
 	pg_put_name(&t, path, 511);
+	t.cap = sizeof buf;
 	pg_put(&t, "': ");
 	pg_put(&t, why);
 	pg_put(&t, "\n");
@@ -72,6 +73,7 @@ static const char *open_error(int err)
 	case -ENXIO:
 		return "it is a FIFO that nobody reads";
 	case -ENOENT:
+	case -ENOTDIR:
 		return "no such folder";
 	case -EACCES:
 		return "permission denied";
@@ -113,8 +115,54 @@ static int fill_low(int *filled)
 	return n;
 }
 
+/* A device that may do anything with a line, or when it is merely opened. */
+static bool is_device(const char *path, uint32_t mode)
+{
+	return S_ISBLK(mode) ||
+	       (S_ISCHR(mode) && !pg_same(path, "/dev/null") && !pg_same(path, "/dev/tty"));
+}
+
+/* Opens PATH in the folder DIR without following a link on the way; where the kernel is older than
+ * 5.6, without following a last one. */
+static int open_beneath(int dir, const char *path, int flags)
+{
+	enum { OPENAT2 = 437, NO_SYMLINKS = 4 }; /* <linux/openat2.h> */
+	const struct {
+		uint64_t flags, mode, resolve;
+	} how = {(uint64_t)(unsigned)(flags | O_CLOEXEC), 0644, NO_SYMLINKS};
+	long fd = pg_sys4(OPENAT2, dir, path, &how, sizeof how);
+
+	if (fd == -ENOSYS || fd == -EPERM) /* some sandboxes say that instead */
+		fd = pg_sys4(SYS_openat, dir, path, flags | O_CLOEXEC, 0644);
+	return (int)fd;
+}
+
+/* As pg_open, but from the first folder on in which all may put links, none is followed. */
+static int open_unlinked(char *path, int flags)
+{
+	struct pg_stat st;
+	int dir, fd;
+
+	for (char *at = path + 1; *at; at++) {
+		if (*at != '/' || at[1] == '/')
+			continue;
+		*at = 0;
+		dir = pg_open(path, O_PATH | O_DIRECTORY);
+		*at = '/';
+		if (dir < 0)
+			return dir;
+		if (!pg_fstat(dir, &st) && st.mode & S_ISVTX && st.mode & S_IWOTH) {
+			fd = open_beneath(dir, at + 1, flags);
+			pg_sys1(SYS_close, dir);
+			return fd;
+		}
+		pg_sys1(SYS_close, dir);
+	}
+	return pg_open(path, flags);
+}
+
 /* Opens the file or socket; a reason if that fails. */
-static const char *open_log(const char *path)
+static const char *open_log(char *path)
 {
 	struct sockaddr_un un = {.sun_family = AF_UNIX};
 	struct pg_stat st;
@@ -132,11 +180,13 @@ static const char *open_log(const char *path)
 		}
 		return adopt(lift(fd)) ? NULL : "no descriptor is left";
 	}
-	fd = pg_open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK);
+	if (!pg_lstat(path, &st) && is_device(path, st.mode))
+		return "it is a device";
+	fd = open_unlinked(path,
+			   O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return open_error(fd);
-	if (pg_fstat(fd, &st) ||
-	    (S_ISCHR(st.mode) && !pg_same(path, "/dev/null") && !pg_same(path, "/dev/tty"))) {
+	if (pg_fstat(fd, &st) || is_device(path, st.mode)) {
 		pg_sys1(SYS_close, fd);
 		return "it is a device";
 	}

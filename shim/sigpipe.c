@@ -11,9 +11,9 @@ enum { SIGSET_BYTES = 8, HANDLERS = 32, DEFAULTS = 32, CHANGES = 8 };
 /* The kernel's bit for sa_restorer, which libc sets and shows (asm/signal.h). */
 #define PG_SA_RESTORER 0x04000000
 
-/* What libc's sigaction adds to the flags that a query shows. glibc on i386 adds nothing: the vDSO
- * returns. */
-#if defined(__i386__) && defined(__GLIBC__)
+/* What libc's sigaction adds to the flags that a query shows. glibc on i386 and aarch64 adds
+ * nothing: the vDSO returns. */
+#if (defined(__i386__) || defined(__aarch64__)) && defined(__GLIBC__)
 #define LIBC_FLAGS 0
 #else
 #define LIBC_FLAGS PG_SA_RESTORER

@@ -93,21 +93,33 @@ void pg_stack_start(void)
 struct walk {
 	uintptr_t *frames;
 	unsigned n, max, steps;
+	bool in_page; /* the one frame so far is in no module: code made at run time, or the way
+			 back from a signal */
 };
+
+static bool is_skipped(const struct walk *w, uintptr_t pc, bool known, const struct pg_module *m)
+{
+	return !w->n && (pg_elf_is_own(pc) || (known && pg_elf_is_libc(m)));
+}
 
 static _Unwind_Reason_Code step(struct _Unwind_Context *context, void *arg)
 {
 	struct walk *w = arg;
-	uintptr_t pc = (uintptr_t)_Unwind_GetIP(context) - 1;
+	int interrupted = 0;
+	uintptr_t pc = (uintptr_t)_Unwind_GetIPInfo(context, &interrupted) - 1;
 	struct pg_module m;
+	bool known;
 
+	if (w->in_page && interrupted) /* qemu's user mode keeps that outside of any module */
+		w->n = 0;
 	if (w->n == w->max || ++w->steps > PG_FRAMES_MAX + 24)
 		return _URC_END_OF_STACK;
 	if (pc + 1 == 0)
 		return _URC_END_OF_STACK;
-	if (!w->n && (pg_elf_is_own(pc) || (pg_elf_module(pc, &m) && pg_elf_is_libc(&m))))
-		return _URC_NO_REASON;
-	w->frames[w->n++] = pc;
+	known = pg_elf_module(pc, &m);
+	w->in_page = !w->n && !known;
+	if (!is_skipped(w, pc, known, &m))
+		w->frames[w->n++] = pc;
 	return _URC_NO_REASON;
 }
 

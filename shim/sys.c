@@ -50,9 +50,9 @@ __asm__(".text\n.globl pg_sys\n.hidden pg_sys\n.type pg_sys,%function\npg_sys:\n
 
 /* statx(2) has one layout everywhere, unlike stat. Linux 4.11; CentOS 7 is older and not aimed at.
  */
-int pg_fstat(int fd, struct pg_stat *st)
+static int look(int at, const char *path, int flags, struct pg_stat *st)
 {
-	enum { EMPTY_PATH = 0x1000, TYPE_MODE_INO = 0x103 };
+	enum { TYPE_MODE_INO = 0x103 };
 	/* struct statx of <linux/stat.h>, as far as it is asked for; 256 bytes in all. */
 	struct {
 		uint32_t mask, blksize;
@@ -63,7 +63,7 @@ int pg_fstat(int fd, struct pg_stat *st)
 		uint32_t rdev_major, rdev_minor, dev_major, dev_minor;
 		uint64_t rest[14];
 	} sx;
-	long ret = pg_sys5(SYS_statx, fd, "", EMPTY_PATH, TYPE_MODE_INO, &sx);
+	long ret = pg_sys5(SYS_statx, at, path, flags, TYPE_MODE_INO, &sx);
 
 	_Static_assert(sizeof sx == 256, "the kernel writes 256 bytes");
 
@@ -73,6 +73,16 @@ int pg_fstat(int fd, struct pg_stat *st)
 	st->ino = sx.ino;
 	st->mode = sx.mode;
 	return 0;
+}
+
+int pg_fstat(int fd, struct pg_stat *st)
+{
+	return look(fd, "", AT_EMPTY_PATH, st);
+}
+
+int pg_lstat(const char *path, struct pg_stat *st)
+{
+	return look(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, st);
 }
 
 int pg_open(const char *path, int flags)

@@ -55,6 +55,8 @@ struct pg_stat {
 };
 
 int pg_fstat(int fd, struct pg_stat *st); /* 0, or -errno */
+int pg_lstat(const char *path,
+	     struct pg_stat *st);	  /* the same, of a path; a link is not followed */
 int pg_open(const char *path, int flags); /* O_CLOEXEC is added; mode 0644; descriptor or -errno */
 
 #endif

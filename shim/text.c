@@ -97,6 +97,10 @@ void pg_put_json(struct pg_text *t, const char *s, size_t max)
 			pg_put_char(t, (char)c);
 			continue;
 		}
+		if (c == '\\') {
+			pg_put(t, "\\\\");
+			continue;
+		}
 		pg_put(t, "\\u00");
 		pg_put_char(t, hex_digit(c >> 4));
 		pg_put_char(t, hex_digit(c));

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
+# shellcheck disable=SC2016 # the inner shells expand
 # Other builds: 32-bit programs, musl, clang. Each loads, and its gates tell of a broken write.
 
 load helpers
@@ -10,7 +11,7 @@ variant() {
 	mkdir -p "$VARIANT"
 	echo 'int main(void) { return 0; }' >"$VARIANT/probe.c"
 	"${@:2}" -o "$VARIANT/probe" "$VARIANT/probe.c" 2>/dev/null || skip "no ${*:2} here"
-	"$VARIANT/probe" || skip "what ${*:2} makes does not run here"
+	"${EMULATOR[@]}" "$VARIANT/probe" || skip "what ${*:2} makes does not run here"
 	run timeout 120 make -s -C "$ROOT" all BUILD="$VARIANT" CC="$2" CFLAGS="-O2 -g -Werror ${*:3}" 3>&-
 	echo "$output"
 	[ "$status" -eq 0 ]
@@ -44,6 +45,42 @@ tells() {
 	tells d printf '["signal","write","fatal",null]'
 	guarded PIPEGUARD_VERBOSE=1 "$VARIANT/build" none
 	[[ $(events 'select(.ev == "load") | .gates') == *'no stdio'* ]]
+}
+
+@test "aarch64, under qemu: every gate" {
+	requires qemu-aarch64
+	EMULATOR=(qemu-aarch64 -L /usr/aarch64-linux-gnu)
+	if command -v aarch64-linux-gnu-gcc >/dev/null; then
+		variant arm64 aarch64-linux-gnu-gcc
+	else
+		variant arm64 clang --target=aarch64-linux-gnu
+	fi
+	tells d write '["call","write","fatal",3]'
+	tells i write '["call","write","ignored",3]'
+	tells b send '["call","send","blocked",3]'
+	tells d printf '["stdio","write","fatal",3]'
+	tells i printf '["stdio","write","ignored",3]'
+	[[ $(broken '.stack[0]') == '"build+0x'*' break_by"' ]]
+}
+
+# The loader puts its own folder for each architecture where $LIB stands.
+@test "32-bit children of a 64-bit program: with \$LIB each gets its own library, and nobody complains" {
+	native_only
+	local dir=$BATS_TEST_TMPDIR/prefix
+	variant 32 gcc -m32
+	mkdir -p "$dir"/lib/{x86_64,i386}-linux-gnu "$dir"/lib{32,64}
+	ln -s "$ROOT/build/libpipeguard.so" "$dir/lib64/"
+	ln -s "$ROOT/build/libpipeguard.so" "$dir/lib/x86_64-linux-gnu/"
+	ln -s "$LIB" "$dir/lib32/"
+	ln -s "$LIB" "$dir/lib/i386-linux-gnu/"
+	# What it is without: the 32-bit program runs without the library, and its loader says so.
+	run guarded -i LD_PRELOAD="$ROOT/build/libpipeguard.so" sh -c '"$0" write; "$1" write; exit 0' "$VARIANT/build" "$FIXTURES/build"
+	[[ $output == *"wrong ELF class"* ]]
+	equal "the events" 1 "$(broken .pid | wc -l)"
+	rm "$LOG"
+	run guarded -i LD_PRELOAD="$dir/\$LIB/libpipeguard.so" sh -c '"$0" write; "$1" write; exit 0' "$VARIANT/build" "$FIXTURES/build"
+	equal "the complaints" "" "$output"
+	equal "the events" $'"call"\n"call"' "$(broken .via)"
 }
 
 @test "clang builds the same" {

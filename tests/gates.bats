@@ -26,12 +26,16 @@ plugged() {
 	equal event '["call","write","fatal",6]' "$(broken '[.via, .call, .signal, .len]')"
 }
 
+# aarch64 returns a call's result where its first argument was: the descriptor is lost.
+KIND='"pipe"'
+[[ $BUILD != */arm64 ]] || KIND=null
+
 @test "a DEEPBIND plugin's write is seen by the signal, and kills" {
 	glibc_only
 	MODE=()
 	plugged deepbind
 	((STATUS == 141))
-	equal event '["signal","write","fatal",6,-1,"EPIPE","pipe"]' \
+	equal event '["signal","write","fatal",6,-1,"EPIPE",'$KIND] \
 		"$(broken '[.via, .call, .signal, .len, .ret, .errno, .kind]')"
 }
 
@@ -40,7 +44,7 @@ plugged() {
 	MODE=()
 	plugged dlmopen
 	((STATUS == 141))
-	equal event '["signal","write","fatal",6,-1,"EPIPE","pipe"]' \
+	equal event '["signal","write","fatal",6,-1,"EPIPE",'$KIND] \
 		"$(broken '[.via, .call, .signal, .len, .ret, .errno, .kind]')"
 }
 

@@ -17,6 +17,32 @@ FIXTURES=$BUILD/fixtures
 LOG=${BATS_TEST_TMPDIR:-${BATS_FILE_TMPDIR:-/tmp}}/log
 LIMIT=20 # seconds a program under test may take
 
+# The system's own programs state SIGPIPE and set variables; what a build for
+# another machine made runs under qemu's user mode, which is not preloaded itself.
+EMULATOR=() STATE=$FIXTURES/sigdfl
+if [[ $BUILD = */arm64 ]]; then
+	EMULATOR=(qemu-aarch64 -L /usr/aarch64-linux-gnu)
+	STATE=$ROOT/build/fixtures/sigdfl
+fi
+
+# launch [-d|-i|-b] [VAR=VALUE...] PROGRAM ARGS: what guarded and plain share.
+launch() {
+	local mode=() vars=() library=()
+	while [[ $1 = -[dib] ]]; do
+		mode+=("$1")
+		shift
+	done
+	while [[ $1 = [A-Z]*=* ]]; do
+		if [[ $1 = LD_PRELOAD=* && ${#EMULATOR[@]} -gt 0 ]]; then
+			library=(-E "$1")
+		else
+			vars+=("$1")
+		fi
+		shift
+	done
+	timeout "$LIMIT" "$STATE" "${mode[@]}" env "${vars[@]}" "${EMULATOR[@]}" "${library[@]}" "$@" 3>&-
+}
+
 # guarded [-d|-i|-b] [VAR=VALUE...] PROGRAM ARGS: runs it under the library with
 # SIGPIPE at its default (-d), ignored (-i) or blocked (-b), logging JSON to $LOG.
 guarded() {
@@ -25,18 +51,12 @@ guarded() {
 		mode+=("$1")
 		shift
 	done
-	timeout "$LIMIT" "$FIXTURES/sigdfl" "${mode[@]}" env LD_PRELOAD="$LIB" \
-		PIPEGUARD_LOG="$LOG" PIPEGUARD_FORMAT=json "$@" 3>&-
+	launch "${mode[@]}" LD_PRELOAD="$LIB" PIPEGUARD_LOG="$LOG" PIPEGUARD_FORMAT=json "$@"
 }
 
 # plain: the same without the library.
 plain() {
-	local mode=()
-	while [[ $1 = -[dib] ]]; do
-		mode+=("$1")
-		shift
-	done
-	timeout "$LIMIT" "$FIXTURES/sigdfl" "${mode[@]}" env "$@" 3>&-
+	launch "$@"
 }
 
 # events [FILTER]: the events of the log, one compact JSON value a line, of the
@@ -93,5 +113,6 @@ glibc_only() {
 
 # native_only: skips where the system's own programs cannot load this build.
 native_only() {
-	[[ $BUILD != */musl && $BUILD != */32 ]] || skip "built for another libc or machine"
+	[[ $BUILD != */musl && $BUILD != */32 && $BUILD != */arm64 ]] ||
+		skip "built for another libc or machine"
 }

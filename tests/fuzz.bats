@@ -1,0 +1,39 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# The log's fuzz target without libFuzzer: its seeds and some changes of them. make fuzz does more.
+
+load helpers
+
+CFLAGS=(-O0 -std=gnu11 -D_GNU_SOURCE -U_FORTIFY_SOURCE)
+
+setup_file() {
+	cd "$BATS_FILE_TMPDIR" || return
+	"${CC:-gcc}" "${CFLAGS[@]}" -c "$ROOT"/tests/fuzz/{run,log}.c "$ROOT"/shim/{text,names,next,sys,stack,fd}.c "$ROOT"/shim/rule*.c
+}
+
+# target EVENT_C: builds it with that log writer, and runs it.
+target() {
+	"${CC:-gcc}" "${CFLAGS[@]}" -iquote "$ROOT/shim" -o "$BATS_TEST_TMPDIR/log" "$1" "$BATS_FILE_TMPDIR"/*.o -ldl
+	run timeout 30 "$BATS_TEST_TMPDIR/log" 3000 <"$ROOT/tests/fuzz/log.seeds" 3>&-
+	echo "$output"
+}
+
+@test "whatever the names and numbers: JSON is one object, text is printable, and no line is too long" {
+	target "$ROOT/shim/event.c"
+	[ "$status" -eq 0 ]
+	[[ $output == *' seeds, 3000 changes' ]]
+}
+
+@test "the target finds a log that is cut, or forged" {
+	local change
+	for change in 's/LIST_RESERVE = 128/LIST_RESERVE = 8/' 's/char buf\[192\]/char buf[400]/' "s/== ']'/== '}'/" \
+		's/while (t->buf\[t->len - 1\] == . ./while (0 \&\& t->buf[0]/'; do
+		sed "$change" "$ROOT/shim/event.c" >"$BATS_TEST_TMPDIR/event.c"
+		run cmp -s "$ROOT/shim/event.c" "$BATS_TEST_TMPDIR/event.c"
+		[ "$status" -eq 1 ]
+		target "$BATS_TEST_TMPDIR/event.c"
+		echo "change: $change"
+		[ "$status" -ne 0 ]
+		[[ $output == *'broken promise: '* ]]
+	done
+}

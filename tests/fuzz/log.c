@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: MIT */
+/* libFuzzer's target: what the log promises of any event, whatever names the system holds. */
+#include "../../shim/config.h"
+#include "../../shim/elf.h"
+#include "../../shim/event.h"
+#include "../../shim/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static char line[PG_LINE_MAX + 1];
+static size_t line_len;
+
+static void broken(const char *promise)
+{
+	fprintf(stderr, "broken promise: %s\n%zu bytes: %.*s\n", promise, line_len, (int)line_len,
+		line);
+	abort();
+}
+
+/* ---- what the writer asks of the rest of the library ---- */
+
+struct pg_config pg_config;
+struct pg_rules pg_rules;
+uint64_t pg_ruled;
+
+static bool writing; /* else the sanitizer's own unwinder asks */
+static char module[256], symbol[300], program[256];
+static unsigned unknown;
+static uint64_t dropped;
+
+uint64_t pg_log_dropped(void)
+{
+	return dropped;
+}
+
+void pg_log_write(const char *s, size_t len, uint64_t dev, uint64_t ino)
+{
+	(void)dev;
+	(void)ino;
+	if (len > PG_LINE_MAX)
+		broken("a line has at most PG_LINE_MAX bytes");
+	memcpy(line, s, len);
+	line[len] = 0;
+	line_len = len;
+}
+
+bool pg_elf_module(uintptr_t addr, struct pg_module *out)
+{
+	if (!writing || (addr & 7) < (unknown & 7))
+		return false;
+	*out = (struct pg_module){.name = module[0] ? module : "?", .base = addr & 0xfff0};
+	return true;
+}
+
+const char *pg_elf_symbol(const struct pg_module *m, uintptr_t addr, uintptr_t *offset)
+{
+	(void)m;
+	*offset = addr & 0xffff;
+	return addr & 8 ? symbol : NULL;
+}
+
+const char *pg_elf_program(void)
+{
+	return program;
+}
+
+bool pg_elf_is_libc(const struct pg_module *m)
+{
+	(void)m;
+	return false;
+}
+
+bool pg_elf_is_own(uintptr_t addr)
+{
+	(void)addr;
+	return false;
+}
+
+uint64_t pg_elf_vdso_clock(void)
+{
+	return 0;
+}
+
+/* ---- an event from bytes ---- */
+
+static const uint8_t *bytes;
+static size_t left;
+
+static uint8_t byte(void)
+{
+	if (!left)
+		return 0;
+	left--;
+	return *bytes++;
+}
+
+/* A number of the size that its first byte says. */
+static uint64_t number(void)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = byte() % 9; i; i--)
+		n = n << 8 | byte();
+	return n;
+}
+
+/* A name of any bytes; its first byte says how long, and whether it is one byte again and again. */
+static void name(char *buf, size_t size)
+{
+	size_t len = byte() % size;
+	bool same = byte() & 1;
+	char first = (char)byte();
+
+	buf[0] = first;
+	for (size_t i = 1; i < len; i++)
+		buf[i] = same ? first : (char)byte();
+	buf[len] = 0;
+}
+
+static void address(struct pg_addr *a)
+{
+	static const uint16_t families[] = {0, AF_INET, AF_INET6, AF_INET6};
+
+	a->family = families[byte() & 3];
+	a->port = (uint16_t)number();
+	for (int i = 0; a->family && i < 16; i++)
+		a->ip[i] = byte();
+}
+
+static void object(struct pg_object *o)
+{
+	o->dev = number();
+	o->ino = number();
+	o->kind = (enum pg_kind)(byte() % (PG_TTY + 1));
+	o->side = (enum pg_side)(byte() % 3);
+	o->tracked = byte() & 1;
+	o->sent = number();
+	o->since = number();
+	o->unread = (int64_t)number();
+	o->idle_ms = (int64_t)number();
+	o->peer_pid = (int)number();
+	address(&o->local);
+	address(&o->peer);
+	name(o->local_path, sizeof o->local_path);
+	name(o->peer_path, sizeof o->peer_path);
+	o->rule = byte() & 1 ? byte() % (int)pg_rules.n : -1;
+	o->number = (uint32_t)number();
+	for (int i = 0; i < PG_WHATS; i++)
+		o->warned[i] = (struct pg_warning){number(), number(), (uintptr_t)number(),
+						   byte() % (PG_CALL_COUNT + 1), byte() % 140};
+}
+
+static void call(struct pg_event *e)
+{
+	e->ev = (enum pg_ev)(byte() % (PG_EV_INJECT + 1));
+	e->via = (enum pg_via)(byte() % 3);
+	e->signal = (enum pg_signal)(byte() % PG_SIG_ASK);
+	e->call = (enum pg_call)(byte() % PG_CALL_COUNT);
+	e->fd = (int)number();
+	e->len = (int64_t)number();
+	e->ret = (int64_t)number();
+	e->err = byte() % 140;
+	e->inherited = byte() & 1;
+	e->changed = byte() & 1;
+	e->change = (struct pg_change){(enum pg_state)(byte() % 3), (enum pg_state)(byte() % 3),
+				       (uintptr_t)number(), number(), (int)number()};
+	e->repeated = number();
+	e->events = number();
+	e->early = number();
+	e->rule = byte() % (int)pg_rules.n;
+	e->held = byte() & 1 ? "held in vain: the peer did not go" : NULL;
+	e->seeded = byte() & 1;
+	e->gates = "call stdio signal";
+	e->sender = (int)number();
+	e->pid = (int)number();
+}
+
+static void places(struct pg_event *e)
+{
+	e->frames = byte() % (PG_FRAMES_MAX + 1);
+	for (unsigned i = 0; i < e->frames; i++)
+		e->frame[i] = (uintptr_t)number();
+	e->sites = byte() % (sizeof e->site / sizeof *e->site + 1);
+	for (unsigned i = 0; i < e->sites; i++)
+		e->site[i] = (struct pg_site){pg_call_name((enum pg_call)(byte() % PG_CALL_COUNT)),
+					      (uintptr_t)number(), number(), (int)number()};
+	for (unsigned i = 0; i < PG_RULES_MAX; i++)
+		e->counts[i] = number();
+}
+
+static void event(struct pg_event *e)
+{
+	char comm[16];
+
+	memset(e, 0, sizeof *e);
+	name(comm, sizeof comm);
+	prctl(PR_SET_NAME, comm);
+	name(module, sizeof module);
+	name(symbol, sizeof symbol);
+	name(program, sizeof program);
+	unknown = byte();
+	dropped = number();
+	pg_rules.n = 1 + byte() % PG_RULES_MAX;
+	pg_config.seed = number();
+	call(e);
+	object(&e->object);
+	places(e);
+}
+
+/* ---- JSON, strictly, in ASCII ---- */
+
+static const char *at;
+
+static void value(int depth);
+
+static void expect(char c)
+{
+	if (*at++ != c)
+		broken("JSON: an expected character");
+}
+
+static bool next_is(char c)
+{
+	if (*at != c)
+		return false;
+	at++;
+	return true;
+}
+
+static void string(void)
+{
+	expect('"');
+	while (!next_is('"')) {
+		if (*at < 0x20 || *at > 0x7e)
+			broken("JSON: a string holds printable ASCII alone");
+		if (*at++ != '\\')
+			continue;
+		if (next_is('\\'))
+			continue;
+		if (*at++ != 'u')
+			broken("JSON: \\\\ and \\u are the only escapes");
+		for (int i = 0; i < 4; i++, at++)
+			if (!strchr("0123456789abcdef", *at) || !*at)
+				broken("JSON: four hexadecimal digits");
+	}
+}
+
+static void digits(void)
+{
+	if (*at < '0' || *at > '9')
+		broken("JSON: a digit");
+	while (*at >= '0' && *at <= '9')
+		at++;
+}
+
+static void json_number(void)
+{
+	next_is('-');
+	if (*at == '0' && at[1] >= '0' && at[1] <= '9')
+		broken("JSON: no leading zero");
+	digits();
+	if (next_is('.'))
+		digits();
+}
+
+static void word(const char *w)
+{
+	if (strncmp(at, w, strlen(w)))
+		broken("JSON: a value");
+	at += strlen(w);
+}
+
+static void object_or_list(int depth, char end)
+{
+	if (depth > 4)
+		broken("JSON: not nested deeper than four");
+	at++;
+	if (next_is(end))
+		return;
+	do {
+		if (end == '}') {
+			string();
+			expect(':');
+		}
+		value(depth + 1);
+	} while (next_is(','));
+	expect(end);
+}
+
+static void value(int depth)
+{
+	switch (*at) {
+	case '{':
+		object_or_list(depth, '}');
+		break;
+	case '[':
+		object_or_list(depth, ']');
+		break;
+	case '"':
+		string();
+		break;
+	case 't':
+		word("true");
+		break;
+	case 'f':
+		word("false");
+		break;
+	case 'n':
+		word("null");
+		break;
+	default:
+		json_number();
+	}
+}
+
+static void check_json(void)
+{
+	at = line;
+	if (strncmp(line, "{\"v\":1,", 7))
+		broken("JSON: an object whose first key is v");
+	value(0);
+	expect('\n');
+	if (at != line + line_len)
+		broken("JSON: one object, one newline, and nothing behind it");
+}
+
+/* ---- text ---- */
+
+static void check_text(bool confined)
+{
+	const char *comm = strchr(line, ' '), *end = strchr(line, ']');
+
+	if (strncmp(line, "pipeguard[", 10) || !end || end[1] != ' ')
+		broken("text: a record begins with pipeguard[...] ");
+	if (confined ? strncmp(line, "pipeguard[confined] ", 20) != 0
+		     : !comm || comm > end || strcspn(line + 10, "0123456789:-") != 0)
+		broken("text: the process, the thread and the name stand in front");
+	if (!line_len || line[line_len - 1] != '\n')
+		broken("text: a record ends with a newline");
+	for (const char *c = line; c < line + line_len; c++) {
+		if (*c != '\n' && (*c < 0x20 || *c > 0x7e))
+			broken("text: printable ASCII alone");
+		if (*c != '\n' || c + 1 == line + line_len)
+			continue;
+		if (strncmp(c + 1, "        ", 8) || c[9] <= ' ')
+			broken("text: a further line is set in by eight blanks, and not empty");
+	}
+}
+
+/* ---- */
+
+static void init(void)
+{
+	static char text[PG_RULE_TEXT];
+	struct pg_rule_error error;
+
+	for (int i = 0; i < PG_RULES_MAX; i++)
+		snprintf(text + strlen(text), sizeof text - strlen(text),
+			 "long.name-%d-%d=%s:fd=%d:%s\n", i + 100, i % 10, i % 4 ? "send" : "%out",
+			 i,
+			 i % 4 ? "hold=2000ms:delay=10ms:short=10:reset" : "error=EPIPE:nosignal");
+	if (!pg_rules_parse(&pg_rules, text, &error)) {
+		struct pg_text t = {line, 0, sizeof line};
+
+		pg_rule_put_error(&t, &error);
+		line_len = t.len;
+		broken("the rules are right");
+	}
+}
+
+static void write_both(const struct pg_event *made)
+{
+	static char buf[PG_LINE_MAX];
+	struct pg_event e;
+
+	for (int json = 0; json < 2; json++) {
+		pg_config.json = json;
+		e = *made;
+		line_len = 0;
+		writing = true;
+		pg_event_write(&e, buf);
+		writing = false;
+		json ? check_json() : check_text(false);
+		pg_event_write_confined(&e);
+		json ? check_json() : check_text(true);
+	}
+}
+
+static void every_kind(struct pg_event *e)
+{
+	for (int ev = 0; ev <= PG_EV_INJECT; ev++) {
+		e->ev = (enum pg_ev)ev;
+		write_both(e);
+	}
+}
+
+/* Every name as long as it can be, of bytes that take the most room; every number the largest. */
+static void worst(struct pg_event *e)
+{
+	memset(e, 0xff, sizeof *e);
+	memset(module, 0xff, sizeof module - 1);
+	memset(symbol, 0xff, sizeof symbol - 1);
+	memset(program, 0xff, sizeof program - 1);
+	prctl(PR_SET_NAME, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff");
+	pg_rules.n = PG_RULES_MAX;
+	pg_config.seed = INT64_MAX;
+	dropped = INT64_MAX;
+	e->via = PG_VIA_SIGNAL;
+	e->signal = PG_SIG_SUPPRESSED;
+	e->call = PG_CALL___vdprintf_chk;
+	e->fd = e->pid = e->sender = e->change.tid = e->object.peer_pid = INT32_MIN;
+	e->ret = INT64_MIN;
+	e->len = e->object.unread = e->object.idle_ms = INT64_MAX;
+	e->err = EAFNOSUPPORT;
+	e->change.from = e->change.to = PG_STATE_DEFAULT;
+	e->object.kind = PG_SOCKET;
+	e->object.side = PG_SERVER;
+	e->object.local.family = e->object.peer.family = 0;
+	e->object.local_path[107] = e->object.peer_path[107] = 0;
+	e->object.sent = e->object.since = INT64_MAX;
+	e->object.rule = e->rule = 1;
+	e->inherited = e->changed = e->seeded = e->object.tracked = e->object.stream = true;
+	e->held = "held in vain: the peer did not go";
+	e->gates = "call signal (no stdio: this libc has no such slot)";
+	e->frames = PG_FRAMES_MAX;
+	e->sites = sizeof e->site / sizeof *e->site;
+	for (unsigned i = 0; i < e->sites; i++)
+		e->site[i].call = "__vdprintf_chk";
+	for (int i = 0; i < PG_WHATS; i++)
+		e->object.warned[i] = (struct pg_warning){1 + (unsigned)i, 0, UINTPTR_MAX,
+							  PG_CALL___vdprintf_chk, EAFNOSUPPORT};
+	every_kind(e);
+	/* And names of every length, so that a list ends at every distance from the end of the
+	 * line. */
+	memset(module + 1, 0, sizeof module - 1);
+	for (unsigned len = 0; len < 80; len++) {
+		memset(symbol, 0, sizeof symbol);
+		memset(symbol, 'x', len);
+		e->counts[len % PG_RULES_MAX] = 1;
+		e->events = UINT64_MAX >> len % 64;
+		every_kind(e);
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct pg_event e;
+
+	if (!pg_rules.calls) {
+		init();
+		worst(&e);
+	}
+	bytes = data;
+	left = size;
+	event(&e);
+	write_both(&e);
+	return 0;
+}
