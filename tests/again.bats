@@ -333,27 +333,13 @@ start_nginx() {
 	mkdir -p www tmp
 	[[ -e www/big ]] || head -c 16777216 /dev/zero >www/big
 	: >access
-	cat >nginx.conf <<-END
-		daemon off;
-		user root;
-		worker_processes 1;
-		error_log $DIR/errors info;
-		pid $DIR/pid;
-		events { }
-		http {
-			access_log $DIR/access;
-			client_body_temp_path $DIR/tmp/body;
-			proxy_temp_path $DIR/tmp/proxy;
-			fastcgi_temp_path $DIR/tmp/fastcgi;
-			uwsgi_temp_path $DIR/tmp/uwsgi;
-			scgi_temp_path $DIR/tmp/scgi;
-			sendfile on;
-			server {
-				listen 127.0.0.1:$PORT;
-				root $DIR/www;
-			}
-		}
-	END
+	nginx_conf "$DIR" \
+		"access_log $DIR/access;" \
+		"sendfile on;" \
+		"server {" \
+		"listen 127.0.0.1:$PORT;" \
+		"root $DIR/www;" \
+		"}"
 	in_background nginx -p "$DIR" -c "$DIR/nginx.conf" -e "$DIR/errors"
 }
 

@@ -280,30 +280,16 @@ start_nginx() {
 	local library=()
 	[[ -z $3 ]] || library=(LD_PRELOAD="$LIB" PIPEGUARD_LOG="$LOG" PIPEGUARD_FORMAT=json PIPEGUARD_RULES="$3")
 	mkdir -p "$DIR/tmp"
-	cat >"$DIR/nginx.conf" <<-END
-		daemon off;
-		user root;
-		worker_processes 1;
-		error_log $DIR/errors info;
-		pid $DIR/pid;
-		events { }
-		http {
-			access_log off;
-			client_body_temp_path $DIR/tmp/body;
-			proxy_temp_path $DIR/tmp/proxy;
-			fastcgi_temp_path $DIR/tmp/fastcgi;
-			uwsgi_temp_path $DIR/tmp/uwsgi;
-			scgi_temp_path $DIR/tmp/scgi;
-			upstream two {
-				server 127.0.0.1:$1 max_fails=0;
-				server 127.0.0.1:$2 backup;
-			}
-			server {
-				listen 127.0.0.1:$PORT;
-				location / { proxy_pass http://two; }
-			}
-		}
-	END
+	nginx_conf "$DIR" \
+		"access_log off;" \
+		"upstream two {" \
+		"server 127.0.0.1:$1 max_fails=0;" \
+		"server 127.0.0.1:$2 backup;" \
+		"}" \
+		"server {" \
+		"listen 127.0.0.1:$PORT;" \
+		"location / { proxy_pass http://two; }" \
+		"}"
 	: >"$DIR/errors"
 	"$FIXTURES/sigdfl" timeout "$LIMIT" env "${library[@]}" \
 		nginx -p "$DIR" -c "$DIR/nginx.conf" -e "$DIR/errors" >"$DIR/out" 2>&1 </dev/null 3>&- &

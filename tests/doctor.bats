@@ -5,15 +5,9 @@
 
 load helpers
 
-PIPEGUARD=${BATS_FILE_TMPDIR-}/bin/pipeguard
-launch() { timeout "$LIMIT" "$FIXTURES/sigdfl" "$PIPEGUARD" "$@" 3>&-; }
 
 setup_file() {
-	# The launcher for this build, as make install would make it.
-	mkdir "$BATS_FILE_TMPDIR/bin"
-	sed "s|^libdir=.*|libdir='$BUILD'|" "$ROOT/scripts/pipeguard" >"$BATS_FILE_TMPDIR/bin/pipeguard"
-	chmod 755 "$BATS_FILE_TMPDIR/bin/pipeguard"
-	cp "$ROOT/scripts/pipeguard-doctor" "$BATS_FILE_TMPDIR/bin"
+	install_launcher
 	export P=$BATS_FILE_TMPDIR
 	chmod 755 "$P"
 	printf '#include <unistd.h>\nint main(void) { for (int i = 0; i < 5; i++) if (write(1, "x\\n", 2) < 0) return 1; return 0; }\n' >"$P/w.c"

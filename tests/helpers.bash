@@ -25,8 +25,8 @@ if [[ $BUILD = */arm64 ]]; then
 	STATE=$ROOT/build/fixtures/sigdfl
 fi
 
-# launch [-d|-i|-b] [VAR=VALUE...] PROGRAM ARGS: what guarded and plain share.
-launch() {
+# started [-d|-i|-b] [VAR=VALUE...] PROGRAM ARGS: what guarded and plain share.
+started() {
 	local mode=() vars=() library=()
 	while [[ $1 = -[dib] ]]; do
 		mode+=("$1")
@@ -51,12 +51,12 @@ guarded() {
 		mode+=("$1")
 		shift
 	done
-	launch "${mode[@]}" LD_PRELOAD="$LIB" PIPEGUARD_LOG="$LOG" PIPEGUARD_FORMAT=json "$@"
+	started "${mode[@]}" LD_PRELOAD="$LIB" PIPEGUARD_LOG="$LOG" PIPEGUARD_FORMAT=json "$@"
 }
 
 # plain: the same without the library.
 plain() {
-	launch "$@"
+	started "$@"
 }
 
 # events [FILTER]: the events of the log, one compact JSON value a line, of the
@@ -116,3 +116,28 @@ native_only() {
 	[[ $BUILD != */musl && $BUILD != */32 && $BUILD != */arm64 ]] ||
 		skip "built for another libc or machine"
 }
+
+# nginx_conf DIR LINE...: DIR/nginx.conf, with the lines inside http { } and all that it writes in DIR.
+nginx_conf() {
+	local dir=$1 what
+	shift
+	mkdir -p "$dir/tmp"
+	{
+		printf '%s;\n' 'daemon off' 'user root' 'worker_processes 1' "error_log $dir/errors info" "pid $dir/pid"
+		echo 'events { } http {'
+		for what in client_body proxy fastcgi uwsgi scgi; do
+			echo "${what}_temp_path $dir/tmp/$what;"
+		done
+		printf '%s\n' "$@" '}'
+	} >"$dir/nginx.conf"
+}
+
+# install_launcher: the launcher for this build, as make install would make it; in $PIPEGUARD.
+PIPEGUARD=${BATS_FILE_TMPDIR-}/bin/pipeguard
+install_launcher() {
+	mkdir "${PIPEGUARD%/*}"
+	sed "s|^libdir=.*|libdir='$BUILD'|" "$ROOT/scripts/pipeguard" >"$PIPEGUARD"
+	chmod 755 "$PIPEGUARD"
+	cp "$ROOT/scripts/pipeguard-doctor" "${PIPEGUARD%/*}"
+}
+launch() { timeout "$LIMIT" "$FIXTURES/sigdfl" "$PIPEGUARD" "$@" 3>&-; }

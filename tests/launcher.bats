@@ -5,16 +5,7 @@
 
 load helpers
 
-PIPEGUARD=${BATS_FILE_TMPDIR-}/bin/pipeguard
-setup_file() {
-	# The launcher for this build, as make install would make it.
-	mkdir "$BATS_FILE_TMPDIR/bin"
-	sed "s|^libdir=.*|libdir='$BUILD'|" "$ROOT/scripts/pipeguard" >"$BATS_FILE_TMPDIR/bin/pipeguard"
-	chmod 755 "$BATS_FILE_TMPDIR/bin/pipeguard"
-	cp "$ROOT/scripts/pipeguard-doctor" "$BATS_FILE_TMPDIR/bin"
-}
-
-launch() { timeout "$LIMIT" "$FIXTURES/sigdfl" "$PIPEGUARD" "$@" 3>&-; }
+setup_file() { install_launcher; }
 
 @test "the program's status is the launcher's" {
 	for wanted in 0 1 7 125 255; do

@@ -191,28 +191,14 @@ on_a_port() {
 start_nginx() {
 	mkdir -p "$DIR/www" "$DIR/tmp"
 	[[ -e $DIR/www/big ]] || head -c "$BIG" /dev/zero >"$DIR/www/big"
-	cat >"$DIR/nginx.conf" <<-END
-		daemon off;
-		user root;
-		worker_processes 1;
-		error_log $DIR/errors info;
-		pid $DIR/pid;
-		events { }
-		http {
-			log_format short '\$connection \$remote_addr:\$remote_port \$status \$request';
-			access_log $DIR/access short;
-			client_body_temp_path $DIR/tmp/body;
-			proxy_temp_path $DIR/tmp/proxy;
-			fastcgi_temp_path $DIR/tmp/fastcgi;
-			uwsgi_temp_path $DIR/tmp/uwsgi;
-			scgi_temp_path $DIR/tmp/scgi;
-			sendfile $SENDFILE;
-			server {
-				listen 127.0.0.1:$PORT;
-				root $DIR/www;
-			}
-		}
-	END
+	nginx_conf "$DIR" \
+		"log_format short '\$connection \$remote_addr:\$remote_port \$status \$request';" \
+		"access_log $DIR/access short;" \
+		"sendfile $SENDFILE;" \
+		"server {" \
+		"listen 127.0.0.1:$PORT;" \
+		"root $DIR/www;" \
+		"}"
 	in_background "$1" nginx -p "$DIR" -c "$DIR/nginx.conf" -e "$DIR/errors"
 }
 
