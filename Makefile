@@ -44,7 +44,7 @@ endif
 COMPILE = $(CC) $(CPPFLAGS) $(CFLAGS) $(PG_CPPFLAGS) $(PG_CFLAGS)
 OBJECTS := $(SHIM:shim/%.c=$(BUILD)/%.o)
 
-.PHONY: all fixtures bench bench-programs demo test check install uninstall clean distclean 32 musl clang ubsan asan fuzz lint \
+.PHONY: all fixtures bench bench-programs demo test check load install uninstall clean distclean 32 musl clang ubsan asan fuzz lint \
 	format format-check dist help FORCE
 .DELETE_ON_ERROR:
 
@@ -111,6 +111,9 @@ test: ## install what is missing, build, run every test (T=tests/log.bats: one f
 
 check: all fixtures ## the same, without installing
 	BUILD='$(BUILD)' bats --timing --tap $(T)
+
+load: all fixtures ## ten thousand connections broken at once, and a minute of them (some three minutes)
+	LOAD=full BUILD='$(BUILD)' bats --timing --tap tests/load.bats
 
 install: all ## into DESTDIR, PREFIX, LIBDIR, BINDIR, MANDIR, COMPDIR
 	install -d '$(DESTDIR)$(LIBDIR)/pipeguard' '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(MANDIR)/man1' \
