@@ -112,8 +112,8 @@ test: ## install what is missing, build, run every test (T=tests/log.bats: one f
 check: all fixtures ## the same, without installing
 	BUILD='$(BUILD)' bats --timing --tap $(T)
 
-load: all fixtures ## ten thousand connections broken at once, and a minute of them (some three minutes)
-	LOAD=full BUILD='$(BUILD)' bats --timing --tap tests/load.bats
+load: all fixtures ## ten thousand connections broken at once, and a minute of them (some four minutes)
+	LOAD=full BATS_TEST_TIMEOUT=240 BUILD='$(BUILD)' bats --timing --tap tests/load.bats
 
 install: all ## into DESTDIR, PREFIX, LIBDIR, BINDIR, MANDIR, COMPDIR
 	install -d '$(DESTDIR)$(LIBDIR)/pipeguard' '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(MANDIR)/man1' \

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sys.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -48,6 +49,31 @@ __asm__(".text\n.globl pg_sys\n.hidden pg_sys\n.type pg_sys,%function\npg_sys:\n
 #error "pg_sys() is not ported to this architecture: see syscall(2)"
 #endif
 
+/* Where a sandbox or container does not know statx. */
+static int old_fstat(int fd, struct pg_stat *st, int why)
+{
+#if defined(__LP64__) || defined(__GLIBC__)
+#ifdef __LP64__
+	struct stat old;
+	long ret = pg_sys2(SYS_fstat, fd, &old);
+#else
+	struct stat64 old;
+	long ret = pg_sys2(SYS_fstat64, fd, &old);
+#endif
+
+	if (ret < 0)
+		return ret == -EBADF ? -EBADF : why;
+	st->dev = old.st_dev;
+	st->ino = old.st_ino;
+	st->mode = old.st_mode;
+	return 0;
+#else
+	(void)fd;
+	(void)st;
+	return why;
+#endif
+}
+
 /* statx(2) has one layout everywhere, unlike stat. Linux 4.11; CentOS 7 is older and not aimed at.
  */
 int pg_fstat(int fd, struct pg_stat *st)
@@ -67,6 +93,8 @@ int pg_fstat(int fd, struct pg_stat *st)
 
 	_Static_assert(sizeof sx == 256, "the kernel writes 256 bytes");
 
+	if (ret == -ENOSYS || ret == -EPERM)
+		return old_fstat(fd, st, (int)ret);
 	if (ret < 0)
 		return (int)ret;
 	st->dev = (uint64_t)sx.dev_major << 32 | sx.dev_minor;
