@@ -44,7 +44,9 @@ endif
 COMPILE = $(CC) $(CPPFLAGS) $(CFLAGS) $(PG_CPPFLAGS) $(PG_CFLAGS)
 OBJECTS := $(SHIM:shim/%.c=$(BUILD)/%.o)
 
-.PHONY: all fixtures bench bench-programs demo test check load install uninstall clean distclean 32 musl clang ubsan asan fuzz lint \
+PYTHON   := $(addprefix scripts/,pipeguard-report pipeguard-sweep pghtml.py pglog.py pgrun.py pgsites.py)
+
+.PHONY: all fixtures bench bench-programs demo sweep-demo test check load install uninstall clean distclean 32 musl clang ubsan asan fuzz lint \
 	format format-check dist help FORCE
 .DELETE_ON_ERROR:
 
@@ -104,6 +106,9 @@ bench: bench-programs ## what it costs, beside its peers (some six minutes)
 demo: all ## show the main job on real programs
 	@scripts/demo
 
+sweep-demo: all fixtures ## sweep real programs, and planted bugs, into build/sweep
+	@scripts/sweep-real
+
 T ?= tests
 test: ## install what is missing, build, run every test (T=tests/log.bats: one file)
 	@scripts/install-deps
@@ -121,18 +126,19 @@ install: all ## into DESTDIR, PREFIX, LIBDIR, BINDIR, MANDIR, COMPDIR
 	install -m 644 $(LIB) '$(DESTDIR)$(LIBDIR)/.libpipeguard.so.new'
 	mv -f '$(DESTDIR)$(LIBDIR)/.libpipeguard.so.new' '$(DESTDIR)$(LIBDIR)/libpipeguard.so'
 	install -m 755 $(TOOL) '$(DESTDIR)$(LIBDIR)/pipeguard/pipeguard-rules'
-	install -m 644 scripts/pipeguard-doctor '$(DESTDIR)$(LIBDIR)/pipeguard/pipeguard-doctor'
+	install -m 644 scripts/pipeguard-doctor $(PYTHON) '$(DESTDIR)$(LIBDIR)/pipeguard'
 	sed 's|^libdir=.*|libdir="$(LIBDIR)"|' scripts/pipeguard > '$(DESTDIR)$(BINDIR)/.pipeguard.new'
 	chmod 755 '$(DESTDIR)$(BINDIR)/.pipeguard.new'
 	mv -f '$(DESTDIR)$(BINDIR)/.pipeguard.new' '$(DESTDIR)$(BINDIR)/pipeguard'
-	install -m 644 scripts/pipeguard.1 '$(DESTDIR)$(MANDIR)/man1/pipeguard.1'
+	install -m 644 scripts/pipeguard.1 scripts/pipeguard-report.1 scripts/pipeguard-sweep.1 '$(DESTDIR)$(MANDIR)/man1'
 	install -m 644 shim/libpipeguard.7 '$(DESTDIR)$(MANDIR)/man7/libpipeguard.7'
 	install -m 644 scripts/completion.bash '$(DESTDIR)$(COMPDIR)/pipeguard'
 
 uninstall: ## what install put there
 	rm -f '$(DESTDIR)$(LIBDIR)/libpipeguard.so' '$(DESTDIR)$(LIBDIR)/pipeguard/pipeguard-rules' \
 		'$(DESTDIR)$(LIBDIR)/pipeguard/pipeguard-doctor' '$(DESTDIR)$(BINDIR)/pipeguard' \
-		'$(DESTDIR)$(MANDIR)/man1/pipeguard.1' '$(DESTDIR)$(MANDIR)/man7/libpipeguard.7' \
+		$(PYTHON:scripts/%='$(DESTDIR)$(LIBDIR)/pipeguard/%') '$(DESTDIR)$(MANDIR)/man1/pipeguard.1' \
+		'$(DESTDIR)$(MANDIR)/man1/pipeguard-report.1' '$(DESTDIR)$(MANDIR)/man1/pipeguard-sweep.1' '$(DESTDIR)$(MANDIR)/man7/libpipeguard.7' \
 		'$(DESTDIR)$(COMPDIR)/pipeguard'
 	rmdir '$(DESTDIR)$(LIBDIR)/pipeguard' 2>/dev/null || :
 
@@ -179,7 +185,7 @@ fuzz: $(TOOL) ## the parser under libFuzzer (FUZZ_RUNS=1000000 FUZZ_SECONDS=60)
 C_FILES = $(SHIM) $(filter %.h,$(HEADERS)) $(wildcard tests/fixtures/*.c tests/fuzz/*.c tests/bench/*.c scripts/*.c)
 lint: format-check ## everything that can be checked without running
 	scripts/check-layers
-	shellcheck scripts/pipeguard scripts/pipeguard-doctor scripts/completion.bash scripts/check-layers scripts/install-deps scripts/demo .ci/run
+	shellcheck scripts/pipeguard scripts/pipeguard-doctor scripts/completion.bash scripts/check-layers scripts/install-deps scripts/demo scripts/sweep-real .ci/run
 	shellcheck -s bats $(wildcard tests/*.bats tests/*.bash)
 	clang-tidy --quiet $(SHIM) -- $(PG_CPPFLAGS) -std=gnu11 2>/dev/null
 	$(MAKE) all BUILD=build/werror CFLAGS='$(CFLAGS) -Werror'

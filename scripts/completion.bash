@@ -162,7 +162,7 @@ _pipeguard() {
 	run)
 		_pipeguard_program "$at"
 		if ((last == 0)); then
-			mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -W 'run check list doctor env' -- "$_pipeguard_word")
+			mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -W 'run check list doctor env report sweep' -- "$_pipeguard_word")
 		fi
 		;;
 	esac

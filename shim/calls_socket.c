@@ -29,6 +29,9 @@ static int connected(enum pg_call call, int fd, const struct sockaddr *addr, soc
 		f->connecting = ret && stands;
 	if (PG_UNLIKELY(pg_ruled) && stands && counts)
 		pg_match_connection(fd);
+	errno = saved;
+	if (PG_UNLIKELY(pg_watch_all) && stands && counts)
+		pg_guard_connected(call, fd, ret, caller);
 	if (ret && saved == ECONNREFUSED)
 		pg_guard_warned(call, fd, saved, caller);
 	errno = saved;

@@ -25,7 +25,7 @@ struct symbols {
 
 static const struct debug_list *loader;
 static struct symbols main_symbols;
-static char main_name[128];
+static char main_name[128] = "?";
 
 /* The static linker's name for the start of this library; never interposed. */
 extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
@@ -75,41 +75,37 @@ static bool describe(const struct link_map *l, bool is_main, struct pg_module *m
 	return m->lo < m->hi;
 }
 
-/* The range of each module, by its place in the list, so that those before the wanted one cost
- * little. ENTRY is zero while the others are written. */
-static struct range {
+/* What was found of each module, by its place in the list. ENTRY is zero while the rest is written.
+ */
+static struct found {
 	const struct link_map *entry;
-	uintptr_t base, lo, hi;
-	const void *dynamic;
-} ranges[64];
+	struct pg_module m;
+} found[64];
 
-static bool is_known_elsewhere(const struct range *r, const struct link_map *l, uintptr_t addr)
+static const char *name_of(const struct link_map *l, bool is_main)
 {
-	return __atomic_load_n(&r->entry, __ATOMIC_ACQUIRE) == l && r->base == l->l_addr &&
-	       r->dynamic == l->l_ld && (addr < r->lo || addr >= r->hi) &&
-	       __atomic_load_n(&r->entry, __ATOMIC_ACQUIRE) == l;
+	const char *name = pg_basename(l->l_name);
+
+	return is_main ? main_name : *name ? name : "?";
 }
 
-static void keep_range(struct range *r, const struct link_map *l, const struct pg_module *m)
+/* Module L, from F if it is still the one that was found there. */
+static bool recall(struct found *f, const struct link_map *l, bool is_main, struct pg_module *m)
 {
-	__atomic_store_n(&r->entry, NULL, __ATOMIC_SEQ_CST);
-	r->base = l->l_addr;
-	r->dynamic = l->l_ld;
-	r->lo = m->lo;
-	r->hi = m->hi;
-	__atomic_store_n(&r->entry, l, __ATOMIC_SEQ_CST);
-}
-
-/* Does module L hold ADDR? */
-static bool holds(struct range *r, const struct link_map *l, bool is_main, uintptr_t addr,
-		  struct pg_module *m)
-{
-	if (is_known_elsewhere(r, l, addr) || !describe(l, is_main, m))
+	if (__atomic_load_n(&f->entry, __ATOMIC_ACQUIRE) == l) {
+		*m = f->m;
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		if (__atomic_load_n(&f->entry, __ATOMIC_RELAXED) == l && m->base == l->l_addr &&
+		    m->dynamic == l->l_ld)
+			return true;
+	}
+	if (!describe(l, is_main, m))
 		return false;
-	if (addr >= m->lo && addr < m->hi)
-		return true;
-	keep_range(r, l, m);
-	return false;
+	m->name = name_of(l, is_main);
+	__atomic_store_n(&f->entry, NULL, __ATOMIC_SEQ_CST);
+	f->m = *m;
+	__atomic_store_n(&f->entry, l, __ATOMIC_SEQ_CST);
+	return true;
 }
 
 bool pg_elf_module(uintptr_t addr, struct pg_module *out)
@@ -120,11 +116,9 @@ bool pg_elf_module(uintptr_t addr, struct pg_module *out)
 		bool is_main = d == loader;
 
 		for (struct link_map *l = d->base.r_map; l && left--; l = l->l_next) {
-			if (holds(&ranges[left & 63], l, is_main, addr, out)) {
-				out->name = is_main ? main_name : pg_basename(l->l_name);
-				out->name = *out->name ? out->name : "?";
+			if (recall(&found[left & 63], l, is_main, out) && addr >= out->lo &&
+			    addr < out->hi)
 				return true;
-			}
 			is_main = false;
 		}
 	}

@@ -280,6 +280,17 @@ static void json_again(struct pg_text *t, const struct pg_event *e)
 	pg_put_char(t, '"');
 }
 
+/* The stack's hash, as site= wants it. */
+static void json_site(struct pg_text *t, const struct pg_event *e)
+{
+	pg_put(t, ",\"site\":\"");
+	for (int shift = 60; shift >= 0; shift -= 4)
+		pg_put_char(t, "0123456789abcdef"[e->hash >> shift & 15]);
+	pg_put_char(t, '"');
+	if (e->ev == PG_EV_CALL)
+		pg_put(t, e->nonblock ? ",\"nonblock\":true" : ",\"nonblock\":false");
+}
+
 static void json_write(struct pg_text *t, const struct pg_event *e)
 {
 	const struct pg_object *o = &e->object;
@@ -307,6 +318,7 @@ static void json_write(struct pg_text *t, const struct pg_event *e)
 	json_action(t, e);
 	json_again(t, e);
 	json_stack(t, e);
+	json_site(t, e);
 }
 
 static void json_sites(struct pg_text *t, const struct pg_event *e)

@@ -62,6 +62,8 @@ struct pg_event {
 	struct pg_change change;
 	struct pg_object object;
 	uint64_t repeated, events, early;
+	uint64_t hash; /* of the stack: what site= compares */
+	bool nonblock; /* call */
 	unsigned frames;
 	uintptr_t frame[PG_FRAMES_MAX];
 	unsigned sites;

@@ -193,39 +193,6 @@ void pg_fault_drain(int fd, enum pg_kind kind)
 			return;
 }
 
-/* A TCP connection to this host, of the family of FD; *OTHER is its other end. */
-static int tcp_pair(int fd, int *other)
-{
-	struct sockaddr_storage ss;
-	socklen_t len = sizeof ss;
-	int listener, mine;
-
-	pg_sys3(SYS_getsockname, fd, &ss, &len);
-	listener = pg_dead_end((const void *)&ss, &ss, &len);
-	if (listener < 0)
-		return -1;
-	pg_sys2(SYS_listen, listener, 1);
-	mine = (int)pg_sys3(SYS_socket, ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	pg_sys3(SYS_connect, mine, &ss, len);
-	*other = (int)pg_sys4(SYS_accept4, listener, 0, 0, SOCK_CLOEXEC);
-	pg_sys1(SYS_close, listener);
-	return mine;
-}
-
-/* One end of what nothing will ever come through; *OTHER is to stay open. */
-static int silent_end(int fd, enum pg_kind kind, int *other)
-{
-	int pair[2];
-
-	if (kind == PG_TCP)
-		return tcp_pair(fd, other);
-	if (kind == PG_PIPE ? pg_sys2(SYS_pipe2, pair, O_CLOEXEC)
-			    : pg_sys4(SYS_socketpair, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
-		return -1;
-	*other = pair[1];
-	return pair[0];
-}
-
 /* How long the program lets calls on FROM wait is how long it lets them wait on TO. */
 static void copy_timeouts(int from, int to)
 {
@@ -254,7 +221,7 @@ void pg_fault_silence(int fd, enum pg_kind kind)
 	if ((kind != PG_PIPE && kind != PG_TCP && kind != PG_UNIX) ||
 	    pg_sys5(SYS_ppoll, &p, 1, &none, 0, 0) <= 0)
 		return;
-	mine = silent_end(fd, kind, &other);
+	mine = pg_standin_silent(fd, kind, &other);
 	if (other >= 0)
 		lift(other);
 	if (mine < 0)

@@ -6,6 +6,7 @@
 #include "log.h"
 #include "match.h"
 
+#include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -189,12 +190,19 @@ static bool count_site(struct pg_event *e, uintptr_t place, struct site **first)
 	return e->repeated <= FIRST_TOLD || n == FIRST_TOLD || e->signal == PG_SIG_FATAL;
 }
 
-/* Who made E: the nearest caller outside libc. */
+/* Who made E, the nearest caller outside libc first; and the hash of it, which is of the same
+ * frames whatever PIPEGUARD_STACK says. */
 static void add_stack(struct pg_event *e, const struct pg_hit *hit)
 {
-	e->frames = pg_stack_walk(e->frame, pg_config.stack);
-	if (!e->frames && hit->caller && pg_config.stack)
-		e->frame[e->frames++] = hit->caller;
+	unsigned n = pg_config.stack;
+
+	if (pg_config.json && n < PG_SITE_FRAMES)
+		n = PG_SITE_FRAMES;
+	n = pg_stack_walk(e->frame, n);
+	if (!n && hit->caller)
+		e->frame[n++] = hit->caller;
+	e->hash = pg_match_site(e->frame, n);
+	e->frames = n < pg_config.stack ? n : pg_config.stack;
 }
 
 static void describe_site(struct site *s, const struct pg_event *e, uintptr_t caller)
@@ -269,20 +277,22 @@ static void write_event(struct scratch *s, const struct pg_hit *hit)
 	struct pg_event *e = &s->event;
 	struct site *first;
 	struct pg_stat st;
-	bool walked = !hit->caller && e->via != PG_VIA_STDIO;
+	bool call = e->ev == PG_EV_CALL; /* each of its sites is told */
+	bool walked = call || (!hit->caller && e->via != PG_VIA_STDIO);
 	uintptr_t place = e->via == PG_VIA_STDIO ? 0 : hit->caller;
 
 	e->pid = (int)pg_sys0(SYS_getpid);
 	e->object.ino = pg_fstat(hit->fd, &st) ? 0 : st.ino;
 	if (walked) {
 		add_stack(e, hit);
-		place = e->frames ? e->frame[0] : 0;
+		place = call ? (uintptr_t)e->hash : e->frames ? e->frame[0] : 0;
 	}
 	if (!count_site(e, place, &first))
 		return;
 	pg_fd_look(hit->fd, &e->object);
 	if (e->signal == PG_SIG_ASK)
 		e->signal = signal_of(hit, &e->object, s->mask);
+	e->nonblock = call && pg_sys3(SYS_fcntl, hit->fd, F_GETFL, 0) & O_NONBLOCK;
 	if (!walked)
 		add_stack(e, hit);
 	if (first)
@@ -548,6 +558,21 @@ int64_t pg_guard_odd(enum pg_call call, struct pg_op *op, int64_t ret, uintptr_t
 		pg_fd_sent(op->fd, (uint64_t)ret);
 	pg_guard_out(&whole, ret, caller);
 	return ret;
+}
+
+void pg_guard_connected(enum pg_call call, int fd, int ret, uintptr_t caller)
+{
+	int saved = errno;
+	struct pg_hit hit = {.call = call,
+			     .fd = fd,
+			     .len = -1,
+			     .ret = ret,
+			     .err = ret ? saved : 0,
+			     .caller = caller - 1};
+
+	if (pg_started)
+		tell(PG_EV_CALL, &hit, PG_SIG_NONE);
+	errno = saved;
 }
 
 static bool is_stream_socket(int fd)

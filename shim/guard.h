@@ -80,6 +80,9 @@ PG_COLD int64_t pg_guard_in(enum pg_call call, const struct pg_op *op, int64_t r
 /* A descriptor's error came to the program's knowledge in another way: connect, SO_ERROR. */
 PG_COLD void pg_guard_warned(enum pg_call call, int fd, int err, uintptr_t caller);
 
+/* At PIPEGUARD_VERBOSE=2, a connection that stands or is on its way. errno is kept. */
+PG_COLD void pg_guard_connected(enum pg_call call, int fd, int ret, uintptr_t caller);
+
 /* Before close() at PIPEGUARD_VERBOSE=1: are there unread bytes, so that the kernel will reset the
  * peer? */
 void pg_guard_close(int fd);

@@ -215,7 +215,7 @@ uint64_t pg_match_site(const uintptr_t *frames, unsigned n)
 	uint64_t h = 0xcbf29ce484222325u;
 	struct pg_module m;
 
-	for (unsigned i = 0; i < n; i++) {
+	for (unsigned i = 0; i < n && i < PG_SITE_FRAMES; i++) {
 		if (!pg_elf_module(frames[i], &m))
 			continue;
 		for (const char *p = m.name; *p; p++)
@@ -227,7 +227,7 @@ uint64_t pg_match_site(const uintptr_t *frames, unsigned n)
 
 static bool site_matches(const struct pg_rule *r, const uintptr_t *frames, unsigned n)
 {
-	uint64_t site = pg_match_site(frames, n < 8 ? n : 8);
+	uint64_t site = pg_match_site(frames, n);
 
 	for (unsigned i = 0; i < r->sites; i++)
 		if (r->site[i] == site)

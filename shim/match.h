@@ -47,7 +47,8 @@ void pg_match_connection(int fd);
 /* Has rule N fired in this process? How often did it match? */
 uint64_t pg_match_fired(unsigned n);
 
-/* The hash of a stack's module+offset frames: the same in every run. */
+/* The hash of a stack's module+offset frames, PG_SITE_FRAMES at most: the same in every run. */
+enum { PG_SITE_FRAMES = 8 };
 uint64_t pg_match_site(const uintptr_t *frames, unsigned n);
 
 #endif

@@ -149,3 +149,13 @@ void pg_reseat(int fd, int from)
 	for (unsigned i = 0; i < m.n; i++)
 		pg_sys4(SYS_epoll_ctl, m.in[i].set, EPOLL_CTL_ADD, fd, &m.in[i].event);
 }
+
+void pg_reseat_wake(int fd)
+{
+	struct members m = {.fd = fd, .n = 0};
+
+	find_sets(&m);
+	for (unsigned i = 0; i < m.n; i++)
+		if (m.in[i].event.events & EPOLLET)
+			pg_sys4(SYS_epoll_ctl, m.in[i].set, EPOLL_CTL_MOD, fd, &m.in[i].event);
+}

@@ -12,4 +12,8 @@
  * Async-signal-safe; errno untouched; system calls in the number of open descriptors. */
 void pg_reseat(int fd, int from);
 
+/* Edge-triggered sets tell of FD once more, if it is ready: after a made-up EAGAIN or a short
+ * count no edge would come. Async-signal-safe; errno untouched. */
+void pg_reseat_wake(int fd);
+
 #endif

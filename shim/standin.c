@@ -2,6 +2,7 @@
 #include "standin.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/ioctl.h>
@@ -150,5 +151,37 @@ int pg_standin_tcp(int fd)
 	put_option(pair[1], SO_LINGER, &none, sizeof none);
 	pg_sys1(SYS_close, pair[1]);
 	wait_ms(pair[0], 0, PATIENCE_MS);
+	return pair[0];
+}
+
+/* A TCP connection to this host, of the family of FD; *OTHER is its other end. */
+static int tcp_pair(int fd, int *other)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof ss;
+	int listener, mine;
+
+	pg_sys3(SYS_getsockname, fd, &ss, &len);
+	listener = pg_dead_end((const void *)&ss, &ss, &len);
+	if (listener < 0)
+		return -1;
+	pg_sys2(SYS_listen, listener, 1);
+	mine = (int)pg_sys3(SYS_socket, ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	pg_sys3(SYS_connect, mine, &ss, len);
+	*other = (int)pg_sys4(SYS_accept4, listener, 0, 0, SOCK_CLOEXEC);
+	pg_sys1(SYS_close, listener);
+	return mine;
+}
+
+int pg_standin_silent(int fd, enum pg_kind kind, int *other)
+{
+	int pair[2];
+
+	if (kind == PG_TCP)
+		return tcp_pair(fd, other);
+	if (kind == PG_PIPE ? pg_sys2(SYS_pipe2, pair, O_CLOEXEC)
+			    : pg_sys4(SYS_socketpair, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+		return -1;
+	*other = pair[1];
 	return pair[0];
 }

@@ -4,7 +4,7 @@
 #ifndef PG_STANDIN_H
 #define PG_STANDIN_H
 
-#include "sys.h"
+#include "fd.h"
 
 #include <sys/socket.h>
 
@@ -19,5 +19,9 @@ int pg_standin_unix(int fd, bool keep);
 /* A connection whose other end sent what waits unread on FD, as far as the kernel's buffers hold
  * it, and a RST. Negative, too, if nothing waits. */
 int pg_standin_tcp(int fd);
+
+/* One end of what nothing will ever come through, for a TCP or unix socket or a pipe; *OTHER is to
+ * stay open. */
+int pg_standin_silent(int fd, enum pg_kind kind, int *other);
 
 #endif

@@ -123,15 +123,26 @@ static int gate_close(FILE *f)
 	return next_close(f);
 }
 
-/* Replaces every pointer that equals OLD from LO to HI. */
-static int replace(uintptr_t lo, uintptr_t hi, void *old, void *new)
-{
-	int n = 0;
+/* A slot's old value, and ours. */
+struct exchange {
+	void *old, *ours;
+	int found;
+};
 
-	for (void **slot = (void **)lo; slot < (void **)hi; slot++)
-		if (*slot == old)
-			*slot = new, n++;
-	return n;
+enum { SLOTS = 3 };
+
+/* Replaces every pointer from LO to HI that is one of the old ones. */
+static void replace(uintptr_t lo, uintptr_t hi, struct exchange e[SLOTS])
+{
+	void *const a = e[0].old, *const b = e[1].old, *const c = e[2].old;
+
+	for (void **slot = (void **)lo; slot < (void **)hi; slot++) {
+		if (*slot != a && *slot != b && *slot != c)
+			continue;
+		for (int i = 0; *slot && i < SLOTS; i++)
+			if (*slot == e[i].old)
+				*slot = e[i].ours, e[i].found++;
+	}
 }
 
 /* The part of libc's read-only data around the tables that may be searched. */
@@ -152,28 +163,25 @@ static bool tables(uintptr_t *lo, uintptr_t *hi)
 
 bool pg_stdio_start(void)
 {
-	void *old_write = dlsym(RTLD_DEFAULT, "_IO_file_write");
-	void *old_read = dlsym(RTLD_DEFAULT, "_IO_file_read");
-	void *old_close = dlsym(RTLD_DEFAULT, "_IO_file_close");
+	struct exchange e[SLOTS] = {
+		{dlsym(RTLD_DEFAULT, "_IO_file_write"), (void *)gate_write, 0},
+		{dlsym(RTLD_DEFAULT, "_IO_file_read"), (void *)gate_read, 0},
+		{dlsym(RTLD_DEFAULT, "_IO_file_close"), (void *)gate_close, 0},
+	};
 	uintptr_t lo, hi, page;
-	int found;
 
 	dlerror();
-	if (!old_write || !tables(&lo, &hi))
+	if (!e[0].old || !tables(&lo, &hi))
 		return false;
 	page = lo & ~(uintptr_t)(PAGE - 1);
-	next_write = (write_slot *)old_write;
-	next_read = (read_slot *)old_read;
-	next_close = (close_slot *)old_close;
+	next_write = (write_slot *)e[0].old;
+	next_read = (read_slot *)e[1].old;
+	next_close = (close_slot *)e[2].old;
 	if (pg_sys3(SYS_mprotect, page, hi - page, PROT_READ | PROT_WRITE))
 		return false;
-	found = replace(lo, hi, old_write, (void *)gate_write);
-	if (old_read)
-		replace(lo, hi, old_read, (void *)gate_read);
-	if (old_close)
-		replace(lo, hi, old_close, (void *)gate_close);
+	replace(lo, hi, e);
 	pg_sys3(SYS_mprotect, page, hi - page, PROT_READ);
-	return found > 0;
+	return e[0].found > 0;
 }
 
 #else

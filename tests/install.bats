@@ -9,8 +9,9 @@ install_to() { timeout 120 make -s -C "$ROOT" BUILD="$BUILD" "$@" 3>&-; }
 @test "what is installed works, and is all gone after uninstall" {
 	to=$BATS_TEST_TMPDIR/prefix
 	install_to install PREFIX="$to"
-	equal "the files" "$(printf '%s\n' bin/pipeguard lib/libpipeguard.so lib/pipeguard/pipeguard-doctor lib/pipeguard/pipeguard-rules \
-		share/bash-completion/completions/pipeguard share/man/man1/pipeguard.1 share/man/man7/libpipeguard.7)" \
+	equal "the files" "$(printf '%s\n' bin/pipeguard lib/libpipeguard.so lib/pipeguard/pghtml.py lib/pipeguard/pglog.py lib/pipeguard/pgrun.py lib/pipeguard/pgsites.py \
+		lib/pipeguard/pipeguard-doctor lib/pipeguard/pipeguard-report lib/pipeguard/pipeguard-rules lib/pipeguard/pipeguard-sweep \
+		share/bash-completion/completions/pipeguard share/man/man1/pipeguard-report.1 share/man/man1/pipeguard-sweep.1 share/man/man1/pipeguard.1 share/man/man7/libpipeguard.7)" \
 		"$(cd "$to" && find . -type f | sed 's|^\./||' | sort)"
 	run timeout 20 "$FIXTURES/sigdfl" bash -c "'$to/bin/pipeguard' yes | head -1" 3>&-
 	[[ $output == *'yes] write(1, '*'SIGPIPE kills'* ]]

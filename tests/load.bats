@@ -163,9 +163,9 @@ counted_at_least() {
 	equal "the events" 10 "$(broken 1 | wc -l)"
 }
 
-@test "32 MiB of data are enough for the tables, which stay unused" {
+@test "48 MiB of data are enough for the tables and two threads" {
 	native_only
-	run bash -c 'ulimit -d 32768; exec "$0" -i env LD_PRELOAD="$1" PIPEGUARD_FORMAT=json PIPEGUARD_LOG="$2" "$3" 1 2 3' \
+	run bash -c 'ulimit -d 49152; exec "$0" -i env LD_PRELOAD="$1" PIPEGUARD_FORMAT=json PIPEGUARD_LOG="$2" "$3" 1 2 3' \
 		"$FIXTURES/sigdfl" "$LIB" "$LOG" "$FIXTURES/many" 3>&-
 	equal "status and events" "0 6" "$status $(broken 1 | wc -l)"
 }

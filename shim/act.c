@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+#include "act.h"
+
+#include "fault.h"
+#include "reseat.h"
+
+#include <fcntl.h>
+#include <signal.h>
+
+static void remember(int fd, unsigned rule, uint64_t ino)
+{
+	struct pg_fd *f = pg_fd(fd);
+
+	if (!f)
+		return;
+	f->rule = (uint8_t)rule;
+	f->injected = ino;
+	f->unruled = 0; /* it may be another object now */
+}
+
+void pg_act_remember(int fd, unsigned rule, const struct pg_object *o)
+{
+	struct pg_fd *f = pg_fd(fd);
+	struct pg_stat st;
+
+	if (!f || pg_fstat(fd, &st))
+		return;
+	remember(fd, rule, st.ino);
+	if (o->tracked)
+		f->local = o->local;
+	if (f->ino == o->ino)
+		f->ino = st.ino;
+	if (f->seen_ino == o->ino)
+		f->seen_ino = st.ino;
+}
+
+static struct pg_op decided(struct pg_op op, int64_t ret, int err)
+{
+	pg_fault_cancel_point();
+	op.skip = true;
+	op.result = ret;
+	if (err)
+		errno = err;
+	return op;
+}
+
+/* error=EPIPE comes with the signal that the kernel would raise. A pipe takes no bytes without
+ * looking for a reader. */
+static struct pg_op fail(struct pg_op op, const struct pg_plan *p, const struct pg_object *o,
+			 const struct pg_candidate *c)
+{
+	int err = p->final->error;
+	struct pg_hit hit = {.via = op.via,
+			     .call = op.call,
+			     .fd = op.fd,
+			     .len = c->length_known ? (int64_t)c->length : -1,
+			     .ret = -1,
+			     .err = EPIPE,
+			     .caller = c->caller};
+
+	remember(op.fd, p->rule, o->ino);
+	if (err == EPIPE && pg_is_out(op.call)) {
+		if (o->kind == PG_PIPE && c->length_known && !c->length)
+			return op;
+		pg_guard_injected_epipe(&hit, pg_guard_raises(op.call, op.flags, o));
+	}
+	if (err == EAGAIN)
+		pg_reseat_wake(op.fd);
+	return decided(op, -1, err);
+}
+
+/* How long the program itself lets the call wait, in ns: SO_RCVTIMEO, SO_SNDTIMEO; 0: for ever. */
+static uint64_t patience(int fd, bool reads)
+{
+	struct {
+		long sec, usec;
+	} t = {0, 0};
+	socklen_t len = sizeof t;
+
+	pg_sys5(SYS_getsockopt, fd, SOL_SOCKET, reads ? SO_RCVTIMEO : SO_SNDTIMEO, &t, &len);
+	return (uint64_t)t.sec * 1000000000u + (uint64_t)t.usec * 1000u;
+}
+
+/* As if the peer sent, or took, nothing. What it did send, or its end, would make poll() say that
+ * there is something to read, for ever: it goes. */
+static struct pg_op stall(struct pg_op op, const struct pg_object *o)
+{
+	bool socket = o->kind >= PG_TCP && o->kind <= PG_SOCKET;
+	bool reads = !pg_is_out(op.call);
+	bool waits = !(socket && op.flags & MSG_DONTWAIT) &&
+		     !(pg_sys3(SYS_fcntl, op.fd, F_GETFL, 0) & O_NONBLOCK);
+	int err = waits ? pg_fault_stall(socket ? patience(op.fd, reads) : 0) : EAGAIN;
+	struct pg_fd *f = pg_fd(op.fd);
+
+	if (reads && (socket || !waits))
+		pg_fault_silence(op.fd, o->kind);
+	if (f)
+		f->unruled = 0; /* it may be another object now */
+	return decided(op, -1, err);
+}
+
+/* A connection that does not come about; OP's data is the address. */
+static struct pg_op misconnect(struct pg_op op, const struct pg_plan *p, const struct pg_object *o)
+{
+	bool hangs = p->final->terminal == PG_F_STALL;
+	int got = hangs ? pg_fault_hang(op.fd, op.data) : pg_fault_refuse(op.fd, op.data);
+
+	if (got == -EAFNOSUPPORT)
+		got = hangs ? -ETIMEDOUT : -ECONNREFUSED;
+	remember(op.fd, p->rule, o->ino);
+	return decided(op, got < 0 ? -1 : 0, got < 0 ? -got : 0);
+}
+
+struct pg_op pg_act_at_end(struct pg_op op)
+{
+	struct mmsghdr *msg = (struct mmsghdr *)(uintptr_t)op.data;
+
+	if (op.shape == PG_MSG) {
+		msg->msg_hdr.msg_namelen = 0;
+		msg->msg_hdr.msg_controllen = 0;
+		msg->msg_hdr.msg_flags = 0;
+	}
+	if (op.call != PG_CALL_recvmmsg)
+		return decided(op, 0, 0);
+	msg->msg_len = 0;
+	return decided(op, 1, 0);
+}
+
+static struct pg_op end_reading(struct pg_op op, const struct pg_object *o)
+{
+	struct pg_fd *f = pg_fd(op.fd);
+
+	pg_fault_eof(op.fd, o->kind);
+	if (f && o->kind != PG_PIPE)
+		f->ended = true, f->unruled = 0;
+	return o->kind == PG_PIPE ? op : pg_act_at_end(op);
+}
+
+/* Of several messages, the first goes nowhere. */
+static struct pg_op lose(struct pg_op op, const struct pg_candidate *c)
+{
+	if (op.call != PG_CALL_sendmmsg)
+		return decided(op, (int64_t)c->length, 0);
+	((struct mmsghdr *)(uintptr_t)op.data)->msg_len = (unsigned)c->length;
+	return decided(op, 1, 0);
+}
+
+/* Once: a second reset would tell the error again. The object is remembered before a thread that
+ * waits on it wakes: pg_guard_in tells it why. The read that a rule fires on is the one that is
+ * told, so what waits unread is lost; at a write it is kept. */
+static void reset(const struct pg_op *op, const struct pg_plan *p, const struct pg_object *o)
+{
+	int waits;
+
+	if (pg_guard_was_reset(op->fd))
+		return;
+	remember(op->fd, p->rule, o->ino);
+	waits = pg_fault_reset(op->fd, o->kind, pg_is_out(op->call));
+	pg_act_remember(op->fd, p->rule, o);
+	pg_fault_wake(waits);
+}
+
+/* The final action: the object is changed, or the result decided. */
+static struct pg_op finish(struct pg_op op, const struct pg_plan *p, const struct pg_object *o,
+			   const struct pg_candidate *c)
+{
+	switch (p->final ? p->final->terminal : PG_F_COUNT) {
+	case PG_F_RESET:
+		reset(&op, p, o);
+		break;
+	case PG_F_BREAK:
+		if (p->midway) {
+			op.midway = true;
+			op.rule = (uint8_t)p->rule;
+			return op;
+		}
+		pg_fault_break(op.fd, o->kind);
+		break;
+	case PG_F_FIN:
+		pg_fault_fin(op.fd);
+		break;
+	case PG_F_EOF:
+		op = end_reading(op, o);
+		break;
+	case PG_F_DROP:
+		return lose(op, c);
+	case PG_F_REFUSE:
+		return misconnect(op, p, o);
+	case PG_F_STALL:
+		return op.call == PG_CALL_connect ? misconnect(op, p, o) : stall(op, o);
+	case PG_F_ERROR:
+		return fail(op, p, o, c);
+	default:
+		return op;
+	}
+	pg_act_remember(op.fd, p->rule, o);
+	return op;
+}
+
+static void signal_here(int sig)
+{
+	pg_sys3(SYS_tgkill, pg_sys0(SYS_getpid), pg_sys0(SYS_gettid), sig);
+}
+
+static void wait_as_asked(const struct pg_op *op, const struct pg_plan *p, enum pg_kind kind,
+			  struct pg_inject *inject)
+{
+	if (p->delay)
+		pg_fault_sleep(p->delay);
+	if (p->hold)
+		inject->held = pg_fault_hold(op->fd, kind, p->hold) ? PG_HELD : PG_HELD_IN_VAIN;
+}
+
+static void halt_as_asked(const struct pg_plan *p)
+{
+	if (p->stop)
+		signal_here(SIGSTOP);
+	if (p->abort)
+		signal_here(SIGABRT);
+	if (p->nosignal)
+		pg_mark |= PG_MARK_NOSIGNAL;
+}
+
+static void tell(const struct pg_op *op, const struct pg_plan *p, const struct pg_inject *inject,
+		 const struct pg_candidate *c)
+{
+	struct pg_hit hit = {.via = op->via,
+			     .call = op->call,
+			     .fd = op->fd,
+			     .len = c->length_known ? (int64_t)c->length : -1,
+			     .caller = c->caller};
+	struct pg_inject what = *inject;
+
+	if (!p->tells)
+		return;
+	what.object = c->object;
+	what.rule = p->rule;
+	what.prob = pg_has(&pg_rules.rule[p->rule], PG_F_PROB);
+	what.lost = p->final && p->final->terminal == PG_F_DROP;
+	pg_guard_tell_inject(&hit, &what);
+}
+
+/* At most P's bytes. Messages go one by one, so that each meets the rules. */
+static void shorten(struct pg_op *op, const struct pg_plan *p, const struct pg_candidate *c)
+{
+	bool messages = (op->call == PG_CALL_sendmmsg || op->call == PG_CALL_recvmmsg) &&
+			op->len > 0 && p->matches;
+
+	if (op->skip || !c->length_known || (p->most >= c->length && !messages))
+		return;
+	op->len = (int64_t)(p->most < c->length ? p->most : c->length);
+	op->clamped = true;
+	pg_reseat_wake(op->fd); /* epoll(7): a short count is taken for "no more for now" */
+}
+
+/*
+ * The plan is told before it is carried out, since stop and abort, and a
+ * write that kills, leave no time after; but a hold is told when it is over.
+ */
+struct pg_op pg_act(struct pg_op op, const struct pg_plan *p, const struct pg_candidate *c)
+{
+	const struct pg_object *o = c->object;
+	struct pg_inject inject = {.held = PG_NOT_HELD};
+
+	if (p->fires) {
+		if (!p->hold)
+			tell(&op, p, &inject, c);
+		wait_as_asked(&op, p, o->kind, &inject);
+		if (p->hold)
+			tell(&op, p, &inject, c);
+		halt_as_asked(p);
+		op.garbage = p->garbage;
+		op = finish(op, p, o, c);
+	}
+	shorten(&op, p, c);
+	return op;
+}
