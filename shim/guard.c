@@ -123,8 +123,8 @@ static uint64_t mix(uint64_t h, uint64_t v)
 	return h ^ h >> 29;
 }
 
-/* Room for KEY where all is taken: that of the place which broke least often; a null pointer if
- * another thread took it. */
+/* Room for KEY where all is taken, counted once: that of the place which broke least often; a null
+ * pointer if another thread took it. */
 static struct site *evict(uint64_t key)
 {
 	struct site *least = &sites[key % SITES];
@@ -141,21 +141,29 @@ static struct site *evict(uint64_t key)
 	if (!__atomic_compare_exchange_n(&least->key, &old, key, false, __ATOMIC_RELAXED,
 					 __ATOMIC_RELAXED))
 		return NULL;
-	if (__atomic_exchange_n(&least->count, 0, __ATOMIC_RELAXED) > FIRST_TOLD)
+	if (__atomic_exchange_n(&least->count, 1, __ATOMIC_RELAXED) > FIRST_TOLD)
 		wiped.held = true;
 	return least;
 }
 
-static struct site *find_site(uint64_t key)
+/* Counts at the place KEY; N is how often by now. A null pointer: there is no room for it. */
+static struct site *find_site(uint64_t key, uint64_t *n)
 {
+	*n = 1;
 	for (unsigned i = 0; i < PROBES; i++) {
 		struct site *s = &sites[(key + i) % SITES];
 		uint64_t none = 0;
 
 		if (__atomic_compare_exchange_n(&s->key, &none, key, false, __ATOMIC_RELAXED,
 						__ATOMIC_RELAXED) ||
-		    none == key)
+		    none == key) {
+			uint64_t count = __atomic_add_fetch(&s->count, 1, __ATOMIC_RELAXED);
+
+			if (__atomic_load_n(&s->key, __ATOMIC_RELAXED) != key)
+				return NULL; /* another thread took it meanwhile */
+			*n = count;
 			return s;
+		}
 	}
 	return evict(key);
 }
@@ -177,8 +185,8 @@ static bool count_site(struct pg_event *e, uintptr_t place, struct site **first)
 {
 	uint64_t what = (uint64_t)e->call + ((uint64_t)e->ev << 8) + ((uint64_t)e->rule << 16);
 	uint64_t key = mix(mix(mix(mix(1, (uint64_t)e->pid), e->object.ino), place), what);
-	struct site *s = find_site(key | 1);
-	uint64_t n = s ? __atomic_add_fetch(&s->count, 1, __ATOMIC_RELAXED) : 1;
+	uint64_t n;
+	struct site *s = find_site(key | 1, &n);
 
 	if (e->ev == PG_EV_EPIPE)
 		count_broken(e->pid);

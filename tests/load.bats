@@ -105,7 +105,7 @@ storms() {
 	rm -f "$LOG"
 	run -0 plain -i "$FIXTURES/brokenfd" 40 "$FIXTURES/storm" "$1"
 	equal "wrong without the library" "wrong 0" "${lines[1]}"
-	run -0 guarded -i "$FIXTURES/brokenfd" 40 env "${@:2}" "$FIXTURES/storm" "$1"
+	run -0 guarded -i "${@:2}" "$FIXTURES/brokenfd" 40 "$FIXTURES/storm" "$1"
 	equal "wrong" "wrong 0" "${lines[1]}"
 	broke=${lines[0]#broke }
 	equal "dropped" 0 "$(events .dropped | sort -u)"
