@@ -46,7 +46,7 @@ OBJECTS := $(SHIM:shim/%.c=$(BUILD)/%.o)
 
 PYTHON   := $(addprefix scripts/,pipeguard-report pipeguard-sweep pghtml.py pglog.py pgrun.py pgsites.py)
 
-.PHONY: all fixtures bench bench-programs demo sweep-demo test check install uninstall clean distclean \
+.PHONY: all fixtures bench bench-programs demo sweep-demo test check load install uninstall clean distclean \
 	32 musl clang arm64 matrix ubsan asan tsan fuzz fuzz-probe fuzz-rules fuzz-log lint \
 	format format-check dist help FORCE
 .DELETE_ON_ERROR:
@@ -117,6 +117,9 @@ test: ## install what is missing, build, run every test (T=tests/log.bats: one f
 
 check: all fixtures ## the same, without installing
 	BUILD='$(BUILD)' bats --timing --tap $(T)
+
+load: all fixtures ## ten thousand connections broken at once, and a minute of them (some four minutes)
+	LOAD=full BATS_TEST_TIMEOUT=240 BUILD='$(BUILD)' bats --timing --tap tests/load.bats
 
 install: all ## into DESTDIR, PREFIX, LIBDIR, BINDIR, MANDIR, COMPDIR
 	install -d '$(DESTDIR)$(LIBDIR)/pipeguard' '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(MANDIR)/man1' \

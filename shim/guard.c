@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-enum { SCRATCHES = 16, SITES = 512, PROBES = 16, FIRST_TOLD = 10, PAGE = 4096 };
+enum { SCRATCHES = 64, SITES = 512, PROBES = 16, FIRST_TOLD = 10, PAGE = 4096, SIGSET_BYTES = 8 };
 
 /* Not in every <sys/uio.h>: write without SIGPIPE, Linux 6.18. */
 #define PG_RWF_NOSIGNAL 0x100
@@ -22,14 +22,19 @@ bool pg_started;
 /*
  * Room for one event: an event needs some 6 KiB, more than a small stack has.
  * Taken and given back without a lock; a fork child starts with all free
- * (MADV_WIPEONFORK), a vfork child shares them and takes its own.
+ * (MADV_WIPEONFORK), a vfork child shares them and takes its own. Where more
+ * threads break at once than there is room, one more is mapped.
+ *
+ * Whoever has one is not interrupted: no handler of the program's can jump out
+ * of an event and take its room along, nor can a cancellation.
  */
 struct scratch {
 	uint32_t taken;
+	bool mapped, masked;
+	uint64_t mask; /* the program's own, if masked */
 	struct pg_event event;
 	char line[PG_LINE_MAX];
 };
-static struct scratch scratches[SCRATCHES] __attribute__((aligned(PAGE)));
 
 /* How often one place in the program broke on one object. */
 struct site {
@@ -42,27 +47,74 @@ struct site {
 };
 static struct site sites[SITES];
 
-/* Broken writes at places that had to make room, in the process DISPLACED_PID. */
-static uint64_t displaced;
-static int displaced_pid;
+/* Pages of their own, which a fork child finds zeroed. */
+static struct wiped {
+	struct scratch scratch[SCRATCHES];
+	uint64_t broken; /* writes of the process PID; a vfork child's are not counted */
+	int pid;
+	bool held; /* of a place that had to make room, not all was told */
+} __attribute__((aligned(PAGE))) wiped;
 
 static uint64_t early; /* broke before start-up */
 static uint64_t total; /* in this process and those it was forked from */
 static bool inherited_ignored;
 static int told_pid; /* the process that was told of the inherited disposition */
 
-static struct scratch *take(void)
+static struct scratch *map_scratch(void)
+{
+	enum { PROT = PROT_READ | PROT_WRITE, FLAGS = MAP_PRIVATE | MAP_ANONYMOUS };
+	struct scratch *s;
+#ifdef SYS_mmap2
+	long at = pg_sys6(SYS_mmap2, 0, sizeof *s, PROT, FLAGS, -1, 0);
+#else
+	long at = pg_sys6(SYS_mmap, 0, sizeof *s, PROT, FLAGS, -1, 0);
+#endif
+	if (at < 0 && at > -PAGE)
+		return NULL;
+	s = (struct scratch *)at;
+	s->mapped = true;
+	return s;
+}
+
+static struct scratch *free_scratch(void)
 {
 	for (int i = 0; i < SCRATCHES; i++)
-		if (!__atomic_exchange_n(&scratches[i].taken, 1, __ATOMIC_ACQUIRE))
-			return &scratches[i];
+		if (!__atomic_exchange_n(&wiped.scratch[i].taken, 1, __ATOMIC_ACQUIRE))
+			return &wiped.scratch[i];
+	return pg_confined ? NULL : map_scratch();
+}
+
+static struct scratch *take(void)
+{
+	uint64_t all = ~(uint64_t)0, mask = 0;
+	bool masked = !pg_confined;
+	struct scratch *s;
+
+	if (masked)
+		pg_sys4(SYS_rt_sigprocmask, SIG_BLOCK, &all, &mask, SIGSET_BYTES);
+	s = free_scratch();
+	if (s) {
+		s->masked = masked;
+		s->mask = mask;
+		return s;
+	}
 	pg_log_drop();
+	if (masked)
+		pg_sys4(SYS_rt_sigprocmask, SIG_SETMASK, &mask, 0, SIGSET_BYTES);
 	return NULL;
 }
 
 static void give(struct scratch *s)
 {
-	__atomic_store_n(&s->taken, 0, __ATOMIC_RELEASE);
+	uint64_t mask = s->mask;
+	bool masked = s->masked;
+
+	if (s->mapped)
+		pg_sys2(SYS_munmap, s, sizeof *s);
+	else
+		__atomic_store_n(&s->taken, 0, __ATOMIC_RELEASE);
+	if (masked)
+		pg_sys4(SYS_rt_sigprocmask, SIG_SETMASK, &mask, 0, SIGSET_BYTES);
 }
 
 static uint64_t mix(uint64_t h, uint64_t v)
@@ -71,9 +123,9 @@ static uint64_t mix(uint64_t h, uint64_t v)
 	return h ^ h >> 29;
 }
 
-/* Room for KEY where all is taken: that of the place which broke least often. Its count goes to
- * those without a place. */
-static struct site *evict(uint64_t key, int pid)
+/* Room for KEY where all is taken, counted once: that of the place which broke least often; a null
+ * pointer if another thread took it. */
+static struct site *evict(uint64_t key)
 {
 	struct site *least = &sites[key % SITES];
 	uint64_t old;
@@ -88,29 +140,42 @@ static struct site *evict(uint64_t key, int pid)
 	old = __atomic_load_n(&least->key, __ATOMIC_RELAXED);
 	if (!__atomic_compare_exchange_n(&least->key, &old, key, false, __ATOMIC_RELAXED,
 					 __ATOMIC_RELAXED))
-		return least; /* another thread took it: two places share a count */
-	old = __atomic_exchange_n(&least->count, 0, __ATOMIC_RELAXED);
-	if (displaced_pid != pid) { /* counted by the process that this one was forked from */
-		displaced_pid = pid;
-		displaced = 0;
-	}
-	if (least->broke && least->pid == pid)
-		__atomic_fetch_add(&displaced, old, __ATOMIC_RELAXED);
+		return NULL;
+	if (__atomic_exchange_n(&least->count, 1, __ATOMIC_RELAXED) > FIRST_TOLD)
+		wiped.held = true;
 	return least;
 }
 
-static struct site *find_site(uint64_t key, int pid)
+/* Counts at the place KEY; N is how often by now. A null pointer: there is no room for it. */
+static struct site *find_site(uint64_t key, uint64_t *n)
 {
+	*n = 1;
 	for (unsigned i = 0; i < PROBES; i++) {
 		struct site *s = &sites[(key + i) % SITES];
 		uint64_t none = 0;
 
 		if (__atomic_compare_exchange_n(&s->key, &none, key, false, __ATOMIC_RELAXED,
 						__ATOMIC_RELAXED) ||
-		    none == key)
+		    none == key) {
+			uint64_t count = __atomic_add_fetch(&s->count, 1, __ATOMIC_RELAXED);
+
+			if (__atomic_load_n(&s->key, __ATOMIC_RELAXED) != key)
+				return NULL; /* another thread took it meanwhile */
+			*n = count;
 			return s;
+		}
 	}
-	return evict(key, pid);
+	return evict(key);
+}
+
+static void count_broken(int pid)
+{
+	int none = 0;
+
+	if (__atomic_compare_exchange_n(&wiped.pid, &none, pid, false, __ATOMIC_RELAXED,
+					__ATOMIC_RELAXED) ||
+	    none == pid)
+		__atomic_add_fetch(&wiped.broken, 1, __ATOMIC_RELAXED);
 }
 
 /* Counts E at PLACE, an address; true if it is to be logged: the first ten, the 20th, 40th, 80th…,
@@ -120,11 +185,13 @@ static bool count_site(struct pg_event *e, uintptr_t place, struct site **first)
 {
 	uint64_t what = (uint64_t)e->call + ((uint64_t)e->ev << 8) + ((uint64_t)e->rule << 16);
 	uint64_t key = mix(mix(mix(mix(1, (uint64_t)e->pid), e->object.ino), place), what);
-	struct site *s = find_site(key | 1, e->pid);
-	uint64_t n = __atomic_add_fetch(&s->count, 1, __ATOMIC_RELAXED);
+	uint64_t n;
+	struct site *s = find_site(key | 1, &n);
 
+	if (e->ev == PG_EV_EPIPE)
+		count_broken(e->pid);
 	__atomic_add_fetch(&total, 1, __ATOMIC_RELAXED);
-	*first = n == 1 ? s : NULL;
+	*first = s && n == 1 ? s : NULL;
 	e->repeated = n;
 	while (n > FIRST_TOLD && !(n & 1))
 		n /= 2;
@@ -181,13 +248,13 @@ bool pg_guard_raises(enum pg_call call, int flags, const struct pg_object *o)
 
 /* What became of the signal of a write that its wrapper tells: if it had been deadly, the handler
  * would have told it. */
-static enum pg_signal signal_of(const struct pg_hit *hit, const struct pg_object *o)
+static enum pg_signal signal_of(const struct pg_hit *hit, const struct pg_object *o, uint64_t mask)
 {
 	enum pg_signal outcome;
 
 	if (!pg_guard_raises(hit->call, hit->flags, o))
 		return PG_SIG_NONE;
-	outcome = pg_sigpipe_outcome();
+	outcome = pg_sigpipe_outcome_under(mask);
 	return outcome == PG_SIG_FATAL ? PG_SIG_NONE : outcome;
 }
 
@@ -213,8 +280,9 @@ static enum pg_call log_name(enum pg_call call)
  * is known that it will be told. A handler knows the place from the stack
  * alone; stdio's places are all one.
  */
-static void write_event(struct pg_event *e, const struct pg_hit *hit, char *line)
+static void write_event(struct scratch *s, const struct pg_hit *hit)
 {
+	struct pg_event *e = &s->event;
 	struct site *first;
 	struct pg_stat st;
 	bool call = e->ev == PG_EV_CALL; /* each of its sites is told */
@@ -231,7 +299,7 @@ static void write_event(struct pg_event *e, const struct pg_hit *hit, char *line
 		return;
 	pg_fd_look(hit->fd, &e->object);
 	if (e->signal == PG_SIG_ASK)
-		e->signal = signal_of(hit, &e->object);
+		e->signal = signal_of(hit, &e->object, s->mask);
 	e->nonblock = call && pg_sys3(SYS_fcntl, hit->fd, F_GETFL, 0) & O_NONBLOCK;
 	if (!walked)
 		add_stack(e, hit);
@@ -239,7 +307,7 @@ static void write_event(struct pg_event *e, const struct pg_hit *hit, char *line
 		describe_site(first, e, hit->caller);
 	if (e->ev == PG_EV_EPIPE)
 		add_disposition(e);
-	pg_event_write(e, line);
+	pg_event_write(e, s->line);
 }
 
 /* Fills in what the hit does not know, and logs it. */
@@ -267,7 +335,7 @@ static void tell(enum pg_ev ev, const struct pg_hit *hit, enum pg_signal signal)
 		give(s);
 		return;
 	}
-	write_event(e, hit, s->line);
+	write_event(s, hit);
 	give(s);
 }
 
@@ -616,8 +684,6 @@ void pg_guard_close(int fd)
 
 static void collect_sites(struct pg_event *e, int pid)
 {
-	if (displaced_pid == pid)
-		e->events = displaced;
 	for (int i = 0; i < SITES; i++) {
 		const struct site *s = &sites[i];
 
@@ -628,6 +694,8 @@ static void collect_sites(struct pg_event *e, int pid)
 			e->site[e->sites++] =
 				(struct pg_site){pg_call_name(s->call), s->caller, s->count, s->fd};
 	}
+	if (wiped.pid == pid) /* else more than one process counted */
+		e->events = wiped.broken;
 }
 
 /* Was anything held back that a line at exit must tell? */
@@ -636,7 +704,7 @@ static bool held_back(int pid)
 	for (int i = 0; i < SITES; i++)
 		if (sites[i].count > FIRST_TOLD && sites[i].pid == pid)
 			return true;
-	return early || pg_log_dropped();
+	return early || pg_log_dropped() || (wiped.held && wiped.pid == pid);
 }
 
 void pg_guard_exit(void)
@@ -683,9 +751,7 @@ void pg_guard_start(const char *gates)
 {
 	enum pg_state state = pg_sigpipe_start(on_broken, on_killed);
 
-	/* Or threads that race to make room first would each begin at 0. */
-	displaced_pid = (int)pg_sys0(SYS_getpid);
-	pg_sys3(SYS_madvise, scratches, sizeof scratches, MADV_WIPEONFORK);
+	pg_sys3(SYS_madvise, &wiped, sizeof wiped, MADV_WIPEONFORK);
 	inherited_ignored = state == PG_STATE_IGNORED;
 	pg_watch_all = pg_config.verbose > 1;
 	if (pg_config.verbose >= 1)

@@ -339,6 +339,11 @@ enum pg_signal pg_sigpipe_outcome(void)
 	uint64_t blocked = 0;
 
 	pg_sys4(SYS_rt_sigprocmask, SIG_BLOCK, 0, &blocked, SIGSET_BYTES);
+	return pg_sigpipe_outcome_under(blocked);
+}
+
+enum pg_signal pg_sigpipe_outcome_under(uint64_t blocked)
+{
 	if (blocked >> (SIGPIPE - 1) & 1)
 		return PG_SIG_BLOCKED;
 	switch (state_of(handler_now())) {

@@ -37,6 +37,8 @@ void pg_sigpipe_default(void);
 
 /* What a SIGPIPE raised now does to this thread. */
 enum pg_signal pg_sigpipe_outcome(void);
+/* The same for a thread whose mask is BLOCKED. */
+enum pg_signal pg_sigpipe_outcome_under(uint64_t blocked);
 
 /* The last recorded change whose result is still in force; false if none is. */
 bool pg_sigpipe_last_change(enum pg_signal outcome, struct pg_change *change);

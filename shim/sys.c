@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sys.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -48,6 +49,31 @@ __asm__(".text\n.globl pg_sys\n.hidden pg_sys\n.type pg_sys,%function\npg_sys:\n
 #error "pg_sys() is not ported to this architecture: see syscall(2)"
 #endif
 
+/* Where a sandbox or container does not know statx. */
+static int old_fstat(int fd, struct pg_stat *st, int why)
+{
+#if defined(__LP64__) || defined(__GLIBC__)
+#ifdef __LP64__
+	struct stat old;
+	long ret = pg_sys2(SYS_fstat, fd, &old);
+#else
+	struct stat64 old;
+	long ret = pg_sys2(SYS_fstat64, fd, &old);
+#endif
+
+	if (ret < 0)
+		return ret == -EBADF ? -EBADF : why;
+	st->dev = old.st_dev;
+	st->ino = old.st_ino;
+	st->mode = old.st_mode;
+	return 0;
+#else
+	(void)fd;
+	(void)st;
+	return why;
+#endif
+}
+
 /* statx(2) has one layout everywhere, unlike stat. Linux 4.11; CentOS 7 is older and not aimed at.
  */
 static int look(int at, const char *path, int flags, struct pg_stat *st)
@@ -77,7 +103,9 @@ static int look(int at, const char *path, int flags, struct pg_stat *st)
 
 int pg_fstat(int fd, struct pg_stat *st)
 {
-	return look(fd, "", AT_EMPTY_PATH, st);
+	int ret = look(fd, "", AT_EMPTY_PATH, st);
+
+	return ret == -ENOSYS || ret == -EPERM ? old_fstat(fd, st, ret) : ret;
 }
 
 int pg_lstat(const char *path, struct pg_stat *st)

@@ -201,3 +201,34 @@ early() {
 	# Where syscall() is not interposed, that it made a sandbox is not seen.
 	[[ $BUILD == */32 ]] || lives filter_syscall -i
 }
+
+# confined MODE DISPOSITION SETTING...: the sandboxed program leaves as without the library.
+confined() {
+	local wanted=0 got=0
+	rm -f "$LOG"
+	plain "$2" "$FIXTURES/brokenfd" 40 "$FIXTURES/life" "$1" || wanted=$?
+	((wanted != 77)) || skip "the kernel does not do that here"
+	guarded "$2" "${@:3}" "$FIXTURES/brokenfd" 40 "$FIXTURES/life" "$1" 5>>"$LOG" || got=$?
+	equal "the status of $1 $2 under ${*:3}" "$wanted" "$got"
+	wanted=2
+	[[ $2 == -i ]] || wanted=1
+	equal "the events of $1 $2 under ${*:3}" "$wanted" "$(grep -c 'EPIPE' "$LOG")"
+}
+
+@test "in a sandbox rules are off, and no setting adds a system call: rules, verbose, text, a descriptor as log" {
+	local mode disposition rules setting
+	[[ $BUILD != */32 ]] || skip "the registers of x86-64 are needed"
+	rules='write:error=ENOSPC|write:break|%out:hold=1s|write:stall|write:delay=1s|write:nosignal'
+	rules+='|write:at=1:reset|write:seen=hup:stop|write:short=1|write:drop|%stdio:prob=50%:break'
+	for mode in strict filter filter_syscall; do
+		for disposition in -i -d; do
+			for setting in VERBOSE=1 VERBOSE=2 STACK=32 STACK=0 FORMAT=text LOG=fd:5; do
+				confined "$mode" "$disposition" PIPEGUARD_$setting
+			done
+			while IFS= read -r -d '|' setting; do
+				[[ $disposition$setting != -d*nosignal ]] || continue
+				confined "$mode" "$disposition" PIPEGUARD_RULES="$setting"
+			done <<<"$rules|"
+		done
+	done
+}
