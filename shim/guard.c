@@ -5,13 +5,12 @@
 #include "fault.h"
 #include "log.h"
 #include "match.h"
+#include "room.h"
+#include "site.h"
 
 #include <fcntl.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-
-enum { SCRATCHES = 64, SITES = 512, PROBES = 16, FIRST_TOLD = 10, PAGE = 4096, SIGSET_BYTES = 8 };
 
 /* Not in every <sys/uio.h>: write without SIGPIPE, Linux 6.18. */
 #define PG_RWF_NOSIGNAL 0x100
@@ -19,184 +18,9 @@ enum { SCRATCHES = 64, SITES = 512, PROBES = 16, FIRST_TOLD = 10, PAGE = 4096, S
 bool pg_watch_all;
 bool pg_started;
 
-/*
- * Room for one event: an event needs some 6 KiB, more than a small stack has.
- * Taken and given back without a lock; a fork child starts with all free
- * (MADV_WIPEONFORK), a vfork child shares them and takes its own. Where more
- * threads break at once than there is room, one more is mapped.
- *
- * Whoever has one is not interrupted: no handler of the program's can jump out
- * of an event and take its room along, nor can a cancellation.
- */
-struct scratch {
-	uint32_t taken;
-	bool mapped, masked;
-	uint64_t mask; /* the program's own, if masked */
-	struct pg_event event;
-	char line[PG_LINE_MAX];
-};
-
-/* How often one place in the program broke on one object. */
-struct site {
-	uint64_t key; /* 0: free */
-	uint64_t count;
-	uintptr_t caller;
-	int pid, fd;
-	enum pg_call call;
-	bool broke; /* not a warning, nor a rule that fired */
-};
-static struct site sites[SITES];
-
-/* Pages of their own, which a fork child finds zeroed. */
-static struct wiped {
-	struct scratch scratch[SCRATCHES];
-	uint64_t broken; /* writes of the process PID; a vfork child's are not counted */
-	int pid;
-	bool held; /* of a place that had to make room, not all was told */
-} __attribute__((aligned(PAGE))) wiped;
-
 static uint64_t early; /* broke before start-up */
-static uint64_t total; /* in this process and those it was forked from */
 static bool inherited_ignored;
 static int told_pid; /* the process that was told of the inherited disposition */
-
-static struct scratch *map_scratch(void)
-{
-	enum { PROT = PROT_READ | PROT_WRITE, FLAGS = MAP_PRIVATE | MAP_ANONYMOUS };
-	struct scratch *s;
-#ifdef SYS_mmap2
-	long at = pg_sys6(SYS_mmap2, 0, sizeof *s, PROT, FLAGS, -1, 0);
-#else
-	long at = pg_sys6(SYS_mmap, 0, sizeof *s, PROT, FLAGS, -1, 0);
-#endif
-	if (at < 0 && at > -PAGE)
-		return NULL;
-	s = (struct scratch *)at;
-	s->mapped = true;
-	return s;
-}
-
-static struct scratch *free_scratch(void)
-{
-	for (int i = 0; i < SCRATCHES; i++)
-		if (!__atomic_exchange_n(&wiped.scratch[i].taken, 1, __ATOMIC_ACQUIRE))
-			return &wiped.scratch[i];
-	return pg_confined ? NULL : map_scratch();
-}
-
-static struct scratch *take(void)
-{
-	uint64_t all = ~(uint64_t)0, mask = 0;
-	bool masked = !pg_confined;
-	struct scratch *s;
-
-	if (masked)
-		pg_sys4(SYS_rt_sigprocmask, SIG_BLOCK, &all, &mask, SIGSET_BYTES);
-	s = free_scratch();
-	if (s) {
-		s->masked = masked;
-		s->mask = mask;
-		return s;
-	}
-	pg_log_drop();
-	if (masked)
-		pg_sys4(SYS_rt_sigprocmask, SIG_SETMASK, &mask, 0, SIGSET_BYTES);
-	return NULL;
-}
-
-static void give(struct scratch *s)
-{
-	uint64_t mask = s->mask;
-	bool masked = s->masked;
-
-	if (s->mapped)
-		pg_sys2(SYS_munmap, s, sizeof *s);
-	else
-		__atomic_store_n(&s->taken, 0, __ATOMIC_RELEASE);
-	if (masked)
-		pg_sys4(SYS_rt_sigprocmask, SIG_SETMASK, &mask, 0, SIGSET_BYTES);
-}
-
-static uint64_t mix(uint64_t h, uint64_t v)
-{
-	h = (h ^ v) * 0x9e3779b97f4a7c15u;
-	return h ^ h >> 29;
-}
-
-/* Room for KEY where all is taken, counted once: that of the place which broke least often; a null
- * pointer if another thread took it. */
-static struct site *evict(uint64_t key)
-{
-	struct site *least = &sites[key % SITES];
-	uint64_t old;
-
-	for (unsigned i = 1; i < PROBES; i++) {
-		struct site *s = &sites[(key + i) % SITES];
-
-		if (__atomic_load_n(&s->count, __ATOMIC_RELAXED) <
-		    __atomic_load_n(&least->count, __ATOMIC_RELAXED))
-			least = s;
-	}
-	old = __atomic_load_n(&least->key, __ATOMIC_RELAXED);
-	if (!__atomic_compare_exchange_n(&least->key, &old, key, false, __ATOMIC_RELAXED,
-					 __ATOMIC_RELAXED))
-		return NULL;
-	if (__atomic_exchange_n(&least->count, 1, __ATOMIC_RELAXED) > FIRST_TOLD)
-		wiped.held = true;
-	return least;
-}
-
-/* Counts at the place KEY; N is how often by now. A null pointer: there is no room for it. */
-static struct site *find_site(uint64_t key, uint64_t *n)
-{
-	*n = 1;
-	for (unsigned i = 0; i < PROBES; i++) {
-		struct site *s = &sites[(key + i) % SITES];
-		uint64_t none = 0;
-
-		if (__atomic_compare_exchange_n(&s->key, &none, key, false, __ATOMIC_RELAXED,
-						__ATOMIC_RELAXED) ||
-		    none == key) {
-			uint64_t count = __atomic_add_fetch(&s->count, 1, __ATOMIC_RELAXED);
-
-			if (__atomic_load_n(&s->key, __ATOMIC_RELAXED) != key)
-				return NULL; /* another thread took it meanwhile */
-			*n = count;
-			return s;
-		}
-	}
-	return evict(key);
-}
-
-static void count_broken(int pid)
-{
-	int none = 0;
-
-	if (__atomic_compare_exchange_n(&wiped.pid, &none, pid, false, __ATOMIC_RELAXED,
-					__ATOMIC_RELAXED) ||
-	    none == pid)
-		__atomic_add_fetch(&wiped.broken, 1, __ATOMIC_RELAXED);
-}
-
-/* Counts E at PLACE, an address; true if it is to be logged: the first ten, the 20th, 40th, 80th…,
- * and what kills. Of E, what it is and its object's inode are known; FIRST is its record if it is
- * new. */
-static bool count_site(struct pg_event *e, uintptr_t place, struct site **first)
-{
-	uint64_t what = (uint64_t)e->call + ((uint64_t)e->ev << 8) + ((uint64_t)e->rule << 16);
-	uint64_t key = mix(mix(mix(mix(1, (uint64_t)e->pid), e->object.ino), place), what);
-	uint64_t n;
-	struct site *s = find_site(key | 1, &n);
-
-	if (e->ev == PG_EV_EPIPE)
-		count_broken(e->pid);
-	__atomic_add_fetch(&total, 1, __ATOMIC_RELAXED);
-	*first = s && n == 1 ? s : NULL;
-	e->repeated = n;
-	while (n > FIRST_TOLD && !(n & 1))
-		n /= 2;
-	return e->repeated <= FIRST_TOLD || n == FIRST_TOLD || e->signal == PG_SIG_FATAL;
-}
 
 /* Who made E, the nearest caller outside libc first; and the hash of it, which is of the same
  * frames whatever PIPEGUARD_STACK says. */
@@ -211,15 +35,6 @@ static void add_stack(struct pg_event *e, const struct pg_hit *hit)
 		e->frame[n++] = hit->caller;
 	e->hash = pg_match_site(e->frame, n);
 	e->frames = n < pg_config.stack ? n : pg_config.stack;
-}
-
-static void describe_site(struct site *s, const struct pg_event *e, uintptr_t caller)
-{
-	s->caller = e->frames ? e->frame[0] : caller;
-	s->pid = e->pid;
-	s->fd = e->fd;
-	s->call = e->call;
-	s->broke = e->ev == PG_EV_EPIPE;
 }
 
 static void add_disposition(struct pg_event *e)
@@ -280,10 +95,10 @@ static enum pg_call log_name(enum pg_call call)
  * is known that it will be told. A handler knows the place from the stack
  * alone; stdio's places are all one.
  */
-static void write_event(struct scratch *s, const struct pg_hit *hit)
+static void write_event(struct pg_room *s, const struct pg_hit *hit)
 {
 	struct pg_event *e = &s->event;
-	struct site *first;
+	struct pg_place *first;
 	struct pg_stat st;
 	bool call = e->ev == PG_EV_CALL; /* each of its sites is told */
 	bool walked = call || (!hit->caller && e->via != PG_VIA_STDIO);
@@ -295,7 +110,7 @@ static void write_event(struct scratch *s, const struct pg_hit *hit)
 		add_stack(e, hit);
 		place = call ? (uintptr_t)e->hash : e->frames ? e->frame[0] : 0;
 	}
-	if (!count_site(e, place, &first))
+	if (!pg_site_count(e, place, &first))
 		return;
 	pg_fd_look(hit->fd, &e->object);
 	if (e->signal == PG_SIG_ASK)
@@ -304,7 +119,7 @@ static void write_event(struct scratch *s, const struct pg_hit *hit)
 	if (!walked)
 		add_stack(e, hit);
 	if (first)
-		describe_site(first, e, hit->caller);
+		pg_site_describe(first, e, hit->caller);
 	if (e->ev == PG_EV_EPIPE)
 		add_disposition(e);
 	pg_event_write(e, s->line);
@@ -313,7 +128,7 @@ static void write_event(struct scratch *s, const struct pg_hit *hit)
 /* Fills in what the hit does not know, and logs it. */
 static void tell(enum pg_ev ev, const struct pg_hit *hit, enum pg_signal signal)
 {
-	struct scratch *s = take();
+	struct pg_room *s = pg_room_take();
 	struct pg_event *e;
 
 	if (!s)
@@ -332,11 +147,11 @@ static void tell(enum pg_ev ev, const struct pg_hit *hit, enum pg_signal signal)
 	if (pg_confined) {
 		if (ev == PG_EV_EPIPE)
 			pg_event_write_confined(e);
-		give(s);
+		pg_room_give(s);
 		return;
 	}
 	write_event(s, hit);
-	give(s);
+	pg_room_give(s);
 }
 
 static bool is_socket(int fd)
@@ -378,11 +193,11 @@ void pg_guard_tell_inject(const struct pg_hit *hit, const struct pg_inject *inje
 {
 	static const char *const held[] = {NULL, "held until the peer left",
 					   "held in vain: the peer is still there"};
-	struct scratch *s;
-	struct site *first;
+	struct pg_room *s;
+	struct pg_place *first;
 	struct pg_event *e;
 
-	if (pg_confined || !(s = take()))
+	if (pg_confined || !(s = pg_room_take()))
 		return;
 	e = &s->event;
 	__builtin_memset(e, 0, sizeof *e);
@@ -396,13 +211,13 @@ void pg_guard_tell_inject(const struct pg_hit *hit, const struct pg_inject *inje
 	e->seeded = inject->prob;
 	e->pid = (int)pg_sys0(SYS_getpid);
 	e->object = *inject->object;
-	if (count_site(e, hit->caller, &first)) {
+	if (pg_site_count(e, hit->caller, &first)) {
 		add_stack(e, hit);
 		pg_event_write(e, s->line);
 	}
 	if (first)
-		describe_site(first, e, hit->caller);
-	give(s);
+		pg_site_describe(first, e, hit->caller);
+	pg_room_give(s);
 }
 
 void pg_guard_injected_epipe(const struct pg_hit *hit, bool signals)
@@ -421,24 +236,24 @@ void pg_guard_injected_epipe(const struct pg_hit *hit, bool signals)
 
 static void on_killed(int sender)
 {
-	struct scratch *s;
+	struct pg_room *s;
 
-	if (pg_config.verbose < 1 || pg_confined || !(s = take()))
+	if (pg_config.verbose < 1 || pg_confined || !(s = pg_room_take()))
 		return;
 	__builtin_memset(&s->event, 0, sizeof s->event);
 	s->event.ev = PG_EV_KILLED;
 	s->event.pid = (int)pg_sys0(SYS_getpid);
 	s->event.sender = sender;
 	pg_event_write(&s->event, s->line);
-	give(s);
+	pg_room_give(s);
 }
 
 static void on_change(const struct pg_change *change)
 {
-	struct scratch *s;
+	struct pg_room *s;
 	int saved = errno;
 
-	if (pg_confined || !(s = take()))
+	if (pg_confined || !(s = pg_room_take()))
 		return;
 	__builtin_memset(&s->event, 0, sizeof s->event);
 	s->event.ev = PG_EV_DISPOSITION;
@@ -446,7 +261,7 @@ static void on_change(const struct pg_change *change)
 	s->event.change = *change;
 	s->event.frames = pg_stack_walk(s->event.frame, pg_config.stack);
 	pg_event_write(&s->event, s->line);
-	give(s);
+	pg_room_give(s);
 	errno = saved;
 }
 
@@ -682,58 +497,34 @@ void pg_guard_close(int fd)
 	errno = saved;
 }
 
-static void collect_sites(struct pg_event *e, int pid)
-{
-	for (int i = 0; i < SITES; i++) {
-		const struct site *s = &sites[i];
-
-		if (!s->broke || s->pid != pid)
-			continue;
-		e->events += s->count;
-		if (e->sites < sizeof e->site / sizeof *e->site)
-			e->site[e->sites++] =
-				(struct pg_site){pg_call_name(s->call), s->caller, s->count, s->fd};
-	}
-	if (wiped.pid == pid) /* else more than one process counted */
-		e->events = wiped.broken;
-}
-
-/* Was anything held back that a line at exit must tell? */
-static bool held_back(int pid)
-{
-	for (int i = 0; i < SITES; i++)
-		if (sites[i].count > FIRST_TOLD && sites[i].pid == pid)
-			return true;
-	return early || pg_log_dropped() || (wiped.held && wiped.pid == pid);
-}
-
 void pg_guard_exit(void)
 {
 	int saved = errno, pid;
-	struct scratch *s;
+	struct pg_room *s;
 
 	if (!pg_started || !pg_config.active || pg_confined)
 		return;
-	if (pg_config.verbose < 1 && !total && !early && !pg_log_dropped())
+	if (pg_config.verbose < 1 && !pg_site_any() && !early && !pg_log_dropped())
 		return;
 	pid = (int)pg_sys0(SYS_getpid);
-	if ((pg_config.verbose < 1 && !held_back(pid)) || !(s = take()))
+	if ((pg_config.verbose < 1 && !(early || pg_log_dropped() || pg_site_held_back(pid))) ||
+	    !(s = pg_room_take()))
 		return;
 	__builtin_memset(&s->event, 0, sizeof s->event);
 	s->event.ev = PG_EV_EXIT;
 	s->event.pid = pid;
 	s->event.early = early;
-	collect_sites(&s->event, pid);
+	pg_site_collect(&s->event);
 	for (unsigned i = 0; i < pg_rules.n; i++)
 		s->event.counts[i] = pg_match_fired(i);
 	pg_event_write(&s->event, s->line);
-	give(s);
+	pg_room_give(s);
 	errno = saved;
 }
 
 static void tell_load(const char *gates, enum pg_state state)
 {
-	struct scratch *s = take();
+	struct pg_room *s = pg_room_take();
 
 	if (!s)
 		return;
@@ -744,14 +535,15 @@ static void tell_load(const char *gates, enum pg_state state)
 	s->event.change.to = state;
 	s->event.inherited = inherited_ignored;
 	pg_event_write(&s->event, s->line);
-	give(s);
+	pg_room_give(s);
 }
 
 void pg_guard_start(const char *gates)
 {
 	enum pg_state state = pg_sigpipe_start(on_broken, on_killed);
 
-	pg_sys3(SYS_madvise, &wiped, sizeof wiped, MADV_WIPEONFORK);
+	pg_room_start();
+	pg_site_start();
 	inherited_ignored = state == PG_STATE_IGNORED;
 	pg_watch_all = pg_config.verbose > 1;
 	if (pg_config.verbose >= 1)

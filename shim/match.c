@@ -19,16 +19,10 @@ struct counter {
 };
 static struct counter counters[COUNTERS];
 
-static uint64_t mix(uint64_t h, uint64_t v)
-{
-	h = (h ^ v) * 0x9e3779b97f4a7c15u;
-	return h ^ h >> 29;
-}
-
 static uint64_t *counter(unsigned rule, bool fired, uint64_t of)
 {
 	uint64_t pid = (uint64_t)pg_sys0(SYS_getpid);
-	uint64_t key = mix(mix(mix(fired ? 3 : 5, rule), pid), of) | 1;
+	uint64_t key = pg_mix(pg_mix(pg_mix(fired ? 3 : 5, rule), pid), of) | 1;
 
 	for (unsigned i = 0; i < PROBES; i++) {
 		struct counter *c = &counters[(key + i) % COUNTERS];
@@ -219,8 +213,8 @@ uint64_t pg_match_site(const uintptr_t *frames, unsigned n)
 		if (!pg_elf_module(frames[i], &m))
 			continue;
 		for (const char *p = m.name; *p; p++)
-			h = mix(h, (uint8_t)*p);
-		h = mix(h, frames[i] - m.base);
+			h = pg_mix(h, (uint8_t)*p);
+		h = pg_mix(h, frames[i] - m.base);
 	}
 	return h;
 }
@@ -364,9 +358,9 @@ static uint64_t scope_of(const struct pg_rule *r, const struct pg_candidate *c)
 /* The N-th draw of rule RULE: the same for the same seed, whatever else the program does. */
 static bool drawn(const struct pg_rule *r, unsigned rule, uint64_t n)
 {
-	uint64_t h = mix(mix(mix(0x2545f4914f6cdd1du, pg_config.seed), rule + 1), n);
+	uint64_t h = pg_mix(pg_mix(pg_mix(0x2545f4914f6cdd1du, pg_config.seed), rule + 1), n);
 
-	return (mix(h, h >> 32) >> 32) < r->prob;
+	return (pg_mix(h, h >> 32) >> 32) < r->prob;
 }
 
 uint64_t pg_match_count(unsigned n, const struct pg_candidate *c)

@@ -48,6 +48,13 @@ long pg_sys(long nr, ...);
 /* The program confined itself (seccomp): nothing but write(2) is certain to be allowed any more. */
 extern bool pg_confined;
 
+/* One more word into a hash. */
+static inline uint64_t pg_mix(uint64_t h, uint64_t v)
+{
+	h = (h ^ v) * 0x9e3779b97f4a7c15u;
+	return h ^ h >> 29;
+}
+
 struct pg_stat {
 	uint64_t dev;
 	uint64_t ino; /* never 0 for an open descriptor */
