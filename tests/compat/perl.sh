@@ -1,0 +1,33 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: MIT
+# perl's own t/io, t/op, t/base, t/cmd, t/comp and t/run (source package perl), on the installed perl.
+
+have() { needs /usr/bin/perl && has_source perl; }
+
+# The tests look for ./perl and ../lib: here the installed ones.
+prepare() {
+	local tree dir
+	tree=$(source_of perl) || return
+	[[ -e $WORK/kept/t ]] && return
+	mkdir -p "$WORK/kept/lib"
+	cp -r "$tree/t" "$WORK/kept/t"
+	ln -s /usr/bin/perl "$WORK/kept/perl"
+	ln -s /usr/bin/perl "$WORK/kept/t/perl"
+	perl -e 'print map "$_\n", grep m{^/usr/(share|lib)/}, @INC' | while read -r dir; do
+		[[ ! -d $dir ]] || cp -rs "$dir/." "$WORK/kept/lib/" 2>/dev/null
+	done
+	:
+}
+
+perl_file() {
+	"${@:1:$#-1}" timeout 60 ./perl "${!#}" 2>/dev/null | tap "${!#}"
+	echo "${!#}:exit ${PIPESTATUS[0]}"
+}
+
+run() {
+	cd "$WORK/kept/t" || return
+	export PERL_HASH_SEED=0 PERL_CORE=1
+	export -f perl_file
+	ls io/*.t op/*.t base/*.t cmd/*.t comp/*.t run/*.t |
+		timeout -k 10 "$LIMIT" xargs -P 2 -I '{}' bash -c 'perl_file "$@"' each "${under[@]}" '{}'
+}

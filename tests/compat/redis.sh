@@ -1,0 +1,38 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: MIT
+# redis's own tests (source package redis), on the installed redis-server.
+
+have() { needs tclsh redis-server redis-cli redis-benchmark && has_source redis; }
+
+prepare() {
+	local tree program
+	tree=$(source_of redis) || return
+	[[ -e $WORK/kept/src ]] && return
+	mkdir -p "$WORK/kept/src"
+	cp -r "$tree/tests" "$tree/runtest" "$tree/redis.conf" "$tree/sentinel.conf" "$WORK/kept/"
+	cp -r "$tree/utils" "$WORK/kept/"
+	for program in server cli benchmark check-aof check-rdb sentinel; do
+		ln -s "$(command -v redis-$program)" "$WORK/kept/src/redis-$program"
+	done
+}
+
+run() {
+	cd "$WORK/kept" || return
+	local -a single=()
+	local file
+	for file in unit/auth unit/protocol unit/keyspace unit/scan unit/info unit/type/string unit/type/incr \
+		unit/type/list unit/type/set unit/type/zset unit/type/hash unit/type/stream unit/expire unit/multi \
+		unit/quit unit/pubsub unit/acl unit/scripting unit/networking unit/querybuf unit/limits unit/introspection \
+		unit/introspection-2 unit/obuf-limits unit/client-eviction unit/shutdown unit/printver unit/tracking \
+		unit/limits unit/bitops unit/other integration/redis-cli integration/replication-psync integration/block-repl \
+		integration/aof integration/logging integration/rdb integration/redis-benchmark integration/shutdown; do
+		[[ ! -e tests/$file.tcl ]] || single+=(--single "$file")
+	done
+	timeout -k 10 "$LIMIT" "${under[@]}" tclsh tests/test_helper.tcl --clients 3 --timeout 300 --baseport 31111 \
+		--tags '-slow -large-memory' --dont-clean "${single[@]}" >"$WORK/out" 2>&1
+	echo "exit $?"
+	sed -E 's/\x1b\[[0-9;]*m//g' "$WORK/out" |
+		awk '/^\[(ok|err|exception|skip|ignore)\]/ { status = $1; gsub(/[][:]/, "", status); sub(/^\[[a-z]+\]: /, "")
+			sub(/ \([0-9]+ ms\)$/, ""); sub(/ in tests\/.*$/, ""); gsub(/[0-9]{5,}/, "N"); gsub(/[ \t]+/, "_")
+			print $0, status }'
+}
