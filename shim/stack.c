@@ -2,6 +2,7 @@
 #include "stack.h"
 
 #include "elf.h"
+#include "next.h"
 #include "sys.h"
 
 #include <unwind.h>
@@ -95,17 +96,24 @@ struct walk {
 	unsigned n, max, steps;
 };
 
+/* Of libc, or of a preload that stands between us and it. */
+static bool below_us(uintptr_t pc)
+{
+	struct pg_module m;
+
+	return pg_elf_module(pc, &m) && (pg_elf_is_libc(&m) || pg_next_within(m.lo, m.hi));
+}
+
 static _Unwind_Reason_Code step(struct _Unwind_Context *context, void *arg)
 {
 	struct walk *w = arg;
 	uintptr_t pc = (uintptr_t)_Unwind_GetIP(context) - 1;
-	struct pg_module m;
 
 	if (w->n == w->max || ++w->steps > PG_FRAMES_MAX + 24)
 		return _URC_END_OF_STACK;
 	if (pc + 1 == 0)
 		return _URC_END_OF_STACK;
-	if (!w->n && (pg_elf_is_own(pc) || (pg_elf_module(pc, &m) && pg_elf_is_libc(&m))))
+	if (!w->n && (pg_elf_is_own(pc) || below_us(pc)))
 		return _URC_NO_REASON;
 	w->frames[w->n++] = pc;
 	return _URC_NO_REASON;
@@ -137,7 +145,6 @@ static _Unwind_Reason_Code seek(struct _Unwind_Context *context, void *arg)
 	struct search *s = arg;
 	int before_insn = 0;
 	uintptr_t pc = (uintptr_t)_Unwind_GetIPInfo(context, &before_insn) - 1;
-	struct pg_module m;
 
 	s->interrupted |= before_insn != 0;
 	if (!s->interrupted)
@@ -146,7 +153,7 @@ static _Unwind_Reason_Code seek(struct _Unwind_Context *context, void *arg)
 		s->found = pc;
 		return _URC_END_OF_STACK;
 	}
-	if (++s->steps > 48 || !pg_elf_module(pc, &m) || !pg_elf_is_libc(&m))
+	if (++s->steps > 48 || !below_us(pc))
 		return _URC_END_OF_STACK;
 	return _URC_NO_REASON;
 }
