@@ -32,9 +32,7 @@ bash_file() {
 
 run() {
 	cd "$WORK/kept/tests" || return
-	unset -f tap
-	export -f bash_file
 	# The others run these; jobs wants a terminal.
 	ls run-* | grep -vxE 'run-(all|minimal|gprof)' |
-		timeout -k 10 "$LIMIT" xargs -P 2 -I '{}' bash -c 'bash_file "$@"' each "${under[@]}" '{}'
+		each bash_file "${under[@]}"
 }

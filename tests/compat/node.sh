@@ -22,10 +22,8 @@ node_file() {
 
 run() {
 	cd "$WORK/kept" || return
-	unset -f tap
-	export -f node_file
 	export NODE_TEST_DIR=$TMPDIR NODE_SKIP_FLAG_CHECK=1
 	ls test/parallel/test-{net-,stdio-pipe,stdout-,stderr-,child-process-stdin,child-process-fork,child-process-exec,signal-,pipe-,process-exit,cluster-worker,stream-pipe,http-abort,http-client-abort,http-server-,tls-server,tls-client-,worker-stdio,listen-fd,spawn}*.js |
 		grep -vE 'inspector|timeout|memory' | awk 'NR % 3 == 0' |
-		timeout -k 10 "$LIMIT" xargs -P 2 -I '{}' bash -c 'node_file "$@"' each "${under[@]}" '{}'
+		each node_file "${under[@]}"
 }

@@ -27,7 +27,6 @@ perl_file() {
 run() {
 	cd "$WORK/kept/t" || return
 	export PERL_HASH_SEED=0 PERL_CORE=1
-	export -f perl_file
 	ls io/*.t op/*.t base/*.t cmd/*.t comp/*.t run/*.t |
-		timeout -k 10 "$LIMIT" xargs -P 2 -I '{}' bash -c 'perl_file "$@"' each "${under[@]}" '{}'
+		each perl_file "${under[@]}"
 }

@@ -11,8 +11,8 @@ prepare() {
 	mkdir -p "$WORK/kept/src"
 	cp -r "$tree/tests" "$tree/runtest" "$tree/redis.conf" "$tree/sentinel.conf" "$WORK/kept/"
 	cp -r "$tree/utils" "$WORK/kept/"
-	for program in server cli benchmark check-aof check-rdb sentinel; do
-		ln -s "$(command -v redis-$program)" "$WORK/kept/src/redis-$program"
+	for program in server cli benchmark check-aof check-rdb; do
+		ln -s "$(command -v redis-$program)" "$WORK/kept/src/redis-$program" || return
 	done
 }
 
