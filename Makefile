@@ -44,7 +44,7 @@ endif
 COMPILE = $(CC) $(CPPFLAGS) $(CFLAGS) $(PG_CPPFLAGS) $(PG_CFLAGS)
 OBJECTS := $(SHIM:shim/%.c=$(BUILD)/%.o)
 
-.PHONY: all fixtures bench bench-programs demo test check install uninstall clean distclean 32 musl clang ubsan asan fuzz lint \
+.PHONY: all fixtures bench bench-programs compat demo test check install uninstall clean distclean 32 musl clang ubsan asan fuzz lint \
 	format format-check dist help FORCE
 .DELETE_ON_ERROR:
 
@@ -112,6 +112,9 @@ test: ## install what is missing, build, run every test (T=tests/log.bats: one f
 check: all fixtures ## the same, without installing
 	BUILD='$(BUILD)' bats --timing --tap $(T)
 
+compat: all $(BUILD)/fixtures/sigdfl ## other people's test suites, with and without (S=cpython: one; half an hour; not in make test)
+	BUILD='$(BUILD)' scripts/compat $(S)
+
 install: all ## into DESTDIR, PREFIX, LIBDIR, BINDIR, MANDIR, COMPDIR
 	install -d '$(DESTDIR)$(LIBDIR)/pipeguard' '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(MANDIR)/man1' \
 		'$(DESTDIR)$(MANDIR)/man7' '$(DESTDIR)$(COMPDIR)'
@@ -176,7 +179,8 @@ fuzz: $(TOOL) ## the parser under libFuzzer (FUZZ_RUNS=1000000 FUZZ_SECONDS=60)
 C_FILES = $(SHIM) $(filter %.h,$(HEADERS)) $(wildcard tests/fixtures/*.c tests/fuzz/*.c tests/bench/*.c scripts/*.c)
 lint: format-check ## everything that can be checked without running
 	scripts/check-layers
-	shellcheck scripts/pipeguard scripts/pipeguard-doctor scripts/completion.bash scripts/check-layers scripts/install-deps scripts/demo .ci/run
+	shellcheck scripts/pipeguard scripts/pipeguard-doctor scripts/completion.bash scripts/check-layers scripts/install-deps scripts/demo scripts/compat .ci/run
+	shellcheck -x tests/compat/*.sh
 	shellcheck -s bats $(wildcard tests/*.bats tests/*.bash)
 	clang-tidy --quiet $(SHIM) -- $(PG_CPPFLAGS) -std=gnu11 2>/dev/null
 	$(MAKE) all BUILD=build/werror CFLAGS='$(CFLAGS) -Werror'

@@ -20,15 +20,13 @@ run() {
 	cd "$WORK/kept" || return
 	local -a single=()
 	local file
-	for file in unit/auth unit/protocol unit/keyspace unit/scan unit/info unit/type/string unit/type/incr \
-		unit/type/list unit/type/set unit/type/zset unit/type/hash unit/type/stream unit/expire unit/multi \
-		unit/quit unit/pubsub unit/acl unit/scripting unit/networking unit/querybuf unit/limits unit/introspection \
-		unit/introspection-2 unit/obuf-limits unit/client-eviction unit/shutdown unit/printver unit/tracking \
-		unit/limits unit/bitops unit/other integration/redis-cli integration/replication-psync integration/block-repl \
-		integration/aof integration/logging integration/rdb integration/redis-benchmark integration/shutdown; do
+	for file in unit/auth unit/protocol unit/keyspace unit/scan unit/info unit/type/string unit/type/incr unit/type/set \
+		unit/type/zset unit/type/hash unit/multi unit/quit unit/pubsub unit/acl unit/networking unit/querybuf unit/limits \
+		unit/introspection unit/introspection-2 unit/shutdown unit/tracking unit/bitops integration/redis-cli \
+		integration/aof integration/logging integration/redis-benchmark integration/shutdown; do
 		[[ ! -e tests/$file.tcl ]] || single+=(--single "$file")
 	done
-	timeout -k 10 "$LIMIT" "${under[@]}" tclsh tests/test_helper.tcl --clients 3 --timeout 300 --baseport 31111 \
+	timeout -k 10 "$LIMIT" "${under[@]}" tclsh tests/test_helper.tcl --clients 4 --timeout 300 --baseport 31111 \
 		--tags '-slow -large-memory' --dont-clean "${single[@]}" >"$WORK/out" 2>&1
 	echo "exit $?"
 	sed -E 's/\x1b\[[0-9;]*m//g' "$WORK/out" |
