@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154,SC2034,SC2012,SC2010,SC2015,SC2016 # the driver's variables; ls of plain names
 # SPDX-License-Identifier: MIT
 # openssl s_server and s_client: a page, an echo, a client that goes away, each over several protocols.
 
@@ -12,12 +12,13 @@ prepare() {
 
 # serve ARGS: s_server in the background; sets server and port.
 serve() {
+	rm -f server.out
 	"${under[@]}" timeout 60 openssl s_server -accept 127.0.0.1:0 -key "$WORK/kept/key" -cert "$WORK/kept/cert" "$@" \
 		>server.out 2>server.err <keep &
 	server=$!
 	port=
 	for _ in {1..200}; do
-		port=$(sed -n 's/^ACCEPT .*:\([0-9]*\)$/\1/p' server.out)
+		port=$(sed -n 's/^ACCEPT .*:\([0-9]*\)$/\1/p' server.out 2>/dev/null)
 		[[ -z $port ]] || return 0
 		sleep 0.05
 	done
@@ -25,7 +26,7 @@ serve() {
 }
 
 run() {
-	local protocol status
+	local protocol status i what
 	mkfifo keep
 	exec 7<>keep
 	for protocol in -tls1_2 -tls1_3; do
@@ -42,7 +43,7 @@ run() {
 			echo "s_client$protocol-$i ${PIPESTATUS[1]}:$(head -c 15 "client$i" | tr -c 'A-Za-z0-9/.' _)"
 			# One that goes before it has read.
 			printf 'GET / HTTP/1.0\r\n\r\n' | "${under[@]}" timeout 10 openssl s_client -connect "127.0.0.1:$port" -quiet \
-				$protocol 2>/dev/null | head -c 3
+				$protocol 2>/dev/null | head -c 3 >/dev/null
 			status=("${PIPESTATUS[@]}")
 			echo "abort$protocol-$i ${status[2]}"
 		done
