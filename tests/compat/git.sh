@@ -22,7 +22,7 @@ git_file() {
 	local out=$WORK/git-out/${!#}
 	mkdir -p "$WORK/git-out"
 	"${@:1:$#-1}" GIT_TEST_INSTALLED=/usr/bin GIT_TEST_EXEC_PATH="$(/usr/bin/git --exec-path)" \
-		timeout 120 sh "./${!#}" --root="$WORK/dir" >"$out" 2>/dev/null </dev/null
+		timeout 120 sh "./${!#}" --root="$TMPDIR" >"$out" 2>/dev/null </dev/null
 	echo "${!#}:exit $?"
 	tap "${!#}" <"$out"
 }
