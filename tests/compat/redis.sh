@@ -29,8 +29,8 @@ run() {
 	timeout -k 10 "$LIMIT" "${under[@]}" tclsh tests/test_helper.tcl --clients 4 --timeout 300 --baseport 31111 \
 		--tags '-slow -large-memory' --dont-clean "${single[@]}" >"$WORK/out" 2>&1
 	echo "exit $?"
-	sed -E 's/\x1b\[[0-9;]*m//g' "$WORK/out" |
-		awk '/^\[(ok|err|exception|skip|ignore)\]/ { status = $1; gsub(/[][:]/, "", status); sub(/^\[[a-z]+\]: /, "")
-			sub(/ \([0-9]+ ms\)$/, ""); sub(/ in tests\/.*$/, ""); gsub(/[0-9]{5,}/, "N"); gsub(/[ \t]+/, "_")
-			print $0, status }'
+	# Names without what changes from run to run.
+	sed -E 's/\x1b\[[0-9;]*m//g' "$WORK/out" | sed -nE '/^\[(ok|err|exception|skip|ignore)\]: /{
+		s/ \([0-9]+ ms\)$//;s/ in tests\/.*$//;s/[0-9]{5,}|[0-9]+\.[0-9]+/N/g;s/^\[([a-z]+)\]: (.*)$/\2 \1/
+		:a;s/ (.* )/_\1/;ta;p;}' | sort | uniq
 }
