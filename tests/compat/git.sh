@@ -30,7 +30,7 @@ git_file() {
 run() {
 	cd "$(source_of git)/t" || return
 	# Those of local pipes, hooks, transports and helpers; httpd and daemon want more than is here.
-	ls t000[0-9]-*.sh t002[0-9]-*.sh t006[0-9]-*.sh t0070-*.sh t530[0-4]-*.sh t540[016]-*.sh t550[01]-*.sh t551[02]-*.sh \
-		t5520-*.sh t553[12]-*.sh t5547-*.sh t5601-*.sh t5604-*.sh t570[01]-*.sh t5801-*.sh 2>/dev/null |
+	ls t000[05]-*.sh t002[1-9]-*.sh t006[0-9]-*.sh t530[0-4]-*.sh t540[016]-*.sh t550[01]-*.sh t551[02]-*.sh \
+		t553[12]-*.sh t5547-*.sh t5570-*.sh t570[01]-*.sh t5801-*.sh 2>/dev/null |
 		sort -u | each git_file "${under[@]}"
 }
