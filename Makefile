@@ -46,7 +46,7 @@ OBJECTS := $(SHIM:shim/%.c=$(BUILD)/%.o)
 
 PYTHON   := $(addprefix scripts/,pipeguard-report pipeguard-sweep pghtml.py pglog.py pgrun.py pgsites.py)
 
-.PHONY: all fixtures bench bench-programs demo sweep-demo test check load install uninstall clean distclean \
+.PHONY: all fixtures bench bench-programs compat demo sweep-demo test check load install uninstall clean distclean \
 	32 musl clang arm64 matrix ubsan asan tsan fuzz fuzz-probe fuzz-rules fuzz-log lint \
 	format format-check dist help FORCE
 .DELETE_ON_ERROR:
@@ -120,6 +120,9 @@ check: all fixtures ## the same, without installing
 
 load: all fixtures ## ten thousand connections broken at once, and a minute of them (some four minutes)
 	LOAD=full BATS_TEST_TIMEOUT=240 BUILD='$(BUILD)' bats --timing --tap tests/load.bats
+
+compat: all $(BUILD)/fixtures/sigdfl ## other people's test suites, with and without (S=cpython: one; half an hour; not in make test)
+	BUILD='$(BUILD)' scripts/compat $(S)
 
 install: all ## into DESTDIR, PREFIX, LIBDIR, BINDIR, MANDIR, COMPDIR
 	install -d '$(DESTDIR)$(LIBDIR)/pipeguard' '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(MANDIR)/man1' \
@@ -215,7 +218,8 @@ C_FILES = $(SHIM) $(filter %.h,$(HEADERS)) $(wildcard tests/fixtures/*.c tests/f
 lint: format-check ## everything that can be checked without running
 	scripts/check-layers
 	shellcheck scripts/pipeguard scripts/pipeguard-doctor scripts/completion.bash scripts/check-layers \
-		scripts/install-deps scripts/matrix scripts/sweep-real tests/fuzz/races scripts/demo .ci/run
+		scripts/install-deps scripts/matrix scripts/sweep-real scripts/compat tests/fuzz/races scripts/demo .ci/run
+	shellcheck -x tests/compat/*.sh
 	shellcheck -s bats $(wildcard tests/*.bats tests/*.bash)
 	clang-tidy --quiet $(SHIM) -- $(PG_CPPFLAGS) -std=gnu11 2>/dev/null
 	$(MAKE) all BUILD=build/werror CFLAGS='$(CFLAGS) -Werror'

@@ -15,12 +15,20 @@
 
 #include <unistd.h>
 
-int __cxa_atexit(void (*fn)(void *), void *arg, void *dso);
-
 static void at_exit(void *unused)
 {
 	(void)unused;
 	pg_guard_exit();
+}
+
+/* Not the program's: a sanitizer's runtime inside it has one that is not ready yet. */
+static void ask_for_exit(void)
+{
+	int (*ask)(void (*)(void *), void *, void *) =
+		(int (*)(void (*)(void *), void *, void *))dlsym(RTLD_NEXT, "__cxa_atexit");
+
+	if (ask)
+		ask(at_exit, NULL, NULL);
 }
 
 /* Loaded by dlopen (ctypes, say), nothing calls us; a second copy must not tell everything twice.
@@ -58,7 +66,7 @@ static void __attribute__((constructor)) start(int argc, char **argv, char **env
 		pg_stack_start();
 		pg_log_start();
 		pg_guard_start(gates(pg_stdio_start()));
-		__cxa_atexit(at_exit, NULL, NULL);
+		ask_for_exit();
 	}
 	pg_aside = pg_ruled | (pg_watch_all ? pg_rule_out_calls() : 0);
 	errno = saved;

@@ -68,6 +68,14 @@ pg_fn *pg_next_early(enum pg_call call)
 	return next;
 }
 
+bool pg_next_within(uintptr_t lo, uintptr_t hi)
+{
+	for (int call = PG_NO_CALL + 1; call < PG_CALL_COUNT; call++)
+		if ((uintptr_t)pg_next_table[call] - lo < hi - lo)
+			return true;
+	return false;
+}
+
 const char *pg_call_name(enum pg_call call)
 {
 	return (unsigned)call < PG_CALL_COUNT ? names[call] : "?";

@@ -67,6 +67,10 @@ void pg_next_resolve(void);
  * loader's lock. */
 pg_fn *pg_next_early(enum pg_call call);
 
+/* Is the version that we call of any call in there? Then that module stands between us and libc: a
+ * sanitizer's runtime, another preload. */
+bool pg_next_within(uintptr_t lo, uintptr_t hi);
+
 /* The log's name of a call ("send"); "?" if out of range. */
 const char *pg_call_name(enum pg_call call);
 

@@ -374,6 +374,49 @@ bool pg_sigpipe_last_change(enum pg_signal outcome, struct pg_change *change)
 	return false;
 }
 
+/*
+ * The way back from a handler that was set without libc. The kernel of x86-64
+ * has none of its own; unwinders know these instructions, and gdb the name.
+ */
+#if defined(__x86_64__)
+__asm__(".text\n	nop\n"
+	".globl __restore_rt\n.hidden __restore_rt\n.type __restore_rt,@function\n__restore_rt:\n"
+	"	mov $15,%rax\n	syscall\n"
+	".size __restore_rt,.-__restore_rt\n");
+extern const char pg_restore_rt[] __asm__("__restore_rt") PG_HIDDEN;
+#define RESTORER ((uintptr_t)pg_restore_rt)
+#else
+#define RESTORER 0
+#endif
+
+/* What rt_sigaction(2) takes: four words and, on 64 bits, no more. */
+struct kernel_action {
+	uintptr_t handler, flags, restorer;
+	uint64_t mask __attribute__((packed, aligned(sizeof(long))));
+};
+
+/* libc's sigaction may be a sanitizer's, which is not ready before the program's constructors. */
+static bool kernel_action(const struct sigaction *act, struct sigaction *old)
+{
+	struct kernel_action a = {0}, was = {0};
+
+	if (act) {
+		a.handler = (uintptr_t)act->sa_sigaction;
+		a.flags = (uint32_t)act->sa_flags | (RESTORER ? PG_SA_RESTORER : 0);
+		a.restorer = RESTORER;
+		a.mask = mask_word(&act->sa_mask);
+	}
+	if (pg_sys4(SYS_rt_sigaction, SIGPIPE, act ? &a : NULL, &was, SIGSET_BYTES))
+		return false;
+	if (old) {
+		memset(old, 0, sizeof *old);
+		old->sa_sigaction = (handler_fn *)was.handler;
+		old->sa_flags = (int)was.flags;
+		set_mask_word(&old->sa_mask, was.mask);
+	}
+	return true;
+}
+
 enum pg_state pg_sigpipe_start(pg_broken_fn *broken, pg_killed_fn *killed)
 {
 	struct sigaction now;
@@ -381,14 +424,14 @@ enum pg_state pg_sigpipe_start(pg_broken_fn *broken, pg_killed_fn *killed)
 
 	on_broken = broken;
 	on_killed = killed;
-	if (NEXT(sigaction)(SIGPIPE, NULL, &now))
+	if (!kernel_action(NULL, &now))
 		return PG_STATE_DEFAULT;
 	to_program(&now);
 	state = state_of(now.sa_handler);
 	if (state != PG_STATE_DEFAULT)
 		return state;
 	to_kernel(&now, false);
-	NEXT(sigaction)(SIGPIPE, &now, NULL);
+	kernel_action(&now, NULL);
 	return state;
 }
 

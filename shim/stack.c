@@ -2,6 +2,7 @@
 #include "stack.h"
 
 #include "elf.h"
+#include "next.h"
 #include "sys.h"
 
 #include <unwind.h>
@@ -97,9 +98,15 @@ struct walk {
 			 back from a signal */
 };
 
+/* Of libc, or of a preload that stands between us and it. */
+static bool is_below_us(const struct pg_module *m)
+{
+	return pg_elf_is_libc(m) || pg_next_within(m->lo, m->hi);
+}
+
 static bool is_skipped(const struct walk *w, uintptr_t pc, bool known, const struct pg_module *m)
 {
-	return !w->n && (pg_elf_is_own(pc) || (known && pg_elf_is_libc(m)));
+	return !w->n && (pg_elf_is_own(pc) || (known && is_below_us(m)));
 }
 
 static _Unwind_Reason_Code step(struct _Unwind_Context *context, void *arg)
@@ -158,7 +165,7 @@ static _Unwind_Reason_Code seek(struct _Unwind_Context *context, void *arg)
 		s->found = pc;
 		return _URC_END_OF_STACK;
 	}
-	if (++s->steps > 48 || !pg_elf_module(pc, &m) || !pg_elf_is_libc(&m))
+	if (++s->steps > 48 || !pg_elf_module(pc, &m) || !is_below_us(&m))
 		return _URC_END_OF_STACK;
 	return _URC_NO_REASON;
 }

@@ -22,7 +22,8 @@ enum { PG_FRAMES_MAX = 32 };
 void pg_stack_start(void);
 
 /*
- * The calling stack, the first frame outside libc and this library first.
+ * The calling stack, the first frame outside libc, this library and what
+ * stands between them first.
  * Each address lies inside the calling instruction, so addr2line names its
  * line. Returns how many; at most MAX. Async-signal-safe; about 1.5 KiB of stack.
  */
