@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static struct pg_rules rules;
 
@@ -27,13 +28,17 @@ static void __attribute__((noreturn)) refuse(const char *format, const char *wor
 static const char *read_file(const char *path)
 {
 	static char text[PG_RULE_TEXT + 1];
-	FILE *f = fopen(path, "r");
+	struct stat st = {.st_mode = 0};
+	bool regular = stat(path, &st) || S_ISREG(st.st_mode);
+	FILE *f = regular ? fopen(path, "r") : NULL; /* a FIFO would wait for its writer */
 	size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
 	char buf[500];
 	struct pg_text t = {buf, 0, sizeof buf - 1};
 
 	pg_put_name(&t, path, 100);
 	buf[t.len] = 0;
+	if (!regular)
+		refuse("column 2: is not a regular file: '%s'", buf);
 	if (!f || ferror(f))
 		refuse("column 2: cannot be read: '%s'", buf);
 	if (strlen(text) < n)

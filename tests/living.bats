@@ -158,7 +158,8 @@ both() {
 	run timeout 50 "$FIXTURES/sigdfl" env LD_PRELOAD="$LIB" PIPEGUARD_LOG="$LOG" PIPEGUARD_FORMAT=json PIPEGUARD_SIGPIPE=suppress \
 		valgrind -q --error-exitcode=99 "$P/breaker" 3>&-
 	equal "status" 3 "$status"
-	equal "what it prints" $'a line\nbreaker: Broken pipe' "$output"
+	# An older valgrind does not know openat2, and says so.
+	equal "what it prints" $'a line\nbreaker: Broken pipe' "$(grep -v '^--[0-9]*--' <<<"$output")"
 	equal "what is told" '["write","suppressed"]' "$(broken '[.call, .signal]')"
 }
 

@@ -159,7 +159,7 @@ accepted() {
 
 @test "a file that cannot be read, holds a NUL or is too long is refused" {
 	refused "@$BATS_TEST_TMPDIR/none" "column 2: cannot be read: '$BATS_TEST_TMPDIR/none'"
-	refused "@$BATS_TEST_TMPDIR" "column 2: cannot be read: '$BATS_TEST_TMPDIR'"
+	refused "@$BATS_TEST_TMPDIR" "column 2: is not a regular file: '$BATS_TEST_TMPDIR'"
 	printf 'write:log\0;read:log' >"$BATS_TEST_TMPDIR/nul"
 	refused "@$BATS_TEST_TMPDIR/nul" "column 2: holds a NUL byte: '$BATS_TEST_TMPDIR/nul'"
 	yes 'write:log' | head -n 2000 >"$BATS_TEST_TMPDIR/long"
@@ -180,13 +180,15 @@ accepted() {
 
 @test "the parser fills every field as the rule says (unit test, nothing preloaded)" {
 	run timeout "$LIMIT" "$(fixture rules.pure)" 3>&-
-	equal "the output" "all checks passed" "$output"
+	equal "the status" 0 "$status"
+	[[ $output == *'all checks passed'* ]]
 	[ "$status" -eq 0 ]
 }
 
 @test "the unit test is clean under the address and undefined-behaviour sanitizers" {
 	run timeout 55 make -s -C "$ROOT" asan BUILD="$BATS_TEST_TMPDIR/asan" CC=gcc 3>&-
-	equal "the output" "all checks passed" "$output"
+	equal "the status" 0 "$status"
+	[[ $output == *'all checks passed'* ]]
 	[ "$status" -eq 0 ]
 }
 

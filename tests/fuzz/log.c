@@ -176,6 +176,8 @@ static void call(struct pg_event *e)
 	e->rule = byte() % (int)pg_rules.n;
 	e->held = byte() & 1 ? "held in vain: the peer did not go" : NULL;
 	e->seeded = byte() & 1;
+	e->inlined = byte() & 1;
+	e->nonblock = byte() & 1;
 	e->gates = "call stdio signal";
 	e->sender = (int)number();
 	e->pid = (int)number();
@@ -425,7 +427,9 @@ static void worst(struct pg_event *e)
 	e->object.local_path[107] = e->object.peer_path[107] = 0;
 	e->object.sent = e->object.since = INT64_MAX;
 	e->object.rule = e->rule = 1;
-	e->inherited = e->changed = e->seeded = e->object.tracked = e->object.stream = true;
+	e->inlined = false;
+	e->nonblock = e->inherited = e->changed = e->seeded = e->object.tracked = e->object.stream =
+		true;
 	e->held = "held in vain: the peer did not go";
 	e->gates = "call signal (no stdio: this libc has no such slot)";
 	e->frames = PG_FRAMES_MAX;
