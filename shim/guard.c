@@ -22,8 +22,8 @@ static uint64_t early; /* broke before start-up */
 static bool inherited_ignored;
 static int told_pid; /* the process that was told of the inherited disposition */
 
-/* Who made E, the nearest caller outside libc first; and the hash of it, which is of the same
- * frames whatever PIPEGUARD_STACK says. */
+/* Who made E, the nearest caller outside libc first; and, where it is told or counted by, the hash
+ * of it, which is of the same frames whatever PIPEGUARD_STACK says. */
 static void add_stack(struct pg_event *e, const struct pg_hit *hit)
 {
 	unsigned n = pg_config.stack;
@@ -33,7 +33,8 @@ static void add_stack(struct pg_event *e, const struct pg_hit *hit)
 	n = pg_stack_walk(e->frame, n);
 	if (!n && hit->caller)
 		e->frame[n++] = hit->caller;
-	e->hash = pg_match_site(e->frame, n);
+	if (pg_config.json || e->ev == PG_EV_CALL)
+		e->hash = pg_match_site(e->frame, n);
 	e->frames = n < pg_config.stack ? n : pg_config.stack;
 }
 

@@ -67,6 +67,7 @@ static bool any_glob(const struct pg_words *ws, const char *s)
 
 /* The kinds that each rule can fire on. */
 static uint16_t able[PG_RULES_MAX];
+static bool counts_connections; /* some rule has conn= */
 
 static unsigned kinds_of(const struct pg_object *o)
 {
@@ -97,8 +98,10 @@ static bool able_to(unsigned n, const struct pg_object *o)
 
 void pg_match_start(void)
 {
-	for (unsigned n = 0; n < pg_rules.n; n++)
+	for (unsigned n = 0; n < pg_rules.n; n++) {
 		able[n] = (uint16_t)pg_rule_kinds(&pg_rules.rule[n]);
+		counts_connections |= pg_has(&pg_rules.rule[n], PG_F_CONN);
+	}
 }
 
 /* ---- selectors ---- */
@@ -438,6 +441,8 @@ void pg_match_connection(int fd)
 {
 	struct pg_object o;
 
+	if (!counts_connections)
+		return;
 	pg_fd_look(fd, &o);
 	count_connection(fd, &o, false);
 }

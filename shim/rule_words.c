@@ -226,14 +226,19 @@ static bool in_group(enum pg_call call, enum pg_group g)
 	return role_of(call) != NONE;
 }
 
-/* PG_G_COUNT: all calls that have rules. */
+/* PG_G_COUNT: all calls that have rules. Worked out once: every rule asks several times, and names
+ * are compared for it. */
 uint64_t pg_group_calls(enum pg_group g)
 {
+	static uint64_t known[PG_G_COUNT + 1];
 	uint64_t calls = g == PG_G_OUT || g == PG_G_STDIO || g == PG_G_COUNT ? PG_STDIO_BIT : 0;
 
+	if (__atomic_load_n(&known[g], __ATOMIC_RELAXED))
+		return __atomic_load_n(&known[g], __ATOMIC_RELAXED);
 	for (int call = 1; call < PG_CALL_COUNT; call++)
 		if (in_group((enum pg_call)call, g))
 			calls |= PG_BIT(call);
+	__atomic_store_n(&known[g], calls, __ATOMIC_RELAXED);
 	return calls;
 }
 
