@@ -101,7 +101,7 @@ $(BUILD)/bench/passthrough.so: tests/bench/passthrough.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CC) $(BENCH_CFLAGS) -shared -fPIC -fcf-protection -Wl,-z,initfirst -o $@ $< -ldl
 
-bench: bench-programs ## what it costs, beside its peers (some six minutes)
+bench: bench-programs ## what it costs, beside its peers (some four minutes)
 	@BUILD='$(BUILD)' scripts/bench --json '$(BUILD)/bench/result.json'
 
 demo: all ## show the main job on real programs
