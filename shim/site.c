@@ -40,16 +40,15 @@ static struct pg_place *evict(uint64_t key)
 	for (unsigned i = 1; i < PROBES; i++) {
 		struct pg_place *s = &sites[(key + i) % SITES];
 
-		if (__atomic_load_n(&s->count, __ATOMIC_RELAXED) <
-		    __atomic_load_n(&least->count, __ATOMIC_RELAXED))
+		if (PG_GET(s->count) < PG_GET(least->count))
 			least = s;
 	}
-	old = __atomic_load_n(&least->key, __ATOMIC_RELAXED);
+	old = PG_GET(least->key);
 	if (!__atomic_compare_exchange_n(&least->key, &old, key, false, __ATOMIC_RELAXED,
 					 __ATOMIC_RELAXED))
 		return NULL;
 	if (__atomic_exchange_n(&least->count, 1, __ATOMIC_RELAXED) > FIRST_TOLD)
-		wiped.held = true;
+		PG_PUT(wiped.held, true);
 	return least;
 }
 
@@ -66,7 +65,7 @@ static struct pg_place *find_site(uint64_t key, uint64_t *n)
 		    none == key) {
 			uint64_t count = __atomic_add_fetch(&s->count, 1, __ATOMIC_RELAXED);
 
-			if (__atomic_load_n(&s->key, __ATOMIC_RELAXED) != key)
+			if (PG_GET(s->key) != key)
 				return NULL; /* another thread took it meanwhile */
 			*n = count;
 			return s;
@@ -103,40 +102,43 @@ bool pg_site_count(struct pg_event *e, uintptr_t place, struct pg_place **first)
 	return e->repeated <= FIRST_TOLD || n == FIRST_TOLD || e->signal == PG_SIG_FATAL;
 }
 
+/* Another thread may make room in this very place: then what the two say of it is mixed, once. */
 void pg_site_describe(struct pg_place *s, const struct pg_event *e, uintptr_t caller)
 {
-	s->caller = e->frames ? e->frame[0] : caller;
-	s->pid = e->pid;
-	s->fd = e->fd;
-	s->call = e->call;
-	s->broke = e->ev == PG_EV_EPIPE;
+	PG_PUT(s->caller, e->frames ? e->frame[0] : caller);
+	PG_PUT(s->pid, e->pid);
+	PG_PUT(s->fd, e->fd);
+	PG_PUT(s->call, e->call);
+	PG_PUT(s->broke, e->ev == PG_EV_EPIPE);
 }
 
 void pg_site_collect(struct pg_event *e)
 {
 	for (int i = 0; i < SITES; i++) {
 		const struct pg_place *s = &sites[i];
+		uint64_t count = PG_GET(s->count);
 
-		if (!s->broke || s->pid != e->pid)
+		if (!PG_GET(s->broke) || PG_GET(s->pid) != e->pid)
 			continue;
-		e->events += s->count;
+		e->events += count;
 		if (e->sites < sizeof e->site / sizeof *e->site)
 			e->site[e->sites++] =
-				(struct pg_site){pg_call_name(s->call), s->caller, s->count, s->fd};
+				(struct pg_site){pg_call_name(PG_GET(s->call)), PG_GET(s->caller),
+						 count, PG_GET(s->fd)};
 	}
-	if (wiped.pid == e->pid) /* else more than one process counted */
-		e->events = wiped.broken;
+	if (PG_GET(wiped.pid) == e->pid) /* else more than one process counted */
+		e->events = PG_GET(wiped.broken);
 }
 
 bool pg_site_any(void)
 {
-	return __atomic_load_n(&total, __ATOMIC_RELAXED);
+	return PG_GET(total);
 }
 
 bool pg_site_held_back(int pid)
 {
 	for (int i = 0; i < SITES; i++)
-		if (sites[i].count > FIRST_TOLD && sites[i].pid == pid)
+		if (PG_GET(sites[i].count) > FIRST_TOLD && PG_GET(sites[i].pid) == pid)
 			return true;
-	return wiped.held && wiped.pid == pid;
+	return PG_GET(wiped.held) && PG_GET(wiped.pid) == pid;
 }

@@ -21,18 +21,18 @@ static struct entry *find(uint64_t ino)
 	for (unsigned i = 0; i < PROBES; i++) {
 		struct entry *e = &entries[(at + i) % STREAMS];
 
-		if (e->ino == ino) {
+		if (PG_GET(e->ino) == ino) {
 			oldest = e;
 			break;
 		}
-		if (e->used < oldest->used)
+		if (PG_GET(e->used) < PG_GET(oldest->used))
 			oldest = e;
 	}
-	if (oldest->ino != ino) {
-		oldest->ino = ino;
+	if (PG_GET(oldest->ino) != ino) {
+		PG_PUT(oldest->ino, ino);
 		oldest->count = (struct pg_stream){0, 0};
 	}
-	oldest->used = __atomic_add_fetch(&uses, 1, __ATOMIC_RELAXED);
+	PG_PUT(oldest->used, __atomic_add_fetch(&uses, 1, __ATOMIC_RELAXED));
 	return oldest;
 }
 

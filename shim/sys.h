@@ -48,6 +48,10 @@ long pg_sys(long nr, ...);
 /* The program confined itself (seccomp): nothing but write(2) is certain to be allowed any more. */
 extern bool pg_confined;
 
+/* A word that other threads use too, without order to others. */
+#define PG_GET(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
+#define PG_PUT(x, value) __atomic_store_n(&(x), value, __ATOMIC_RELAXED)
+
 /* One more word into a hash. */
 static inline uint64_t pg_mix(uint64_t h, uint64_t v)
 {
