@@ -27,14 +27,18 @@ tells() {
 	equal "the event of $2 under $1" "$3" "$(broken '[.via, .call, .signal, .len]')"
 }
 
-@test "32-bit programs: every gate" {
-	variant 32 gcc -m32
+every_gate_tells() {
 	tells d write '["call","write","fatal",3]'
 	tells i write '["call","write","ignored",3]'
 	tells b send '["call","send","blocked",3]'
 	tells d printf '["stdio","write","fatal",3]'
 	tells i printf '["stdio","write","ignored",3]'
 	[[ $(broken '.stack[0]') == '"build+0x'*' break_by"' ]]
+}
+
+@test "32-bit programs: every gate" {
+	variant 32 gcc -m32
+	every_gate_tells
 }
 
 @test "musl: calls and signals are told, and the missing gate is said at verbose 1" {
@@ -55,12 +59,7 @@ tells() {
 	else
 		variant arm64 clang --target=aarch64-linux-gnu
 	fi
-	tells d write '["call","write","fatal",3]'
-	tells i write '["call","write","ignored",3]'
-	tells b send '["call","send","blocked",3]'
-	tells d printf '["stdio","write","fatal",3]'
-	tells i printf '["stdio","write","ignored",3]'
-	[[ $(broken '.stack[0]') == '"build+0x'*' break_by"' ]]
+	every_gate_tells
 }
 
 # The loader puts its own folder for each architecture where $LIB stands.
