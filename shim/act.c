@@ -44,24 +44,29 @@ static struct pg_op decided(struct pg_op op, int64_t ret, int err)
 	return op;
 }
 
+static struct pg_hit hit_of(const struct pg_op *op, const struct pg_candidate *c)
+{
+	return (struct pg_hit){.via = op->via,
+			       .call = op->call,
+			       .fd = op->fd,
+			       .len = c->length_known ? (int64_t)c->length : -1,
+			       .caller = c->caller};
+}
+
 /* error=EPIPE comes with the signal that the kernel would raise. A pipe takes no bytes without
  * looking for a reader. */
 static struct pg_op fail(struct pg_op op, const struct pg_plan *p, const struct pg_object *o,
 			 const struct pg_candidate *c)
 {
 	int err = p->final->error;
-	struct pg_hit hit = {.via = op.via,
-			     .call = op.call,
-			     .fd = op.fd,
-			     .len = c->length_known ? (int64_t)c->length : -1,
-			     .ret = -1,
-			     .err = EPIPE,
-			     .caller = c->caller};
+	struct pg_hit hit = hit_of(&op, c);
 
 	remember(op.fd, p->rule, o->ino);
 	if (err == EPIPE && pg_is_out(op.call)) {
 		if (o->kind == PG_PIPE && c->length_known && !c->length)
 			return op;
+		hit.ret = -1;
+		hit.err = EPIPE;
 		pg_guard_injected_epipe(&hit, pg_guard_raises(op.call, op.flags, o));
 	}
 	if (err == EAGAIN)
@@ -224,11 +229,7 @@ static void halt_as_asked(const struct pg_plan *p)
 static void tell(const struct pg_op *op, const struct pg_plan *p, const struct pg_inject *inject,
 		 const struct pg_candidate *c)
 {
-	struct pg_hit hit = {.via = op->via,
-			     .call = op->call,
-			     .fd = op->fd,
-			     .len = c->length_known ? (int64_t)c->length : -1,
-			     .caller = c->caller};
+	struct pg_hit hit = hit_of(op, c);
 	struct pg_inject what = *inject;
 
 	if (!p->tells)

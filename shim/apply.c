@@ -158,20 +158,27 @@ static PG_COLD bool look_at_target(int fd, const struct sockaddr *addr, socklen_
 	return o->ino;
 }
 
+/* What the rules do at OP, which moves no bytes. */
+static struct pg_op act_once(struct pg_op op, const struct pg_candidate *c)
+{
+	struct pg_plan p;
+
+	pg_plan_make(&p, &op, c, PG_BIT(op.call));
+	return pg_act(op, &p, c);
+}
+
 bool pg_apply_connect(enum pg_call call, int fd, const struct sockaddr *addr, socklen_t len,
 		      int *ret, uintptr_t caller)
 {
 	struct pg_object o;
 	struct pg_op op = {.call = call, .fd = fd, .len = -1, .data = addr};
 	struct pg_candidate c = {.object = &o, .fd = fd, .caller = caller - 1};
-	struct pg_plan p;
 	int saved = errno;
 
 	if (pg_confined || pg_fd_is_connecting(fd) || !look_at_target(fd, addr, len, &o))
 		return false;
 	pg_match_attempt(fd, &o);
-	pg_plan_make(&p, &op, &c, PG_BIT(call));
-	op = pg_act(op, &p, &c);
+	op = act_once(op, &c);
 	if (!op.skip)
 		errno = saved;
 	*ret = (int)op.result;
@@ -183,7 +190,6 @@ bool pg_apply_accept(enum pg_call call, int fd, uintptr_t caller)
 	struct pg_object o;
 	struct pg_op op = {.call = call, .fd = fd, .len = -1};
 	struct pg_candidate c = {.object = &o, .fd = fd, .caller = caller - 1};
-	struct pg_plan p;
 	int saved = errno;
 
 	if (pg_confined)
@@ -192,8 +198,7 @@ bool pg_apply_accept(enum pg_call call, int fd, uintptr_t caller)
 	if (!o.ino)
 		return false;
 	o.side = PG_SERVER;
-	pg_plan_make(&p, &op, &c, PG_BIT(call));
-	op = pg_act(op, &p, &c);
+	op = act_once(op, &c);
 	if (!op.skip)
 		errno = saved;
 	return op.skip;

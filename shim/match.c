@@ -375,15 +375,20 @@ uint64_t pg_match_count(unsigned n, const struct pg_candidate *c)
 	return __atomic_add_fetch(counter(n, false, scope_of(r, c)), 1, __ATOMIC_RELAXED);
 }
 
+/* The clock is asked only where the rule asks. */
+static bool in_time(const struct pg_rule *r)
+{
+	uint64_t since = r->after || r->during ? pg_now() - pg_config.start : 0;
+
+	return since >= r->after && (!r->during || since < r->after + r->during);
+}
+
 bool pg_match_fires(unsigned n, const struct pg_candidate *c)
 {
 	const struct pg_rule *r = &pg_rules.rule[n];
-	uint64_t count = pg_match_count(n, c), since, of;
+	uint64_t count = pg_match_count(n, c), of;
 
-	since = pg_now() - pg_config.start;
-	if (count < r->first || count > r->last || (count - r->first) % r->step)
-		return false;
-	if (since < r->after || (r->during && since >= r->after + r->during))
+	if (count < r->first || count > r->last || (count - r->first) % r->step || !in_time(r))
 		return false;
 	if (pg_has(r, PG_F_PROB) && !drawn(r, n, count))
 		return false;
