@@ -7,6 +7,16 @@ load helpers
 
 S=PIPEGUARD_SIGPIPE=suppress
 
+# children_see_no_difference SETTING: nor does it keep a kill from killing.
+children_see_no_difference() {
+	wanted=$(plain sh -c 'grep "Sig[^Q]" /proc/self/status')
+	equal "signals of a child" "$wanted" "$(guarded "$1" sh -c 'env -u LD_PRELOAD grep "Sig[^Q]" /proc/self/status')"
+	for how in 'kill -PIPE $$' 'exec perl -e "kill PIPE => \$\$; sleep 9"'; do
+		run guarded "$1" sh -c "$how"
+		equal "the status of $how" 141 "$status"
+	done
+}
+
 @test "a program that would die goes on with EPIPE, by every gate" {
 	for how in write send printf; do
 		rm -f "$LOG"
@@ -69,16 +79,6 @@ print("survived", os.write(w, b"x" * (1 << 20)) > 0)'
 	equal "rows of the other states" "$wanted" "$got"
 	equal "what their signal did" '"blocked" "caught" "ignored"' \
 		"$(broken 'select(.signal != "suppressed") | .signal' | sort -u | xargs -n1 printf '"%s" ' | sed 's/ $//')"
-}
-
-# children_see_no_difference SETTING: nor does it keep a kill from killing.
-children_see_no_difference() {
-	wanted=$(plain sh -c 'grep "Sig[^Q]" /proc/self/status')
-	equal "signals of a child" "$wanted" "$(guarded "$1" sh -c 'env -u LD_PRELOAD grep "Sig[^Q]" /proc/self/status')"
-	for how in 'kill -PIPE $$' 'exec perl -e "kill PIPE => \$\$; sleep 9"'; do
-		run guarded "$1" sh -c "$how"
-		equal "the status of $how" 141 "$status"
-	done
 }
 
 @test "children without the library see no difference, and kill -PIPE kills" {
