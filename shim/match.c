@@ -65,8 +65,6 @@ static bool any_glob(const struct pg_words *ws, const char *s)
 
 /* ---- what can be done to what ---- */
 
-/* The kinds that each rule can fire on. */
-static uint16_t able[PG_RULES_MAX];
 static bool counts_connections; /* some rule has conn= */
 
 static unsigned kinds_of(const struct pg_object *o)
@@ -92,16 +90,14 @@ static bool able_to(unsigned n, const struct pg_object *o)
 {
 	bool socket = kinds_of(o) & PG_KINDS_SOCKET;
 
-	return able[n] & kinds_of(o) &&
+	return pg_rules.rule[n].able & kinds_of(o) &&
 	       (!socket || o->stream || !(pg_rules.rule[n].fields & OF_STREAMS));
 }
 
 void pg_match_start(void)
 {
-	for (unsigned n = 0; n < pg_rules.n; n++) {
-		able[n] = (uint16_t)pg_rule_kinds(&pg_rules.rule[n]);
+	for (unsigned n = 0; n < pg_rules.n; n++)
 		counts_connections |= pg_has(&pg_rules.rule[n], PG_F_CONN);
-	}
 }
 
 /* ---- selectors ---- */

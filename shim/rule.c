@@ -29,14 +29,12 @@ bool pg_parse_fail_at(struct pg_parse *p, size_t at, const char *what)
 }
 
 /* The same classes as pg_glob(): behind "[", "[!" or "[^", the first byte is a member, even "]". */
-size_t pg_step(const char *text, size_t at, size_t end)
+size_t pg_step_over(const char *text, size_t at, size_t end)
 {
 	size_t i = at + 1;
 
 	if (text[at] == '\\')
 		return i < end ? i + 1 : i;
-	if (text[at] != '[')
-		return i;
 	i += i < end && (text[i] == '!' || text[i] == '^');
 	for (i++; i < end; i++)
 		if (text[i] == ']')
@@ -63,7 +61,7 @@ static bool id_char(char c)
 static bool check_id(struct pg_parse *p, struct pg_word id, const char *what)
 {
 	for (unsigned i = 0; i < p->out->n; i++) {
-		if (!pg_same(p->out->rule[i].id, p->rule->id))
+		if (__builtin_memcmp(p->out->rule[i].id, p->rule->id, sizeof p->rule->id) != 0)
 			continue;
 		pg_parse_fail(p, id, what);
 		pg_copy(p->error->word, sizeof p->error->word, p->rule->id);
@@ -172,6 +170,12 @@ static bool blank(char c)
 	return c == ' ' || c == '\t' || c == '\r';
 }
 
+/* A byte that means nothing to what cuts rules. */
+static bool plain(char c)
+{
+	return (unsigned char)c > ' ' && c != '[' && c != '\\' && c != 0x7f;
+}
+
 static size_t skip_blanks(const char *text, size_t at, size_t end)
 {
 	while (at < end && blank(text[at]))
@@ -201,14 +205,20 @@ static bool cut_rule(struct pg_parse *p, size_t at, size_t eol, size_t *end, siz
 	const char *text = p->text;
 
 	while (at < eol && text[at] != ';') {
-		size_t step = pg_step(text, at, eol), word = skip_blanks(text, at, eol);
+		size_t step, word;
 
-		if (word == at) {
+		if (plain(text[at])) {
+			at++;
+			continue;
+		}
+		if (!blank(text[at])) {
+			step = pg_step(text, at, eol);
 			if (!check_piece(p, at, step))
 				return false;
 			at = step;
 			continue;
 		}
+		word = skip_blanks(text, at, eol);
 		if (word < eol && text[word] != ';' && text[word] != '#')
 			return pg_parse_fail_at(p, at, "a blank inside a rule");
 		*end = at;
@@ -250,7 +260,7 @@ bool pg_rules_parse(struct pg_rules *rules, const char *text, struct pg_rule_err
 
 	rules->n = 0;
 	rules->calls = 0;
-	pg_copy(rules->text, sizeof rules->text, text);
+	__builtin_memcpy(rules->text, text, len < sizeof rules->text ? len + 1 : 0);
 	if (len >= sizeof rules->text)
 		return pg_parse_fail_at(&p, 0, "the rules are longer than 16383 bytes");
 	for (size_t at = 0; at < len; at = p.line_start) {

@@ -127,7 +127,8 @@ enum pg_scope { PG_SCOPE_RULE, PG_SCOPE_FD, PG_SCOPE_THREAD };
 struct pg_rule {
 	char id[16];
 	uint64_t calls;
-	uint64_t fields;		     /* which are given: bit enum pg_field */
+	uint64_t fields; /* which are given: bit enum pg_field */
+	uint16_t able;	 /* kinds of objects that it is for, and all its actions possible on */
 	struct pg_word set, raw[PG_F_COUNT]; /* as written */
 	struct pg_ranges fd, port, lport, len, conn;
 	struct pg_words path, comm, thread, caller, stack, peer;
@@ -182,9 +183,6 @@ void pg_rule_put_error(struct pg_text *t, const struct pg_rule_error *error);
  * the last). */
 const char *pg_field_name(enum pg_field f);
 const char *pg_group_name(unsigned n);
-
-/* The kinds of objects that R is for, and all its actions possible on. */
-unsigned pg_rule_kinds(const struct pg_rule *r);
 
 /* All calls that write; that read. */
 uint64_t pg_rule_out_calls(void);

@@ -243,19 +243,6 @@ static struct where where_done(const struct pg_rule *r, enum pg_field action)
 	}
 }
 
-/* at= is a trigger, but datagrams have no offsets. */
-unsigned pg_rule_kinds(const struct pg_rule *r)
-{
-	unsigned kinds = pg_has(r, PG_F_KIND) ? r->kinds : PG_KINDS_ANY;
-
-	if (pg_has(r, PG_F_AT))
-		kinds &= ~(unsigned)PG_KINDS_UDP;
-	for (unsigned f = PG_F_HOLD; f < PG_F_COUNT; f++)
-		if (pg_has(r, (enum pg_field)f))
-			kinds &= where_done(r, (enum pg_field)f).kinds;
-	return kinds;
-}
-
 /* ---- both together ---- */
 
 /* The kinds that these calls work on. */
@@ -305,23 +292,24 @@ static bool fail_kinds(struct pg_parse *p, enum pg_field f)
 static bool check_possible(struct pg_parse *p)
 {
 	struct where left = {p->rule->calls, PG_KINDS_ANY};
+	unsigned able = PG_KINDS_ANY;
 
-	for (unsigned n = 0; n < PG_F_COUNT; n++) {
-		enum pg_field f = (enum pg_field)n;
-		struct where w;
+	for (uint64_t fields = p->rule->fields; fields; fields &= fields - 1) {
+		enum pg_field f = (enum pg_field)__builtin_ctzll(fields);
+		struct where w = f < PG_F_HOLD ? where_selected(p, f) : where_done(p->rule, f);
 
-		if (!pg_has(p->rule, f))
-			continue;
-		w = f < PG_F_HOLD ? where_selected(p, f) : where_done(p->rule, f);
 		if (!(left.calls & w.calls))
 			return fail_calls(p, f);
 		if (!meets(left, w))
 			return fail_kinds(p, f);
+		if (f >= PG_F_HOLD || f == PG_F_KIND || f == PG_F_AT)
+			able &= w.kinds;
 		if (f >= PG_F_HOLD)
 			continue;
 		left.calls &= w.calls;
 		left.kinds &= w.kinds;
 	}
+	p->rule->able = (uint16_t)able;
 	return true;
 }
 

@@ -38,7 +38,11 @@ static inline struct pg_word pg_word(size_t at, size_t end)
 }
 
 /* The byte behind AT; a "[class]" or a "\" with what it protects counts as one. */
-size_t pg_step(const char *text, size_t at, size_t end);
+size_t pg_step_over(const char *text, size_t at, size_t end);
+static inline size_t pg_step(const char *text, size_t at, size_t end)
+{
+	return text[at] == '\\' || text[at] == '[' ? pg_step_over(text, at, end) : at + 1;
+}
 
 /* The next STOP from AT on that nothing protects, or END. */
 size_t pg_find(const char *text, size_t at, size_t end, char stop);

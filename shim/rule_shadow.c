@@ -4,8 +4,14 @@
 
 #include <sys/socket.h>
 
+#define BITS(from, to) (((uint64_t)1 << (to)) - ((uint64_t)1 << (from)))
+#define SELECTORS BITS(0, PG_F_WHEN)
+#define TRIGGERS BITS(PG_F_WHEN, PG_F_HOLD)
+
 static bool always(const struct pg_rule *r)
 {
+	if (!(r->fields & TRIGGERS))
+		return true;
 	return r->first == 1 && r->last == UINT64_MAX && r->step == 1 && !r->at && !r->after &&
 	       !r->during && r->prob == PG_PROB_ALWAYS && r->limit == UINT64_MAX;
 }
@@ -27,28 +33,34 @@ static bool same_bits(const uint8_t *a, const uint8_t *b, unsigned bits)
 	return true;
 }
 
+/* Is each range of IN inside one of OF's? */
+static bool ranges_covered(const struct pg_ranges *in, const struct pg_ranges *of)
+{
+	for (unsigned i = 0; i < in->n; i++) {
+		unsigned j = 0;
+
+		while (j < of->n && (in->r[i].lo < of->r[j].lo || in->r[i].hi > of->r[j].hi))
+			j++;
+		if (j == of->n)
+			return false;
+	}
+	return true;
+}
+
 static unsigned alternatives(const struct pg_rule *r, enum pg_field f)
 {
-	if (f == PG_F_SITE)
-		return r->sites;
-	return pg_rule_ranges(r, f) ? pg_rule_ranges(r, f)->n : pg_rule_words(r, f)->n;
+	return f == PG_F_SITE ? r->sites : pg_rule_words(r, f)->n;
 }
 
 static bool negated(const struct pg_rule *r, enum pg_field f)
 {
-	if (f == PG_F_SITE)
-		return r->not_site;
-	return pg_rule_ranges(r, f) ? pg_rule_ranges(r, f)->negate : pg_rule_words(r, f)->negate;
+	return f == PG_F_SITE ? r->not_site : pg_rule_words(r, f)->negate;
 }
 
 /* Is alternative I of B's field F inside alternative J of A's? */
 static bool inside(const struct pg_parse *p, const struct pg_rule *b, unsigned i,
 		   const struct pg_rule *a, unsigned j, enum pg_field f)
 {
-	const struct pg_ranges *in = pg_rule_ranges(b, f), *of = pg_rule_ranges(a, f);
-
-	if (in)
-		return in->r[i].lo >= of->r[j].lo && in->r[i].hi <= of->r[j].hi;
 	if (f == PG_F_SITE)
 		return b->site[i] == a->site[j];
 	if (f == PG_F_PEER && b->net[i].family != AF_UNIX)
@@ -72,11 +84,14 @@ static bool covered(const struct pg_parse *p, const struct pg_rule *b, const str
 	return true;
 }
 
-/* Is selector F of A true whenever B's is? By what it means, not how it is written. */
+/* Is selector F, which both have, true of A whenever it is of B? By what it means, not how it is
+ * written. */
 static bool implied(const struct pg_parse *p, const struct pg_rule *a, const struct pg_rule *b,
 		    enum pg_field f)
 {
-	if (!pg_has(b, f) || f == PG_F_CONN) /* conn= counts per rule */
+	const struct pg_ranges *ours = pg_rule_ranges(a, f), *theirs = pg_rule_ranges(b, f);
+
+	if (f == PG_F_CONN) /* counts per rule */
 		return false;
 	if (f == PG_F_KIND)
 		return !(b->kinds & ~a->kinds);
@@ -84,6 +99,9 @@ static bool implied(const struct pg_parse *p, const struct pg_rule *a, const str
 		return a->side == b->side;
 	if (f == PG_F_SEEN)
 		return !(b->seen & ~a->seen);
+	if (ours)
+		return ours->negate == theirs->negate &&
+		       (ours->negate ? ranges_covered(ours, theirs) : ranges_covered(theirs, ours));
 	if (negated(a, f) != negated(b, f))
 		return false;
 	return negated(a, f) ? covered(p, a, b, f) : covered(p, b, a, f);
@@ -92,10 +110,12 @@ static bool implied(const struct pg_parse *p, const struct pg_rule *a, const str
 /* Does A fire whenever B matches a call that both have? */
 static bool takes_all(const struct pg_parse *p, const struct pg_rule *a, const struct pg_rule *b)
 {
-	if (a->terminal == PG_F_COUNT || !always(a) || pg_rule_kinds(b) & ~pg_rule_kinds(a))
+	uint64_t left = a->fields & SELECTORS;
+
+	if (left & ~b->fields || a->terminal == PG_F_COUNT || b->able & ~a->able || !always(a))
 		return false;
-	for (unsigned f = 0; f < PG_F_WHEN; f++)
-		if (pg_has(a, (enum pg_field)f) && !implied(p, a, b, (enum pg_field)f))
+	for (; left; left &= left - 1)
+		if (!implied(p, a, b, (enum pg_field)__builtin_ctzll(left)))
 			return false;
 	return true;
 }
@@ -110,8 +130,9 @@ bool pg_shadow_check(struct pg_parse *p, struct pg_word whole)
 	for (unsigned i = 0; i < p->out->n; i++) {
 		const struct pg_rule *earlier = &p->out->rule[i];
 
-		if (takes_all(p, earlier, p->rule))
-			left &= ~earlier->calls;
+		if (!takes_all(p, earlier, p->rule))
+			continue;
+		left &= ~earlier->calls;
 		if (left)
 			continue;
 		pg_parse_fail_at(p, whole.at, "can never fire, all its calls are taken before, by");

@@ -155,14 +155,15 @@ bool pg_named_read(struct pg_parse *p, struct pg_word w, const struct pg_named *
 {
 	struct near near;
 
-	start_near(&near, p, w);
-	for (; list->name; list++) {
-		if (pg_word_is(p, w, list->name)) {
-			*value = list->value;
-			return true;
-		}
-		try_near(&near, list->name);
+	for (const struct pg_named *n = list; n->name; n++) {
+		if (!pg_word_is(p, w, n->name))
+			continue;
+		*value = n->value;
+		return true;
 	}
+	start_near(&near, p, w);
+	for (; list->name; list++)
+		try_near(&near, list->name);
 	return pg_parse_fail_near(p, w, what, near.best);
 }
 
@@ -170,7 +171,8 @@ enum pg_field pg_field_of(const struct pg_parse *p, struct pg_word w)
 {
 	unsigned f = 0;
 
-	while (f < PG_F_COUNT && !pg_word_is(p, w, field_names[f]))
+	while (f < PG_F_COUNT &&
+	       (*field_names[f] != p->text[w.at] || !pg_word_is(p, w, field_names[f])))
 		f++;
 	return (enum pg_field)f;
 }
@@ -231,10 +233,11 @@ static bool in_group(enum pg_call call, enum pg_group g)
 uint64_t pg_group_calls(enum pg_group g)
 {
 	static uint64_t known[PG_G_COUNT + 1];
-	uint64_t calls = g == PG_G_OUT || g == PG_G_STDIO || g == PG_G_COUNT ? PG_STDIO_BIT : 0;
+	uint64_t calls = __atomic_load_n(&known[g], __ATOMIC_RELAXED);
 
-	if (__atomic_load_n(&known[g], __ATOMIC_RELAXED))
-		return __atomic_load_n(&known[g], __ATOMIC_RELAXED);
+	if (calls)
+		return calls;
+	calls = g == PG_G_OUT || g == PG_G_STDIO || g == PG_G_COUNT ? PG_STDIO_BIT : 0;
 	for (int call = 1; call < PG_CALL_COUNT; call++)
 		if (in_group((enum pg_call)call, g))
 			calls |= PG_BIT(call);
