@@ -144,13 +144,14 @@ static void set_addr(struct pg_addr *a, const struct sockaddr *addr, socklen_t l
 static uint32_t next_number(enum pg_side side)
 {
 	static uint32_t numbers[3];
-	static int owner;
-	int pid;
+	static uint64_t owner;
+	uint64_t process;
 
 	if (pg_confined)
 		return 0;
-	pid = (int)pg_sys0(SYS_getpid);
-	if (__atomic_exchange_n(&owner, pid, __ATOMIC_RELAXED) != pid)
+	process = pg_process();
+	if (PG_GET(owner) != process &&
+	    __atomic_exchange_n(&owner, process, __ATOMIC_RELAXED) != process)
 		__builtin_memset(numbers, 0, sizeof numbers);
 	return __atomic_add_fetch(&numbers[side], 1, __ATOMIC_RELAXED);
 }
@@ -256,25 +257,40 @@ static void look_tcp(int fd, struct pg_object *o)
 		o->idle_ms = idle;
 }
 
-static void look_socket(int fd, struct pg_object *o)
+static void look_kind(int fd, struct pg_object *o)
 {
-	int domain = 0, type = 0, unread = 0;
-	int cred[3] = {0, 0, 0};
+	int type = 0;
 
-	option(fd, SOL_SOCKET, SO_DOMAIN, &domain, sizeof domain);
+	option(fd, SOL_SOCKET, SO_DOMAIN, &o->domain, sizeof o->domain);
 	option(fd, SOL_SOCKET, SO_TYPE, &type, sizeof type);
 	o->stream = type == SOCK_STREAM;
-	o->kind = PG_SOCKET;
-	if (domain == AF_UNIX)
+	if (o->domain == AF_UNIX)
 		o->kind = PG_UNIX;
-	else if (domain == AF_INET || domain == AF_INET6)
+	else if (o->domain == AF_INET || o->domain == AF_INET6)
 		o->kind = type == SOCK_STREAM ? PG_TCP : type == SOCK_DGRAM ? PG_UDP : PG_SOCKET;
-	look_name(fd, SYS_getsockname, &o->local, o->local_path);
-	look_name(fd, SYS_getpeername, &o->peer, o->peer_path);
+}
+
+static void look_socket_state(int fd, struct pg_object *o)
+{
+	int unread = 0, cred[3] = {0, 0, 0};
+
 	if (!pg_sys3(SYS_ioctl, fd, FIONREAD, &unread))
 		o->unread = unread;
 	if (o->kind == PG_UNIX && !option(fd, SOL_SOCKET, SO_PEERCRED, cred, sizeof cred))
 		o->peer_pid = cred[0];
+}
+
+static void look_socket(int fd, struct pg_object *o, unsigned wants)
+{
+	o->kind = PG_SOCKET;
+	if (wants & PG_LOOK_KIND)
+		look_kind(fd, o);
+	if (wants & PG_LOOK_NAMES) {
+		look_name(fd, SYS_getsockname, &o->local, o->local_path);
+		look_name(fd, SYS_getpeername, &o->peer, o->peer_path);
+	}
+	if (wants & PG_LOOK_STATE)
+		look_socket_state(fd, o);
 }
 
 /* A FIFO's path is in /proc; a pipe's is "pipe:[ino]", which says nothing new: all of them are on
@@ -331,7 +347,7 @@ static bool is_terminal(int fd)
 	return !pg_sys3(SYS_ioctl, fd, TCGETS, termios);
 }
 
-void pg_fd_look(int fd, struct pg_object *o)
+void pg_fd_look_for(int fd, struct pg_object *o, unsigned wants)
 {
 	struct pg_stat st;
 
@@ -341,16 +357,23 @@ void pg_fd_look(int fd, struct pg_object *o)
 	o->dev = st.dev;
 	o->ino = st.ino;
 	if (S_ISSOCK(st.mode))
-		look_socket(fd, o);
+		look_socket(fd, o, wants);
 	else if (S_ISFIFO(st.mode))
-		o->kind = PG_PIPE, o->stream = true, look_fifo(fd, o);
+		o->kind = PG_PIPE, o->stream = true;
 	else if (S_ISREG(st.mode))
 		o->kind = PG_FILE;
-	else if (S_ISCHR(st.mode) && is_terminal(fd))
+	else if (S_ISCHR(st.mode) && wants & PG_LOOK_KIND && is_terminal(fd))
 		o->kind = PG_TTY;
+	if (o->kind == PG_PIPE && wants & PG_LOOK_NAMES)
+		look_fifo(fd, o);
 	look_record(fd, o);
-	if (o->kind == PG_TCP)
+	if (o->kind == PG_TCP && wants & PG_LOOK_STATE)
 		look_tcp(fd, o);
+}
+
+void pg_fd_look(int fd, struct pg_object *o)
+{
+	pg_fd_look_for(fd, o, PG_LOOK_KIND | PG_LOOK_NAMES | PG_LOOK_STATE);
 }
 
 static int poll_now(int fd, short events)

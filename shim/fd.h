@@ -113,6 +113,7 @@ void pg_fd_warn(int fd, enum pg_what what, uint32_t call, int err, uintptr_t cal
 struct pg_object {
 	uint64_t dev, ino; /* 0: not open */
 	enum pg_kind kind;
+	int domain; /* AF_ of a socket */
 	enum pg_side side;
 	bool stream;  /* a write on it can raise SIGPIPE */
 	bool tracked; /* sent, since and warned are this object's */
@@ -132,8 +133,14 @@ struct pg_object {
 /* Sets O's peer from ADDR, as connect(2) is given it. */
 void pg_fd_address(struct pg_object *o, const struct sockaddr *addr, socklen_t len);
 
-/* For events only: some six system calls. */
+/* For events only: some eight system calls. */
 void pg_fd_look(int fd, struct pg_object *o);
+
+/* The same, but no more than what is wanted: the record, and whether it is a socket, a pipe or a
+ * file, comes with one fstat. A socket's kind is two more, its names are two, its state the rest.
+ */
+enum { PG_LOOK_KIND = 1, PG_LOOK_NAMES = 2, PG_LOOK_STATE = 4 };
+void pg_fd_look_for(int fd, struct pg_object *o, unsigned wants);
 
 /* The kernel's own account if it was not tracked, or ours does not apply. */
 bool pg_fd_is_broken_pipe(int fd); /* a pipe whose readers have gone */

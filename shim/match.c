@@ -21,14 +21,14 @@ static struct counter counters[COUNTERS];
 
 static uint64_t *counter(unsigned rule, bool fired, uint64_t of)
 {
-	uint64_t pid = (uint64_t)pg_sys0(SYS_getpid);
-	uint64_t key = pg_mix(pg_mix(pg_mix(fired ? 3 : 5, rule), pid), of) | 1;
+	uint64_t key = pg_mix(pg_mix(pg_mix(fired ? 3 : 5, rule), pg_process()), of) | 1;
 
 	for (unsigned i = 0; i < PROBES; i++) {
 		struct counter *c = &counters[(key + i) % COUNTERS];
 		uint64_t none = 0;
 
-		if (__atomic_compare_exchange_n(&c->key, &none, key, false, __ATOMIC_RELAXED,
+		if (PG_GET(c->key) == key ||
+		    __atomic_compare_exchange_n(&c->key, &none, key, false, __ATOMIC_RELAXED,
 						__ATOMIC_RELAXED) ||
 		    none == key)
 			return &c->count;
@@ -65,8 +65,6 @@ static bool any_glob(const struct pg_words *ws, const char *s)
 
 /* ---- what can be done to what ---- */
 
-static bool counts_connections; /* some rule has conn= */
-
 static unsigned kinds_of(const struct pg_object *o)
 {
 	static const unsigned kinds[] = {
@@ -76,7 +74,7 @@ static unsigned kinds_of(const struct pg_object *o)
 		[PG_FILE] = PG_KINDS_FILE,   [PG_TTY] = PG_KINDS_TTY,
 	};
 
-	if (o->kind == PG_TCP && o->local.family == AF_INET6)
+	if (o->kind == PG_TCP && o->domain == AF_INET6)
 		return PG_KINDS_TCP6;
 	return kinds[o->kind];
 }
@@ -94,10 +92,39 @@ static bool able_to(unsigned n, const struct pg_object *o)
 	       (!socket || o->stream || !(pg_rules.rule[n].fields & OF_STREAMS));
 }
 
+/* ---- what is to be known of a descriptor ---- */
+
+#define BIT(f) ((uint64_t)1 << (f))
+
+/* Rules with conn=, as bits of their numbers; and what they want to know, as PG_LOOK_. */
+static uint64_t numbering;
+static unsigned numbering_wants;
+unsigned pg_match_wants;
+
+static unsigned wants_of(const struct pg_rule *r)
+{
+	bool any_socket = (r->able & PG_KINDS_SOCKET) == PG_KINDS_SOCKET;
+	unsigned wants = 0;
+
+	if (!any_socket || r->fields & OF_STREAMS || (r->able & PG_KINDS_OTHER) != PG_KINDS_OTHER)
+		wants |= PG_LOOK_KIND;
+	if (r->fields & (BIT(PG_F_PEER) | BIT(PG_F_PORT) | BIT(PG_F_LPORT)))
+		wants |= PG_LOOK_NAMES;
+	return wants;
+}
+
 void pg_match_start(void)
 {
-	for (unsigned n = 0; n < pg_rules.n; n++)
-		counts_connections |= pg_has(&pg_rules.rule[n], PG_F_CONN);
+	for (unsigned n = 0; n < pg_rules.n; n++) {
+		const struct pg_rule *r = &pg_rules.rule[n];
+		unsigned wants = wants_of(r);
+
+		pg_match_wants |= wants;
+		if (!pg_has(r, PG_F_CONN))
+			continue;
+		numbering |= BIT(n);
+		numbering_wants |= wants;
+	}
 }
 
 /* ---- selectors ---- */
@@ -421,10 +448,11 @@ static void count_connection(int fd, const struct pg_object *o, bool attempt)
 	struct pg_candidate c = {.object = o, .fd = fd};
 	struct pg_fd *f = pg_fd(fd);
 
-	for (unsigned n = 0; f && n < pg_rules.n; n++) {
+	for (uint64_t left = f ? numbering : 0; left; left &= left - 1) {
+		unsigned n = (unsigned)__builtin_ctzll(left);
 		const struct pg_rule *r = &pg_rules.rule[n];
 
-		if (!pg_has(r, PG_F_CONN) || !counts_for(r, o, attempt))
+		if (!counts_for(r, o, attempt))
 			continue;
 		f->conn[r->conn_slot] = 0;
 		if (connection_matches(n, &c))
@@ -440,10 +468,13 @@ void pg_match_attempt(int fd, const struct pg_object *o)
 
 void pg_match_connection(int fd)
 {
-	struct pg_object o;
+	const struct pg_fd *f = pg_fd(fd);
+	struct pg_object o = {.kind = PG_SOCKET};
 
-	if (!counts_connections)
+	if (!numbering || !f)
 		return;
-	pg_fd_look(fd, &o);
+	if (numbering_wants)
+		pg_fd_look_for(fd, &o, numbering_wants);
+	o.side = (enum pg_side)f->side; /* it has just been recorded */
 	count_connection(fd, &o, false);
 }

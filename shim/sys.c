@@ -113,6 +113,31 @@ int pg_lstat(const char *path, struct pg_stat *st)
 	return look(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, st);
 }
 
+/* Of its own, whatever their size: madvise works on whole pages. */
+#ifdef __aarch64__
+enum { PAGE = 65536 };
+#else
+enum { PAGE = 4096 };
+#endif
+static _Alignas(PAGE) uint64_t forgotten[PAGE / sizeof(uint64_t)];
+
+uint64_t pg_process(void)
+{
+	enum { WIPEONFORK = 18 }; /* MADV_, from <linux/mman.h> */
+	static int wiped;	  /* by a fork: 1; -1: the kernel cannot */
+	uint64_t pid = PG_GET(*forgotten);
+
+	if (pid)
+		return pid;
+	pid = (uint64_t)pg_sys0(SYS_getpid);
+	if (!PG_GET(wiped))
+		PG_PUT(wiped,
+		       pg_sys3(SYS_madvise, forgotten, sizeof forgotten, WIPEONFORK) ? -1 : 1);
+	if (PG_GET(wiped) > 0)
+		PG_PUT(*forgotten, pid);
+	return pid;
+}
+
 int pg_open(const char *path, int flags)
 {
 	return (int)pg_sys4(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, 0644);

@@ -52,6 +52,11 @@ extern bool pg_confined;
 #define PG_GET(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
 #define PG_PUT(x, value) __atomic_store_n(&(x), value, __ATOMIC_RELAXED)
 
+/* This process, for what is counted in each process anew: its pid, but a child by vfork, which
+ * shares the memory, counts as its parent. Asked of the kernel once, where it can wipe a page at a
+ * fork (Linux 4.14). Async-signal-safe. */
+uint64_t pg_process(void);
+
 /* One more word into a hash. */
 static inline uint64_t pg_mix(uint64_t h, uint64_t v)
 {
