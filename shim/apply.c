@@ -5,14 +5,16 @@
 #include "fault.h"
 #include "stream.h"
 
-/* What no rule can reach is not looked at again, see PG_ASIDE; but after the end of its reading
- * every call is. */
+/* What no rule can reach is not looked at again, see pg_fd_ruled(); but after the end of its
+ * reading every call is. */
 static void judge(struct pg_fd *f, const struct pg_candidate *c)
 {
-	uint64_t possible;
+	uint64_t rules, calls;
 
-	if (f && !pg_watch_all && !f->ended && pg_match_possible(c, &possible))
-		f->unruled = ~possible;
+	if (!f || pg_watch_all || f->ended || !pg_match_possible(c, &rules, &calls))
+		return;
+	PG_PUT(f->rules, rules);
+	PG_PUT(f->unruled, ~calls);
 }
 
 /* ---- writing and reading ---- */
@@ -23,21 +25,23 @@ static struct pg_op apply(struct pg_op op, uint64_t bit, uintptr_t caller, bool 
 	struct pg_object o;
 	struct pg_candidate c = {.object = &o, .fd = op.fd, .caller = caller - 1};
 	struct pg_fd *f = pg_fd(op.fd);
-	struct pg_stream stream;
+	struct pg_stream stream = {0, 0};
 	struct pg_plan p;
 
-	pg_fd_look(op.fd, &o);
+	pg_fd_look_for(op.fd, &o, pg_match_wants);
 	if (!pg_plan_look(&op, &c))
 		return op;
-	stream = pg_stream_look(op.fd, &o);
+	if (pg_match_streams)
+		stream = pg_stream_look(op.fd, &o);
 	c.offset = reads ? stream.received : stream.sent;
 	judge(f, &c);
-	op.watched = reads;
 	if (reads && f && f->ended) {
 		pg_fault_drain(op.fd, o.kind);
 		return pg_act_at_end(op);
 	}
 	pg_plan_make(&p, &op, &c, bit);
+	if (p.tells)
+		pg_fd_look(op.fd, &o);
 	return pg_act(op, &p, &c);
 }
 
@@ -121,6 +125,12 @@ static void spoil(const struct pg_op *op, uint64_t n, uint64_t state)
 	}
 }
 
+void pg_apply_written(const struct pg_op *op, int64_t ret)
+{
+	if (ret > 0 && !op->skip && pg_match_streams)
+		pg_stream_moved(op->fd, (uint64_t)ret, 0);
+}
+
 void pg_apply_read(const struct pg_op *op, int64_t ret)
 {
 	struct pg_fd *f = pg_fd(op->fd);
@@ -130,7 +140,7 @@ void pg_apply_read(const struct pg_op *op, int64_t ret)
 		return;
 	if (n)
 		spoil(op, n, pg_config.seed + (f ? f->received : 0) + 1);
-	if (!(op->flags & MSG_PEEK))
+	if (!(op->flags & MSG_PEEK) && pg_match_streams)
 		pg_stream_moved(op->fd, 0, (uint64_t)ret);
 }
 

@@ -28,6 +28,12 @@ PG_COLD long pg_apply_frame(const struct pg_frame *frame);
 PG_COLD long pg_apply(enum pg_call call, uintptr_t caller, long a, long b, long c, long d, long e,
 		      long f);
 
+/* Is a wrapper to hand the call over? One test of a healthy call asks whether it is before
+ * start-up, or a rule watches the call; only then it is asked whether a rule can reach the
+ * descriptor. */
+#define PG_ASIDE(name, fd)                                                                         \
+	(PG_UNLIKELY(pg_aside & PG_BIT(PG_CALL_##name)) && pg_fd_ruled(fd, PG_BIT(PG_CALL_##name)))
+
 /* PG_APPLY(send, fd, buf, len, flags): the same for a wrapper. */
 #define PG_APPLY(name, ...) PG_APPLY_(name, __VA_ARGS__, 0, 0, 0, 0, 0, 0)
 #define PG_APPLY_(name, a, b, c, d, e, f, ...)                                                     \
@@ -42,8 +48,10 @@ PG_COLD void pg_apply_midway(const struct pg_op *op, int64_t len, int64_t ret, u
 
 PG_COLD struct pg_op pg_apply_in(struct pg_op op, uint64_t bit, uintptr_t caller);
 
-/* What a read gave: counts it, and turns it to garbage. errno is kept. */
+/* What a read gave: counts it, and turns it to garbage. What a write took: counts it. errno is as
+ * the call left it, and kept. */
 PG_COLD void pg_apply_read(const struct pg_op *op, int64_t ret);
+PG_COLD void pg_apply_written(const struct pg_op *op, int64_t ret);
 
 /* connect and accept. True: *RET is the result, errno is set. */
 PG_COLD bool pg_apply_connect(enum pg_call call, int fd, const struct sockaddr *addr, socklen_t len,

@@ -2,7 +2,6 @@
 /* The calls that write. Each is marked as in progress, made, and its result looked at. */
 #include "apply.h"
 #include "guard.h"
-#include "stream.h"
 #include "twins.h"
 
 #include <fcntl.h>
@@ -178,8 +177,7 @@ static int write_ruled(enum pg_call call, int fd, const char *text, long n, uint
 		pg_leave(op, done, caller);
 		if (op.midway)
 			pg_apply_midway(&op, n - total, done, caller);
-		if (done > 0 && !op.skip)
-			pg_stream_moved(fd, (uint64_t)done, 0);
+		pg_apply_written(&op, done);
 		total += done > 0 ? done : 0;
 	} while (done > 0 && total < n);
 	return total < n ? -1 : (int)n;

@@ -50,6 +50,7 @@ struct pg_fd {
 	uint64_t received;    /* on the stream, by calls that rules watch */
 	uint64_t unruled;     /* the calls for which no rule can fire on it, whatever comes; 0: not
 				 known */
+	uint64_t rules;	      /* where that is known: those that can, as bits of their numbers */
 	uint64_t closed;      /* sent when the number was last seen closed */
 	uint32_t conn[4];     /* numbers of the connection, for rules with conn= */
 	uint32_t number;      /* the n-th client, or server, connection of the process; 0: none */

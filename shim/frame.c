@@ -3,7 +3,7 @@
  * calls.def says which of them is what. */
 #include "apply.h"
 
-#include "stream.h"
+#include "match.h"
 
 #include <sys/socket.h>
 
@@ -263,8 +263,7 @@ static long apply_write(const struct pg_frame *frame)
 	pg_leave(op, ret, frame->caller);
 	if (op.call == PG_CALL_sendmmsg)
 		count_messages(&op, ret);
-	if (ret > 0 && !op.skip)
-		pg_stream_moved(op.fd, (uint64_t)ret, 0);
+	pg_apply_written(&op, ret);
 	return ret;
 }
 
@@ -277,6 +276,24 @@ static long make_first(struct pg_frame *frame)
 	return (long)pg_leave(pg_apply_op(frame), ret, frame->caller);
 }
 
+/* The rule that watches it waits for its turn, and has counted it. */
+static long make_idle(const struct pg_frame *frame, struct pg_op op)
+{
+	bool writes = pg_is_out(op.call);
+	long ret;
+
+	if (writes)
+		op = pg_enter(op, 0, frame->caller);
+	ret = make(frame);
+	if (ret < 0)
+		pg_match_refused(op.fd, PG_BIT(op.call), errno);
+	if (writes)
+		return (long)pg_leave(op, ret, frame->caller);
+	if (op.shape == PG_IOV)
+		op.len = (int64_t)op.count;
+	return ret > 0 ? ret : (long)pg_guard_in(op.call, &op, ret, frame->caller);
+}
+
 long pg_apply_frame(const struct pg_frame *frame)
 {
 	return pg_is_out(frame->call) ? apply_write(frame) : apply_read(frame);
@@ -285,6 +302,10 @@ long pg_apply_frame(const struct pg_frame *frame)
 long pg_apply(enum pg_call call, uintptr_t caller, long a, long b, long c, long d, long e, long f)
 {
 	struct pg_frame frame = {call, false, caller, {a, b, c, d, e, f}};
+	struct pg_op op;
 
-	return pg_started ? pg_apply_frame(&frame) : make_first(&frame);
+	if (!pg_started)
+		return make_first(&frame);
+	op = pg_apply_op(&frame);
+	return pg_match_asks(op.fd, PG_BIT(call)) ? pg_apply_frame(&frame) : make_idle(&frame, op);
 }

@@ -32,7 +32,6 @@ struct pg_op {
 	bool midway;  /* a pipe's reader is to leave once LEN bytes are written */
 	uint8_t rule; /* that wants it */
 	bool clamped; /* a rule made LEN less than was asked for */
-	bool watched; /* a rule watches this read */
 };
 
 /* What a rule did, for the log. */

@@ -100,6 +100,18 @@ static bool able_to(unsigned n, const struct pg_object *o)
 static uint64_t numbering;
 static unsigned numbering_wants;
 unsigned pg_match_wants;
+bool pg_match_streams;
+
+/* Rules that look at nothing of a call but its number, and count the same for all objects. */
+static uint64_t simple;
+
+/* Calls that move several messages, which meet the rules one by one. */
+#define SEVERAL (BIT(PG_CALL_sendmmsg) | BIT(PG_CALL_recvmmsg))
+
+/* What has to be looked at in each call. */
+#define OF_CALLS                                                                                   \
+	(BIT(PG_F_LEN) | BIT(PG_F_SEEN) | BIT(PG_F_THREAD) | BIT(PG_F_CALLER) | BIT(PG_F_STACK) |  \
+	 BIT(PG_F_SITE) | BIT(PG_F_AT) | BIT(PG_F_DROP))
 
 static unsigned wants_of(const struct pg_rule *r)
 {
@@ -120,6 +132,9 @@ void pg_match_start(void)
 		unsigned wants = wants_of(r);
 
 		pg_match_wants |= wants;
+		pg_match_streams |= pg_has(r, PG_F_AT) || pg_has(r, PG_F_GARBAGE);
+		if (!(r->fields & OF_CALLS) && r->scope == PG_SCOPE_RULE)
+			simple |= BIT(n);
 		if (!pg_has(r, PG_F_CONN))
 			continue;
 		numbering |= BIT(n);
@@ -339,16 +354,20 @@ uint64_t pg_match_calls(const struct pg_rule *r)
 }
 
 /* A socket without a name may still be given one. */
-bool pg_match_possible(const struct pg_candidate *c, uint64_t *calls)
+bool pg_match_possible(const struct pg_candidate *c, uint64_t *rules, uint64_t *calls)
 {
 	const struct pg_object *o = c->object;
 	bool socket = kinds_of(o) & PG_KINDS_SOCKET;
 
-	*calls = 0;
-	for (unsigned n = 0; n < pg_rules.n; n++)
-		if (object_matches(n, c))
-			*calls |= pg_match_calls(&pg_rules.rule[n]);
-	return !socket || o->local.port || o->side != PG_NO_SIDE || o->kind == PG_UNIX;
+	*rules = *calls = 0;
+	for (unsigned n = 0; n < pg_rules.n; n++) {
+		if (!object_matches(n, c))
+			continue;
+		*rules |= BIT(n);
+		*calls |= pg_match_calls(&pg_rules.rule[n]);
+	}
+	return !socket || !(pg_match_wants & PG_LOOK_NAMES) || o->local.port ||
+	       o->side != PG_NO_SIDE || o->kind == PG_UNIX;
 }
 
 bool pg_match(unsigned n, const struct pg_candidate *c)
@@ -406,14 +425,75 @@ static bool in_time(const struct pg_rule *r)
 	return since >= r->after && (!r->during || since < r->after + r->during);
 }
 
+/* Is it rule N's turn, as it counts this call as its COUNT-th? */
+static bool is_turn(unsigned n, uint64_t count)
+{
+	const struct pg_rule *r = &pg_rules.rule[n];
+
+	if (count < r->first || count > r->last || (count - r->first) % r->step || !in_time(r))
+		return false;
+	return !pg_has(r, PG_F_PROB) || drawn(r, n, count);
+}
+
+/* Counts a call for rule N, unless N fires on it. */
+static bool count_idle(unsigned n)
+{
+	uint64_t *at = counter(n, false, WHOLE), count = PG_GET(*at);
+
+	do {
+		if (is_turn(n, count + 1) && pg_match_fired(n) < pg_rules.rule[n].limit)
+			return false;
+	} while (!__atomic_compare_exchange_n(at, &count, count + 1, true, __ATOMIC_RELAXED,
+					      __ATOMIC_RELAXED));
+	return true;
+}
+
+enum { NO_RULE = PG_RULES_MAX, UNKNOWN };
+
+/* The one rule that watches the calls in BIT on F and needs no look at them. UNKNOWN, too, where
+ * there are several, or one that needs it. */
+static unsigned waiting(const struct pg_fd *f, uint64_t bit)
+{
+	unsigned found = NO_RULE;
+
+	if (!f || !PG_GET(f->unruled) || f->ended || bit & SEVERAL)
+		return UNKNOWN;
+	for (uint64_t left = PG_GET(f->rules); left; left &= left - 1) {
+		unsigned n = (unsigned)__builtin_ctzll(left);
+
+		if (!(pg_rules.rule[n].calls & bit))
+			continue;
+		if (found != NO_RULE || !(simple >> n & 1))
+			return UNKNOWN;
+		found = n;
+	}
+	return found;
+}
+
+bool pg_match_asks(int fd, uint64_t bit)
+{
+	unsigned n = waiting(pg_fd(fd), bit);
+
+	if (pg_confined || n == UNKNOWN)
+		return true;
+	return n != NO_RULE && !count_idle(n);
+}
+
+void pg_match_refused(int fd, uint64_t bit, int err)
+{
+	unsigned n = waiting(pg_fd(fd), bit);
+
+	if (n < NO_RULE && !pg_confined &&
+	    (err == EFAULT || err == EBADF || err == ENOTSOCK || err == EINVAL))
+		__atomic_sub_fetch(counter(n, false, WHOLE), 1, __ATOMIC_RELAXED);
+}
+
 bool pg_match_fires(unsigned n, const struct pg_candidate *c)
 {
 	const struct pg_rule *r = &pg_rules.rule[n];
 	uint64_t count = pg_match_count(n, c), of;
 
-	if (count < r->first || count > r->last || (count - r->first) % r->step || !in_time(r))
-		return false;
-	if (pg_has(r, PG_F_PROB) && !drawn(r, n, count))
+	if (!is_turn(n, count))
 		return false;
 	of = scope_of(r, c);
 	if (of != WHOLE &&

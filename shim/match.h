@@ -9,6 +9,10 @@
 /* Start-up only. */
 void pg_match_start(void);
 
+/* What rules ask of a descriptor, as PG_LOOK_ of fd.h; do they ask how far its streams are? */
+extern unsigned pg_match_wants PG_HIDDEN;
+extern bool pg_match_streams PG_HIDDEN;
+
 /* One call, as rules see it. */
 struct pg_candidate {
 	const struct pg_object *object;
@@ -28,9 +32,16 @@ bool pg_match(unsigned n, const struct pg_candidate *c);
  * every read. */
 uint64_t pg_match_calls(const struct pg_rule *r);
 
-/* The calls for which a rule may fire on this object, whatever its state, arguments and the time;
- * false if that cannot be known yet. */
-bool pg_match_possible(const struct pg_candidate *c, uint64_t *calls);
+/* The rules that may fire on this object, whatever its state, arguments and the time, as bits of
+ * their numbers, and the calls for which they may; false if that cannot be known yet. */
+bool pg_match_possible(const struct pg_candidate *c, uint64_t *rules, uint64_t *calls);
+
+/* Must a rule look at a call on FD whose bit is BIT? False: no rule watches it, or the one that
+ * does waits for its turn, and has counted it. errno is kept. */
+bool pg_match_asks(int fd, uint64_t bit) __attribute__((noinline));
+
+/* The kernel refused such a call for its arguments, with ERR: it does not count. */
+PG_COLD void pg_match_refused(int fd, uint64_t bit, int err);
 
 /* Counts the call for rule N and says whether its triggers let it fire. A call before the offset of
  * at= does not count. */

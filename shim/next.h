@@ -49,16 +49,9 @@ typedef void pg_fn(void);
  * afterwards. */
 extern pg_fn *pg_next_table[PG_CALL_COUNT] PG_HIDDEN;
 
-/*
- * The calls (bits of their numbers) that are not to be made at once: all
- * before start-up, afterwards those that a rule watches. One test of a healthy
- * call asks both; only then it is asked whether a rule can reach the
- * descriptor (fd.h).
- */
+/* The calls (bits of their numbers) that are not to be made at once: all before start-up,
+ * afterwards those that a rule watches. */
 extern uint64_t pg_aside PG_HIDDEN;
-#define PG_ASIDE(name, fd)                                                                         \
-	(PG_UNLIKELY(pg_aside & ((uint64_t)1 << PG_CALL_##name)) &&                                \
-	 pg_fd_ruled(fd, (uint64_t)1 << PG_CALL_##name))
 
 /* Looks every call up with dlsym(RTLD_NEXT). Start-up only: it may take the loader's lock. */
 void pg_next_resolve(void);

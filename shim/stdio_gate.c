@@ -4,8 +4,8 @@
 #include "apply.h"
 #include "dl.h"
 #include "elf.h"
+#include "match.h"
 #include "stack.h"
-#include "stream.h"
 
 #include <stdio.h>
 #include <sys/mman.h>
@@ -59,8 +59,7 @@ static PG_STDIO_CODE ssize_t write_ruled(FILE *f, const char *data, ssize_t n)
 		if (op.midway)
 			pg_apply_midway(&op, n - total, done, PG_CALLER);
 		pg_leave(op, done < op.len ? -1 : done, PG_CALLER);
-		if (done > 0 && !op.skip)
-			pg_stream_moved(op.fd, (uint64_t)done, 0);
+		pg_apply_written(&op, done);
 		total += done > 0 ? done : 0;
 	} while (done > 0 && total < n && (op.clamped || op.skip));
 	if (total < n)
@@ -75,7 +74,8 @@ static PG_STDIO_CODE ssize_t gate_write(FILE *f, const void *data, ssize_t n)
 
 	if (within_dprintf())
 		return next_write(f, data, n);
-	if (PG_UNLIKELY(pg_ruled & PG_STDIO_BIT) && pg_fd_ruled(f->_fileno, PG_STDIO_BIT))
+	if (PG_UNLIKELY(pg_ruled & PG_STDIO_BIT) && pg_fd_ruled(f->_fileno, PG_STDIO_BIT) &&
+	    pg_match_asks(f->_fileno, PG_STDIO_BIT))
 		return write_ruled(f, data, n);
 	op = (struct pg_op){.call = PG_CALL_write, .via = PG_VIA_STDIO, .fd = f->_fileno, .len = n};
 	if (PG_MARKS)
@@ -111,7 +111,8 @@ static PG_COLD ssize_t read_ruled(FILE *f, void *data, ssize_t n)
 static ssize_t gate_read(FILE *f, void *data, ssize_t n)
 {
 	if (PG_UNLIKELY(pg_ruled & PG_BIT(PG_CALL_read)) &&
-	    pg_fd_ruled(f->_fileno, PG_BIT(PG_CALL_read)))
+	    pg_fd_ruled(f->_fileno, PG_BIT(PG_CALL_read)) &&
+	    pg_match_asks(f->_fileno, PG_BIT(PG_CALL_read)))
 		return read_ruled(f, data, n);
 	return PG_IN(read, next_read(f, data, n), f->_fileno, n);
 }

@@ -400,6 +400,27 @@ picks() {
 	all_right
 }
 
+@test "when=: a call that the kernel refuses for its arguments does not count, nor does one of many threads get lost" {
+	picks '0 1 1 1 EIO 1' write:when=4:error=EIO pipe w=1 w=1 w=1 w=1 w=1
+	picks '0 1 1 EFAULT EFAULT 1 EIO 1' write:when=4:error=EIO pipe w=1 w=1 bad bad w=1 w=1 w=1
+	requires python3
+	run guarded PIPEGUARD_RULES='write:path=/dev/null:when=50+50:error=EIO' python3 -c '
+import os, threading
+fd, failed = os.open("/dev/null", os.O_WRONLY), []
+def work():
+    for i in range(2000):
+        try:
+            os.write(fd, b"x")
+        except OSError:
+            failed.append(i)
+threads = [threading.Thread(target=work) for i in range(4)]
+for t in threads: t.start()
+for t in threads: t.join()
+print(len(failed))'
+	equal "of 8000 writes by four threads fail" 160 "$output"
+	all_right
+}
+
 # ---- the n-th stdio write, the flush at exit ----
 
 @test "the n-th write of stdio breaks, by the signal or an error as without the library" {
