@@ -54,34 +54,22 @@ static size_t headers_of(const struct link_map *l, bool is_main, const ElfW(Phdr
 	return ehdr->e_phnum;
 }
 
-static bool describe(const struct link_map *l, bool is_main, struct pg_module *m)
-{
-	const ElfW(Phdr) *phdr = NULL;
-	size_t n = headers_of(l, is_main, &phdr);
-
-	*m = (struct pg_module){
-		.base = l->l_addr, .lo = ~(uintptr_t)0, .dynamic = l->l_ld, .is_main = is_main};
-	for (size_t i = 0; i < n; i++) {
-		uintptr_t lo = l->l_addr + phdr[i].p_vaddr, hi = lo + phdr[i].p_memsz;
-
-		if (phdr[i].p_type == PT_GNU_EH_FRAME)
-			m->eh_frame_hdr = (const void *)lo;
-		if (phdr[i].p_type == PT_GNU_RELRO)
-			m->relro_lo = lo, m->relro_hi = hi;
-		if (phdr[i].p_type != PT_LOAD)
-			continue;
-		m->lo = lo < m->lo ? lo : m->lo;
-		m->hi = hi > m->hi ? hi : m->hi;
-	}
-	return m->lo < m->hi;
-}
-
 /* What was found of each module, by its place in the list. ENTRY is zero while the rest is written.
  */
 static struct found {
 	const struct link_map *entry;
 	struct pg_module m;
+	const char *path;
+	const ElfW(Phdr) * code, *table; /* of its instructions, and of .eh_frame_hdr or the same */
 } found[64];
+
+static uint64_t stamp_of(const struct found *f)
+{
+	if (!f->code)
+		return 0;
+	return pg_mix(pg_mix(f->code->p_vaddr, f->code->p_memsz) ^ f->table->p_memsz,
+		      f->table->p_vaddr);
+}
 
 static const char *name_of(const struct link_map *l, bool is_main)
 {
@@ -90,23 +78,84 @@ static const char *name_of(const struct link_map *l, bool is_main)
 	return is_main ? main_name : *name ? name : "?";
 }
 
-/* Module L, from F if it is still the one that was found there. */
-static bool recall(struct found *f, const struct link_map *l, bool is_main, struct pg_module *m)
+static void describe_segment(struct found *f, const ElfW(Phdr) * segment)
 {
-	if (__atomic_load_n(&f->entry, __ATOMIC_ACQUIRE) == l) {
-		*m = f->m;
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
-		if (__atomic_load_n(&f->entry, __ATOMIC_RELAXED) == l && m->base == l->l_addr &&
-		    m->dynamic == l->l_ld)
-			return true;
+	uintptr_t lo = f->m.base + segment->p_vaddr, hi = lo + segment->p_memsz;
+
+	if (segment->p_type == PT_GNU_EH_FRAME) {
+		f->m.eh_frame_hdr = (const void *)lo;
+		f->table = segment;
 	}
-	if (!describe(l, is_main, m))
-		return false;
-	m->name = name_of(l, is_main);
+	if (segment->p_type == PT_GNU_RELRO)
+		f->m.relro_lo = lo, f->m.relro_hi = hi;
+	if (segment->p_type != PT_LOAD)
+		return;
+	f->m.lo = lo < f->m.lo ? lo : f->m.lo;
+	f->m.hi = hi > f->m.hi ? hi : f->m.hi;
+	if (segment->p_flags & PF_X)
+		f->code = segment;
+}
+
+static bool describe(const struct link_map *l, bool is_main, struct found *f)
+{
+	const ElfW(Phdr) *phdr = NULL;
+	size_t n = headers_of(l, is_main, &phdr);
+
+	*f = (struct found){.entry = l,
+			    .m = {.base = l->l_addr,
+				  .lo = ~(uintptr_t)0,
+				  .dynamic = l->l_ld,
+				  .is_main = is_main},
+			    .path = l->l_name};
+	for (size_t i = 0; i < n; i++)
+		describe_segment(f, &phdr[i]);
+	if (!f->table)
+		f->table = f->code;
+	f->m.stamp = stamp_of(f);
+	f->m.name = name_of(l, is_main);
+	return f->m.lo < f->m.hi;
+}
+
+/* Is L still what was found at F? HERE: it holds ADDR, and is in M. */
+enum recalled { UNKNOWN, ELSEWHERE, HERE };
+static enum recalled recall(const struct found *f, const struct link_map *l, uintptr_t addr,
+			    struct pg_module *m)
+{
+	bool here;
+
+	if (__atomic_load_n(&f->entry, __ATOMIC_ACQUIRE) != l || f->m.base != l->l_addr ||
+	    f->m.dynamic != l->l_ld || f->path != l->l_name)
+		return UNKNOWN;
+	here = addr >= f->m.lo && addr < f->m.hi;
+	if (here && stamp_of(f) != f->m.stamp)
+		return UNKNOWN;
+	if (here)
+		*m = f->m;
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return PG_GET(f->entry) != l ? UNKNOWN : here ? HERE : ELSEWHERE;
+}
+
+static void remember(struct found *f, const struct found *now)
+{
 	__atomic_store_n(&f->entry, NULL, __ATOMIC_SEQ_CST);
-	f->m = *m;
-	__atomic_store_n(&f->entry, l, __ATOMIC_SEQ_CST);
-	return true;
+	f->m = now->m;
+	f->path = now->path;
+	f->code = now->code;
+	f->table = now->table;
+	__atomic_store_n(&f->entry, now->entry, __ATOMIC_SEQ_CST);
+}
+
+/* Does L hold ADDR? If so, it is in M. */
+static PG_COLD bool look_at(struct found *f, const struct link_map *l, bool is_main, uintptr_t addr,
+			    struct pg_module *m)
+{
+	struct found now;
+
+	if (!describe(l, is_main, &now))
+		return false;
+	remember(f, &now);
+	*m = now.m;
+	return addr >= m->lo && addr < m->hi;
 }
 
 bool pg_elf_module(uintptr_t addr, struct pg_module *out)
@@ -117,8 +166,10 @@ bool pg_elf_module(uintptr_t addr, struct pg_module *out)
 		bool is_main = d == loader;
 
 		for (struct link_map *l = d->base.r_map; l && left--; l = l->l_next) {
-			if (recall(&found[left & 63], l, is_main, out) && addr >= out->lo &&
-			    addr < out->hi)
+			struct found *f = &found[left & 63];
+			enum recalled r = recall(f, l, addr, out);
+
+			if (r == HERE || (r == UNKNOWN && look_at(f, l, is_main, addr, out)))
 				return true;
 			is_main = false;
 		}
@@ -214,7 +265,25 @@ struct known {
 	const char *name;
 	uintptr_t offset;
 };
-static struct known known_symbols[512];
+enum { SETS = 128, WAYS = 4 };
+static struct known known_symbols[SETS][WAYS];
+
+/* The entry of KEY, or the one that it is to take. */
+static struct known *known_at(uint64_t key)
+{
+	struct known *set = known_symbols[key >> 40 & (SETS - 1)],
+		     *take = &set[key >> 50 & (WAYS - 1)];
+
+	for (int i = 0; i < WAYS; i++) {
+		uint64_t has = PG_GET(set[i].key);
+
+		if (has == key)
+			return &set[i];
+		if (!has)
+			take = &set[i];
+	}
+	return take;
+}
 
 static void keep(struct known *k, uint64_t key, const char *name, uintptr_t offset)
 {
@@ -237,7 +306,7 @@ static bool is_there(const struct pg_module *m, const char *name)
 const char *pg_elf_symbol(const struct pg_module *m, uintptr_t addr, uintptr_t *offset)
 {
 	uint64_t key = ((uint64_t)addr * 0x9e3779b97f4a7c15u ^ (uintptr_t)m->dynamic) | 1;
-	struct known *k = &known_symbols[key >> 40 & 511];
+	struct known *k = known_at(key);
 	bool before = __atomic_load_n(&k->key, __ATOMIC_SEQ_CST) == key;
 	const char *name = __atomic_load_n(&k->name, __ATOMIC_SEQ_CST);
 
@@ -279,11 +348,12 @@ static const char *soname(const struct pg_module *m)
 bool pg_elf_is_first_copy(void)
 {
 	bool is_main = true;
-	struct pg_module m;
+	struct found f;
 
 	for (struct link_map *l = loader ? loader->base.r_map : NULL; l; l = l->l_next) {
-		if (describe(l, is_main, &m) && !is_main && pg_same(soname(&m), "libpipeguard.so"))
-			return pg_elf_is_own(m.lo);
+		if (describe(l, is_main, &f) && !is_main &&
+		    pg_same(soname(&f.m), "libpipeguard.so"))
+			return pg_elf_is_own(f.m.lo);
 		is_main = false;
 	}
 	return true;
@@ -295,7 +365,7 @@ uint64_t pg_elf_vdso_clock(void)
 	struct link_map vdso = {.l_addr = start, .l_name = (char *)"vdso", .l_ld = NULL};
 	const ElfW(Phdr) * phdr;
 	struct symbols s;
-	struct pg_module m;
+	struct found f;
 	size_t n;
 
 	if (!start)
@@ -305,9 +375,9 @@ uint64_t pg_elf_vdso_clock(void)
 	for (size_t i = 0; i < n; i++)
 		if (phdr[i].p_type == PT_DYNAMIC)
 			vdso.l_ld = (ElfW(Dyn) *)(start + phdr[i].p_offset);
-	if (!n || !describe(&vdso, false, &m))
+	if (!n || !describe(&vdso, false, &f))
 		return 0;
-	dynamic_symbols(&m, &s);
+	dynamic_symbols(&f.m, &s);
 	for (size_t i = 0; i < s.count; i++)
 		if (pg_same(s.str + s.sym[i].st_name, "__vdso_clock_gettime") ||
 		    pg_same(s.str + s.sym[i].st_name, "__kernel_clock_gettime"))

@@ -19,6 +19,7 @@ struct pg_module {
 	const ElfW(Dyn) * dynamic;
 	const void *eh_frame_hdr; /* or a null pointer */
 	uintptr_t relro_lo, relro_hi;
+	uint64_t stamp; /* of its code's place and length: another build has another */
 	bool is_main;
 };
 

@@ -759,7 +759,7 @@ static void text_event(struct pg_text *t, const struct pg_event *e)
 	pg_put(t, " lines before this one were lost");
 }
 
-void pg_event_write(struct pg_event *e, char *line)
+void pg_event_write(struct pg_event *e, char *line, uint64_t mask)
 {
 	struct pg_text t = {line, 0, PG_LINE_MAX - 1};
 
@@ -774,7 +774,7 @@ void pg_event_write(struct pg_event *e, char *line)
 	}
 	t.cap = PG_LINE_MAX;
 	pg_put_char(&t, '\n');
-	pg_log_write(line, t.len, e->object.dev, e->object.ino);
+	pg_log_write(line, t.len, mask, e->object.dev, e->object.ino);
 }
 
 void pg_event_write_confined(const struct pg_event *e)
@@ -796,5 +796,5 @@ void pg_event_write_confined(const struct pg_event *e)
 		text_call(&t, e);
 	}
 	pg_put_char(&t, '\n');
-	pg_log_write(buf, t.len, 0, 0);
+	pg_log_write(buf, t.len, 0, 0, 0);
 }

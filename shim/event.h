@@ -82,8 +82,8 @@ struct pg_event {
 };
 
 /* Formats and logs E as the configuration asks. Async-signal-safe; needs LINE, a buffer of
- * PG_LINE_MAX bytes. */
-void pg_event_write(struct pg_event *e, char *line);
+ * PG_LINE_MAX bytes. MASK: as pg_log_write wants it. */
+void pg_event_write(struct pg_event *e, char *line, uint64_t mask);
 
 /* After the program confined itself: what can be said with write(2) alone. */
 void pg_event_write_confined(const struct pg_event *e);

@@ -347,22 +347,23 @@ static bool is_terminal(int fd)
 	return !pg_sys3(SYS_ioctl, fd, TCGETS, termios);
 }
 
-void pg_fd_look_for(int fd, struct pg_object *o, unsigned wants)
+void pg_fd_look_at(int fd, const struct pg_stat *st, struct pg_object *o, unsigned wants)
 {
-	struct pg_stat st;
-
-	*o = (struct pg_object){.offset = -1, .unread = -1, .idle_ms = -1, .rule = -1};
-	if (fd < 0 || pg_fstat(fd, &st))
+	*o = (struct pg_object){.dev = st->dev,
+				.ino = st->ino,
+				.offset = -1,
+				.unread = -1,
+				.idle_ms = -1,
+				.rule = -1};
+	if (!st->ino)
 		return;
-	o->dev = st.dev;
-	o->ino = st.ino;
-	if (S_ISSOCK(st.mode))
+	if (S_ISSOCK(st->mode))
 		look_socket(fd, o, wants);
-	else if (S_ISFIFO(st.mode))
+	else if (S_ISFIFO(st->mode))
 		o->kind = PG_PIPE, o->stream = true;
-	else if (S_ISREG(st.mode))
+	else if (S_ISREG(st->mode))
 		o->kind = PG_FILE;
-	else if (S_ISCHR(st.mode) && wants & PG_LOOK_KIND && is_terminal(fd))
+	else if (S_ISCHR(st->mode) && wants & PG_LOOK_KIND && is_terminal(fd))
 		o->kind = PG_TTY;
 	if (o->kind == PG_PIPE && wants & PG_LOOK_NAMES)
 		look_fifo(fd, o);
@@ -371,9 +372,18 @@ void pg_fd_look_for(int fd, struct pg_object *o, unsigned wants)
 		look_tcp(fd, o);
 }
 
+void pg_fd_look_for(int fd, struct pg_object *o, unsigned wants)
+{
+	struct pg_stat st;
+
+	if (fd < 0 || pg_fstat(fd, &st))
+		st.ino = st.dev = 0;
+	pg_fd_look_at(fd, &st, o, wants);
+}
+
 void pg_fd_look(int fd, struct pg_object *o)
 {
-	pg_fd_look_for(fd, o, PG_LOOK_KIND | PG_LOOK_NAMES | PG_LOOK_STATE);
+	pg_fd_look_for(fd, o, PG_LOOK_ALL);
 }
 
 static int poll_now(int fd, short events)

@@ -138,10 +138,11 @@ void pg_fd_address(struct pg_object *o, const struct sockaddr *addr, socklen_t l
 void pg_fd_look(int fd, struct pg_object *o);
 
 /* The same, but no more than what is wanted: the record, and whether it is a socket, a pipe or a
- * file, comes with one fstat. A socket's kind is two more, its names are two, its state the rest.
- */
-enum { PG_LOOK_KIND = 1, PG_LOOK_NAMES = 2, PG_LOOK_STATE = 4 };
+ * file, comes with one fstat (ST, if that is known; its ino 0: not open). A socket's kind is two
+ * more, its names are two, its state the rest. */
+enum { PG_LOOK_KIND = 1, PG_LOOK_NAMES = 2, PG_LOOK_STATE = 4, PG_LOOK_ALL = 7 };
 void pg_fd_look_for(int fd, struct pg_object *o, unsigned wants);
+void pg_fd_look_at(int fd, const struct pg_stat *st, struct pg_object *o, unsigned wants);
 
 /* The kernel's own account if it was not tracked, or ours does not apply. */
 bool pg_fd_is_broken_pipe(int fd); /* a pipe whose readers have gone */

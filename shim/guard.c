@@ -106,14 +106,16 @@ static void write_event(struct pg_room *s, const struct pg_hit *hit)
 	uintptr_t place = e->via == PG_VIA_STDIO ? 0 : hit->caller;
 
 	e->pid = (int)pg_sys0(SYS_getpid);
-	e->object.ino = pg_fstat(hit->fd, &st) ? 0 : st.ino;
+	if (hit->fd < 0 || pg_fstat(hit->fd, &st))
+		st.ino = st.dev = 0;
+	e->object.ino = st.ino;
 	if (walked) {
 		add_stack(e, hit);
 		place = call ? (uintptr_t)e->hash : e->frames ? e->frame[0] : 0;
 	}
 	if (!pg_site_count(e, place, &first))
 		return;
-	pg_fd_look(hit->fd, &e->object);
+	pg_fd_look_at(hit->fd, &st, &e->object, PG_LOOK_ALL);
 	if (e->signal == PG_SIG_ASK)
 		e->signal = signal_of(hit, &e->object, s->mask);
 	e->nonblock = call && pg_sys3(SYS_fcntl, hit->fd, F_GETFL, 0) & O_NONBLOCK;
@@ -123,7 +125,7 @@ static void write_event(struct pg_room *s, const struct pg_hit *hit)
 		pg_site_describe(first, e, hit->caller);
 	if (e->ev == PG_EV_EPIPE)
 		add_disposition(e);
-	pg_event_write(e, s->line);
+	pg_event_write(e, s->line, s->mask);
 }
 
 /* Fills in what the hit does not know, and logs it. */
@@ -214,7 +216,7 @@ void pg_guard_tell_inject(const struct pg_hit *hit, const struct pg_inject *inje
 	e->object = *inject->object;
 	if (pg_site_count(e, hit->caller, &first)) {
 		add_stack(e, hit);
-		pg_event_write(e, s->line);
+		pg_event_write(e, s->line, s->mask);
 	}
 	if (first)
 		pg_site_describe(first, e, hit->caller);
@@ -245,7 +247,7 @@ static void on_killed(int sender)
 	s->event.ev = PG_EV_KILLED;
 	s->event.pid = (int)pg_sys0(SYS_getpid);
 	s->event.sender = sender;
-	pg_event_write(&s->event, s->line);
+	pg_event_write(&s->event, s->line, s->mask);
 	pg_room_give(s);
 }
 
@@ -261,7 +263,7 @@ static void on_change(const struct pg_change *change)
 	s->event.pid = (int)pg_sys0(SYS_getpid);
 	s->event.change = *change;
 	s->event.frames = pg_stack_walk(s->event.frame, pg_config.stack);
-	pg_event_write(&s->event, s->line);
+	pg_event_write(&s->event, s->line, s->mask);
 	pg_room_give(s);
 	errno = saved;
 }
@@ -518,7 +520,7 @@ void pg_guard_exit(void)
 	pg_site_collect(&s->event);
 	for (unsigned i = 0; i < pg_rules.n; i++)
 		s->event.counts[i] = pg_match_fired(i);
-	pg_event_write(&s->event, s->line);
+	pg_event_write(&s->event, s->line, s->mask);
 	pg_room_give(s);
 	errno = saved;
 }
@@ -535,7 +537,7 @@ static void tell_load(const char *gates, enum pg_state state)
 	s->event.sender = (int)pg_sys0(SYS_getppid);
 	s->event.change.to = state;
 	s->event.inherited = inherited_ignored;
-	pg_event_write(&s->event, s->line);
+	pg_event_write(&s->event, s->line, s->mask);
 	pg_room_give(s);
 }
 

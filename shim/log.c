@@ -251,64 +251,42 @@ static bool writable(void)
 	return pg_sys5(SYS_ppoll, &p, 1, zero, 0, 0) == 1 && !(p.revents & (POLLERR | POLLNVAL));
 }
 
-static bool pending(int sig)
+static bool pending(uint64_t sig)
 {
 	uint64_t set = 0;
 
 	pg_sys2(SYS_rt_sigpending, &set, SIGSET_BYTES);
-	return set >> (sig - 1) & 1;
-}
-
-/* Takes back a SIG that our own write raised. */
-static void consume(int sig)
-{
-	uint64_t set = (uint64_t)1 << (sig - 1);
-	long zero[2] = {0, 0};
-
-	pg_sys4(SYS_rt_sigtimedwait, &set, 0, zero, SIGSET_BYTES);
-}
-
-/* Can this write raise no signal at all? Then it needs no mask. */
-static bool is_harmless(void)
-{
-	struct rlimit64 limit = {0, 0};
-
-	return S_ISREG(out.mode) && !pg_sys4(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, &limit) &&
-	       limit.rlim_cur == ~(rlim64_t)0;
+	return set & sig;
 }
 
 /*
- * The write, with every signal blocked for its length: a log that breaks or
- * meets a size limit must not signal the program, and no handler may see or
- * inherit the mask.
+ * A log that breaks, or meets a size limit, must not signal the program: what the write raised
+ * waits, all being blocked, and is taken back. Only a signal that the program itself blocks can
+ * have waited before.
  */
-static bool write_masked(const char *line, size_t len)
+static bool write_quietly(const char *line, size_t len, uint64_t mask)
 {
-	uint64_t all = ~(uint64_t)0, old = 0;
-	int sig = S_ISREG(out.mode) ? SIGXFSZ : SIGPIPE;
-	bool was_pending;
-	long n;
+	uint64_t sig = (uint64_t)1 << ((S_ISREG(out.mode) ? SIGXFSZ : SIGPIPE) - 1);
+	bool waited = mask & sig && pending(sig);
+	long zero[2] = {0, 0};
 
-	pg_sys4(SYS_rt_sigprocmask, SIG_BLOCK, &all, &old, SIGSET_BYTES);
-	was_pending = pending(sig);
-	n = pg_sys3(SYS_write, out.fd, line, len);
-	if (n != (long)len && !was_pending && pending(sig))
-		consume(sig);
-	pg_sys4(SYS_rt_sigprocmask, SIG_SETMASK, &old, 0, SIGSET_BYTES);
-	return n == (long)len;
+	if (pg_sys3(SYS_write, out.fd, line, len) == (long)len)
+		return true;
+	if (!waited && pending(sig))
+		pg_sys4(SYS_rt_sigtimedwait, &sig, 0, zero, SIGSET_BYTES);
+	return false;
 }
 
-static bool write_line(const char *line, size_t len)
+static bool write_line(const char *line, size_t len, uint64_t mask)
 {
 	if (S_ISSOCK(out.mode))
 		return pg_sys6(SYS_sendto, out.fd, line, len, MSG_NOSIGNAL | MSG_DONTWAIT, 0, 0) ==
 		       (long)len;
-	if (is_harmless())
-		return pg_sys3(SYS_write, out.fd, line, len) == (long)len;
-	return write_masked(line, len);
+	return write_quietly(line, len, mask);
 }
 
-void pg_log_write(const char *line, size_t len, uint64_t broken_dev, uint64_t broken_ino)
+void pg_log_write(const char *line, size_t len, uint64_t mask, uint64_t broken_dev,
+		  uint64_t broken_ino)
 {
 	uint64_t lost = pg_log_dropped();
 
@@ -320,7 +298,7 @@ void pg_log_write(const char *line, size_t len, uint64_t broken_dev, uint64_t br
 		return;
 	}
 	if (!still_ours() || (out.dev == broken_dev && out.ino == broken_ino) || !writable() ||
-	    !write_line(line, len)) {
+	    !write_line(line, len, mask)) {
 		pg_log_drop();
 		return;
 	}

@@ -20,9 +20,11 @@ enum {
  * runs on. */
 void pg_log_start(void);
 
-/* Async-signal-safe, no lock; errno untouched. BROKEN: the object that just broke, which must not
- * be written to (0, 0: none). */
-void pg_log_write(const char *line, size_t len, uint64_t broken_dev, uint64_t broken_ino);
+/* Async-signal-safe, no lock; errno untouched. All signals are blocked (room.h); MASK are those
+ * that the program had blocked itself. BROKEN: the object that just broke, which must not be
+ * written to (0, 0: none). */
+void pg_log_write(const char *line, size_t len, uint64_t mask, uint64_t broken_dev,
+		  uint64_t broken_ino);
 
 /* Lines lost since the last one that was written; the caller puts it into the next line. */
 uint64_t pg_log_dropped(void);

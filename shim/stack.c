@@ -4,6 +4,7 @@
 #include "elf.h"
 #include "next.h"
 #include "sys.h"
+#include "unwinder.h"
 
 #include <unwind.h>
 
@@ -91,6 +92,30 @@ void pg_stack_start(void)
 	pg_stack_walk(frame, 1);
 }
 
+/* Where unwinder.h does not understand the tables. */
+struct visitor {
+	pg_frame_fn *visit;
+	void *arg;
+};
+
+static _Unwind_Reason_Code visit(struct _Unwind_Context *context, void *arg)
+{
+	const struct visitor *v = arg;
+	int exact = 0;
+	uintptr_t ip = (uintptr_t)_Unwind_GetIPInfo(context, &exact);
+	struct pg_module m;
+	bool known = pg_elf_module(ip - 1, &m);
+
+	return v->visit(ip, exact, known ? &m : NULL, v->arg) ? _URC_NO_REASON : _URC_END_OF_STACK;
+}
+
+static void by_libgcc(pg_frame_fn *each, void *arg)
+{
+	struct visitor v = {each, arg};
+
+	_Unwind_Backtrace(visit, &v);
+}
+
 struct walk {
 	uintptr_t *frames;
 	unsigned n, max, steps;
@@ -104,38 +129,33 @@ static bool is_below_us(const struct pg_module *m)
 	return pg_elf_is_libc(m) || pg_next_within(m->lo, m->hi);
 }
 
-static bool is_skipped(const struct walk *w, uintptr_t pc, bool known, const struct pg_module *m)
+static bool is_skipped(const struct walk *w, uintptr_t pc, const struct pg_module *m)
 {
-	return !w->n && (pg_elf_is_own(pc) || (known && is_below_us(m)));
+	return !w->n && (pg_elf_is_own(pc) || (m && is_below_us(m)));
 }
 
-static _Unwind_Reason_Code step(struct _Unwind_Context *context, void *arg)
+static bool step(uintptr_t ip, bool exact, const struct pg_module *m, void *arg)
 {
 	struct walk *w = arg;
-	int interrupted = 0;
-	uintptr_t pc = (uintptr_t)_Unwind_GetIPInfo(context, &interrupted) - 1;
-	struct pg_module m;
-	bool known;
 
-	if (w->in_page && interrupted) /* qemu's user mode keeps that outside of any module */
+	if (w->in_page && exact) /* qemu's user mode keeps that outside of any module */
 		w->n = 0;
-	if (w->n == w->max || ++w->steps > PG_FRAMES_MAX + 24)
-		return _URC_END_OF_STACK;
-	if (pc + 1 == 0)
-		return _URC_END_OF_STACK;
-	known = pg_elf_module(pc, &m);
-	w->in_page = !w->n && !known;
-	if (!is_skipped(w, pc, known, &m))
-		w->frames[w->n++] = pc;
-	return _URC_NO_REASON;
+	if (w->n == w->max || ++w->steps > PG_FRAMES_MAX + 24 || !ip)
+		return false;
+	w->in_page = !w->n && !m;
+	if (!is_skipped(w, ip - 1, m))
+		w->frames[w->n++] = ip - 1;
+	return true;
 }
 
 unsigned pg_stack_walk(uintptr_t *frames, unsigned max)
 {
 	struct walk w = {.frames = frames, .max = max};
 
-	if (max && can_unwind)
-		_Unwind_Backtrace(step, &w);
+	if (max && can_unwind && !pg_unwind(step, &w)) {
+		w = (struct walk){.frames = frames, .max = max};
+		by_libgcc(step, &w);
+	}
 	return w.n;
 }
 
@@ -151,23 +171,18 @@ struct search {
 	unsigned steps;
 };
 
-static _Unwind_Reason_Code seek(struct _Unwind_Context *context, void *arg)
+static bool seek(uintptr_t ip, bool exact, const struct pg_module *m, void *arg)
 {
 	struct search *s = arg;
-	int before_insn = 0;
-	uintptr_t pc = (uintptr_t)_Unwind_GetIPInfo(context, &before_insn) - 1;
-	struct pg_module m;
 
-	s->interrupted |= before_insn != 0;
+	s->interrupted |= exact;
 	if (!s->interrupted)
-		return ++s->steps < 24 ? _URC_NO_REASON : _URC_END_OF_STACK;
-	if (pg_elf_is_own(pc)) {
-		s->found = pc;
-		return _URC_END_OF_STACK;
+		return ++s->steps < 24;
+	if (pg_elf_is_own(ip - 1)) {
+		s->found = ip - 1;
+		return false;
 	}
-	if (++s->steps > 48 || !pg_elf_module(pc, &m) || !is_below_us(&m))
-		return _URC_END_OF_STACK;
-	return _URC_NO_REASON;
+	return ++s->steps <= 48 && m && is_below_us(m);
 }
 
 const char *pg_stack_wrapper(bool *stdio)
@@ -176,8 +191,10 @@ const char *pg_stack_wrapper(bool *stdio)
 	struct pg_module own;
 	uintptr_t offset;
 
-	if (can_unwind)
-		_Unwind_Backtrace(seek, &s);
+	if (can_unwind && !pg_unwind(seek, &s)) {
+		s = (struct search){.found = 0};
+		by_libgcc(seek, &s);
+	}
 	if (!s.found || !pg_elf_module(s.found, &own))
 		return NULL;
 	*stdio = s.found >= (uintptr_t)__start_pg_stdio && s.found < (uintptr_t)__stop_pg_stdio;

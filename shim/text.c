@@ -9,14 +9,15 @@ void pg_put_char(struct pg_text *t, char c)
 
 void pg_put_bytes(struct pg_text *t, const char *s, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		pg_put_char(t, s[i]);
+	if (n > t->cap - t->len)
+		n = t->cap - t->len;
+	__builtin_memcpy(t->buf + t->len, s, n);
+	t->len += n;
 }
 
 void pg_put(struct pg_text *t, const char *s)
 {
-	while (*s)
-		pg_put_char(t, *s++);
+	pg_put_bytes(t, s, pg_len(s));
 }
 
 void pg_put_u64(struct pg_text *t, uint64_t v)
@@ -44,13 +45,14 @@ static char hex_digit(unsigned v)
 
 void pg_put_hex(struct pg_text *t, uint64_t v)
 {
-	int shift = 60;
+	char digits[16];
+	size_t n = sizeof digits;
 
-	pg_put(t, "0x");
-	while (shift && !(v >> shift))
-		shift -= 4;
-	for (; shift >= 0; shift -= 4)
-		pg_put_char(t, hex_digit((unsigned)(v >> shift)));
+	do
+		digits[--n] = hex_digit((unsigned)v);
+	while (v >>= 4);
+	pg_put_bytes(t, "0x", 2);
+	pg_put_bytes(t, digits + n, sizeof digits - n);
 }
 
 void pg_put_padded(struct pg_text *t, uint64_t v, unsigned digits)
@@ -70,13 +72,14 @@ static bool plain(unsigned char c)
 
 void pg_put_name(struct pg_text *t, const char *s, size_t max)
 {
-	for (size_t i = 0; i < max && s[i]; i++) {
+	for (size_t i = 0, n = 0; i < max && s[i]; i += n ? n : 1) {
 		unsigned char c = (unsigned char)s[i];
 
-		if (plain(c)) {
-			pg_put_char(t, (char)c);
+		for (n = 0; i + n < max && plain((unsigned char)s[i + n]); n++)
+			;
+		pg_put_bytes(t, s + i, n);
+		if (n)
 			continue;
-		}
 		pg_put(t, "\\x");
 		pg_put_char(t, hex_digit(c >> 4));
 		pg_put_char(t, hex_digit(c));

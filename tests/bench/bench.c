@@ -5,7 +5,7 @@
  * counted.
  *
  *	bench [-n COUNT | -t MS] [-j THREADS] [-D DESCRIPTORS] [-T PARKED] OPERATION
- *	bench [-j THREADS] [-L FILE] events OBJECTS WRITES
+ *	bench [-j THREADS] [-S] [-L FILE] events OBJECTS WRITES
  *	bench [-n COUNT] [-D DESCRIPTORS] [-T PARKED] growth LOG
  *	bench [-n COUNT] exec [NAME=VALUE]... PROGRAM [ARGUMENT]...
  *	bench memory
@@ -15,7 +15,8 @@
  * -n, -t: how many times, or how long; -j: in that many threads at once, each
  * on objects of its own; -D: with so many more descriptors open; -T: with so
  * many more threads that sleep; -L: a line is written to FILE after each
- * event. hold is there until its input ends.
+ * event, with -S among all the system calls that pipeguard makes for one. hold
+ * is there until its input ends.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -29,9 +30,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -41,7 +44,7 @@ enum { BATCH = 64, MESSAGE = 64, THREADS = 256, WINDOW = 100, FEW = 10, LINE = 2
 extern char **environ;
 
 static long count, millis = 100, threads = 1, descriptors, parked;
-static bool quiet;
+static bool quiet, all_calls;
 static int line_to = -1;
 
 /* Of each thread its own. */
@@ -337,14 +340,41 @@ struct events {
 	int *fds;
 };
 
-/* Not inlined: the events of all modes come from one place in the program. */
-static void __attribute__((noinline)) broken_write(int to)
+static void write_line(void)
 {
 	static const char line[LINE] = "a line as long as that of an event";
 
+	check(write(line_to, line, sizeof line) == sizeof line, "write a line");
+}
+
+/* The system calls that an event on a pipe makes, and nothing else: none is for show, see room.h,
+ * log.h and event.h. */
+static void calls_of_an_event(int to)
+{
+	enum { SIGSET_BYTES = 8, WANTED = STATX_TYPE | STATX_MODE | STATX_INO };
+	uint64_t all = ~(uint64_t)0, mask;
+	struct statx found;
+	char room[256];
+
+	syscall(SYS_rt_sigprocmask, SIG_BLOCK, &all, &mask, SIGSET_BYTES);
+	syscall(SYS_getpid);
+	statx(to, "", AT_EMPTY_PATH, WANTED, &found);
+	syscall(SYS_rt_sigaction, SIGPIPE, NULL, room, SIGSET_BYTES);
+	syscall(SYS_gettid);
+	prctl(PR_GET_NAME, room);
+	statx(line_to, "", AT_EMPTY_PATH, WANTED, &found);
+	write_line();
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, SIGSET_BYTES);
+}
+
+/* Not inlined: the events of all modes come from one place in the program. */
+static void __attribute__((noinline)) broken_write(int to)
+{
 	check(write(to, "x", 1) == -1 && errno == EPIPE, "write to a broken pipe");
-	if (line_to >= 0)
-		check(write(line_to, line, sizeof line) == sizeof line, "write a line");
+	if (line_to >= 0 && all_calls)
+		calls_of_an_event(to);
+	else if (line_to >= 0)
+		write_line();
 }
 
 static int broken_pipe(void)
@@ -608,7 +638,7 @@ static void options(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "+qn:t:j:D:T:L:")) != -1) {
+	while ((c = getopt(argc, argv, "+qSn:t:j:D:T:L:")) != -1) {
 		long value = optarg ? atol(optarg) : 0;
 
 		if (c == 'n')
@@ -623,6 +653,8 @@ static void options(int argc, char **argv)
 			parked = value;
 		else if (c == 'L')
 			line_to = open(optarg, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+		else if (c == 'S')
+			all_calls = true;
 		else if (c == 'q')
 			quiet = true;
 		else

@@ -39,7 +39,7 @@ uint64_t pg_log_dropped(void)
 	return dropped;
 }
 
-void pg_log_write(const char *s, size_t len, uint64_t dev, uint64_t ino)
+void pg_log_write(const char *s, size_t len, uint64_t mask, uint64_t dev, uint64_t ino)
 {
 	(void)dev;
 	(void)ino;
@@ -386,7 +386,7 @@ static void write_both(const struct pg_event *made)
 		e = *made;
 		line_len = 0;
 		writing = true;
-		pg_event_write(&e, buf);
+		pg_event_write(&e, buf, 0);
 		writing = false;
 		json ? check_json() : check_text(false);
 		pg_event_write_confined(&e);
