@@ -84,6 +84,7 @@ WANTS = $(shell sed -n '1,10s/^.*$(2): \(.*[^ ]\) *\*\/.*/\1/p' $(1))
 $(BUILD)/fixtures/%.so: tests/fixtures/%.so.c $(BUILD)/flags
 	$(CC) -O1 -g -Wall -Wextra -D_GNU_SOURCE -U_FORTIFY_SOURCE $(filter -m%,$(CFLAGS)) -shared -fPIC -pthread \
 		$(call WANTS,$<,CFLAGS) -o $@ $< $(call WANTS,$<,LDFLAGS) -ldl
+$(BUILD)/fixtures/climb.so: shim/unwinder.c shim/elf.c shim/sys.c shim/text.c
 # NAME.pure.c is linked with the lower floors, and preloads nothing.
 $(BUILD)/fixtures/%.pure: tests/fixtures/%.pure.c $(PURE)
 	$(COMPILE) $(LDFLAGS) -o $@ $< $(PURE) -ldl

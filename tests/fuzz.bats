@@ -8,7 +8,7 @@ CFLAGS=(-O0 -std=gnu11 -D_GNU_SOURCE -U_FORTIFY_SOURCE)
 
 setup_file() {
 	cd "$BATS_FILE_TMPDIR" || return
-	"${CC:-gcc}" "${CFLAGS[@]}" -c "$ROOT"/tests/fuzz/{run,log}.c "$ROOT"/shim/{text,names,next,sys,stack,fd}.c "$ROOT"/shim/rule*.c
+	"${CC:-gcc}" "${CFLAGS[@]}" -c "$ROOT"/tests/fuzz/{run,log}.c "$ROOT"/shim/{text,names,next,sys,stack,unwinder,fd}.c "$ROOT"/shim/rule*.c
 }
 
 # target EVENT_C: builds it with that log writer, and runs it.
