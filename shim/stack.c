@@ -86,10 +86,8 @@ static bool can_unwind;
 void pg_stack_start(void)
 {
 	struct pg_module own;
-	uintptr_t frame[1];
 
 	can_unwind = pg_elf_module((uintptr_t)&pg_stack_start, &own) && own.eh_frame_hdr;
-	pg_stack_walk(frame, 1);
 }
 
 /* Where unwinder.h does not understand the tables. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who called. The unwinder is libgcc's own, linked statically: it reads the
- * same .eh_frame tables that C++ exceptions need, so it walks binaries
- * without frame pointers, and signal frames. Chosen by measurement against
+ * Who called. The .eh_frame tables that C++ exceptions need are read, so
+ * binaries without frame pointers are walked, and signal frames: by
+ * unwinder.h, which keeps what they say, or where it does not understand by
+ * libgcc's own unwinder, linked statically. Chosen by measurement against
  * glibc's backtrace(), which loads libgcc_s at its first use (0.6 ms, malloc
  * and the loader's lock inside a signal handler), and frame pointers (17 ns,
  * but absent from distribution builds). Modules are found by elf.h, without

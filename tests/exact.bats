@@ -397,6 +397,7 @@ picks() {
 	picks '0 1 EIO 1 0 1 EIO 1' write:scope=fd:when=2:error=EIO pipe w=1 w=1 w=1 open w=1 w=1 w=1
 	picks '0 1 1 EIO 1 1' write:scope=thread:when=2:error=EIO pipe w=1 t=a w=1 t=b w=1
 	picks '0 1 0 1 EIO' write:when=2:error=EIO pipe w=1 fork w=1 w=1
+	picks '0 1 0 EIO 1' write:when=3:error=EIO pipe w=1 vfork w=1 w=1
 	all_right
 }
 
