@@ -60,8 +60,10 @@ static bool id_char(char c)
 /* Ids are what logs call rules by: two must not share one. */
 static bool check_id(struct pg_parse *p, struct pg_word id, const char *what)
 {
-	for (unsigned i = 0; i < p->out->n; i++) {
-		if (__builtin_memcmp(p->out->rule[i].id, p->rule->id, sizeof p->rule->id) != 0)
+	const struct pg_rule *earlier = p->out->rule, *end = earlier + p->out->n;
+
+	for (; earlier < end; earlier++) {
+		if (__builtin_memcmp(earlier->id, p->rule->id, sizeof earlier->id) != 0)
 			continue;
 		pg_parse_fail(p, id, what);
 		pg_copy(p->error->word, sizeof p->error->word, p->rule->id);

@@ -89,7 +89,7 @@ static bool covered(const struct pg_parse *p, const struct pg_rule *b, const str
 static bool implied(const struct pg_parse *p, const struct pg_rule *a, const struct pg_rule *b,
 		    enum pg_field f)
 {
-	const struct pg_ranges *ours = pg_rule_ranges(a, f), *theirs = pg_rule_ranges(b, f);
+	const struct pg_ranges *ours, *theirs;
 
 	if (f == PG_F_CONN) /* counts per rule */
 		return false;
@@ -99,6 +99,8 @@ static bool implied(const struct pg_parse *p, const struct pg_rule *a, const str
 		return a->side == b->side;
 	if (f == PG_F_SEEN)
 		return !(b->seen & ~a->seen);
+	ours = pg_rule_ranges(a, f);
+	theirs = pg_rule_ranges(b, f);
 	if (ours)
 		return ours->negate == theirs->negate &&
 		       (ours->negate ? ranges_covered(ours, theirs) : ranges_covered(theirs, ours));
@@ -107,14 +109,12 @@ static bool implied(const struct pg_parse *p, const struct pg_rule *a, const str
 	return negated(a, f) ? covered(p, a, b, f) : covered(p, b, a, f);
 }
 
-/* Does A fire whenever B matches a call that both have? */
+/* Does A, whose selectors B all has, fire whenever B matches a call that both have? */
 static bool takes_all(const struct pg_parse *p, const struct pg_rule *a, const struct pg_rule *b)
 {
-	uint64_t left = a->fields & SELECTORS;
-
-	if (left & ~b->fields || a->terminal == PG_F_COUNT || b->able & ~a->able || !always(a))
+	if (a->terminal == PG_F_COUNT || b->able & ~a->able || !always(a))
 		return false;
-	for (; left; left &= left - 1)
+	for (uint64_t left = a->fields & SELECTORS; left; left &= left - 1)
 		if (!implied(p, a, b, (enum pg_field)__builtin_ctzll(left)))
 			return false;
 	return true;
@@ -123,14 +123,13 @@ static bool takes_all(const struct pg_parse *p, const struct pg_rule *a, const s
 /* Only the first final action of a call is carried out; modifiers of later rules still are. */
 bool pg_shadow_check(struct pg_parse *p, struct pg_word whole)
 {
-	uint64_t left = p->rule->calls;
+	uint64_t left = p->rule->calls, others = SELECTORS & ~p->rule->fields;
+	const struct pg_rule *earlier = p->out->rule, *end = earlier + p->out->n;
 
 	if (p->rule->terminal == PG_F_COUNT)
 		return true;
-	for (unsigned i = 0; i < p->out->n; i++) {
-		const struct pg_rule *earlier = &p->out->rule[i];
-
-		if (!takes_all(p, earlier, p->rule))
+	for (; earlier < end; earlier++) {
+		if (earlier->fields & others || !takes_all(p, earlier, p->rule))
 			continue;
 		left &= ~earlier->calls;
 		if (left)

@@ -167,14 +167,27 @@ bool pg_named_read(struct pg_parse *p, struct pg_word w, const struct pg_named *
 	return pg_parse_fail_near(p, w, what, near.best);
 }
 
+/* The fields whose names start with C, as bits. */
+static uint64_t fields_with(char c)
+{
+	static uint64_t known[32];
+	uint64_t *of = &known[c & 31], fields = PG_GET(*of);
+
+	if (fields)
+		return fields;
+	for (unsigned f = 0; f < PG_F_COUNT; f++)
+		fields |= (uint64_t)((field_names[f][0] & 31) == (c & 31)) << f;
+	PG_PUT(*of, fields);
+	return fields;
+}
+
 enum pg_field pg_field_of(const struct pg_parse *p, struct pg_word w)
 {
-	unsigned f = 0;
+	uint64_t left = fields_with(p->text[w.at]);
 
-	while (f < PG_F_COUNT &&
-	       (*field_names[f] != p->text[w.at] || !pg_word_is(p, w, field_names[f])))
-		f++;
-	return (enum pg_field)f;
+	while (left && !pg_word_is(p, w, field_names[__builtin_ctzll(left)]))
+		left &= left - 1;
+	return left ? (enum pg_field)__builtin_ctzll(left) : PG_F_COUNT;
 }
 
 /* ---- the set ---- */
@@ -272,12 +285,13 @@ static bool name_matches(const char *glob, const char *name)
 static uint64_t word_calls(const struct pg_parse *p, struct pg_word w)
 {
 	char buf[PG_WORD_MAX + 1];
-	const char *glob = pg_word_text(p, w, buf);
+	const char *glob;
 	uint64_t calls = 0;
 
 	for (unsigned g = 0; g < PG_G_COUNT; g++)
 		if (pg_word_is(p, w, group_names[g]))
 			return pg_group_calls((enum pg_group)g);
+	glob = pg_word_text(p, w, buf);
 	for (int call = 1; call < PG_CALL_COUNT; call++)
 		if (role_of((enum pg_call)call) != NONE &&
 		    name_matches(glob, pg_call_name((enum pg_call)call)))
