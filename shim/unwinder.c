@@ -460,18 +460,18 @@ bool pg_unwind(pg_frame_fn *visit, void *arg)
 	struct pg_module m;
 	struct row row;
 
-	__asm__ volatile("movq %%rbx,(%0)\n"
-			 "	movq %%rbp,8(%0)\n"
-			 "	movq %%rsp,16(%0)\n"
-			 "	movq %%r12,24(%0)\n"
-			 "	movq %%r13,32(%0)\n"
-			 "	movq %%r14,40(%0)\n"
-			 "	movq %%r15,48(%0)\n"
+	__asm__ volatile("movq %%rbx,(%1)\n"
+			 "	movq %%rbp,8(%1)\n"
+			 "	movq %%rsp,16(%1)\n"
+			 "	movq %%r12,24(%1)\n"
+			 "	movq %%r13,32(%1)\n"
+			 "	movq %%r14,40(%1)\n"
+			 "	movq %%r15,48(%1)\n"
 			 "1:	leaq 1b(%%rip),%%rax\n"
-			 "	movq %%rax,56(%0)\n"
-			 :
+			 "	movq %%rax,56(%1)\n"
+			 : "=m"(place)
 			 : "r"(place.reg)
-			 : "rax", "memory");
+			 : "rax");
 	for (bool first = true; place.reg[RIP]; first = false) {
 		uintptr_t ip = place.reg[RIP];
 		bool known = pg_elf_module(ip - !exact, &m);
