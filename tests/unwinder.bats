@@ -31,3 +31,25 @@ for i in range(60):
 	awk '{ for (i = 1; i <= NF; i++) { split($i, w, "="); sum[w[1]] += w[2] } }
 		END { exit !(sum["same"] > 500 && !sum["different"] && sum["left"] < sum["same"] / 5) }' <(grep ^same= "$COUNTS")
 }
+
+@test "a module that another build replaces at its address is walked by the new one's tables" {
+	native_only
+	cd "$BATS_TEST_TMPDIR"
+	for room in 64 4000; do
+		cat >plug.c <<-EOF
+			#include <unistd.h>
+			#include <string.h>
+			static volatile int zero;
+			__attribute__((noinline)) int inner(int fd) {
+				char room[$room]; memset(room, 'x', sizeof room); __asm__("" :: "r"(room) : "memory");
+				return (int)write(fd, room, 1) + zero; }
+			int plug(int fd) { return inner(fd) + zero; }
+		EOF
+		gcc -O1 -shared -fPIC -o "$room.so" plug.c
+	done
+	run guarded "$FIXTURES/reload" ./64.so ./4000.so
+	equal "where it was loaded" "same place" "$output"
+	equal "the stacks" '["inner","plug"] ["inner","plug"]' \
+		"$(broken '[.stack[:2][] | split(" ")[1]]' | paste -sd' ')"
+	[[ $(broken '[.stack[] | split(" ")[1]] | index("main") > 0' | sort -u) == true ]]
+}
