@@ -348,7 +348,7 @@ static bool object_matches(unsigned n, const struct pg_candidate *c)
 
 uint64_t pg_match_calls(const struct pg_rule *r)
 {
-	bool follows = pg_rule_reads(r) && (pg_has(r, PG_F_AT) || pg_has(r, PG_F_EOF));
+	bool follows = (pg_has(r, PG_F_AT) || pg_has(r, PG_F_EOF)) && pg_rule_reads(r);
 
 	return r->calls | (follows ? pg_rule_in_calls() : 0);
 }
@@ -460,10 +460,11 @@ static unsigned waiting(const struct pg_fd *f, uint64_t bit)
 		return UNKNOWN;
 	for (uint64_t left = PG_GET(f->rules); left; left &= left - 1) {
 		unsigned n = (unsigned)__builtin_ctzll(left);
+		const struct pg_rule *r = &pg_rules.rule[n];
 
-		if (!(pg_rules.rule[n].calls & bit))
+		if (!(r->calls & bit) && !(pg_match_calls(r) & bit))
 			continue;
-		if (found != NO_RULE || !(simple >> n & 1))
+		if (found != NO_RULE || !(simple >> n & 1) || !(r->calls & bit))
 			return UNKNOWN;
 		found = n;
 	}

@@ -401,6 +401,14 @@ picks() {
 	all_right
 }
 
+@test "at=: what is read by calls that the rule does not name counts, beside a rule that waits for them, too" {
+	picks '0 9 1 1 EIO' recv:at=2:error=EIO tcp put=9 r r c
+	picks '0 9 1 1 1 EIO' recv:at=3:error=EIO tcp put=9 r r r c
+	picks '0 9 1 1 1 EIO' 'recv:at=3:error=EIO;read:when=100:error=EINTR' tcp put=9 r r r c
+	picks '0 9 1 1 1 EIO' 'recv:at=3:error=EIO;write:when=100:error=EINTR' tcp put=9 r c r c
+	all_right
+}
+
 @test "when=: a call that the kernel refuses for its arguments does not count, nor does one of many threads get lost" {
 	picks '0 1 1 1 EIO 1' write:when=4:error=EIO pipe w=1 w=1 w=1 w=1 w=1
 	picks '0 1 1 EFAULT EFAULT 1 EIO 1' write:when=4:error=EIO pipe w=1 w=1 bad bad w=1 w=1 w=1
