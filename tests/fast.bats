@@ -9,10 +9,10 @@ load helpers
 # than libfiu's (some 960).
 limits() {
 	cat <<-'EOF'
-		write  15 24 24 420
-		send   16 24 24 420
-		read   10 18 18 420
-		recv   10 18 18 420
+		write  15 24 24 440
+		send   16 24 24 440
+		read   10 18 18 440
+		recv   10 18 18 440
 	EOF
 }
 
