@@ -192,7 +192,7 @@ static int intern(uintptr_t fn, uint32_t info)
 							__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 				return i;
 		}
-		if (handlers[i].fn == fn && handlers[i].info == info)
+		if (PG_GET(handlers[i].fn) == fn && handlers[i].info == info)
 			return i;
 	}
 	return -1;
@@ -228,8 +228,8 @@ static void to_program(struct sigaction *a)
 	n = index_of(caught_table, HANDLERS, (const void *)a->sa_sigaction);
 	if (n < 0)
 		return;
+	a->sa_sigaction = (handler_fn *)__atomic_load_n(&handlers[n].fn, __ATOMIC_ACQUIRE);
 	a->sa_flags = (a->sa_flags & ~SA_SIGINFO) | (int)handlers[n].info;
-	a->sa_sigaction = (handler_fn *)handlers[n].fn;
 }
 
 /* SA_RESETHAND has put the real default back before handler number I runs: take it over as at
