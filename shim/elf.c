@@ -268,23 +268,6 @@ struct known {
 enum { SETS = 128, WAYS = 4 };
 static struct known known_symbols[SETS][WAYS];
 
-/* The entry of KEY, or the one that it is to take. */
-static struct known *known_at(uint64_t key)
-{
-	struct known *set = known_symbols[key >> 40 & (SETS - 1)],
-		     *take = &set[key >> 50 & (WAYS - 1)];
-
-	for (int i = 0; i < WAYS; i++) {
-		uint64_t has = PG_GET(set[i].key);
-
-		if (has == key)
-			return &set[i];
-		if (!has)
-			take = &set[i];
-	}
-	return take;
-}
-
 static void keep(struct known *k, uint64_t key, const char *name, uintptr_t offset)
 {
 	__atomic_store_n(&k->key, 0, __ATOMIC_SEQ_CST);
@@ -306,7 +289,7 @@ static bool is_there(const struct pg_module *m, const char *name)
 const char *pg_elf_symbol(const struct pg_module *m, uintptr_t addr, uintptr_t *offset)
 {
 	uint64_t key = ((uint64_t)addr * 0x9e3779b97f4a7c15u ^ (uintptr_t)m->dynamic) | 1;
-	struct known *k = known_at(key);
+	struct known *k = pg_way(known_symbols[key >> 40 & (SETS - 1)], WAYS, sizeof *k, key);
 	bool before = __atomic_load_n(&k->key, __ATOMIC_SEQ_CST) == key;
 	const char *name = __atomic_load_n(&k->name, __ATOMIC_SEQ_CST);
 

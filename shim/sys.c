@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 bool pg_confined;
@@ -123,8 +124,7 @@ static _Alignas(PAGE) uint64_t forgotten[PAGE / sizeof(uint64_t)];
 
 uint64_t pg_process(void)
 {
-	enum { WIPEONFORK = 18 }; /* MADV_, from <linux/mman.h> */
-	static int wiped;	  /* by a fork: 1; -1: the kernel cannot */
+	static int wiped; /* by a fork: 1; -1: the kernel cannot */
 	uint64_t pid = PG_GET(*forgotten);
 
 	if (pid)
@@ -132,7 +132,7 @@ uint64_t pg_process(void)
 	pid = (uint64_t)pg_sys0(SYS_getpid);
 	if (!PG_GET(wiped))
 		PG_PUT(wiped,
-		       pg_sys3(SYS_madvise, forgotten, sizeof forgotten, WIPEONFORK) ? -1 : 1);
+		       pg_sys3(SYS_madvise, forgotten, sizeof forgotten, MADV_WIPEONFORK) ? -1 : 1);
 	if (PG_GET(wiped) > 0)
 		PG_PUT(*forgotten, pid);
 	return pid;

@@ -64,6 +64,24 @@ static inline uint64_t pg_mix(uint64_t h, uint64_t v)
 	return h ^ h >> 29;
 }
 
+/* In a table that keeps what was found: of the WAYS entries at SET, each of SIZE bytes and with its
+ * key first (0: free), the one that has KEY, or is to take it. */
+static inline void *pg_way(void *set, unsigned ways, size_t size, uint64_t key)
+{
+	char *take = (char *)set + (key >> 50) % ways * size;
+
+	for (unsigned i = 0; i < ways; i++) {
+		char *entry = (char *)set + i * size;
+		uint64_t has = PG_GET(*(uint64_t *)(void *)entry);
+
+		if (has == key)
+			return entry;
+		if (!has)
+			take = entry;
+	}
+	return take;
+}
+
 struct pg_stat {
 	uint64_t dev;
 	uint64_t ino; /* never 0 for an open descriptor */

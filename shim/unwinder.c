@@ -376,23 +376,6 @@ static struct known_row rows[ROW_SETS][ROW_WAYS];
 
 _Static_assert(sizeof(struct row) == WORDS * sizeof(uint64_t), "a row is whole words");
 
-/* The entry of KEY, or the one that it is to take. */
-static struct known_row *row_at(uint64_t key)
-{
-	struct known_row *set = rows[key >> 40 & (ROW_SETS - 1)],
-			 *take = &set[key >> 50 & (ROW_WAYS - 1)];
-
-	for (int i = 0; i < ROW_WAYS; i++) {
-		uint64_t has = PG_GET(set[i].key);
-
-		if (has == key)
-			return &set[i];
-		if (!has)
-			take = &set[i];
-	}
-	return take;
-}
-
 static bool recall_row(const struct known_row *k, uint64_t key, struct row *row)
 {
 	uint64_t words[WORDS];
@@ -420,7 +403,7 @@ static void keep_row(struct known_row *k, uint64_t key, const struct row *row)
 static bool find_row(uintptr_t pc, const struct pg_module *m, struct row *row)
 {
 	uint64_t key = pg_mix(pg_mix(pc, (uintptr_t)m->dynamic), m->stamp) | 1;
-	struct known_row *k = row_at(key);
+	struct known_row *k = pg_way(rows[key >> 40 & (ROW_SETS - 1)], ROW_WAYS, sizeof *k, key);
 
 	if (recall_row(k, key, row))
 		return true;
