@@ -372,12 +372,19 @@ void pg_fd_look_at(int fd, const struct pg_stat *st, struct pg_object *o, unsign
 		look_tcp(fd, o);
 }
 
-void pg_fd_look_for(int fd, struct pg_object *o, unsigned wants)
+struct pg_stat pg_fd_stat(int fd)
 {
 	struct pg_stat st;
 
 	if (fd < 0 || pg_fstat(fd, &st))
-		st.ino = st.dev = 0;
+		st = (struct pg_stat){0, 0, 0};
+	return st;
+}
+
+void pg_fd_look_for(int fd, struct pg_object *o, unsigned wants)
+{
+	struct pg_stat st = pg_fd_stat(fd);
+
 	pg_fd_look_at(fd, &st, o, wants);
 }
 

@@ -141,6 +141,7 @@ void pg_fd_look(int fd, struct pg_object *o);
  * file, comes with one fstat (ST, if that is known; its ino 0: not open). A socket's kind is two
  * more, its names are two, its state the rest. */
 enum { PG_LOOK_KIND = 1, PG_LOOK_NAMES = 2, PG_LOOK_STATE = 4, PG_LOOK_ALL = 7 };
+struct pg_stat pg_fd_stat(int fd); /* ino 0: not open */
 void pg_fd_look_for(int fd, struct pg_object *o, unsigned wants);
 void pg_fd_look_at(int fd, const struct pg_stat *st, struct pg_object *o, unsigned wants);
 

@@ -100,14 +100,12 @@ static void write_event(struct pg_room *s, const struct pg_hit *hit)
 {
 	struct pg_event *e = &s->event;
 	struct pg_place *first;
-	struct pg_stat st;
+	struct pg_stat st = pg_fd_stat(hit->fd);
 	bool call = e->ev == PG_EV_CALL; /* each of its sites is told */
 	bool walked = call || (!hit->caller && e->via != PG_VIA_STDIO);
 	uintptr_t place = e->via == PG_VIA_STDIO ? 0 : hit->caller;
 
 	e->pid = (int)pg_sys0(SYS_getpid);
-	if (hit->fd < 0 || pg_fstat(hit->fd, &st))
-		st.ino = st.dev = 0;
 	e->object.ino = st.ino;
 	if (walked) {
 		add_stack(e, hit);
