@@ -30,7 +30,7 @@ PG_CFLAGS := -std=gnu11 -fPIC -fvisibility=hidden -fexceptions -fasynchronous-un
 PG_LDFLAGS := -shared -static-libgcc -Wl,-soname,libpipeguard.so -Wl,-z,defs,-z,now,-z,relro \
 	-Wl,-z,noexecstack,-z,nodelete -Wl,--eh-frame-hdr -Wl,--exclude-libs,ALL \
 	-Wl,--version-script=$(BUILD)/exports.map
-PG_LIBS := -lgcc_eh
+PG_LIBS :=
 ifneq ($(filter __x86_64__ __i386__,$(TARGET)),)
 PG_CFLAGS += -fcf-protection=full
 endif
@@ -83,8 +83,9 @@ fixtures: $(FIXTURES) ## build the programs that the tests run
 WANTS = $(shell sed -n '1,10s/^.*$(2): \(.*[^ ]\) *\*\/.*/\1/p' $(1))
 $(BUILD)/fixtures/%.so: tests/fixtures/%.so.c $(BUILD)/flags
 	$(CC) -O1 -g -Wall -Wextra -D_GNU_SOURCE -U_FORTIFY_SOURCE $(filter -m%,$(CFLAGS)) -shared -fPIC -pthread \
-		$(call WANTS,$<,CFLAGS) -o $@ $< $(call WANTS,$<,LDFLAGS) -ldl
-$(BUILD)/fixtures/climb.so: shim/unwinder.c shim/elf.c shim/sys.c shim/text.c
+		$(call WANTS,$<,CFLAGS) -o $@ $< $(ROOMS) $(call WANTS,$<,LDFLAGS) -ldl
+$(BUILD)/fixtures/climb.so: ROOMS = $(addprefix $(BUILD)/,$(addsuffix .o,unwinder module peek process sys text))
+$(BUILD)/fixtures/climb.so: $(addprefix $(BUILD)/,$(addsuffix .o,unwinder module peek process sys text))
 # NAME.pure.c is linked with the lower floors, and preloads nothing.
 $(BUILD)/fixtures/%.pure: tests/fixtures/%.pure.c $(PURE)
 	$(COMPILE) $(LDFLAGS) -o $@ $< $(PURE) -ldl

@@ -41,6 +41,7 @@
 
 ssize_t __write(int fd, const void *buf, size_t len);
 ssize_t __read(int fd, void *buf, size_t len);
+ssize_t __recv(int fd, void *buf, size_t len, int flags);
 ssize_t __send(int fd, const void *buf, size_t len, int flags);
 ssize_t __read_chk(int fd, void *buf, size_t len, size_t room);
 ssize_t __recv_chk(int fd, void *buf, size_t len, size_t room, int flags);
@@ -50,6 +51,7 @@ int __dprintf_chk(int fd, int flag, const char *format, ...);
 int __vdprintf_chk(int fd, int flag, const char *format, va_list ap);
 int __connect(int fd, PG_SOCKADDR addr, socklen_t len);
 int __close(int fd);
+int __clone(int (*fn)(void *), void *stack, int flags, void *arg, ...);
 int fcntl64(int fd, int command, ...);
 int __dup2(int from, int to);
 int __pipe(int fd[2]);
