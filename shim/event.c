@@ -280,10 +280,25 @@ static bool has_again(const struct pg_event *e)
 	       e->object.kind >= PG_PIPE && e->object.kind <= PG_SOCKET;
 }
 
+/* What the program had been told, which tells this write from others where bytes cannot. */
+static void put_seen(struct pg_text *t, const struct pg_object *o)
+{
+	static const char *const words[PG_WHATS] = {
+		[PG_EOF] = "eof", [PG_RESET] = "reset", [PG_REFUSED] = "refused"};
+
+	for (int what = 0; what < PG_WHATS; what++) {
+		if (!words[what] || !o->told[what].at)
+			continue;
+		pg_put(t, ":seen=");
+		pg_put(t, words[what]);
+		return;
+	}
+}
+
 /*
  * The rule that breaks the same write again, once: the program, the n-th
  * connection, or the descriptor, and the offset in its stream; where that is
- * not known, who called.
+ * not known, what was told before, and who called.
  */
 static void put_again(struct pg_text *t, const struct pg_event *e)
 {
@@ -302,8 +317,11 @@ static void put_again(struct pg_text *t, const struct pg_event *e)
 	if (o->stream && o->offset >= 0) {
 		pg_put(t, ":at=");
 		pg_put_u64(t, (uint64_t)o->offset + (e->err ? 0 : (uint64_t)e->ret));
-	} else if (e->frames) {
-		put_caller(t, e->frame[0]);
+	} else {
+		if (pg_kind_is_socket(o->kind))
+			put_seen(t, o);
+		if (e->frames)
+			put_caller(t, e->frame[0]);
 	}
 	pg_put(t, ":when=1:break");
 }

@@ -607,16 +607,18 @@ void pg_fd_adopt(int fd)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = sizeof ss;
+	long ret = pg_confined ? -ENOTSOCK : pg_sys3(SYS_getpeername, fd, &ss, &len);
 	struct pg_fd *f;
 	struct pg_story *s;
 	struct pg_stat st;
 
-	if (pg_confined || pg_sys3(SYS_getpeername, fd, &ss, &len) || pg_fstat(fd, &st))
+	if (ret == -ENOTSOCK || ret == -EBADF || pg_fstat(fd, &st))
 		return;
 	f = connection_record(fd, true);
 	s = f ? pg_fd_story(fd, &st, true) : NULL;
 	if (!s)
 		return;
 	s->foreign = true;
-	pg_addr_set(&s->peer, (const struct sockaddr *)&ss, len);
+	if (!ret)
+		pg_addr_set(&s->peer, (const struct sockaddr *)&ss, len);
 }

@@ -2,6 +2,7 @@
 #include "look.h"
 
 #include "clock.h"
+#include "listener.h"
 #include "process.h"
 
 #include <fcntl.h>
@@ -143,7 +144,7 @@ static void look_record(int fd, struct pg_object *o)
 	if (!f || f->partial || PG_GET(f->story))
 		return;
 	o->offset = (int64_t)(PG_GET(f->sent) - PG_GET(f->settled));
-	if (!f->unsure && (fd < PG_FD_LOW || f->born))
+	if ((!f->unsure && (fd < PG_FD_LOW || f->born)) || !o->offset)
 		o->sent = o->offset;
 }
 
@@ -231,6 +232,9 @@ void pg_look_at(int fd, const struct pg_stat *st, struct pg_object *o, unsigned 
 		look_socket_state(fd, o);
 	if (o->kind == PG_TCP && wants & PG_LOOK_STATE)
 		look_tcp(fd, o);
+	if (o->kind == PG_TCP && wants & PG_LOOK_STATE && s && s->foreign && !o->side &&
+	    pg_listens_at(&o->local))
+		o->side = PG_SERVER;
 }
 
 struct pg_stat pg_look_stat(int fd)

@@ -234,8 +234,8 @@ static struct where where_done(const struct pg_rule *r, enum pg_field action)
 	case PG_F_GARBAGE:
 		return (struct where){in, PG_KINDS_ANY};
 	case PG_F_SHORT:
-	case PG_F_TRICKLE:
-		return (struct where){out | in, PG_KINDS_ANY & ~PG_KINDS_UDP};
+	case PG_F_TRICKLE: /* event descriptors, and devices of records, take whole ones only */
+		return (struct where){out | in, PG_KINDS_ALL & ~PG_KINDS_UDP};
 	case PG_F_ERROR:
 		return where_error(r->error);
 	default:
@@ -288,7 +288,8 @@ static bool fail_kinds(struct pg_parse *p, enum pg_field f)
 					: "impossible on this kind of descriptor:");
 }
 
-/* The selectors must all hold at once; each action must be possible where they do. */
+/* The selectors must all hold at once; all actions must be possible where they do: with the other
+ * calls of a SET, and on other kinds, the rule does nothing. */
 static bool check_possible(struct pg_parse *p)
 {
 	struct where left = {p->rule->calls, PG_KINDS_ANY};
@@ -305,9 +306,10 @@ static bool check_possible(struct pg_parse *p)
 		if (f >= PG_F_HOLD || f == PG_F_KIND || f == PG_F_AT)
 			able &= w.kinds;
 		if (f >= PG_F_HOLD)
-			continue;
+			p->rule->calls &= w.calls;
 		left.calls &= w.calls;
-		left.kinds &= w.kinds;
+		if (f < PG_F_HOLD)
+			left.kinds &= w.kinds;
 	}
 	p->rule->able = (uint16_t)able;
 	return true;

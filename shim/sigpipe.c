@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 enum { SIGSET_BYTES = 8, HANDLERS = 32, DEFAULTS = 32, CHANGES = 8 };
 
@@ -231,6 +232,10 @@ static uint64_t mask_word(const sigset_t *set)
  * through libc. Stands for the empty one. */
 #define FULL_MASK (~(((uint64_t)1 << (SIGKILL - 1)) | ((uint64_t)1 << (SIGSTOP - 1))))
 
+/* A thread has an alternate signal stack that is too small for our handler, and perhaps for the
+ * kernel's frame: the ordinary stack is used. */
+static bool no_alternate;
+
 static void default_to_kernel(struct sigaction *a)
 {
 	unsigned n = 0;
@@ -238,8 +243,8 @@ static void default_to_kernel(struct sigaction *a)
 	for (unsigned i = 0; i < 5; i++)
 		if ((uint32_t)a->sa_flags & coded[i])
 			n |= 1u << i;
-	a->sa_flags = (int)(((uint32_t)a->sa_flags & ~mask_of_coded()) | SA_SIGINFO | SA_ONSTACK |
-			    SA_RESTART);
+	a->sa_flags = (int)(((uint32_t)a->sa_flags & ~mask_of_coded()) | SA_SIGINFO | SA_RESTART |
+			    (PG_GET(no_alternate) ? 0 : SA_ONSTACK));
 	a->sa_sigaction = default_table[n];
 	if (!mask_word(&a->sa_mask))
 		set_mask_word(&a->sa_mask, FULL_MASK);
@@ -252,6 +257,8 @@ static void default_to_program(struct sigaction *a, unsigned n)
 		if (n >> i & 1)
 			a->sa_flags = (int)((uint32_t)a->sa_flags | coded[i]);
 	a->sa_handler = SIG_DFL;
+	if (!((uint32_t)a->sa_flags & PG_SA_RESTORER)) /* nobody gave one */
+		a->sa_restorer = NULL;
 	if (mask_word(&a->sa_mask) == FULL_MASK)
 		set_mask_word(&a->sa_mask, 0);
 }
@@ -505,6 +512,22 @@ enum pg_state pg_sigpipe_start(const struct pg_sigpipe_calls *calls)
 	to_kernel(&now, false);
 	kernel_action(&now, NULL);
 	return state;
+}
+
+void pg_sigpipe_alternate(size_t size)
+{
+	enum { OURS = 6144, OLD_MIN = 2048, AUX_MIN_STACK = 51 }; /* AT_MINSIGSTKSZ, Linux 5.14 */
+	unsigned long kernels = getauxval(AUX_MIN_STACK);
+	struct sigaction a;
+
+	if (size >= (kernels ? kernels : OLD_MIN) + OURS || PG_GET(no_alternate))
+		return;
+	PG_PUT(no_alternate, true);
+	if (NEXT(sigaction)(SIGPIPE, NULL, &a) ||
+	    index_of(default_table, DEFAULTS, (const void *)a.sa_sigaction) < 0)
+		return;
+	a.sa_flags = (int)((uint32_t)a.sa_flags & ~(uint32_t)SA_ONSTACK);
+	NEXT(sigaction)(SIGPIPE, &a, NULL);
 }
 
 /*

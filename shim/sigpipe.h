@@ -56,6 +56,9 @@ enum pg_signal pg_sigpipe_outcome_under(uint64_t blocked);
 /* The last recorded change whose result is still in force; false if none is. */
 bool pg_sigpipe_last_change(enum pg_signal outcome, struct pg_change *change);
 
+/* The program gives a thread an alternate signal stack of SIZE bytes. */
+void pg_sigpipe_alternate(size_t size);
+
 /* Before the program confines itself: afterwards its default handler must do without system calls.
  * UNDO: it did not. */
 void pg_sigpipe_confine(bool undo);

@@ -55,6 +55,7 @@ int __clone(int (*fn)(void *), void *stack, int flags, void *arg, ...);
 int fcntl64(int fd, int command, ...);
 int __dup2(int from, int to);
 int __pipe(int fd[2]);
+int __sigaltstack(const stack_t *stack, stack_t *old);
 int __sigaction(int sig, const struct sigaction *act, struct sigaction *old);
 sighandler_t __sysv_signal(int sig, sighandler_t handler);
 sighandler_t sysv_signal(int sig, sighandler_t handler);
