@@ -166,7 +166,7 @@ ubsan: ## with the undefined-behaviour sanitizer, into build/ubsan, and the test
 # The lower floors with sanitizers need none of the flags of a library.
 SANITIZE = -g -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all
 PURE_C   = $(PURE:$(BUILD)/%.o=shim/%.c)
-LOG_C    = $(PURE_C) shim/event.c shim/stack.c shim/unwinder.c shim/fd.c
+LOG_C    = $(PURE_C) $(addprefix shim/,event.c stack.c unwinder.c fd.c look.c listener.c process.c clock.c addr.c peek.c)
 asan: ## the parser and the log writer with the address and undefined-behaviour sanitizers
 	@mkdir -p $(BUILD)/asan
 	$(CC) -std=gnu11 $(PG_CPPFLAGS) $(SANITIZE) -fsanitize=address,undefined -o $(BUILD)/asan/rules \

@@ -21,7 +21,7 @@ static void judge(struct pg_fd *f, const struct pg_candidate *c)
 /* ---- writing and reading ---- */
 
 /* A datagram names whom it goes to, if its socket does not. */
-static void look_at_target(const struct pg_op *op, struct pg_object *o)
+static __attribute__((noinline)) void look_at_target(const struct pg_op *op, struct pg_object *o)
 {
 	struct sockaddr_storage ss;
 
@@ -44,7 +44,8 @@ static struct pg_op with_target(struct pg_op op)
 }
 
 /* OP as the rules want it; a call that writes, or one that READS. */
-static struct pg_op apply(struct pg_op op, uint64_t bit, uintptr_t caller, bool reads)
+static __attribute__((noinline)) struct pg_op apply(struct pg_op op, uint64_t bit, uintptr_t caller,
+						    bool reads)
 {
 	struct pg_object o;
 	struct pg_candidate c = {.object = &o, .fd = op.fd, .caller = caller - 1};
@@ -188,10 +189,11 @@ void pg_apply_start(void)
 
 /* ---- connect and accept ---- */
 
-/* The object that FD will be connected to, and a copy of the address. False: the kernel is to refuse
- * the arguments. */
-static PG_COLD bool look_at_peer(int fd, const struct sockaddr *addr, socklen_t len,
-				 struct sockaddr_storage *to, struct pg_object *o)
+/* The object that FD will be connected to, and a copy of the address. False: the kernel is to
+ * refuse the arguments. */
+static __attribute__((noinline)) bool look_at_peer(int fd, const struct sockaddr *addr,
+						   socklen_t len, struct sockaddr_storage *to,
+						   struct pg_object *o)
 {
 	__builtin_memset(to, 0, sizeof *to);
 	if (len < sizeof(sa_family_t) || len > sizeof *to || !pg_peek(to, addr, len))
@@ -208,12 +210,12 @@ static PG_COLD bool look_at_peer(int fd, const struct sockaddr *addr, socklen_t 
 }
 
 /* What the rules do at OP, which moves no bytes. */
-static struct pg_op act_once(struct pg_op op, const struct pg_candidate *c)
+static __attribute__((noinline)) void act_once(struct pg_op *op, const struct pg_candidate *c)
 {
 	struct pg_plan p;
 
-	pg_plan_make(&p, &op, c, PG_BIT(op.call));
-	return pg_act(op, &p, c);
+	pg_plan_make(&p, op, c, PG_BIT(op->call));
+	*op = pg_act(*op, &p, c);
 }
 
 bool pg_apply_connect(enum pg_call call, int fd, const struct sockaddr *addr, socklen_t len,
@@ -231,7 +233,7 @@ bool pg_apply_connect(enum pg_call call, int fd, const struct sockaddr *addr, so
 		o.story->injected = false; /* what a rule did was to the connection before */
 	o.rule = -1;
 	pg_match_attempt(fd, &o);
-	op = act_once(op, &c);
+	act_once(&op, &c);
 	if (!op.skip)
 		errno = saved;
 	*ret = (int)op.result;
@@ -251,7 +253,7 @@ bool pg_apply_accept(enum pg_call call, int fd, uintptr_t caller)
 	if (!o.ino)
 		return false;
 	o.side = PG_SERVER;
-	op = act_once(op, &c);
+	act_once(&op, &c);
 	if (!op.skip)
 		errno = saved;
 	return op.skip;

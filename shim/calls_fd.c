@@ -129,11 +129,17 @@ PG_EXPORT void closefrom(int first)
 FCNTL(fcntl)
 FCNTL(fcntl64)
 
+#ifdef __GLIBC__
+#define FILE_NUMBER(f) ((f)->_fileno) /* fileno() would be one more import */
+#else
+#define FILE_NUMBER(f) fileno(f)
+#endif
+
 /* Inside libc another file takes the number of the stream. */
 #define FREOPEN(name)                                                                              \
 	PG_EXPORT FILE *name(const char *path, const char *mode, FILE *f)                          \
 	{                                                                                          \
-		int fd = fileno(f), saved;                                                         \
+		int fd = FILE_NUMBER(f), saved;                                                    \
 		FILE *ret = NEXT(name)(path, mode, f);                                             \
                                                                                                    \
 		saved = errno;                                                                     \

@@ -10,7 +10,6 @@
 #include "process.h"
 #include "twins.h"
 
-#include <linux/seccomp.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -32,8 +31,12 @@ PG_EXPORT void _Exit(int status)
 
 /* ---- a program that confines itself ---- */
 
-/* What is asked now cannot be asked later; and the default handler of SIGPIPE must do without system
- * calls from then on. */
+/* <linux/seccomp.h> */
+enum { SET_MODE_STRICT, SET_MODE_FILTER };
+enum { MODE_STRICT = 1 };
+
+/* What is asked now cannot be asked later; and the default handler of SIGPIPE must do without
+ * system calls from then on. */
 static void before_confining(bool strictly)
 {
 	if (!pg_config.active || pg_confined)
@@ -66,7 +69,7 @@ PG_EXPORT int prctl(int option, ...)
 	va_end(ap);
 	if (option != PR_SET_SECCOMP)
 		return NEXT(prctl)(option, a, b, c, d);
-	before_confining(a == SECCOMP_MODE_STRICT);
+	before_confining(a == MODE_STRICT);
 	ret = NEXT(prctl)(option, a, b, c, d);
 	saved = errno;
 	after_confining(!ret);
@@ -111,31 +114,31 @@ CLONE(__clone)
 #if defined(__x86_64__)
 #define VFORK(name)                                                                                \
 	__asm__(".text\n.globl " name "\n.type " name ",@function\n" name ":\n"                    \
-		"	.cfi_startproc\n	endbr64\n"                                          \
-		"	sub $8,%rsp\n	.cfi_adjust_cfa_offset 8\n"                                  \
-		"	call pg_vfork_prepare\n"                                                   \
-		"	add $8,%rsp\n	.cfi_adjust_cfa_offset -8\n"                                 \
-		"	jmp *%rax\n"                                                               \
+		"	.cfi_startproc\n	endbr64\n"                                                      \
+		"	sub $8,%rsp\n	.cfi_adjust_cfa_offset 8\n"                                        \
+		"	call pg_vfork_prepare\n"                                                         \
+		"	add $8,%rsp\n	.cfi_adjust_cfa_offset -8\n"                                       \
+		"	jmp *%rax\n"                                                                     \
 		"	.cfi_endproc\n.size " name ",.-" name "\n");
 #elif defined(__i386__)
 #define VFORK(name)                                                                                \
 	__asm__(".text\n.globl " name "\n.type " name ",@function\n" name ":\n"                    \
-		"	.cfi_startproc\n	endbr32\n"                                          \
-		"	sub $12,%esp\n	.cfi_adjust_cfa_offset 12\n"                                 \
-		"	call pg_vfork_prepare\n"                                                   \
-		"	add $12,%esp\n	.cfi_adjust_cfa_offset -12\n"                                \
-		"	jmp *%eax\n"                                                               \
+		"	.cfi_startproc\n	endbr32\n"                                                      \
+		"	sub $12,%esp\n	.cfi_adjust_cfa_offset 12\n"                                      \
+		"	call pg_vfork_prepare\n"                                                         \
+		"	add $12,%esp\n	.cfi_adjust_cfa_offset -12\n"                                     \
+		"	jmp *%eax\n"                                                                     \
 		"	.cfi_endproc\n.size " name ",.-" name "\n");
 #elif defined(__aarch64__)
 #define VFORK(name)                                                                                \
 	__asm__(".text\n.globl " name "\n.type " name ",%function\n" name ":\n"                    \
-		"	.cfi_startproc\n	hint #34\n"                                         \
-		"	stp x29,x30,[sp,#-16]!\n	.cfi_adjust_cfa_offset 16\n"                   \
-		"	.cfi_rel_offset x29,0\n	.cfi_rel_offset x30,8\n"                       \
-		"	bl pg_vfork_prepare\n"                                                     \
-		"	ldp x29,x30,[sp],#16\n	.cfi_adjust_cfa_offset -16\n"                        \
-		"	.cfi_restore x29\n	.cfi_restore x30\n"                                 \
-		"	mov x16,x0\n	br x16\n"                                                   \
+		"	.cfi_startproc\n	hint #34\n"                                                     \
+		"	stp x29,x30,[sp,#-16]!\n	.cfi_adjust_cfa_offset 16\n"                            \
+		"	.cfi_rel_offset x29,0\n	.cfi_rel_offset x30,8\n"                                 \
+		"	bl pg_vfork_prepare\n"                                                           \
+		"	ldp x29,x30,[sp],#16\n	.cfi_adjust_cfa_offset -16\n"                             \
+		"	.cfi_restore x29\n	.cfi_restore x30\n"                                           \
+		"	mov x16,x0\n	br x16\n"                                                           \
 		"	.cfi_endproc\n.size " name ",.-" name "\n");
 #endif
 VFORK("vfork")
@@ -177,13 +180,13 @@ long pg_syscall_early(long nr, long a, long b, long c, long d, long e, long f)
 /* seccomp(2): its other operations only ask. */
 static long confine(long nr, long a, long b, long c, long d, long e, long f)
 {
-	bool confines = a == SECCOMP_SET_MODE_STRICT || a == SECCOMP_SET_MODE_FILTER;
+	bool confines = a == SET_MODE_STRICT || a == SET_MODE_FILTER;
 	long ret;
 	int saved;
 
 	if (!confines)
 		return NEXT(syscall)(nr, a, b, c, d, e, f);
-	before_confining(a == SECCOMP_SET_MODE_STRICT);
+	before_confining(a == SET_MODE_STRICT);
 	ret = NEXT(syscall)(nr, a, b, c, d, e, f);
 	saved = errno;
 	after_confining(ret >= 0); /* a listener's descriptor, perhaps */

@@ -10,82 +10,124 @@
 
 PG_EXPORT ssize_t read(int fd, void *buf, size_t len)
 {
+	struct pg_asked asked;
+
 	if (PG_ASIDE(read, fd))
 		return PG_APPLY(read, fd, buf, len);
-	return PG_IN(read, PG_HOT(read)(fd, buf, len), fd, .len = (int64_t)len);
+	asked.fd = fd;
+	asked.len = len;
+	return PG_IN(read, buffer, asked, PG_HOT(read)(fd, buf, len));
 }
 
 PG_EXPORT ssize_t __read(int fd, void *buf, size_t len)
 {
+	struct pg_asked asked;
+
 	if (PG_ASIDE(__read, fd))
 		return PG_APPLY(__read, fd, buf, len);
-	return PG_IN(read, PG_HOT(__read)(fd, buf, len), fd, .len = (int64_t)len);
+	asked.fd = fd;
+	asked.len = len;
+	return PG_IN(read, buffer, asked, PG_HOT(__read)(fd, buf, len));
 }
 
 PG_EXPORT ssize_t __read_chk(int fd, void *buf, size_t len, size_t room)
 {
+	struct pg_asked asked;
+
 	if (PG_ASIDE(__read_chk, fd))
 		return PG_APPLY(__read_chk, fd, buf, len, room);
-	return PG_IN(read, PG_HOT(__read_chk)(fd, buf, len, room), fd, .len = (int64_t)len);
+	asked.fd = fd;
+	asked.len = len;
+	return PG_IN(read, buffer, asked, PG_HOT(__read_chk)(fd, buf, len, room));
 }
 
 PG_EXPORT ssize_t readv(int fd, const struct iovec *iov, int n)
 {
+	struct pg_asked asked;
+
 	if (PG_ASIDE(readv, fd))
 		return PG_APPLY(readv, fd, iov, n);
-	return PG_IN(readv, PG_HOT(readv)(fd, iov, n), fd, .shape = PG_IOV, .data = iov,
-		     .count = n < 0 ? 0 : (uint64_t)n);
+	asked.fd = fd;
+	asked.data = iov;
+	asked.count = n;
+	return PG_IN(readv, vector, asked, PG_HOT(readv)(fd, iov, n));
 }
 
 PG_EXPORT ssize_t recv(int fd, void *buf, size_t len, int flags)
 {
+	struct pg_asked asked;
+
 	if (PG_ASIDE(recv, fd))
 		return PG_APPLY(recv, fd, buf, len, flags);
-	return PG_IN(recv, PG_HOT(recv)(fd, buf, len, flags), fd, .len = (int64_t)len,
-		     .flags = flags);
+	asked.fd = fd;
+	asked.len = len;
+	asked.flags = flags;
+	return PG_IN(recv, flagged, asked, PG_HOT(recv)(fd, buf, len, flags));
 }
 
 PG_EXPORT ssize_t __recv(int fd, void *buf, size_t len, int flags)
 {
+	struct pg_asked asked;
+
 	if (PG_ASIDE(__recv, fd))
 		return PG_APPLY(__recv, fd, buf, len, flags);
-	return PG_IN(recv, PG_HOT(__recv)(fd, buf, len, flags), fd, .len = (int64_t)len,
-		     .flags = flags);
+	asked.fd = fd;
+	asked.len = len;
+	asked.flags = flags;
+	return PG_IN(recv, flagged, asked, PG_HOT(__recv)(fd, buf, len, flags));
 }
 
 PG_EXPORT ssize_t __recv_chk(int fd, void *buf, size_t len, size_t room, int flags)
 {
+	struct pg_asked asked;
+
 	if (PG_ASIDE(__recv_chk, fd))
 		return PG_APPLY(__recv_chk, fd, buf, len, room, flags);
-	return PG_IN(recv, PG_HOT(__recv_chk)(fd, buf, len, room, flags), fd, .len = (int64_t)len,
-		     .flags = flags);
+	asked.fd = fd;
+	asked.len = len;
+	asked.flags = flags;
+	return PG_IN(recv, flagged, asked, PG_HOT(__recv_chk)(fd, buf, len, room, flags));
 }
 
 PG_EXPORT ssize_t recvfrom(int fd, void *buf, size_t len, int flags, PG_SOCKADDR_OUT from,
 			   socklen_t *from_len)
 {
+	struct pg_asked asked;
+
 	if (PG_ASIDE(recvfrom, fd))
 		return PG_APPLY(recvfrom, fd, buf, len, flags, PG_ADDR(from), from_len);
-	return PG_IN(recvfrom, PG_HOT(recvfrom)(fd, buf, len, flags, from, from_len), fd,
-		     .len = (int64_t)len, .flags = flags);
+	asked.fd = fd;
+	asked.len = len;
+	asked.flags = flags;
+	return PG_IN(recvfrom, flagged, asked,
+		     PG_HOT(recvfrom)(fd, buf, len, flags, from, from_len));
 }
 
 /* Seven words, one more than a rule takes: once checked it is recvfrom. */
 PG_EXPORT ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t room, int flags,
 				 PG_SOCKADDR_OUT from, socklen_t *from_len)
 {
+	struct pg_asked asked;
+
 	if (len <= room && PG_ASIDE(__recvfrom_chk, fd))
 		return PG_APPLY(recvfrom, fd, buf, len, flags, PG_ADDR(from), from_len);
-	return PG_IN(recvfrom, NEXT(__recvfrom_chk)(fd, buf, len, room, flags, from, from_len), fd,
-		     .len = (int64_t)len, .flags = flags);
+	asked.fd = fd;
+	asked.len = len;
+	asked.flags = flags;
+	return PG_IN(recvfrom, flagged, asked,
+		     NEXT(__recvfrom_chk)(fd, buf, len, room, flags, from, from_len));
 }
 
 static ssize_t receive(int fd, struct msghdr *msg, int flags, uintptr_t caller)
 {
+	struct pg_asked asked;
+
 	if (PG_ASIDE(recvmsg, fd))
 		return pg_apply(PG_CALL_recvmsg, caller, PG_W(fd), PG_W(msg), PG_W(flags), 0, 0, 0);
-	return PG_IN(recvmsg, PG_HOT(recvmsg)(fd, msg, flags), fd, .shape = PG_MSG, .data = msg,
-		     .flags = flags);
+	asked.fd = fd;
+	asked.data = msg;
+	asked.flags = flags;
+	return PG_IN(recvmsg, message, asked, PG_HOT(recvmsg)(fd, msg, flags));
 }
 
 /* The kernel has just filled MSG in: descriptors that came with it are the program's now. */
@@ -101,11 +143,15 @@ PG_EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 static int receive_all(int fd, struct mmsghdr *msgs, unsigned n, PG_MMSG_FLAGS flags,
 		       struct timespec *wait, uintptr_t caller)
 {
+	struct pg_asked asked;
+
 	if (PG_ASIDE(recvmmsg, fd))
 		return (int)pg_apply(PG_CALL_recvmmsg, caller, PG_W(fd), PG_W(msgs), PG_W(n),
 				     PG_W(flags), PG_W(wait), 0);
-	return PG_IN(recvmmsg, PG_HOT(recvmmsg)(fd, msgs, n, flags, wait), fd, .len = n,
-		     .flags = (int)flags);
+	asked.fd = fd;
+	asked.len = n;
+	asked.flags = (int)flags;
+	return PG_IN(recvmmsg, flagged, asked, PG_HOT(recvmmsg)(fd, msgs, n, flags, wait));
 }
 
 PG_EXPORT int recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, PG_MMSG_FLAGS flags,

@@ -79,8 +79,3 @@ PG_EXPORT int sigaltstack(const stack_t *stack, stack_t *old)
 {
 	return with_stack(NEXT_SYS2(sigaltstack, SYS_sigaltstack, stack, old), stack);
 }
-
-PG_EXPORT int __sigaltstack(const stack_t *stack, stack_t *old)
-{
-	return with_stack(NEXT_SYS2(__sigaltstack, SYS_sigaltstack, stack, old), stack);
-}

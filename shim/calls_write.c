@@ -110,8 +110,8 @@ PG_EXPORT ssize_t sendto(int fd, const void *buf, size_t len, int flags, PG_SOCK
 		return send_to(fd, buf, len, flags, to, to_len, PG_CALLER);
 	if (refused(fd, PG_ADDR(to), to_len, PG_CALLER))
 		return -1;
-	return opened(fd, PG_ADDR(to), to_len,
-		      send_to(fd, buf, len, flags, to, to_len, PG_CALLER), PG_CALLER);
+	return opened(fd, PG_ADDR(to), to_len, send_to(fd, buf, len, flags, to, to_len, PG_CALLER),
+		      PG_CALLER);
 }
 
 static inline ssize_t send_message(int fd, const struct msghdr *msg, int flags, uintptr_t caller)
@@ -131,8 +131,8 @@ PG_EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 	if (!pg_peek(&copy, msg, sizeof copy) ||
 	    refused(fd, copy.msg_name, copy.msg_namelen, PG_CALLER))
 		return copy.msg_name ? -1 : send_message(fd, msg, flags, PG_CALLER);
-	return opened(fd, copy.msg_name, copy.msg_namelen,
-		      send_message(fd, msg, flags, PG_CALLER), PG_CALLER);
+	return opened(fd, copy.msg_name, copy.msg_namelen, send_message(fd, msg, flags, PG_CALLER),
+		      PG_CALLER);
 }
 
 PG_EXPORT int sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, PG_MMSG_FLAGS flags)

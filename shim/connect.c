@@ -41,9 +41,9 @@ static bool is_same_peer(int fd)
 
 	pg_look_for(fd, &o, PG_LOOK_NAMES, false);
 	s = o.story;
-	return s && (!s->peer.family || (o.peer.family == s->peer.family &&
-					 o.peer.port == s->peer.port &&
-					 !__builtin_memcmp(o.peer.ip, s->peer.ip, sizeof o.peer.ip)));
+	return s && (!s->peer.family ||
+		     (o.peer.family == s->peer.family && o.peer.port == s->peer.port &&
+		      !__builtin_memcmp(o.peer.ip, s->peer.ip, sizeof o.peer.ip)));
 }
 
 static void begin(enum pg_call call, int fd, const struct sockaddr *addr, size_t len, int ret,

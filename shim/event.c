@@ -102,7 +102,7 @@ static void key_addr(struct pg_text *t, const char *name, const struct pg_addr *
 }
 
 /* Two names and an offset; longer where a name is escaped, and then cut. */
-enum { FRAME_MAX = 192 };
+enum { FRAME_MAX = 192, CODE_MAX = 112 };
 
 static void json_frame(struct pg_text *t, uintptr_t addr)
 {
@@ -116,7 +116,7 @@ static void json_frame(struct pg_text *t, uintptr_t addr)
 
 static void json_code(struct pg_text *t, const struct pg_code *code)
 {
-	char buf[FRAME_MAX];
+	char buf[CODE_MAX];
 	struct pg_text frame = {buf, 0, sizeof buf - 1};
 
 	pg_stack_put_code_frame(&frame, code);
@@ -209,16 +209,18 @@ static int rule_of(const struct pg_event *e)
 	return e->ev == PG_EV_INJECT ? e->rule : e->object.rule;
 }
 
-/* The fields of rule N that say what it does: "reset", "hold=3s:delay=1ms". Numbers with a hundred
- * zeros in front are left out. */
-static void put_actions(struct pg_text *t, int n)
+/* The fields of E's rule that say what it does to E's call: "reset", "hold=3s:delay=1ms". Numbers
+ * with a hundred zeros in front are left out. */
+static void put_actions(struct pg_text *t, const struct pg_event *e)
 {
-	const struct pg_rule *r = &pg_rules.rule[n];
+	const struct pg_rule *r = &pg_rules.rule[e->rule];
+	uint64_t bit = e->via == PG_VIA_STDIO ? PG_STDIO_BIT : (uint64_t)1 << (e->call & 63);
+	uint64_t can = pg_rule_actions(r, bit);
 	size_t end = t->len + ACTIONS_MAX;
 	bool some = false;
 
 	for (unsigned f = PG_F_HOLD; f < PG_F_COUNT; f++) {
-		if (!pg_has(r, (enum pg_field)f) || t->len + r->raw[f].len + 1 > end)
+		if (!(can >> f & 1) || t->len + r->raw[f].len + 1 > end)
 			continue;
 		if (some)
 			pg_put_char(t, ':');
@@ -232,7 +234,7 @@ static void json_action(struct pg_text *t, const struct pg_event *e)
 	if (e->ev != PG_EV_INJECT)
 		return;
 	pg_put(t, ",\"action\":\"");
-	put_actions(t, e->rule);
+	put_actions(t, e);
 	pg_put_char(t, '"');
 	key_text(t, "held", e->held);
 	key(t, "seed");
@@ -733,7 +735,7 @@ static void text_inject(struct pg_text *t, const struct pg_event *e)
 	pg_put(t, "rule ");
 	pg_put(t, pg_rules.rule[e->rule].id);
 	pg_put(t, ": ");
-	put_actions(t, e->rule);
+	put_actions(t, e);
 	pg_put(t, " on ");
 	pg_put(t, e->via == PG_VIA_STDIO ? "stdio's " : "");
 	pg_put(t, pg_call_name(e->call));

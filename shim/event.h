@@ -76,8 +76,8 @@ struct pg_event {
 	bool seeded;		       /* inject: a rule with prob= */
 	uint64_t counts[PG_RULES_MAX]; /* exit: how often each rule fired */
 	const char *gates;	       /* load */
-	int sender;		       /* killed: who sent the signal; CALL and FD: of whose write it is */
-	bool by_itself;		       /* killed: the program raised it */
+	int sender;	/* killed: who sent the signal; CALL and FD: of whose write it is */
+	bool by_itself; /* killed: the program raised it */
 	int pid;
 	/* Set by pg_event_write. */
 	int tid;

@@ -107,12 +107,13 @@ static uint32_t pop_free(void)
 	return (uint32_t)head;
 }
 
-static void push_free(uint32_t n)
+static void push_free(struct pg_story *s)
 {
+	uint32_t n = s->index + 1;
 	uint64_t head = __atomic_load_n(&free_stories, __ATOMIC_ACQUIRE), next;
 
 	do {
-		PG_PUT(story(n)->next, (uint32_t)head);
+		PG_PUT(s->next, (uint32_t)head);
 		next = ((head >> 32) + 1) << 32 | n;
 	} while (!__atomic_compare_exchange_n(&free_stories, &head, next, true, __ATOMIC_ACQ_REL,
 					      __ATOMIC_ACQUIRE));
@@ -149,13 +150,11 @@ static uint32_t begin_story(void)
 	return n;
 }
 
-static void end_story(uint32_t n)
+static void end_story(struct pg_story *s)
 {
-	struct pg_story *s = story(n);
-
 	PG_PUT(s->ino, 0);
 	__atomic_fetch_add(&s->generation, 1, __ATOMIC_RELEASE);
-	push_free(n);
+	push_free(s);
 }
 
 /* ---- numbers and their stories ---- */
@@ -191,7 +190,7 @@ static void let_go(int fd, struct pg_fd *f)
 	settle(s, f);
 	list(s, fd + 1, 0);
 	if (!__atomic_sub_fetch(&s->numbers, 1, __ATOMIC_ACQ_REL))
-		end_story(n);
+		end_story(s);
 }
 
 static void take(int fd, struct pg_fd *f, uint32_t n)
@@ -199,6 +198,8 @@ static void take(int fd, struct pg_fd *f, uint32_t n)
 	struct pg_story *s = story(n);
 	uint32_t none = 0;
 
+	if (!s)
+		return;
 	__atomic_fetch_add(&s->numbers, 1, __ATOMIC_ACQ_REL);
 	if (__atomic_compare_exchange_n(&f->story, &none, n, false, __ATOMIC_ACQ_REL,
 					__ATOMIC_RELAXED)) {
@@ -206,18 +207,22 @@ static void take(int fd, struct pg_fd *f, uint32_t n)
 		return;
 	}
 	if (!__atomic_sub_fetch(&s->numbers, 1, __ATOMIC_ACQ_REL)) /* another thread was quicker */
-		end_story(n);
+		end_story(s);
 }
 
 /* The story that F has; one begins if it has none. 0: there is no room. */
 static uint32_t story_of(int fd, struct pg_fd *f)
 {
 	uint32_t n = __atomic_load_n(&f->story, __ATOMIC_ACQUIRE);
+	struct pg_story *s;
 
 	if (n || !(n = begin_story()))
 		return n;
-	story(n)->partial = f->partial;
-	story(n)->foreign = !is_sure(fd, f);
+	s = story(n);
+	if (!s)
+		return 0;
+	s->partial = f->partial;
+	s->foreign = !is_sure(fd, f);
 	take(fd, f, n);
 	return __atomic_load_n(&f->story, __ATOMIC_ACQUIRE);
 }
@@ -439,12 +444,11 @@ void pg_fd_replaced(int fd)
 		return;
 	}
 	n = begin_story(); /* the other numbers keep what was there */
-	if (!n)
-		return;
 	copy = story(n);
+	if (!copy)
+		return;
 	settle(s, f);
-	__builtin_memcpy(&copy->sent, &s->sent,
-			 sizeof *s - offsetof(struct pg_story, sent));
+	__builtin_memcpy(&copy->sent, &s->sent, sizeof *s - offsetof(struct pg_story, sent));
 	tie(copy, &st);
 	let_go(fd, f);
 	take(fd, f, n);

@@ -40,11 +40,11 @@ struct pg_warning {
 /* Of a number. Those below PG_FD_LOW are there from the start. */
 struct pg_fd {
 	_Alignas(64) uint64_t sent; /* bytes the kernel took */
-	uint64_t settled; /* what of SENT is in the story, or was another object's */
-	uint64_t unruled; /* the calls for which no rule can fire on it, whatever comes; 0: not
-			     known */
-	uint64_t rules;	  /* where that is known: those that can, as bits of their numbers */
-	uint32_t story;	  /* 0: none */
+	uint64_t settled;	    /* what of SENT is in the story, or was another object's */
+	uint64_t unruled;   /* the calls for which no rule can fire on it, whatever comes; 0: not
+			       known */
+	uint64_t rules;	    /* where that is known: those that can, as bits of their numbers */
+	uint32_t story;	    /* 0: none */
 	uint8_t connection; /* what ends short on it is no broken pipe */
 	uint8_t unsure;	    /* it was closed, and what opened it again was not seen */
 	uint8_t born;	    /* what opened it was seen */
@@ -54,21 +54,21 @@ struct pg_fd {
 
 /* Of an object. */
 struct pg_story {
-	uint32_t generation; /* odd while it is in use */
-	uint32_t next;	     /* of those that are free */
-	uint32_t index;	     /* which it is, from 0: for what others keep beside stories */
-	uint64_t dev, ino;   /* 0: not known yet, the numbers stand for it */
-	int32_t fd[4];	     /* its numbers + 1 */
-	uint32_t numbers;    /* how many */
-	uint32_t forks;	     /* pg_forks when it began */
-	uint64_t sent;	     /* bytes, by all its numbers, as far as they are settled */
-	uint64_t received;   /* by calls that rules watch; apply.c */
-	uint64_t since;	     /* connected or accepted, ns; 0: not known, or not connected */
-	struct pg_addr peer, local;	  /* LOCAL: of what a rule broke, a reset takes it away */
+	uint32_t generation;	    /* odd while it is in use */
+	uint32_t next;		    /* of those that are free */
+	uint32_t index;		    /* which it is, from 0: for what others keep beside stories */
+	uint64_t dev, ino;	    /* 0: not known yet, the numbers stand for it */
+	int32_t fd[4];		    /* its numbers + 1 */
+	uint32_t numbers;	    /* how many */
+	uint32_t forks;		    /* pg_forks when it began */
+	uint64_t sent;		    /* bytes, by all its numbers, as far as they are settled */
+	uint64_t received;	    /* by calls that rules watch; apply.c */
+	uint64_t since;		    /* connected or accepted, ns; 0: not known, or not connected */
+	struct pg_addr peer, local; /* LOCAL: of what a rule broke, a reset takes it away */
 	struct pg_warning told[PG_WHATS]; /* to the program */
 	uint64_t process;		  /* that COUNTS are of; match.c */
 	uint32_t conn[PG_CONN_SLOTS];	  /* numbers of the connection, for conn=; match.c */
-	uint32_t number; /* the n-th client, or server, stream of the process; 0: none */
+	uint32_t number;     /* the n-th client, or server, stream of the process; 0: none */
 	uint32_t suppressed; /* signals taken away on it; guard.c */
 	uint8_t side;	     /* enum pg_side */
 	uint8_t rule;	     /* that broke it; act.c */
@@ -94,7 +94,9 @@ static inline struct pg_fd *pg_fd(int fd)
  * plain, and may come out low. */
 static inline void pg_fd_add(uint64_t *sum, uint64_t n)
 {
-#ifdef __LP64__
+#if defined(__x86_64__)
+	__asm__ volatile("lock addq %1,%0" : "+m"(*sum) : "r"(n) : "cc"); /* one instruction */
+#elif defined(__LP64__)
 	__atomic_fetch_add(sum, n, __ATOMIC_RELAXED);
 #else
 	*sum += n;

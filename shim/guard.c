@@ -152,8 +152,7 @@ static void write_event(struct pg_room *s, const struct pg_hit *hit)
 	pg_event_write(e, s->line, s->mask);
 }
 
-static void fill(struct pg_event *e, enum pg_ev ev, const struct pg_hit *hit,
-		 enum pg_signal signal)
+static void fill(struct pg_event *e, enum pg_ev ev, const struct pg_hit *hit, enum pg_signal signal)
 {
 	__builtin_memset(e, 0, sizeof *e);
 	e->ev = ev;
@@ -392,7 +391,7 @@ static uint64_t hex_word(const char *s)
 
 /* Does this process catch any signal but SIGPIPE? Then one may have cut a write short. True, too,
  * if that cannot be known. */
-static bool catches_others(void)
+static PG_COLD bool catches_others(void)
 {
 	static const char key[] = "\nSigCgt:\t";
 	enum { WHOLE = sizeof key - 1 + 16 };
@@ -409,7 +408,8 @@ static bool catches_others(void)
 				caught = hex_word(buf + at + sizeof key - 1);
 		if (have < WHOLE)
 			continue;
-		__builtin_memmove(buf, buf + have - WHOLE, WHOLE); /* it may go on in the next part */
+		for (size_t i = 0; i < WHOLE; i++) /* it may go on in the next part */
+			buf[i] = buf[have - WHOLE + i];
 		have = WHOLE;
 	}
 	if (fd >= 0)
@@ -425,17 +425,23 @@ static bool waits_pending(void)
 	return set >> (SIGPIPE - 1) & 1;
 }
 
-/* Was OP a call that waits until a pipe has taken all, and that only its reader or a signal cuts
- * short? What comes from another descriptor may run dry. */
-static bool is_blocking_write(const struct pg_op *op)
+/* Is OP a call that, where it waits, goes on until a pipe has taken all, and that only its reader
+ * or a signal cuts short? What comes from another descriptor may run dry. */
+static bool takes_all(const struct pg_op *op)
 {
 	enum { SPLICE_NONBLOCK = 2, RWF_NO_WAIT = 8 };
 	const struct pg_layout *l = pg_call_layout(op->call);
 
-	if (op->via != PG_VIA_CALL || (l->shape != PG_BUF && l->shape != PG_IOV) ||
-	    (l->shape == PG_IOV && op->flags & (SPLICE_NONBLOCK | RWF_NO_WAIT | PG_RWF_NOSIGNAL)))
+	if (op->via != PG_VIA_CALL || pg_fd_is_connection(op->fd))
 		return false;
-	return !(pg_sys3(SYS_fcntl, op->fd, F_GETFL, 0) & O_NONBLOCK);
+	if (l->shape == PG_IOV)
+		return !(op->flags & (SPLICE_NONBLOCK | RWF_NO_WAIT | PG_RWF_NOSIGNAL));
+	return l->shape == PG_BUF;
+}
+
+static bool waits(int fd)
+{
+	return !(pg_sys3(SYS_fcntl, fd, F_GETFL, 0) & O_NONBLOCK);
 }
 
 /*
@@ -448,8 +454,8 @@ static enum pg_signal midway_signal(const struct pg_op *op, int64_t ret)
 {
 	int64_t all;
 
-	if (ret <= 0 || pg_confined || op->shape == PG_MSG || pg_fd_is_connection(op->fd) ||
-	    !is_short(op, ret) || !pg_look_is_broken_pipe(op->fd) || !is_blocking_write(op))
+	if (ret <= 0 || pg_confined || !takes_all(op) || !is_short(op, ret) ||
+	    !pg_look_is_broken_pipe(op->fd) || !waits(op->fd))
 		return PG_SIG_NONE;
 	all = asked(op);
 	if (all < 0 || ret >= all)
@@ -496,8 +502,8 @@ static struct pg_hit hit_of(const struct pg_op *op, int64_t ret, int err, uintpt
 static void look_at(const struct pg_op *op, int64_t ret, int err, uintptr_t caller, uintptr_t cfa)
 {
 	struct pg_hit hit = hit_of(op, ret, err, caller);
-	bool broke = ret < 0 && (err == EPIPE || err == ECONNRESET || err == ECONNREFUSED ||
-				 is_lost(err));
+	bool broke = ret < 0 &&
+		     (err == EPIPE || err == ECONNRESET || err == ECONNREFUSED || is_lost(err));
 	enum pg_signal midway = broke ? PG_SIG_NONE : midway_signal(op, ret);
 
 	if (broke || pg_watch_all)
@@ -565,7 +571,7 @@ void pg_guard_connected(enum pg_call call, int fd, int ret, uintptr_t caller)
 	errno = saved;
 }
 
-static bool is_stream(int fd)
+static PG_COLD bool is_stream(int fd)
 {
 	struct pg_object o;
 
@@ -641,6 +647,43 @@ int64_t pg_guard_in(enum pg_call call, const struct pg_op *op, int64_t ret, uint
 	return ret;
 }
 
+int64_t pg_guard_in_buffer(enum pg_call call, const struct pg_asked *asked, int64_t ret,
+			   uintptr_t caller)
+{
+	const struct pg_op op = {.fd = asked->fd, .len = (int64_t)asked->len};
+
+	return pg_guard_in(call, &op, ret, caller);
+}
+
+int64_t pg_guard_in_flagged(enum pg_call call, const struct pg_asked *asked, int64_t ret,
+			    uintptr_t caller)
+{
+	const struct pg_op op = {
+		.fd = asked->fd, .len = (int64_t)asked->len, .flags = asked->flags};
+
+	return pg_guard_in(call, &op, ret, caller);
+}
+
+int64_t pg_guard_in_vector(enum pg_call call, const struct pg_asked *asked, int64_t ret,
+			   uintptr_t caller)
+{
+	const struct pg_op op = {.fd = asked->fd,
+				 .shape = PG_IOV,
+				 .data = asked->data,
+				 .count = asked->count < 0 ? 0 : (uint64_t)asked->count};
+
+	return pg_guard_in(call, &op, ret, caller);
+}
+
+int64_t pg_guard_in_message(enum pg_call call, const struct pg_asked *asked, int64_t ret,
+			    uintptr_t caller)
+{
+	const struct pg_op op = {
+		.fd = asked->fd, .shape = PG_MSG, .data = asked->data, .flags = asked->flags};
+
+	return pg_guard_in(call, &op, ret, caller);
+}
+
 void pg_guard_refused(enum pg_call call, int fd, const void *addr, uint32_t len, uintptr_t caller)
 {
 	int saved = errno;
@@ -681,7 +724,7 @@ void pg_guard_warned(enum pg_call call, int fd, int err, uintptr_t caller)
 
 /* Told where the close is the last one, as far as that can be seen: a child that was made without
  * fork (posix_spawn) has the descriptor unless it closes on exec. */
-static void tell_doomed(int fd, uintptr_t caller)
+static PG_COLD void tell_doomed(int fd, uintptr_t caller)
 {
 	int unread = 0;
 	struct pg_hit hit = {.call = PG_CALL_close, .fd = fd, .len = -1, .caller = caller - 1};
@@ -725,19 +768,25 @@ static bool lines_missing(void)
 	return missing.dropped || missing.limited;
 }
 
+bool pg_guard_has_last_word(void)
+{
+	if (!pg_started || !pg_config.active || pg_confined)
+		return false;
+	if (pg_config.verbose >= 1 || early || lines_missing())
+		return true;
+	return pg_site_any() && pg_site_held_back((int)pg_sys0(SYS_getpid));
+}
+
 void pg_guard_exit(void)
 {
 	static int told; /* the process whose last word was said */
 	int saved = errno, pid;
 	struct pg_room *s;
 
-	if (!pg_started || !pg_config.active || pg_confined)
-		return;
-	if (pg_config.verbose < 1 && !pg_site_any() && !early && !lines_missing())
+	if (!pg_guard_has_last_word())
 		return;
 	pid = (int)pg_sys0(SYS_getpid);
-	if ((pg_config.verbose < 1 && !(early || lines_missing() || pg_site_held_back(pid))) ||
-	    PG_GET(told) == pid || !(s = pg_room_take()))
+	if (PG_GET(told) == pid || !(s = pg_room_take()))
 		return;
 	PG_PUT(told, pid);
 	__builtin_memset(&s->event, 0, sizeof s->event);

@@ -22,15 +22,15 @@ struct pg_op {
 	int64_t len;
 	int flags; /* MSG_* of the socket calls, RWF_* of pwritev2, SPLICE_F_* of vmsplice */
 	enum pg_shape shape;
-	const void *data;   /* the program's, of SHAPE: read with pg_peek */
-	uint64_t count;	    /* of PG_IOV */
-	const void *to;	    /* the address it goes to, or a null pointer: the program's, too */
-	uint32_t to_len;    /* of TO, in bytes */
-	int source;	    /* of splice and the like: where the bytes come from */
-	uint64_t outer;	    /* the mark of a call that this one interrupts */
+	const void *data;	/* the program's, of SHAPE: read with pg_peek */
+	uint64_t count;		/* of PG_IOV */
+	const void *to;		/* the address it goes to, or a null pointer: the program's, too */
+	uint32_t to_len;	/* of TO, in bytes */
+	int source;		/* of splice and the like: where the bytes come from */
+	uint64_t outer;		/* the mark of a call that this one interrupts */
 	struct pg_story *story; /* of the object, where a rule looked at it; or a null pointer */
-	uint64_t garbage;   /* bytes that a rule wants replaced in what is read; ~0: all */
-	int64_t result;	    /* with SKIP */
+	uint64_t garbage;	/* bytes that a rule wants replaced in what is read; ~0: all */
+	int64_t result;		/* with SKIP */
 	enum pg_via via;
 	bool skip;    /* a rule decided the result: the call is not made */
 	bool midway;  /* a pipe's reader is to leave once LEN bytes are written */
@@ -47,7 +47,7 @@ struct pg_inject {
 	bool prob;
 	bool lost;    /* drop: the bytes go nowhere */
 	bool already; /* what was to be broken was so before */
-	int failed; /* errno: why the fault could not be made; 0: it was, or none was asked for */
+	int failed;   /* errno: why the fault could not be made; 0: it was, or none was asked for */
 };
 
 /* Does CALL belong to %out? Those stand first in calls.def. */
@@ -97,7 +97,8 @@ PG_COLD void pg_guard_connected(enum pg_call call, int fd, int ret, uintptr_t ca
  * peer? */
 void pg_guard_close(int fd);
 
-/* The exit line, if there is anything to say. */
+/* The exit line, if there is anything to say: once in each process. */
+bool pg_guard_has_last_word(void);
 void pg_guard_exit(void);
 
 /* Start-up, when all below is ready. GATES: for the load line. */
@@ -186,16 +187,35 @@ static inline void pg_end(const struct pg_op *op)
 		made_;                                                                             \
 	})
 
-/* A call that reads: only an end or an error is of interest. Behind FD: what it was asked, for
- * PG_OP. */
-#define PG_IN(name, made, descriptor, ...)                                                         \
+/*
+ * What a wrapper was asked, as far as it stores it: in memory, which costs a
+ * healthy call less than registers that must be kept. The rest is left as it is.
+ */
+struct pg_asked {
+	int fd, flags, count;
+	size_t len;
+	const void *data;
+};
+
+/* The same as pg_guard_in() where the wrapper stored its buffer's length; that and flags; a vector;
+ * a message and flags. */
+PG_COLD int64_t pg_guard_in_buffer(enum pg_call call, const struct pg_asked *asked, int64_t ret,
+				   uintptr_t caller);
+PG_COLD int64_t pg_guard_in_flagged(enum pg_call call, const struct pg_asked *asked, int64_t ret,
+				    uintptr_t caller);
+PG_COLD int64_t pg_guard_in_vector(enum pg_call call, const struct pg_asked *asked, int64_t ret,
+				   uintptr_t caller);
+PG_COLD int64_t pg_guard_in_message(enum pg_call call, const struct pg_asked *asked, int64_t ret,
+				    uintptr_t caller);
+
+/* A call that reads, MADE: only an end or an error is of interest. SHAPE: which of the above tells
+ * it, of what was stored in ASKED before. */
+#define PG_IN(name, shape, asked, made)                                                            \
 	__extension__({                                                                            \
 		__typeof__(made) made_ = (made);                                                   \
-		if (PG_UNLIKELY(made_ <= 0)) {                                                     \
-			const struct pg_op op = {.fd = (descriptor), __VA_ARGS__};                 \
-			made_ = (__typeof__(made_))pg_guard_in(PG_CALL_##name, &op, made_,         \
-							       PG_CALLER);                         \
-		}                                                                                  \
+		if (PG_UNLIKELY(made_ <= 0))                                                       \
+			made_ = (__typeof__(made_))pg_guard_in_##shape(PG_CALL_##name, &(asked),   \
+								       made_, PG_CALLER);          \
 		made_;                                                                             \
 	})
 

@@ -35,9 +35,15 @@ static __thread uintptr_t told[TOLD_MAX] __attribute__((tls_model("initial-exec"
  * of, most likely). */
 void pg_hit_told(uintptr_t cfa)
 {
-	for (int i = TOLD_MAX - 1; i > 0; i--)
-		told[i] = told[i - 1];
-	told[0] = cfa;
+	uintptr_t next = cfa;
+
+	for (int i = 0; i < TOLD_MAX; i++) {
+		uintptr_t was = told[i];
+
+		told[i] = next;
+		next = was;
+		__asm__ volatile("" ::: "memory"); /* no call of memmove */
+	}
 }
 
 bool pg_hit_take_told(uintptr_t cfa)
@@ -62,16 +68,16 @@ struct regs {
 	bool first_lost; /* arg[0] was overwritten by the result */
 };
 
-int64_t pg_iov_bytes(const void *iov, uint64_t count)
+__attribute__((noinline)) int64_t pg_iov_bytes(const void *iov, uint64_t count)
 {
-	enum { BATCH = 16, MOST = 1024 };
+	enum { BATCH = 8, MOST = 1024 };
 	struct iovec some[BATCH];
 	int64_t sum = 0;
 
 	for (uint64_t at = 0; at < count && at < MOST; at += BATCH) {
 		uint64_t n = count - at < BATCH ? count - at : BATCH;
 
-		if (!pg_peek(some, (const struct iovec *)iov + at, n * sizeof *some))
+		if (!pg_peek(some, (const struct iovec *)iov + at, (size_t)n * sizeof *some))
 			return -1;
 		for (uint64_t i = 0; i < n; i++)
 			sum += (int64_t)some[i].iov_len;
@@ -101,7 +107,8 @@ static long number_before(const uint8_t *pc)
 	uint8_t code[MOST];
 	uint32_t nr;
 
-	/* Its page is there, since it ran; what is before that may be the end of another mapping. */
+	/* Its page is there, since it ran; what is before that may be the end of another mapping.
+	 */
 	if (pg_confined)
 		memcpy(code, pc - n, (size_t)n);
 	else if (pg_peek(code, pc - MOST, MOST))

@@ -57,8 +57,8 @@ struct pg_hit {
 	int fd;
 	int64_t len, ret;
 	int err;
-	int flags;	  /* as of a pg_op */
-	const void *to;	  /* as of a pg_op */
+	int flags;	/* as of a pg_op */
+	const void *to; /* as of a pg_op */
 	uint32_t to_len;
 	bool perhaps;	  /* what is told holds only if no child has the descriptor, too */
 	uintptr_t caller; /* inside the calling instruction; 0: look at the stack */

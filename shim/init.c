@@ -21,7 +21,7 @@
 static void at_exit(void *unused)
 {
 	(void)unused;
-	if (!pg_stdio_waits())
+	if (pg_guard_has_last_word() && !pg_stdio_waits())
 		pg_guard_exit();
 }
 
@@ -62,8 +62,8 @@ static void start_clock(void)
 	struct pg_module vdso;
 
 	if (pg_module_vdso(&vdso))
-		pg_clock_start(pg_symbol_address(&vdso, "__vdso_clock_gettime",
-						 "__kernel_clock_gettime"));
+		pg_clock_start(
+			pg_symbol_address(&vdso, "__vdso_clock_gettime", "__kernel_clock_gettime"));
 	pg_config.start = pg_now();
 }
 

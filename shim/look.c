@@ -154,7 +154,15 @@ static bool is_shared(const struct pg_story *s)
 	return s->side != PG_NO_SIDE && s->forks != PG_GET(pg_forks);
 }
 
-static void look_story(struct pg_story *s, struct pg_object *o)
+/* An empty datagram, or the end of a file, is no end of a stream. */
+static bool may_end(int fd, const struct pg_object *o)
+{
+	if (!pg_kind_is_socket(o->kind))
+		return o->kind == PG_PIPE;
+	return (o->type ? o->type : pg_fd_type(fd)) == SOCK_STREAM;
+}
+
+static void look_story(int fd, struct pg_story *s, struct pg_object *o)
 {
 	int64_t sent = pg_story_sent(s);
 
@@ -174,7 +182,7 @@ static void look_story(struct pg_story *s, struct pg_object *o)
 	if (!o->peer.family)
 		o->peer = s->peer;
 	__builtin_memcpy(o->told, s->told, sizeof o->told);
-	if (!o->stream) /* an empty datagram, or the end of a file, is no end of a stream */
+	if (o->told[PG_EOF].at && !may_end(fd, o))
 		o->told[PG_EOF].at = 0;
 }
 
@@ -225,7 +233,7 @@ void pg_look_at(int fd, const struct pg_stat *st, struct pg_object *o, unsigned 
 	look_kernel(fd, st, o, wants);
 	s = pg_fd_story(fd, st, make);
 	if (s)
-		look_story(s, o);
+		look_story(fd, s, o);
 	else
 		look_record(fd, o);
 	if (pg_kind_is_socket(o->kind) && wants & PG_LOOK_STATE)

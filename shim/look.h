@@ -14,20 +14,20 @@ struct pg_object {
 	int domain; /* AF_ of a socket */
 	int type;   /* SOCK_ of a socket */
 	enum pg_side side;
-	bool stream;	 /* a write on it can raise SIGPIPE */
-	bool events;	 /* an event descriptor: its reads and writes keep their size */
+	bool stream;		/* a write on it can raise SIGPIPE */
+	bool events;		/* an event descriptor: its reads and writes keep their size */
 	struct pg_story *story; /* or a null pointer */
-	int64_t sent;	 /* bytes on it, by all its numbers; -1: unknown */
-	int64_t offset;	 /* in its stream, as rules count it; -1: unknown */
-	uint64_t since;	 /* connected or accepted; 0: unknown, or it is not */
-	int64_t unread;	 /* bytes; -1: unknown */
-	int64_t idle_ms; /* TCP: since data last came or went; -1: unknown */
-	int peer_pid;	 /* AF_UNIX: SO_PEERCRED, where that is somebody else; 0: unknown */
+	int64_t sent;		/* bytes on it, by all its numbers; -1: unknown */
+	int64_t offset;		/* in its stream, as rules count it; -1: unknown */
+	uint64_t since;		/* connected or accepted; 0: unknown, or it is not */
+	int64_t unread;		/* bytes; -1: unknown */
+	int64_t idle_ms;	/* TCP: since data last came or went; -1: unknown */
+	int peer_pid;		/* AF_UNIX: SO_PEERCRED, where that is somebody else; 0: unknown */
 	struct pg_addr local, peer;
-	char local_path[PG_PATH_MAX],
-		peer_path[PG_PATH_MAX]; /* AF_UNIX and FIFO names; "" unknown; abstract: '@' first */
-	int rule;		/* that broke it; -1: none did */
-	uint32_t number;	/* the n-th stream connection of its side; 0: unknown */
+	char local_path[PG_PATH_MAX], peer_path[PG_PATH_MAX]; /* AF_UNIX and FIFO names; "" unknown;
+								 abstract: '@' first */
+	int rule;					      /* that broke it; -1: none did */
+	uint32_t number; /* the n-th stream connection of its side; 0: unknown */
 	struct pg_warning told[PG_WHATS];
 };
 

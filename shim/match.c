@@ -8,16 +8,31 @@
 #include <fcntl.h>
 #include <sys/prctl.h>
 
+/* How often a rule matched, and fired, in a process; connections that it counted. */
+struct sum {
+	uint64_t process;
+	uint64_t matched, fired, connections;
+};
+static struct sum sums[PG_RULES_MAX];
+
+/* A child by fork counts from zero. */
+static struct sum *sum_of(unsigned rule)
+{
+	struct sum *s = &sums[rule];
+	uint64_t process = pg_process();
+
+	if (PG_UNLIKELY(PG_GET(s->process) != process) &&
+	    __atomic_exchange_n(&s->process, process, __ATOMIC_RELAXED) != process)
+		s->matched = s->fired = s->connections = 0;
+	return s;
+}
+
 enum { COUNTERS = 4096, PROBES = 16 };
 
-/* What a counter is of, besides a thread. */
-#define WHOLE 0
-#define CONNECTIONS (~(uint64_t)0)
-
-/* How often a rule matched, or fired, in a process: of all calls, or of one thread. */
+/* The same of one thread, for scope=thread. */
 struct counter {
 	uint64_t key, count;
-	uint32_t process, thread; /* 0: of all threads */
+	uint32_t process, thread;
 };
 static struct counter counters[COUNTERS];
 static uint64_t uncounted; /* calls for which there was no room */
@@ -27,19 +42,18 @@ static bool is_over(const struct counter *c)
 {
 	uint32_t process = PG_GET(c->process), thread = PG_GET(c->thread);
 
-	if (process != (uint32_t)pg_process())
-		return true;
-	return thread && pg_sys3(SYS_tgkill, process, thread, 0) == -ESRCH;
+	return process != (uint32_t)pg_process() ||
+	       pg_sys3(SYS_tgkill, process, thread, 0) == -ESRCH;
 }
 
-static bool take_counter(struct counter *c, uint64_t old, uint64_t key, uint32_t thread)
+static bool take_counter(struct counter *c, uint64_t old, uint64_t key)
 {
 	if (!__atomic_compare_exchange_n(&c->key, &old, key, false, __ATOMIC_RELAXED,
 					 __ATOMIC_RELAXED))
 		return old == key;
 	PG_PUT(c->count, 0);
 	PG_PUT(c->process, (uint32_t)pg_process());
-	PG_PUT(c->thread, thread);
+	PG_PUT(c->thread, (uint32_t)pg_sys0(SYS_gettid));
 	return true;
 }
 
@@ -54,26 +68,22 @@ static uint64_t this_thread(void)
 	return name;
 }
 
-/* A null pointer: there is no room. */
-static uint64_t *counter(unsigned rule, bool fired, uint64_t of)
+/* This thread's for rule RULE; a null pointer: there is no room. */
+static uint64_t *thread_counter(unsigned rule, bool fired)
 {
-	uint64_t key = pg_mix(pg_mix(pg_mix(fired ? 3 : 5, rule), pg_process()), of) | 1;
-	bool threads = of != WHOLE && of != CONNECTIONS;
+	uint64_t key = pg_mix(pg_mix(pg_mix(fired ? 3 : 5, rule), pg_process()), this_thread()) | 1;
 
 	for (unsigned i = 0; i < PROBES; i++) {
 		struct counter *c = &counters[(key + i) % COUNTERS];
 		uint64_t has = PG_GET(c->key);
 
-		if (has == key)
-			return &c->count;
-		if (!has && take_counter(c, 0, key, threads ? (uint32_t)pg_sys0(SYS_gettid) : 0))
+		if (has == key || (!has && take_counter(c, 0, key)))
 			return &c->count;
 	}
 	for (unsigned i = 0; i < PROBES; i++) {
 		struct counter *c = &counters[(key + i) % COUNTERS];
 
-		if (is_over(c) && take_counter(c, PG_GET(c->key), key,
-					       threads ? (uint32_t)pg_sys0(SYS_gettid) : 0))
+		if (is_over(c) && take_counter(c, PG_GET(c->key), key))
 			return &c->count;
 	}
 	__atomic_fetch_add(&uncounted, 1, __ATOMIC_RELAXED);
@@ -492,10 +502,9 @@ bool pg_match(unsigned n, const struct pg_candidate *c)
 
 /* ---- triggers ---- */
 
-/* Adds one to COUNTER, which may be a null pointer. Returns the sum; 0: there is no counter. */
 static uint64_t add_one(uint64_t *at)
 {
-	return at ? __atomic_add_fetch(at, 1, __ATOMIC_RELAXED) : 0;
+	return __atomic_add_fetch(at, 1, __ATOMIC_RELAXED);
 }
 
 /* One more call, or firing, of rule N in its scope. Returns how many; 0: it cannot be counted. */
@@ -503,13 +512,20 @@ static uint64_t count_scope(unsigned n, const struct pg_candidate *c, bool fired
 {
 	const struct pg_rule *r = &pg_rules.rule[n];
 	struct pair *p;
+	uint64_t *at;
 
-	if (r->scope == PG_SCOPE_THREAD)
-		return add_one(counter(n, fired, this_thread()));
-	if (r->scope == PG_SCOPE_RULE)
-		return add_one(counter(n, fired, WHOLE));
-	p = c->object->story ? object_counts(n, c->object->story) : NULL;
-	return p ? __atomic_add_fetch(fired ? &p->fired : &p->matched, 1, __ATOMIC_RELAXED) : 0;
+	switch (r->scope) {
+	case PG_SCOPE_THREAD:
+		at = thread_counter(n, fired);
+		return at ? add_one(at) : 0;
+	case PG_SCOPE_FD:
+		p = c->object->story ? object_counts(n, c->object->story) : NULL;
+		return p ? __atomic_add_fetch(fired ? &p->fired : &p->matched, 1, __ATOMIC_RELAXED)
+			 : 0;
+	case PG_SCOPE_RULE:
+		break;
+	}
+	return add_one(fired ? &sum_of(n)->fired : &sum_of(n)->matched);
 }
 
 /* The N-th draw of rule RULE: the same for the same seed, whatever else the program does. */
@@ -550,16 +566,14 @@ static bool is_turn(unsigned n, uint64_t count)
 /* Counts a call for rule N, unless N fires on it. */
 static bool count_idle(unsigned n)
 {
-	uint64_t *at = counter(n, false, WHOLE), count;
+	struct sum *s = sum_of(n);
+	uint64_t count = PG_GET(s->matched);
 
-	if (!at)
-		return false;
-	count = PG_GET(*at);
 	do {
-		if (is_turn(n, count + 1) && pg_match_fired(n) < pg_rules.rule[n].limit)
+		if (is_turn(n, count + 1) && PG_GET(s->fired) < pg_rules.rule[n].limit)
 			return false;
-	} while (!__atomic_compare_exchange_n(at, &count, count + 1, true, __ATOMIC_RELAXED,
-					      __ATOMIC_RELAXED));
+	} while (!__atomic_compare_exchange_n(&s->matched, &count, count + 1, true,
+					      __ATOMIC_RELAXED, __ATOMIC_RELAXED));
 	return true;
 }
 
@@ -598,13 +612,10 @@ bool pg_match_asks(int fd, uint64_t bit)
 void pg_match_refused(int fd, uint64_t bit, int err)
 {
 	unsigned n = waiting(pg_fd(fd), bit);
-	bool for_its_arguments =
-		err == EFAULT || err == EBADF || err == ENOTSOCK || err == EINVAL;
-	uint64_t *at = n < NO_RULE && !pg_confined && for_its_arguments ? counter(n, false, WHOLE)
-								       : NULL;
+	bool for_its_arguments = err == EFAULT || err == EBADF || err == ENOTSOCK || err == EINVAL;
 
-	if (at)
-		__atomic_sub_fetch(at, 1, __ATOMIC_RELAXED);
+	if (n < NO_RULE && !pg_confined && for_its_arguments)
+		__atomic_sub_fetch(&sum_of(n)->matched, 1, __ATOMIC_RELAXED);
 }
 
 bool pg_match_fires(unsigned n, const struct pg_candidate *c)
@@ -618,14 +629,13 @@ bool pg_match_fires(unsigned n, const struct pg_candidate *c)
 	if (!count || count > r->limit)
 		return false;
 	if (r->scope != PG_SCOPE_RULE)
-		add_one(counter(n, true, WHOLE));
+		add_one(&sum_of(n)->fired);
 	return true;
 }
 
 uint64_t pg_match_fired(unsigned n)
 {
-	const uint64_t *at = counter(n, true, WHOLE);
-	uint64_t fired = at ? PG_GET(*at) : 0;
+	uint64_t fired = PG_GET(sum_of(n)->fired);
 
 	if (pg_rules.rule[n].scope == PG_SCOPE_RULE && fired > pg_rules.rule[n].limit)
 		return pg_rules.rule[n].limit;
@@ -656,8 +666,7 @@ static void count_connection(int fd, const struct pg_object *o, bool attempt)
 			continue;
 		s->conn[r->conn_slot] = 0;
 		if (connection_matches(n, &c))
-			s->conn[r->conn_slot] =
-				(uint32_t)add_one(counter(n, false, CONNECTIONS));
+			s->conn[r->conn_slot] = (uint32_t)add_one(&sum_of(n)->connections);
 	}
 }
 

@@ -102,7 +102,8 @@ static void add_notes(struct pg_module *m, const ElfW(Phdr) * segment, read_fn *
 		char owner[4];
 	} note;
 
-	while (!m->build_id && end - at > sizeof note && read(&note, (const void *)at, sizeof note)) {
+	while (!m->build_id && end - at > sizeof note &&
+	       read(&note, (const void *)at, sizeof note)) {
 		uintptr_t desc = at + 12 + ((note.name + 3u) & ~3u);
 
 		if (note.name > PAGE || note.desc > PAGE)
@@ -352,11 +353,10 @@ struct link {
 };
 
 /* The module of LINK, which may go at any moment, mapped from START on. */
-static PG_COLD bool learn_guarded(const struct link_map *link, uintptr_t start,
-				  struct pg_module *m)
+static PG_COLD bool learn_guarded(const struct link_map *link, uintptr_t start, struct pg_module *m)
 {
 	char path[256];
-	const ElfW(Phdr) *phdr;
+	const ElfW(Phdr) * phdr;
 	struct link l;
 	size_t n;
 
@@ -404,8 +404,7 @@ static bool search_links(const struct link_map *link, uintptr_t addr, struct pg_
 {
 	struct link l;
 
-	for (int left = LINKS_MAX; link && left-- && pg_peek(&l, link, sizeof l);
-	     link = l.l_next) {
+	for (int left = LINKS_MAX; link && left-- && pg_peek(&l, link, sizeof l); link = l.l_next) {
 		struct slot *s = slot_of(l.l_addr);
 
 		if (!(recall(s, link, room) && is_same(link, room))) {
@@ -429,8 +428,8 @@ static bool search_lists(uintptr_t addr, struct pg_module *room)
 			return true;
 	for (const struct debug_list *at = loader; at && pg_peek(&d, at, sizeof d);
 	     at = d.base.r_version > 1 ? d.next : NULL) {
-		const struct link_map *from = at == loader && last_link ? last_link->l_next
-									: d.base.r_map;
+		const struct link_map *from =
+			at == loader && last_link ? last_link->l_next : d.base.r_map;
 
 		if (search_links(from, addr, room))
 			return true;
@@ -448,7 +447,7 @@ static const struct pg_module *find(uintptr_t addr, read_fn *read, struct pg_mod
 	if (m || pg_confined)
 		return m;
 	return (find_object ? ask_loader(addr, read, room) : search_lists(addr, room)) ? room
-											: NULL;
+										       : NULL;
 }
 
 void pg_module_prepare(void)
@@ -497,8 +496,9 @@ static const char *soname(const struct link_map *l)
 
 	for (const ElfW(Dyn) *d = l->l_ld; d && d->d_tag != DT_NULL; d++) {
 		if (d->d_tag == DT_STRTAB)
-			strings = (const char *)(d->d_un.d_ptr < l->l_addr ? d->d_un.d_ptr + l->l_addr
-									    : d->d_un.d_ptr);
+			strings =
+				(const char *)(d->d_un.d_ptr < l->l_addr ? d->d_un.d_ptr + l->l_addr
+									 : d->d_un.d_ptr);
 		if (d->d_tag == DT_SONAME)
 			name = d->d_un.d_val;
 	}
@@ -519,7 +519,7 @@ bool pg_module_is_first_copy(void)
 bool pg_module_vdso(struct pg_module *out)
 {
 	uintptr_t start = getauxval(AT_SYSINFO_EHDR);
-	const ElfW(Phdr) *phdr;
+	const ElfW(Phdr) * phdr;
 	size_t n = headers_at(start, &phdr, read_plainly);
 
 	start_module(out, start, NULL, "linux-vdso.so", false);
@@ -563,7 +563,8 @@ void pg_module_start(void)
 	find_loader();
 	for (const struct link_map *l = loader ? loader->base.r_map : NULL; l; l = l->l_next)
 		last_link = l;
-	find_object = (int (*)(void *, struct found_object *))dlsym(RTLD_DEFAULT, "_dl_find_object");
+	find_object =
+		(int (*)(void *, struct found_object *))dlsym(RTLD_DEFAULT, "_dl_find_object");
 	if (!find_object)
 		each = (int (*)(int (*)(struct dl_phdr_info *, size_t, void *), void *))dlsym(
 			RTLD_NEXT, "dl_iterate_phdr");

@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { PG_MODULE_NAME = 128, PG_SEGMENTS = 6 };
+enum { PG_MODULE_NAME = 72, PG_SEGMENTS = 6 };
 
 struct pg_span {
 	uintptr_t lo, hi;
@@ -26,7 +26,7 @@ struct pg_module {
 	uintptr_t base;		   /* what to subtract for an address that addr2line knows */
 	uintptr_t lo, hi;	   /* its mapped range, which may have holes */
 	const ElfW(Dyn) * dynamic;
-	uintptr_t eh_frame_hdr; /* 0: it has no unwind tables */
+	uintptr_t eh_frame_hdr;		  /* 0: it has no unwind tables */
 	struct pg_span part[PG_SEGMENTS]; /* what of it is mapped from its file and readable */
 	struct pg_span relro;
 	const ElfW(Phdr) * code, *table; /* of its instructions, of its unwind tables */

@@ -18,8 +18,8 @@
  */
 bool pg_peek(void *to, const void *from, size_t n);
 
-/* Is what the kernel has just read at P, N bytes, surely still there: in the page of this very stack,
- * or because nobody else is there who could have taken it away? No system call. */
+/* Is what the kernel has just read at P, N bytes, surely still there: in the page of this very
+ * stack, or because nobody else is there who could have taken it away? No system call. */
 bool pg_is_kept(const void *p, size_t n);
 
 /* The same as pg_peek() of what the kernel has just read: plainly where it is kept. */

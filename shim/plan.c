@@ -26,14 +26,15 @@ static bool add_entries(const struct iovec *iov, uint64_t n, uint64_t *sum)
 
 static bool vector_bytes(const struct iovec *iov, uint64_t n, uint64_t *sum)
 {
-	enum { BATCH = 16 };
+	enum { BATCH = 8 };
 	struct iovec some[BATCH];
 
 	*sum = 0;
 	for (uint64_t at = 0; n <= IOVECS && at < n; at += BATCH) {
 		uint64_t k = n - at < BATCH ? n - at : BATCH;
 
-		if (!pg_peek(some, iov + at, k * sizeof *some) || !add_entries(some, k, sum))
+		if (!pg_peek(some, iov + at, (size_t)k * sizeof *some) ||
+		    !add_entries(some, k, sum))
 			return false;
 	}
 	return n <= IOVECS;
@@ -108,25 +109,26 @@ bool pg_plan_look(const struct pg_op *op, struct pg_candidate *c)
 /* ---- the plan ---- */
 
 /* Actions that are not told when they fire: most calls they fire on are healthy. */
-#define QUIET ((uint64_t)1 << (PG_F_NOSIGNAL - PG_F_HOLD) | (uint64_t)1 << (PG_F_PASS - PG_F_HOLD))
+#define QUIET ((uint64_t)1 << PG_F_NOSIGNAL | (uint64_t)1 << PG_F_PASS)
 
-static void add_modifiers(struct pg_plan *p, const struct pg_rule *r)
+/* Those of R's modifiers that are possible with the call whose bit is BIT. */
+static void add_modifiers(struct pg_plan *p, const struct pg_rule *r, uint64_t bit)
 {
-	if (r->hold > p->hold)
+	if (pg_rule_can(r, PG_F_HOLD, bit) && r->hold > p->hold)
 		p->hold = r->hold;
 	p->delay += r->delay;
-	if (pg_has(r, PG_F_TRICKLE)) {
+	if (pg_rule_can(r, PG_F_TRICKLE, bit)) {
 		p->delay += r->trickle_every;
 		p->most = r->trickle < p->most ? r->trickle : p->most;
 	}
-	if (pg_has(r, PG_F_SHORT) && r->shorten < p->most)
+	if (pg_rule_can(r, PG_F_SHORT, bit) && r->shorten < p->most)
 		p->most = r->shorten;
-	if (pg_has(r, PG_F_GARBAGE))
+	if (pg_rule_can(r, PG_F_GARBAGE, bit))
 		p->garbage = r->garbage;
-	p->nosignal |= pg_has(r, PG_F_NOSIGNAL);
+	p->nosignal |= pg_rule_can(r, PG_F_NOSIGNAL, bit);
 	p->stop |= pg_has(r, PG_F_STOP);
 	p->abort |= pg_has(r, PG_F_ABORT);
-	p->tells |= (r->fields >> PG_F_HOLD & ~QUIET) != 0;
+	p->tells |= (pg_rule_actions(r, bit) & ~QUIET) != 0;
 }
 
 /* The bytes before at= are delivered first: they may not pass it in one call. */
@@ -140,15 +142,15 @@ static void stop_at(struct pg_plan *p, const struct pg_rule *r, const struct pg_
 }
 
 /* Rule N, which fires. */
-static void add_rule(struct pg_plan *p, unsigned n)
+static void add_rule(struct pg_plan *p, unsigned n, uint64_t bit)
 {
 	const struct pg_rule *r = &pg_rules.rule[n];
 
 	if (!p->fires)
 		p->rule = n;
 	p->fires = true;
-	add_modifiers(p, r);
-	if (r->terminal == PG_F_COUNT || p->final)
+	add_modifiers(p, r, bit);
+	if (p->final || !pg_rule_can(r, r->terminal, bit))
 		return;
 	p->final = r;
 	p->rule = n;
@@ -188,7 +190,7 @@ void pg_plan_make(struct pg_plan *p, const struct pg_op *op, const struct pg_can
 			at.offset = r->at;
 		if (!pg_match_fires(n, &at))
 			continue;
-		add_rule(p, n);
+		add_rule(p, n, bit);
 		p->midway |= p->final == r && at.offset != c->offset;
 	}
 }

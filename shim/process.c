@@ -70,4 +70,5 @@ void pg_process_start(void)
 	dlerror();
 	if (ask)
 		ask(NULL, on_fork, on_fork, NULL);
+	pg_process();
 }

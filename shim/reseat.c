@@ -17,7 +17,8 @@ struct member {
 
 struct members {
 	int fd;
-	uint64_t ino; /* of what is behind it: a set may hold what was there before, kept by a copy */
+	uint64_t ino; /* of what is behind it: a set may hold what was there before, kept by a copy
+		       */
 	unsigned n;
 	struct member in[SETS];
 };

@@ -188,6 +188,12 @@ const char *pg_group_name(unsigned n);
 uint64_t pg_rule_out_calls(void);
 uint64_t pg_rule_in_calls(void);
 
+/* Has R the action ACTION, and is it possible with one of CALLS? */
+bool pg_rule_can(const struct pg_rule *r, enum pg_field action, uint64_t calls);
+
+/* Those of R's actions that are, as bits of their numbers. */
+uint64_t pg_rule_actions(const struct pg_rule *r, uint64_t calls);
+
 /* Does R watch a call that reads? */
 bool pg_rule_reads(const struct pg_rule *r);
 

@@ -122,9 +122,8 @@ void pg_site_collect(struct pg_event *e)
 			continue;
 		e->events += count;
 		if (e->sites < sizeof e->site / sizeof *e->site)
-			e->site[e->sites++] =
-				(struct pg_site){pg_call_name(PG_GET(s->call)), s->caller,
-						 count, PG_GET(s->fd)};
+			e->site[e->sites++] = (struct pg_site){pg_call_name(PG_GET(s->call)),
+							       s->caller, count, PG_GET(s->fd)};
 	}
 	if (PG_GET(wiped.pid) == e->pid) /* else more than one process counted */
 		e->events = PG_GET(wiped.broken);

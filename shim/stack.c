@@ -22,8 +22,8 @@ struct walk {
 
 static bool is_skipped(const struct walk *w, const struct pg_cursor *c)
 {
-	return !w->n && (pg_module_is_own(pg_cursor_place(c)) ||
-			 (c->module && is_below_us(c->module)));
+	return !w->n &&
+	       (pg_module_is_own(pg_cursor_place(c)) || (c->module && is_below_us(c->module)));
 }
 
 static void add(struct walk *w, const struct pg_cursor *c)
@@ -43,9 +43,12 @@ unsigned pg_stack_walk(uintptr_t *frames, unsigned max, const void *uc)
 	if (!max)
 		return 0;
 	if (uc)
-		pg_cursor_at(&c, uc), add(&w, &c);
+		pg_cursor_at(&c, uc);
 	else
 		pg_cursor_here(&c);
+	if (!c.pc)
+		return 0;
+	add(&w, &c);
 	for (unsigned steps = 0; w.n < max && steps < PG_FRAMES_MAX + BELOW_MAX; steps++) {
 		if (!pg_cursor_up(&c) || !c.pc)
 			break;

@@ -57,7 +57,7 @@ static bool waits(const struct file *file)
 		return false;
 	if (f->_mode <= 0)
 		return f->_IO_write_ptr > f->_IO_write_base;
-	return pg_peek(&wide, f->_wide_data, sizeof wide) && wide.write_ptr > wide.write_base;
+	return pg_take_kept(&wide, f->_wide_data, sizeof wide) && wide.write_ptr > wide.write_base;
 }
 
 bool pg_stdio_waits(void)
@@ -67,7 +67,7 @@ bool pg_stdio_waits(void)
 	FILE *f = all_files ? (FILE *)*all_files : NULL;
 
 	last_to_flush = NULL;
-	for (int i = 0; f && i < FILES_MAX && pg_peek(&file, f, sizeof file); i++) {
+	for (int i = 0; f && i < FILES_MAX && pg_take_kept(&file, f, sizeof file); i++) {
 		if (waits(&file))
 			last_to_flush = f;
 		f = file.f._chain;
@@ -172,11 +172,15 @@ static PG_COLD ssize_t read_ruled(FILE *f, void *data, ssize_t n)
 /* What fread and getline read. */
 static ssize_t gate_read(FILE *f, void *data, ssize_t n)
 {
+	struct pg_asked asked;
+
 	if (PG_UNLIKELY(pg_ruled & PG_BIT(PG_CALL_read)) &&
 	    pg_fd_ruled(f->_fileno, PG_BIT(PG_CALL_read)) &&
 	    pg_match_asks(f->_fileno, PG_BIT(PG_CALL_read)))
 		return read_ruled(f, data, n);
-	return PG_IN(read, next_read(f, data, n), f->_fileno, .len = n, .via = PG_VIA_STDIO);
+	asked.fd = f->_fileno;
+	asked.len = (size_t)n;
+	return PG_IN(read, buffer, asked, next_read(f, data, n));
 }
 
 /* fclose, and pclose, reach no close() that could be interposed. */

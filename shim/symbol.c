@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { SECTIONS_MAX = 96, CHUNK = 24 };
+enum { SECTIONS_MAX = 96, CHUNK = 16 };
 
 struct symbols {
 	const ElfW(Sym) * sym;
@@ -146,16 +146,6 @@ static void dynamic_symbols(const struct pg_module *m, bool guarded, struct symb
 		s->count = 0;
 }
 
-/* Symbols from I on: where they are, or a copy in ROOM; N: how many. */
-static const ElfW(Sym) * chunk(const struct symbols *s, size_t i, ElfW(Sym) * room, size_t *n)
-{
-	*n = s->count - i;
-	if (!s->guarded)
-		return s->sym + i;
-	*n = *n < CHUNK ? *n : CHUNK;
-	return pg_peek(room, s->sym + i, *n * sizeof *room) ? room : NULL;
-}
-
 /* Does SYM hold VALUE, a virtual address of the file? */
 static bool holds(const ElfW(Sym) * sym, uintptr_t value)
 {
@@ -165,28 +155,49 @@ static bool holds(const ElfW(Sym) * sym, uintptr_t value)
 	       value - sym->st_value < (sym->st_size ? sym->st_size : 1);
 }
 
-/* The smallest function that holds VALUE; a null pointer: none. */
-static const char *search(const struct symbols *s, uintptr_t value, uintptr_t *offset)
+/* The smallest function that holds VALUE, as far as has been looked. */
+struct best {
+	uintptr_t start;
+	size_t name;
+	bool found;
+};
+
+static void look_at(struct best *best, const ElfW(Sym) * sym, size_t n, uintptr_t value,
+		    size_t str_size)
 {
-	ElfW(Sym) room[CHUNK], best = {.st_name = 0};
-	bool found = false;
+	for (size_t i = 0; i < n; i++) {
+		if (!holds(&sym[i], value) || sym[i].st_name >= str_size ||
+		    (best->found && sym[i].st_value <= best->start))
+			continue;
+		*best = (struct best){sym[i].st_value, sym[i].st_name, true};
+	}
+}
+
+/* The same where only pg_peek() may read. */
+static PG_COLD bool search_guarded(const struct symbols *s, uintptr_t value, struct best *best)
+{
+	ElfW(Sym) room[CHUNK];
 	size_t n;
 
 	for (size_t i = 0; i < s->count; i += n) {
-		const ElfW(Sym) *sym = chunk(s, i, room, &n);
-
-		if (!sym)
-			return NULL;
-		for (size_t k = 0; k < n; k++) {
-			if (!holds(&sym[k], value) || sym[k].st_name >= s->str_size ||
-			    (found && sym[k].st_value <= best.st_value))
-				continue;
-			best = sym[k];
-			found = true;
-		}
+		n = s->count - i < CHUNK ? s->count - i : CHUNK;
+		if (!pg_peek(room, s->sym + i, n * sizeof *room))
+			return false;
+		look_at(best, room, n, value, s->str_size);
 	}
-	*offset = value - best.st_value;
-	return found ? s->str + best.st_name : NULL;
+	return true;
+}
+
+static const char *search(const struct symbols *s, uintptr_t value, uintptr_t *offset)
+{
+	struct best best = {0, 0, false};
+
+	if (!s->guarded)
+		look_at(&best, s->sym, s->count, value, s->str_size);
+	else if (!search_guarded(s, value, &best))
+		return NULL;
+	*offset = value - best.start;
+	return best.found ? s->str + best.name : NULL;
 }
 
 static const char *find(const struct pg_module *m, bool guarded, uintptr_t addr, uintptr_t *offset)

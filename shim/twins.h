@@ -7,6 +7,7 @@
 
 #include <signal.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -35,6 +36,7 @@
  * built elsewhere. */
 #ifndef __GLIBC__
 #undef sendfile64
+#undef freopen64
 #undef off64_t
 #define off64_t off_t
 #endif
@@ -50,12 +52,12 @@ ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t room, int flags, PG
 int __dprintf_chk(int fd, int flag, const char *format, ...);
 int __vdprintf_chk(int fd, int flag, const char *format, va_list ap);
 int __connect(int fd, PG_SOCKADDR addr, socklen_t len);
+FILE *freopen64(const char *path, const char *mode, FILE *f);
 int __close(int fd);
 int __clone(int (*fn)(void *), void *stack, int flags, void *arg, ...);
 int fcntl64(int fd, int command, ...);
 int __dup2(int from, int to);
 int __pipe(int fd[2]);
-int __sigaltstack(const stack_t *stack, stack_t *old);
 int __sigaction(int sig, const struct sigaction *act, struct sigaction *old);
 sighandler_t __sysv_signal(int sig, sighandler_t handler);
 sighandler_t sysv_signal(int sig, sighandler_t handler);

@@ -25,8 +25,8 @@ static const uint8_t restorers[][9] = {{0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0
 				       {0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05, 0, 0}};
 enum { RESTORER_BYTES = 7 };
 #define CONTEXT_BYTES (offsetof(ucontext_t, uc_mcontext.gregs) + sizeof(gregset_t))
-#define CONTEXT_REGISTER(uc, i) ((uintptr_t)(uc)->uc_mcontext.gregs[in_context[i]])
-#define CONTEXT_PC(uc) ((uintptr_t)(uc)->uc_mcontext.gregs[REG_RIP])
+#define CONTEXT_REGISTER(i) offsetof(ucontext_t, uc_mcontext.gregs[in_context[i]])
+#define CONTEXT_PC offsetof(ucontext_t, uc_mcontext.gregs[REG_RIP])
 /* Where the restorer finds it: the kernel's frame without the way back that has been taken. */
 #define CONTEXT_ON_STACK(sp) (sp)
 #define STRIPPED(pc) (pc)
@@ -34,25 +34,28 @@ enum { RESTORER_BYTES = 7 };
 	__asm__ volatile("movq %%rbx,(%0)\n movq %%rbp,8(%0)\n movq %%rsp,16(%0)\n"                \
 			 "movq %%r12,24(%0)\n movq %%r13,32(%0)\n movq %%r14,40(%0)\n"             \
 			 "movq %%r15,48(%0)\n 1: leaq 1b(%%rip),%%rax\n movq %%rax,56(%0)\n"       \
-			 : : "r"((c)->reg) : "rax", "memory")
+			 :                                                                         \
+			 : "r"((c)->reg)                                                           \
+			 : "rax", "memory")
 #elif defined(__i386__)
 enum { EBX, EBP, SP, ESI, EDI, RETURN, REGISTERS };
 enum { FIRST_SP_OPERATION = 0x70 + 4 };
 static const int8_t slots[] = {-1, -1, -1, EBX, SP, EBP, ESI, EDI, RETURN};
-static const int16_t in_context[REGISTERS] = {REG_EBX, REG_EBP, REG_ESP,
-					      REG_ESI, REG_EDI, REG_EIP};
+static const int16_t in_context[REGISTERS] = {REG_EBX, REG_EBP, REG_ESP, REG_ESI, REG_EDI, REG_EIP};
 /* mov $173,%eax; int $0x80 */
 static const uint8_t restorers[][9] = {{0xb8, 0xad, 0, 0, 0, 0xcd, 0x80, 0, 0}};
 enum { RESTORER_BYTES = 7 };
 #define CONTEXT_BYTES (offsetof(ucontext_t, uc_mcontext.gregs) + sizeof(gregset_t))
-#define CONTEXT_REGISTER(uc, i) ((uintptr_t)(uc)->uc_mcontext.gregs[in_context[i]])
-#define CONTEXT_PC(uc) ((uintptr_t)(uc)->uc_mcontext.gregs[REG_EIP])
+#define CONTEXT_REGISTER(i) offsetof(ucontext_t, uc_mcontext.gregs[in_context[i]])
+#define CONTEXT_PC offsetof(ucontext_t, uc_mcontext.gregs[REG_EIP])
 #define CONTEXT_ON_STACK(sp) (load_or_zero(c, (sp) + 8)) /* the handler's third argument */
 #define STRIPPED(pc) (pc)
 #define HERE(c)                                                                                    \
 	__asm__ volatile("movl %%ebx,(%0)\n movl %%ebp,4(%0)\n movl %%esp,8(%0)\n"                 \
 			 "movl %%esi,12(%0)\n movl %%edi,16(%0)\n call 1f\n 1: popl 20(%0)\n"      \
-			 : : "r"((c)->reg) : "memory")
+			 :                                                                         \
+			 : "r"((c)->reg)                                                           \
+			 : "memory")
 #elif defined(__aarch64__)
 enum { X19, X29 = 10, RETURN = 11, SP, REGISTERS }; /* x30 is the way back */
 enum { FIRST_SP_OPERATION = 0x70 + 31 };
@@ -62,9 +65,10 @@ static const int8_t slots[] = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -
 static const uint8_t restorers[][9] = {{0x68, 0x11, 0x80, 0xd2, 0x01, 0x00, 0x00, 0xd4, 0}};
 enum { RESTORER_BYTES = 8 };
 #define CONTEXT_BYTES (offsetof(ucontext_t, uc_mcontext.pc) + sizeof(uint64_t))
-#define CONTEXT_REGISTER(uc, i)                                                                    \
-	((uintptr_t)((i) == SP ? (uc)->uc_mcontext.sp : (uc)->uc_mcontext.regs[19 + (i)]))
-#define CONTEXT_PC(uc) ((uintptr_t)(uc)->uc_mcontext.pc)
+#define CONTEXT_REGISTER(i)                                                                        \
+	((i) == SP ? offsetof(ucontext_t, uc_mcontext.sp)                                          \
+		   : offsetof(ucontext_t, uc_mcontext.regs[19 + (i)]))
+#define CONTEXT_PC offsetof(ucontext_t, uc_mcontext.pc)
 #define CONTEXT_ON_STACK(sp) ((sp) + 128) /* behind the siginfo_t */
 
 /* Without the signature of a return address (hint #7: xpaclri; nothing on older machines). */
@@ -80,7 +84,9 @@ static uintptr_t stripped(uintptr_t pc)
 	__asm__ volatile("stp x19,x20,[%0]\n stp x21,x22,[%0,#16]\n stp x23,x24,[%0,#32]\n"        \
 			 "stp x25,x26,[%0,#48]\n stp x27,x28,[%0,#64]\n stp x29,x30,[%0,#80]\n"    \
 			 "mov x9,sp\n str x9,[%0,#96]\n adr x9,.\n str x9,%1\n"                    \
-			 : : "r"((c)->reg), "m"((c)->pc) : "x9", "memory")
+			 :                                                                         \
+			 : "r"((c)->reg), "m"((c)->pc)                                             \
+			 : "x9", "memory")
 #endif
 
 /* Of a register's number in the tables; -1: nobody asks for it. */
@@ -535,16 +541,18 @@ static void know_page(struct pg_cursor *c, uintptr_t p)
 	c->stack = (struct pg_span){p & ~(uintptr_t)(PAGE - 1), (p | (PAGE - 1)) + 1};
 }
 
-/* Is the word at P in a page of the stack, or in one not far above? */
+/* Is the word at P in a page of the stack, or in one not far above? The very word is asked about
+ * that is there: it was saved, so it holds something. */
 static bool on_stack(struct pg_cursor *c, uintptr_t p)
 {
-	if (p < c->stack.lo || p >= c->stack.hi + NEAR_PAGES * PAGE)
+	if (p - c->stack.lo < c->stack.hi - c->stack.lo)
+		return true;
+	if (p < c->stack.lo || p >= c->stack.hi + NEAR_PAGES * PAGE || !pg_readable((void *)p))
 		return false;
-	while (p + sizeof p > c->stack.hi) {
-		if (!pg_readable((const void *)c->stack.hi))
-			return false;
+	if (p < c->stack.hi + PAGE)
 		c->stack.hi += PAGE;
-	}
+	else
+		know_page(c, p);
 	return true;
 }
 
@@ -576,28 +584,26 @@ static void arrive(struct pg_cursor *c, uintptr_t pc, bool exact)
 	c->module = c->pc ? pg_module_at(pg_cursor_place(c), &c->room) : NULL;
 }
 
-static void take_context(struct pg_cursor *c, const ucontext_t *uc)
+/* The word at OFFSET of the ucontext_t at UC, which may be a copy of its beginning. */
+static uintptr_t context_word(const void *uc, size_t offset)
+{
+	uintptr_t word;
+
+	__builtin_memcpy(&word, (const char *)uc + offset, sizeof word);
+	return word;
+}
+
+static void take_context(struct pg_cursor *c, const void *uc)
 {
 	for (int i = 0; i < REGISTERS; i++)
-		c->reg[i] = CONTEXT_REGISTER(uc, i);
+		c->reg[i] = context_word(uc, CONTEXT_REGISTER(i));
 	know_page(c, c->reg[SP]); /* what was interrupted runs on it */
-	arrive(c, CONTEXT_PC(uc), true);
+	arrive(c, context_word(uc, CONTEXT_PC), true);
 }
 
 void pg_cursor_at(struct pg_cursor *c, const void *uc)
 {
 	take_context(c, uc);
-}
-
-void pg_cursor_here(struct pg_cursor *c)
-{
-	HERE(c);
-	know_page(c, c->reg[SP]);
-#ifdef __aarch64__
-	arrive(c, c->pc, true);
-#else
-	arrive(c, c->reg[RETURN], true);
-#endif
 }
 
 uintptr_t pg_cursor_sp(const struct pg_cursor *c)
@@ -620,12 +626,12 @@ static bool at_restorer(const struct pg_cursor *c)
 
 static bool up_by_signal(struct pg_cursor *c)
 {
-	_Alignas(ucontext_t) char uc[CONTEXT_BYTES];
+	char uc[CONTEXT_BYTES];
 	uintptr_t at = at_restorer(c) ? CONTEXT_ON_STACK(c->reg[SP]) : 0;
 
 	if (!at || !pg_peek(uc, (const void *)at, sizeof uc))
 		return false;
-	take_context(c, (const void *)uc);
+	take_context(c, uc);
 	return true;
 }
 
@@ -642,8 +648,7 @@ static bool up_by_row(struct pg_cursor *c, const struct row *row)
 		return false;
 	for (int i = 0; i < REGISTERS; i++) {
 		now[i] = c->reg[i];
-		if (row->at[i] != SAME &&
-		    !load(c, base + (uintptr_t)(intptr_t)row->at[i], &now[i]))
+		if (row->at[i] != SAME && !load(c, base + (uintptr_t)(intptr_t)row->at[i], &now[i]))
 			return false;
 	}
 	__builtin_memcpy(c->reg, now, sizeof now);
@@ -661,4 +666,20 @@ bool pg_cursor_up(struct pg_cursor *c)
 	if (row.ends || (row.at[RETURN] == SAME && !c->exact))
 		return false;
 	return up_by_row(c, &row);
+}
+
+/* The first step is made while this frame is there. */
+void pg_cursor_here(struct pg_cursor *c)
+{
+	HERE(c);
+	know_page(c, c->reg[SP]);
+#ifdef __aarch64__
+	arrive(c, c->pc, true);
+#else
+	arrive(c, c->reg[RETURN], true);
+#endif
+	if (pg_cursor_up(c))
+		return;
+	c->pc = 0;
+	c->module = NULL;
 }

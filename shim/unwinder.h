@@ -33,7 +33,8 @@ struct pg_cursor {
 	struct pg_module room;
 };
 
-/* This very place, nobody's business: its caller is the first frame of interest. */
+/* The caller, which must not return before the cursor is done with. PC 0: there is no table of our
+ * own. */
 void pg_cursor_here(struct pg_cursor *c) __attribute__((noinline));
 
 /* What a signal interrupted, by the ucontext_t that its handler was given. */

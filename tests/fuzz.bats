@@ -8,7 +8,7 @@ CFLAGS=(-O0 -std=gnu11 -D_GNU_SOURCE -U_FORTIFY_SOURCE)
 
 setup_file() {
 	cd "$BATS_FILE_TMPDIR" || return
-	"${CC:-gcc}" "${CFLAGS[@]}" -c "$ROOT"/tests/fuzz/{run,log}.c "$ROOT"/shim/{text,names,next,sys,stack,unwinder,fd}.c "$ROOT"/shim/rule*.c
+	"${CC:-gcc}" "${CFLAGS[@]}" -c "$ROOT"/tests/fuzz/{run,log}.c "$ROOT"/shim/{text,names,next,sys,process,clock,addr,peek,stack,unwinder,fd,look,listener}.c "$ROOT"/shim/rule*.c
 }
 
 # target EVENT_C: builds it with that log writer, and runs it.
@@ -26,7 +26,7 @@ target() {
 
 @test "the target finds a log that is cut, or forged" {
 	local change
-	for change in 's/LIST_RESERVE = 128/LIST_RESERVE = 8/' 's/char buf\[192\]/char buf[400]/' "s/== ']'/== '}'/" \
+	for change in 's/LIST_RESERVE = 128/LIST_RESERVE = 8/' 's/CODE_MAX = 112/CODE_MAX = 400/' "s/== ']'/== '}'/" \
 		's/while (t->buf\[t->len - 1\] == . ./while (0 \&\& t->buf[0]/'; do
 		sed "$change" "$ROOT/shim/event.c" >"$BATS_TEST_TMPDIR/event.c"
 		run cmp -s "$ROOT/shim/event.c" "$BATS_TEST_TMPDIR/event.c"
