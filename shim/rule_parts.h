@@ -124,8 +124,6 @@ pg_one_fn pg_one_word; /* keeps W in the words of F */
 pg_read_fn pg_value_read;    /* any field's */
 pg_read_fn pg_selector_read; /* a selector's */
 pg_read_fn pg_peer_read;
-bool pg_value_taken(enum pg_field f);	 /* has F a value? */
-bool pg_value_optional(enum pg_field f); /* may it be left out? */
 
 /* Where the ranges, or the words, of field F are; a null pointer: it has none. */
 const struct pg_ranges *pg_rule_ranges(const struct pg_rule *r, enum pg_field f);

@@ -45,6 +45,21 @@ const char *pg_group_name(unsigned n)
 	return n < PG_G_COUNT ? group_names[n] : NULL;
 }
 
+const char *pg_value_word(enum pg_field f, unsigned n)
+{
+	const struct pg_named *words = f == PG_F_KIND	 ? pg_kind_words
+				       : f == PG_F_SIDE	 ? pg_side_words
+				       : f == PG_F_SEEN	 ? pg_seen_words
+				       : f == PG_F_SCOPE ? pg_scope_words
+							 : NULL;
+
+	if (f == PG_F_ERROR)
+		return pg_errno_listed(n) ? pg_errno_name(pg_errno_listed(n)) : NULL;
+	while (words && words->name && n--)
+		words++;
+	return words ? words->name : NULL;
+}
+
 bool pg_word_is(const struct pg_parse *p, struct pg_word w, const char *s)
 {
 	for (unsigned i = 0; i < w.len; i++)

@@ -5,7 +5,7 @@
 
 load helpers
 
-RULES=$BUILD/pipeguard-rules
+RULES=$BUILD/pipeguard
 TABLES=$ROOT/tests/fixtures
 
 # rows FILE: the rows of a table, INPUT and LINE separated by a tab.
@@ -13,7 +13,7 @@ rows() {
 	sed -n 's/ => /\t/p' "$TABLES/$1"
 }
 
-# refused INPUT LINE: the library stops the program before it starts, pipeguard-rules says the same.
+# refused INPUT LINE: the library stops the program before it starts, the command says the same.
 refused() {
 	run timeout "$LIMIT" env LD_PRELOAD="$LIB" "PIPEGUARD_RULES=$1" touch "$BATS_TEST_TMPDIR/started" 3>&-
 	echo "input: $1, status: $status"
