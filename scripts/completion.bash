@@ -15,7 +15,7 @@ _pipeguard_join() {
 			words+=("$piece")
 		fi
 		joined=
-		[[ ! $piece =~ ^([:=]+|@)$ ]] || joined=yes
+		[[ ! $piece =~ ^[:=@]+$ ]] || joined=yes
 	done
 	word=${words[-1]-}
 	[[ $word != [\'\"]* ]] || word=${word:1} quoted=yes
@@ -68,7 +68,7 @@ _pipeguard() {
 	# open quote.
 	if [[ -z $quoted ]]; then
 		for ((n = 0; n < ${#word}; n++)); do
-			[[ ${word:n:1} != [:=@] || $COMP_WORDBREAKS != *"${word:n:1}"* ]] || at=$((n + 1))
+			[[ ${word:n:1} != [:=] || $COMP_WORDBREAKS != *"${word:n:1}"* ]] || at=$((n + 1))
 		done
 	fi
 	for n in "${!found[@]}"; do

@@ -4,8 +4,6 @@
 # `pipeguard completion words WORD...` answers "ACTION N SPACE", then one candidate a line.
 
 _pipeguard() {
-	emulate -L zsh
-	setopt no_multibyte
 	local -a program lines found told
 	local action n space line
 	program=(${~${(Q)words[1]}})
@@ -26,7 +24,7 @@ _pipeguard() {
 	((n == 0)) || compset -p $n
 	local -a blank
 	[[ $space != nospace ]] || blank=(-S '')
-	((${#found} == 0)) || compadd -l $blank -d told -a found
+	((${#found} == 0)) || compadd -l "${blank[@]}" -d told -a found
 	case $action in
 	files) _files ;;
 	programs)

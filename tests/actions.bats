@@ -67,7 +67,7 @@ all_right() {
 
 @test "error=: every errno on a call that may give it, and the object stays healthy" {
 	local e n=0
-	while read -r e; do
+	while read -r e _; do
 		if "$BUILD/pipeguard" check "write:kind=tcp:error=$e" >/dev/null 2>&1; then
 			[[ $e == EPIPE ]] && continue # comes with a signal
 			acts "$e 0 5 5" "write:when=1:error=$e" tcp write=5 take write=5 take
