@@ -49,7 +49,7 @@ OBJECTS := $(SHIM:shim/%.c=$(BUILD)/%.o)
 PYTHON   := $(addprefix scripts/,pipeguard-report pipeguard-sweep pghtml.py pglog.py pgrun.py pgsites.py)
 
 .PHONY: all fixtures bench bench-programs compat demo sweep-demo test check load install uninstall clean distclean \
-	32 musl clang arm64 matrix ubsan asan tsan fuzz fuzz-probe fuzz-rules fuzz-log lint \
+	32 musl clang arm64 matrix ubsan asan tsan fuzz fuzz-probe fuzz-rules fuzz-log fuzz-elf lint \
 	format format-check dist help FORCE
 .DELETE_ON_ERROR:
 
@@ -193,14 +193,17 @@ ubsan: ## with the undefined-behaviour sanitizer, into build/ubsan, and the test
 SANITIZE = -g -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all
 PURE_C   = $(PURE:$(BUILD)/%.o=shim/%.c)
 LOG_C    = $(PURE_C) shim/event.c shim/stack.c shim/unwinder.c shim/fd.c
-asan: ## the parser and the log writer with the address and undefined-behaviour sanitizers
+asan: ## the parser, the log writer and the reader of ELF files with the address and undefined-behaviour sanitizers
 	@mkdir -p $(BUILD)/asan
 	$(CC) -std=gnu11 $(PG_CPPFLAGS) $(SANITIZE) -fsanitize=address,undefined -o $(BUILD)/asan/rules \
 		tests/fixtures/rules.pure.c $(PURE_C) -ldl
 	$(CC) -std=gnu11 $(PG_CPPFLAGS) $(SANITIZE) -fsanitize=address,undefined -o $(BUILD)/asan/log \
 		tests/fuzz/run.c tests/fuzz/log.c $(LOG_C) -ldl
+	$(CC) -std=gnu11 $(PG_CPPFLAGS) $(SANITIZE) -fsanitize=address,undefined -o $(BUILD)/asan/elf \
+		tests/fuzz/run.c tests/fuzz/elf.c shim/command/elf_file.c
 	$(BUILD)/asan/rules
 	$(BUILD)/asan/log 20000 <tests/fuzz/log.seeds
+	$(BUILD)/asan/elf 20000 <tests/fuzz/elf.seeds
 
 # All but the wrappers and the records of descriptors, which the kernel orders: the sanitizer's own
 # pipe and close are these.
@@ -223,9 +226,10 @@ FUZZ_SECONDS ?= 60
 FUZZER = clang -std=gnu11 $(PG_CPPFLAGS) $(SANITIZE) -fsanitize=fuzzer,address,undefined
 FUZZ_BOUNDS = -runs=$(FUZZ_RUNS) -max_total_time=$(FUZZ_SECONDS) -timeout=5 \
 	-artifact_prefix=$(BUILD)/fuzz/ -print_final_stats=1
-fuzz: fuzz-rules fuzz-log ## the parser and the log under libFuzzer (FUZZ_RUNS=1000000 FUZZ_SECONDS=60 each)
+fuzz: fuzz-rules fuzz-log fuzz-elf ## the parser, the log and ELF files under libFuzzer (FUZZ_RUNS=1000000 FUZZ_SECONDS=60 each)
 fuzz-probe:
-	@rm -rf $(BUILD)/fuzz/corpus $(BUILD)/fuzz/events && mkdir -p $(BUILD)/fuzz/corpus $(BUILD)/fuzz/events
+	@rm -rf $(BUILD)/fuzz/corpus $(BUILD)/fuzz/events $(BUILD)/fuzz/files
+	@mkdir -p $(BUILD)/fuzz/corpus $(BUILD)/fuzz/events $(BUILD)/fuzz/files
 	@echo 'int LLVMFuzzerTestOneInput(void); int LLVMFuzzerTestOneInput(void) { return 0; }' | \
 		clang -fsanitize=fuzzer -x c -o $(BUILD)/fuzz/probe - 2>$(BUILD)/fuzz/why || { \
 		echo 'fuzz: no libFuzzer: install clang and its runtime (Debian 12: clang libclang-rt-14-dev)' >&2; exit 1; }
@@ -241,6 +245,10 @@ fuzz-log: fuzz-probe
 	$(FUZZER) -o $(BUILD)/fuzz/log tests/fuzz/log.c $(LOG_C) -ldl
 	@perl -ne 'chomp; open F, ">", "$(BUILD)/fuzz/events/$$."; print F pack "H*", $$_' tests/fuzz/log.seeds
 	$(BUILD)/fuzz/log $(FUZZ_BOUNDS) -max_len=2500 $(BUILD)/fuzz/events
+fuzz-elf: fuzz-probe
+	$(FUZZER) -o $(BUILD)/fuzz/elf tests/fuzz/elf.c shim/command/elf_file.c
+	@perl -ne 'chomp; open F, ">", "$(BUILD)/fuzz/files/$$."; print F pack "H*", $$_' tests/fuzz/elf.seeds
+	$(BUILD)/fuzz/elf $(FUZZ_BOUNDS) -max_len=4096 $(BUILD)/fuzz/files
 
 C_FILES = $(SHIM) $(filter %.h,$(HEADERS)) $(wildcard tests/fixtures/*.c tests/fuzz/*.c tests/bench/*.c shim/command/*.[ch])
 lint: format-check all ## everything that can be checked without running

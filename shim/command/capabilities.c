@@ -84,13 +84,13 @@ static bool read_sets(const unsigned char *p, size_t size, struct sets *s)
 	return true;
 }
 
-/* Which of e, i, p capability C is in, as bits. */
+/* Which of e (1), p (2) and i (4) capability C is in. */
 static unsigned flags_of(const struct sets *s, unsigned c)
 {
 	unsigned permitted = s->permitted >> c & 1, inheritable = s->inheritable >> c & 1;
 	unsigned effective = s->effective && (permitted || inheritable);
 
-	return effective | inheritable << 1 | permitted << 2;
+	return effective | permitted << 1 | inheritable << 2;
 }
 
 static const char *name_of(unsigned c)
@@ -98,21 +98,21 @@ static const char *name_of(unsigned c)
 	return c < KNOWN ? pg_text_of("cap_%s", names[c]) : pg_text_of("%u", c);
 }
 
-/* Those that have the same flags are named together. */
+/* As libcap has it: those that have the same flags are named together. */
 static const char *text_of(const struct sets *s)
 {
 	const char *text = "";
 
-	for (unsigned flags = 1; flags < 8; flags++) {
+	for (unsigned flags = 7; flags; flags--) {
 		const char *list = NULL;
 
 		for (unsigned c = 0; c < 64; c++)
 			if (flags_of(s, c) == flags)
 				list = list ? pg_text_of("%s,%s", list, name_of(c)) : name_of(c);
 		if (list)
-			text = pg_text_of("%s%s%s=%s%s%s", text, *text ? " " : "", list,
-					  flags & 1 ? "e" : "", flags & 2 ? "i" : "",
-					  flags & 4 ? "p" : "");
+			text = pg_text_of("%s%s%s%s%s%s%s", text, *text ? " " : "", list,
+					  *text ? "+" : "=", flags & 1 ? "e" : "",
+					  flags & 4 ? "i" : "", flags & 2 ? "p" : "");
 	}
 	return *text ? text : "empty";
 }

@@ -33,10 +33,16 @@ static const char *privileged(const struct pg_diagnosis *d, unsigned n)
 
 static const char *other_machine(const struct pg_diagnosis *d, unsigned n)
 {
+	const char *build = d->x.build;
+
 	if (n == 0)
-		return pg_text_of("a library for %s (make 32 builds for 32-bit programs): "
-				  "LD_PRELOAD=build/32/libpipeguard.so %s",
-				  d->x.machine, pg_quoted(d->word));
+		return pg_text_of("a library for %s%s%s%s: LD_PRELOAD=build/%slibpipeguard.so %s",
+				  d->x.machine, *build ? " (" : "", *build ? build + 2 : "",
+				  *build ? ")" : "",
+				  strstr(build, "32")	   ? "32/"
+				  : strstr(build, "arm64") ? "arm64/"
+							   : "",
+				  pg_quoted(d->word));
 	return n == 1 ? strace_line(d, "strace") : NULL;
 }
 

@@ -27,7 +27,8 @@ struct pg_examined {
 	const char *machine, *linking, *libc, *privileges, *runtime, *sanitizer; /* or null */
 	const char *obeyed; /* the user to whom a privileged file gives nothing new */
 	const char *library_machine, *library_libc;
-	bool elf, loader; /* is it an ELF file; one that names a loader */
+	const char *build; /* which make builds a library for another machine */
+	bool elf, loader;  /* is it an ELF file; one that names a loader */
 };
 
 /* Examines the program at PATH, which can be run, for the library at LIBRARY. */

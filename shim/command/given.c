@@ -195,7 +195,7 @@ void pg_given_set(void)
 	if (!file && !lines)
 		return;
 	if (check(&form))
-		exit(PG_FAILED);
+		pg_end(PG_FAILED);
 	if (file)
 		pg_variable_set("PIPEGUARD_RULES", pg_text_of("@%s", file));
 	else

@@ -27,7 +27,7 @@ void pg_take_version(struct pg_request *r, const char *value)
 {
 	(void)value;
 	r->count = 0;
-	exit(pg_version(r));
+	pg_end(pg_version(r));
 }
 
 /* TEXT in lines of WIDTH, behind AT columns; from COLUMN on, and at least one blank on. */
@@ -147,7 +147,7 @@ void pg_take_help(struct pg_request *r, const char *value)
 		print_verb(r->verb);
 	else
 		print_all();
-	exit(pg_flushed(0));
+	pg_end(pg_flushed(0));
 }
 
 /* A script has a help of its own. */

@@ -22,9 +22,9 @@ static const char *machine_name(unsigned machine)
 		unsigned machine;
 		const char *name;
 	} names[] = {
-		{EM_386, "i386"},  {EM_MIPS, "mips"},	{EM_PPC64, "ppc64"},
-		{EM_S390, "s390"}, {EM_ARM, "arm"},	{EM_X86_64, "x86-64"},
-		{183, "aarch64"},  {EM_RISCV, "riscv"}, {258, "loongarch"},
+		{EM_386, "i386"},	 {EM_MIPS, "mips"},   {EM_PPC64, "ppc64"},
+		{EM_S390, "s390"},	 {EM_ARM, "arm"},     {EM_X86_64, "x86-64"},
+		{EM_AARCH64, "aarch64"}, {EM_RISCV, "riscv"}, {258, "loongarch"},
 	};
 
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -250,10 +250,11 @@ void pg_linkage_examine(struct pg_examined *x, const struct pg_elf_file *e, cons
 		return;
 	if (!same) {
 		x->instead = PG_I_MACHINE;
-		pg_settle(x, PG_R_NO,
-			  "'%s' is for another architecture (%s) than %s (%s; make 32 builds for "
-			  "32-bit programs)",
-			  x->path, x->machine, library, x->library_machine);
+		x->build = e->machine == EM_386	      ? "; make 32 builds for 32-bit programs"
+			   : e->machine == EM_AARCH64 ? "; make arm64 builds for such programs"
+						      : "";
+		pg_settle(x, PG_R_NO, "'%s' is for another architecture (%s) than %s (%s%s)",
+			  x->path, x->machine, library, x->library_machine, x->build);
 		return;
 	}
 	x->runtime = is_go(e) ? "Go" : NULL;

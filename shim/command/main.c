@@ -18,5 +18,5 @@ int main(int argc, char **argv)
 {
 	struct pg_request r = pg_parse_words(argv + (argc > 0));
 
-	return pg_verbs[r.verb].act(&r);
+	pg_end(pg_verbs[r.verb].act(&r));
 }

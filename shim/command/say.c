@@ -8,11 +8,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+void pg_end(int status)
+{
+	fflush(stdout);
+	fflush(stderr);
+	_exit(status);
+}
 
 static void __attribute__((noreturn)) no_memory(void)
 {
 	fputs("pipeguard: no memory\n", stderr);
-	exit(PG_FAILED);
+	pg_end(PG_FAILED);
 }
 
 void *pg_room(size_t size)
@@ -67,7 +75,7 @@ void pg_fail(int status, const char *format, ...)
 	put_line(stderr, text_of(format, args));
 	putc('\n', stderr);
 	va_end(args);
-	exit(status);
+	pg_end(status);
 }
 
 struct pg_nearest pg_nearest_to(const char *word)

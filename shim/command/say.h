@@ -9,7 +9,11 @@
 /* Statuses of our own; else they are the program's. */
 enum { PG_WRONG_RULES = 2, PG_FAILED = 125, PG_CANNOT_RUN = 126, PG_NOT_FOUND = 127 };
 
-/* "pipeguard: ...", with control bytes escaped so that it is one line; then exit(STATUS). */
+/* Ends the program. Memory is not given back, and a leak checker that is preloaded for the
+ * program's sake (LD_PRELOAD=libasan.so pipeguard ...) is not asked. */
+void __attribute__((noreturn)) pg_end(int status);
+
+/* "pipeguard: ...", with control bytes escaped so that it is one line; then pg_end(STATUS). */
 void __attribute__((noreturn, format(printf, 2, 3))) pg_fail(int status, const char *format, ...);
 
 /* An allocated text; ends the program if there is no memory. */
