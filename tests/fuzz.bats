@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
+# shellcheck disable=SC2030,SC2031 # what run sets, by a helper
 # The log's fuzz target without libFuzzer: its seeds and some changes of them. make fuzz does more.
 
 load helpers
@@ -53,7 +54,7 @@ elf_target() {
 }
 
 @test "the target finds a reader that believes the file" {
-	local change sanitizers=(-g -fsanitize=address,undefined)
+	local change sanitizers=(-g "-fsanitize=address,undefined")
 	echo 'int main(void) { return 0; }' >"$BATS_TEST_TMPDIR/s.c"
 	"${CC:-gcc}" "${sanitizers[@]}" -o "$BATS_TEST_TMPDIR/s" "$BATS_TEST_TMPDIR/s.c" 2>/dev/null || skip "no sanitizers"
 	elf_target "$ROOT/shim/command/elf_file.c" "${sanitizers[@]}"

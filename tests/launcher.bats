@@ -100,7 +100,7 @@ setup_file() { install_launcher; }
 }
 
 @test "the program takes the launcher's place: the same process, descriptors, mask and disposition, and no other process" {
-	show='printf "%s " $$; readlink /proc/self/fd/* 2>/dev/null | grep -c /; grep -E "^(Sig|Shd|NoNewPrivs|Seccomp):?" /proc/self/status'
+	show='printf "%s " $$; readlink /proc/self/fd/* 2>/dev/null | grep -c /; grep -E "^(Sig...|Shd...|NoNewPrivs|Seccomp):" /proc/self/status'
 	for mode in -d -i -b; do
 		run timeout "$LIMIT" "$FIXTURES/sigdfl" $mode sh -c 'echo $$; exec "$@"' sh "$PIPEGUARD" -o off sh -c "$show" 7</dev/null 9>/dev/null 3>&-
 		guarded=$output
@@ -321,6 +321,196 @@ for i in range(3):
 	rmdir "${link%/*}" 2>/dev/null || true
 }
 
+@test "each option has a long form, attached or not, that does the same" {
+	cd "$BATS_TEST_TMPDIR"
+	echo write:fd=77:break >rules
+	while IFS='|' read -r short long; do
+		eval "equal \"\$long\" \"\$(launch -n $short true)\" \"\$(launch -n $long true)\""
+		eval "equal \"\$long\" \"\$(launch -n $short true)\" \"\$(launch --dry-run $long true)\""
+	done <<-'END'
+		-r write:fd=77:break|--rule write:fd=77:break
+		-r write:fd=77:break|--rule=write:fd=77:break
+		-f rules|--file rules
+		-f rules|--rule @rules
+		-o x.log|--log x.log
+		-o x.log|--output=x.log
+		-o fd:1|--log=stdout
+		-o fd:1|--log -
+		-j|--json
+		-s 7|--seed=7
+		-S sockets|--suppress sockets
+		-S sockets|--suppress=sockets
+		-S keep|--sigpipe keep
+		-v|--verbose
+		-vv|--verbose --verbose
+		--only a,b|--only=a,b
+		--stack 0|--stack=0
+		--limit 5|--limit=5
+	END
+	equal "the variables" "PIPEGUARD_LIMIT='5' PIPEGUARD_STACK='3'" "$(launch -n --stack 3 --limit 5 true | grep -oE "PIPEGUARD_(LIMIT|STACK)='[0-9]*'" | xargs -d '\n')"
+	equal "files that were made" rules "$(ls)"
+}
+
+@test "numbers and words are checked before the start, as the library reads them" {
+	while IFS='|' read -r options line; do
+		# shellcheck disable=SC2086 # words
+		run -125 launch $options touch "$BATS_TEST_TMPDIR/started"
+		equal "$options" "pipeguard: $line" "$output"
+	done <<-'END'
+		--stack 33|--stack: not a number from 0 to 32: '33'
+		--stack -1|--stack: not a number from 0 to 32: '-1'
+		--limit 1k|--limit: not a number from 0 to 1000000000: '1k'
+		--only a,,b|--only: an empty name in 'a,,b'
+		--skip ,a|--skip: an empty name in ',a'
+		--json=x|--json takes no value
+		--stack=|--stack needs a value (see --help)
+		-S all|-S: unknown word 'all' (keep, suppress or sockets)
+		--verb|run: unknown option '--verb' (did you mean '--verbose'?)
+		--bogus-option|run: unknown option '--bogus-option' (see --help)
+		-z|run: unknown option '-z' (see --help)
+		-jz|run: unknown option '-z' (see --help)
+		-seed=1|run: unknown option '-seed=1' (did you mean '--seed'?)
+		-json|run: unknown option '-json' (did you mean '--json'?)
+	END
+	[ ! -e "$BATS_TEST_TMPDIR/started" ]
+}
+
+@test "options that exclude one another are refused, and one that says the same twice is not" {
+	cd "$BATS_TEST_TMPDIR"
+	echo write:fd=77:break >launcher
+	while read -r words; do
+		# shellcheck disable=SC2086 # words
+		run -125 launch $words touch started
+		echo "$words: $output"
+		[[ "${#lines[@]}" -eq 1 && $output == *'choose one' || $output == *'one file of rules only' ]]
+	done <<-'END'
+		-o a -o b
+		-o off --log stderr
+		-s 1 -s 2
+		-S keep -S suppress
+		--stack 1 --stack 2
+		--limit 1 --limit 2
+		--only a --only b
+		--only a --skip a
+		-f launcher -f launcher
+	END
+	PIPEGUARD_SKIP=x run -125 launch --only a touch started
+	[[ $output == *'choose one' ]]
+	for words in '--shell --systemd' '--docker --kubernetes'; do
+		# shellcheck disable=SC2086 # words
+		run -125 launch env $words
+		equal "$words" "pipeguard: ${words/ / and } exclude one another: choose one" "$output"
+	done
+	equal "files that were made" launcher "$(ls)"
+	run -0 launch -o off --log off -S keep -S keep true
+}
+
+@test "-o is done as it says, or refused before the start with one line" {
+	mkdir "$BATS_TEST_TMPDIR/here"
+	cd "$BATS_TEST_TMPDIR/here"
+	for log in - stdout fd:1 /dev/stdout /dev/fd/1; do
+		run -0 --separate-stderr launch -v -o $log true
+		[[ $output == *'] load: true,'* && -z $stderr ]]
+	done
+	mkfifo fifo
+	mkdir folder
+	echo x >closed
+	chmod 000 closed
+	while IFS='|' read -r log line; do
+		run -125 launch -o "$log" touch started
+		equal "-o $log" "pipeguard: -o: $line" "$output"
+	done <<-END
+		/tmp|'/tmp' is a folder
+		folder|'$PWD/folder' is a folder
+		folder/|'$PWD/folder/' is a folder
+		/dev/full|'/dev/full' is a device
+		fd:99|descriptor 99 is not open
+		fd:|not a descriptor number: ''
+		fd:x|not a descriptor number: 'x'
+		fd:99999999999|not a descriptor number: '99999999999'
+		unix:|a path is missing behind 'unix:'
+		/no/such/folder/x|there is no folder '/no/such/folder'
+		unix:/no/such/folder/x|there is no folder '/no/such/folder'
+		a%q|unknown % word in '$PWD/a%q' (%p is the pid, %n the program, %% a %)
+		tcp:host|unknown log 'tcp:host' (stderr, stdout, off, fd:N, unix:/path or a path; write ./tcp:host for such a file)
+		stdou|unknown log 'stdou' (did you mean 'stdout'?): write ./stdou for such a file
+	END
+	run -125 launch -o fd:7 touch started 7</dev/null
+	equal "a descriptor for reading" "pipeguard: -o: descriptor 7 is not open for writing" "$output"
+	[[ $EUID -eq 0 ]] || {
+		run -125 launch -o closed touch started
+		[[ $output == *'cannot be written to' ]]
+	}
+	equal "files that were made" "closed fifo folder" "$(printf "%s " * | sed "s, \$,,")"
+	run -0 launch -v -o fd:7 true 7>seven
+	grep -q 'load: true' seven
+	run -0 launch -v -o ./stdout true
+	grep -q 'load: true' stdout
+	# env is for another place.
+	run -0 launch env -o fd:99
+	run -0 launch env -o /no/such/folder/log
+}
+
+@test "what a person may have meant is said" {
+	while IFS='#' read -r word wanted; do
+		run -127 launch "$word" x
+		equal "$word" "pipeguard: '$word' was not found$wanted" "$output"
+	done <<-'END'
+		FOO=1# (to set a variable for a program: pipeguard run env 'FOO=1' ...)
+		no-such a | b# (for a line of the shell: pipeguard sh -c 'no-such a | b')
+		no-such >out# (for a line of the shell: pipeguard sh -c 'no-such >out')
+		no-such 'x'# (for a line of the shell: pipeguard sh -c 'no-such '\''x'\''')
+		swep# (did you mean 'sweep'?)
+		chek# (did you mean 'check'?)
+		no-such-program#
+	END
+	run -127 launch $'no\nsuch\e[31m'
+	equal "control bytes" "pipeguard: 'no\\x0asuch\\x1b[31m' was not found" "${output%% (*}"
+	[ "${#lines[@]}" -eq 1 ]
+	# The hint works.
+	run -0 launch sh -c 'seq 3 | head -1'
+	equal "the output" 1 "$output"
+}
+
+@test "help, of all and of each verb; the verb's own --help is the same" {
+	equal "help" "$(launch --help)" "$(launch help)"
+	equal "-h" "$(launch --help)" "$(launch -h)"
+	[[ $(launch --help) == *'write:fd=1:when=3:break'*'man 7 libpipeguard'* ]]
+	[ "$(launch --help | grep -c '^    pipeguard ')" -ge 3 ]
+	for verb in run check list doctor env completion help version; do
+		[[ $(launch help $verb) == "Usage: pipeguard "*"$verb"* ]]
+		equal "$verb --help" "$(launch help $verb)" "$(launch $verb --help)"
+		launch --help | grep -qE "^  $verb +[a-z]"
+	done
+	requires python3
+	for verb in report sweep; do
+		equal "$verb --help" "$(launch $verb --help)" "$(launch help $verb)"
+	done
+	run -125 launch help chek
+	equal "the line" "pipeguard: help: unknown verb 'chek' (did you mean 'check'?)" "$output"
+	run -125 launch help check list
+	run -125 launch version now
+	# What cannot be written is a failure.
+	for words in --help version 'list calls' 'check write:break' env 'doctor sh' 'completion bash' '-n true'; do
+		status=0
+		# shellcheck disable=SC2086 # words
+		launch $words >/dev/full 2>"$BATS_TEST_TMPDIR/err" || status=$?
+		equal "$words" "125 pipeguard: standard output: No space left on device" "$status $(cat "$BATS_TEST_TMPDIR/err")"
+	done
+}
+
+@test "a script without #! is a shell's, its name and arguments as they were given" {
+	printf 'echo "$0 $*"\n' >"$BATS_TEST_TMPDIR/bare"
+	chmod +x "$BATS_TEST_TMPDIR/bare"
+	run -0 launch "$BATS_TEST_TMPDIR/bare" 'a  b' c
+	equal "the output" "$BATS_TEST_TMPDIR/bare a  b c" "$output"
+	PATH=$BATS_TEST_TMPDIR:$PATH run -0 launch bare
+	equal "the output" "$BATS_TEST_TMPDIR/bare " "$output"
+	# argv[0] is what was typed.
+	run -0 launch bash -c 'echo "$BASH_ARGV0"; tr "\\0" "|" </proc/$$/cmdline'
+	equal "the command line" 'bash|-c|echo "$BASH_ARGV0"; tr "\\0" "|" </proc/$$/cmdline|' "${lines[-1]}"
+}
+
 @test "the manual is clean, and has each option and subcommand of --help" {
 	words=$(launch --help | grep -oE '^  [a-zA-Z-]+,?( --[a-z]+)?' | tr -d ,)
 	[ "$(wc -w <<<"$words")" -ge 18 ]
@@ -332,9 +522,42 @@ for i in range(3):
 	equal "what mandoc says" '' "$(mandoc -Tlint "$ROOT/scripts/pipeguard.1" 2>/dev/null | grep -v 'referenced manual not found')"
 }
 
+# options VERB: those of a verb's help.
+options() { launch help "$1" | grep -oE '^  (-[a-zA-Z], )?--[a-z-]+' | grep -oE -- '--[a-z-]+' | sort; }
+
+@test "the manual has the options and verbs that the tables have, and no others" {
+	manual=$ROOT/scripts/pipeguard.1
+	equal "the options" "$({ options run && options env && options check && options doctor; } | sort -u)" \
+		"$({ sed -n '/^\.Sh OPTIONS/,/^\.Sh DOCTOR/s/^\.It//p' "$manual" | grep -oE 'Fl -[a-z-]+' | sed 's/Fl /-/' && printf -- '--%s\n' output sigpipe; } | sort -u | grep -vxE -- '--(output|sigpipe)')"
+	grep -q '^\.Fl -output' "$manual"
+	grep -q '^\.Fl -sigpipe' "$manual"
+	equal "letters of options" "$(launch help run | sed -n 's/^  \(-[a-zA-Z]\), .*/\1/p' | sort | xargs)" \
+		"$(sed -n '/^\.Sh OPTIONS/,/^\.Sh DOCTOR/s/^\.It//p' "$manual" | grep -oE 'Fl [a-zA-Z] ' | sed 's/Fl /-/' | sort -u | xargs)"
+	equal "the verbs" "$(launch --help | sed -n 's/^\(Usage:\|      \) pipeguard \[\{0,1\}\([a-z]*\).*/\2/p' | sort)" \
+		"$(sed -n '/^\.Sh DESCRIPTION/,/^\.Sh OPTIONS/s/^\.It Cm //p' "$manual" | sort)"
+	# The synopsis: what run takes by its letter, or by its name; what else env takes.
+	synopsis=$(sed -n '/^\.Sh SYNOPSIS/,/^\.Sh DESCRIPTION/p' "$manual")
+	launch help run | sed -n 's/^  \(-\([a-zA-Z]\), \)\{0,1\}--\([a-z-]*\).*/\2 \3/p' | while read -r letter name; do
+		[[ -n $name ]] || { name=$letter && letter=''; }
+		[[ $letter != [hV] ]] || continue
+		echo "option: $letter $name"
+		if [[ -n $letter ]]; then
+			grep -qE "Fl ([a-z]*${letter}[a-z]*)( |$)" <<<"$synopsis"
+		else
+			grep -qE "Fl -$name( |$)" <<<"$synopsis"
+		fi
+	done
+	for name in $(comm -13 <(options run) <(options env)); do
+		echo "option: $name"
+		grep -qE "Fl -${name#--}( |$)" <<<"$synopsis"
+	done
+}
+
 @test "--help and --version" {
 	run -0 launch --help
 	[[ $output == 'Usage: pipeguard'* && $output == *'127 it was not found.'* ]]
-	run -0 launch --version
-	equal "the version" "pipeguard $(sed -n 's/^VERSION := //p' "$ROOT/Makefile")" "$output"
+	for words in --version -V version; do
+		run -0 launch $words
+		equal "$words" "pipeguard $(sed -n 's/^VERSION := //p' "$ROOT/Makefile")" "$output"
+	done
 }

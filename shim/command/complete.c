@@ -125,7 +125,7 @@ static void complete_field(void)
 
 static void complete_rule(void)
 {
-	size_t at = start;
+	size_t at;
 
 	if (typed[start] == '@') {
 		start++;
@@ -255,7 +255,7 @@ static void complete_operand(enum pg_verb v, unsigned at, unsigned last)
 
 static void complete(char **words, unsigned count)
 {
-	unsigned last = count - 1, at = 0;
+	unsigned last = count - 1, at;
 	enum pg_verb v = last ? pg_verb_of(words[0]) : PG_V_COUNT;
 	const struct pg_option *o;
 	bool end = false;

@@ -86,7 +86,7 @@ static void read_segments(struct pg_elf_file *e, const unsigned char *head)
 	if (FIELD(e, Ehdr, e_phentsize, head) != size || n * size > SEGMENTS_BYTES)
 		return;
 	table = pg_elf_file_copy(e, FIELD(e, Ehdr, e_phoff, head), n * size);
-	e->segments = calloc(n + 1, sizeof *e->segments);
+	e->segments = calloc((size_t)n + 1, sizeof *e->segments);
 	for (uint64_t i = 0; table && e->segments && i < n; i++) {
 		const unsigned char *p = table + i * size;
 
@@ -105,7 +105,7 @@ static void read_sections(struct pg_elf_file *e, const unsigned char *head)
 	if (FIELD(e, Ehdr, e_shentsize, head) != size || n > SECTIONS_MAX)
 		return;
 	table = pg_elf_file_copy(e, FIELD(e, Ehdr, e_shoff, head), n * size);
-	e->sections = calloc(n + 1, sizeof *e->sections);
+	e->sections = calloc((size_t)n + 1, sizeof *e->sections);
 	for (uint64_t i = 0; table && e->sections && i < n; i++) {
 		const unsigned char *p = table + i * size;
 

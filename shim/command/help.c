@@ -153,7 +153,7 @@ void pg_take_help(struct pg_request *r, const char *value)
 /* A script has a help of its own. */
 static int help_of_script(struct pg_request *r, enum pg_verb v)
 {
-	char *words[] = {strdup("--help"), NULL};
+	char *words[] = {pg_text_of("--help"), NULL};
 
 	r->verb = v;
 	r->words = words;

@@ -165,7 +165,7 @@ static void look_at_library(struct pg_imports *im, const struct pg_elf_file *e, 
 	pg_elf_file_close(&lib);
 	if (!f.calls && !f.stdio)
 		return;
-	im->library[im->libraries].name = strdup(name);
+	im->library[im->libraries].name = pg_text_of("%s", name);
 	im->library[im->libraries].calls = f.calls;
 	im->library[im->libraries++].stdio = f.stdio;
 	im->elsewhere |= f.calls;

@@ -92,7 +92,7 @@ static bool privileged(struct pg_examined *x)
 		const struct passwd *owner = st.st_mode & S_ISGID ? NULL : getpwuid(st.st_uid);
 
 		x->privileges = "setuid or setgid";
-		x->obeyed = owner ? strdup(owner->pw_name) : NULL;
+		x->obeyed = owner ? pg_text_of("%s", owner->pw_name) : NULL;
 		pg_settle(x, PG_R_NO,
 			  "'%s' is setuid or setgid: the loader ignores LD_PRELOAD for it",
 			  x->path);
@@ -188,7 +188,7 @@ static const char *sanitizer_of(const struct pg_elf_file *e)
 	for (unsigned i = 0; i < d.needed_count; i++)
 		if (pg_elf_file_string(e, &d, d.needed[i], name, sizeof name) &&
 		    pg_sanitizer_name(name) && !strchr(name, '/'))
-			found = strdup(name);
+			found = pg_text_of("%s", name);
 	return found;
 }
 

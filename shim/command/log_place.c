@@ -32,7 +32,7 @@ static const char *absolute(const char *path)
 			*to++ = '%';
 	}
 	*to++ = '/';
-	strcpy(to, path);
+	memcpy(to, path, strlen(path) + 1);
 	return out;
 }
 
@@ -40,6 +40,7 @@ static const char *absolute(const char *path)
 static const char *opened(const char *path)
 {
 	char *out = pg_room(strlen(path) + 1), *to = out;
+	const char *whole = path;
 
 	for (; *path; path++) {
 		if (*path == '%' && (path[1] == 'p' || path[1] == 'n'))
@@ -48,7 +49,7 @@ static const char *opened(const char *path)
 			pg_fail(PG_FAILED,
 				"-o: unknown %% word in '%s' (%%p is the pid, %%n the program, "
 				"%%%% a %%)",
-				path);
+				whole);
 		path += *path == '%';
 		*to++ = *path;
 	}

@@ -8,6 +8,7 @@
 #define PG_OPTIONS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 enum pg_verb {
 	PG_V_RUN,
@@ -61,11 +62,11 @@ extern const struct pg_verb_row pg_verbs[PG_V_COUNT];
 
 struct pg_option {
 	char letter;		 /* 0: none */
+	enum pg_kind kind;	 /* of its value */
 	const char *name, *also; /* without "--"; a second name that only is taken */
 	const char *value;	 /* what its value is called; a null pointer: it has none */
 	unsigned verbs;		 /* bits */
 	unsigned slot;		 /* options of one slot exclude one another; 0: may be repeated */
-	enum pg_kind kind;
 	const char *words;
 	void (*take)(struct pg_request *r, const char *value); /* VALUE: or the option's name */
 	const char *help;
@@ -77,6 +78,6 @@ enum pg_verb pg_verb_of(const char *name);
 
 /* The options of a verb: by letter, or by the name in the N bytes at NAME; or a null pointer. */
 const struct pg_option *pg_option_of_letter(enum pg_verb verb, char letter);
-const struct pg_option *pg_option_of_name(enum pg_verb verb, const char *name, unsigned long n);
+const struct pg_option *pg_option_of_name(enum pg_verb verb, const char *name, size_t n);
 
 #endif

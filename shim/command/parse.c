@@ -17,7 +17,7 @@ const char *pg_near_verb(const char *word, const char *otherwise)
 
 static void __attribute__((noreturn)) unknown(const struct pg_request *r, const char *word)
 {
-	struct pg_nearest n = pg_nearest_to(word);
+	struct pg_nearest n = pg_nearest_to(pg_text_of("%.*s", (int)strcspn(word, "="), word));
 
 	for (const struct pg_option *o = pg_options; o->name; o++)
 		if (o->verbs >> r->verb & 1)

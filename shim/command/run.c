@@ -64,7 +64,7 @@ static void run_by_shell(const char *path, char **words, unsigned count)
 	char **more = pg_room((count + 2) * sizeof *more);
 
 	more[0] = words[0];
-	more[1] = strdup(path);
+	more[1] = pg_text_of("%s", path);
 	memcpy(more + 2, words + 1, count * sizeof *more); /* the null pointer, too */
 	execve("/bin/sh", more, pg_variables());
 }
@@ -105,8 +105,8 @@ int pg_hand_over(struct pg_request *r)
 	while (r->words[r->count])
 		r->count++;
 	words = pg_room((r->count + 3) * sizeof *words);
-	words[0] = strdup("python3");
-	words[1] = strdup(pg_script(name));
+	words[0] = pg_text_of("%s", "python3");
+	words[1] = pg_text_of("%s", pg_script(name));
 	memcpy(words + 2, r->words, r->count * sizeof *words);
 	if (pg_find_program("python3", &python))
 		pg_fail(PG_FAILED, "%s needs python3, which was not found", name);

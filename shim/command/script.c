@@ -56,8 +56,11 @@ static char **past_options(char **words)
  * there is no -S. The kernel hands all of the line over as one word. */
 static char **behind_split(char **words)
 {
-	char *w = *words, *letter = w + strcspn(w, "S");
+	char *w = *words, *letter;
 
+	if (!w)
+		return NULL;
+	letter = w + strcspn(w, "S");
 	if (!strcmp(w, "--split-string"))
 		return words + 1;
 	if (!strncmp(w, "--split-string=", 15)) {
@@ -91,7 +94,7 @@ static void follow_env(struct pg_examined *x, const char *line, char **words)
 		pg_settle(x, PG_R_NO, "'%s': '%s' takes LD_PRELOAD away", x->path, line);
 		return;
 	}
-	name = strdup(*words ? *words : "env");
+	name = pg_text_of("%s", *words ? *words : "env");
 	if (pg_find_program(name, &path))
 		path = name;
 	pg_follow(x, pg_text_of("%s, whose interpreter is %s", x->path, line), path);
@@ -126,5 +129,5 @@ void pg_script_follow(struct pg_examined *x, char *line)
 		follow_env(x, all, words + 1);
 	else
 		pg_follow(x, pg_text_of("%s, whose interpreter is %s", x->path, all),
-			  strdup(words[0]));
+			  pg_text_of("%s", words[0]));
 }

@@ -14,14 +14,17 @@ static size_t count, room;
 
 char **pg_variables(void)
 {
+	static char *none[] = {NULL};
+	char **given = environ ? environ : none;
+
 	if (entries)
 		return entries;
-	while (environ && environ[count])
+	while (given[count])
 		count++;
 	room = count + MORE;
 	entries = pg_room((room + 1) * sizeof *entries);
-	if (count)
-		memcpy(entries, environ, count * sizeof *entries);
+	for (size_t i = 0; i < count; i++)
+		entries[i] = given[i];
 	return entries;
 }
 
@@ -137,13 +140,13 @@ static int compare(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* The name of ENTRY if the library would read it, and a shell can set it. */
-static char *name_of(const char *entry)
+/* How long the name of ENTRY is, if the library would read it and a shell can set it; else 0. */
+static size_t name_length(const char *entry)
 {
 	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
 	size_t n = strspn(entry, letters);
 
-	return !strncmp(entry, "PIPEGUARD_", 10) && entry[n] == '=' ? strndup(entry, n) : NULL;
+	return !strncmp(entry, "PIPEGUARD_", 10) && entry[n] == '=' ? n : 0;
 }
 
 const char **pg_variable_names(void)
@@ -153,8 +156,8 @@ const char **pg_variable_names(void)
 	size_t n = 0, kept = 0;
 
 	for (; *e; e++)
-		if (name_of(*e))
-			names[n++] = name_of(*e);
+		if (name_length(*e))
+			names[n++] = pg_text_of("%.*s", (int)name_length(*e), *e);
 	qsort(names, n, sizeof *names, compare);
 	for (size_t i = 0; i < n; i++)
 		if (!kept || strcmp(names[kept - 1], names[i]) != 0)
