@@ -48,7 +48,7 @@ endif
 COMPILE = $(CC) $(CPPFLAGS) $(CFLAGS) $(PG_CPPFLAGS) $(PG_CFLAGS)
 OBJECTS := $(SHIM:shim/%.c=$(BUILD)/%.o)
 
-PYTHON   := $(addprefix scripts/,pipeguard-report pipeguard-sweep pghtml.py pglog.py pgrun.py pgsites.py)
+PYTHON   := $(addprefix scripts/,pipeguard-report pipeguard-sweep pgargs.py pghtml.py pglog.py pgrun.py pgsites.py)
 
 .PHONY: all fixtures bench bench-programs compat demo sweep-demo test check load install uninstall clean distclean \
 	32 musl clang arm64 matrix ubsan asan tsan fuzz fuzz-probe fuzz-rules fuzz-log fuzz-elf lint \

@@ -149,6 +149,44 @@ setup_file() { install_launcher; }
 	done
 }
 
+@test "wrong use is 125 in every verb, with the nearest right word" {
+	while IFS='#' read -r words line; do
+		# shellcheck disable=SC2086 # words
+		run -125 launch $words
+		equal "$words" "$line" "$output"
+	done <<-'END'
+		run --jsn true#pipeguard: run: unknown option '--jsn' (did you mean '--json'?)
+		check --rul x#pipeguard: check: unknown option '--rul' (did you mean '--rule'?)
+		check -o x#pipeguard: check: unknown option '-o' (see --help)
+		check#pipeguard: check: which rules? (see --help)
+		list#pipeguard: list: calls, groups, fields, actions or errnos?
+		list cals#pipeguard: list: unknown word 'cals' (did you mean 'calls'?)
+		list things#pipeguard: list: unknown word 'things' (calls, groups, fields, actions or errnos)
+		list --jsn calls#pipeguard: list: unknown option '--jsn' (see --help)
+		doctor --jsn sh#pipeguard: doctor: unknown option '--jsn' (did you mean '--json'?)
+		doctor#pipeguard: doctor: one program, without arguments, or one process id
+		env --dokcer#pipeguard: env: unknown option '--dokcer' (did you mean '--docker'?)
+		completion zshh#pipeguard: completion: unknown shell 'zshh' (did you mean 'zsh'?)
+		completion --x#pipeguard: completion: unknown option '--x' (see --help)
+		help halp#pipeguard: help: unknown verb 'halp' (did you mean 'help'?)
+		version x#pipeguard: version: no arguments
+	END
+	requires python3
+	while IFS='#' read -r words line; do
+		# shellcheck disable=SC2086 # words
+		run -125 launch $words
+		equal "$words" "$line" "$output"
+	done <<-'END'
+		report --htlm x#pipeguard report: unknown option '--htlm' (did you mean '--html'?)
+		report#pipeguard report: the following arguments are required: LOG
+		sweep --falts break -- true#pipeguard sweep: unknown option '--falts' (did you mean '--faults'?)
+		sweep --timeout 0 -- true#pipeguard sweep: argument --timeout: not a duration (2s, 500ms, 1m): '0'
+		sweep --timeout 2h -- true#pipeguard sweep: argument --timeout: not a duration (2s, 500ms, 1m): '2h'
+		sweep --timeout -1 -- true#pipeguard sweep: argument --timeout: not a duration (2s, 500ms, 1m): '-1'
+		sweep --jobs x -- true#pipeguard sweep: argument --jobs: invalid int value: 'x'
+	END
+}
+
 @test "a wrong word is told with the nearest right one" {
 	cd "$BATS_TEST_TMPDIR"
 	while IFS='|' read -r words near; do

@@ -101,7 +101,7 @@ const struct pg_option pg_options[] = {
 	{0, PG_K_NOTHING, "sites", NULL, "REGEX", SWEEP, REPEATED, NULL, NULL, "only sites whose line in --list matches"},
 	{0, PG_K_NOTHING, "each", NULL, "N", SWEEP, REPEATED, NULL, NULL, "break the first N calls of each site"},
 	{0, PG_K_NOTHING, "max-runs", NULL, "N", SWEEP, REPEATED, NULL, NULL, "no more runs than that"},
-	{0, PG_K_NOTHING, "timeout", NULL, "S", SWEEP, REPEATED, NULL, NULL, "seconds of a run"},
+	{0, PG_K_NOTHING, "timeout", NULL, "TIME", SWEEP, REPEATED, NULL, NULL, "of a run, 30s say"},
 	{0, PG_K_FILE, "stdin", NULL, "FILE", SWEEP, REPEATED, NULL, NULL, "what each run reads"},
 	{0, PG_K_PROGRAM, "setup", NULL, "CMD", SWEEP, REPEATED, NULL, NULL, "a shell's command before each run"},
 	{0, PG_K_NOTHING, "scratch", NULL, NULL, SWEEP, REPEATED, NULL, NULL, "run in {dir}, whose files are part of the result"},
