@@ -56,6 +56,7 @@ says() {
 	done
 	object=$(launch doctor --json "$P/$3" 2>&1) || true
 	equal "the object's verdict" "[\"$2\",$1,1]" "$(jq -c '[.reached, .status, .v]' <<<"$object" | sed 's/^\["no",127/["no",127/')"
+	equal "the object's gates" "$(sed -n 's/^gates: //p' <<<"$output" | sed 's/ (.*//')" "$(jq -r '.gates | join(" ")' <<<"$object")"
 	equal "lines that begin with instead" "$(grep -c '^instead: ' <<<"$output")" "$(jq '.instead | length' <<<"$object")"
 }
 
@@ -79,6 +80,19 @@ loaded() {
 		not imported: writev
 	END
 	loaded dynamic
+}
+
+@test "the object has every key, whatever is known, and says what the lines say" {
+	keys='["engine","file","gates","imports","instead","libc","libraries","library","library_libc","library_machine","linking","machine","privileges","process","program","reached","runtime","sanitizer","scripts","status","stdio","v","why"]'
+	for program in "$P/dynamic" "$P/static" "$P/setuid" "$P/blob" "$P/stub" no-such-program $$ 2147483647; do
+		equal "keys for $program" "$keys" "$(launch doctor -j "$program" | jq -c keys)"
+	done
+	native_only
+	equal "the object" "[true,\"inside\",null,\"64-bit x86-64\",\"glibc\",\"none\",null,[],[\"write\"],false,[],\"$LIB\"]" \
+		"$(launch doctor --json "$P/dynamic" | jq -c '[(.program == .file), .engine, .why, .machine, .libc, .privileges, .process, .scripts, .imports, .stdio, .instead, .library]')"
+	printf '#!/bin/sh\n' >"$P/$(printf 'q"\\\n\351')"
+	chmod +x "$P/$(printf 'q"\\\n\351')"
+	equal "an odd name" "$(printf 'q"\\\n\303\251')" "$(launch doctor --json "$P/$(printf 'q"\\\n\351')" | jq -r .program | sed "s|^$P/||")"
 }
 
 @test "a static program is not reached, and strace serves instead" {

@@ -107,12 +107,14 @@ static bool splits(const char *path)
 	return path[strcspn(path, " \t\n\v\f\r:")]; /* musl splits at all of them */
 }
 
-/* A folder in which nobody else can put anything. */
+/* A folder in which nobody else can put anything, nor another one in its place. */
 static const char *folder_of_ours(void)
 {
 	const char *folder = pg_text_of("/tmp/pipeguard-%u", (unsigned)geteuid());
 	struct stat st;
 
+	if (stat("/tmp", &st) || (st.st_mode & S_IWOTH && !(st.st_mode & S_ISVTX)))
+		return NULL;
 	mkdir(folder, 0755);
 	if (lstat(folder, &st) || !S_ISDIR(st.st_mode) || st.st_uid != geteuid() ||
 	    st.st_mode & (S_IWGRP | S_IWOTH))
