@@ -136,7 +136,7 @@ bench: bench-programs ## what it costs, beside its peers (some four minutes)
 	@BUILD='$(BUILD)' scripts/bench --json '$(BUILD)/bench/result.json'
 
 demo: all ## show the main job on real programs
-	@scripts/demo
+	@BUILD='$(BUILD)' scripts/demo
 
 sweep-demo: all fixtures ## sweep real programs, and planted bugs, into build/sweep
 	@scripts/sweep-real

@@ -276,6 +276,15 @@ loaded() {
 	done
 }
 
+@test "names and first lines are shown without control bytes, each line one" {
+	script "$(printf 'red\033[31m')" "$(printf '#!/no/such\033[2J\001 x')"
+	run -127 launch doctor "$P/$(printf 'red\033[31m')"
+	echo "$output" | cat -v
+	[[ $output != *[$'\001'-$'\011'$'\013'-$'\037']* ]]
+	[[ $output == *'red\x1b[31m, whose interpreter is /no/such\x1b[2J\x01 x'* ]]
+	[ "${#lines[@]}" -eq 3 ]
+}
+
 @test "what cannot start is told, with 127" {
 	script gone '#!/no/such/interpreter'
 	script gone-env '#!/usr/bin/env no-such-interpreter'

@@ -6,7 +6,6 @@
 
 #include "../rule.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* ---- what could serve ---- */
@@ -84,11 +83,12 @@ const char *pg_diagnosis_instead(const struct pg_diagnosis *d, unsigned n)
 
 static void print_calls(const char *head, uint64_t calls, const char *otherwise, const char *tail)
 {
-	fputs(head, stdout);
+	const char *text = head;
+
 	for (int call = 1; call < PG_CALL_COUNT; call++)
 		if (pg_imports_has(calls, (enum pg_call)call))
-			printf(" %s", pg_call_name((enum pg_call)call));
-	printf("%s%s\n", calls ? "" : otherwise, tail);
+			text = pg_text_of("%s %s", text, pg_call_name((enum pg_call)call));
+	pg_line("%s%s%s", text, calls ? "" : otherwise, tail);
 }
 
 static uint64_t ruled_calls(void)
@@ -106,12 +106,12 @@ static void print_imports(const struct pg_imports *im)
 	uint64_t rest = ruled_calls() & ~im->calls;
 
 	if (!im->known) {
-		puts("imports: not known (there is no table of its symbols)");
+		pg_line("imports: not known (there is no table of its symbols)");
 		return;
 	}
 	print_calls("imports:", im->calls, " none of the calls that rules name", "");
 	if (im->stdio)
-		puts("stdio: it writes by libc's FILEs, which %stdio and %out reach");
+		pg_line("stdio: it writes by libc's FILEs, which %%stdio and %%out reach");
 	for (unsigned i = 0; i < im->libraries; i++)
 		print_calls(pg_text_of("library %s:", im->library[i].name), im->library[i].calls,
 			    " none of them", im->library[i].stdio ? ", and stdio" : "");
@@ -130,40 +130,40 @@ static void print_verdict(const struct pg_diagnosis *d)
 	const struct pg_examined *x = &d->x;
 
 	if (x->reach == PG_R_YES && d->is_process)
-		printf("reached: yes, inside: the library is in process %u (%s)\n", d->process.pid,
-		       d->process.name);
+		pg_line("reached: yes, inside: the library is in process %u (%s)", d->process.pid,
+			d->process.name);
 	else if (x->reach == PG_R_YES)
-		printf("reached: yes, inside: by the gates %s\n", x->gates);
+		pg_line("reached: yes, inside: by the gates %s", x->gates);
 	else
-		printf("reached: %s: %s\n", reach_word(x->reach), x->why);
+		pg_line("reached: %s: %s", reach_word(x->reach), x->why);
 }
 
 static void print_process(const struct pg_diagnosis *d)
 {
 	const struct pg_process_view *p = &d->process;
 
-	printf("process: %u %s%s%s\n", p->pid, p->name, p->sigpipe ? ", SIGPIPE " : "",
-	       p->sigpipe ? p->sigpipe : "");
+	pg_line("process: %u %s%s%s", p->pid, p->name, p->sigpipe ? ", SIGPIPE " : "",
+		p->sigpipe ? p->sigpipe : "");
 	if (p->path && d->x.reach != PG_R_YES)
-		printf("started anew: %s: %s\n", reach_word(d->anew),
-		       d->anew == PG_R_YES ? pg_text_of("by the gates %s", d->x.gates)
-					   : d->why_anew);
+		pg_line("started anew: %s: %s", reach_word(d->anew),
+			d->anew == PG_R_YES ? pg_text_of("by the gates %s", d->x.gates)
+					    : d->why_anew);
 }
 
 static void print_file(const struct pg_examined *x, const char *library)
 {
 	if (!x->machine)
 		return;
-	printf("file: %s: %s%s%s\n", x->path, x->machine, x->linking ? ", " : "",
-	       x->linking ? x->linking : "");
-	printf("library: %s: %s%s%s\n", library, x->library_machine,
-	       x->library_libc ? ", for " : "", x->library_libc ? x->library_libc : "");
-	printf("privileges: %s\n", x->privileges);
+	pg_line("file: %s: %s%s%s", x->path, x->machine, x->linking ? ", " : "",
+		x->linking ? x->linking : "");
+	pg_line("library: %s: %s%s%s", library, x->library_machine, x->library_libc ? ", for " : "",
+		x->library_libc ? x->library_libc : "");
+	pg_line("privileges: %s", x->privileges);
 	if (x->runtime)
-		printf("runtime: %s\n", x->runtime);
+		pg_line("runtime: %s", x->runtime);
 	if (x->sanitizer)
-		printf("sanitizer: %s (%s)\n",
-		       !strncmp(x->sanitizer, "liblsan", 7) ? "LSan" : "ASan", x->sanitizer);
+		pg_line("sanitizer: %s (%s)",
+			!strncmp(x->sanitizer, "liblsan", 7) ? "LSan" : "ASan", x->sanitizer);
 }
 
 void pg_diagnosis_lines(const struct pg_diagnosis *d)
@@ -175,15 +175,15 @@ void pg_diagnosis_lines(const struct pg_diagnosis *d)
 	if (d->is_process)
 		print_process(d);
 	if (d->program)
-		printf("program: %s%s%s\n", d->program, d->leads_to ? " -> " : "",
-		       d->leads_to ? d->leads_to : "");
+		pg_line("program: %s%s%s", d->program, d->leads_to ? " -> " : "",
+			d->leads_to ? d->leads_to : "");
 	for (unsigned i = 0; i < x->script_count; i++)
-		printf("script: %s\n", x->scripts[i]);
+		pg_line("script: %s", x->scripts[i]);
 	print_file(x, d->library);
 	if (x->gates)
-		printf("gates: %s\n", x->gates);
+		pg_line("gates: %s", x->gates);
 	if (x->gates && x->loader)
 		print_imports(&d->imports);
 	for (unsigned n = 0; (instead = pg_diagnosis_instead(d, n)); n++)
-		printf("instead: %s\n", instead);
+		pg_line("instead: %s", instead);
 }

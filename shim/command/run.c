@@ -109,8 +109,7 @@ int pg_hand_over(struct pg_request *r)
 	words[1] = pg_text_of("%s", pg_script(name));
 	memcpy(words + 2, r->words, r->count * sizeof *words);
 	if (pg_find_program("python3", &python))
-		pg_fail(PG_FAILED, "%s needs python3, which was not found",
-			pg_verbs[r->verb].name);
+		pg_fail(PG_FAILED, "%s needs python3, which was not found", pg_verbs[r->verb].name);
 	execv(python, words);
 	pg_fail(PG_FAILED, "'%s' cannot be run: %s", python, strerror(errno));
 }

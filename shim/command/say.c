@@ -65,6 +65,16 @@ static void put_line(FILE *f, const char *s)
 	}
 }
 
+void pg_line(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	put_line(stdout, text_of(format, args));
+	putchar('\n');
+	va_end(args);
+}
+
 void pg_fail(int status, const char *format, ...)
 {
 	va_list args;

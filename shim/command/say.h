@@ -16,6 +16,9 @@ void __attribute__((noreturn)) pg_end(int status);
 /* "pipeguard: ...", with control bytes escaped so that it is one line; then pg_end(STATUS). */
 void __attribute__((noreturn, format(printf, 2, 3))) pg_fail(int status, const char *format, ...);
 
+/* The same as one line on standard output. */
+void __attribute__((format(printf, 1, 2))) pg_line(const char *format, ...);
+
 /* An allocated text; ends the program if there is no memory. */
 char *__attribute__((format(printf, 1, 2))) pg_text_of(const char *format, ...);
 void *pg_room(size_t size); /* zeroed */
