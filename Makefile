@@ -74,13 +74,13 @@ $(BUILD)/command/%.o: shim/command/%.c $(BUILD)/flags | $(BUILD)/command/where.h
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(PG_CPPFLAGS) $(COMMAND_FLAGS) $(COMMAND_CPP) -MMD -MP -c -o $@ $<
 
 # Where make install puts it, whatever characters are in there. One object is made anew if that changes.
+WHERE = printf '%s\n' "$$PG_WHERE_BIN" "$$PG_WHERE_LIB" | sed -e 's/[\\"]/\\&/g' \
+	-e '1s/.*/\#define PG_WHERE_BIN "&"/' -e '2s/.*/\#define PG_WHERE_LIB "&"/'
 $(BUILD)/command/where.h: export PG_WHERE_BIN = $(BINDIR)
 $(BUILD)/command/where.h: export PG_WHERE_LIB = $(LIBDIR)
 $(BUILD)/command/where.h: FORCE
 	@mkdir -p $(@D)
-	@printf '%s\n' "$$PG_WHERE_BIN" "$$PG_WHERE_LIB" | sed -e 's/[\\"]/\\&/g' \
-		-e '1s/.*/#define PG_WHERE_BIN "&"/' -e '2s/.*/#define PG_WHERE_LIB "&"/' > $@.new
-	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+	@$(WHERE) | cmp -s - $@ || $(WHERE) > $@
 
 # The shells' scripts as strings of C.
 $(BUILD)/command/completion.h: scripts/completion.bash scripts/completion.zsh scripts/completion.fish
