@@ -33,7 +33,7 @@ accepted() {
 	local rule
 	[[ $(broken '.again // empty' | grep -c .) -gt 0 ]]
 	while read -r rule; do
-		"$BUILD/pipeguard-rules" check "$rule" >/dev/null
+		"$BUILD/pipeguard" check "$rule" >/dev/null
 	done < <(broken '.again // empty' | jq -r .)
 }
 
@@ -444,5 +444,5 @@ a.send(b"x")'
 	cat "$LOG"
 	equal "the line" '        again: send:comm=again:side=client:conn=3:at=3000:when=1:break' \
 		"$(grep again: "$LOG")"
-	"$BUILD/pipeguard-rules" check "$(sed -n 's/^ *again: //p' "$LOG")"
+	"$BUILD/pipeguard" check "$(sed -n 's/^ *again: //p' "$LOG")"
 }

@@ -147,11 +147,11 @@ for i in range(100):
 @test "the launcher finds it" {
 	native_only
 	guarded "$PYTHON" -c "$script"
-	run -0 timeout "$LIMIT" "$ROOT/scripts/pipeguard" report "$LOG" 3>&-
+	run -0 timeout "$LIMIT" "$BUILD/pipeguard" report "$LOG" 3>&-
 	[[ ${lines[0]} == '3 broken writes'* ]]
 	mkdir "$BATS_TEST_TMPDIR/bin"
 	ln -s "$(command -v sed)" "$BATS_TEST_TMPDIR/bin/sed"
-	PATH=$BATS_TEST_TMPDIR/bin run -125 "$ROOT/scripts/pipeguard" report "$LOG" 3>&-
+	PATH=$BATS_TEST_TMPDIR/bin run -125 "$BUILD/pipeguard" report "$LOG" 3>&-
 	equal "without python3" 'pipeguard: report needs python3, which was not found' "$output"
 }
 
