@@ -127,7 +127,7 @@ static void json_code(struct pg_text *t, const struct pg_code *code)
 /* Bytes sent since W, where that is known. */
 static int64_t sent_since(const struct pg_event *e, const struct pg_warning *w)
 {
-	return e->object.sent < 0 ? -1 : e->object.sent - (int64_t)w->sent;
+	return e->object.sent < 0 ? -1 : (int64_t)((uint64_t)e->object.sent - w->sent);
 }
 
 static void json_history(struct pg_text *t, const struct pg_event *e)
