@@ -194,16 +194,31 @@ static int make(const struct pg_op *op, const struct pg_plan *p, const struct pg
 	return ret;
 }
 
+/* Its kernel code ends a local reset in an end of file. */
+static bool is_mptcp(int fd)
+{
+	enum { MPTCP = 262 }; /* IPPROTO_MPTCP, <linux/in.h> */
+	int protocol = 0;
+	socklen_t len = sizeof protocol;
+
+	return !pg_sys5(SYS_getsockopt, fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) &&
+	       protocol == MPTCP;
+}
+
 /* Changes the object; but what is broken already is not broken by a rule. */
 static struct pg_op change(struct pg_op op, const struct pg_plan *p, const struct pg_object *o,
 			   struct pg_inject *inject)
 {
 	bool ends = p->final->terminal == PG_F_EOF;
+	bool resets = p->final->terminal == PG_F_RESET && o->kind == PG_TCP &&
+		      !pg_guard_was_reset(op.fd);
 
 	inject->already = !ends && pg_look_is_broken(op.fd);
 	if (inject->already)
 		return op;
 	inject->failed = -make(&op, p, o);
+	if (!inject->failed && resets && is_mptcp(op.fd)) /* and no other took its place */
+		return decided(op, -1, ECONNRESET);
 	if (inject->failed || !ends || o->kind == PG_PIPE)
 		return op;
 	if (o->story) {
