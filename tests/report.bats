@@ -59,15 +59,68 @@ for i in range(3):
 	equal "the site" "$json" "$text"
 }
 
-@test "what was not logged is counted: the 20th event stands for ten, the 40th for twenty" {
+# breaks N [VAR=VALUE]...: N broken writes at one place.
+breaks() {
+	guarded -i "${@:2}" "$FIXTURES/brokenfd" 1 "$PYTHON" -c "import os
+for i in range($1):
+    try: os.write(1, b'x')
+    except OSError: pass"
+}
+
+# totals LOG: what report says of broken writes: in all, by site, by program, by peer, at least?
+totals() {
+	report --json "$1" | jq -c '[.events.epipe, ([.sites[] | select(.ev == "epipe").count] | add), .programs.python3, .peers.pipe, .at_least]'
+}
+
+@test "what was not logged is counted: the last line of the process says how often it broke" {
 	native_only
-	guarded -i "$FIXTURES/brokenfd" 1 "$PYTHON" -c 'import os
-for i in range(100):
-    try: os.write(1, b"x")
-    except OSError: pass'
+	breaks 100
 	[ "$(broken .repeated | wc -l)" -lt 20 ]
-	run -0 report --json "$LOG"
-	equal "events" 80 "$(jq '[.sites[] | select(.ev == "epipe").count] | add' <<<"$output")"
+	equal "what the last line says" 100 "$(events 'select(.ev == "exit").events')"
+	equal "events" '[100,100,100,100,false]' "$(totals "$LOG")"
+	rm "$LOG"
+	breaks 100 PIPEGUARD_FORMAT=text PIPEGUARD_VERBOSE=1
+	equal "in text" '[100,100,100,100,false]' "$(totals "$LOG")"
+}
+
+@test "without that line it is at least as many: the 20th event stands for ten, the 40th for twenty" {
+	native_only
+	breaks 100
+	grep -v '"ev":"exit"' "$LOG" >"$BATS_TEST_TMPDIR/cut"
+	equal "events" '[80,80,80,80,true]' "$(totals "$BATS_TEST_TMPDIR/cut")"
+	run -0 report "$BATS_TEST_TMPDIR/cut"
+	[[ ${lines[0]} == 'at least 80 broken writes in 1 program,'* ]]
+	[[ ${lines[1]} == *'the last line of 1 process, with what was not told, is not here)' ]]
+	rm "$LOG"
+	breaks 9
+	equal "nine are all told" '[9,9,9,9,false]' "$(totals "$LOG")"
+}
+
+@test "the counts of many processes, of the same number, of what no line told, and never more than there were" {
+	native_only
+	breaks 100 PIPEGUARD_VERBOSE=1
+	pid=$(events 'select(.ev == "exit").pid')
+	cp "$LOG" "$BATS_TEST_TMPDIR/one"
+	breaks 300 PIPEGUARD_VERBOSE=1
+	sed -i "s/\"pid\":[0-9]*/\"pid\":$pid/" "$LOG"
+	equal "two lives of one number" '[400,400,400,400,false]' "$(totals "$LOG")"
+	{
+		cat "$BATS_TEST_TMPDIR/one"
+		tail -n 1 "$BATS_TEST_TMPDIR/one"
+	} >"$BATS_TEST_TMPDIR/twice"
+	equal "a last line twice" '[100,100,100,100,false]' "$(totals "$BATS_TEST_TMPDIR/twice")"
+	grep -v '"ev":"epipe"' "$BATS_TEST_TMPDIR/one" >"$BATS_TEST_TMPDIR/untold"
+	run -0 report "$BATS_TEST_TMPDIR/untold"
+	[[ ${lines[0]} == '100 broken writes in 1 program'* && $output == *'python3: write on an unknown object'*'at '* ]]
+}
+
+@test "how often a rule fired is counted by the last line as well" {
+	native_only
+	guarded PIPEGUARD_RULES='write:fd=1:delay=0us' "$PYTHON" -c 'import os
+for i in range(50): os.write(1, b"x")' | cat >/dev/null
+	fired=$(events 'select(.ev == "exit").rules.r1')
+	[ "$fired" -ge 50 ]
+	equal "injections" "$fired" "$(report --json "$LOG" | jq .events.inject)"
 }
 
 @test "several logs, gzip and standard input; lines that are not the library's are counted" {
