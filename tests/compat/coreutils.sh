@@ -1,6 +1,7 @@
 # shellcheck shell=bash disable=SC2154,SC2034,SC2012,SC2010,SC2015,SC2016 # the driver's variables; ls of plain names
 # SPDX-License-Identifier: MIT
 # coreutils' own tests (source package coreutils), on the installed programs; without the ones for root.
+programs='cat sort seq tail head cp mv ls'
 
 have() { needs perl && has_source coreutils; }
 

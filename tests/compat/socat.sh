@@ -1,6 +1,7 @@
 # shellcheck shell=bash disable=SC2154,SC2034 # the driver's variables
 # SPDX-License-Identifier: MIT
 # The first of socat's own tests (source package socat), on the installed socat.
+programs='socat filan procan'
 
 have() { needs socat && has_source socat; }
 
