@@ -9,6 +9,7 @@ import argparse
 import errno
 import gzip
 import json
+import math
 import os
 import re
 import shutil
@@ -97,15 +98,15 @@ NUMBER = range(-(1 << 63), 1 << 64)
 
 
 def fits(value, shape):
-    """Has VALUE this SHAPE: one of a tuple, a list of one shape, a dict of shapes by name (what is missing is None) or,
-    {str: shape}, by any name, a whole number in a range, a number (float), all of a pattern, a type, None?"""
+    """Has VALUE this SHAPE: one of a tuple, a list of one shape, a dict with a shape for each of some names or, {str:
+    shape}, for any name, a whole number in a range, a number that is not negative (float), all of a pattern, a type, None?"""
     if isinstance(shape, tuple):
         return any(fits(value, s) for s in shape)
     if isinstance(shape, list):
         return isinstance(value, list) and all(fits(v, shape[0]) for v in value)
     if isinstance(shape, dict):
         return isinstance(value, dict) and (all(fits(v, shape[str]) for v in value.values()) if str in shape else
-                                            all(fits(value.get(name), s) for name, s in shape.items()))
+                                            all(name in value and fits(value[name], s) for name, s in shape.items()))
     if isinstance(shape, range):
         return type(value) is int and value in shape
     if shape is float:
@@ -142,9 +143,9 @@ def name_of(spelled):
 
 def known(event):
     """EVENT, a dict, with all the names of _EVENT, and names as text; None where it is not the library's."""
-    if not fits(event, _SHAPE) or not event.get("ev"):
+    out = {name: event.get(name) for name in _EVENT} if isinstance(event, dict) else None
+    if not fits(out, _SHAPE) or not out["ev"]:
         return None
-    out = {name: event.get(name) for name in _EVENT}
     for name in _NAMES:
         if out[name]:
             out[name] = name_of(out[name])
@@ -152,12 +153,24 @@ def known(event):
     return out
 
 
-def _json_event(line):
-    def none(constant):
-        raise ValueError(constant)
+def json_value(text):
+    """What TEXT, bytes, says in JSON; a ValueError where it is none, or more than a program could read."""
     try:
-        return known(json.loads(line.decode("utf-8"), parse_constant=none))
-    except (ValueError, RecursionError):
+        return json.loads(text.decode("utf-8"), parse_constant=_finite, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("too deep")
+
+
+def _finite(text):
+    if not math.isfinite(float(text)):
+        raise ValueError(text)
+    return float(text)
+
+
+def _json_event(line):
+    try:
+        return known(json_value(line))
+    except ValueError:
         return None
 
 
@@ -313,7 +326,8 @@ _HEAD = _pattern(r"pipeguard\[(\d{1,18}):(\d{1,18}) (.*?)\] (.*)")
 _CALL = _pattern(r"(\w+|a write)\((\d{1,18}|\?)(?:, (\d{1,18}))?\) = (\w+)(, then the reader left)?"
                  r"(?:, (no signal|SIGPIPE \w+))?(?:  (.*))?")
 _RULED = _pattern(r"rule (\S+): (\S+) on (stdio's )?(\w+)\((\d{1,18})(?:, (\d{1,18}))?\)(.*)")
-_SOCKET = _pattern(r"(tcp|udp|unix) (\S+) (<>|->|<-) ([^ ,]+)")
+_SOCKET = _pattern(r"(tcp|udp|unix) (.+?) (<>|->|<-) (.+?)(?: \(pid \d+\))?(?: \(INJECTED by .*"
+                   r"|, (?:accepted|connected|idle|repeated|\d+ bytes) .*)?")
 _TAIL = _pattern(r"(?:, repeated (\d{1,18}) times)?(?: \(INJECTED by (\S+)\))?$")
 _WARNED = _pattern(r"(\w+)\(\) (returned (\w+)|closed this side) .* before, in ([^,]*)")
 _PLACE = _pattern(r"(\S+)\+0x[0-9a-f]+ \((.+)\)")
@@ -338,7 +352,7 @@ def _frame(place):
 
 
 def _object(event, rest):
-    m = _SOCKET.match(rest)
+    m = _SOCKET.fullmatch(rest)
     if m:
         event["kind"], _, arrow, peer = m.groups()
         event["peer"] = unescaped(peer)

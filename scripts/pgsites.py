@@ -236,6 +236,7 @@ def level_of(outputs):
 def baseline_of(results):
     """What is the same in all RESULTS of runs without a fault."""
     base = {"statuses": sorted({r["status"] for r in results}, key=str), "seconds": max(r["seconds"] for r in results)}
+    base["client"] = base["alive"] = None
     base["out_level"] = level_of([r["out"] for r in results])
     base["out"] = results[0]["out"]
     base["err"] = sorted(set().union(*(lines_of(r["err"]["text"]) for r in results)))
