@@ -47,7 +47,7 @@ OBJECTS := $(SHIM:shim/%.c=$(BUILD)/%.o)
 PYTHON   := $(addprefix scripts/,pipeguard-report pipeguard-sweep pghtml.py pglog.py pgrun.py pgsites.py)
 
 .PHONY: all fixtures bench bench-programs compat demo sweep-demo test check load install uninstall clean distclean \
-	32 musl clang arm64 matrix ubsan asan tsan fuzz fuzz-probe fuzz-rules fuzz-log lint \
+	32 musl clang arm64 matrix ubsan asan tsan fuzz fuzz-probe fuzz-rules fuzz-log fuzz-readers lint \
 	format format-check dist help FORCE
 .DELETE_ON_ERROR:
 
@@ -196,7 +196,7 @@ FUZZ_SECONDS ?= 60
 FUZZER = clang -std=gnu11 $(PG_CPPFLAGS) $(SANITIZE) -fsanitize=fuzzer,address,undefined
 FUZZ_BOUNDS = -runs=$(FUZZ_RUNS) -max_total_time=$(FUZZ_SECONDS) -timeout=5 \
 	-artifact_prefix=$(BUILD)/fuzz/ -print_final_stats=1
-fuzz: fuzz-rules fuzz-log ## the parser and the log under libFuzzer (FUZZ_RUNS=1000000 FUZZ_SECONDS=60 each)
+fuzz: fuzz-rules fuzz-log fuzz-readers ## the parser and the log under libFuzzer, and what reads logs (FUZZ_RUNS=1000000 FUZZ_SECONDS=60 each)
 fuzz-probe:
 	@rm -rf $(BUILD)/fuzz/corpus $(BUILD)/fuzz/events && mkdir -p $(BUILD)/fuzz/corpus $(BUILD)/fuzz/events
 	@echo 'int LLVMFuzzerTestOneInput(void); int LLVMFuzzerTestOneInput(void) { return 0; }' | \
@@ -214,6 +214,8 @@ fuzz-log: fuzz-probe
 	$(FUZZER) -o $(BUILD)/fuzz/log tests/fuzz/log.c $(LOG_C) -ldl
 	@perl -ne 'chomp; open F, ">", "$(BUILD)/fuzz/events/$$."; print F pack "H*", $$_' tests/fuzz/log.seeds
 	$(BUILD)/fuzz/log $(FUZZ_BOUNDS) -max_len=2500 $(BUILD)/fuzz/events
+fuzz-readers: all $(BUILD)/fixtures/planted_ways
+	BUILD='$(BUILD)' tests/fuzz/readers --seed $$(date +%s)000 --rounds $(FUZZ_RUNS) --seconds $(FUZZ_SECONDS)
 
 C_FILES = $(SHIM) $(filter %.h,$(HEADERS)) $(wildcard tests/fixtures/*.c tests/fuzz/*.c tests/bench/*.c scripts/*.c)
 lint: format-check ## everything that can be checked without running

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2154,SC2034,SC2012,SC2010,SC2015,SC2016 # the driver's variables; ls of plain names
 # SPDX-License-Identifier: MIT
 # git's own tests t0*, t5* (source package git) on the installed git; its helper test-tool is built once.
-programs='git test-tool'
+programs='git:1000 test-tool:100'
 
 have() {
 	needs git gcc make perl && has_source git || return
