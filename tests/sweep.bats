@@ -20,7 +20,7 @@ teardown() {
 	[ ! -e "$TMPDIR" ] || equal "temporary files left" "" "$(ls -A "$TMPDIR")"
 }
 
-sweep() { timeout "${SWEEP_LIMIT:-40}" "$PYTHON" "$ROOT/scripts/pipeguard-sweep" --library "$LIB" "$@" 3>&-; }
+sweep() { timeout -k 5 "${SWEEP_LIMIT:-40}" "$PYTHON" "$ROOT/scripts/pipeguard-sweep" --library "$LIB" "$@" 3>&-; }
 
 # Has the sweep of pid $pid got to a fault, and a child that hangs in it?
 hangs() {
@@ -138,7 +138,10 @@ ends() {
 	pid=$!
 	wait_for marked
 	kill -"$sig" "$pid"
-	wait_for ended
+	wait_for ended || {
+		kill -KILL "$pid"
+		return 1
+	}
 	wait "$pid" || status=$?
 	echo "$*: status $status, $(cat "$BATS_TEST_TMPDIR/err")"
 	[ "$status" -eq 130 ] && [ "$(cat "$BATS_TEST_TMPDIR/err")" = 'pipeguard sweep: stopped' ]
