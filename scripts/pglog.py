@@ -98,8 +98,9 @@ NUMBER = range(-(1 << 63), 1 << 64)
 
 
 def fits(value, shape):
-    """Has VALUE this SHAPE: one of a tuple, a list of one shape, a dict with a shape for each of some names or, {str:
-    shape}, for any name, a whole number in a range, a number that is not negative (float), all of a pattern, a type, None?"""
+    """Has VALUE this SHAPE: one of a tuple; a list of one shape; a dict with a shape for each of some names or, {str:
+    shape}, for any name; a whole number in a range; a number that is not negative (float); all of a pattern; text of
+    any bytes (str); bool, dict, None?"""
     if isinstance(shape, tuple):
         return any(fits(value, s) for s in shape)
     if isinstance(shape, list):
@@ -111,9 +112,12 @@ def fits(value, shape):
         return type(value) is int and value in shape
     if shape is float:
         return type(value) in (int, float) and 0 <= value < 1 << 63
-    if shape is None or isinstance(shape, type):
+    if shape is None or shape in (bool, dict):
         return value is None if shape is None else isinstance(value, shape)
-    return isinstance(value, str) and bool(shape.fullmatch(value))
+    return isinstance(value, str) and bool((_BYTES if shape is str else shape).fullmatch(value))
+
+
+_BYTES = re.compile("[^\ud800-\udc7f\udd00-\udfff]*")
 
 
 def _pattern(text):
@@ -322,7 +326,7 @@ class Reader:
 
 # ---- text ----
 
-_HEAD = _pattern(r"pipeguard\[(\d{1,18}):(\d{1,18}) (.*?)\] (.*)")
+_HEAD = _pattern(r"pipeguard\[(?:(\d{1,18}):\d{1,18} (.*?)|confined)\] (.*)")
 _CALL = _pattern(r"(\w+|a write)\((\d{1,18}|\?)(?:, (\d{1,18}))?\) = (\w+)(, then the reader left)?"
                  r"(?:, (no signal|SIGPIPE \w+))?(?:  (.*))?")
 _RULED = _pattern(r"rule (\S+): (\S+) on (stdio's )?(\w+)\((\d{1,18})(?:, (\d{1,18}))?\)(.*)")
@@ -385,12 +389,14 @@ def _text_event(block):
     head = _HEAD.fullmatch(lines[0])
     if not head:
         return None
-    body = head.group(4)
-    event = {"ev": "other", "pid": int(head.group(1)), "comm": unescaped(head.group(3)), "history": [], "stack": [],
-             "dropped": 0, "sites": [], "rules": {}}
+    pid, comm, body = head.groups()
+    event = {"ev": "other", "pid": int(pid) if pid else None, "comm": unescaped(comm) if pid else None, "history": [],
+             "stack": [], "dropped": 0, "sites": [], "rules": {}}
     call, rule, ended = _CALL.fullmatch(body), _RULED.fullmatch(body), _ENDED.match(body)
     if call:
         _text_call(event, call)
+        if not pid:     # a sandbox leaves no more than that
+            event.update(ev="epipe", repeated=None)
     elif rule:
         event.update(ev="inject", call=rule.group(4), fd=int(rule.group(5)), via="stdio" if rule.group(3) else "call")
         _object(event, rule.group(7).split("  ", 1)[-1])

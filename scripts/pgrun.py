@@ -179,7 +179,7 @@ class Tree:
     def _note_modules(self):
         for pid in descendants():
             try:
-                with open("/proc/%d/maps" % pid) as f:
+                with open("/proc/%d/maps" % pid, errors="surrogateescape") as f:
                     self.modules.update(line.split(None, 5)[5].rstrip("\n") for line in f if " r-xp " in line and
                                         "/" in line)
             except (OSError, ValueError, IndexError):

@@ -21,7 +21,7 @@ OURS = re.compile(r"pipeguard: PIPEGUARD_\w+: ")
 
 # ---- logs ----
 
-EVENTS = 200000     # of one log: many more than the library writes of a program
+EVENTS = 50000      # of one log: many more than the library writes of a program
 
 
 def is_whole(e):

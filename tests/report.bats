@@ -231,6 +231,29 @@ except OSError: pass'
 	equal "raw names in the page" 0 "$output"
 }
 
+@test "what is in any field is no mark-up in the page" {
+	native_only
+	guarded PIPEGUARD_RULES='send:when=2+:delay=0us' "$PYTHON" -c "$script"
+	"$PYTHON" - "$LOG" >"$BATS_TEST_TMPDIR/marked" <<-'END'
+		import json, sys
+		for line in open(sys.argv[1]):
+		    e = json.loads(line)
+		    e.update(comm="<img>", peer="/<img>", rule="<img>", stack=["m+0x1 <img>"], history=[{"what": "reset", "call": "recv", "caller": "<img>"}])
+		    print(json.dumps(e))
+	END
+	run -0 report --html "$BATS_TEST_TMPDIR/page" "$BATS_TEST_TMPDIR/marked"
+	[[ $output == *'3 broken writes'* && $output != *'not the library'* ]]
+	[ "$(grep -o '&lt;img&gt;' "$BATS_TEST_TMPDIR/page" | wc -l)" -gt 8 ]
+	equal "marks" 0 "$(grep -c '<img' "$BATS_TEST_TMPDIR/page" || true)"
+}
+
+@test "the line of a sandboxed program, which says little, is counted" {
+	printf '%s\n' '{"v":1,"ev":"epipe","call":"write","fd":3,"len":1,"ret":-1,"errno":"EPIPE","confined":true}' \
+		'pipeguard[confined] write(3, 1) = EPIPE' >"$LOG"
+	run -0 report "$LOG"
+	equal "what is said" '2 broken writes in 0 programs|(2 lines read)' "${lines[0]}|${lines[1]}"
+}
+
 @test "a line that is not exactly the library's is counted, and has no other effect" {
 	native_only
 	guarded "$PYTHON" -c "$script"
