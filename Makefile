@@ -7,8 +7,12 @@ LIBDIR  ?= $(PREFIX)/lib
 BINDIR  ?= $(PREFIX)/bin
 MANDIR  ?= $(PREFIX)/share/man
 COMPDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR  ?= $(PREFIX)/share/zsh/site-functions
+FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 CFLAGS  ?= -O2 -g
 BUILD   ?= build
+# However it is written: the flags, and what objects depend on, name it.
+override BUILD := $(patsubst $(CURDIR)/%,%,$(BUILD))
 ifeq ($(origin CC),default)
 CC := gcc
 endif
@@ -30,7 +34,7 @@ PG_CFLAGS := -std=gnu11 -fPIC -fvisibility=hidden -fexceptions -fasynchronous-un
 PG_LDFLAGS := -shared -static-libgcc -Wl,-soname,libpipeguard.so -Wl,-z,defs,-z,now,-z,relro \
 	-Wl,-z,noexecstack,-z,nodelete -Wl,--eh-frame-hdr -Wl,--exclude-libs,ALL \
 	-Wl,--version-script=$(BUILD)/exports.map
-PG_LIBS := -lgcc_eh
+PG_LIBS :=
 ifneq ($(filter __x86_64__ __i386__,$(TARGET)),)
 PG_CFLAGS += -fcf-protection=full
 endif
@@ -44,21 +48,47 @@ endif
 COMPILE = $(CC) $(CPPFLAGS) $(CFLAGS) $(PG_CPPFLAGS) $(PG_CFLAGS)
 OBJECTS := $(SHIM:shim/%.c=$(BUILD)/%.o)
 
-PYTHON   := $(addprefix scripts/,pipeguard-report pipeguard-sweep pghtml.py pglog.py pgrun.py pgsites.py)
+PYTHON   := $(addprefix scripts/,pipeguard-report pipeguard-sweep pgargs.py pghtml.py pglog.py pgrun.py pgsites.py)
 
 .PHONY: all fixtures bench bench-programs compat demo sweep-demo test check load install uninstall clean distclean \
-	32 musl clang arm64 matrix ubsan asan tsan fuzz fuzz-probe fuzz-rules fuzz-log fuzz-readers lint \
+	32 musl clang arm64 matrix ubsan asan tsan fuzz fuzz-probe fuzz-rules fuzz-log fuzz-elf fuzz-readers lint \
 	format format-check dist help FORCE
 .DELETE_ON_ERROR:
 
-TOOL     := $(BUILD)/pipeguard-rules
+COMMAND   := $(BUILD)/pipeguard
+COMMAND_C := $(sort $(wildcard shim/command/*.c))
+COMMAND_O := $(COMMAND_C:shim/%.c=$(BUILD)/%.o)
 
-all: $(LIB) $(TOOL) ## build build/libpipeguard.so (the default)
+all: $(LIB) $(COMMAND) ## build build/libpipeguard.so and build/pipeguard (the default)
 
-# The lower floors in an ordinary program: the same parser for pipeguard check, tests and the fuzzer.
+# The lower floors in an ordinary program: the same parser for the command, for tests and the fuzzer.
 PURE := $(addprefix $(BUILD)/,$(patsubst shim/%.c,%.o,$(wildcard shim/rule*.c)) text.o names.o next.o sys.o)
-$(TOOL): scripts/pipeguard-rules.c $(PURE)
+$(COMMAND): $(COMMAND_O) $(PURE)
 	$(COMPILE) $(LDFLAGS) -o $@ $^ -ldl
+
+# It is an ordinary program itself, which may read large files and have room on its stack.
+COMMAND_FLAGS := -D_FILE_OFFSET_BITS=64 $(filter-out -fexceptions -fasynchronous-unwind-tables -ftls-model=% \
+	-fno-stack-protector -Wframe-larger-than=%,$(PG_CFLAGS))
+COMMAND_CPP := -I$(BUILD)/command
+$(BUILD)/command/%.o: shim/command/%.c $(BUILD)/flags | $(BUILD)/command/where.h $(BUILD)/command/completion.h
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(PG_CPPFLAGS) $(COMMAND_FLAGS) $(COMMAND_CPP) -MMD -MP -c -o $@ $<
+
+# Where make install puts it, whatever characters are in there. One object is made anew if that changes.
+WHERE = printf '%s\n' "$$PG_WHERE_BIN" "$$PG_WHERE_LIB" | sed -e 's/[\\"]/\\&/g' \
+	-e '1s/.*/\#define PG_WHERE_BIN "&"/' -e '2s/.*/\#define PG_WHERE_LIB "&"/'
+$(BUILD)/command/where.h: export PG_WHERE_BIN = $(BINDIR)
+$(BUILD)/command/where.h: export PG_WHERE_LIB = $(LIBDIR)
+$(BUILD)/command/where.h: FORCE
+	@mkdir -p $(@D)
+	@$(WHERE) | cmp -s - $@ || $(WHERE) > $@
+
+# The shells' scripts as strings of C.
+$(BUILD)/command/completion.h: scripts/completion.bash scripts/completion.zsh scripts/completion.fish
+	@mkdir -p $(@D)
+	@for shell in BASH:bash ZSH:zsh FISH:fish; do \
+		printf '#define PG_COMPLETION_%s \\\n' "$${shell%:*}"; \
+		sed -e 's/[\\"]/\\&/g' -e 's/.*/"&\\n" \\/' "scripts/completion.$${shell#*:}" && echo; \
+	done > $@
 
 $(LIB): $(OBJECTS) $(BUILD)/exports.map
 	$(COMPILE) $(LDFLAGS) $(PG_LDFLAGS) -o $@ $(OBJECTS) $(PG_LIBS)
@@ -83,8 +113,9 @@ fixtures: $(FIXTURES) ## build the programs that the tests run
 WANTS = $(shell sed -n '1,10s/^.*$(2): \(.*[^ ]\) *\*\/.*/\1/p' $(1))
 $(BUILD)/fixtures/%.so: tests/fixtures/%.so.c $(BUILD)/flags
 	$(CC) -O1 -g -Wall -Wextra -D_GNU_SOURCE -U_FORTIFY_SOURCE $(filter -m%,$(CFLAGS)) -shared -fPIC -pthread \
-		$(call WANTS,$<,CFLAGS) -o $@ $< $(call WANTS,$<,LDFLAGS) -ldl
-$(BUILD)/fixtures/climb.so: shim/unwinder.c shim/elf.c shim/sys.c shim/text.c
+		$(call WANTS,$<,CFLAGS) -o $@ $< $(ROOMS) $(call WANTS,$<,LDFLAGS) -ldl
+$(BUILD)/fixtures/climb.so: ROOMS = $(addprefix $(BUILD)/,$(addsuffix .o,unwinder module peek process sys text))
+$(BUILD)/fixtures/climb.so: $(addprefix $(BUILD)/,$(addsuffix .o,unwinder module peek process sys text))
 # NAME.pure.c is linked with the lower floors, and preloads nothing.
 $(BUILD)/fixtures/%.pure: tests/fixtures/%.pure.c $(PURE)
 	$(COMPILE) $(LDFLAGS) -o $@ $< $(PURE) -ldl
@@ -106,7 +137,7 @@ bench: bench-programs ## what it costs, beside its peers (some four minutes)
 	@BUILD='$(BUILD)' scripts/bench --json '$(BUILD)/bench/result.json'
 
 demo: all ## show the main job on real programs
-	@scripts/demo
+	@BUILD='$(BUILD)' scripts/demo
 
 sweep-demo: all fixtures ## sweep real programs, and planted bugs, into build/sweep
 	@scripts/sweep-real
@@ -125,26 +156,25 @@ load: all fixtures ## ten thousand connections broken at once, and a minute of t
 compat: all $(BUILD)/fixtures/sigdfl ## other people's test suites, with and without (S=cpython: one; half an hour; not in make test)
 	BUILD='$(BUILD)' scripts/compat $(S)
 
-install: all ## into DESTDIR, PREFIX, LIBDIR, BINDIR, MANDIR, COMPDIR
+install: all ## into DESTDIR, PREFIX, LIBDIR, BINDIR, MANDIR, COMPDIR, ZSHDIR, FISHDIR
 	install -d '$(DESTDIR)$(LIBDIR)/pipeguard' '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(MANDIR)/man1' \
-		'$(DESTDIR)$(MANDIR)/man7' '$(DESTDIR)$(COMPDIR)'
+		'$(DESTDIR)$(MANDIR)/man7' '$(DESTDIR)$(COMPDIR)' '$(DESTDIR)$(ZSHDIR)' '$(DESTDIR)$(FISHDIR)'
 	install -m 644 $(LIB) '$(DESTDIR)$(LIBDIR)/.libpipeguard.so.new'
 	mv -f '$(DESTDIR)$(LIBDIR)/.libpipeguard.so.new' '$(DESTDIR)$(LIBDIR)/libpipeguard.so'
-	install -m 755 $(TOOL) '$(DESTDIR)$(LIBDIR)/pipeguard/pipeguard-rules'
-	install -m 644 scripts/pipeguard-doctor $(PYTHON) '$(DESTDIR)$(LIBDIR)/pipeguard'
-	sed 's|^libdir=.*|libdir="$(LIBDIR)"|' scripts/pipeguard > '$(DESTDIR)$(BINDIR)/.pipeguard.new'
-	chmod 755 '$(DESTDIR)$(BINDIR)/.pipeguard.new'
+	install -m 644 $(PYTHON) '$(DESTDIR)$(LIBDIR)/pipeguard'
+	install -m 755 $(COMMAND) '$(DESTDIR)$(BINDIR)/.pipeguard.new'
 	mv -f '$(DESTDIR)$(BINDIR)/.pipeguard.new' '$(DESTDIR)$(BINDIR)/pipeguard'
 	install -m 644 scripts/pipeguard.1 scripts/pipeguard-report.1 scripts/pipeguard-sweep.1 '$(DESTDIR)$(MANDIR)/man1'
 	install -m 644 shim/libpipeguard.7 '$(DESTDIR)$(MANDIR)/man7/libpipeguard.7'
 	install -m 644 scripts/completion.bash '$(DESTDIR)$(COMPDIR)/pipeguard'
+	install -m 644 scripts/completion.zsh '$(DESTDIR)$(ZSHDIR)/_pipeguard'
+	install -m 644 scripts/completion.fish '$(DESTDIR)$(FISHDIR)/pipeguard.fish'
 
 uninstall: ## what install put there
-	rm -f '$(DESTDIR)$(LIBDIR)/libpipeguard.so' '$(DESTDIR)$(LIBDIR)/pipeguard/pipeguard-rules' \
-		'$(DESTDIR)$(LIBDIR)/pipeguard/pipeguard-doctor' '$(DESTDIR)$(BINDIR)/pipeguard' \
+	rm -f '$(DESTDIR)$(LIBDIR)/libpipeguard.so' '$(DESTDIR)$(BINDIR)/pipeguard' \
 		$(PYTHON:scripts/%='$(DESTDIR)$(LIBDIR)/pipeguard/%') '$(DESTDIR)$(MANDIR)/man1/pipeguard.1' \
 		'$(DESTDIR)$(MANDIR)/man1/pipeguard-report.1' '$(DESTDIR)$(MANDIR)/man1/pipeguard-sweep.1' '$(DESTDIR)$(MANDIR)/man7/libpipeguard.7' \
-		'$(DESTDIR)$(COMPDIR)/pipeguard'
+		'$(DESTDIR)$(COMPDIR)/pipeguard' '$(DESTDIR)$(ZSHDIR)/_pipeguard' '$(DESTDIR)$(FISHDIR)/pipeguard.fish'
 	rmdir '$(DESTDIR)$(LIBDIR)/pipeguard' 2>/dev/null || :
 
 clean: ## remove what was built
@@ -165,15 +195,18 @@ ubsan: ## with the undefined-behaviour sanitizer, into build/ubsan, and the test
 # The lower floors with sanitizers need none of the flags of a library.
 SANITIZE = -g -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all
 PURE_C   = $(PURE:$(BUILD)/%.o=shim/%.c)
-LOG_C    = $(PURE_C) shim/event.c shim/stack.c shim/unwinder.c shim/fd.c
-asan: ## the parser and the log writer with the address and undefined-behaviour sanitizers
+LOG_C    = $(PURE_C) $(addprefix shim/,event.c stack.c unwinder.c fd.c look.c listener.c process.c clock.c addr.c peek.c)
+asan: ## the parser, the log writer and the reader of ELF files with the address and undefined-behaviour sanitizers
 	@mkdir -p $(BUILD)/asan
 	$(CC) -std=gnu11 $(PG_CPPFLAGS) $(SANITIZE) -fsanitize=address,undefined -o $(BUILD)/asan/rules \
 		tests/fixtures/rules.pure.c $(PURE_C) -ldl
 	$(CC) -std=gnu11 $(PG_CPPFLAGS) $(SANITIZE) -fsanitize=address,undefined -o $(BUILD)/asan/log \
 		tests/fuzz/run.c tests/fuzz/log.c $(LOG_C) -ldl
+	$(CC) -std=gnu11 $(PG_CPPFLAGS) $(SANITIZE) -fsanitize=address,undefined -o $(BUILD)/asan/elf \
+		tests/fuzz/run.c tests/fuzz/elf.c shim/command/elf_file.c
 	$(BUILD)/asan/rules
 	$(BUILD)/asan/log 20000 <tests/fuzz/log.seeds
+	$(BUILD)/asan/elf 20000 <tests/fuzz/elf.seeds
 
 # All but the wrappers and the records of descriptors, which the kernel orders: the sanitizer's own
 # pipe and close are these.
@@ -196,35 +229,41 @@ FUZZ_SECONDS ?= 60
 FUZZER = clang -std=gnu11 $(PG_CPPFLAGS) $(SANITIZE) -fsanitize=fuzzer,address,undefined
 FUZZ_BOUNDS = -runs=$(FUZZ_RUNS) -max_total_time=$(FUZZ_SECONDS) -timeout=5 \
 	-artifact_prefix=$(BUILD)/fuzz/ -print_final_stats=1
-fuzz: fuzz-rules fuzz-log fuzz-readers ## the parser and the log under libFuzzer, and what reads logs (FUZZ_RUNS=1000000 FUZZ_SECONDS=60 each)
+fuzz: fuzz-rules fuzz-log fuzz-elf fuzz-readers ## the parser, the log and ELF files under libFuzzer, and what reads logs (FUZZ_RUNS=1000000 FUZZ_SECONDS=60 each)
 fuzz-probe:
-	@rm -rf $(BUILD)/fuzz/corpus $(BUILD)/fuzz/events && mkdir -p $(BUILD)/fuzz/corpus $(BUILD)/fuzz/events
+	@rm -rf $(BUILD)/fuzz/corpus $(BUILD)/fuzz/events $(BUILD)/fuzz/files
+	@mkdir -p $(BUILD)/fuzz/corpus $(BUILD)/fuzz/events $(BUILD)/fuzz/files
 	@echo 'int LLVMFuzzerTestOneInput(void); int LLVMFuzzerTestOneInput(void) { return 0; }' | \
 		clang -fsanitize=fuzzer -x c -o $(BUILD)/fuzz/probe - 2>$(BUILD)/fuzz/why || { \
 		echo 'fuzz: no libFuzzer: install clang and its runtime (Debian 12: clang libclang-rt-14-dev)' >&2; exit 1; }
-fuzz-rules: $(TOOL) fuzz-probe
+fuzz-rules: $(COMMAND) fuzz-probe
 	$(FUZZER) -o $(BUILD)/fuzz/rules tests/fuzz/rules.c $(PURE_C) -ldl
 	@sed 's/ => .*//' tests/fixtures/rules.wrong tests/fixtures/rules.right | \
 		awk -v dir=$(BUILD)/fuzz/corpus '{ f = dir "/" NR; printf "%s", $$0 > f; close(f); \
 			f = dir "/many" int(NR / 9); printf "%s%s", $$0, NR % 2 ? ";" : "\n" >> f; close(f) }'
-	@for list in calls groups fields errnos; do $(TOOL) list $$list; done | \
-		sed 's/.*/"&"/' | sort -u > $(BUILD)/fuzz/words
+	@for list in calls groups fields errnos; do $(COMMAND) list $$list; done | \
+		sed 's/ .*//;s/.*/"&"/' | sort -u > $(BUILD)/fuzz/words
 	$(BUILD)/fuzz/rules $(FUZZ_BOUNDS) -max_len=1000 -dict=$(BUILD)/fuzz/words $(BUILD)/fuzz/corpus
 fuzz-log: fuzz-probe
 	$(FUZZER) -o $(BUILD)/fuzz/log tests/fuzz/log.c $(LOG_C) -ldl
 	@perl -ne 'chomp; open F, ">", "$(BUILD)/fuzz/events/$$."; print F pack "H*", $$_' tests/fuzz/log.seeds
 	$(BUILD)/fuzz/log $(FUZZ_BOUNDS) -max_len=2500 $(BUILD)/fuzz/events
+fuzz-elf: fuzz-probe
+	$(FUZZER) -o $(BUILD)/fuzz/elf tests/fuzz/elf.c shim/command/elf_file.c
+	@perl -ne 'chomp; open F, ">", "$(BUILD)/fuzz/files/$$."; print F pack "H*", $$_' tests/fuzz/elf.seeds
+	$(BUILD)/fuzz/elf $(FUZZ_BOUNDS) -max_len=4096 $(BUILD)/fuzz/files
 fuzz-readers: all $(BUILD)/fixtures/planted_ways
 	BUILD='$(BUILD)' tests/fuzz/readers --seed $$(date +%s)000 --rounds $(FUZZ_RUNS) --seconds $(FUZZ_SECONDS)
 
-C_FILES = $(SHIM) $(filter %.h,$(HEADERS)) $(wildcard tests/fixtures/*.c tests/fuzz/*.c tests/bench/*.c scripts/*.c)
-lint: format-check ## everything that can be checked without running
+C_FILES = $(SHIM) $(filter %.h,$(HEADERS)) $(wildcard tests/fixtures/*.c tests/fuzz/*.c tests/bench/*.c shim/command/*.[ch])
+lint: format-check all ## everything that can be checked without running
 	scripts/check-layers
-	shellcheck scripts/pipeguard scripts/pipeguard-doctor scripts/completion.bash scripts/check-layers \
+	shellcheck scripts/completion.bash scripts/check-layers \
 		scripts/install-deps scripts/matrix scripts/sweep-real scripts/compat tests/fuzz/races scripts/demo .ci/run
 	shellcheck -x tests/compat/*.sh
 	shellcheck -s bats $(wildcard tests/*.bats tests/*.bash)
 	clang-tidy --quiet $(SHIM) -- $(PG_CPPFLAGS) -std=gnu11 2>/dev/null
+	clang-tidy --quiet $(COMMAND_C) -- $(PG_CPPFLAGS) -std=gnu11 $(COMMAND_CPP) 2>/dev/null
 	$(MAKE) all BUILD=build/werror CFLAGS='$(CFLAGS) -Werror'
 	$(MAKE) clang
 format: ## lay the C files out
@@ -238,4 +277,4 @@ dist: ## a tarball of what is committed
 help: ## this
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  %-12s %s\n", $$1, $$2 }'
 
--include $(OBJECTS:.o=.d)
+-include $(OBJECTS:.o=.d) $(COMMAND_O:.o=.d)

@@ -5,7 +5,6 @@ What is read here was written by programs under test and by whoever talked to th
 is foreign, and counted. Names are text as Python has it of bytes (surrogateescape); what leaves goes through escaped()
 or json_text()."""
 
-import argparse
 import errno
 import gzip
 import json
@@ -61,13 +60,6 @@ def _without_surrogates(value):
     if isinstance(value, dict):
         return {_without_surrogates(k): _without_surrogates(v) for k, v in value.items()}
     return [_without_surrogates(v) for v in value] if isinstance(value, (list, tuple)) else value
-
-
-class Arguments(argparse.ArgumentParser):
-    def error(self, message):
-        self.print_usage(sys.stderr)
-        say("%s: %s" % (self.prog, message), sys.stderr)
-        sys.exit(125)
 
 
 def run(name, main):

@@ -7,31 +7,21 @@
 #include <fcntl.h>
 #include <signal.h>
 
-static void remember(int fd, unsigned rule, uint64_t ino)
+static void remember(struct pg_story *s, unsigned rule)
 {
-	struct pg_fd *f = pg_fd(fd);
-
-	if (!f)
+	if (!s)
 		return;
-	f->rule = (uint8_t)rule;
-	f->injected = ino;
-	f->unruled = 0; /* it may be another object now */
+	s->rule = (uint8_t)rule;
+	s->injected = true;
+	pg_story_unrule(s);
 }
 
 void pg_act_remember(int fd, unsigned rule, const struct pg_object *o)
 {
-	struct pg_fd *f = pg_fd(fd);
-	struct pg_stat st;
-
-	if (!f || pg_fstat(fd, &st))
-		return;
-	remember(fd, rule, st.ino);
-	if (o->tracked)
-		f->local = o->local;
-	if (f->ino == o->ino)
-		f->ino = st.ino;
-	if (f->seen_ino == o->ino)
-		f->seen_ino = st.ino;
+	remember(o->story, rule);
+	if (o->story)
+		o->story->local = o->local;
+	pg_fd_replaced(fd);
 }
 
 static struct pg_op decided(struct pg_op op, int64_t ret, int err)
@@ -49,7 +39,10 @@ static struct pg_hit hit_of(const struct pg_op *op, const struct pg_candidate *c
 	return (struct pg_hit){.via = op->via,
 			       .call = op->call,
 			       .fd = op->fd,
+			       .marked = pg_is_out(op->call),
 			       .len = c->length_known ? (int64_t)c->length : -1,
+			       .to = op->to,
+			       .to_len = op->to_len,
 			       .caller = c->caller};
 }
 
@@ -61,7 +54,7 @@ static struct pg_op fail(struct pg_op op, const struct pg_plan *p, const struct 
 	int err = p->final->error;
 	struct pg_hit hit = hit_of(&op, c);
 
-	remember(op.fd, p->rule, o->ino);
+	remember(o->story, p->rule);
 	if (err == EPIPE && pg_is_out(op.call)) {
 		if (o->kind == PG_PIPE && c->length_known && !c->length)
 			return op;
@@ -86,33 +79,42 @@ static uint64_t patience(int fd, bool reads)
 	return (uint64_t)t.sec * 1000000000u + (uint64_t)t.usec * 1000u;
 }
 
+static bool is_accept(enum pg_call call)
+{
+	return call == PG_CALL_accept || call == PG_CALL_accept4;
+}
+
 /* As if the peer sent, or took, nothing. What it did send, or its end, would make poll() say that
- * there is something to read, for ever: it goes. */
+ * there is something to read, for ever: it goes. A listener keeps who waits there. */
 static struct pg_op stall(struct pg_op op, const struct pg_object *o)
 {
-	bool socket = o->kind >= PG_TCP && o->kind <= PG_SOCKET;
+	bool socket = pg_kind_is_socket(o->kind);
 	bool reads = !pg_is_out(op.call);
 	bool waits = !(socket && op.flags & MSG_DONTWAIT) &&
 		     !(pg_sys3(SYS_fcntl, op.fd, F_GETFL, 0) & O_NONBLOCK);
 	int err = waits ? pg_fault_stall(socket ? patience(op.fd, reads) : 0) : EAGAIN;
-	struct pg_fd *f = pg_fd(op.fd);
 
-	if (reads && (socket || !waits))
+	if (reads && (socket || !waits) && !is_accept(op.call)) {
 		pg_fault_silence(op.fd, o->kind);
-	if (f)
-		f->unruled = 0; /* it may be another object now */
+		pg_fd_replaced(op.fd); /* it may be another object now */
+	}
 	return decided(op, -1, err);
 }
 
-/* A connection that does not come about; OP's data is the address. */
-static struct pg_op misconnect(struct pg_op op, const struct pg_plan *p, const struct pg_object *o)
+/* A connection that does not come about; OP's data is a copy of the address. */
+static struct pg_op misconnect(struct pg_op op, const struct pg_plan *p, const struct pg_object *o,
+			       struct pg_inject *inject)
 {
 	bool hangs = p->final->terminal == PG_F_STALL;
 	int got = hangs ? pg_fault_hang(op.fd, op.data) : pg_fault_refuse(op.fd, op.data);
 
 	if (got == -EAFNOSUPPORT)
 		got = hangs ? -ETIMEDOUT : -ECONNREFUSED;
-	remember(op.fd, p->rule, o->ino);
+	if (got == -EMFILE || got == -ENFILE) { /* no dead end could be made to connect to */
+		inject->failed = -got;
+		return op;
+	}
+	remember(o->story, p->rule);
 	return decided(op, got < 0 ? -1 : 0, got < 0 ? -got : 0);
 }
 
@@ -131,16 +133,6 @@ struct pg_op pg_act_at_end(struct pg_op op)
 	return decided(op, 1, 0);
 }
 
-static struct pg_op end_reading(struct pg_op op, const struct pg_object *o)
-{
-	struct pg_fd *f = pg_fd(op.fd);
-
-	pg_fault_eof(op.fd, o->kind);
-	if (f && o->kind != PG_PIPE)
-		f->ended = true, f->unruled = 0;
-	return o->kind == PG_PIPE ? op : pg_act_at_end(op);
-}
-
 /* Of several messages, the first goes nowhere. */
 static struct pg_op lose(struct pg_op op, const struct pg_candidate *c)
 {
@@ -153,53 +145,93 @@ static struct pg_op lose(struct pg_op op, const struct pg_candidate *c)
 /* Once: a second reset would tell the error again. The object is remembered before a thread that
  * waits on it wakes: pg_guard_in tells it why. The read that a rule fires on is the one that is
  * told, so what waits unread is lost; at a write it is kept. */
-static void reset(const struct pg_op *op, const struct pg_plan *p, const struct pg_object *o)
+static int reset(const struct pg_op *op, const struct pg_plan *p, const struct pg_object *o)
 {
-	int waits;
+	int waits, ret;
 
 	if (pg_guard_was_reset(op->fd))
-		return;
-	remember(op->fd, p->rule, o->ino);
-	waits = pg_fault_reset(op->fd, o->kind, pg_is_out(op->call));
-	pg_act_remember(op->fd, p->rule, o);
+		return 0;
+	remember(o->story, p->rule);
+	ret = pg_fault_reset(op->fd, o->kind, pg_is_out(op->call), &waits);
+	if (!ret)
+		pg_act_remember(op->fd, p->rule, o);
+	else if (o->story)
+		o->story->injected = false;
 	pg_fault_wake(waits);
+	return ret;
+}
+
+/* A pipe that is open for both has itself as a reader and writer: it has no other end to lose. */
+static bool has_no_end(int fd, enum pg_kind kind)
+{
+	return kind == PG_PIPE && (pg_sys3(SYS_fcntl, fd, F_GETFL, 0) & O_ACCMODE) == O_RDWR;
+}
+
+/* The fault that the final action is. Returns 0 or -errno. */
+static int make(const struct pg_op *op, const struct pg_plan *p, const struct pg_object *o)
+{
+	int ret;
+
+	if (p->final->terminal == PG_F_RESET)
+		return reset(op, p, o);
+	if (has_no_end(op->fd, o->kind))
+		return -EOPNOTSUPP;
+	if (p->final->terminal == PG_F_BREAK)
+		ret = pg_fault_break(op->fd, o->kind);
+	else if (p->final->terminal == PG_F_FIN)
+		ret = pg_fault_fin(op->fd);
+	else
+		ret = pg_fault_eof(op->fd, o->kind);
+	if (!ret)
+		pg_act_remember(op->fd, p->rule, o);
+	return ret;
+}
+
+/* Changes the object; but what is broken already is not broken by a rule. */
+static struct pg_op change(struct pg_op op, const struct pg_plan *p, const struct pg_object *o,
+			   struct pg_inject *inject)
+{
+	bool ends = p->final->terminal == PG_F_EOF;
+
+	inject->already = !ends && pg_look_is_broken(op.fd);
+	if (inject->already)
+		return op;
+	inject->failed = -make(&op, p, o);
+	if (inject->failed || !ends || o->kind == PG_PIPE)
+		return op;
+	if (o->story)
+		o->story->ended = true;
+	return pg_act_at_end(op);
 }
 
 /* The final action: the object is changed, or the result decided. */
-static struct pg_op finish(struct pg_op op, const struct pg_plan *p, const struct pg_object *o,
-			   const struct pg_candidate *c)
+static struct pg_op finish(struct pg_op op, const struct pg_plan *p, const struct pg_candidate *c,
+			   struct pg_inject *inject)
 {
+	const struct pg_object *o = c->object;
+
 	switch (p->final ? p->final->terminal : PG_F_COUNT) {
 	case PG_F_RESET:
-		reset(&op, p, o);
-		break;
 	case PG_F_BREAK:
-		if (p->midway) {
-			op.midway = true;
-			op.rule = (uint8_t)p->rule;
-			return op;
-		}
-		pg_fault_break(op.fd, o->kind);
-		break;
 	case PG_F_FIN:
-		pg_fault_fin(op.fd);
-		break;
 	case PG_F_EOF:
-		op = end_reading(op, o);
-		break;
+		if (!p->midway)
+			return change(op, p, o, inject);
+		op.midway = true;
+		op.rule = (uint8_t)p->rule;
+		return op;
 	case PG_F_DROP:
+		inject->lost = true;
 		return lose(op, c);
 	case PG_F_REFUSE:
-		return misconnect(op, p, o);
+		return misconnect(op, p, o, inject);
 	case PG_F_STALL:
-		return op.call == PG_CALL_connect ? misconnect(op, p, o) : stall(op, o);
+		return op.call == PG_CALL_connect ? misconnect(op, p, o, inject) : stall(op, o);
 	case PG_F_ERROR:
 		return fail(op, p, o, c);
 	default:
 		return op;
 	}
-	pg_act_remember(op.fd, p->rule, o);
-	return op;
 }
 
 static void signal_here(int sig)
@@ -226,19 +258,17 @@ static void halt_as_asked(const struct pg_plan *p)
 		pg_mark |= PG_MARK_NOSIGNAL;
 }
 
-static void tell(const struct pg_op *op, const struct pg_plan *p, const struct pg_inject *inject,
+static void tell(const struct pg_op *op, const struct pg_plan *p, struct pg_inject *inject,
 		 const struct pg_candidate *c)
 {
 	struct pg_hit hit = hit_of(op, c);
-	struct pg_inject what = *inject;
 
 	if (!p->tells)
 		return;
-	what.object = c->object;
-	what.rule = p->rule;
-	what.prob = pg_has(&pg_rules.rule[p->rule], PG_F_PROB);
-	what.lost = p->final && p->final->terminal == PG_F_DROP;
-	pg_guard_tell_inject(&hit, &what);
+	inject->object = c->object;
+	inject->rule = p->rule;
+	inject->prob = pg_has(&pg_rules.rule[p->rule], PG_F_PROB);
+	pg_guard_tell_inject(&hit, inject);
 }
 
 /* At most P's bytes. Messages go one by one, so that each meets the rules. */
@@ -254,24 +284,29 @@ static void shorten(struct pg_op *op, const struct pg_plan *p, const struct pg_c
 	pg_reseat_wake(op->fd); /* epoll(7): a short count is taken for "no more for now" */
 }
 
-/*
- * The plan is told before it is carried out, since stop and abort, and a
- * write that kills, leave no time after; but a hold is told when it is over.
- */
+/* Does nothing come after P's final action, for long or for ever? */
+static bool may_not_return(const struct pg_plan *p)
+{
+	return p->stop || p->abort || p->midway ||
+	       (p->final && (p->final->terminal == PG_F_ERROR || p->final->terminal == PG_F_STALL));
+}
+
+/* What was done is told when it has been done; but not what leaves no time to tell of it. A hold is
+ * told when it is over. */
 struct pg_op pg_act(struct pg_op op, const struct pg_plan *p, const struct pg_candidate *c)
 {
-	const struct pg_object *o = c->object;
 	struct pg_inject inject = {.held = PG_NOT_HELD};
+	struct pg_op asked = op;
 
 	if (p->fires) {
-		if (!p->hold)
-			tell(&op, p, &inject, c);
-		wait_as_asked(&op, p, o->kind, &inject);
-		if (p->hold)
-			tell(&op, p, &inject, c);
+		wait_as_asked(&op, p, c->object->kind, &inject);
+		if (may_not_return(p))
+			tell(&asked, p, &inject, c);
 		halt_as_asked(p);
 		op.garbage = p->garbage;
-		op = finish(op, p, o, c);
+		op = finish(op, p, c, &inject);
+		if (!may_not_return(p))
+			tell(&asked, p, &inject, c);
 	}
 	shorten(&op, p, c);
 	return op;

@@ -3,15 +3,16 @@
 
 #include "act.h"
 #include "fault.h"
-#include "stream.h"
+#include "peek.h"
 
 /* What no rule can reach is not looked at again, see pg_fd_ruled(); but after the end of its
  * reading every call is. */
 static void judge(struct pg_fd *f, const struct pg_candidate *c)
 {
+	const struct pg_story *s = c->object->story;
 	uint64_t rules, calls;
 
-	if (!f || pg_watch_all || f->ended || !pg_match_possible(c, &rules, &calls))
+	if (!f || pg_watch_all || (s && s->ended) || !pg_match_possible(c, &rules, &calls))
 		return;
 	PG_PUT(f->rules, rules);
 	PG_PUT(f->unruled, ~calls);
@@ -19,29 +20,59 @@ static void judge(struct pg_fd *f, const struct pg_candidate *c)
 
 /* ---- writing and reading ---- */
 
+/* A datagram names whom it goes to, if its socket does not. */
+static __attribute__((noinline)) void look_at_target(const struct pg_op *op, struct pg_object *o)
+{
+	struct sockaddr_storage ss;
+
+	if (op->to && pg_match_wants & PG_LOOK_NAMES && !o->peer.family && !o->peer_path[0] &&
+	    op->to_len <= sizeof ss && pg_peek(&ss, op->to, op->to_len))
+		pg_look_address(o, (const struct sockaddr *)&ss, op->to_len);
+}
+
+/* The same where a message says it. */
+static struct pg_op with_target(struct pg_op op)
+{
+	struct msghdr msg;
+
+	if (op.shape == PG_MSG && !op.to && pg_match_wants & PG_LOOK_NAMES && pg_is_out(op.call) &&
+	    pg_peek(&msg, op.data, sizeof msg)) {
+		op.to = msg.msg_name;
+		op.to_len = msg.msg_namelen;
+	}
+	return op;
+}
+
 /* OP as the rules want it; a call that writes, or one that READS. */
-static struct pg_op apply(struct pg_op op, uint64_t bit, uintptr_t caller, bool reads)
+static __attribute__((noinline)) struct pg_op apply(struct pg_op op, uint64_t bit, uintptr_t caller,
+						    bool reads)
 {
 	struct pg_object o;
 	struct pg_candidate c = {.object = &o, .fd = op.fd, .caller = caller - 1};
-	struct pg_fd *f = pg_fd(op.fd);
-	struct pg_stream stream = {0, 0};
+	const struct pg_story *s;
 	struct pg_plan p;
 
-	pg_fd_look_for(op.fd, &o, pg_match_wants);
+	pg_look_for(op.fd, &o, pg_match_wants, true);
 	if (!pg_plan_look(&op, &c))
 		return op;
-	if (pg_match_streams)
-		stream = pg_stream_look(op.fd, &o);
-	c.offset = reads ? stream.received : stream.sent;
-	judge(f, &c);
-	if (reads && f && f->ended) {
+	op = with_target(op);
+	look_at_target(&op, &o);
+	s = o.story;
+	if (pg_match_streams && s)
+		c.offset = reads ? PG_GET(s->received) : PG_GET(s->sent);
+	judge(pg_fd(op.fd), &c);
+	if (reads && s && s->ended) {
 		pg_fault_drain(op.fd, o.kind);
 		return pg_act_at_end(op);
 	}
 	pg_plan_make(&p, &op, &c, bit);
-	if (p.tells)
-		pg_fd_look(op.fd, &o);
+	if (p.tells) {
+		pg_look(op.fd, &o);
+		look_at_target(&op, &o);
+	}
+	if (op.flags & MSG_TRUNC && o.kind == PG_TCP)
+		p.garbage = 0; /* tcp(7): nothing is put into memory */
+	op.story = o.story;
 	return pg_act(op, &p, &c);
 }
 
@@ -81,16 +112,23 @@ void pg_apply_midway(const struct pg_op *op, int64_t len, int64_t ret, uintptr_t
 	struct pg_hit hit = {.via = op->via,
 			     .call = op->call,
 			     .fd = op->fd,
+			     .marked = true,
 			     .len = len,
 			     .ret = ret,
 			     .caller = caller - 1};
 	struct pg_object o;
+	struct pg_inject inject = {.object = &o, .rule = op->rule};
 	int saved = errno;
 
 	if (ret != op->len)
 		return;
-	pg_fd_look(op->fd, &o);
-	pg_fault_break(op->fd, PG_PIPE);
+	pg_look(op->fd, &o);
+	inject.failed = -pg_fault_break(op->fd, PG_PIPE);
+	if (inject.failed) {
+		pg_guard_tell_inject(&hit, &inject);
+		errno = saved;
+		return;
+	}
 	pg_act_remember(op->fd, op->rule, &o);
 	if (op->via != PG_VIA_STDIO || signal_acts())
 		pg_guard_injected_epipe(&hit, true);
@@ -106,42 +144,39 @@ static void fill(unsigned char *buf, uint64_t n, uint64_t *state)
 	}
 }
 
-/* The first N bytes that the kernel has put into OP's memory. */
+/* The first N bytes that the kernel has put into OP's memory, which is as long as was asked:
+ * MSG_TRUNC returns more. */
 static void spoil(const struct pg_op *op, uint64_t n, uint64_t state)
 {
 	uint64_t count;
 	const struct iovec *iov;
+	struct iovec one;
 
 	if (op->shape == PG_BUF)
-		fill((unsigned char *)(uintptr_t)op->data, n, &state);
+		fill((unsigned char *)(uintptr_t)op->data,
+		     n < (uint64_t)op->len ? n : (uint64_t)op->len, &state);
 	if (op->shape != PG_IOV && op->shape != PG_MSG)
 		return;
 	iov = pg_plan_vector(op, &count);
-	for (uint64_t i = 0; i < count && n; i++) {
-		uint64_t part = iov[i].iov_len < n ? iov[i].iov_len : n;
+	for (uint64_t i = 0; i < count && n && pg_peek(&one, &iov[i], sizeof one); i++) {
+		uint64_t part = one.iov_len < n ? one.iov_len : n;
 
-		fill(iov[i].iov_base, part, &state);
+		fill(one.iov_base, part, &state);
 		n -= part;
 	}
 }
 
-void pg_apply_written(const struct pg_op *op, int64_t ret)
-{
-	if (ret > 0 && !op->skip && pg_match_streams)
-		pg_stream_moved(op->fd, (uint64_t)ret, 0);
-}
-
 void pg_apply_read(const struct pg_op *op, int64_t ret)
 {
-	struct pg_fd *f = pg_fd(op->fd);
+	struct pg_story *s = op->story;
 	uint64_t n = (uint64_t)ret < op->garbage ? (uint64_t)ret : op->garbage;
 
 	if (ret <= 0 || op->skip)
 		return;
 	if (n)
-		spoil(op, n, pg_config.seed + (f ? f->received : 0) + 1);
-	if (!(op->flags & MSG_PEEK) && pg_match_streams)
-		pg_stream_moved(op->fd, 0, (uint64_t)ret);
+		spoil(op, n, pg_config.seed + (s ? PG_GET(s->received) : 0) + 1);
+	if (s && !(op->flags & (MSG_PEEK | MSG_ERRQUEUE)))
+		__atomic_fetch_add(&s->received, (uint64_t)ret, __ATOMIC_RELAXED);
 }
 
 void pg_apply_start(void)
@@ -154,41 +189,51 @@ void pg_apply_start(void)
 
 /* ---- connect and accept ---- */
 
-/* The object that FD will be connected to. False: the kernel is to refuse the arguments. */
-static PG_COLD bool look_at_target(int fd, const struct sockaddr *addr, socklen_t len,
-				   struct pg_object *o)
+/* The object that FD will be connected to, and a copy of the address. False: the kernel is to
+ * refuse the arguments. */
+static __attribute__((noinline)) bool look_at_peer(int fd, const struct sockaddr *addr,
+						   socklen_t len, struct sockaddr_storage *to,
+						   struct pg_object *o)
 {
-	struct sockaddr_storage to;
-
-	if (len < sizeof(sa_family_t) || len > sizeof to || !pg_fault_peek(&to, addr, len))
+	__builtin_memset(to, 0, sizeof *to);
+	if (len < sizeof(sa_family_t) || len > sizeof *to || !pg_peek(to, addr, len))
 		return false;
-	pg_fd_look(fd, o);
+	pg_look(fd, o);
 	o->side = PG_CLIENT;
-	pg_fd_address(o, (const struct sockaddr *)&to, len);
+	if (to->ss_family != AF_UNIX) {
+		pg_addr_set(&o->peer, (const struct sockaddr *)to, len);
+		if (!o->peer.family) /* too short, or of a family that rules do not know */
+			return false;
+	}
+	pg_addr_path(o->peer_path, (const struct sockaddr *)to, len);
 	return o->ino;
 }
 
 /* What the rules do at OP, which moves no bytes. */
-static struct pg_op act_once(struct pg_op op, const struct pg_candidate *c)
+static __attribute__((noinline)) void act_once(struct pg_op *op, const struct pg_candidate *c)
 {
 	struct pg_plan p;
 
-	pg_plan_make(&p, &op, c, PG_BIT(op.call));
-	return pg_act(op, &p, c);
+	pg_plan_make(&p, op, c, PG_BIT(op->call));
+	*op = pg_act(*op, &p, c);
 }
 
 bool pg_apply_connect(enum pg_call call, int fd, const struct sockaddr *addr, socklen_t len,
 		      int *ret, uintptr_t caller)
 {
+	struct sockaddr_storage to;
 	struct pg_object o;
-	struct pg_op op = {.call = call, .fd = fd, .len = -1, .data = addr};
+	struct pg_op op = {.call = call, .fd = fd, .len = -1, .data = &to};
 	struct pg_candidate c = {.object = &o, .fd = fd, .caller = caller - 1};
 	int saved = errno;
 
-	if (pg_confined || pg_fd_is_connecting(fd) || !look_at_target(fd, addr, len, &o))
+	if (pg_confined || pg_fd_is_connecting(fd) || !look_at_peer(fd, addr, len, &to, &o))
 		return false;
+	if (o.story)
+		o.story->injected = false; /* what a rule did was to the connection before */
+	o.rule = -1;
 	pg_match_attempt(fd, &o);
-	op = act_once(op, &c);
+	act_once(&op, &c);
 	if (!op.skip)
 		errno = saved;
 	*ret = (int)op.result;
@@ -204,11 +249,11 @@ bool pg_apply_accept(enum pg_call call, int fd, uintptr_t caller)
 
 	if (pg_confined)
 		return false;
-	pg_fd_look(fd, &o);
+	pg_look(fd, &o);
 	if (!o.ino)
 		return false;
 	o.side = PG_SERVER;
-	op = act_once(op, &c);
+	act_once(&op, &c);
 	if (!op.skip)
 		errno = saved;
 	return op.skip;

@@ -48,10 +48,8 @@ PG_COLD void pg_apply_midway(const struct pg_op *op, int64_t len, int64_t ret, u
 
 PG_COLD struct pg_op pg_apply_in(struct pg_op op, uint64_t bit, uintptr_t caller);
 
-/* What a read gave: counts it, and turns it to garbage. What a write took: counts it. errno is as
- * the call left it, and kept. */
+/* What a read gave: counts it, and turns it to garbage. errno is as the call left it, and kept. */
 PG_COLD void pg_apply_read(const struct pg_op *op, int64_t ret);
-PG_COLD void pg_apply_written(const struct pg_op *op, int64_t ret);
 
 /* connect and accept. True: *RET is the result, errno is set. */
 PG_COLD bool pg_apply_connect(enum pg_call call, int fd, const struct sockaddr *addr, socklen_t len,

@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Leaving without destructors; a program that confines itself; syscall(2). */
+/* Leaving without destructors; a program that confines itself; processes that share our memory;
+ * syscall(2). */
 #include "apply.h"
 #include "calls.h"
+#include "event.h"
+#include "clock.h"
 #include "guard.h"
+#include "module.h"
+#include "process.h"
 #include "twins.h"
 
+#include <sched.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -23,11 +29,37 @@ PG_EXPORT void _Exit(int status)
 	__builtin_unreachable();
 }
 
+/* ---- a program that confines itself ---- */
+
+/* <linux/seccomp.h> */
+enum { SET_MODE_STRICT, SET_MODE_FILTER };
+enum { MODE_STRICT = 1 };
+
+/* What is asked now cannot be asked later; and the default handler of SIGPIPE must do without
+ * system calls from then on. */
+static void before_confining(bool strictly)
+{
+	if (!pg_config.active || pg_confined)
+		return;
+	pg_module_prepare();
+	pg_event_note_process();
+	pg_clock_confine(strictly);
+	pg_sigpipe_confine(false);
+}
+
+static void after_confining(bool done)
+{
+	if (done)
+		pg_confined = true;
+	else if (pg_config.active && !pg_confined)
+		pg_sigpipe_confine(true);
+}
+
 PG_EXPORT int prctl(int option, ...)
 {
 	unsigned long a, b, c, d;
 	va_list ap;
-	int ret;
+	int ret, saved;
 
 	va_start(ap, option);
 	a = va_arg(ap, unsigned long);
@@ -35,13 +67,84 @@ PG_EXPORT int prctl(int option, ...)
 	c = va_arg(ap, unsigned long);
 	d = va_arg(ap, unsigned long);
 	va_end(ap);
-	if (option == PR_SET_SECCOMP)
-		pg_sigpipe_confine();
+	if (option != PR_SET_SECCOMP)
+		return NEXT(prctl)(option, a, b, c, d);
+	before_confining(a == MODE_STRICT);
 	ret = NEXT(prctl)(option, a, b, c, d);
-	if (option == PR_SET_SECCOMP && !ret)
-		pg_confined = true;
+	saved = errno;
+	after_confining(!ret);
+	errno = saved;
 	return ret;
 }
+
+/* ---- a process that shares our memory ---- */
+
+pg_fn *pg_vfork_prepare(void) __attribute__((visibility("hidden")));
+
+/* libc's own, once it is noted what comes. */
+pg_fn *pg_vfork_prepare(void)
+{
+	pg_fn *next = pg_next_table[PG_CALL_vfork];
+
+	if (pg_config.active)
+		pg_process_before_vfork();
+	return next ? next : pg_next_early(PG_CALL_vfork);
+}
+
+#define CLONE(name)                                                                                \
+	PG_EXPORT int name(int (*fn)(void *), void *stack, int flags, void *arg, ...)              \
+	{                                                                                          \
+		void *parent, *tls, *child;                                                        \
+		va_list ap;                                                                        \
+                                                                                                   \
+		va_start(ap, arg);                                                                 \
+		parent = va_arg(ap, void *);                                                       \
+		tls = va_arg(ap, void *);                                                          \
+		child = va_arg(ap, void *);                                                        \
+		va_end(ap);                                                                        \
+		if (flags & CLONE_VM && !(flags & CLONE_THREAD) && pg_config.active)               \
+			pg_process_before_vfork();                                                 \
+		return NEXT(name)(fn, stack, flags, arg, parent, tls, child);                      \
+	}
+CLONE(clone)
+CLONE(__clone)
+
+/* vfork returns twice, the second time when the child has used the stack: no frame of ours may be
+ * there. So it is a jump. */
+#if defined(__x86_64__)
+#define VFORK(name)                                                                                \
+	__asm__(".text\n.globl " name "\n.type " name ",@function\n" name ":\n"                    \
+		"	.cfi_startproc\n	endbr64\n"                                                      \
+		"	sub $8,%rsp\n	.cfi_adjust_cfa_offset 8\n"                                        \
+		"	call pg_vfork_prepare\n"                                                         \
+		"	add $8,%rsp\n	.cfi_adjust_cfa_offset -8\n"                                       \
+		"	jmp *%rax\n"                                                                     \
+		"	.cfi_endproc\n.size " name ",.-" name "\n");
+#elif defined(__i386__)
+#define VFORK(name)                                                                                \
+	__asm__(".text\n.globl " name "\n.type " name ",@function\n" name ":\n"                    \
+		"	.cfi_startproc\n	endbr32\n"                                                      \
+		"	sub $12,%esp\n	.cfi_adjust_cfa_offset 12\n"                                      \
+		"	call pg_vfork_prepare\n"                                                         \
+		"	add $12,%esp\n	.cfi_adjust_cfa_offset -12\n"                                     \
+		"	jmp *%eax\n"                                                                     \
+		"	.cfi_endproc\n.size " name ",.-" name "\n");
+#elif defined(__aarch64__)
+#define VFORK(name)                                                                                \
+	__asm__(".text\n.globl " name "\n.type " name ",%function\n" name ":\n"                    \
+		"	.cfi_startproc\n	hint #34\n"                                                     \
+		"	stp x29,x30,[sp,#-16]!\n	.cfi_adjust_cfa_offset 16\n"                            \
+		"	.cfi_rel_offset x29,0\n	.cfi_rel_offset x30,8\n"                                 \
+		"	bl pg_vfork_prepare\n"                                                           \
+		"	ldp x29,x30,[sp],#16\n	.cfi_adjust_cfa_offset -16\n"                             \
+		"	.cfi_restore x29\n	.cfi_restore x30\n"                                           \
+		"	mov x16,x0\n	br x16\n"                                                           \
+		"	.cfi_endproc\n.size " name ",.-" name "\n");
+#endif
+VFORK("vfork")
+VFORK("__vfork")
+
+/* ---- syscall(2) ---- */
 
 #if defined(__x86_64__) || defined(__aarch64__)
 /*
@@ -49,9 +152,6 @@ PG_EXPORT int prctl(int option, ...)
  * between. So this is a jump, to libc's own for all but the system calls
  * whose bit is set here.
  */
-/* <linux/seccomp.h>: the one operation that only asks. */
-enum { GET_ACTION_AVAIL = 2 };
-
 /* clang-format off */
 #define PG_WATCHED \
 	X(SYS_write) X(SYS_writev) X(SYS_pwritev2) X(SYS_sendto) X(SYS_sendmsg) X(SYS_sendmmsg) \
@@ -77,15 +177,20 @@ long pg_syscall_watched(long nr, long a, long b, long c, long d, long e, long f)
 long pg_syscall_early(long nr, long a, long b, long c, long d, long e, long f)
 	__attribute__((visibility("hidden")));
 
-/* Confining itself: from here on the program may be killed for a system call of ours. */
+/* seccomp(2): its other operations only ask. */
 static long confine(long nr, long a, long b, long c, long d, long e, long f)
 {
+	bool confines = a == SET_MODE_STRICT || a == SET_MODE_FILTER;
 	long ret;
+	int saved;
 
-	if (a != GET_ACTION_AVAIL)
-		pg_sigpipe_confine();
+	if (!confines)
+		return NEXT(syscall)(nr, a, b, c, d, e, f);
+	before_confining(a == SET_MODE_STRICT);
 	ret = NEXT(syscall)(nr, a, b, c, d, e, f);
-	pg_confined |= !ret && a != GET_ACTION_AVAIL;
+	saved = errno;
+	after_confining(ret >= 0); /* a listener's descriptor, perhaps */
+	errno = saved;
 	return ret;
 }
 

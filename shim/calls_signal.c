@@ -66,3 +66,16 @@ PG_EXPORT int siginterrupt(int sig, int interrupt)
 	a.sa_flags = interrupt ? a.sa_flags & ~SA_RESTART : a.sa_flags | SA_RESTART;
 	return ret ? ret : pg_sigpipe_action(&a, NULL, PG_CALLER);
 }
+
+/* The kernel has just read STACK. */
+static int with_stack(int ret, const stack_t *stack)
+{
+	if (!ret && stack && pg_config.active && !(stack->ss_flags & SS_DISABLE))
+		pg_sigpipe_alternate(stack->ss_size);
+	return ret;
+}
+
+PG_EXPORT int sigaltstack(const stack_t *stack, stack_t *old)
+{
+	return with_stack(NEXT_SYS2(sigaltstack, SYS_sigaltstack, stack, old), stack);
+}

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The calls that write. Each is marked as in progress, made, and its result looked at. */
 #include "apply.h"
+#include "connect.h"
 #include "guard.h"
+#include "peek.h"
 #include "twins.h"
 
 #include <fcntl.h>
@@ -69,21 +71,68 @@ PG_EXPORT ssize_t __send(int fd, const void *buf, size_t len, int flags)
 	return PG_OUT(__send, PG_HOT(__send)(fd, buf, len, flags), fd, len, op.flags = flags);
 }
 
+/* MSG_FASTOPEN (tcp(7)): sending opens a connection. What is sent by it belongs to that. */
+static PG_COLD ssize_t opened(int fd, const void *to, socklen_t to_len, ssize_t sent,
+			      uintptr_t caller)
+{
+	pg_connected(PG_CALL_connect, fd, to, to_len, sent < 0 ? -1 : 0, caller);
+	if (sent > 0)
+		pg_fd_sent(fd, (uint64_t)sent);
+	return sent;
+}
+
+/* Does a rule decide how the connection goes? Then that is what the call returns. */
+static PG_COLD bool refused(int fd, const void *to, socklen_t to_len, uintptr_t caller)
+{
+	int ret;
+
+	if (!(pg_ruled & PG_BIT(PG_CALL_connect)) ||
+	    !pg_apply_connect(PG_CALL_connect, fd, to, to_len, &ret, caller))
+		return false;
+	pg_connected(PG_CALL_connect, fd, to, to_len, ret, caller);
+	return ret < 0;
+}
+
+static inline ssize_t send_to(int fd, const void *buf, size_t len, int flags, PG_SOCKADDR to,
+			      socklen_t to_len, uintptr_t caller)
+{
+	if (PG_ASIDE(sendto, fd))
+		return pg_apply(PG_CALL_sendto, caller, PG_W(fd), PG_W(buf), PG_W(len), PG_W(flags),
+				PG_W(PG_ADDR(to)), PG_W(to_len));
+	return PG_OUT(sendto, PG_HOT(sendto)(fd, buf, len, flags, to, to_len), fd, len,
+		      op.flags = flags, op.to = PG_ADDR(to), op.to_len = to_len);
+}
+
 PG_EXPORT ssize_t sendto(int fd, const void *buf, size_t len, int flags, PG_SOCKADDR to,
 			 socklen_t to_len)
 {
-	if (PG_ASIDE(sendto, fd))
-		return PG_APPLY(sendto, fd, buf, len, flags, PG_ADDR(to), to_len);
-	return PG_OUT(sendto, PG_HOT(sendto)(fd, buf, len, flags, to, to_len), fd, len,
-		      op.flags = flags);
+	if (PG_LIKELY(!(flags & MSG_FASTOPEN)))
+		return send_to(fd, buf, len, flags, to, to_len, PG_CALLER);
+	if (refused(fd, PG_ADDR(to), to_len, PG_CALLER))
+		return -1;
+	return opened(fd, PG_ADDR(to), to_len, send_to(fd, buf, len, flags, to, to_len, PG_CALLER),
+		      PG_CALLER);
+}
+
+static inline ssize_t send_message(int fd, const struct msghdr *msg, int flags, uintptr_t caller)
+{
+	if (PG_ASIDE(sendmsg, fd))
+		return pg_apply(PG_CALL_sendmsg, caller, PG_W(fd), PG_W(msg), PG_W(flags), 0, 0, 0);
+	return PG_OUT_VECTOR(sendmsg, PG_HOT(sendmsg)(fd, msg, flags), fd, op.data = msg,
+			     op.flags = flags);
 }
 
 PG_EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 {
-	if (PG_ASIDE(sendmsg, fd))
-		return PG_APPLY(sendmsg, fd, msg, flags);
-	return PG_OUT_VECTOR(sendmsg, PG_HOT(sendmsg)(fd, msg, flags), fd, op.data = msg,
-			     op.flags = flags);
+	struct msghdr copy = {.msg_name = NULL};
+
+	if (PG_LIKELY(!(flags & MSG_FASTOPEN)))
+		return send_message(fd, msg, flags, PG_CALLER);
+	if (!pg_peek(&copy, msg, sizeof copy) ||
+	    refused(fd, copy.msg_name, copy.msg_namelen, PG_CALLER))
+		return copy.msg_name ? -1 : send_message(fd, msg, flags, PG_CALLER);
+	return opened(fd, copy.msg_name, copy.msg_namelen, send_message(fd, msg, flags, PG_CALLER),
+		      PG_CALLER);
 }
 
 PG_EXPORT int sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, PG_MMSG_FLAGS flags)
@@ -132,7 +181,8 @@ PG_EXPORT ssize_t vmsplice(int fd, const struct iovec *iov, size_t n, unsigned f
 {
 	if (PG_ASIDE(vmsplice, fd))
 		return PG_APPLY(vmsplice, fd, iov, n, flags);
-	return PG_OUT_VECTOR(vmsplice, PG_HOT(vmsplice)(fd, iov, n, flags), fd, VECTOR(iov, n));
+	return PG_OUT_VECTOR(vmsplice, PG_HOT(vmsplice)(fd, iov, n, flags), fd, VECTOR(iov, n),
+			     op.flags = (int)flags);
 }
 
 PG_EXPORT ssize_t copy_file_range(int in, off64_t *in_at, int out, off64_t *out_at, size_t len,
@@ -177,7 +227,6 @@ static int write_ruled(enum pg_call call, int fd, const char *text, long n, uint
 		pg_leave(op, done, caller);
 		if (op.midway)
 			pg_apply_midway(&op, n - total, done, caller);
-		pg_apply_written(&op, done);
 		total += done > 0 ? done : 0;
 	} while (done > 0 && total < n);
 	return total < n ? -1 : (int)n;
@@ -212,10 +261,12 @@ static PG_COLD int write_page(enum pg_call call, int fd, int page, int n, uintpt
 #define FORMAT(name, made)                                                                         \
 	__extension__({                                                                            \
 		int page = page_to_format(PG_CALL_##name), to = page < 0 ? fd : page;              \
+		uintptr_t outer_frame = pg_format_frame;                                           \
 		struct pg_op op =                                                                  \
 			pg_enter((struct pg_op){.call = PG_CALL_##name, .fd = fd, .len = -2}, 0,   \
 				 PG_CALLER);                                                       \
-		int pg_made = (made);                                                              \
+		int pg_made = (pg_format_frame = PG_CFA, made);                                    \
+		pg_format_frame = outer_frame;                                                     \
 		if (PG_LIKELY(page < 0))                                                           \
 			pg_leave(op, pg_made, PG_CALLER);                                          \
 		else                                                                               \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
 
-#include "elf.h"
+#include "module.h"
 #include "sys.h"
 #include "text.h"
 
@@ -279,12 +279,12 @@ static bool listed(const char *name, const char *value, const char *program)
 
 static void read_only(const char *name, const char *value)
 {
-	pg_config.active = listed(name, value, pg_elf_program());
+	pg_config.active = listed(name, value, pg_program_name());
 }
 
 static void read_skip(const char *name, const char *value)
 {
-	pg_config.active = !listed(name, value, pg_elf_program());
+	pg_config.active = !listed(name, value, pg_program_name());
 }
 
 static const char *const variables[] = {
@@ -325,8 +325,24 @@ static int read_one(const char *entry)
 	refuse(name, 0, "unknown variable", NULL, nearest(name, variables));
 }
 
+/* LISTEN_FDS, if LISTEN_PID says that they are for this process (sd_listen_fds(3)). */
+static unsigned passed_descriptors(char **envp)
+{
+	enum { MOST = 64 };
+	uint64_t pid = 0, n = 0;
+
+	for (; envp && *envp; envp++) {
+		if (pg_prefix(*envp, "LISTEN_PID="))
+			pg_number(*envp + 11, UINT32_MAX, &pid);
+		else if (pg_prefix(*envp, "LISTEN_FDS="))
+			pg_number(*envp + 11, MOST, &n);
+	}
+	return n && pid == (uint64_t)pg_sys0(SYS_getpid) ? (unsigned)n : 0;
+}
+
 void pg_config_read(char **envp)
 {
+	char **all = envp;
 	unsigned seen = 0;
 
 	if (getauxval(AT_SECURE))
@@ -335,6 +351,7 @@ void pg_config_read(char **envp)
 	for (; envp && *envp; envp++)
 		if (pg_prefix(*envp, "PIPEGUARD_"))
 			seen |= 1u << read_one(*envp);
+	pg_config.passed = passed_descriptors(all);
 	if (pg_config.active)
 		pg_ruled = pg_rules.calls;
 	if ((seen & 48) == 48)
@@ -356,7 +373,7 @@ bool pg_config_log_path(char *path, unsigned size, int pid)
 		if (*p == 'p')
 			pg_put_i64(&t, pid), has_pid = true;
 		else if (*p == 'n')
-			pg_put(&t, pg_elf_program());
+			pg_put(&t, pg_program_name());
 		else
 			pg_put_char(&t, '%');
 	}

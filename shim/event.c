@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "event.h"
 
+#include "clock.h"
 #include "config.h"
-#include "elf.h"
 #include "log.h"
 #include "names.h"
 
@@ -10,7 +10,7 @@
 
 #define INDENT "\n        "
 
-enum { TAIL = 64, NAME_MAX_SHOWN = 108, GLOB_MAX = 64 };
+enum { TAIL = 160, NAME_MAX_SHOWN = 108, GLOB_MAX = 64 };
 
 static const char *const ev_names[] = {"epipe",	      "reset",	"refused", "eof",
 				       "disposition", "load",	"doomed",  "exit",
@@ -22,7 +22,7 @@ static const char *const signal_words[] = {"no signal",	      "SIGPIPE kills",
 					   "SIGPIPE caught",  "SIGPIPE ignored",
 					   "SIGPIPE blocked", "SIGPIPE suppressed"};
 static const char *const state_names[] = {"default", "ignored", "caught"};
-static const char *const what_names[] = {"eof", "reset", "refused", "shutdown"};
+static const char *const what_names[] = {"eof", "reset", "refused", "shutdown", "error"};
 
 /* The order in which warnings were given: the indices of those there are, oldest first. */
 static unsigned by_age(const struct pg_warning *w, unsigned *order)
@@ -101,9 +101,12 @@ static void key_addr(struct pg_text *t, const char *name, const struct pg_addr *
 	}
 }
 
+/* Two names and an offset; longer where a name is escaped, and then cut. */
+enum { FRAME_MAX = 192, CODE_MAX = 112 };
+
 static void json_frame(struct pg_text *t, uintptr_t addr)
 {
-	char buf[192]; /* two names and an offset; longer where a name is escaped, and then cut */
+	char buf[FRAME_MAX];
 	struct pg_text frame = {buf, 0, sizeof buf - 1};
 
 	pg_stack_put_frame(&frame, addr);
@@ -111,14 +114,30 @@ static void json_frame(struct pg_text *t, uintptr_t addr)
 	pg_put_json(t, buf, sizeof buf);
 }
 
+static void json_code(struct pg_text *t, const struct pg_code *code)
+{
+	char buf[CODE_MAX];
+	struct pg_text frame = {buf, 0, sizeof buf - 1};
+
+	pg_stack_put_code_frame(&frame, code);
+	buf[frame.len] = 0;
+	pg_put_json(t, buf, sizeof buf);
+}
+
+/* Bytes sent since W, where that is known. */
+static int64_t sent_since(const struct pg_event *e, const struct pg_warning *w)
+{
+	return e->object.sent < 0 ? -1 : (int64_t)((uint64_t)e->object.sent - w->sent);
+}
+
 static void json_history(struct pg_text *t, const struct pg_event *e)
 {
-	unsigned order[PG_WHATS], n = by_age(e->object.warned, order);
+	unsigned order[PG_WHATS], n = by_age(e->object.told, order);
 
 	key(t, "history");
 	pg_put_char(t, '[');
 	for (unsigned i = 0; i < n; i++) {
-		const struct pg_warning *w = &e->object.warned[order[i]];
+		const struct pg_warning *w = &e->object.told[order[i]];
 
 		pg_put(t, i ? ",{\"what\":\"" : "{\"what\":\"");
 		pg_put(t, what_names[order[i]]);
@@ -126,9 +145,10 @@ static void json_history(struct pg_text *t, const struct pg_event *e)
 		key_text(t, "call", pg_call_name((enum pg_call)w->call));
 		key(t, "ago_ms");
 		pg_put_u64(t, since(e, w->at) / 1000000);
-		key_count(t, "sent_since", (int64_t)(e->object.sent - w->sent));
+		key_text(t, "errno", w->err ? pg_errno_name(w->err) : NULL);
+		key_count(t, "sent_since", sent_since(e, w));
 		key(t, "caller");
-		json_frame(t, w->caller);
+		json_code(t, &w->caller);
 		pg_put_char(t, '}');
 	}
 	pg_put_char(t, ']');
@@ -162,8 +182,8 @@ static void json_disposition(struct pg_text *t, const struct pg_event *e)
 	pg_put(t, "{\"state\":\"");
 	pg_put(t, state_names[e->changed ? e->change.to : PG_STATE_IGNORED]);
 	pg_put(t, "\",\"by\":");
-	if (e->changed && e->change.by)
-		json_frame(t, e->change.by);
+	if (e->changed && e->change.by.at)
+		json_code(t, &e->change.by);
 	else
 		pg_put(t, "\"inherited\"");
 	key_count(t, "tid", e->changed && e->change.tid ? e->change.tid : -1);
@@ -189,16 +209,18 @@ static int rule_of(const struct pg_event *e)
 	return e->ev == PG_EV_INJECT ? e->rule : e->object.rule;
 }
 
-/* The fields of rule N that say what it does: "reset", "hold=3s:delay=1ms". Numbers with a hundred
- * zeros in front are left out. */
-static void put_actions(struct pg_text *t, int n)
+/* The fields of E's rule that say what it does to E's call: "reset", "hold=3s:delay=1ms". Numbers
+ * with a hundred zeros in front are left out. */
+static void put_actions(struct pg_text *t, const struct pg_event *e)
 {
-	const struct pg_rule *r = &pg_rules.rule[n];
+	const struct pg_rule *r = &pg_rules.rule[e->rule];
+	uint64_t bit = e->via == PG_VIA_STDIO ? PG_STDIO_BIT : (uint64_t)1 << (e->call & 63);
+	uint64_t can = pg_rule_actions(r, bit);
 	size_t end = t->len + ACTIONS_MAX;
 	bool some = false;
 
 	for (unsigned f = PG_F_HOLD; f < PG_F_COUNT; f++) {
-		if (!pg_has(r, (enum pg_field)f) || t->len + r->raw[f].len + 1 > end)
+		if (!(can >> f & 1) || t->len + r->raw[f].len + 1 > end)
 			continue;
 		if (some)
 			pg_put_char(t, ':');
@@ -212,10 +234,15 @@ static void json_action(struct pg_text *t, const struct pg_event *e)
 	if (e->ev != PG_EV_INJECT)
 		return;
 	pg_put(t, ",\"action\":\"");
-	put_actions(t, e->rule);
+	put_actions(t, e);
 	pg_put_char(t, '"');
 	key_text(t, "held", e->held);
-	key_count(t, "seed", e->seeded ? (int64_t)pg_config.seed : -1);
+	key(t, "seed");
+	if (e->seeded)
+		pg_put_u64(t, pg_config.seed);
+	else
+		pg_put(t, "null");
+	key_text(t, "failed", e->failed ? pg_errno_name(e->failed) : NULL);
 }
 
 /* A name as a glob in a rule: what a rule, or JSON, would need to protect is any one letter. */
@@ -237,14 +264,15 @@ static void put_glob(struct pg_text *t, const char *name)
 
 static void put_caller(struct pg_text *t, uintptr_t addr)
 {
-	struct pg_module m;
+	struct pg_module room;
+	const struct pg_module *m = pg_module_at(addr, &room);
 
-	if (!pg_elf_module(addr, &m) || pg_len(m.name) > GLOB_MAX)
+	if (!m || pg_len(m->name) > GLOB_MAX)
 		return;
 	pg_put(t, ":caller=");
-	put_glob(t, m.name);
+	put_glob(t, m->name);
 	pg_put_char(t, '+');
-	pg_put_hex(t, addr - m.base);
+	pg_put_hex(t, addr - m->base);
 }
 
 /* Does a rule reach E's write? Not one that no wrapper sees, nor what a rule cannot break. */
@@ -254,10 +282,25 @@ static bool has_again(const struct pg_event *e)
 	       e->object.kind >= PG_PIPE && e->object.kind <= PG_SOCKET;
 }
 
+/* What the program had been told, which tells this write from others where bytes cannot. */
+static void put_seen(struct pg_text *t, const struct pg_object *o)
+{
+	static const char *const words[PG_WHATS] = {
+		[PG_EOF] = "eof", [PG_RESET] = "reset", [PG_REFUSED] = "refused"};
+
+	for (int what = 0; what < PG_WHATS; what++) {
+		if (!words[what] || !o->told[what].at)
+			continue;
+		pg_put(t, ":seen=");
+		pg_put(t, words[what]);
+		return;
+	}
+}
+
 /*
  * The rule that breaks the same write again, once: the program, the n-th
  * connection, or the descriptor, and the offset in its stream; where that is
- * not known, who called.
+ * not known, what was told before, and who called.
  */
 static void put_again(struct pg_text *t, const struct pg_event *e)
 {
@@ -265,8 +308,8 @@ static void put_again(struct pg_text *t, const struct pg_event *e)
 
 	pg_put(t, e->via == PG_VIA_STDIO ? "%stdio" : pg_call_name(e->call));
 	pg_put(t, ":comm=");
-	put_glob(t, pg_elf_program());
-	if (o->tracked && o->number) {
+	put_glob(t, pg_program_name());
+	if (o->number) {
 		pg_put(t, o->side == PG_SERVER ? ":side=server:conn=" : ":side=client:conn=");
 		pg_put_u64(t, o->number);
 	} else {
@@ -276,8 +319,11 @@ static void put_again(struct pg_text *t, const struct pg_event *e)
 	if (o->stream && o->offset >= 0) {
 		pg_put(t, ":at=");
 		pg_put_u64(t, (uint64_t)o->offset + (e->err ? 0 : (uint64_t)e->ret));
-	} else if (e->frames) {
-		put_caller(t, e->frame[0]);
+	} else {
+		if (pg_kind_is_socket(o->kind))
+			put_seen(t, o);
+		if (e->frames)
+			put_caller(t, e->frame[0]);
 	}
 	pg_put(t, ":when=1:break");
 }
@@ -305,6 +351,12 @@ static void json_site(struct pg_text *t, const struct pg_event *e)
 		pg_put(t, e->nonblock ? ",\"nonblock\":true" : ",\"nonblock\":false");
 }
 
+/* A program that confined itself cannot be asked what became of it. */
+static bool knows_signal(const struct pg_event *e)
+{
+	return e->ev == PG_EV_EPIPE && e->signal != PG_SIG_ASK;
+}
+
 static void json_write(struct pg_text *t, const struct pg_event *e)
 {
 	const struct pg_object *o = &e->object;
@@ -317,8 +369,8 @@ static void json_write(struct pg_text *t, const struct pg_event *e)
 	key(t, "ret");
 	pg_put_i64(t, e->ret);
 	key_text(t, "errno", e->err ? pg_errno_name(e->err) : NULL);
-	key_text(t, "signal", e->ev == PG_EV_EPIPE ? signal_names[e->signal] : NULL);
-	key_count(t, "sent", o->tracked ? (int64_t)o->sent : -1);
+	key_text(t, "signal", knows_signal(e) ? signal_names[e->signal] : NULL);
+	key_count(t, "sent", o->sent);
 	key_count(t, "age_ms", o->since ? (int64_t)(since(e, o->since) / 1000000) : -1);
 	key_count(t, "idle_ms", o->idle_ms);
 	key_count(t, "unread", o->unread);
@@ -360,8 +412,8 @@ static void json_sites(struct pg_text *t, const struct pg_event *e)
 		pg_put_json(t, e->site[i].call, NAME_MAX_SHOWN);
 		key_count(t, "fd", e->site[i].fd);
 		key(t, "caller");
-		if (e->site[i].caller)
-			json_frame(t, e->site[i].caller);
+		if (e->site[i].caller.at)
+			json_code(t, &e->site[i].caller);
 		else
 			pg_put(t, "null");
 		key_count(t, "count", (int64_t)e->site[i].count);
@@ -377,13 +429,14 @@ static void json_exit(struct pg_text *t, const struct pg_event *e)
 {
 	key_count(t, "events", (int64_t)e->events);
 	key_count(t, "early", (int64_t)e->early);
+	key_count(t, "uncounted", (int64_t)e->uncounted);
 	json_rules(t, e);
 	json_sites(t, e);
 }
 
 static void json_load(struct pg_text *t, const struct pg_event *e)
 {
-	key_text(t, "program", pg_elf_program());
+	key_text(t, "program", pg_program_name());
 	key_text(t, "gates", e->gates);
 	key_count(t, "ppid", e->sender);
 	key_text(t, "sigpipe", state_names[e->change.to]);
@@ -396,7 +449,7 @@ static void json_change(struct pg_text *t, const struct pg_event *e)
 	key_text(t, "from", state_names[e->change.from]);
 	key_text(t, "to", state_names[e->change.to]);
 	key(t, "by");
-	json_frame(t, e->change.by);
+	json_code(t, &e->change.by);
 	json_stack(t, e);
 }
 
@@ -414,31 +467,60 @@ static void json_body(struct pg_text *t, const struct pg_event *e)
 		break;
 	case PG_EV_KILLED:
 		key_count(t, "sender", e->sender);
+		key(t, "by_itself");
+		pg_put(t, e->by_itself ? "true" : "false");
+		key_text(t, "call", e->call ? pg_call_name(e->call) : NULL);
+		key_count(t, "fd", e->call ? e->fd : -1);
 		break;
 	default:
 		json_write(t, e);
 	}
 }
 
+static void json_time(struct pg_text *t, int64_t sec, uint32_t nsec)
+{
+	if (!sec) {
+		pg_put(t, "null");
+		return;
+	}
+	pg_put_char(t, '"');
+	pg_put_time(t, sec, nsec);
+	pg_put_char(t, '"');
+}
+
+static void json_mono(struct pg_text *t, uint64_t now)
+{
+	if (!now) {
+		pg_put(t, "null");
+		return;
+	}
+	pg_put_u64(t, now / 1000000000u);
+	pg_put_char(t, '.');
+	pg_put_padded(t, now / 1000 % 1000000, 6);
+}
+
 static void json_event(struct pg_text *t, const struct pg_event *e)
 {
+	struct pg_log_missing missing = pg_log_missing();
 	int64_t sec;
 	uint32_t nsec;
 
 	pg_realtime(&sec, &nsec);
-	pg_put(t, "{\"v\":1,\"t\":\"");
-	pg_put_time(t, sec, nsec);
-	pg_put(t, "\"");
+	pg_put(t, "{\"v\":1");
+	key(t, "t");
+	json_time(t, sec, nsec);
 	key(t, "mono");
-	pg_put_u64(t, e->now / 1000000000u);
-	pg_put_char(t, '.');
-	pg_put_padded(t, e->now / 1000 % 1000000, 6);
+	json_mono(t, e->now);
 	key_count(t, "pid", e->pid);
 	key_count(t, "tid", e->tid);
 	key_text(t, "comm", e->comm);
 	key_text(t, "ev", ev_names[e->ev]);
 	json_body(t, e);
-	key_count(t, "dropped", (int64_t)pg_log_dropped());
+	if (e->confined)
+		pg_put(t, ",\"confined\":true");
+	key_count(t, "dropped", (int64_t)missing.dropped);
+	if (missing.limited)
+		key_count(t, "limited", (int64_t)missing.limited);
 	pg_put_char(t, '}');
 }
 
@@ -454,6 +536,26 @@ static void text_addr(struct pg_text *t, const struct pg_addr *a, const char *pa
 		pg_put_char(t, '?');
 }
 
+static void text_ends(struct pg_text *t, const struct pg_object *o)
+{
+	static const char *const arrows[] = {" <> ", " -> ", " <- "};
+	bool local = o->local.family || o->local_path[0];
+
+	if (local || o->side == PG_NO_SIDE) {
+		pg_put_char(t, ' ');
+		text_addr(t, &o->local, o->local_path);
+	}
+	pg_put(t, arrows[o->side]);
+	text_addr(t, &o->peer, o->peer_path);
+}
+
+/* Of a call that is about a connection itself, nothing was sent yet. */
+static bool is_transfer(const struct pg_event *e)
+{
+	return e->call != PG_CALL_connect && e->call != PG_CALL___connect &&
+	       e->call != PG_CALL_accept && e->call != PG_CALL_accept4;
+}
+
 static void text_age(struct pg_text *t, const struct pg_event *e)
 {
 	const struct pg_object *o = &e->object;
@@ -463,9 +565,9 @@ static void text_age(struct pg_text *t, const struct pg_event *e)
 		pg_put_duration(t, since(e, o->since));
 		pg_put(t, " ago");
 	}
-	if (o->tracked) {
+	if (o->sent >= 0 && is_transfer(e)) {
 		pg_put(t, ", ");
-		pg_put_u64(t, o->sent);
+		pg_put_i64(t, o->sent);
 		pg_put(t, " bytes sent");
 	}
 	if (o->idle_ms >= 1000) {
@@ -481,20 +583,20 @@ static void text_age(struct pg_text *t, const struct pg_event *e)
 
 static void text_object(struct pg_text *t, const struct pg_event *e)
 {
-	static const char *const arrows[] = {" <> ", " -> ", " <- "};
 	const struct pg_object *o = &e->object;
 	const char *kind = pg_kind_name(o->kind);
 
 	pg_put(t, "  ");
+	if (e->confined) {
+		pg_put(t, "of a program that confined itself");
+		return;
+	}
 	pg_put(t, o->ino && kind ? kind : "unknown object");
 	if (o->kind == PG_PIPE && o->local_path[0]) {
 		pg_put_char(t, ' ');
 		pg_put_name(t, o->local_path, NAME_MAX_SHOWN);
 	} else if (o->kind >= PG_TCP && o->kind <= PG_UNIX) {
-		pg_put_char(t, ' ');
-		text_addr(t, &o->local, o->local_path);
-		pg_put(t, arrows[o->side]);
-		text_addr(t, &o->peer, o->peer_path);
+		text_ends(t, o);
 	}
 	if (o->peer_pid) {
 		pg_put(t, " (pid ");
@@ -527,10 +629,10 @@ static void text_call(struct pg_text *t, const struct pg_event *e)
 
 static void text_history(struct pg_text *t, const struct pg_event *e)
 {
-	unsigned order[PG_WHATS], n = by_age(e->object.warned, order);
+	unsigned order[PG_WHATS], n = by_age(e->object.told, order);
 
 	for (unsigned i = 0; i < n; i++) {
-		const struct pg_warning *w = &e->object.warned[order[i]];
+		const struct pg_warning *w = &e->object.told[order[i]];
 		const char *err = pg_errno_name(w->err);
 
 		pg_put(t, INDENT);
@@ -542,14 +644,14 @@ static void text_history(struct pg_text *t, const struct pg_event *e)
 				pg_put_char(t, ' ');
 		pg_put_duration(t, since(e, w->at));
 		pg_put(t, " before, in ");
-		pg_stack_put_place(t, w->caller);
-		if (w->sent == e->object.sent) {
+		pg_stack_put_code(t, &w->caller);
+		if (sent_since(e, w) <= 0) {
 			pg_put(t, i + 1 == n && e->ev == PG_EV_EPIPE ? ", and the program wrote on"
 								     : "");
 			continue;
 		}
 		pg_put(t, ", ");
-		pg_put_u64(t, e->object.sent - w->sent);
+		pg_put_i64(t, sent_since(e, w));
 		pg_put(t, " bytes sent since");
 	}
 }
@@ -580,7 +682,7 @@ static void text_disposition(struct pg_text *t, const struct pg_event *e)
 	pg_put_char(t, ' ');
 	pg_put_duration(t, since(e, e->change.at));
 	pg_put(t, " before, by ");
-	pg_stack_put_place(t, e->change.by);
+	pg_stack_put_code(t, &e->change.by);
 }
 
 static void text_again(struct pg_text *t, const struct pg_event *e)
@@ -600,13 +702,16 @@ static void text_write(struct pg_text *t, const struct pg_event *e)
 	if (e->ev == PG_EV_DOOMED) {
 		pg_put(t, "close(");
 		pg_put_i64(t, e->fd);
-		pg_put(t, ") with unread bytes: the kernel resets the peer");
+		pg_put(t, ") with unread bytes: ");
+		pg_put(t, e->perhaps ? "unless a child has it, too, " : "");
+		pg_put(t, "the kernel resets the peer");
 	} else {
 		text_call(t, e);
 	}
 	if (e->ev == PG_EV_EPIPE) {
-		pg_put(t, e->err ? ", " : ", then the reader left, ");
-		pg_put(t, signal_words[e->signal]);
+		pg_put(t, e->err ? "" : ", then the reader left");
+		if (knows_signal(e))
+			pg_put(t, ", "), pg_put(t, signal_words[e->signal]);
 	}
 	text_object(t, e);
 	if (e->repeated > 1) {
@@ -630,7 +735,7 @@ static void text_inject(struct pg_text *t, const struct pg_event *e)
 	pg_put(t, "rule ");
 	pg_put(t, pg_rules.rule[e->rule].id);
 	pg_put(t, ": ");
-	put_actions(t, e->rule);
+	put_actions(t, e);
 	pg_put(t, " on ");
 	pg_put(t, e->via == PG_VIA_STDIO ? "stdio's " : "");
 	pg_put(t, pg_call_name(e->call));
@@ -639,6 +744,10 @@ static void text_inject(struct pg_text *t, const struct pg_event *e)
 	if (e->len >= 0)
 		pg_put(t, ", "), pg_put_i64(t, e->len);
 	pg_put_char(t, ')');
+	if (e->failed) {
+		pg_put(t, ", which could not be made: ");
+		pg_put(t, pg_errno_name(e->failed) ? pg_errno_name(e->failed) : "an error");
+	}
 	if (e->held)
 		pg_put(t, ", "), pg_put(t, e->held);
 	if (e->seeded)
@@ -668,6 +777,11 @@ static void text_exit(struct pg_text *t, const struct pg_event *e)
 		pg_put_u64(t, e->counts[i]);
 		pg_put(t, " times");
 	}
+	if (e->uncounted) {
+		pg_put(t, INDENT);
+		pg_put_u64(t, e->uncounted);
+		pg_put(t, " calls were not counted for rules: there was no room");
+	}
 	for (unsigned i = 0; i < e->sites; i++) {
 		pg_put(t, INDENT);
 		pg_put_u64(t, e->site[i].count);
@@ -676,23 +790,42 @@ static void text_exit(struct pg_text *t, const struct pg_event *e)
 		pg_put_char(t, '(');
 		pg_put_i64(t, e->site[i].fd);
 		pg_put(t, ")");
-		if (!e->site[i].caller)
+		if (!e->site[i].caller.at)
 			continue;
 		pg_put(t, " at ");
-		pg_stack_put_place(t, e->site[i].caller);
+		pg_stack_put_code(t, &e->site[i].caller);
 	}
 }
 
 static void text_load(struct pg_text *t, const struct pg_event *e)
 {
 	pg_put(t, "load: ");
-	pg_put_name(t, pg_elf_program(), NAME_MAX_SHOWN);
+	pg_put_name(t, pg_program_name(), NAME_MAX_SHOWN);
 	pg_put(t, ", gates ");
 	pg_put(t, e->gates);
 	pg_put(t, ", SIGPIPE ");
 	pg_put(t, state_names[e->change.to]);
 	if (e->inherited)
 		pg_put(t, ": SIGPIPE was already ignored when this program started");
+}
+
+static void text_killed(struct pg_text *t, const struct pg_event *e)
+{
+	if (e->call) {
+		pg_put(t, "SIGPIPE of ");
+		pg_put(t, pg_call_name(e->call));
+		pg_put_char(t, '(');
+		pg_put_i64(t, e->fd);
+		pg_put(t, "), which was blocked until now, kills");
+	} else if (e->by_itself) {
+		pg_put(t, "SIGPIPE that the program raised itself kills");
+	} else if (e->sender == e->pid) {
+		pg_put(t, "SIGPIPE that was pending in this process kills");
+	} else {
+		pg_put(t, "SIGPIPE sent by process ");
+		pg_put_i64(t, e->sender);
+		pg_put(t, " kills; no write broke");
+	}
 }
 
 static void text_body(struct pg_text *t, const struct pg_event *e)
@@ -710,15 +843,13 @@ static void text_body(struct pg_text *t, const struct pg_event *e)
 		pg_put(t, " to ");
 		pg_put(t, state_names[e->change.to]);
 		pg_put(t, " by ");
-		pg_stack_put_place(t, e->change.by);
+		pg_stack_put_code(t, &e->change.by);
 		break;
 	case PG_EV_INJECT:
 		text_inject(t, e);
 		break;
 	case PG_EV_KILLED:
-		pg_put(t, "SIGPIPE sent by process ");
-		pg_put_i64(t, e->sender);
-		pg_put(t, " kills; no write broke");
+		text_killed(t, e);
 		break;
 	default:
 		text_write(t, e);
@@ -736,14 +867,26 @@ static void text_comm(struct pg_text *t, const struct pg_event *e)
 	}
 }
 
+static void text_missing(struct pg_text *t, uint64_t n, const char *what)
+{
+	if (!n)
+		return;
+	pg_put(t, INDENT);
+	pg_put_u64(t, n);
+	pg_put(t, what);
+}
+
 static void text_event(struct pg_text *t, const struct pg_event *e)
 {
-	uint64_t lost = pg_log_dropped();
+	struct pg_log_missing missing = pg_log_missing();
 
 	pg_put(t, "pipeguard[");
 	pg_put_i64(t, e->pid);
 	pg_put_char(t, ':');
-	pg_put_i64(t, e->tid);
+	if (e->tid > 0)
+		pg_put_i64(t, e->tid);
+	else
+		pg_put_char(t, '?');
 	pg_put_char(t, ' ');
 	text_comm(t, e);
 	pg_put(t, "] ");
@@ -752,20 +895,27 @@ static void text_event(struct pg_text *t, const struct pg_event *e)
 		while (t->buf[t->len - 1] == ' ' || t->buf[t->len - 1] == '\n')
 			t->len--;
 	t->cap += TAIL - 1;
-	if (!lost)
-		return;
-	pg_put(t, INDENT);
-	pg_put_u64(t, lost);
-	pg_put(t, " lines before this one were lost");
+	text_missing(t, missing.dropped, " lines before this one were lost");
+	text_missing(t, missing.limited, " lines before this one were left out: too many a second");
 }
 
-void pg_event_write(struct pg_event *e, char *line, uint64_t mask)
+/* Who this was when it was last asked. */
+static struct {
+	int pid, tid;
+	char comm[16];
+} noted;
+
+void pg_event_note_process(void)
+{
+	noted.pid = (int)pg_sys0(SYS_getpid);
+	noted.tid = (int)pg_sys0(SYS_gettid);
+	pg_sys2(SYS_prctl, PR_GET_NAME, noted.comm);
+}
+
+static void put_line(struct pg_event *e, char *line, uint64_t mask)
 {
 	struct pg_text t = {line, 0, PG_LINE_MAX - 1};
 
-	e->now = pg_now();
-	e->tid = (int)pg_sys0(SYS_gettid);
-	pg_sys2(SYS_prctl, PR_GET_NAME, e->comm);
 	if (pg_config.json) {
 		json_event(&t, e);
 	} else {
@@ -774,27 +924,33 @@ void pg_event_write(struct pg_event *e, char *line, uint64_t mask)
 	}
 	t.cap = PG_LINE_MAX;
 	pg_put_char(&t, '\n');
-	pg_log_write(line, t.len, mask, e->object.dev, e->object.ino);
+	pg_log_write(line, t.len, mask);
 }
 
-void pg_event_write_confined(const struct pg_event *e)
+/* What is said once, or ends it all, is always said. */
+static bool is_rare(const struct pg_event *e)
 {
-	char buf[256];
-	struct pg_text t = {buf, 0, sizeof buf};
+	return e->ev == PG_EV_EXIT || e->ev == PG_EV_LOAD || e->ev == PG_EV_KILLED ||
+	       e->signal == PG_SIG_FATAL;
+}
 
-	if (pg_config.json) {
-		pg_put(&t, "{\"v\":1,\"ev\":\"epipe\"");
-		key_text(&t, "call", e->call ? pg_call_name(e->call) : NULL);
-		key_count(&t, "fd", e->fd);
-		key_count(&t, "len", e->len);
-		key(&t, "ret");
-		pg_put_i64(&t, e->ret);
-		key_text(&t, "errno", e->err ? pg_errno_name(e->err) : NULL);
-		pg_put(&t, ",\"confined\":true}");
-	} else {
-		pg_put(&t, "pipeguard[confined] ");
-		text_call(&t, e);
-	}
-	pg_put_char(&t, '\n');
-	pg_log_write(buf, t.len, 0, 0, 0);
+void pg_event_write(struct pg_event *e, char *line, uint64_t mask)
+{
+	e->now = pg_now();
+	if (!is_rare(e) && !pg_log_allows(e->now))
+		return;
+	e->tid = (int)pg_sys0(SYS_gettid);
+	pg_sys2(SYS_prctl, PR_GET_NAME, e->comm);
+	put_line(e, line, mask);
+}
+
+void pg_event_write_confined(struct pg_event *e, char *line)
+{
+	e->confined = true;
+	e->pid = noted.pid;
+	e->tid = -1; /* which thread it is cannot be asked */
+	__builtin_memcpy(e->comm, noted.comm, sizeof e->comm);
+	e->object.sent = e->object.offset = e->object.unread = e->object.idle_ms = -1;
+	e->object.rule = -1;
+	put_line(e, line, 0);
 }

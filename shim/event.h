@@ -3,7 +3,7 @@
 #ifndef PG_EVENT_H
 #define PG_EVENT_H
 
-#include "fd.h"
+#include "look.h"
 #include "next.h"
 #include "rule.h"
 #include "stack.h"
@@ -36,14 +36,14 @@ enum pg_state { PG_STATE_DEFAULT, PG_STATE_IGNORED, PG_STATE_CAUGHT };
 /* The last change of SIGPIPE's disposition. */
 struct pg_change {
 	enum pg_state from, to;
-	uintptr_t by; /* inside the calling instruction; 0: inherited */
+	struct pg_code by; /* 0: inherited */
 	uint64_t at;
 	int tid;
 };
 
 struct pg_site {
 	const char *call;
-	uintptr_t caller;
+	struct pg_code caller;
 	uint64_t count;
 	int fd;
 };
@@ -61,19 +61,23 @@ struct pg_event {
 	bool changed;	   /* CHANGE is to be told */
 	struct pg_change change;
 	struct pg_object object;
-	uint64_t repeated, events, early;
+	uint64_t repeated, events, early, uncounted;
 	uint64_t hash; /* of the stack: what site= compares */
 	bool nonblock; /* call */
+	bool confined; /* the program has confined itself: little can be asked */
+	bool perhaps;  /* doomed: unless a child has the descriptor, too */
 	unsigned frames;
 	uintptr_t frame[PG_FRAMES_MAX];
 	unsigned sites;
 	struct pg_site site[16];
 	int rule;		       /* inject: from 0; epipe: object.rule */
 	const char *held;	       /* inject: what became of a hold, or a null pointer */
+	int failed;		       /* inject: errno, why the fault could not be made; or 0 */
 	bool seeded;		       /* inject: a rule with prob= */
 	uint64_t counts[PG_RULES_MAX]; /* exit: how often each rule fired */
 	const char *gates;	       /* load */
-	int sender;		       /* killed: who sent the signal */
+	int sender;	/* killed: who sent the signal; CALL and FD: of whose write it is */
+	bool by_itself; /* killed: the program raised it */
 	int pid;
 	/* Set by pg_event_write. */
 	int tid;
@@ -85,7 +89,10 @@ struct pg_event {
  * PG_LINE_MAX bytes. MASK: as pg_log_write wants it. */
 void pg_event_write(struct pg_event *e, char *line, uint64_t mask);
 
+/* Start-up, and before the program confines itself: what can be told afterwards without asking. */
+void pg_event_note_process(void);
+
 /* After the program confined itself: what can be said with write(2) alone. */
-void pg_event_write_confined(const struct pg_event *e);
+void pg_event_write_confined(struct pg_event *e, char *line);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "fault.h"
 
+#include "clock.h"
 #include "dl.h"
 #include "reseat.h"
 #include "standin.h"
@@ -15,7 +16,7 @@
 /* Not under __USE_MISC in every libc. */
 #define PG_POLLRDHUP 0x2000
 
-enum { FUTEX_WAIT_PRIVATE = 128, SIGSET_BYTES = 8, HIGH_FD = 900 };
+enum { FUTEX_WAIT_PRIVATE = 128, HIGH_FD = 900 };
 
 struct timing {
 	long sec, nsec;
@@ -74,21 +75,22 @@ static void disconnect(int fd)
 	}
 }
 
-int pg_fault_reset(int fd, enum pg_kind kind, bool keep)
+int pg_fault_reset(int fd, enum pg_kind kind, bool keep, int *waits)
 {
-	int waits = -1, other;
+	int other;
 
+	*waits = -1;
 	if (kind == PG_TCP) {
 		flush(fd);
 		other = keep ? pg_standin_tcp(fd) : -1;
 		disconnect(fd);
-	} else {
-		other = pg_standin_unix(fd, keep);
-		waits = (int)pg_sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, HIGH_FD);
+		return other >= 0 ? pg_reseat(fd, other) : 0;
 	}
-	if (other >= 0)
-		pg_reseat(fd, other);
-	return waits;
+	other = pg_standin_unix(fd, keep);
+	if (other < 0)
+		return other;
+	*waits = (int)pg_sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, HIGH_FD);
+	return pg_reseat(fd, other);
 }
 
 void pg_fault_wake(int waits)
@@ -99,7 +101,7 @@ void pg_fault_wake(int waits)
 	pg_sys1(SYS_close, waits);
 }
 
-int pg_fault_refuse(int fd, const struct sockaddr *addr)
+int pg_fault_refuse(int fd, const struct sockaddr_storage *addr)
 {
 	struct sockaddr_storage ss;
 	socklen_t len;
@@ -125,7 +127,7 @@ static int lift(int fd)
 }
 
 /* The listener stays open for as long as the process lives: closed, it would refuse. */
-int pg_fault_hang(int fd, const struct sockaddr *addr)
+int pg_fault_hang(int fd, const struct sockaddr_storage *addr)
 {
 	struct sockaddr_storage ss;
 	socklen_t len;
@@ -148,34 +150,34 @@ int pg_fault_hang(int fd, const struct sockaddr *addr)
 	return (int)pg_sys3(SYS_connect, fd, &ss, len);
 }
 
-static bool is_socket(enum pg_kind kind)
-{
-	return kind == PG_TCP || kind == PG_UDP || kind == PG_UNIX || kind == PG_SOCKET;
-}
-
 /* One end of a pipe whose other end is closed takes the number FD. END: 0 the reading, 1 the
  * writing one. */
-static void take_over(int fd, int end)
+static int take_over(int fd, int end)
 {
-	int pair[2];
+	int pair[2], ret = (int)pg_sys2(SYS_pipe2, pair, O_CLOEXEC);
 
-	if (pg_sys2(SYS_pipe2, pair, O_CLOEXEC))
-		return;
+	if (ret)
+		return ret;
 	pg_sys1(SYS_close, pair[!end]);
-	pg_reseat(fd, pair[end]);
+	return pg_reseat(fd, pair[end]);
 }
 
-void pg_fault_break(int fd, enum pg_kind kind)
+/* A socket that is no longer connected, or was shut down before, is as it is wanted. */
+static int shut(int fd, int how)
 {
-	if (is_socket(kind))
-		pg_sys2(SYS_shutdown, fd, SHUT_RDWR);
-	else
-		take_over(fd, 1);
+	int ret = (int)pg_sys2(SYS_shutdown, fd, how);
+
+	return ret == -ENOTCONN ? 0 : ret;
 }
 
-void pg_fault_fin(int fd)
+int pg_fault_break(int fd, enum pg_kind kind)
 {
-	pg_sys2(SYS_shutdown, fd, SHUT_WR);
+	return pg_kind_is_socket(kind) ? shut(fd, SHUT_RDWR) : take_over(fd, 1);
+}
+
+int pg_fault_fin(int fd)
+{
+	return shut(fd, SHUT_WR);
 }
 
 void pg_fault_drain(int fd, enum pg_kind kind)
@@ -230,14 +232,17 @@ void pg_fault_silence(int fd, enum pg_kind kind)
 	pg_reseat(fd, mine);
 }
 
-void pg_fault_eof(int fd, enum pg_kind kind)
+int pg_fault_eof(int fd, enum pg_kind kind)
 {
-	if (kind == PG_PIPE) {
-		take_over(fd, 0);
-	} else if (is_socket(kind)) {
-		pg_sys2(SYS_shutdown, fd, SHUT_RD);
+	int ret = 0;
+
+	if (kind == PG_PIPE)
+		return take_over(fd, 0);
+	if (pg_kind_is_socket(kind)) {
+		ret = shut(fd, SHUT_RD);
 		pg_fault_drain(fd, kind);
 	}
+	return ret;
 }
 
 /* ---- waiting ---- */
@@ -307,41 +312,4 @@ int pg_fault_stall(uint64_t ns)
 
 	as_before(type);
 	return ret == -EINTR ? EINTR : EAGAIN;
-}
-
-/* ---- the program's memory, and a signal ---- */
-
-/* rt_sigprocmask(2) reads the set before it looks at HOW: no other effect, and hardly a sandbox
- * forbids it. */
-static bool word_readable(uintptr_t at)
-{
-	return pg_sys4(SYS_rt_sigprocmask, -1, at, 0, SIGSET_BYTES) != -EFAULT;
-}
-
-bool pg_fault_readable(const void *p)
-{
-	return word_readable((uintptr_t)p & ~(uintptr_t)(SIGSET_BYTES - 1));
-}
-
-bool pg_fault_peek(void *to, const void *from, size_t n)
-{
-	uintptr_t first = (uintptr_t)from, last = first + n - 1;
-
-	if (!n || !pg_fault_readable(from) || !pg_fault_readable((const void *)last))
-		return !n;
-	__builtin_memcpy(to, from, n);
-	return true;
-}
-
-void pg_fault_raise(int sig)
-{
-	siginfo_t si;
-	long pid = pg_sys0(SYS_getpid);
-
-	__builtin_memset(&si, 0, sizeof si);
-	si.si_signo = sig;
-	si.si_code = SI_USER;
-	si.si_pid = (pid_t)pid;
-	si.si_uid = (uid_t)pg_sys0(SYS_getuid);
-	pg_sys4(SYS_rt_tgsigqueueinfo, pid, pg_sys0(SYS_gettid), sig, &si);
 }

@@ -8,12 +8,15 @@
 #ifndef PG_FAULT_H
 #define PG_FAULT_H
 
-#include "fd.h"
+#include "look.h"
 
 /* Start-up only: finds libc's way to be cancelled while waiting. */
 void pg_fault_start(void);
 
 /*
+ * All that make a fault return 0, or -errno: it could not be made, and nothing
+ * has changed (no descriptor was left, say).
+ *
  * TCP: connect(AF_UNSPEC) sends a RST (tcp_disconnect in the kernel's
  * net/ipv4/tcp.c) and leaves ECONNRESET to be reported once; the shutdown
  * makes what follows EPIPE and EOF, as after a received RST. What was sent
@@ -21,10 +24,10 @@ void pg_fault_start(void);
  * what waits unread: if that is to be kept (KEEP), and there is any, a
  * connection to ourselves that holds it and was truly reset takes the number.
  * AF_UNIX: the end of a pair whose other end was closed with unread data takes
- * the number, so recv is told ECONNRESET, then the end. Returns the object
- * that other threads may still wait on, for pg_fault_wake, or -1.
+ * the number, so recv is told ECONNRESET, then the end. WAITS: the object that
+ * other threads may still wait on, for pg_fault_wake, or -1.
  */
-int pg_fault_reset(int fd, enum pg_kind kind, bool keep);
+int pg_fault_reset(int fd, enum pg_kind kind, bool keep, int *waits);
 void pg_fault_wake(int waits);
 
 /*
@@ -32,21 +35,21 @@ void pg_fault_wake(int waits);
  * a true ECONNREFUSED. Returns what connect(2) returned, 0 or -errno;
  * -EAFNOSUPPORT: not possible for this family.
  */
-int pg_fault_refuse(int fd, const struct sockaddr *addr);
+int pg_fault_refuse(int fd, const struct sockaddr_storage *addr);
 
 /* Lets FD connect to a listener that never answers, since its queue is full: the call blocks, or is
  * in progress for ever. Returns as above. */
-int pg_fault_hang(int fd, const struct sockaddr *addr);
+int pg_fault_hang(int fd, const struct sockaddr_storage *addr);
 
 /* Sockets: shutdown(SHUT_RDWR). Pipes: the write end of one without a reader takes the number. */
-void pg_fault_break(int fd, enum pg_kind kind);
+int pg_fault_break(int fd, enum pg_kind kind);
 
-void pg_fault_fin(int fd); /* shutdown(SHUT_WR): the peer reads EOF */
+int pg_fault_fin(int fd); /* shutdown(SHUT_WR): the peer reads EOF */
 
 /* Throws away what waits unread, and lets the writer know that nobody reads on. Sockets:
  * shutdown(SHUT_RD); what comes later is thrown away by the next call. Pipes: the read end of one
  * without a writer takes the number. */
-void pg_fault_eof(int fd, enum pg_kind kind);
+int pg_fault_eof(int fd, enum pg_kind kind);
 
 /* Throws away what waits unread on a socket. */
 void pg_fault_drain(int fd, enum pg_kind kind);
@@ -71,14 +74,5 @@ int pg_fault_stall(uint64_t ns);
 
 /* The call is not made, but has its cancellation point. */
 void pg_fault_cancel_point(void);
-
-/* Copies N bytes of the program's memory. False: the kernel would answer EFAULT. */
-bool pg_fault_peek(void *to, const void *from, size_t n);
-
-/* Is the first byte at P readable? */
-bool pg_fault_readable(const void *p);
-
-/* SIG to this thread, as the kernel raises SIGPIPE: SI_USER, from itself. */
-void pg_fault_raise(int sig);
 
 #endif

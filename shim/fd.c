@@ -1,144 +1,482 @@
 /* SPDX-License-Identifier: MIT */
 #include "fd.h"
 
-#include "elf.h"
+#include "clock.h"
+#include "process.h"
 
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
-#include <sys/ioctl.h>
+#include <errno.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/un.h>
-#include <time.h>
 
-struct pg_fd pg_fds[PG_FD_MAX];
+struct pg_fd pg_fds[PG_FD_LOW];
 
-/* What each descriptor was told; apart, so that what every write touches is small. */
-static struct pg_warning warnings[PG_FD_MAX][PG_WHATS];
-
-/* The kernel's own timespec: libc's may be wider on 32 bit. */
-struct clock {
-	long sec, nsec;
-};
-
-static int (*vdso_clock)(int, struct clock *);
-
-void pg_fd_start(void)
+static void *map_pages(size_t size)
 {
-	vdso_clock = (int (*)(int, struct clock *))(uintptr_t)pg_elf_vdso_clock();
+	enum { PROT = PROT_READ | PROT_WRITE, FLAGS = MAP_PRIVATE | MAP_ANONYMOUS };
+#ifdef SYS_mmap2
+	long at = pg_confined ? -1 : pg_sys6(SYS_mmap2, 0, size, PROT, FLAGS, -1, 0);
+#else
+	long at = pg_confined ? -1 : pg_sys6(SYS_mmap, 0, size, PROT, FLAGS, -1, 0);
+#endif
+
+	return at < 0 && at > -4096 ? NULL : (void *)at;
 }
 
-static void clock_now(int id, struct clock *c)
+void *pg_filled(void **place, size_t size)
 {
-	if (pg_confined) /* even the vDSO may trap: strict mode forbids rdtsc */
+	void *has = __atomic_load_n(place, __ATOMIC_ACQUIRE), *mine;
+
+	if (has || !(mine = map_pages(size)))
+		return has;
+	if (__atomic_compare_exchange_n(place, &has, mine, false, __ATOMIC_ACQ_REL,
+					__ATOMIC_ACQUIRE))
+		return mine;
+	pg_sys2(SYS_munmap, mine, size);
+	return has;
+}
+
+/* ---- the records of high numbers, in chunks that come with the first number in them ---- */
+
+enum { CHUNKS = 4096 };
+static void *chunks[CHUNKS];
+
+struct pg_fd *pg_fd_high(unsigned fd)
+{
+	struct pg_fd *chunk = NULL;
+
+	if (fd / PG_FD_LOW < CHUNKS)
+		chunk = __atomic_load_n(&chunks[fd / PG_FD_LOW], __ATOMIC_ACQUIRE);
+	return chunk ? &chunk[fd % PG_FD_LOW] : NULL;
+}
+
+void pg_fd_sent_high(unsigned fd, uint64_t n)
+{
+	struct pg_fd *f = pg_fd_high(fd);
+
+	if (f)
+		pg_fd_add(&f->sent, n);
+}
+
+/* The record of FD, which begins if there is none; a null pointer: it cannot. */
+static struct pg_fd *record(int fd)
+{
+	struct pg_fd *f = fd < 0 ? NULL : pg_fd(fd);
+
+	if (f || fd < 0 || fd / PG_FD_LOW >= CHUNKS ||
+	    !pg_filled(&chunks[fd / PG_FD_LOW], sizeof pg_fds))
+		return f;
+	return pg_fd(fd);
+}
+
+/* Is what F counts of one object, and all that was sent on it by this number? Where records begin
+ * late, only if its birth was seen. */
+static bool is_sure(int fd, const struct pg_fd *f)
+{
+	return !f->unsure && (fd < PG_FD_LOW || f->born);
+}
+
+/* ---- the stories, in chunks; those that are free in a list ---- */
+
+enum { STORIES = PG_STORIES, STORY_CHUNKS = PG_STORY_CHUNKS };
+static struct pg_story first_stories[STORIES];
+static void *story_chunks[STORY_CHUNKS];
+static uint32_t stories_made;
+static uint64_t free_stories; /* the first one; above it a tag, another at each change */
+
+static struct pg_story *story(uint32_t n)
+{
+	struct pg_story *chunk = first_stories;
+
+	if (!n)
+		return NULL;
+	if (--n >= STORIES)
+		chunk = __atomic_load_n(&story_chunks[n / STORIES], __ATOMIC_ACQUIRE);
+	return chunk ? &chunk[n % STORIES] : NULL;
+}
+
+static uint32_t pop_free(void)
+{
+	uint64_t head = __atomic_load_n(&free_stories, __ATOMIC_ACQUIRE), next;
+
+	do {
+		if (!(uint32_t)head)
+			return 0;
+		next = ((head >> 32) + 1) << 32 | PG_GET(story((uint32_t)head)->next);
+	} while (!__atomic_compare_exchange_n(&free_stories, &head, next, true, __ATOMIC_ACQ_REL,
+					      __ATOMIC_ACQUIRE));
+	return (uint32_t)head;
+}
+
+static void push_free(struct pg_story *s)
+{
+	uint32_t n = s->index + 1;
+	uint64_t head = __atomic_load_n(&free_stories, __ATOMIC_ACQUIRE), next;
+
+	do {
+		PG_PUT(s->next, (uint32_t)head);
+		next = ((head >> 32) + 1) << 32 | n;
+	} while (!__atomic_compare_exchange_n(&free_stories, &head, next, true, __ATOMIC_ACQ_REL,
+					      __ATOMIC_ACQUIRE));
+}
+
+/* A number for one more story; 0: there is no room. */
+static uint32_t make_number(void)
+{
+	uint32_t n = __atomic_load_n(&stories_made, __ATOMIC_RELAXED);
+
+	do {
+		if (n == STORIES * STORY_CHUNKS ||
+		    (n >= STORIES && !pg_filled(&story_chunks[n / STORIES], sizeof first_stories)))
+			return 0;
+	} while (!__atomic_compare_exchange_n(&stories_made, &n, n + 1, true, __ATOMIC_ACQ_REL,
+					      __ATOMIC_RELAXED));
+	return n + 1;
+}
+
+static uint32_t begin_story(void)
+{
+	uint32_t n = pop_free();
+	struct pg_story *s;
+
+	if (!n)
+		n = make_number();
+	s = story(n);
+	if (!s)
+		return 0;
+	__builtin_memset(&s->dev, 0, sizeof *s - offsetof(struct pg_story, dev));
+	s->index = n - 1;
+	s->forks = PG_GET(pg_forks);
+	__atomic_fetch_add(&s->generation, 1, __ATOMIC_RELEASE);
+	return n;
+}
+
+static void end_story(struct pg_story *s)
+{
+	PG_PUT(s->ino, 0);
+	__atomic_fetch_add(&s->generation, 1, __ATOMIC_RELEASE);
+	push_free(s);
+}
+
+/* ---- numbers and their stories ---- */
+
+/* What F sent since it was last asked is added to its story. */
+static void settle(struct pg_story *s, struct pg_fd *f)
+{
+	uint64_t now = PG_GET(f->sent);
+	uint64_t before = __atomic_exchange_n(&f->settled, now, __ATOMIC_RELAXED);
+
+	__atomic_fetch_add(&s->sent, now - before, __ATOMIC_RELAXED);
+}
+
+static void list(struct pg_story *s, int32_t from, int32_t to)
+{
+	for (unsigned i = 0; i < sizeof s->fd / sizeof *s->fd; i++) {
+		int32_t has = from;
+
+		if (__atomic_compare_exchange_n(&s->fd[i], &has, to, false, __ATOMIC_RELAXED,
+						__ATOMIC_RELAXED))
+			return;
+	}
+}
+
+/* F's number has its story no more, which ends with its last number. */
+static void let_go(int fd, struct pg_fd *f)
+{
+	uint32_t n = __atomic_exchange_n(&f->story, 0, __ATOMIC_ACQ_REL);
+	struct pg_story *s = story(n);
+
+	if (!s)
 		return;
-	if (!vdso_clock || vdso_clock(id, c))
-		pg_sys2(SYS_clock_gettime, id, c);
+	settle(s, f);
+	list(s, fd + 1, 0);
+	if (!__atomic_sub_fetch(&s->numbers, 1, __ATOMIC_ACQ_REL))
+		end_story(s);
 }
 
-uint64_t pg_now(void)
+static void take(int fd, struct pg_fd *f, uint32_t n)
 {
-	struct clock c = {0, 0};
+	struct pg_story *s = story(n);
+	uint32_t none = 0;
 
-	clock_now(CLOCK_MONOTONIC, &c);
-	return (uint64_t)c.sec * 1000000000u + (uint64_t)c.nsec;
+	if (!s)
+		return;
+	__atomic_fetch_add(&s->numbers, 1, __ATOMIC_ACQ_REL);
+	if (__atomic_compare_exchange_n(&f->story, &none, n, false, __ATOMIC_ACQ_REL,
+					__ATOMIC_RELAXED)) {
+		list(s, 0, fd + 1);
+		return;
+	}
+	if (!__atomic_sub_fetch(&s->numbers, 1, __ATOMIC_ACQ_REL)) /* another thread was quicker */
+		end_story(s);
 }
 
-void pg_realtime(int64_t *sec, uint32_t *nsec)
+/* The story that F has; one begins if it has none. 0: there is no room. */
+static uint32_t story_of(int fd, struct pg_fd *f)
 {
-	struct clock c = {0, 0};
+	uint32_t n = __atomic_load_n(&f->story, __ATOMIC_ACQUIRE);
+	struct pg_story *s;
 
-	clock_now(CLOCK_REALTIME, &c);
-	*sec = c.sec;
-	*nsec = (uint32_t)c.nsec;
+	if (n || !(n = begin_story()))
+		return n;
+	s = story(n);
+	if (!s)
+		return 0;
+	s->partial = f->partial;
+	s->foreign = !is_sure(fd, f);
+	take(fd, f, n);
+	return __atomic_load_n(&f->story, __ATOMIC_ACQUIRE);
 }
 
-static void forget(struct pg_fd *f)
+/* F counts from here on for what is behind its number now. */
+static void start_again(struct pg_fd *f, bool born)
 {
-	__atomic_store_n(&f->ino, 0, __ATOMIC_RELAXED);
-	__atomic_store_n(&f->sent, 0, __ATOMIC_RELAXED);
-	f->since = 0;
-	f->closed = 0;
-	f->suppressed = 0;
-	f->received = 0;
-	f->ended = false;
-	f->unruled = 0;
-	f->connecting = false;
-	f->number = 0;
-	f->side = PG_NO_SIDE;
-	f->peer.family = 0;
-	f->local.family = 0;
-	for (int i = 0; i < PG_WHATS; i++)
-		__atomic_store_n(&warnings[f - pg_fds][i].at, 0, __ATOMIC_RELAXED);
+	PG_PUT(f->settled, PG_GET(f->sent));
+	PG_PUT(f->unruled, 0);
+	PG_PUT(f->connection, 0);
+	PG_PUT(f->unsure, !born);
+	PG_PUT(f->born, born);
+	PG_PUT(f->partial, 0);
+	PG_PUT(f->type, 0);
 }
 
-void pg_fd_fresh(int fd)
+void pg_fd_fresh(int fd, int type)
 {
-	struct pg_fd *f = pg_fd(fd);
+	struct pg_fd *f = fd < 0 || pg_process_is_vforked() ? NULL : record(fd);
 
 	if (!f)
 		return;
-	forget(f);
-	f->injected = 0;
-	__builtin_memset(f->conn, 0, sizeof f->conn);
-	f->unsure = 0;
+	let_go(fd, f);
+	start_again(f, true);
+	PG_PUT(f->type, (uint8_t)type);
 }
 
-static void let_go(struct pg_fd *f)
+/* A record that nobody has used stays as it is: a program may close all numbers that there are. */
+static void close_record(int fd, struct pg_fd *f)
 {
-	f->unsure = 1;
-	f->unruled = 0;
-	f->closed = f->sent;
+	if (!(PG_GET(f->sent) | PG_GET(f->story) | PG_GET(f->unruled) | PG_GET(f->born)))
+		return;
+	if (pg_process_is_vforked())
+		return;
+	let_go(fd, f);
+	start_again(f, false);
 }
 
-/* With an inode the record proves itself, and the closer may be a vfork child: leave it. */
 void pg_fd_closed(int fd)
 {
 	struct pg_fd *f = pg_fd(fd);
 
 	if (f)
-		let_go(f);
+		close_record(fd, f);
 }
 
 void pg_fd_closed_range(unsigned first, unsigned last)
 {
-	for (unsigned fd = first; fd <= last && fd < PG_FD_MAX; fd++)
-		if (pg_fds[fd].sent | pg_fds[fd].ino | pg_fds[fd].unruled)
-			let_go(&pg_fds[fd]);
+	for (uint64_t fd = first; fd <= last && fd < (uint64_t)CHUNKS * PG_FD_LOW;) {
+		struct pg_fd *f = pg_fd((int)fd);
+
+		if (f)
+			close_record((int)fd, f);
+		fd = f ? fd + 1 : (fd / PG_FD_LOW + 1) * PG_FD_LOW;
+	}
 }
 
 void pg_fd_copied(int from, int to)
 {
-	struct pg_fd *a = pg_fd(from), *b = pg_fd(to);
+	struct pg_fd *a, *b;
+	uint32_t n;
 
-	if (!b || a == b)
+	if (from == to || from < 0 || to < 0 || pg_process_is_vforked())
 		return;
-	if (a && a->ino) {
-		*b = *a;
-		__builtin_memcpy(warnings[to], warnings[from], sizeof warnings[to]);
-	} else {
-		let_go(b);
-	}
-	b->unruled = 0; /* fd= may tell the two apart */
+	a = record(from);
+	b = record(to);
+	if (!b)
+		return;
+	let_go(to, b);
+	start_again(b, false);
+	n = a ? story_of(from, a) : 0;
+	if (!n)
+		return;
+	PG_PUT(b->unsure, 0);
+	PG_PUT(b->born, 1);
+	PG_PUT(b->type, a->type);
+	PG_PUT(b->connection, a->connection);
+	take(to, b, n);
 }
 
-static void set_addr(struct pg_addr *a, const struct sockaddr *addr, socklen_t len)
+void pg_fd_passed_by(int fd)
 {
-	const struct sockaddr_in *in4 = (const void *)addr;
-	const struct sockaddr_in6 *in6 = (const void *)addr;
+	struct pg_fd *f = pg_fd(fd);
+	struct pg_story *s = f ? story(PG_GET(f->story)) : NULL;
 
-	a->family = 0;
-	if (len >= sizeof *in4 && addr->sa_family == AF_INET) {
-		__builtin_memcpy(a->ip, &in4->sin_addr, 4);
-		a->port = in4->sin_port;
-		a->family = AF_INET;
-	} else if (len >= sizeof *in6 && addr->sa_family == AF_INET6) {
-		__builtin_memcpy(a->ip, &in6->sin6_addr, 16);
-		a->port = in6->sin6_port;
-		a->family = AF_INET6;
+	if (!f || pg_process_is_vforked())
+		return;
+	PG_PUT(f->partial, 1);
+	if (s)
+		PG_PUT(s->partial, true);
+}
+
+/* ---- the story of an object ---- */
+
+static bool is_of(const struct pg_story *s, const struct pg_stat *st)
+{
+	return PG_GET(s->ino) == st->ino && PG_GET(s->dev) == st->dev;
+}
+
+static void tie(struct pg_story *s, const struct pg_stat *st)
+{
+	PG_PUT(s->dev, st->dev);
+	__atomic_store_n(&s->ino, st->ino, __ATOMIC_RELEASE);
+}
+
+/* Asks the kernel for what S is of, which its one number stands for. */
+static void identify(struct pg_story *s)
+{
+	int fd = PG_GET(s->fd[0]) - 1;
+	const struct pg_fd *f = fd < 0 ? NULL : pg_fd(fd);
+	struct pg_stat st;
+
+	if (f && story(PG_GET(f->story)) == s && !f->unsure && !pg_confined && !pg_fstat(fd, &st))
+		tie(s, &st);
+}
+
+/* A story of ST by another number; 0: none. */
+static uint32_t find_story(const struct pg_stat *st)
+{
+	enum { ASKED_MAX = 16 };
+	unsigned asked = 0;
+
+	for (uint32_t n = 1; n <= PG_GET(stories_made); n++) {
+		struct pg_story *s = story(n);
+
+		if (!s || !(PG_GET(s->generation) & 1))
+			continue;
+		if (!PG_GET(s->ino) && asked++ < ASKED_MAX)
+			identify(s);
+		if (is_of(s, st))
+			return n;
+	}
+	return 0;
+}
+
+/* The story that F has, if it is of ST; else it is let go. */
+static struct pg_story *own_story(int fd, struct pg_fd *f, const struct pg_stat *st, bool change)
+{
+	struct pg_story *s = story(__atomic_load_n(&f->story, __ATOMIC_ACQUIRE));
+
+	if (!s || is_of(s, st))
+		return s;
+	if (!PG_GET(s->ino) && is_sure(fd, f)) {
+		if (change)
+			tie(s, st);
+		return s;
+	}
+	if (change) { /* closed and used again, and nobody saw it */
+		let_go(fd, f);
+		start_again(f, false);
+	}
+	return NULL;
+}
+
+struct pg_story *pg_fd_story(int fd, const struct pg_stat *st, bool make)
+{
+	bool change = make && !pg_process_is_vforked();
+	struct pg_fd *f = change ? record(fd) : fd < 0 ? NULL : pg_fd(fd);
+	struct pg_story *s = f && st->ino ? own_story(fd, f, st, change) : NULL;
+	uint32_t n;
+
+	if (s || !f || !st->ino)
+		return s;
+	n = find_story(st);
+	if (!change)
+		return story(n);
+	if (n)
+		take(fd, f, n);
+	s = story(story_of(fd, f));
+	if (s)
+		tie(s, st);
+	return s;
+}
+
+int64_t pg_story_sent(struct pg_story *s)
+{
+	for (unsigned i = 0; i < sizeof s->fd / sizeof *s->fd; i++) {
+		int fd = PG_GET(s->fd[i]) - 1;
+		struct pg_fd *f = fd < 0 ? NULL : pg_fd(fd);
+
+		if (f && story(PG_GET(f->story)) == s)
+			settle(s, f);
+	}
+	if (PG_GET(s->numbers) > sizeof s->fd / sizeof *s->fd)
+		return -1;
+	return (int64_t)PG_GET(s->sent);
+}
+
+void pg_story_unrule(const struct pg_story *s)
+{
+	for (unsigned i = 0; i < sizeof s->fd / sizeof *s->fd; i++) {
+		int fd = PG_GET(s->fd[i]) - 1;
+		struct pg_fd *f = fd < 0 ? NULL : pg_fd(fd);
+
+		if (f)
+			PG_PUT(f->unruled, 0);
 	}
 }
+
+bool pg_story_is_ours_alone(const struct pg_story *s)
+{
+	return PG_GET(s->numbers) == 1 && !s->foreign && s->forks == PG_GET(pg_forks);
+}
+
+void pg_fd_replaced(int fd)
+{
+	struct pg_fd *f = pg_fd(fd);
+	struct pg_story *s = f ? story(PG_GET(f->story)) : NULL, *copy;
+	struct pg_stat st;
+	uint32_t n;
+
+	if (!f || pg_fstat(fd, &st))
+		return;
+	PG_PUT(f->unruled, 0);
+	if (!s || is_of(s, &st) || pg_process_is_vforked())
+		return;
+	if (PG_GET(s->numbers) == 1) {
+		tie(s, &st);
+		return;
+	}
+	n = begin_story(); /* the other numbers keep what was there */
+	copy = story(n);
+	if (!copy)
+		return;
+	settle(s, f);
+	__builtin_memcpy(&copy->sent, &s->sent, sizeof *s - offsetof(struct pg_story, sent));
+	tie(copy, &st);
+	let_go(fd, f);
+	take(fd, f, n);
+}
+
+/* ---- warnings ---- */
+
+void pg_fd_warn(int fd, enum pg_what what, uint32_t call, int err, uintptr_t caller)
+{
+	struct pg_fd *f = pg_process_is_vforked() ? NULL : record(fd);
+	struct pg_story *s = f ? story(story_of(fd, f)) : NULL;
+
+	if (!s)
+		return;
+	settle(s, f);
+	s->told[what] = (struct pg_warning){.at = pg_now(),
+					    .sent = PG_GET(s->sent),
+					    .caller = pg_code_at(caller - 1),
+					    .call = call,
+					    .err = err};
+	if (what == PG_EOF || what == PG_SHUTDOWN)
+		return;
+	s->connecting = false;
+	if (what == PG_REFUSED) /* no connection came of it */
+		s->since = 0;
+}
+
+/* ---- connections ---- */
 
 /* The next number of a connection of this SIDE, as rules count: in each process from 1. */
 static uint32_t next_number(enum pg_side side)
@@ -156,350 +494,135 @@ static uint32_t next_number(enum pg_side side)
 	return __atomic_add_fetch(&numbers[side], 1, __ATOMIC_RELAXED);
 }
 
-void pg_fd_connection(int fd, enum pg_side side, const struct sockaddr *addr, socklen_t len,
-		      bool stands)
+int pg_fd_type(int fd)
 {
-	struct pg_fd *f = pg_fd(fd);
-	struct pg_stat st;
+	struct pg_fd *f = fd < 0 ? NULL : pg_fd(fd);
+	int type = f ? PG_GET(f->type) : 0;
+	socklen_t len = sizeof type;
+
+	if (type || pg_confined)
+		return type;
+	pg_sys5(SYS_getsockopt, fd, SOL_SOCKET, SO_TYPE, &type, &len);
+	if (f)
+		PG_PUT(f->type, (uint8_t)type);
+	return type;
+}
+
+/* The story of the socket FD, as one that begins anew; but what rules counted for it (conn, COUNTS)
+ * and did to it stays. */
+static struct pg_story *begin_connection(int fd, struct pg_fd *f)
+{
+	struct pg_stat st = {.ino = 0};
+	struct pg_story *s;
+
+	if (pg_confined || pg_fstat(fd, &st))
+		s = story(story_of(fd, f));
+	else
+		s = pg_fd_story(fd, &st, true);
+	if (!s)
+		return NULL;
+	pg_story_sent(s); /* settles all that went before */
+	PG_PUT(s->sent, 0);
+	s->received = s->since = 0;
+	s->peer.family = s->local.family = 0;
+	__builtin_memset(s->told, 0, sizeof s->told);
+	s->number = s->suppressed = 0;
+	s->side = PG_NO_SIDE;
+	s->ended = s->connecting = s->foreign = s->partial = false;
+	s->forks = PG_GET(pg_forks);
+	return s;
+}
+
+/* A record of its own for the socket FD; a null pointer: none. */
+static struct pg_fd *connection_record(int fd, bool fresh)
+{
+	struct pg_fd *f = pg_process_is_vforked() ? NULL : record(fd);
+
+	if (!f)
+		return NULL;
+	if (fresh) {
+		let_go(fd, f);
+		start_again(f, true);
+	}
+	PG_PUT(f->unruled, 0);
+	PG_PUT(f->connection, 1);
+	return f;
+}
+
+void pg_fd_connection(int fd, enum pg_side side, int type, const struct sockaddr *addr, size_t len,
+		      bool connecting)
+{
+	struct pg_fd *f = connection_record(fd, side == PG_SERVER);
+	struct pg_story *s = f ? begin_connection(fd, f) : NULL;
+
+	if (!s)
+		return;
+	s->side = (uint8_t)side;
+	s->since = pg_now();
+	s->connecting = connecting;
+	PG_PUT(f->type, (uint8_t)type);
+	if (type == SOCK_STREAM)
+		s->number = next_number(side);
+	if (addr)
+		pg_addr_set(&s->peer, addr, len);
+}
+
+void pg_fd_established(int fd)
+{
+	const struct pg_fd *f = pg_fd(fd);
+	struct pg_story *s = f ? story(PG_GET(f->story)) : NULL;
+
+	if (s && !pg_process_is_vforked())
+		s->connecting = false;
+}
+
+void pg_fd_unconnected(int fd, const struct sockaddr *addr, size_t len)
+{
+	struct pg_fd *f = connection_record(fd, false);
+	struct pg_story *s = f ? begin_connection(fd, f) : NULL;
+
+	if (!s)
+		return;
+	s->side = PG_CLIENT;
+	if (addr)
+		pg_addr_set(&s->peer, addr, len);
+}
+
+void pg_fd_disconnected(int fd)
+{
+	struct pg_fd *f = connection_record(fd, false);
 
 	if (!f)
 		return;
-	forget(f);
-	f->side = (uint8_t)side;
-	f->unsure = 0;
-	f->since = pg_now();
-	if (stands)
-		f->number = next_number(side);
-	if (addr)
-		set_addr(&f->peer, addr, len);
-	if (!pg_confined && !pg_fstat(fd, &st))
-		__atomic_store_n(&f->ino, st.ino, __ATOMIC_RELEASE);
+	begin_connection(fd, f);
+	PG_PUT(f->connection, 0);
 }
 
 bool pg_fd_is_connecting(int fd)
 {
 	const struct pg_fd *f = pg_fd(fd);
+	const struct pg_story *s = f ? story(PG_GET(f->story)) : NULL;
 	struct pg_stat st;
 
-	return f && f->connecting && !pg_fstat(fd, &st) && f->ino == st.ino;
+	return s && s->connecting && !pg_confined && !pg_fstat(fd, &st) && is_of(s, &st);
 }
 
-void pg_fd_warn(int fd, enum pg_what what, uint32_t call, int err, uintptr_t caller)
-{
-	struct pg_fd *f = pg_fd(fd);
-
-	if (!f)
-		return;
-	warnings[fd][what] = (struct pg_warning){
-		.at = pg_now(), .sent = f->sent, .caller = caller - 1, .call = call, .err = err};
-	if (what == PG_REFUSED) { /* no connection came of it */
-		f->since = 0;
-		f->connecting = false;
-	}
-}
-
-static int option(int fd, int level, int name, void *value, socklen_t size)
-{
-	long args[] = {fd, level, name, (long)value, (long)&size};
-
-	return pg_sys5(SYS_getsockopt, args[0], args[1], args[2], args[3], args[4]) ? -1 : 0;
-}
-
-static void set_path(char *path, const struct sockaddr_un *un, socklen_t len)
-{
-	size_t n = len > 2 ? (size_t)len - 2 : 0;
-
-	if (n >= sizeof un->sun_path)
-		n = sizeof un->sun_path - 1;
-	__builtin_memcpy(path, un->sun_path, n);
-	path[n] = 0;
-	if (n && !path[0])
-		path[0] = '@';
-}
-
-void pg_fd_address(struct pg_object *o, const struct sockaddr *addr, socklen_t len)
-{
-	if (len > sizeof(sa_family_t) && addr->sa_family == AF_UNIX)
-		set_path(o->peer_path, (const void *)addr, len);
-	else
-		set_addr(&o->peer, addr, len);
-}
-
-/* One end of a socket by getsockname or getpeername (NR), into A or PATH. */
-static void look_name(int fd, long nr, struct pg_addr *a, char *path)
+void pg_fd_adopt(int fd)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = sizeof ss;
-
-	if (pg_sys3(nr, fd, &ss, &len))
-		return;
-	if (ss.ss_family == AF_UNIX)
-		set_path(path, (const void *)&ss, len);
-	else
-		set_addr(a, (const void *)&ss, len);
-}
-
-/*
- * Milliseconds since data last came or went, from TCP_INFO (tcp(7)), which
- * answers after a reset, too. Byte offsets as in <linux/tcp.h>. What never
- * happened counts from the boot: an idleness longer than the age is none.
- */
-static void look_tcp(int fd, struct pg_object *o)
-{
-	enum { LAST_DATA_SENT = 44 / 4, LAST_DATA_RECV = 52 / 4 };
-	uint32_t info[26], idle;
-
-	if (option(fd, IPPROTO_TCP, TCP_INFO, info, sizeof info))
-		return;
-	idle = info[LAST_DATA_SENT] < info[LAST_DATA_RECV] ? info[LAST_DATA_SENT]
-							   : info[LAST_DATA_RECV];
-	if (o->since && idle <= (pg_now() - o->since) / 1000000)
-		o->idle_ms = idle;
-}
-
-static void look_kind(int fd, struct pg_object *o)
-{
-	int type = 0;
-
-	option(fd, SOL_SOCKET, SO_DOMAIN, &o->domain, sizeof o->domain);
-	option(fd, SOL_SOCKET, SO_TYPE, &type, sizeof type);
-	o->stream = type == SOCK_STREAM;
-	if (o->domain == AF_UNIX)
-		o->kind = PG_UNIX;
-	else if (o->domain == AF_INET || o->domain == AF_INET6)
-		o->kind = type == SOCK_STREAM ? PG_TCP : type == SOCK_DGRAM ? PG_UDP : PG_SOCKET;
-}
-
-static void look_socket_state(int fd, struct pg_object *o)
-{
-	int unread = 0, cred[3] = {0, 0, 0};
-
-	if (!pg_sys3(SYS_ioctl, fd, FIONREAD, &unread))
-		o->unread = unread;
-	if (o->kind == PG_UNIX && !option(fd, SOL_SOCKET, SO_PEERCRED, cred, sizeof cred))
-		o->peer_pid = cred[0];
-}
-
-static void look_socket(int fd, struct pg_object *o, unsigned wants)
-{
-	o->kind = PG_SOCKET;
-	if (wants & PG_LOOK_KIND)
-		look_kind(fd, o);
-	if (wants & PG_LOOK_NAMES) {
-		look_name(fd, SYS_getsockname, &o->local, o->local_path);
-		look_name(fd, SYS_getpeername, &o->peer, o->peer_path);
-	}
-	if (wants & PG_LOOK_STATE)
-		look_socket_state(fd, o);
-}
-
-/* A FIFO's path is in /proc; a pipe's is "pipe:[ino]", which says nothing new: all of them are on
- * one device, which is then not asked for again. */
-static void look_fifo(int fd, struct pg_object *o)
-{
-	static uint64_t pipes;
-	char link[32], path[108];
-	struct pg_text t = {link, 0, sizeof link - 1};
-	long n;
-
-	if (o->dev == __atomic_load_n(&pipes, __ATOMIC_RELAXED))
-		return;
-	pg_put(&t, "/proc/self/fd/");
-	pg_put_i64(&t, fd);
-	link[t.len] = 0;
-	n = pg_sys4(SYS_readlinkat, AT_FDCWD, link, path, sizeof path - 1);
-	path[n > 0 ? n : 0] = 0;
-	if (path[0] == '/')
-		pg_copy(o->local_path, sizeof o->local_path, path);
-	else if (pg_prefix(path, "pipe:["))
-		__atomic_store_n(&pipes, o->dev, __ATOMIC_RELAXED);
-}
-
-/* What was recorded, if it is of this object. */
-static void look_record(int fd, struct pg_object *o)
-{
-	const struct pg_fd *f = pg_fd(fd);
-
-	if (f && f->injected && f->injected == o->ino)
-		o->rule = f->rule;
-	if (f && f->unsure)
-		o->offset = (int64_t)(f->sent - f->closed);
-	if (!f || (f->ino ? f->ino != o->ino : f->unsure))
-		return;
-	o->tracked = true;
-	o->offset = (int64_t)f->sent;
-	o->sent = f->sent;
-	o->since = f->since;
-	o->side = (enum pg_side)f->side;
-	o->number = f->number;
-	if (o->rule >= 0 && f->local.family)
-		o->local = f->local;
-	__builtin_memcpy(o->warned, warnings[fd], sizeof o->warned);
-	if (!o->peer.family && f->ino)
-		o->peer = f->peer;
-}
-
-/* As isatty(3) asks. */
-static bool is_terminal(int fd)
-{
-	char termios[256];
-
-	return !pg_sys3(SYS_ioctl, fd, TCGETS, termios);
-}
-
-void pg_fd_look_at(int fd, const struct pg_stat *st, struct pg_object *o, unsigned wants)
-{
-	*o = (struct pg_object){.dev = st->dev,
-				.ino = st->ino,
-				.offset = -1,
-				.unread = -1,
-				.idle_ms = -1,
-				.rule = -1};
-	if (!st->ino)
-		return;
-	if (S_ISSOCK(st->mode))
-		look_socket(fd, o, wants);
-	else if (S_ISFIFO(st->mode))
-		o->kind = PG_PIPE, o->stream = true;
-	else if (S_ISREG(st->mode))
-		o->kind = PG_FILE;
-	else if (S_ISCHR(st->mode) && wants & PG_LOOK_KIND && is_terminal(fd))
-		o->kind = PG_TTY;
-	if (o->kind == PG_PIPE && wants & PG_LOOK_NAMES)
-		look_fifo(fd, o);
-	look_record(fd, o);
-	if (o->kind == PG_TCP && wants & PG_LOOK_STATE)
-		look_tcp(fd, o);
-}
-
-struct pg_stat pg_fd_stat(int fd)
-{
+	long ret = pg_confined ? -ENOTSOCK : pg_sys3(SYS_getpeername, fd, &ss, &len);
+	struct pg_fd *f;
+	struct pg_story *s;
 	struct pg_stat st;
 
-	if (fd < 0 || pg_fstat(fd, &st))
-		st = (struct pg_stat){0, 0, 0};
-	return st;
-}
-
-void pg_fd_look_for(int fd, struct pg_object *o, unsigned wants)
-{
-	struct pg_stat st = pg_fd_stat(fd);
-
-	pg_fd_look_at(fd, &st, o, wants);
-}
-
-void pg_fd_look(int fd, struct pg_object *o)
-{
-	pg_fd_look_for(fd, o, PG_LOOK_ALL);
-}
-
-static int poll_now(int fd, short events)
-{
-	struct pollfd p = {.fd = fd, .events = events};
-	struct clock zero = {0, 0};
-
-	return pg_sys5(SYS_ppoll, &p, 1, &zero, 0, 0) == 1 ? p.revents : 0;
-}
-
-bool pg_fd_hung_up(int fd)
-{
-	enum { PEER_CLOSED = 0x2000 }; /* POLLRDHUP, where <poll.h> hides it */
-
-	return poll_now(fd, PEER_CLOSED) & (POLLERR | POLLHUP | PEER_CLOSED);
-}
-
-bool pg_fd_is_broken_pipe(int fd)
-{
-	struct pg_stat st;
-
-	if (!(poll_now(fd, 0) & POLLERR))
-		return false;
-	return !pg_fstat(fd, &st) && S_ISFIFO(st.mode);
-}
-
-const char *pg_kind_name(enum pg_kind kind)
-{
-	switch (kind) {
-	case PG_PIPE:
-		return "pipe";
-	case PG_TCP:
-		return "tcp";
-	case PG_UDP:
-		return "udp";
-	case PG_UNIX:
-		return "unix";
-	case PG_SOCKET:
-		return "socket";
-	case PG_FILE:
-		return "file";
-	case PG_TTY:
-		return "tty";
-	case PG_OTHER:
-		break;
-	}
-	return NULL;
-}
-
-static void put_ip4(struct pg_text *t, const uint8_t *ip)
-{
-	for (int i = 0; i < 4; i++) {
-		if (i)
-			pg_put_char(t, '.');
-		pg_put_u64(t, ip[i]);
-	}
-}
-
-/* Groups START to END of the address, with colons between. */
-static void put_groups(struct pg_text *t, const uint8_t *ip, int start, int end)
-{
-	struct pg_text hex;
-	char buf[8];
-
-	for (int i = start; i < end; i++) {
-		hex = (struct pg_text){buf, 0, sizeof buf};
-		if (i > start)
-			pg_put_char(t, ':');
-		pg_put_hex(&hex, (uint64_t)(ip[2 * i] << 8 | ip[2 * i + 1]));
-		pg_put_bytes(t, buf + 2, hex.len - 2);
-	}
-}
-
-/* RFC 5952: the first longest run of at least two zero groups becomes "::". */
-static void put_ip6(struct pg_text *t, const uint8_t *ip)
-{
-	int best = 8, length = 1;
-
-	for (int i = 0; i < 8; i++) {
-		int n = 0;
-
-		while (i + n < 8 && !ip[2 * (i + n)] && !ip[2 * (i + n) + 1])
-			n++;
-		if (n > length)
-			best = i, length = n;
-	}
-	put_groups(t, ip, 0, best);
-	if (best == 8)
+	if (ret == -ENOTSOCK || ret == -EBADF || pg_fstat(fd, &st))
 		return;
-	pg_put(t, "::");
-	put_groups(t, ip, best + length, 8);
-}
-
-void pg_put_addr(struct pg_text *t, const struct pg_addr *a)
-{
-	static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-
-	if (a->family == AF_INET) {
-		put_ip4(t, a->ip);
-	} else {
-		pg_put_char(t, '[');
-		if (__builtin_memcmp(a->ip, mapped, sizeof mapped) != 0) {
-			put_ip6(t, a->ip);
-		} else {
-			pg_put(t, "::ffff:");
-			put_ip4(t, a->ip + 12);
-		}
-		pg_put_char(t, ']');
-	}
-	pg_put_char(t, ':');
-	pg_put_u64(t, (uint64_t)((a->port & 255) << 8 | a->port >> 8));
+	f = connection_record(fd, true);
+	s = f ? pg_fd_story(fd, &st, true) : NULL;
+	if (!s)
+		return;
+	s->foreign = true;
+	if (!ret)
+		pg_addr_set(&s->peer, (const struct sockaddr *)&ss, len);
 }

@@ -1,155 +1,198 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a descriptor is, and what it went through.
+ * What is known of descriptors and of the objects behind them.
  *
- * One record per descriptor number, in static memory, written with plain
- * relaxed stores and no system call: read and write pay an addition. A number
- * can be closed and used again behind our back (fclose, raw system calls, a
- * vfork child that shares this memory), so a record is believed only if it
- * carries the inode of the very object that is asked about now (connect and
- * accept store it), or if its number was never seen closed.
+ * A number is not an object: it is closed and used again, also behind our back
+ * (raw system calls, inside libc), and several numbers can be one object. So
+ * two things are kept. The record of a number has what every write touches: the
+ * bytes that went by it. The story of an object has what it went through; all
+ * its numbers share it, and it is believed for the object that has its device
+ * and inode alone.
+ *
+ * Nobody but fd.c writes a record's or a story's links; who else writes which
+ * field of a story is said there. No locks: words are read and written
+ * atomically. A child by vfork shares this memory, but not the descriptors: it
+ * changes nothing here (process.h). errno untouched, async-signal-safe.
  */
 #ifndef PG_FD_H
 #define PG_FD_H
 
+#include "addr.h"
+#include "module.h"
 #include "sys.h"
-#include "text.h"
 
-#include <stdbool.h>
-#include <sys/socket.h>
+enum { PG_FD_LOW = 1024, PG_CONN_SLOTS = 4 };
 
-enum { PG_FD_MAX = 65536 }; /* higher numbers are not tracked */
-
-enum pg_kind { PG_OTHER, PG_PIPE, PG_TCP, PG_UDP, PG_UNIX, PG_SOCKET, PG_FILE, PG_TTY };
 enum pg_side { PG_NO_SIDE, PG_CLIENT, PG_SERVER };
-enum pg_what { PG_EOF, PG_RESET, PG_REFUSED, PG_SHUTDOWN, PG_WHATS };
 
-/* An Internet address, in network byte order; family 0: unknown. */
-struct pg_addr {
-	uint16_t family, port;
-	uint8_t ip[16];
-};
+/* What a descriptor told the program. ERROR: another error of the connection (ETIMEDOUT, say). */
+enum pg_what { PG_EOF, PG_RESET, PG_REFUSED, PG_SHUTDOWN, PG_ERROR, PG_WHATS };
 
 /* A warning that the program was given on a descriptor. */
 struct pg_warning {
-	uint64_t at;	  /* CLOCK_MONOTONIC, ns; 0: never */
-	uint64_t sent;	  /* bytes sent until then */
-	uintptr_t caller; /* inside the calling instruction */
-	uint32_t call;	  /* enum pg_call */
-	int32_t err;	  /* errno, or 0 */
+	uint64_t at;	       /* CLOCK_MONOTONIC, ns; 0: never */
+	uint64_t sent;	       /* bytes sent until then */
+	struct pg_code caller; /* who was told */
+	uint32_t call;	       /* enum pg_call */
+	int32_t err;	       /* errno, or 0 */
 };
 
+/* Of a number. Those below PG_FD_LOW are there from the start. */
 struct pg_fd {
-	_Alignas(256) uint64_t sent; /* bytes the kernel took */
-	uint64_t ino;		     /* 0: not known */
-	uint64_t since;		     /* connected or accepted, ns; 0: not known */
-	struct pg_addr peer;
-	uint64_t injected;    /* the inode that a rule broke; 0: none */
-	uint64_t seen_ino;    /* the object that the next two are of, for at= */
-	uint64_t settled;     /* what of sent is counted for the stream */
-	uint64_t received;    /* on the stream, by calls that rules watch */
-	uint64_t unruled;     /* the calls for which no rule can fire on it, whatever comes; 0: not
-				 known */
-	uint64_t rules;	      /* where that is known: those that can, as bits of their numbers */
-	uint64_t closed;      /* sent when the number was last seen closed */
-	uint32_t conn[4];     /* numbers of the connection, for rules with conn= */
-	uint32_t number;      /* the n-th client, or server, connection of the process; 0: none */
-	uint32_t suppressed;  /* signals taken away on it */
-	uint8_t side;	      /* enum pg_side */
-	uint8_t rule;	      /* that broke it */
-	bool ended;	      /* a rule ended its reading */
-	bool connecting;      /* connect said EINPROGRESS, nothing yet how it went */
-	uint8_t unsure;	      /* the number was closed: sent and warnings may be another object's */
-	struct pg_addr local; /* of what a rule broke: a reset takes it away */
+	_Alignas(64) uint64_t sent; /* bytes the kernel took */
+	uint64_t settled;	    /* what of SENT is in the story, or was another object's */
+	uint64_t unruled;   /* the calls for which no rule can fire on it, whatever comes; 0: not
+			       known */
+	uint64_t rules;	    /* where that is known: those that can, as bits of their numbers */
+	uint32_t story;	    /* 0: none */
+	uint8_t connection; /* what ends short on it is no broken pipe */
+	uint8_t unsure;	    /* it was closed, and what opened it again was not seen */
+	uint8_t born;	    /* what opened it was seen */
+	uint8_t partial;    /* more was sent on it than was seen */
+	uint8_t type;	    /* SOCK_, as socket() made it; 0: not known */
 };
 
-extern struct pg_fd pg_fds[PG_FD_MAX] PG_HIDDEN;
+/* Of an object. */
+struct pg_story {
+	uint32_t generation;	    /* odd while it is in use */
+	uint32_t next;		    /* of those that are free */
+	uint32_t index;		    /* which it is, from 0: for what others keep beside stories */
+	uint64_t dev, ino;	    /* 0: not known yet, the numbers stand for it */
+	int32_t fd[4];		    /* its numbers + 1 */
+	uint32_t numbers;	    /* how many */
+	uint32_t forks;		    /* pg_forks when it began */
+	uint64_t sent;		    /* bytes, by all its numbers, as far as they are settled */
+	uint64_t received;	    /* by calls that rules watch; apply.c */
+	uint64_t since;		    /* connected or accepted, ns; 0: not known, or not connected */
+	struct pg_addr peer, local; /* LOCAL: of what a rule broke, a reset takes it away */
+	struct pg_warning told[PG_WHATS]; /* to the program */
+	uint64_t process;		  /* that COUNTS are of; match.c */
+	uint32_t conn[PG_CONN_SLOTS];	  /* numbers of the connection, for conn=; match.c */
+	uint32_t number;     /* the n-th client, or server, stream of the process; 0: none */
+	uint32_t suppressed; /* signals taken away on it; guard.c */
+	uint8_t side;	     /* enum pg_side */
+	uint8_t rule;	     /* that broke it; act.c */
+	bool injected;	     /* a rule did; act.c */
+	bool ended;	     /* a rule ended its reading; act.c */
+	bool connecting;     /* connect said EINPROGRESS, nothing yet how it went */
+	bool foreign;	     /* it came from another process, which may have sent on it */
+	bool partial;	     /* more was sent on it than was seen */
+};
+
+extern struct pg_fd pg_fds[PG_FD_LOW] PG_HIDDEN;
+
+/* The record of a higher number; a null pointer: nothing is known of it. */
+struct pg_fd *pg_fd_high(unsigned fd);
+void pg_fd_sent_high(unsigned fd, uint64_t n);
 
 static inline struct pg_fd *pg_fd(int fd)
 {
-	return (unsigned)fd < PG_FD_MAX ? &pg_fds[fd] : NULL;
+	return PG_LIKELY((unsigned)fd < PG_FD_LOW) ? &pg_fds[fd] : pg_fd_high((unsigned)fd);
+}
+
+/* Threads may write to one descriptor at once. On 32 bit that would be a loop: there the sum is
+ * plain, and may come out low. */
+static inline void pg_fd_add(uint64_t *sum, uint64_t n)
+{
+#if defined(__x86_64__)
+	__asm__ volatile("lock addq %1,%0" : "+m"(*sum) : "r"(n) : "cc"); /* one instruction */
+#elif defined(__LP64__)
+	__atomic_fetch_add(sum, n, __ATOMIC_RELAXED);
+#else
+	*sum += n;
+#endif
 }
 
 static inline void pg_fd_sent(int fd, uint64_t n)
 {
-	if (PG_LIKELY((unsigned)fd < PG_FD_MAX))
-		pg_fds[(unsigned)fd].sent += n;
+	if (PG_LIKELY((unsigned)fd < PG_FD_LOW))
+		pg_fd_add(&pg_fds[(unsigned)fd].sent, n);
+	else
+		pg_fd_sent_high((unsigned)fd, n);
 }
 
 /* A connection that was seen to come about: what ends short on it is no broken pipe. */
 static inline bool pg_fd_is_connection(int fd)
 {
-	return (unsigned)fd < PG_FD_MAX && pg_fds[(unsigned)fd].ino;
+	const struct pg_fd *f = pg_fd(fd);
+
+	return f && f->connection;
 }
 
 /* Can a rule fire on FD for a call whose bit is BIT? True if that is not known. */
 static inline bool pg_fd_ruled(int fd, uint64_t bit)
 {
-	return (unsigned)fd >= PG_FD_MAX || !(pg_fds[(unsigned)fd].unruled & bit);
+	const struct pg_fd *f = pg_fd(fd);
+
+	return !f || !(f->unruled & bit);
 }
 
-/* Start-up only: finds the clock. */
-void pg_fd_start(void);
+/* ---- where numbers begin and end ---- */
 
-uint64_t pg_now(void);				/* CLOCK_MONOTONIC in ns, by the vDSO */
-void pg_realtime(int64_t *sec, uint32_t *nsec); /* CLOCK_REALTIME */
-
-/* All below: async-signal-safe, errno untouched. */
-void pg_fd_fresh(int fd);	     /* a new object under this number */
-void pg_fd_closed(int fd);	     /* the number is free, or another object's */
-void pg_fd_copied(int from, int to); /* dup2 */
+/* A new object under this number. TYPE: SOCK_ of a socket, else 0. */
+void pg_fd_fresh(int fd, int type);
+void pg_fd_closed(int fd); /* the number is free, or another object's */
 void pg_fd_closed_range(unsigned first, unsigned last);
+void pg_fd_copied(int from, int to); /* dup2 */
 
-/* A connection begins (or, not STANDS, was refused): one fstat for its identity. ADDR may be null.
- * What rules counted for it (conn) stays. */
-void pg_fd_connection(int fd, enum pg_side side, const struct sockaddr *addr, socklen_t len,
-		      bool stands);
+/* Another object took the number FD in the place of the one that the program knows: the story goes
+ * on with it. */
+void pg_fd_replaced(int fd);
 
-/* Would a connect on FD only ask how the one before it went? One fstat, if any. */
+/* Somebody wrote past us on FD: how much was sent is not known any more. */
+void pg_fd_passed_by(int fd);
+
+/* ---- connections ---- */
+
+/* SOCK_ of the socket FD. The kernel is asked once, where socket() was not seen. */
+int pg_fd_type(int fd);
+
+/*
+ * A connection of TYPE begins: one fstat for its identity. ADDR: LEN bytes that
+ * are there, or a null pointer. What rules counted for it (conn) stays.
+ * CONNECTING: it is on its way.
+ */
+void pg_fd_connection(int fd, enum pg_side side, int type, const struct sockaddr *addr, size_t len,
+		      bool connecting);
+
+/* The one that was on its way stands. */
+void pg_fd_established(int fd);
+
+/* None came about with ADDR: it is remembered that it was asked. */
+void pg_fd_unconnected(int fd, const struct sockaddr *addr, size_t len);
+
+/* Whatever came about is over: connect(AF_UNSPEC). */
+void pg_fd_disconnected(int fd);
+
+/* Was connect on FD told that it is on its way, and nothing since? One fstat, if any. */
 bool pg_fd_is_connecting(int fd);
+
+/* A number whose object came from elsewhere: inherited, or passed by another process. If it is a
+ * connection, its peer is asked for now: after a reset nobody knows it. */
+void pg_fd_adopt(int fd);
+
+/* ---- stories ---- */
 
 void pg_fd_warn(int fd, enum pg_what what, uint32_t call, int err, uintptr_t caller);
 
-/* What the kernel and the record say of a descriptor now. */
-struct pg_object {
-	uint64_t dev, ino; /* 0: not open */
-	enum pg_kind kind;
-	int domain; /* AF_ of a socket */
-	enum pg_side side;
-	bool stream;  /* a write on it can raise SIGPIPE */
-	bool tracked; /* sent, since and warned are this object's */
-	uint64_t sent, since;
-	int64_t offset;	 /* in its stream, as rules count it; -1: unknown */
-	int64_t unread;	 /* bytes; -1: unknown */
-	int64_t idle_ms; /* TCP: since data last came or went; -1: unknown */
-	int peer_pid;	 /* AF_UNIX: SO_PEERCRED; 0: unknown */
-	struct pg_addr local, peer;
-	char local_path[108],
-		peer_path[108]; /* AF_UNIX and FIFO names; "" unknown; abstract: '@' first */
-	int rule;		/* that broke it; -1: none did */
-	uint32_t number;	/* the n-th connection of its side; 0: unknown */
-	struct pg_warning warned[PG_WHATS];
-};
+/* The story of the object ST that is behind FD now, or a null pointer. MAKE: one begins if there
+ * is none (unless this is a vfork child, or there is no room). */
+struct pg_story *pg_fd_story(int fd, const struct pg_stat *st, bool make);
 
-/* Sets O's peer from ADDR, as connect(2) is given it. */
-void pg_fd_address(struct pg_object *o, const struct sockaddr *addr, socklen_t len);
+/* Bytes sent on S until now, by all its numbers; -1: not known. */
+int64_t pg_story_sent(struct pg_story *s);
 
-/* For events only: some eight system calls. */
-void pg_fd_look(int fd, struct pg_object *o);
+/* What rules found out of the numbers of S holds no more: it may be another object now. */
+void pg_story_unrule(const struct pg_story *s);
 
-/* The same, but no more than what is wanted: the record, and whether it is a socket, a pipe or a
- * file, comes with one fstat (ST, if that is known; its ino 0: not open). A socket's kind is two
- * more, its names are two, its state the rest. */
-enum { PG_LOOK_KIND = 1, PG_LOOK_NAMES = 2, PG_LOOK_STATE = 4, PG_LOOK_ALL = 7 };
-struct pg_stat pg_fd_stat(int fd); /* ino 0: not open */
-void pg_fd_look_for(int fd, struct pg_object *o, unsigned wants);
-void pg_fd_look_at(int fd, const struct pg_stat *st, struct pg_object *o, unsigned wants);
+/* What *PLACE points to: SIZE bytes of zeros the first time; a null pointer: there is no memory. */
+void *pg_filled(void **place, size_t size);
 
-/* The kernel's own account if it was not tracked, or ours does not apply. */
-bool pg_fd_is_broken_pipe(int fd); /* a pipe whose readers have gone */
-bool pg_fd_hung_up(int fd);	   /* would poll(2) tell of an error or a hang-up? */
+/* There are never more stories than these. */
+enum { PG_STORIES = 256, PG_STORY_CHUNKS = 8192 };
 
-const char *pg_kind_name(enum pg_kind kind);
-void pg_put_addr(struct pg_text *t, const struct pg_addr *a); /* 1.2.3.4:80, [::1]:80 */
+/* Has anybody else the object of S for sure not: no other number of ours, no process forked since?
+ */
+bool pg_story_is_ours_alone(const struct pg_story *s);
 
 #endif

@@ -4,6 +4,7 @@
 #include "apply.h"
 
 #include "match.h"
+#include "peek.h"
 
 #include <sys/socket.h>
 
@@ -21,7 +22,7 @@ struct shorter {
 struct pg_op pg_apply_op(const struct pg_frame *frame)
 {
 	const struct pg_layout *l = pg_call_layout(frame->call);
-	struct pg_op op = {.call = frame->call, .len = -2, .shape = l->shape};
+	struct pg_op op = {.call = frame->call, .len = -2, .shape = (enum pg_shape)l->shape};
 
 	op.fd = (int)frame->arg[l->fd];
 	if (l->data >= 0)
@@ -32,17 +33,26 @@ struct pg_op pg_apply_op(const struct pg_frame *frame)
 		op.len = (int64_t)frame->arg[l->len];
 	if (l->flags >= 0)
 		op.flags = (int)frame->arg[l->flags];
+	if (l->source >= 0)
+		op.source = (int)frame->arg[l->source];
+	if (l->to >= 0) {
+		op.to = (const void *)frame->arg[l->to];
+		op.to_len = (uint32_t)frame->arg[l->to + 1];
+	}
 	return op;
 }
 
-/* LEN bytes of the N entries at FROM, empty ones left out. False: IOV does not hold so many. */
+/* LEN bytes of the N entries at FROM, empty ones left out. False: IOV does not hold so many, or
+ * they cannot be read any more. */
 static bool copy_entries(struct shorter *s, const struct iovec *from, size_t n, size_t len)
 {
 	s->from = s->iov;
 	s->n = 0;
 	for (; len && n; n--, from++) {
-		struct iovec one = *from;
+		struct iovec one;
 
+		if (!pg_peek(&one, from, sizeof one))
+			return false;
 		if (!one.iov_len)
 			continue;
 		if (s->n == CLAMP)
@@ -60,15 +70,19 @@ static bool copy_entries(struct shorter *s, const struct iovec *from, size_t n, 
 static void cut(struct pg_op *op, struct shorter *s, const struct iovec *from, size_t n)
 {
 	size_t left = (size_t)op->len;
+	struct iovec one = {NULL, 0};
 
 	s->rest.iov_len = 0;
 	if (copy_entries(s, from, n, left))
 		return;
 	s->from = from;
-	for (s->n = 0; s->n < n && from[s->n].iov_len <= left; s->n++)
-		left -= from[s->n].iov_len;
+	for (s->n = 0; s->n < n && pg_peek(&one, &from[s->n], sizeof one); s->n++) {
+		if (one.iov_len > left)
+			break;
+		left -= one.iov_len;
+	}
 	if (s->n < n)
-		s->rest = (struct iovec){from[s->n].iov_base, left};
+		s->rest = (struct iovec){one.iov_base, left};
 	op->len -= (int64_t)left;
 }
 
@@ -243,8 +257,6 @@ static long apply_read(const struct pg_frame *frame)
 
 	op = pg_apply_in(op, PG_BIT(op.call), frame->caller);
 	ret = make_shorter(frame, &op);
-	if (asked.shape == PG_IOV)
-		asked.len = (int64_t)asked.count;
 	if (ret <= 0)
 		ret = (long)pg_guard_in(op.call, &asked, ret, frame->caller);
 	pg_apply_read(&op, op.call == PG_CALL_recvmmsg && ret > 0 ? bytes_in(op.data, ret) : ret);
@@ -263,7 +275,6 @@ static long apply_write(const struct pg_frame *frame)
 	pg_leave(op, ret, frame->caller);
 	if (op.call == PG_CALL_sendmmsg)
 		count_messages(&op, ret);
-	pg_apply_written(&op, ret);
 	return ret;
 }
 
@@ -289,8 +300,6 @@ static long make_idle(const struct pg_frame *frame, struct pg_op op)
 		pg_match_refused(op.fd, PG_BIT(op.call), errno);
 	if (writes)
 		return (long)pg_leave(op, ret, frame->caller);
-	if (op.shape == PG_IOV)
-		op.len = (int64_t)op.count;
 	return ret > 0 ? ret : (long)pg_guard_in(op.call, &op, ret, frame->caller);
 }
 

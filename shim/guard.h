@@ -14,19 +14,23 @@
 extern bool pg_started PG_HIDDEN;
 extern bool pg_watch_all PG_HIDDEN; /* PIPEGUARD_VERBOSE=2: every call is told */
 
-/* A call of the program's that writes. LEN: bytes asked for, or what a whole success returns. */
+/* A call of the program's that moves bytes. LEN: bytes asked for, or what a whole success returns;
+ * -2: not known before the kernel has read the vector. */
 struct pg_op {
 	enum pg_call call;
 	int fd;
 	int64_t len;
-	int flags; /* MSG_* of the socket calls, RWF_* of pwritev2 */
+	int flags; /* MSG_* of the socket calls, RWF_* of pwritev2, SPLICE_F_* of vmsplice */
 	enum pg_shape shape;
-	const void *data; /* the program's, of SHAPE: read only where the kernel has read it, or
-			     with pg_fault_peek */
-	uint64_t count;	  /* of PG_IOV */
-	uint64_t outer;	  /* the mark of a call that this one interrupts */
-	uint64_t garbage; /* bytes that a rule wants replaced in what is read; ~0: all */
-	int64_t result;	  /* with SKIP */
+	const void *data;	/* the program's, of SHAPE: read with pg_peek */
+	uint64_t count;		/* of PG_IOV */
+	const void *to;		/* the address it goes to, or a null pointer: the program's, too */
+	uint32_t to_len;	/* of TO, in bytes */
+	int source;		/* of splice and the like: where the bytes come from */
+	uint64_t outer;		/* the mark of a call that this one interrupts */
+	struct pg_story *story; /* of the object, where a rule looked at it; or a null pointer */
+	uint64_t garbage;	/* bytes that a rule wants replaced in what is read; ~0: all */
+	int64_t result;		/* with SKIP */
 	enum pg_via via;
 	bool skip;    /* a rule decided the result: the call is not made */
 	bool midway;  /* a pipe's reader is to leave once LEN bytes are written */
@@ -41,7 +45,9 @@ struct pg_inject {
 	unsigned rule; /* from 0 */
 	enum pg_held held;
 	bool prob;
-	bool lost; /* drop: the bytes go nowhere */
+	bool lost;    /* drop: the bytes go nowhere */
+	bool already; /* what was to be broken was so before */
+	int failed;   /* errno: why the fault could not be made; 0: it was, or none was asked for */
 };
 
 /* Does CALL belong to %out? Those stand first in calls.def. */
@@ -66,18 +72,23 @@ void pg_guard_tell_inject(const struct pg_hit *hit, const struct pg_inject *inje
 void pg_guard_injected_epipe(const struct pg_hit *hit, bool signals);
 
 #define PG_CALLER ((uintptr_t)__builtin_return_address(0))
+#define PG_CFA ((uintptr_t)__builtin_dwarf_cfa())
 
-/* What the kernel answered, once it is not all that was asked: logs a break. errno is kept. */
-PG_COLD void pg_guard_out(const struct pg_op *op, int64_t ret, uintptr_t caller);
+/* What the kernel answered, once it is not all that was asked: logs a break. CFA: the wrapper's,
+ * or 0 of a marked call. errno is kept. */
+PG_COLD void pg_guard_out(const struct pg_op *op, int64_t ret, uintptr_t caller, uintptr_t cfa);
 
-/* A read that returned RET <= 0; of OP, its descriptor and length are looked at. Returns RET; but
- * in a thread that waited while a rule reset the connection, what a received RST would have made it
- * return. errno is kept, or set. */
+/* A read that returned RET <= 0. Returns RET; but in a thread that waited while a rule reset the
+ * connection, what a received RST would have made it return. errno is kept, or set. */
 PG_COLD int64_t pg_guard_in(enum pg_call call, const struct pg_op *op, int64_t ret,
 			    uintptr_t caller);
 
 /* A descriptor's error came to the program's knowledge in another way: connect, SO_ERROR. */
 PG_COLD void pg_guard_warned(enum pg_call call, int fd, int err, uintptr_t caller);
+
+/* connect was refused ADDR, LEN bytes long, which is the program's. */
+PG_COLD void pg_guard_refused(enum pg_call call, int fd, const void *addr, uint32_t len,
+			      uintptr_t caller);
 
 /* At PIPEGUARD_VERBOSE=2, a connection that stands or is on its way. errno is kept. */
 PG_COLD void pg_guard_connected(enum pg_call call, int fd, int ret, uintptr_t caller);
@@ -86,7 +97,8 @@ PG_COLD void pg_guard_connected(enum pg_call call, int fd, int ret, uintptr_t ca
  * peer? */
 void pg_guard_close(int fd);
 
-/* The exit line, if there is anything to say. */
+/* The exit line, if there is anything to say: once in each process. */
+bool pg_guard_has_last_word(void);
 void pg_guard_exit(void);
 
 /* Start-up, when all below is ready. GATES: for the load line. */
@@ -107,15 +119,16 @@ static inline int64_t pg_leave(struct pg_op op, int64_t ret, uintptr_t caller)
 {
 	if (ret > 0 && !op.skip)
 		pg_fd_sent(op.fd, (uint64_t)ret);
-	if (ret != op.len || pg_watch_all)
-		pg_guard_out(&op, ret, caller);
+	if (ret != op.len || ret < 0 || pg_watch_all)
+		pg_guard_out(&op, ret, caller, 0);
 	pg_mark = op.outer;
 	return ret;
 }
 
 /* A call that did not do all it was asked, as a wrapper saw it: OP holds what the wrapper stored.
  * Counts it, tells if it broke. Returns RET; errno is kept. */
-PG_COLD int64_t pg_guard_odd(enum pg_call call, struct pg_op *op, int64_t ret, uintptr_t caller);
+PG_COLD int64_t pg_guard_odd(enum pg_call call, struct pg_op *op, int64_t ret, uintptr_t caller,
+			     uintptr_t cfa);
 
 #if PG_MARKS
 static inline void pg_begin(struct pg_op *op, enum pg_call call, uintptr_t caller)
@@ -145,9 +158,9 @@ static inline void pg_end(const struct pg_op *op)
 		op.len = (int64_t)(length);                                                        \
 		(void)0, ##__VA_ARGS__;                                                            \
 		made_ = (made);                                                                    \
-		if (PG_UNLIKELY(made_ != op.len))                                                  \
+		if (PG_UNLIKELY(made_ != op.len || made_ < 0)) /* a length may be -1, too */       \
 			made_ = (__typeof__(made_))pg_guard_odd(PG_CALL_##name, &op, made_,        \
-								PG_CALLER);                        \
+								PG_CALLER, PG_CFA);                \
 		else                                                                               \
 			pg_fd_sent(op.fd, (uint64_t)made_);                                        \
 		pg_end(&op);                                                                       \
@@ -169,22 +182,40 @@ static inline void pg_end(const struct pg_op *op)
 			pg_fd_sent(op.fd, (uint64_t)made_);                                        \
 		else                                                                               \
 			made_ = (__typeof__(made_))pg_guard_odd(PG_CALL_##name, &op, made_,        \
-								PG_CALLER);                        \
+								PG_CALLER, PG_CFA);                \
 		pg_end(&op);                                                                       \
 		made_;                                                                             \
 	})
 
-/* A call that reads: only an end or an error is of interest. */
-#define PG_IN(name, made, descriptor, length)                                                      \
+/*
+ * What a wrapper was asked, as far as it stores it: in memory, which costs a
+ * healthy call less than registers that must be kept. The rest is left as it is.
+ */
+struct pg_asked {
+	int fd, flags, count;
+	size_t len;
+	const void *data;
+};
+
+/* The same as pg_guard_in() where the wrapper stored its buffer's length; that and flags; a vector;
+ * a message and flags. */
+PG_COLD int64_t pg_guard_in_buffer(enum pg_call call, const struct pg_asked *asked, int64_t ret,
+				   uintptr_t caller);
+PG_COLD int64_t pg_guard_in_flagged(enum pg_call call, const struct pg_asked *asked, int64_t ret,
+				    uintptr_t caller);
+PG_COLD int64_t pg_guard_in_vector(enum pg_call call, const struct pg_asked *asked, int64_t ret,
+				   uintptr_t caller);
+PG_COLD int64_t pg_guard_in_message(enum pg_call call, const struct pg_asked *asked, int64_t ret,
+				    uintptr_t caller);
+
+/* A call that reads, MADE: only an end or an error is of interest. SHAPE: which of the above tells
+ * it, of what was stored in ASKED before. */
+#define PG_IN(name, shape, asked, made)                                                            \
 	__extension__({                                                                            \
-		struct pg_op op;                                                                   \
-		__typeof__(made) made_;                                                            \
-		op.fd = (descriptor);                                                              \
-		op.len = (int64_t)(length);                                                        \
-		made_ = (made);                                                                    \
+		__typeof__(made) made_ = (made);                                                   \
 		if (PG_UNLIKELY(made_ <= 0))                                                       \
-			made_ = (__typeof__(made_))pg_guard_in(PG_CALL_##name, &op, made_,         \
-							       PG_CALLER);                         \
+			made_ = (__typeof__(made_))pg_guard_in_##shape(PG_CALL_##name, &(asked),   \
+								       made_, PG_CALLER);          \
 		made_;                                                                             \
 	})
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "hit.h"
 
-#include "elf.h"
+#include "look.h"
+#include "peek.h"
 #include "stack.h"
 
 #include <stdint.h>
@@ -21,52 +22,105 @@
 enum { IO_URING_ENTER = 426 }; /* the same on every architecture */
 
 __thread uint64_t pg_mark __attribute__((tls_model("initial-exec")));
-__thread uintptr_t pg_told __attribute__((tls_model("initial-exec")));
+__thread uintptr_t pg_format_frame __attribute__((tls_model("initial-exec")));
+__thread uint64_t pg_owed __attribute__((tls_model("initial-exec")));
 #ifndef __GLIBC__
 __thread uintptr_t pg_mark_caller __attribute__((tls_model("initial-exec")));
 #endif
 
+enum { TOLD_MAX = 6 };
+static __thread uintptr_t told[TOLD_MAX] __attribute__((tls_model("initial-exec")));
+
+/* The last one is the first: where there is no room, the oldest goes (a call that was jumped out
+ * of, most likely). */
+void pg_hit_told(uintptr_t cfa)
+{
+	uintptr_t next = cfa;
+
+	for (int i = 0; i < TOLD_MAX; i++) {
+		uintptr_t was = told[i];
+
+		told[i] = next;
+		next = was;
+		__asm__ volatile("" ::: "memory"); /* no call of memmove */
+	}
+}
+
+bool pg_hit_take_told(uintptr_t cfa)
+{
+	int at = 0, to = 0;
+
+	while (at < TOLD_MAX && told[at] != cfa)
+		at++;
+	if (at == TOLD_MAX || !cfa)
+		return false;
+	for (at++; at < TOLD_MAX; at++) /* what was told since then has been looked at, or left */
+		told[to++] = told[at];
+	while (to < TOLD_MAX)
+		told[to++] = 0;
+	return true;
+}
+
 struct regs {
 	int64_t ret;
 	long nr; /* -1: unknown */
-	uintptr_t arg[6], sp;
+	uintptr_t arg[6];
 	bool first_lost; /* arg[0] was overwritten by the result */
 };
 
-int64_t pg_iov_bytes(const void *iov, uint64_t count)
+__attribute__((noinline)) int64_t pg_iov_bytes(const void *iov, uint64_t count)
 {
-	const struct iovec *v = iov;
+	enum { BATCH = 8, MOST = 1024 };
+	struct iovec some[BATCH];
 	int64_t sum = 0;
 
-	for (uint64_t i = 0; v && i < count && i < 1024; i++)
-		sum += (int64_t)v[i].iov_len;
+	for (uint64_t at = 0; at < count && at < MOST; at += BATCH) {
+		uint64_t n = count - at < BATCH ? count - at : BATCH;
+
+		if (!pg_peek(some, (const struct iovec *)iov + at, (size_t)n * sizeof *some))
+			return -1;
+		for (uint64_t i = 0; i < n; i++)
+			sum += (int64_t)some[i].iov_len;
+	}
 	return sum;
 }
 
 int64_t pg_msg_bytes(const void *msg)
 {
-	const struct msghdr *m = msg;
+	struct msghdr m;
 
-	return m ? pg_iov_bytes(m->msg_iov, (uint64_t)m->msg_iovlen) : -1;
+	if (!pg_peek(&m, msg, sizeof m))
+		return -1;
+	return pg_iov_bytes(m.msg_iov, (uint64_t)m.msg_iovlen);
 }
 
 #if defined(__x86_64__) || defined(__i386__)
 /*
  * The result has replaced the call's number in the register; the instruction
- * that loaded it (mov $nr,%eax) stands before the trap, in libc's stubs right
+ * that loaded it (mov $nr,%eax) stands before the trap, in most stubs right
  * before it. Looked for in the bytes before PC; -1 if there is none.
  */
 static long number_before(const uint8_t *pc)
 {
-	bool trap = (pc[-2] == 0x0f && pc[-1] == 0x05) || (pc[-2] == 0xcd && pc[-1] == 0x80);
+	enum { MOST = 32, LEAST = 7, PAGE = 4096 };
+	int n = (uintptr_t)pc % PAGE < MOST ? (int)((uintptr_t)pc % PAGE) : MOST;
+	uint8_t code[MOST];
+	uint32_t nr;
 
-	for (int back = 7; trap && back < 32; back++) {
-		uint32_t nr;
-
-		if (pc[-back] != 0xb8)
-			continue;
-		memcpy(&nr, pc - back + 1, sizeof nr);
-		if (nr < 512)
+	/* Its page is there, since it ran; what is before that may be the end of another mapping.
+	 */
+	if (pg_confined)
+		memcpy(code, pc - n, (size_t)n);
+	else if (pg_peek(code, pc - MOST, MOST))
+		n = MOST;
+	else if (!pg_peek(code, pc - n, (size_t)n))
+		return -1;
+	if (n < LEAST || (!(code[n - 2] == 0x0f && code[n - 1] == 0x05) &&
+			  !(code[n - 2] == 0xcd && code[n - 1] == 0x80)))
+		return -1;
+	for (int at = n - LEAST; at >= 0; at--) {
+		memcpy(&nr, code + at + 1, sizeof nr);
+		if (code[at] == 0xb8 && nr < 512)
 			return (long)nr;
 	}
 	return -1;
@@ -84,14 +138,15 @@ static void unpack_socketcall(struct regs *r)
 	static const short numbers[] = {
 		[9] = SYS_sendto, [11] = SYS_sendto, [16] = SYS_sendmsg, [20] = SYS_sendmmsg};
 	const uintptr_t *args = (const uintptr_t *)r->arg[1];
-	uintptr_t which = r->arg[0];
+	uintptr_t which = r->arg[0], copy[4];
+	int n = which == 16 ? 3 : 4;
 
 	if ((r->nr >= 0 && r->nr != SYS_socketcall) || which >= sizeof numbers / sizeof *numbers ||
-	    !numbers[which])
+	    !numbers[which] || !pg_peek(copy, args, (size_t)n * sizeof *copy))
 		return;
 	r->nr = numbers[which];
-	for (int i = 0; i < (which == 16 ? 3 : 4); i++)
-		r->arg[i] = args[i];
+	for (int i = 0; i < n; i++)
+		r->arg[i] = copy[i];
 }
 #endif
 
@@ -101,8 +156,7 @@ static void read_regs(const ucontext_t *uc, struct regs *r)
 	static const int order[6] = {REG_RDI, REG_RSI, REG_RDX, REG_R10, REG_R8, REG_R9};
 
 	r->ret = uc->uc_mcontext.gregs[REG_RAX];
-	r->nr = number_before((const uint8_t *)uc->uc_mcontext.gregs[REG_RIP]);
-	r->sp = (uintptr_t)uc->uc_mcontext.gregs[REG_RSP];
+	r->nr = PG_MARKS ? number_before((const uint8_t *)uc->uc_mcontext.gregs[REG_RIP]) : -1;
 #elif defined(__i386__)
 	static const int order[6] = {REG_EBX, REG_ECX, REG_EDX, REG_ESI, REG_EDI, REG_EBP};
 
@@ -120,6 +174,52 @@ static void read_regs(const ucontext_t *uc, struct regs *r)
 	r->nr = (long)uc->uc_mcontext.regs[8];
 	r->first_lost = true;
 #endif
+}
+
+long pg_hit_number(const void *context)
+{
+	const ucontext_t *uc = context;
+#if defined(__x86_64__)
+	return number_before((const uint8_t *)uc->uc_mcontext.gregs[REG_RIP]);
+#elif defined(__i386__)
+	return number_before((const uint8_t *)uc->uc_mcontext.gregs[REG_EIP]);
+#else
+	return (long)uc->uc_mcontext.regs[8];
+#endif
+}
+
+/*
+ * What no instruction after a system call reads: the kernel has left the way
+ * back in %rcx (syscall(2)'s table of clobbered registers), for which we put in
+ * a word of our own. It is there as long as nothing ran but the kernel.
+ */
+#define TOLD_WORD 0x706970656775ull
+
+bool pg_hit_is_stale(const void *context)
+{
+#if defined(__x86_64__)
+	const ucontext_t *uc = context;
+
+	return uc->uc_mcontext.gregs[REG_RCX] == (greg_t)TOLD_WORD;
+#else
+	(void)context;
+	return pg_mark & PG_MARK_LOGGED;
+#endif
+}
+
+void pg_hit_mark_told(const struct pg_hit *hit, void *context)
+{
+#if defined(__x86_64__)
+	ucontext_t *uc = context;
+
+	uc->uc_mcontext.gregs[REG_RCX] = (greg_t)TOLD_WORD;
+#else
+	(void)context;
+#endif
+	if (hit->cfa)
+		pg_hit_told(hit->cfa);
+	else if (hit->marked)
+		pg_mark |= PG_MARK_LOGGED;
 }
 
 static int fd_of(const struct regs *r)
@@ -152,7 +252,7 @@ static bool from_mark(struct regs *r, struct pg_hit *hit)
 	if (!(pg_mark & PG_MARK_SET))
 		return false;
 #ifndef __GLIBC__
-	if (call >= PG_CALL_dprintf && call <= PG_CALL___vdprintf_chk)
+	if (pg_call_formats(call))
 		nr = SYS_writev; /* musl's stdio writes nothing by write */
 #endif
 #ifdef __i386__
@@ -165,6 +265,7 @@ static bool from_mark(struct regs *r, struct pg_hit *hit)
 		return false;
 	hit->call = call;
 	hit->fd = fd;
+	hit->marked = true;
 	hit->inlined = false;
 	hit->via = pg_mark & PG_MARK_STDIO ? PG_VIA_STDIO
 		   : pg_mark & PG_MARK_RAW ? PG_VIA_SIGNAL
@@ -180,21 +281,22 @@ static enum pg_call call_named(const char *name)
 	return PG_NO_CALL;
 }
 
-/* From the stack: the wrapper of ours that called what was interrupted. */
-static bool from_stack(const struct regs *r, struct pg_hit *hit)
+/* By the wrapper of ours, named on the stack, that called what was interrupted. */
+static bool from_wrapper(struct regs *r, const struct pg_wrapper *w, struct pg_hit *hit)
 {
-	bool stdio = false;
-	const char *name = PG_MARKS ? NULL : pg_stack_wrapper(&stdio);
-	enum pg_call call = name ? call_named(name) : PG_NO_CALL;
+	bool stdio = !w->name[0];
+	enum pg_call call = stdio ? PG_CALL_write : call_named(w->name);
 
-	if (!name && !stdio)
+	if (call == PG_NO_CALL || pg_call_formats(call)) /* which leaves a mark */
 		return false;
-	hit->call = stdio ? PG_CALL_write : call;
+	if (r->nr < 0)
+		r->nr = pg_call_number(call);
+	hit->call = call;
 	hit->fd = fd_of(r);
 	hit->via = stdio ? PG_VIA_STDIO : PG_VIA_CALL;
-	hit->sp = r->sp;
+	hit->cfa = w->cfa;
 	hit->inlined = false;
-	return hit->call != PG_NO_CALL;
+	return true;
 }
 
 static void from_regs(const struct regs *r, struct pg_hit *hit)
@@ -233,7 +335,22 @@ static bool from_ring(const struct regs *r, struct pg_hit *hit)
  * midway. */
 static bool broken(const struct pg_hit *hit)
 {
-	return hit->err || pg_confined || pg_fd_is_broken_pipe(hit->fd);
+	return hit->err || pg_confined || pg_look_is_broken_pipe(hit->fd);
+}
+
+/* Which call of ours it was; false: none. */
+static bool from_ours(struct regs *r, const void *uc, struct pg_hit *hit)
+{
+	struct pg_wrapper w;
+	enum pg_between between;
+
+	if (PG_MARKS)
+		return from_mark(r, hit);
+	between = pg_stack_wrapper(uc, &w);
+	if (between == PG_OUR_WRAPPER && from_wrapper(r, &w, hit))
+		return true;
+	/* A program that confined itself may have a stack that cannot be asked about. */
+	return (between != PG_NOTHING_OURS || pg_confined) && from_mark(r, hit);
 }
 
 bool pg_hit_recognise(const siginfo_t *si, const void *uc, struct pg_hit *hit)
@@ -246,14 +363,12 @@ bool pg_hit_recognise(const siginfo_t *si, const void *uc, struct pg_hit *hit)
 	if (r.ret != -EPIPE && r.ret <= 0)
 		return false;
 	raw = r;
-	hit->caller = 0;
-	hit->sp = 0;
-	if (from_mark(&r, hit)) {
-		hit->caller = PG_MARKED_CALLER;
+	*hit = (struct pg_hit){.uc = uc, .fd = -1, .len = -1};
+	if (from_ours(&r, uc, hit)) {
+		hit->caller = hit->cfa ? 0 : PG_MARKED_CALLER;
 		hit->len = length_of(&r);
-	} else if (from_stack(&raw, hit)) {
-		hit->len = length_of(&raw);
 	} else {
+		raw.nr = pg_hit_number(uc);
 		from_regs(&raw, hit);
 		hit->len = hit->call && (raw.nr >= 0 || GUESS_IS_WRITE) ? length_of(&raw) : -1;
 	}
@@ -271,7 +386,11 @@ bool pg_hit_repeat(void *context)
 	struct pg_hit hit;
 
 	read_regs(uc, &r);
-	if (r.nr < 0 && !from_mark(&r, &hit))
+	if (r.ret != -EPIPE && !pg_confined) /* what it took might be written twice */
+		return false;
+	if (!from_ours(&r, uc, &hit))
+		r.nr = pg_hit_number(uc);
+	if (r.nr < 0)
 		return false;
 	uc->uc_mcontext.gregs[REG_RAX] = r.nr;
 	uc->uc_mcontext.gregs[REG_RIP] -= SYSCALL_BYTES;

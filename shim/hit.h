@@ -21,9 +21,21 @@
 
 extern __thread uint64_t pg_mark __attribute__((tls_model("initial-exec"))) PG_HIDDEN;
 
-/* Where PG_MARKS is 0: the stack pointer of the call that the handler has told; the wrapper takes
- * it back. */
-extern __thread uintptr_t pg_told __attribute__((tls_model("initial-exec"))) PG_HIDDEN;
+/* The frame of the innermost call that formats (dprintf): what libc writes for it lies below. */
+extern __thread uintptr_t pg_format_frame __attribute__((tls_model("initial-exec"))) PG_HIDDEN;
+
+/*
+ * Where PG_MARKS is 0: the calls that the handler has told and whose wrappers
+ * have not looked yet, by the stack pointer that the wrapper returns to. Calls
+ * nest (a signal handler of the program's breaks a write while another waits to
+ * be looked at), so there are several.
+ */
+void pg_hit_told(uintptr_t cfa);
+bool pg_hit_take_told(uintptr_t cfa); /* was it told? Once. */
+
+/* The last broken write of this thread whose signal is blocked, and so will come later: its call
+ * and descriptor, as in a mark; 0: none. */
+extern __thread uint64_t pg_owed __attribute__((tls_model("initial-exec"))) PG_HIDDEN;
 
 /*
  * musl has no unwind tables, so a stack cannot be walked out of it: there the
@@ -45,9 +57,14 @@ struct pg_hit {
 	int fd;
 	int64_t len, ret;
 	int err;
-	int flags;	  /* as of a pg_op */
+	int flags;	/* as of a pg_op */
+	const void *to; /* as of a pg_op */
+	uint32_t to_len;
+	bool perhaps;	  /* what is told holds only if no child has the descriptor, too */
 	uintptr_t caller; /* inside the calling instruction; 0: look at the stack */
-	uintptr_t sp;	  /* of the interrupted call, if the stack told of its wrapper; else 0 */
+	uintptr_t cfa;	  /* of the wrapper, if the stack told of it; else 0 */
+	const void *uc;	  /* what the signal interrupted, in its handler; else a null pointer */
+	bool marked;	  /* pg_mark is this call's */
 	bool inlined;	  /* no wrapper of ours was at work: rules do not reach it */
 };
 
@@ -59,11 +76,21 @@ struct pg_hit {
  */
 bool pg_hit_recognise(const siginfo_t *si, const void *uc, struct pg_hit *hit);
 
+/* Is what was interrupted a write that was told, and has nothing run since? Then this signal is
+ * another's, which came while the handler ran. */
+bool pg_hit_is_stale(const void *uc);
+
+/* The write that UC is of is told; what returns to it need not tell it again. */
+void pg_hit_mark_told(const struct pg_hit *hit, void *uc);
+
+/* The number of the system call that UC interrupted; -1: unknown. */
+long pg_hit_number(const void *uc);
+
 /* Makes the interrupted system call happen once more when the handler returns. False: not known
  * how. */
 bool pg_hit_repeat(void *uc);
 
-/* Bytes that the vector or message of a call asked to write; the kernel has read it before. */
+/* Bytes that the vector or message of a call asks for; -1: it cannot be read. */
 int64_t pg_iov_bytes(const void *iov, uint64_t count);
 int64_t pg_msg_bytes(const void *msg);
 

@@ -6,16 +6,27 @@
  */
 #include "apply.h"
 #include "calls.h"
+#include "clock.h"
 #include "config.h"
 #include "dl.h"
-#include "elf.h"
 #include "guard.h"
 #include "log.h"
+#include "process.h"
 #include "stdio_gate.h"
+#include "symbol.h"
 
 #include <unistd.h>
 
+/* Was asked for first, so it runs last of what exit() calls; libc's flush of all FILEs follows. */
 static void at_exit(void *unused)
+{
+	(void)unused;
+	if (pg_guard_has_last_word() && !pg_stdio_waits())
+		pg_guard_exit();
+}
+
+/* quick_exit flushes nothing. */
+static void quick_exit_runs(void *unused)
 {
 	(void)unused;
 	pg_guard_exit();
@@ -24,11 +35,16 @@ static void at_exit(void *unused)
 /* Not the program's: a sanitizer's runtime inside it has one that is not ready yet. */
 static void ask_for_exit(void)
 {
-	int (*ask)(void (*)(void *), void *, void *) =
-		(int (*)(void (*)(void *), void *, void *))dlsym(RTLD_NEXT, "__cxa_atexit");
+	typedef int ask_fn(void (*)(void *), void *, void *);
+	typedef int ask_quick_fn(void (*)(void *), void *);
+	ask_fn *ask = (ask_fn *)dlsym(RTLD_NEXT, "__cxa_atexit");
+	ask_quick_fn *ask_quick = (ask_quick_fn *)dlsym(RTLD_NEXT, "__cxa_at_quick_exit");
 
 	if (ask)
 		ask(at_exit, NULL, NULL);
+	if (ask_quick)
+		ask_quick(quick_exit_runs, NULL);
+	dlerror();
 }
 
 /* Loaded by dlopen (ctypes, say), nothing calls us; a second copy must not tell everything twice.
@@ -38,7 +54,26 @@ static bool in_charge(void)
 	void *first = dlsym(RTLD_DEFAULT, "__sysv_signal");
 
 	dlerror();
-	return pg_elf_is_first_copy() && pg_elf_is_own((uintptr_t)first);
+	return pg_module_is_first_copy() && pg_module_is_own((uintptr_t)first);
+}
+
+static void start_clock(void)
+{
+	struct pg_module vdso;
+
+	if (pg_module_vdso(&vdso))
+		pg_clock_start(
+			pg_symbol_address(&vdso, "__vdso_clock_gettime", "__kernel_clock_gettime"));
+	pg_config.start = pg_now();
+}
+
+/* What was inherited as a connection: nobody knows its peer after a reset. */
+static void adopt_inherited(void)
+{
+	for (int fd = 0; fd < 3; fd++)
+		pg_fd_adopt(fd);
+	for (int fd = 3; fd < 3 + (int)pg_config.passed; fd++)
+		pg_fd_adopt(fd);
 }
 
 static const char *gates(bool stdio)
@@ -56,15 +91,16 @@ static void __attribute__((constructor)) start(int argc, char **argv, char **env
 	(void)argv;
 	pg_next_resolve();
 	pg_calls_start();
-	pg_elf_start();
+	pg_module_start();
+	pg_symbol_start();
 	if (in_charge())
 		pg_config_read(environ ? environ : envp);
 	if (pg_config.active) {
-		pg_fd_start();
-		pg_config.start = pg_now();
+		pg_process_start();
+		start_clock();
 		pg_apply_start();
-		pg_stack_start();
 		pg_log_start();
+		adopt_inherited();
 		pg_guard_start(gates(pg_stdio_start()));
 		ask_for_exit();
 	}

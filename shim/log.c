@@ -2,19 +2,21 @@
 #include "log.h"
 
 #include "config.h"
-#include "fd.h"
+#include "process.h"
+#include "text.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
 enum { SIGSET_BYTES = 8, HIGH_FD = 1000 };
 
-/* What the log is. Written at start, and again only when a lost file is reopened. */
+/* What the log is. Written at start, and in a child that has a file of its own. */
 static struct {
 	int fd;
 	int pid; /* with %p in the path: whose file it is */
@@ -22,16 +24,41 @@ static struct {
 	uint32_t mode;
 } out = {.fd = -1};
 
-static uint64_t dropped;
+static struct pg_log_missing missing;
+static uint64_t written; /* bytes */
 
-uint64_t pg_log_dropped(void)
+struct pg_log_missing pg_log_missing(void)
 {
-	return __atomic_load_n(&dropped, __ATOMIC_RELAXED);
+	return (struct pg_log_missing){PG_GET(missing.dropped), PG_GET(missing.limited)};
 }
 
 void pg_log_drop(void)
 {
-	__atomic_fetch_add(&dropped, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&missing.dropped, 1, __ATOMIC_RELAXED);
+}
+
+bool pg_log_goes_to(int fd)
+{
+	return pg_config.log_kind == PG_LOG_FD && fd == pg_config.log_fd;
+}
+
+/* Each line moves the time at which the next one would be due; it may run ahead of the clock by as
+ * much as a burst. */
+bool pg_log_allows(uint64_t now)
+{
+	static uint64_t due;
+	const uint64_t step = 1000000000u / PG_LOG_RATE, ahead = PG_LOG_BURST * step;
+	uint64_t was = PG_GET(due), next;
+
+	do {
+		next = (was > now ? was : now) + step;
+		if (next - now > ahead || PG_GET(written) > PG_LOG_BYTES) {
+			__atomic_fetch_add(&missing.limited, 1, __ATOMIC_RELAXED);
+			return false;
+		}
+	} while (!__atomic_compare_exchange_n(&due, &was, next, true, __ATOMIC_RELAXED,
+					      __ATOMIC_RELAXED));
+	return true;
 }
 
 static void complain(const char *path, const char *why)
@@ -86,19 +113,6 @@ static const char *open_error(int err)
 	}
 }
 
-static bool adopt(int fd)
-{
-	struct pg_stat st;
-
-	if (fd < 0 || pg_fstat(fd, &st))
-		return false;
-	out.dev = st.dev;
-	out.ino = st.ino;
-	out.mode = st.mode;
-	out.fd = fd;
-	return true;
-}
-
 /* A folder to stand on while 0, 1 or 2 are closed, so that the log cannot land there. Returns how
  * many were filled. */
 static int fill_low(int *filled)
@@ -137,7 +151,13 @@ static int open_beneath(int dir, const char *path, int flags)
 	return (int)fd;
 }
 
-/* As pg_open, but from the first folder on in which all may put links, none is followed. */
+/* May others than its owner, the user or root put links there? */
+static bool is_open_to_others(const struct pg_stat *st)
+{
+	return st->mode & S_IWOTH || (st->uid && st->uid != (uint32_t)pg_sys0(SYS_geteuid));
+}
+
+/* As pg_open, but from the first folder on in which others may put links, none is followed. */
 static int open_unlinked(char *path, int flags)
 {
 	struct pg_stat st;
@@ -151,7 +171,7 @@ static int open_unlinked(char *path, int flags)
 		*at = '/';
 		if (dir < 0)
 			return dir;
-		if (!pg_fstat(dir, &st) && st.mode & S_ISVTX && st.mode & S_IWOTH) {
+		if (!pg_fstat(dir, &st) && is_open_to_others(&st)) {
 			fd = open_beneath(dir, at + 1, flags);
 			pg_sys1(SYS_close, dir);
 			return fd;
@@ -161,92 +181,144 @@ static int open_unlinked(char *path, int flags)
 	return pg_open(path, flags);
 }
 
-/* Opens the file or socket; a reason if that fails. */
-static const char *open_log(char *path)
+static const char *open_socket(const char *path, int *fd)
 {
 	struct sockaddr_un un = {.sun_family = AF_UNIX};
-	struct pg_stat st;
-	int fd;
 
-	if (pg_config.log_kind == PG_LOG_UNIX) {
-		if (pg_len(path) >= sizeof un.sun_path)
-			return "the path is too long for a socket";
-		pg_copy(un.sun_path, sizeof un.sun_path, path);
-		fd = (int)pg_sys3(SYS_socket, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
-				  0);
-		if (fd >= 0 && pg_sys3(SYS_connect, fd, &un, sizeof un)) {
-			pg_sys1(SYS_close, fd);
-			return "nobody receives there (a datagram socket must be bound first)";
-		}
-		return adopt(lift(fd)) ? NULL : "no descriptor is left";
-	}
-	if (!pg_lstat(path, &st) && is_device(path, st.mode))
-		return "it is a device";
-	fd = open_unlinked(path,
-			   O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK);
-	if (fd < 0)
-		return open_error(fd);
-	if (pg_fstat(fd, &st) || is_device(path, st.mode)) {
-		pg_sys1(SYS_close, fd);
-		return "it is a device";
-	}
-	return adopt(lift(fd)) ? NULL : "no descriptor is left";
+	if (pg_len(path) >= sizeof un.sun_path)
+		return "the path is too long for a socket";
+	pg_copy(un.sun_path, sizeof un.sun_path, path);
+	*fd = (int)pg_sys3(SYS_socket, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (*fd < 0)
+		return open_error(*fd);
+	if (!pg_sys3(SYS_connect, *fd, &un, sizeof un))
+		return NULL;
+	pg_sys1(SYS_close, *fd);
+	return "nobody receives there (a datagram socket must be bound first)";
 }
 
-static void open_path(bool tell)
+static const char *open_file(char *path, int *fd)
 {
-	static char path[PG_LINE_MAX /
-			 4]; /* at start and, rarely, after a loss: racing threads write the same */
-	int low[3], n = fill_low(low), pid = (int)pg_sys0(SYS_getpid);
-	bool has_pid = pg_config_log_path(path, sizeof path, pid);
-	const char *why = open_log(path);
+	struct pg_stat st;
 
+	if (!pg_lstat(path, &st) && is_device(path, st.mode))
+		return "it is a device";
+	*fd = open_unlinked(path,
+			    O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK);
+	if (*fd < 0)
+		return open_error(*fd);
+	if (!pg_fstat(*fd, &st) && !is_device(path, st.mode))
+		return NULL;
+	pg_sys1(SYS_close, *fd);
+	return "it is a device";
+}
+
+/* A log, opened. */
+struct target {
+	int fd;
+	bool has_pid; /* its name has the pid in it */
+	struct pg_stat st;
+};
+
+/* Opens the file or socket, out of the program's way; a reason if that fails. */
+static const char *open_log(struct target *t)
+{
+	/* At start and, rarely, later: racing threads of a process write the same. */
+	static char path[PG_LINE_MAX / 4];
+	int low[3], n = fill_low(low);
+	const char *why;
+
+	t->has_pid = pg_config_log_path(path, sizeof path, (int)pg_sys0(SYS_getpid));
+	why = pg_config.log_kind == PG_LOG_UNIX ? open_socket(path, &t->fd)
+						: open_file(path, &t->fd);
 	while (n--)
 		pg_sys1(SYS_close, low[n]);
-	out.pid = has_pid ? pid : 0;
 	if (why)
-		out.fd = -1;
-	if (why && tell)
-		complain(path, why);
+		return why;
+	t->fd = lift(t->fd);
+	if (t->fd >= 0 && !pg_fstat(t->fd, &t->st))
+		return NULL;
+	return "no descriptor is left";
+}
+
+static void adopt(const struct target *t)
+{
+	out.dev = t->st.dev;
+	out.ino = t->st.ino;
+	out.mode = t->st.mode;
+	out.pid = t->has_pid ? (int)pg_sys0(SYS_getpid) : 0;
+	out.fd = t->fd;
 }
 
 void pg_log_start(void)
 {
+	static char path[PG_LINE_MAX / 4];
+	struct target t = {.fd = pg_config.log_fd, .has_pid = false};
+	const char *why = NULL;
+
 	if (pg_config.log_kind == PG_LOG_OFF)
 		return;
-	if (pg_config.log_kind == PG_LOG_FD)
-		adopt(pg_config.log_fd);
-	else
-		open_path(true);
+	if (pg_config.log_kind != PG_LOG_FD)
+		why = open_log(&t);
+	else if (pg_fstat(t.fd, &t.st))
+		return;
+	if (!why) {
+		adopt(&t);
+		return;
+	}
+	pg_config_log_path(path, sizeof path, (int)pg_sys0(SYS_getpid));
+	complain(path, why);
 }
 
-/* Is the descriptor still the log? A lost file is opened again, once per call. */
-static bool still_ours(void)
+/* ---- one line ---- */
+
+/* Is the descriptor of the start still the log? What the program closed, or put something else in
+ * the place of, is let alone. */
+static bool is_still_there(void)
 {
 	struct pg_stat st;
-	bool same = out.fd >= 0 && !pg_fstat(out.fd, &st) && st.dev == out.dev && st.ino == out.ino;
 
-	if (same && out.pid && out.pid != (int)pg_sys0(SYS_getpid)) {
-		if (!S_ISREG(out.mode))
-			return true;
-		pg_sys1(SYS_close, out.fd); /* the parent's file: ours has another name */
-		same = false;
+	return out.fd >= 0 && !pg_fstat(out.fd, &st) && st.dev == out.dev && st.ino == out.ino;
+}
+
+static bool is_parents(void)
+{
+	return out.pid && out.pid != (int)pg_sys0(SYS_getpid);
+}
+
+/*
+ * Where the next line goes. CLOSES: to be closed after it. A descriptor that the
+ * program closed does not come back: one more would be a leak to those who look.
+ * A child by fork has a file of its own from its first line on, if the name says
+ * so; one by vfork leaves what it shares with its parent alone.
+ */
+static bool find_target(struct target *t, bool *closes)
+{
+	bool there = is_still_there();
+
+	*closes = false;
+	if (there && (!is_parents() || !S_ISREG(out.mode))) {
+		t->fd = out.fd;
+		t->st.mode = out.mode;
+		return true;
 	}
-	if (same || pg_config.log_kind == PG_LOG_FD)
-		return same;
-	if (!out.ino)
+	if (pg_config.log_kind == PG_LOG_FD || !out.ino || open_log(t))
 		return false;
-	open_path(false);
-	return out.fd >= 0;
+	*closes = !there || pg_process_is_vforked();
+	if (*closes)
+		return true;
+	pg_sys1(SYS_close, out.fd);
+	adopt(t);
+	return true;
 }
 
 /* A pipe or terminal whose reader sleeps must not hold the program up. */
-static bool writable(void)
+static bool is_writable(const struct target *t)
 {
-	struct pollfd p = {.fd = out.fd, .events = POLLOUT};
+	struct pollfd p = {.fd = t->fd, .events = POLLOUT};
 	long zero[2] = {0, 0};
 
-	if (S_ISREG(out.mode))
+	if (S_ISREG(t->st.mode))
 		return true;
 	return pg_sys5(SYS_ppoll, &p, 1, zero, 0, 0) == 1 && !(p.revents & (POLLERR | POLLNVAL));
 }
@@ -264,43 +336,55 @@ static bool pending(uint64_t sig)
  * waits, all being blocked, and is taken back. Only a signal that the program itself blocks can
  * have waited before.
  */
-static bool write_quietly(const char *line, size_t len, uint64_t mask)
+static bool write_quietly(const struct target *t, const char *line, size_t len, uint64_t mask)
 {
-	uint64_t sig = (uint64_t)1 << ((S_ISREG(out.mode) ? SIGXFSZ : SIGPIPE) - 1);
+	uint64_t sig = (uint64_t)1 << ((S_ISREG(t->st.mode) ? SIGXFSZ : SIGPIPE) - 1);
 	bool waited = mask & sig && pending(sig);
 	long zero[2] = {0, 0};
 
-	if (pg_sys3(SYS_write, out.fd, line, len) == (long)len)
+	if (pg_sys3(SYS_write, t->fd, line, len) == (long)len)
 		return true;
 	if (!waited && pending(sig))
 		pg_sys4(SYS_rt_sigtimedwait, &sig, 0, zero, SIGSET_BYTES);
 	return false;
 }
 
-static bool write_line(const char *line, size_t len, uint64_t mask)
+static bool write_line(const struct target *t, const char *line, size_t len, uint64_t mask)
 {
-	if (S_ISSOCK(out.mode))
-		return pg_sys6(SYS_sendto, out.fd, line, len, MSG_NOSIGNAL | MSG_DONTWAIT, 0, 0) ==
+	if (!is_writable(t))
+		return false;
+	if (S_ISSOCK(t->st.mode))
+		return pg_sys6(SYS_sendto, t->fd, line, len, MSG_NOSIGNAL | MSG_DONTWAIT, 0, 0) ==
 		       (long)len;
-	return write_quietly(line, len, mask);
+	return write_quietly(t, line, len, mask);
 }
 
-void pg_log_write(const char *line, size_t len, uint64_t mask, uint64_t broken_dev,
-		  uint64_t broken_ino)
+static bool put(const char *line, size_t len, uint64_t mask)
 {
-	uint64_t lost = pg_log_dropped();
+	struct target t;
+	bool closes, done;
+
+	if (pg_confined)
+		return out.fd >= 0 && pg_sys3(SYS_write, out.fd, line, len) == (long)len;
+	if (!find_target(&t, &closes))
+		return false;
+	done = write_line(&t, line, len, mask);
+	if (closes)
+		pg_sys1(SYS_close, t.fd);
+	return done;
+}
+
+void pg_log_write(const char *line, size_t len, uint64_t mask)
+{
+	struct pg_log_missing before = pg_log_missing();
 
 	if (pg_config.log_kind == PG_LOG_OFF)
 		return;
-	if (pg_confined) {
-		if (out.fd < 0 || pg_sys3(SYS_write, out.fd, line, len) != (long)len)
-			pg_log_drop();
-		return;
-	}
-	if (!still_ours() || (out.dev == broken_dev && out.ino == broken_ino) || !writable() ||
-	    !write_line(line, len, mask)) {
+	if (!put(line, len, mask)) {
 		pg_log_drop();
 		return;
 	}
-	__atomic_fetch_sub(&dropped, lost, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&written, len, __ATOMIC_RELAXED);
+	__atomic_fetch_sub(&missing.dropped, before.dropped, __ATOMIC_RELAXED);
+	__atomic_fetch_sub(&missing.limited, before.limited, __ATOMIC_RELAXED);
 }

@@ -20,14 +20,28 @@ enum {
  * runs on. */
 void pg_log_start(void);
 
-/* Async-signal-safe, no lock; errno untouched. All signals are blocked (room.h); MASK are those
- * that the program had blocked itself. BROKEN: the object that just broke, which must not be
- * written to (0, 0: none). */
-void pg_log_write(const char *line, size_t len, uint64_t mask, uint64_t broken_dev,
-		  uint64_t broken_ino);
+/*
+ * Async-signal-safe, no lock; errno untouched. All signals are blocked (room.h);
+ * MASK are those that the program had blocked itself. A log that is broken
+ * itself is not written to.
+ */
+void pg_log_write(const char *line, size_t len, uint64_t mask);
 
-/* Lines lost since the last one that was written; the caller puts it into the next line. */
-uint64_t pg_log_dropped(void);
+/* May one more line be written at NOW (pg_now())? A peer can make a server break as often as it
+ * likes: PG_LOG_BURST lines are written at once, then PG_LOG_RATE a second, and PG_LOG_BYTES in
+ * all, by each process. What is left out is counted. */
+enum { PG_LOG_BURST = 100000, PG_LOG_RATE = 10, PG_LOG_BYTES = 1 << 30 };
+bool pg_log_allows(uint64_t now);
+
+/* Is FD the program's own descriptor that lines go to? */
+bool pg_log_goes_to(int fd);
+
+/* Lines lost, and left out, since the last one that was written; the caller puts both into the next
+ * line. */
+struct pg_log_missing {
+	uint64_t dropped, limited;
+};
+struct pg_log_missing pg_log_missing(void);
 
 /* A line that never got as far as being written. */
 void pg_log_drop(void);

@@ -1,39 +1,127 @@
 /* SPDX-License-Identifier: MIT */
 #include "match.h"
 
-#include "elf.h"
+#include "clock.h"
+#include "process.h"
+#include "symbol.h"
 
 #include <fcntl.h>
 #include <sys/prctl.h>
 
+/* How often a rule matched, and fired, in a process; connections that it counted. */
+struct sum {
+	uint64_t process;
+	uint64_t matched, fired, connections;
+};
+static struct sum sums[PG_RULES_MAX];
+
+/* A child by fork counts from zero. */
+static struct sum *sum_of(unsigned rule)
+{
+	struct sum *s = &sums[rule];
+	uint64_t process = pg_process();
+
+	if (PG_UNLIKELY(PG_GET(s->process) != process) &&
+	    __atomic_exchange_n(&s->process, process, __ATOMIC_RELAXED) != process)
+		s->matched = s->fired = s->connections = 0;
+	return s;
+}
+
 enum { COUNTERS = 4096, PROBES = 16 };
 
-/* What a counter is of, besides an inode or a thread. */
-#define WHOLE 0
-#define CONNECTIONS (~(uint64_t)0)
-
-/* How often a rule matched, or fired, in a process: of all calls, of one object, or of one thread.
- */
+/* The same of one thread, for scope=thread. */
 struct counter {
 	uint64_t key, count;
+	uint32_t process, thread;
 };
 static struct counter counters[COUNTERS];
+static uint64_t uncounted; /* calls for which there was no room */
 
-static uint64_t *counter(unsigned rule, bool fired, uint64_t of)
+/* Of a process that this one was forked from, or of a thread that has gone? */
+static bool is_over(const struct counter *c)
 {
-	uint64_t key = pg_mix(pg_mix(pg_mix(fired ? 3 : 5, rule), pg_process()), of) | 1;
+	uint32_t process = PG_GET(c->process), thread = PG_GET(c->thread);
+
+	return process != (uint32_t)pg_process() ||
+	       pg_sys3(SYS_tgkill, process, thread, 0) == -ESRCH;
+}
+
+static bool take_counter(struct counter *c, uint64_t old, uint64_t key)
+{
+	if (!__atomic_compare_exchange_n(&c->key, &old, key, false, __ATOMIC_RELAXED,
+					 __ATOMIC_RELAXED))
+		return old == key;
+	PG_PUT(c->count, 0);
+	PG_PUT(c->process, (uint32_t)pg_process());
+	PG_PUT(c->thread, (uint32_t)pg_sys0(SYS_gettid));
+	return true;
+}
+
+/* A thread's number is used again: it has another name here. */
+static uint64_t this_thread(void)
+{
+	static uint32_t names;
+	static __thread uint32_t name __attribute__((tls_model("initial-exec")));
+
+	if (!name)
+		name = __atomic_add_fetch(&names, 1, __ATOMIC_RELAXED);
+	return name;
+}
+
+/* This thread's for rule RULE; a null pointer: there is no room. */
+static uint64_t *thread_counter(unsigned rule, bool fired)
+{
+	uint64_t key = pg_mix(pg_mix(pg_mix(fired ? 3 : 5, rule), pg_process()), this_thread()) | 1;
 
 	for (unsigned i = 0; i < PROBES; i++) {
 		struct counter *c = &counters[(key + i) % COUNTERS];
-		uint64_t none = 0;
+		uint64_t has = PG_GET(c->key);
 
-		if (PG_GET(c->key) == key ||
-		    __atomic_compare_exchange_n(&c->key, &none, key, false, __ATOMIC_RELAXED,
-						__ATOMIC_RELAXED) ||
-		    none == key)
+		if (has == key || (!has && take_counter(c, 0, key)))
 			return &c->count;
 	}
-	return &counters[key % COUNTERS].count;
+	for (unsigned i = 0; i < PROBES; i++) {
+		struct counter *c = &counters[(key + i) % COUNTERS];
+
+		if (is_over(c) && take_counter(c, PG_GET(c->key), key))
+			return &c->count;
+	}
+	__atomic_fetch_add(&uncounted, 1, __ATOMIC_RELAXED);
+	return NULL;
+}
+
+/* The rules with scope=fd count in the story of each object, so they begin and end with it. */
+static unsigned fd_slots;
+static uint8_t fd_slot[PG_RULES_MAX];
+static void *story_counts[PG_STORY_CHUNKS];
+
+struct pair {
+	uint32_t matched, fired;
+};
+
+/* The counts of rule N for the object of S; a null pointer: there is no room. */
+static struct pair *object_counts(unsigned n, struct pg_story *s)
+{
+	size_t of_story = fd_slots * sizeof(struct pair);
+	char *chunk = pg_filled(&story_counts[s->index / PG_STORIES], PG_STORIES * of_story);
+	uint64_t process = pg_process();
+	struct pair *first;
+
+	if (!chunk) {
+		__atomic_fetch_add(&uncounted, 1, __ATOMIC_RELAXED);
+		return NULL;
+	}
+	first = (struct pair *)(void *)(chunk + s->index % PG_STORIES * of_story);
+	if (PG_GET(s->process) != process) {
+		__builtin_memset(first, 0, of_story);
+		PG_PUT(s->process, process);
+	}
+	return &first[fd_slot[n]];
+}
+
+uint64_t pg_match_uncounted(void)
+{
+	return PG_GET(uncounted);
 }
 
 static bool in_ranges(const struct pg_ranges *rs, int64_t v)
@@ -135,6 +223,8 @@ void pg_match_start(void)
 		pg_match_streams |= pg_has(r, PG_F_AT) || pg_has(r, PG_F_GARBAGE);
 		if (!(r->fields & OF_CALLS) && r->scope == PG_SCOPE_RULE)
 			simple |= BIT(n);
+		if (r->scope == PG_SCOPE_FD)
+			fd_slot[n] = (uint8_t)fd_slots++;
 		if (!pg_has(r, PG_F_CONN))
 			continue;
 		numbering |= BIT(n);
@@ -189,18 +279,39 @@ static int64_t service_port(const struct pg_object *o)
 	return host_port(o->side == PG_SERVER ? &o->local : &o->peer);
 }
 
-static bool path_matches(const struct pg_rule *r, int fd)
+/* The longest path there is takes more than a small stack has. */
+static PG_COLD bool long_path_matches(const struct pg_rule *r, const char *link)
 {
-	char link[32], path[256];
+	enum { MOST = 4096 + 16 };
+	void *room = NULL;
+	char *path = pg_filled(&room, MOST);
+	long n = path ? pg_sys4(SYS_readlinkat, AT_FDCWD, link, path, MOST - 1) : 0;
+	bool matches;
+
+	if (!path)
+		return false;
+	path[n > 0 ? n : 0] = 0;
+	matches = any_glob(&r->path, path);
+	pg_sys2(SYS_munmap, path, MOST);
+	return matches;
+}
+
+/* proc(5): the link of a path that is longer than a page cannot be read. */
+static __attribute__((noinline)) bool path_matches(const struct pg_rule *r, int fd)
+{
+	static const char none[] = "";
+	char link[32], path[512];
 	struct pg_text t = {link, 0, sizeof link - 1};
 	long n;
 
 	pg_put(&t, "/proc/self/fd/");
 	pg_put_i64(&t, fd);
 	link[t.len] = 0;
-	n = pg_sys4(SYS_readlinkat, AT_FDCWD, link, path, sizeof path - 1);
+	n = pg_sys4(SYS_readlinkat, AT_FDCWD, link, path, sizeof path);
+	if (n == (long)sizeof path)
+		return long_path_matches(r, link);
 	path[n > 0 ? n : 0] = 0;
-	return any_glob(&r->path, path);
+	return any_glob(&r->path, n > 0 ? path : none);
 }
 
 static bool thread_matches(const struct pg_rule *r)
@@ -212,26 +323,25 @@ static bool thread_matches(const struct pg_rule *r)
 }
 
 /* MODULE+0xOFF, MODULE or SYMBOL. */
-static bool frame_is(const char *wanted, uintptr_t addr)
+static __attribute__((noinline)) bool frame_is(const char *wanted, uintptr_t addr)
 {
-	char buf[256];
+	char buf[PG_MODULE_NAME + 24], symbol[PG_SYMBOL_MAX];
 	struct pg_text t = {buf, 0, sizeof buf - 1};
-	struct pg_module m;
+	struct pg_module room;
+	const struct pg_module *m = pg_module_at(addr, &room);
 	uintptr_t offset;
-	const char *symbol;
 
-	if (!pg_elf_module(addr, &m))
+	if (!m)
 		return false;
-	if (pg_glob(wanted, m.name))
+	if (pg_glob(wanted, m->name))
 		return true;
-	pg_put(&t, m.name);
+	pg_put(&t, m->name);
 	pg_put_char(&t, '+');
-	pg_put_hex(&t, addr - m.base);
+	pg_put_hex(&t, addr - m->base);
 	buf[t.len] = 0;
 	if (pg_same(wanted, buf))
 		return true;
-	symbol = pg_elf_symbol(&m, addr, &offset);
-	return symbol && pg_glob(wanted, symbol);
+	return pg_symbol_at(m, true, addr, symbol, &offset) && pg_glob(wanted, symbol);
 }
 
 static bool frames_match(const struct pg_words *ws, const uintptr_t *frames, unsigned n)
@@ -248,14 +358,16 @@ static bool frames_match(const struct pg_words *ws, const uintptr_t *frames, uns
 uint64_t pg_match_site(const uintptr_t *frames, unsigned n)
 {
 	uint64_t h = 0xcbf29ce484222325u;
-	struct pg_module m;
+	struct pg_module room;
 
 	for (unsigned i = 0; i < n && i < PG_SITE_FRAMES; i++) {
-		if (!pg_elf_module(frames[i], &m))
+		const struct pg_module *m = pg_module_at(frames[i], &room);
+
+		if (!m)
 			continue;
-		for (const char *p = m.name; *p; p++)
+		for (const char *p = m->name; *p; p++)
 			h = pg_mix(h, (uint8_t)*p);
-		h = pg_mix(h, frames[i] - m.base);
+		h = pg_mix(h, frames[i] - m->base);
 	}
 	return h;
 }
@@ -274,7 +386,7 @@ static bool site_matches(const struct pg_rule *r, const uintptr_t *frames, unsig
 static bool stack_matches(const struct pg_rule *r, uintptr_t caller)
 {
 	uintptr_t frames[PG_FRAMES_MAX];
-	unsigned n = pg_stack_walk(frames, PG_FRAMES_MAX);
+	unsigned n = pg_stack_walk(frames, PG_FRAMES_MAX, NULL);
 
 	if (!n && caller)
 		frames[n++] = caller;
@@ -287,20 +399,19 @@ static bool stack_matches(const struct pg_rule *r, uintptr_t caller)
 
 static bool seen_matches(const struct pg_rule *r, const struct pg_candidate *c)
 {
-	const struct pg_warning *w = c->object->warned;
+	const struct pg_warning *w = c->object->told;
 
 	return (r->seen & PG_SEEN_EOF && w[PG_EOF].at) ||
 	       (r->seen & PG_SEEN_RESET && w[PG_RESET].at) ||
 	       (r->seen & PG_SEEN_REFUSED && w[PG_REFUSED].at) ||
-	       (r->seen & PG_SEEN_HUP && pg_fd_hung_up(c->fd));
+	       (r->seen & PG_SEEN_HUP && pg_look_hung_up(c->fd));
 }
 
 static bool conn_matches(const struct pg_rule *r, const struct pg_candidate *c)
 {
-	const struct pg_fd *f = pg_fd(c->fd);
+	const struct pg_story *s = c->object->story;
 
-	return f && c->object->tracked && f->conn[r->conn_slot] &&
-	       in_ranges(&r->conn, f->conn[r->conn_slot]);
+	return s && s->conn[r->conn_slot] && in_ranges(&r->conn, s->conn[r->conn_slot]);
 }
 
 /* Has a rule done to O, for good, what rule N would do? */
@@ -331,7 +442,7 @@ static bool connection_matches(unsigned n, const struct pg_candidate *c)
 		return false;
 	if (pg_has(r, PG_F_LPORT) && !in_ranges(&r->lport, host_port(&o->local)))
 		return false;
-	return !pg_has(r, PG_F_COMM) || any_glob(&r->comm, pg_elf_program());
+	return !pg_has(r, PG_F_COMM) || any_glob(&r->comm, pg_program_name());
 }
 
 /* What an object keeps for as long as it lives. */
@@ -391,13 +502,30 @@ bool pg_match(unsigned n, const struct pg_candidate *c)
 
 /* ---- triggers ---- */
 
-static uint64_t scope_of(const struct pg_rule *r, const struct pg_candidate *c)
+static uint64_t add_one(uint64_t *at)
 {
-	if (r->scope == PG_SCOPE_FD)
-		return c->object->ino;
-	if (r->scope == PG_SCOPE_THREAD)
-		return (uint64_t)pg_sys0(SYS_gettid);
-	return WHOLE;
+	return __atomic_add_fetch(at, 1, __ATOMIC_RELAXED);
+}
+
+/* One more call, or firing, of rule N in its scope. Returns how many; 0: it cannot be counted. */
+static uint64_t count_scope(unsigned n, const struct pg_candidate *c, bool fired)
+{
+	const struct pg_rule *r = &pg_rules.rule[n];
+	struct pair *p;
+	uint64_t *at;
+
+	switch (r->scope) {
+	case PG_SCOPE_THREAD:
+		at = thread_counter(n, fired);
+		return at ? add_one(at) : 0;
+	case PG_SCOPE_FD:
+		p = c->object->story ? object_counts(n, c->object->story) : NULL;
+		return p ? __atomic_add_fetch(fired ? &p->fired : &p->matched, 1, __ATOMIC_RELAXED)
+			 : 0;
+	case PG_SCOPE_RULE:
+		break;
+	}
+	return add_one(fired ? &sum_of(n)->fired : &sum_of(n)->matched);
 }
 
 /* The N-th draw of rule RULE: the same for the same seed, whatever else the program does. */
@@ -414,7 +542,7 @@ uint64_t pg_match_count(unsigned n, const struct pg_candidate *c)
 
 	if (pg_has(r, PG_F_AT) && c->offset < r->at)
 		return 0;
-	return __atomic_add_fetch(counter(n, false, scope_of(r, c)), 1, __ATOMIC_RELAXED);
+	return count_scope(n, c, false);
 }
 
 /* The clock is asked only where the rule asks. */
@@ -438,13 +566,14 @@ static bool is_turn(unsigned n, uint64_t count)
 /* Counts a call for rule N, unless N fires on it. */
 static bool count_idle(unsigned n)
 {
-	uint64_t *at = counter(n, false, WHOLE), count = PG_GET(*at);
+	struct sum *s = sum_of(n);
+	uint64_t count = PG_GET(s->matched);
 
 	do {
-		if (is_turn(n, count + 1) && pg_match_fired(n) < pg_rules.rule[n].limit)
+		if (is_turn(n, count + 1) && PG_GET(s->fired) < pg_rules.rule[n].limit)
 			return false;
-	} while (!__atomic_compare_exchange_n(at, &count, count + 1, true, __ATOMIC_RELAXED,
-					      __ATOMIC_RELAXED));
+	} while (!__atomic_compare_exchange_n(&s->matched, &count, count + 1, true,
+					      __ATOMIC_RELAXED, __ATOMIC_RELAXED));
 	return true;
 }
 
@@ -456,7 +585,7 @@ static unsigned waiting(const struct pg_fd *f, uint64_t bit)
 {
 	unsigned found = NO_RULE;
 
-	if (!f || !PG_GET(f->unruled) || f->ended || bit & SEVERAL)
+	if (!f || !PG_GET(f->unruled) || bit & SEVERAL)
 		return UNKNOWN;
 	for (uint64_t left = PG_GET(f->rules); left; left &= left - 1) {
 		unsigned n = (unsigned)__builtin_ctzll(left);
@@ -483,30 +612,30 @@ bool pg_match_asks(int fd, uint64_t bit)
 void pg_match_refused(int fd, uint64_t bit, int err)
 {
 	unsigned n = waiting(pg_fd(fd), bit);
+	bool for_its_arguments = err == EFAULT || err == EBADF || err == ENOTSOCK || err == EINVAL;
 
-	if (n < NO_RULE && !pg_confined &&
-	    (err == EFAULT || err == EBADF || err == ENOTSOCK || err == EINVAL))
-		__atomic_sub_fetch(counter(n, false, WHOLE), 1, __ATOMIC_RELAXED);
+	if (n < NO_RULE && !pg_confined && for_its_arguments)
+		__atomic_sub_fetch(&sum_of(n)->matched, 1, __ATOMIC_RELAXED);
 }
 
 bool pg_match_fires(unsigned n, const struct pg_candidate *c)
 {
 	const struct pg_rule *r = &pg_rules.rule[n];
-	uint64_t count = pg_match_count(n, c), of;
+	uint64_t count = pg_match_count(n, c);
 
-	if (!is_turn(n, count))
+	if (!count || !is_turn(n, count))
 		return false;
-	of = scope_of(r, c);
-	if (of != WHOLE &&
-	    __atomic_fetch_add(counter(n, true, of), 1, __ATOMIC_RELAXED) >= r->limit)
+	count = count_scope(n, c, true);
+	if (!count || count > r->limit)
 		return false;
-	count = __atomic_fetch_add(counter(n, true, WHOLE), 1, __ATOMIC_RELAXED);
-	return of != WHOLE || count < r->limit;
+	if (r->scope != PG_SCOPE_RULE)
+		add_one(&sum_of(n)->fired);
+	return true;
 }
 
 uint64_t pg_match_fired(unsigned n)
 {
-	uint64_t fired = __atomic_load_n(counter(n, true, WHOLE), __ATOMIC_RELAXED);
+	uint64_t fired = PG_GET(sum_of(n)->fired);
 
 	if (pg_rules.rule[n].scope == PG_SCOPE_RULE && fired > pg_rules.rule[n].limit)
 		return pg_rules.rule[n].limit;
@@ -527,18 +656,17 @@ static bool counts_for(const struct pg_rule *r, const struct pg_object *o, bool 
 static void count_connection(int fd, const struct pg_object *o, bool attempt)
 {
 	struct pg_candidate c = {.object = o, .fd = fd};
-	struct pg_fd *f = pg_fd(fd);
+	struct pg_story *s = o->story;
 
-	for (uint64_t left = f ? numbering : 0; left; left &= left - 1) {
+	for (uint64_t left = s ? numbering : 0; left; left &= left - 1) {
 		unsigned n = (unsigned)__builtin_ctzll(left);
 		const struct pg_rule *r = &pg_rules.rule[n];
 
 		if (!counts_for(r, o, attempt))
 			continue;
-		f->conn[r->conn_slot] = 0;
+		s->conn[r->conn_slot] = 0;
 		if (connection_matches(n, &c))
-			f->conn[r->conn_slot] = (uint32_t)__atomic_add_fetch(
-				counter(n, false, CONNECTIONS), 1, __ATOMIC_RELAXED);
+			s->conn[r->conn_slot] = (uint32_t)add_one(&sum_of(n)->connections);
 	}
 }
 
@@ -549,13 +677,10 @@ void pg_match_attempt(int fd, const struct pg_object *o)
 
 void pg_match_connection(int fd)
 {
-	const struct pg_fd *f = pg_fd(fd);
-	struct pg_object o = {.kind = PG_SOCKET};
+	struct pg_object o;
 
-	if (!numbering || !f)
+	if (!numbering || !pg_fd(fd))
 		return;
-	if (numbering_wants)
-		pg_fd_look_for(fd, &o, numbering_wants);
-	o.side = (enum pg_side)f->side; /* it has just been recorded */
+	pg_look_for(fd, &o, numbering_wants, true);
 	count_connection(fd, &o, false);
 }

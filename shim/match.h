@@ -58,6 +58,9 @@ void pg_match_connection(int fd);
 /* Has rule N fired in this process? How often did it match? */
 uint64_t pg_match_fired(unsigned n);
 
+/* Calls that could not be counted for a rule: more threads, or objects, than there is room for. */
+uint64_t pg_match_uncounted(void);
+
 /* The hash of a stack's module+offset frames, PG_SITE_FRAMES at most: the same in every run. */
 enum { PG_SITE_FRAMES = 8 };
 uint64_t pg_match_site(const uintptr_t *frames, unsigned n);

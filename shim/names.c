@@ -17,17 +17,24 @@
 /* clang-format on */
 
 /* A switch, not a table: nothing to relocate. */
-const char *pg_errno_name(int err)
+const char *pg_errno_action(int err)
 {
 	switch (err) {
 #define X(name)                                                                                    \
 	case name:                                                                                 \
-		return #name;
+		return "error=" #name;
 		ERRNOS(X)
 #undef X
 	default:
 		return NULL;
 	}
+}
+
+const char *pg_errno_name(int err)
+{
+	const char *action = pg_errno_action(err);
+
+	return action ? action + sizeof "error=" - 1 : NULL;
 }
 
 int pg_errno_listed(unsigned n)

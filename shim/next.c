@@ -30,24 +30,31 @@ static const uint8_t args[PG_CALL_COUNT] = {
 enum { BEHIND_OFFSET = sizeof(long) == 8 ? 4 : 5 };
 
 static const struct pg_layout layouts[PG_ARGS_COUNT] = {
-	[PG_ARGS_PLAIN] = {0, -1, -1, -1, PG_NOTHING},
-	[PG_ARGS_BUFFER] = {0, 1, 2, -1, PG_BUF},
-	[PG_ARGS_SEND] = {0, 1, 2, 3, PG_BUF},
-	[PG_ARGS_SEND_CHK] = {0, 1, 2, 4, PG_BUF},
-	[PG_ARGS_VECTOR] = {0, 1, 2, -1, PG_IOV},
-	[PG_ARGS_VECTOR2] = {0, 1, 2, 4, PG_IOV},
-	[PG_ARGS_VECTOR64] = {0, 1, 2, BEHIND_OFFSET, PG_IOV},
-	[PG_ARGS_MESSAGE] = {0, 1, -1, 2, PG_MSG},
-	[PG_ARGS_MESSAGES] = {0, 1, 2, 3, PG_MSG},
-	[PG_ARGS_FILE] = {0, -1, 3, -1, PG_NOTHING},
-	[PG_ARGS_SPLICE] = {2, -1, 4, -1, PG_NOTHING},
-	[PG_ARGS_TEE] = {1, -1, 2, -1, PG_NOTHING},
-	[PG_ARGS_FORMAT] = {0, -1, -1, -1, PG_NOTHING},
+	[PG_ARGS_PLAIN] = {0, -1, -1, -1, -1, -1, PG_NOTHING},
+	[PG_ARGS_BUFFER] = {0, 1, 2, -1, -1, -1, PG_BUF},
+	[PG_ARGS_SEND] = {0, 1, 2, 3, -1, -1, PG_BUF},
+	[PG_ARGS_SENDTO] = {0, 1, 2, 3, -1, 4, PG_BUF},
+	[PG_ARGS_SEND_CHK] = {0, 1, 2, 4, -1, -1, PG_BUF},
+	[PG_ARGS_VECTOR] = {0, 1, 2, -1, -1, -1, PG_IOV},
+	[PG_ARGS_VECTORF] = {0, 1, 2, 3, -1, -1, PG_IOV},
+	[PG_ARGS_VECTOR2] = {0, 1, 2, 4, -1, -1, PG_IOV},
+	[PG_ARGS_VECTOR64] = {0, 1, 2, BEHIND_OFFSET, -1, -1, PG_IOV},
+	[PG_ARGS_MESSAGE] = {0, 1, -1, 2, -1, -1, PG_MSG},
+	[PG_ARGS_MESSAGES] = {0, 1, 2, 3, -1, -1, PG_MSG},
+	[PG_ARGS_FILE] = {0, -1, 3, -1, 1, -1, PG_NOTHING},
+	[PG_ARGS_SPLICE] = {2, -1, 4, -1, 0, -1, PG_NOTHING},
+	[PG_ARGS_TEE] = {1, -1, 2, -1, 0, -1, PG_NOTHING},
+	[PG_ARGS_FORMAT] = {0, -1, -1, -1, -1, -1, PG_NOTHING},
 };
 
 const struct pg_layout *pg_call_layout(enum pg_call call)
 {
 	return &layouts[(unsigned)call < PG_CALL_COUNT ? args[call] : PG_ARGS_PLAIN];
+}
+
+bool pg_call_formats(enum pg_call call)
+{
+	return (unsigned)call < PG_CALL_COUNT && args[call] == PG_ARGS_FORMAT;
 }
 
 /* Points at itself once the loader has relocated this library, and not before. */

@@ -20,8 +20,10 @@ enum pg_args {
 	PG_ARGS_PLAIN,	  /* the descriptor first */
 	PG_ARGS_BUFFER,	  /* fd, buffer, length */
 	PG_ARGS_SEND,	  /* fd, buffer, length, flags */
+	PG_ARGS_SENDTO,	  /* the same, address, its length */
 	PG_ARGS_SEND_CHK, /* fd, buffer, length, room, flags */
 	PG_ARGS_VECTOR,	  /* fd, iovec, count */
+	PG_ARGS_VECTORF,  /* the same, flags */
 	PG_ARGS_VECTOR2,  /* fd, iovec, count, offset, flags */
 	PG_ARGS_VECTOR64, /* the same with an offset of 64 bits */
 	PG_ARGS_MESSAGE,  /* fd, msghdr, flags */
@@ -36,10 +38,11 @@ enum pg_args {
 /* What the data argument points to. */
 enum pg_shape { PG_NOTHING, PG_BUF, PG_IOV, PG_MSG };
 
-/* Which argument is what; -1: there is none. LEN of a PG_IOV is the number of entries. */
+/* Which argument is what; -1: there is none. LEN of a PG_IOV is the number of entries; SOURCE: the
+ * descriptor that the bytes come from; TO: the address they go to, its length behind it. */
 struct pg_layout {
-	int fd, data, len, flags;
-	enum pg_shape shape;
+	int8_t fd, data, len, flags, source, to;
+	uint8_t shape; /* enum pg_shape */
 };
 const struct pg_layout *pg_call_layout(enum pg_call call);
 
@@ -63,6 +66,9 @@ pg_fn *pg_next_early(enum pg_call call);
 /* Is the version that we call of any call in there? Then that module stands between us and libc: a
  * sanitizer's runtime, another preload. */
 bool pg_next_within(uintptr_t lo, uintptr_t hi);
+
+/* Does CALL format, and write what comes of it inside libc? */
+bool pg_call_formats(enum pg_call call);
 
 /* The log's name of a call ("send"); "?" if out of range. */
 const char *pg_call_name(enum pg_call call);

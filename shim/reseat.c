@@ -17,6 +17,8 @@ struct member {
 
 struct members {
 	int fd;
+	uint64_t ino; /* of what is behind it: a set may hold what was there before, kept by a copy
+		       */
 	unsigned n;
 	struct member in[SETS];
 };
@@ -51,21 +53,33 @@ static uint64_t number(const char **s, unsigned base)
 	}
 }
 
-/* "tfd:        5 events:       19 data:                5  pos:0 ino:..." */
+/* Takes WORD, and the number in base BASE behind it. */
+static bool take(const char **s, const char *word, unsigned base, uint64_t *v)
+{
+	while (**s == ' ')
+		++*s;
+	if (!pg_prefix(*s, word))
+		return false;
+	*s += pg_len(word);
+	*v = number(s, base);
+	return true;
+}
+
+/* "tfd:        5 events:       19 data:                5  pos:0 ino:3d6 sdev:9"; the inode since
+ * Linux 4.13 */
 static void read_line(struct members *m, int set, const char *line)
 {
 	struct member *to = &m->in[m->n];
-	const char *s = line + 4;
+	const char *s = line;
+	uint64_t fd, events, data, at, ino;
 
-	if (m->n == SETS || !pg_prefix(line, "tfd:") || number(&s, 10) != (uint64_t)m->fd ||
-	    !pg_prefix(s, " events:"))
+	if (m->n == SETS || !take(&s, "tfd:", 10, &fd) || fd != (uint64_t)m->fd ||
+	    !take(&s, "events:", 16, &events) || !take(&s, "data:", 16, &data))
 		return;
-	s += 8;
-	to->event.events = (uint32_t)number(&s, 16);
-	if (!pg_prefix(s, " data:"))
+	if (take(&s, "pos:", 10, &at) && take(&s, "ino:", 16, &ino) && ino != m->ino)
 		return;
-	s += 6;
-	to->event.data.u64 = number(&s, 16);
+	to->event.events = (uint32_t)events;
+	to->event.data.u64 = data;
 	to->set = set;
 	m->n++;
 }
@@ -120,7 +134,10 @@ static __attribute__((noinline)) void find_sets(struct members *m)
 {
 	_Alignas(struct entry) char buf[512];
 	int folder = pg_open("/proc/self/fd", O_RDONLY | O_DIRECTORY);
+	struct pg_stat st;
 	long got;
+
+	m->ino = pg_fstat(m->fd, &st) ? 0 : st.ino;
 
 	while (folder >= 0 && (got = pg_sys3(SYS_getdents64, folder, buf, sizeof buf)) > 0) {
 		for (long at = 0; at < got;) {
@@ -134,20 +151,21 @@ static __attribute__((noinline)) void find_sets(struct members *m)
 		pg_sys1(SYS_close, folder);
 }
 
-void pg_reseat(int fd, int from)
+int pg_reseat(int fd, int from)
 {
 	struct members m = {.fd = fd, .n = 0};
 	long cloexec = pg_sys3(SYS_fcntl, fd, F_GETFD, 0);
-	long flags = pg_sys3(SYS_fcntl, fd, F_GETFL, 0);
+	long flags = pg_sys3(SYS_fcntl, fd, F_GETFL, 0), ret;
 
 	find_sets(&m);
 	for (unsigned i = 0; i < m.n; i++)
 		pg_sys4(SYS_epoll_ctl, m.in[i].set, EPOLL_CTL_DEL, fd, 0);
 	pg_sys3(SYS_fcntl, from, F_SETFL, flags & (O_NONBLOCK | O_APPEND));
-	pg_sys3(SYS_dup3, from, fd, cloexec & FD_CLOEXEC ? O_CLOEXEC : 0);
+	ret = pg_sys3(SYS_dup3, from, fd, cloexec & FD_CLOEXEC ? O_CLOEXEC : 0);
 	pg_sys1(SYS_close, from);
 	for (unsigned i = 0; i < m.n; i++)
 		pg_sys4(SYS_epoll_ctl, m.in[i].set, EPOLL_CTL_ADD, fd, &m.in[i].event);
+	return ret < 0 ? (int)ret : 0;
 }
 
 void pg_reseat_wake(int fd)
@@ -155,7 +173,17 @@ void pg_reseat_wake(int fd)
 	struct members m = {.fd = fd, .n = 0};
 
 	find_sets(&m);
-	for (unsigned i = 0; i < m.n; i++)
-		if (m.in[i].event.events & EPOLLET)
+	for (unsigned i = 0; i < m.n; i++) {
+		uint32_t events = m.in[i].event.events;
+
+		if (!(events & EPOLLET))
+			continue;
+		if (!(events & EPOLLEXCLUSIVE)) {
 			pg_sys4(SYS_epoll_ctl, m.in[i].set, EPOLL_CTL_MOD, fd, &m.in[i].event);
+			continue;
+		}
+		/* epoll_ctl(2): such a one cannot be modified */
+		pg_sys4(SYS_epoll_ctl, m.in[i].set, EPOLL_CTL_DEL, fd, 0);
+		pg_sys4(SYS_epoll_ctl, m.in[i].set, EPOLL_CTL_ADD, fd, &m.in[i].event);
+	}
 }

@@ -9,8 +9,9 @@
 #define PG_RESEAT_H
 
 /* FROM takes the number FD, with FD's close-on-exec flag, and its O_NONBLOCK; FROM is closed.
- * Async-signal-safe; errno untouched; system calls in the number of open descriptors. */
-void pg_reseat(int fd, int from);
+ * Returns 0 or -errno. Async-signal-safe; errno untouched; system calls in the number of open
+ * descriptors. */
+int pg_reseat(int fd, int from);
 
 /* Edge-triggered sets tell of FD once more, if it is ready: after a made-up EAGAIN or a short
  * count no edge would come. Async-signal-safe; errno untouched. */

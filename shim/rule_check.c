@@ -234,8 +234,8 @@ static struct where where_done(const struct pg_rule *r, enum pg_field action)
 	case PG_F_GARBAGE:
 		return (struct where){in, PG_KINDS_ANY};
 	case PG_F_SHORT:
-	case PG_F_TRICKLE:
-		return (struct where){out | in, PG_KINDS_ANY & ~PG_KINDS_UDP};
+	case PG_F_TRICKLE: /* event descriptors, and devices of records, take whole ones only */
+		return (struct where){out | in, PG_KINDS_ALL & ~PG_KINDS_UDP};
 	case PG_F_ERROR:
 		return where_error(r->error);
 	default:
@@ -288,11 +288,13 @@ static bool fail_kinds(struct pg_parse *p, enum pg_field f)
 					: "impossible on this kind of descriptor:");
 }
 
-/* The selectors must all hold at once; each action must be possible where they do. */
+/* The selectors must all hold at once; each action must be possible where they do. With a call of
+ * the SET that none is possible with, the rule has nothing to do. */
 static bool check_possible(struct pg_parse *p)
 {
 	struct where left = {p->rule->calls, PG_KINDS_ANY};
 	unsigned able = PG_KINDS_ANY;
+	uint64_t useful = 0;
 
 	for (uint64_t fields = p->rule->fields; fields; fields &= fields - 1) {
 		enum pg_field f = (enum pg_field)__builtin_ctzll(fields);
@@ -304,13 +306,31 @@ static bool check_possible(struct pg_parse *p)
 			return fail_kinds(p, f);
 		if (f >= PG_F_HOLD || f == PG_F_KIND || f == PG_F_AT)
 			able &= w.kinds;
-		if (f >= PG_F_HOLD)
+		if (f >= PG_F_HOLD) {
+			useful |= w.calls;
 			continue;
+		}
 		left.calls &= w.calls;
 		left.kinds &= w.kinds;
 	}
 	p->rule->able = (uint16_t)able;
+	p->rule->calls &= useful;
 	return true;
+}
+
+bool pg_rule_can(const struct pg_rule *r, enum pg_field action, uint64_t calls)
+{
+	return pg_has(r, action) && where_done(r, action).calls & calls;
+}
+
+uint64_t pg_rule_actions(const struct pg_rule *r, uint64_t calls)
+{
+	uint64_t can = 0;
+
+	for (unsigned f = PG_F_HOLD; f < PG_F_COUNT; f++)
+		if (pg_rule_can(r, (enum pg_field)f, calls))
+			can |= (uint64_t)1 << f;
+	return can;
 }
 
 /* Words that contradict each other, or that mean nothing alone. */

@@ -101,7 +101,7 @@ static inline bool pg_rest_done(const struct pg_rest *r)
  * become PG_NUMBER_MAX + 1. */
 bool pg_take(struct pg_rest *r, const char *word);
 bool pg_take_number(struct pg_rest *r, uint64_t *out);
-bool pg_take_size(struct pg_rest *r, uint64_t *out);		   /* 512, 64k, 1M */
+bool pg_take_size(struct pg_rest *r, uint64_t *out);		   /* 512, 64k, 1M, 1MiB */
 bool pg_take_hex(struct pg_rest *r, unsigned most, uint64_t *out); /* MOST digits */
 /* ".25": 25 of 100. No point: 0 of 1. False: no digit behind it, or more than MOST. */
 bool pg_take_decimals(struct pg_rest *r, unsigned most, uint64_t *part, uint64_t *of);
@@ -124,8 +124,6 @@ pg_one_fn pg_one_word; /* keeps W in the words of F */
 pg_read_fn pg_value_read;    /* any field's */
 pg_read_fn pg_selector_read; /* a selector's */
 pg_read_fn pg_peer_read;
-bool pg_value_taken(enum pg_field f);	 /* has F a value? */
-bool pg_value_optional(enum pg_field f); /* may it be left out? */
 
 /* Where the ranges, or the words, of field F are; a null pointer: it has none. */
 const struct pg_ranges *pg_rule_ranges(const struct pg_rule *r, enum pg_field f);

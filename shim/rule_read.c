@@ -48,7 +48,11 @@ bool pg_take_size(struct pg_rest *r, uint64_t *out)
 
 	if (!pg_take_number(r, out))
 		return false;
-	shift = pg_take(r, "k") ? 10 : pg_take(r, "M") ? 20 : 0;
+	shift = pg_take(r, "k") || pg_take(r, "K")   ? 10
+		: pg_take(r, "m") || pg_take(r, "M") ? 20
+						     : 0;
+	if (shift)
+		pg_take(r, "iB");
 	*out = *out <= PG_NUMBER_MAX >> shift ? *out << shift : PG_NUMBER_MAX + 1;
 	return true;
 }
@@ -65,18 +69,25 @@ bool pg_read_size(struct pg_parse *p, struct pg_word w, uint64_t *out)
 bool pg_read_duration(struct pg_parse *p, struct pg_word w, uint64_t *out)
 {
 	struct pg_rest r = pg_rest_of(p, w);
-	uint64_t v, part, of, unit;
+	uint64_t v, part, of, unit = 0;
 
 	if (!pg_take_number(&r, &v) || !pg_take_decimals(&r, 9, &part, &of))
 		return pg_parse_fail(p, w, "not a duration (250us, 1.5ms, 2s):");
 	if (pg_rest_done(&r))
 		return pg_parse_fail(p, w, "a duration without its unit (us, ms or s):");
-	unit = pg_take(&r, "us") ? PG_US : pg_take(&r, "ms") ? PG_MS : pg_take(&r, "s") ? PG_S : 0;
+	if (pg_take(&r, "us"))
+		unit = PG_US;
+	else if (pg_take(&r, "ms"))
+		unit = PG_MS;
+	else if (pg_take(&r, "s"))
+		unit = PG_S;
+	else if (pg_take(&r, "m"))
+		unit = PG_S, v *= 60, part *= 60;
 	if (!unit || !pg_rest_done(&r))
 		return pg_parse_fail(p, w, "not a duration (250us, 1.5ms, 2s):");
 	if (v > duration_max / unit)
 		return pg_parse_fail(p, w, "a duration of more than 1000000s:");
-	*out = v * unit + part * unit / of;
+	*out = v * unit + part / of * unit + part % of * unit / of;
 	return true;
 }
 

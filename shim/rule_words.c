@@ -45,6 +45,21 @@ const char *pg_group_name(unsigned n)
 	return n < PG_G_COUNT ? group_names[n] : NULL;
 }
 
+const char *pg_value_word(enum pg_field f, unsigned n)
+{
+	const struct pg_named *words = f == PG_F_KIND	 ? pg_kind_words
+				       : f == PG_F_SIDE	 ? pg_side_words
+				       : f == PG_F_SEEN	 ? pg_seen_words
+				       : f == PG_F_SCOPE ? pg_scope_words
+							 : NULL;
+
+	if (f == PG_F_ERROR)
+		return pg_errno_listed(n) ? pg_errno_name(pg_errno_listed(n)) : NULL;
+	while (words && words->name && n--)
+		words++;
+	return words ? words->name : NULL;
+}
+
 bool pg_word_is(const struct pg_parse *p, struct pg_word w, const char *s)
 {
 	for (unsigned i = 0; i < w.len; i++)
@@ -79,7 +94,11 @@ static const struct {
 	{"puts", "%stdio"},	   {"fputs", "%stdio"},	    {"fwrite", "%stdio"},
 	{"putc", "%stdio"},	   {"fputc", "%stdio"},	    {"putchar", "%stdio"},
 	{"fflush", "%stdio"},	   {"fclose", "%stdio"},    {"EWOULDBLOCK", "EAGAIN"},
-	{"ENOTSUP", "EOPNOTSUPP"},
+	{"ENOTSUP", "EOPNOTSUPP"}, {"host", "peer"},	    {"addr", "peer"},
+	{"address", "peer"},	   {"ip", "peer"},	    {"dport", "port"},
+	{"dst", "peer"},	   {"sport", "lport"},	    {"latency", "delay"},
+	{"timeout", "stall"},	   {"hang", "stall"},	    {"file", "path"},
+	{"process", "comm"},	   {"truncate", "short"},
 };
 
 /* The best candidate so far. */
@@ -113,11 +132,28 @@ static void try_near(struct near *near, const char *candidate)
 	near->distance = d;
 }
 
+/* An errno where an action stands. */
+static const char *errno_meant(const char *word)
+{
+	for (unsigned i = 0; pg_errno_listed(i); i++) {
+		int err = pg_errno_listed(i);
+
+		if (!pg_same(word, pg_errno_name(err)))
+			continue;
+		return err == EPIPE	   ? "error=EPIPE' or 'break"
+		       : err == ECONNRESET ? "error=ECONNRESET' or 'reset"
+					   : pg_errno_action(err);
+	}
+	return NULL;
+}
+
 const char *pg_nearest_field(const struct pg_parse *p, struct pg_word w)
 {
 	struct near near;
 
 	start_near(&near, p, w);
+	if (errno_meant(near.word))
+		return errno_meant(near.word);
 	for (unsigned f = 0; f < PG_F_COUNT; f++)
 		try_near(&near, field_names[f]);
 	return near.best;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "sigpipe.h"
 
+#include "clock.h"
 #include "config.h"
 
 #include <stdint.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 enum { SIGSET_BYTES = 8, HANDLERS = 32, DEFAULTS = 32, CHANGES = 8 };
 
@@ -23,8 +25,7 @@ typedef void handler_fn(int, siginfo_t *, void *);
 
 void (*pg_sigpipe_changed)(const struct pg_change *change);
 
-static pg_broken_fn *on_broken;
-static pg_killed_fn *on_killed;
+static struct pg_sigpipe_calls tell;
 
 /* Handlers that the program ever installed. Entries are added, never changed: the kernel holds
  * which one is in force. */
@@ -45,43 +46,118 @@ void pg_sigpipe_default(void)
 	pg_sys4(SYS_rt_sigaction, SIGPIPE, dfl, 0, SIGSET_BYTES);
 }
 
-/* Dies of it after all: the same signal again, with the default disposition, once this handler
- * returns. */
-static void die(const siginfo_t *si)
+bool pg_sigpipe_queue(const siginfo_t *si)
 {
-	pg_sigpipe_default();
-	pg_sys4(SYS_rt_tgsigqueueinfo, pg_sys0(SYS_getpid), pg_sys0(SYS_gettid), SIGPIPE, si);
+	long pid = pg_sys0(SYS_getpid), tid = pg_sys0(SYS_gettid);
+	siginfo_t own;
+
+	if (!si) {
+		memset(&own, 0, sizeof own);
+		own.si_signo = SIGPIPE;
+		own.si_code = SI_USER;
+		own.si_pid = (pid_t)pid;
+		own.si_uid = (uid_t)pg_sys0(SYS_getuid);
+		si = &own;
+	}
+	return !pg_sys4(SYS_rt_tgsigqueueinfo, pid, tid, SIGPIPE, si) ||
+	       !pg_sys3(SYS_tgkill, pid, tid, SIGPIPE) || !pg_sys2(SYS_kill, pid, SIGPIPE);
 }
 
-/* The wrapper that is at work, if this was its call, need not tell it again. */
-static void mark_told(const struct pg_hit *hit)
+/* The kernel drops a signal with its default action that comes to the first process of a namespace
+ * (pid_namespaces(7)). */
+static bool is_init(void)
 {
-	if (hit->sp)
-		pg_told = hit->sp;
-	else if (hit->via != PG_VIA_SIGNAL || pg_mark & PG_MARK_RAW)
-		pg_mark |= PG_MARK_LOGGED;
+	return !pg_confined && pg_sys0(SYS_getpid) == 1;
+}
+
+/*
+ * The process is to die of the signal once this handler returns: it is queued
+ * again, while it is blocked, so that what is told next is certain; or, where a
+ * sandbox refuses that, the write is made once more under the default action.
+ */
+static bool prepare_death(const siginfo_t *si, void *uc, bool by_write)
+{
+	uint64_t only = (uint64_t)1 << (SIGPIPE - 1);
+
+	if (pg_confined)
+		return by_write ? pg_hit_repeat(uc) : pg_sigpipe_queue(si);
+	pg_sys4(SYS_rt_sigprocmask, SIG_BLOCK, &only, 0, SIGSET_BYTES);
+	return pg_sigpipe_queue(si) || (by_write && pg_hit_repeat(uc));
+}
+
+static void die(void)
+{
+	tell.dies();
+	if (!pg_confined) /* where SA_RESETHAND has put it back */
+		pg_sigpipe_default();
+}
+
+/* A write broke, and the program has the default action. */
+static void on_broken(const struct pg_hit *hit, const siginfo_t *si, void *uc)
+{
+	if (is_init()) {
+		tell.broken(hit, PG_SIG_NONE);
+	} else if (!tell.spared(hit)) {
+		if (prepare_death(si, uc, true)) {
+			tell.broken(hit, PG_SIG_FATAL);
+			die();
+			return;
+		}
+		tell.broken(hit, PG_SIG_NONE);
+	}
+	pg_hit_mark_told(hit, uc);
+}
+
+/* Did the program itself raise it, by one of the calls that do? */
+static bool by_itself(const siginfo_t *si, const void *uc)
+{
+	long nr;
+
+	if (pg_confined)
+		return false;
+	if (si->si_code != SI_USER || si->si_pid != (pid_t)pg_sys0(SYS_getpid))
+		return si->si_code == SI_TKILL;
+	nr = pg_hit_number(uc);
+	return nr == SYS_kill || nr == SYS_tkill || nr == SYS_tgkill;
+}
+
+/* The signal of a write that was told as blocked: taken away like that of any other. */
+static bool spared_later(uint64_t owed)
+{
+	struct pg_hit hit = {.fd = (int)(uint32_t)owed};
+
+	return owed && tell.spared(&hit);
+}
+
+/* A SIGPIPE that is no write's of this moment. */
+static void on_other(const siginfo_t *si, void *uc)
+{
+	bool itself = by_itself(si, uc);
+	uint64_t owed = itself ? 0 : pg_owed;
+
+	if (!itself)
+		pg_owed = 0;
+	if (is_init() || spared_later(owed) || !prepare_death(si, uc, false))
+		return;
+	tell.killed(si->si_pid, itself, owed);
+	die();
 }
 
 static void on_default(const siginfo_t *si, void *uc)
 {
 	struct pg_hit hit;
 	int saved = errno;
-	bool go_on = false;
 
-	if (pg_hit_recognise(si, uc, &hit))
-		go_on = on_broken(&hit, PG_SIG_FATAL);
+	if (!pg_hit_is_stale(uc) && pg_hit_recognise(si, uc, &hit))
+		on_broken(&hit, si, uc);
 	else
-		on_killed(si->si_pid);
-	if (go_on)
-		mark_told(&hit);
-	else if (!pg_confined || !pg_hit_repeat(uc))
-		die(si);
+		on_other(si, uc);
 	errno = saved;
 }
 
-/* In front of the program's handler number I. Returns what pg_told must be when it has returned, if
- * it does; 0: nothing. */
-static uintptr_t before_handler(unsigned i, const siginfo_t *si, void *uc);
+/* In front of the program's handler number I. True: HIT was told, which is marked when that has
+ * returned, if it does. */
+static bool before_handler(unsigned i, const siginfo_t *si, void *uc, struct pg_hit *hit);
 
 /* 32 copies of each, X(0) to X(31): which one is installed says what the program asked for. */
 /* clang-format off */
@@ -103,10 +179,11 @@ EACH(DEFAULT_N)
 #define CAUGHT_N(n)                                                                                \
 	static void caught_##n(int sig, siginfo_t *si, void *uc)                                   \
 	{                                                                                          \
-		uintptr_t sp = before_handler(n, si, uc);                                          \
+		struct pg_hit hit;                                                                 \
+		bool told = before_handler(n, si, uc, &hit);                                       \
 		((handler_fn *)handlers[n].fn)(sig, si, uc);                                       \
-		if (sp)                                                                            \
-			pg_told = sp;                                                              \
+		if (told)                                                                          \
+			pg_hit_mark_told(&hit, uc);                                                \
 	}
 EACH(CAUGHT_N)
 
@@ -155,6 +232,10 @@ static uint64_t mask_word(const sigset_t *set)
  * through libc. Stands for the empty one. */
 #define FULL_MASK (~(((uint64_t)1 << (SIGKILL - 1)) | ((uint64_t)1 << (SIGSTOP - 1))))
 
+/* A thread has an alternate signal stack that is too small for our handler, and perhaps for the
+ * kernel's frame: the ordinary stack is used. */
+static bool no_alternate;
+
 static void default_to_kernel(struct sigaction *a)
 {
 	unsigned n = 0;
@@ -162,8 +243,8 @@ static void default_to_kernel(struct sigaction *a)
 	for (unsigned i = 0; i < 5; i++)
 		if ((uint32_t)a->sa_flags & coded[i])
 			n |= 1u << i;
-	a->sa_flags = (int)(((uint32_t)a->sa_flags & ~mask_of_coded()) | SA_SIGINFO | SA_ONSTACK |
-			    SA_RESTART);
+	a->sa_flags = (int)(((uint32_t)a->sa_flags & ~mask_of_coded()) | SA_SIGINFO | SA_RESTART |
+			    (PG_GET(no_alternate) ? 0 : SA_ONSTACK));
 	a->sa_sigaction = default_table[n];
 	if (!mask_word(&a->sa_mask))
 		set_mask_word(&a->sa_mask, FULL_MASK);
@@ -176,6 +257,8 @@ static void default_to_program(struct sigaction *a, unsigned n)
 		if (n >> i & 1)
 			a->sa_flags = (int)((uint32_t)a->sa_flags | coded[i]);
 	a->sa_handler = SIG_DFL;
+	if (!((uint32_t)a->sa_flags & PG_SA_RESTORER)) /* nobody gave one */
+		a->sa_restorer = NULL;
 	if (mask_word(&a->sa_mask) == FULL_MASK)
 		set_mask_word(&a->sa_mask, 0);
 }
@@ -245,21 +328,18 @@ static void watch_again(unsigned i)
 	NEXT(sigaction)(SIGPIPE, &a, NULL);
 }
 
-static uintptr_t before_handler(unsigned i, const siginfo_t *si, void *uc)
+static bool before_handler(unsigned i, const siginfo_t *si, void *uc, struct pg_hit *hit)
 {
-	struct pg_hit hit;
-	uintptr_t sp = 0;
 	int saved = errno;
+	bool is_hit = !pg_hit_is_stale(uc) && pg_hit_recognise(si, uc, hit);
 
-	if (pg_hit_recognise(si, uc, &hit)) {
-		on_broken(&hit, PG_SIG_CAUGHT);
-		mark_told(&hit);
-		sp = hit.sp;
-		pg_told = 0;
-	}
+	if (is_hit)
+		tell.broken(hit, PG_SIG_CAUGHT);
+	else if (!by_itself(si, uc))
+		pg_owed = 0;
 	watch_again(i);
 	errno = saved;
-	return sp;
+	return is_hit;
 }
 
 static enum pg_state state_of(sighandler_t handler)
@@ -272,7 +352,7 @@ static enum pg_state state_of(sighandler_t handler)
 static void record(enum pg_state from, enum pg_state to, uintptr_t by)
 {
 	unsigned i = __atomic_fetch_add(&next_change, 1, __ATOMIC_RELAXED) % CHANGES;
-	struct pg_change c = {.from = from, .to = to, .by = by - 1, .at = pg_now()};
+	struct pg_change c = {.from = from, .to = to, .by = pg_code_at(by - 1), .at = pg_now()};
 
 	if (pg_sigpipe_changed) /* a system call that only a verbose log pays */
 		c.tid = (int)pg_sys0(SYS_gettid);
@@ -354,7 +434,7 @@ enum pg_signal pg_sigpipe_outcome_under(uint64_t blocked)
 	case PG_STATE_DEFAULT:
 		break;
 	}
-	return PG_SIG_FATAL;
+	return is_init() ? PG_SIG_NONE : PG_SIG_FATAL;
 }
 
 /* A vfork child writes into the same ring: only an entry that agrees with the kernel is believed.
@@ -368,7 +448,7 @@ bool pg_sigpipe_last_change(enum pg_signal outcome, struct pg_change *change)
 
 	for (unsigned back = 1; back <= CHANGES && back <= last; back++) {
 		*change = changes[(last - back) % CHANGES];
-		if (change->to == now && change->by)
+		if (change->to == now && change->by.at)
 			return true;
 	}
 	return false;
@@ -417,13 +497,12 @@ static bool kernel_action(const struct sigaction *act, struct sigaction *old)
 	return true;
 }
 
-enum pg_state pg_sigpipe_start(pg_broken_fn *broken, pg_killed_fn *killed)
+enum pg_state pg_sigpipe_start(const struct pg_sigpipe_calls *calls)
 {
 	struct sigaction now;
 	enum pg_state state;
 
-	on_broken = broken;
-	on_killed = killed;
+	tell = *calls;
 	if (!kernel_action(NULL, &now))
 		return PG_STATE_DEFAULT;
 	to_program(&now);
@@ -435,11 +514,27 @@ enum pg_state pg_sigpipe_start(pg_broken_fn *broken, pg_killed_fn *killed)
 	return state;
 }
 
+void pg_sigpipe_alternate(size_t size)
+{
+	enum { OURS = 6144, OLD_MIN = 2048, AUX_MIN_STACK = 51 }; /* AT_MINSIGSTKSZ, Linux 5.14 */
+	unsigned long kernels = getauxval(AUX_MIN_STACK);
+	struct sigaction a;
+
+	if (size >= (kernels ? kernels : OLD_MIN) + OURS || PG_GET(no_alternate))
+		return;
+	PG_PUT(no_alternate, true);
+	if (NEXT(sigaction)(SIGPIPE, NULL, &a) ||
+	    index_of(default_table, DEFAULTS, (const void *)a.sa_sigaction) < 0)
+		return;
+	a.sa_flags = (int)((uint32_t)a.sa_flags & ~(uint32_t)SA_ONSTACK);
+	NEXT(sigaction)(SIGPIPE, &a, NULL);
+}
+
 /*
  * With SA_RESETHAND the kernel itself puts the default back when our handler
  * runs; the handler then has the write made once more, and that one kills.
  */
-void pg_sigpipe_confine(void)
+void pg_sigpipe_confine(bool undo)
 {
 	struct sigaction a;
 
@@ -448,6 +543,9 @@ void pg_sigpipe_confine(void)
 	if (NEXT(sigaction)(SIGPIPE, NULL, &a) ||
 	    index_of(default_table, DEFAULTS, (const void *)a.sa_sigaction) < 0)
 		return;
-	a.sa_flags = (int)((uint32_t)a.sa_flags | SA_RESETHAND);
+	if (undo)
+		a.sa_flags = (int)((uint32_t)a.sa_flags & ~(uint32_t)SA_RESETHAND);
+	else
+		a.sa_flags = (int)((uint32_t)a.sa_flags | SA_RESETHAND);
 	NEXT(sigaction)(SIGPIPE, &a, NULL);
 }

@@ -17,13 +17,21 @@
 
 #include <signal.h>
 
-/* Tells of HIT. SIGNAL: PG_SIG_FATAL or PG_SIG_CAUGHT. True: the program shall go on, without the
- * signal. */
-typedef bool pg_broken_fn(const struct pg_hit *hit, enum pg_signal signal);
-typedef void pg_killed_fn(int sender);
+/* What the gate asks of those who know what to do about a broken write. */
+struct pg_sigpipe_calls {
+	/* SIGPIPE of HIT's write would kill. True: it is taken away, and that is told. */
+	bool (*spared)(const struct pg_hit *hit);
+	/* Tells of HIT. SIGNAL: what becomes of its signal. */
+	void (*broken)(const struct pg_hit *hit, enum pg_signal signal);
+	/* A SIGPIPE kills that is no write's of this moment; OWED: that of a write which was told
+	 * while its signal was blocked (a mark, hit.h), or 0. */
+	void (*killed)(int sender, bool by_itself, uint64_t owed);
+	/* Nothing is told after this. */
+	void (*dies)(void);
+};
 
 /* Start-up only: takes SIGPIPE over if it has its default disposition. Returns what it had. */
-enum pg_state pg_sigpipe_start(pg_broken_fn *broken, pg_killed_fn *killed);
+enum pg_state pg_sigpipe_start(const struct pg_sigpipe_calls *calls);
 
 /* sigaction(SIGPIPE, act, old) for the program. BY: the caller, for the record. */
 int pg_sigpipe_action(const struct sigaction *act, struct sigaction *old, uintptr_t by);
@@ -32,8 +40,13 @@ int pg_sigpipe_action(const struct sigaction *act, struct sigaction *old, uintpt
  * returned; returns what the program shall see. */
 sighandler_t pg_sigpipe_adopt(sighandler_t old, uintptr_t by);
 
-/* Puts the real default back, for a signal that is about to be raised to kill. */
+/* A SIGPIPE is on its way to this thread, which blocks it: the real default comes back, so that it
+ * kills. */
 void pg_sigpipe_default(void);
+
+/* Raises SIGPIPE for this thread, which blocks it. SI: as the kernel told it, or a null pointer: as
+ * it would. False: refused (a sandbox). */
+bool pg_sigpipe_queue(const siginfo_t *si);
 
 /* What a SIGPIPE raised now does to this thread. */
 enum pg_signal pg_sigpipe_outcome(void);
@@ -43,9 +56,12 @@ enum pg_signal pg_sigpipe_outcome_under(uint64_t blocked);
 /* The last recorded change whose result is still in force; false if none is. */
 bool pg_sigpipe_last_change(enum pg_signal outcome, struct pg_change *change);
 
+/* The program gives a thread an alternate signal stack of SIZE bytes. */
+void pg_sigpipe_alternate(size_t size);
+
 /* Before the program confines itself: afterwards its default handler must do without system calls.
- */
-void pg_sigpipe_confine(void);
+ * UNDO: it did not. */
+void pg_sigpipe_confine(bool undo);
 
 /* Called after each change of the disposition; may be null. */
 extern void (*pg_sigpipe_changed)(const struct pg_change *change);

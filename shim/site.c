@@ -9,7 +9,7 @@ enum { SITES = 512, PROBES = 16, FIRST_TOLD = 10, PAGE = 4096 };
 struct pg_place {
 	uint64_t key; /* 0: free */
 	uint64_t count;
-	uintptr_t caller;
+	struct pg_code caller;
 	int pid, fd;
 	enum pg_call call;
 	bool broke; /* not a warning, nor a rule that fired */
@@ -105,7 +105,7 @@ bool pg_site_count(struct pg_event *e, uintptr_t place, struct pg_place **first)
 /* Another thread may make room in this very place: then what the two say of it is mixed, once. */
 void pg_site_describe(struct pg_place *s, const struct pg_event *e, uintptr_t caller)
 {
-	PG_PUT(s->caller, e->frames ? e->frame[0] : caller);
+	s->caller = pg_code_at(e->frames ? e->frame[0] : caller);
 	PG_PUT(s->pid, e->pid);
 	PG_PUT(s->fd, e->fd);
 	PG_PUT(s->call, e->call);
@@ -122,9 +122,8 @@ void pg_site_collect(struct pg_event *e)
 			continue;
 		e->events += count;
 		if (e->sites < sizeof e->site / sizeof *e->site)
-			e->site[e->sites++] =
-				(struct pg_site){pg_call_name(PG_GET(s->call)), PG_GET(s->caller),
-						 count, PG_GET(s->fd)};
+			e->site[e->sites++] = (struct pg_site){pg_call_name(PG_GET(s->call)),
+							       s->caller, count, PG_GET(s->fd)};
 	}
 	if (PG_GET(wiped.pid) == e->pid) /* else more than one process counted */
 		e->events = PG_GET(wiped.broken);

@@ -1,158 +1,58 @@
 /* SPDX-License-Identifier: MIT */
 #include "stack.h"
 
-#include "elf.h"
 #include "next.h"
-#include "sys.h"
+#include "symbol.h"
 #include "unwinder.h"
 
-#include <unwind.h>
-
-enum { SYMBOL_MAX = 80 };
-
-/*
- * What libgcc_eh asks of glibc 2.35 and later to find the unwind table of
- * PC; with our own answer the library needs neither that glibc nor its lock.
- * The layout is <dlfcn.h>'s struct dl_find_object.
- */
-struct found_object {
-	unsigned long long flags;
-	void *map_start, *map_end;
-	struct link_map *link_map;
-	void *eh_frame;
-#ifdef __i386__
-	void *eh_dbase;
-	int size_pad;
-#endif
-};
-
-int pg_find_object(void *pc, struct found_object *found) __asm__("_dl_find_object")
-	__attribute__((visibility("hidden")));
-
-int pg_find_object(void *pc, struct found_object *found)
-{
-	struct pg_module m;
-
-	if (!pg_elf_module((uintptr_t)pc, &m) || !m.eh_frame_hdr)
-		return -1;
-	found->flags = 0;
-	found->map_start = (void *)m.lo;
-	found->map_end = (void *)m.hi;
-	found->link_map = NULL;
-	found->eh_frame = (void *)(uintptr_t)m.eh_frame_hdr;
-#ifdef __i386__
-	found->eh_dbase = NULL;
-#endif
-	return 0;
-}
-
-/*
- * libgcc_eh's other wants: libpthread's once, for a table that it fills with
- * the same values each time, and a lock for frames that a program registers,
- * which are none in this private copy. Answered here, they neither block in
- * a signal handler nor ask for the newest glibc's versions.
- */
-#define HIDDEN_AS(name) __asm__(name) __attribute__((visibility("hidden")))
-int pg_once(int *done, void (*fill)(void)) HIDDEN_AS("pthread_once");
-int pg_no_key(void) HIDDEN_AS("__pthread_key_create");
-int pg_no_lock(void) HIDDEN_AS("pthread_mutex_lock");
-int pg_no_unlock(void) HIDDEN_AS("pthread_mutex_unlock");
-
-int pg_once(int *done, void (*fill)(void))
-{
-	if (!__atomic_load_n(done, __ATOMIC_ACQUIRE))
-		fill();
-	__atomic_store_n(done, 1, __ATOMIC_RELEASE);
-	return 0;
-}
-
-int pg_no_key(void)
-{
-	return -1;
-}
-
-int pg_no_lock(void)
-{
-	return 0;
-}
-
-int pg_no_unlock(void)
-{
-	return 0;
-}
-
-static bool can_unwind;
-
-void pg_stack_start(void)
-{
-	struct pg_module own;
-
-	can_unwind = pg_elf_module((uintptr_t)&pg_stack_start, &own) && own.eh_frame_hdr;
-}
-
-/* Where unwinder.h does not understand the tables. */
-struct visitor {
-	pg_frame_fn *visit;
-	void *arg;
-};
-
-static _Unwind_Reason_Code visit(struct _Unwind_Context *context, void *arg)
-{
-	const struct visitor *v = arg;
-	int exact = 0;
-	uintptr_t ip = (uintptr_t)_Unwind_GetIPInfo(context, &exact);
-	struct pg_module m;
-	bool known = pg_elf_module(ip - 1, &m);
-
-	return v->visit(ip, exact, known ? &m : NULL, v->arg) ? _URC_NO_REASON : _URC_END_OF_STACK;
-}
-
-static void by_libgcc(pg_frame_fn *each, void *arg)
-{
-	struct visitor v = {each, arg};
-
-	_Unwind_Backtrace(visit, &v);
-}
-
-struct walk {
-	uintptr_t *frames;
-	unsigned n, max, steps;
-	bool in_page; /* the one frame so far is in no module: code made at run time, or the way
-			 back from a signal */
-};
+enum { NAME_SHOWN = 80, BELOW_MAX = 24 };
 
 /* Of libc, or of a preload that stands between us and it. */
 static bool is_below_us(const struct pg_module *m)
 {
-	return pg_elf_is_libc(m) || pg_next_within(m->lo, m->hi);
+	return m->is_libc || pg_next_within(m->lo, m->hi);
 }
 
-static bool is_skipped(const struct walk *w, uintptr_t pc, const struct pg_module *m)
+struct walk {
+	uintptr_t *frames;
+	unsigned n, max;
+	bool in_page; /* the one frame so far is in no module: code made at run time, or the way
+			 back from a signal */
+};
+
+static bool is_skipped(const struct walk *w, const struct pg_cursor *c)
 {
-	return !w->n && (pg_elf_is_own(pc) || (m && is_below_us(m)));
+	return !w->n &&
+	       (pg_module_is_own(pg_cursor_place(c)) || (c->module && is_below_us(c->module)));
 }
 
-static bool step(uintptr_t ip, bool exact, const struct pg_module *m, void *arg)
+static void add(struct walk *w, const struct pg_cursor *c)
 {
-	struct walk *w = arg;
-
-	if (w->in_page && exact) /* qemu's user mode keeps that outside of any module */
+	if (w->in_page && c->exact) /* qemu's user mode keeps that outside of any module */
 		w->n = 0;
-	if (w->n == w->max || ++w->steps > PG_FRAMES_MAX + 24 || !ip)
-		return false;
-	w->in_page = !w->n && !m;
-	if (!is_skipped(w, ip - 1, m))
-		w->frames[w->n++] = ip - 1;
-	return true;
+	w->in_page = !w->n && !c->module;
+	if (!is_skipped(w, c))
+		w->frames[w->n++] = pg_cursor_place(c);
 }
 
-unsigned pg_stack_walk(uintptr_t *frames, unsigned max)
+unsigned pg_stack_walk(uintptr_t *frames, unsigned max, const void *uc)
 {
 	struct walk w = {.frames = frames, .max = max};
+	struct pg_cursor c;
 
-	if (max && can_unwind && !pg_unwind(step, &w)) {
-		w = (struct walk){.frames = frames, .max = max};
-		by_libgcc(step, &w);
+	if (!max)
+		return 0;
+	if (uc)
+		pg_cursor_at(&c, uc);
+	else
+		pg_cursor_here(&c);
+	if (!c.pc)
+		return 0;
+	add(&w, &c);
+	for (unsigned steps = 0; w.n < max && steps < PG_FRAMES_MAX + BELOW_MAX; steps++) {
+		if (!pg_cursor_up(&c) || !c.pc)
+			break;
+		add(&w, &c);
 	}
 	return w.n;
 }
@@ -163,90 +63,136 @@ unsigned pg_stack_walk(uintptr_t *frames, unsigned max)
 extern const char __start_pg_stdio[] __attribute__((weak)) PG_HIDDEN;
 extern const char __stop_pg_stdio[] __attribute__((weak)) PG_HIDDEN;
 
-struct search {
-	uintptr_t found;
-	bool interrupted;
-	unsigned steps;
-};
-
-static bool seek(uintptr_t ip, bool exact, const struct pg_module *m, void *arg)
+static bool is_stdio(uintptr_t place)
 {
-	struct search *s = arg;
-
-	s->interrupted |= exact;
-	if (!s->interrupted)
-		return ++s->steps < 24;
-	if (pg_elf_is_own(ip - 1)) {
-		s->found = ip - 1;
-		return false;
-	}
-	return ++s->steps <= 48 && m && is_below_us(m);
+	return place >= (uintptr_t)__start_pg_stdio && place < (uintptr_t)__stop_pg_stdio;
 }
 
-const char *pg_stack_wrapper(bool *stdio)
+static bool name_wrapper(const struct pg_cursor *c, struct pg_wrapper *out)
 {
-	struct search s = {.found = 0};
-	struct pg_module own;
+	char name[PG_SYMBOL_MAX];
+	uintptr_t offset, place = pg_cursor_place(c);
+
+	out->name[0] = 0;
+	if (is_stdio(place))
+		return true;
+	if (!pg_symbol_at(c->module, true, place, name, &offset))
+		return false;
+	pg_copy(out->name, sizeof out->name, name);
+	return true;
+}
+
+enum pg_between pg_stack_wrapper(const void *uc, struct pg_wrapper *out)
+{
+	struct pg_cursor c;
+
+	pg_cursor_at(&c, uc);
+	for (unsigned steps = 0; steps < BELOW_MAX; steps++) {
+		if (c.module && pg_module_is_own(pg_cursor_place(&c))) {
+			if (!name_wrapper(&c, out) || !pg_cursor_up(&c))
+				return PG_OUR_CODE;
+			out->cfa = pg_cursor_sp(&c);
+			return PG_OUR_WRAPPER;
+		}
+		if (!c.module || !is_below_us(c.module) || !pg_cursor_up(&c))
+			return PG_NOTHING_OURS;
+	}
+	return PG_NOTHING_OURS;
+}
+
+bool pg_stack_passes(const char *name)
+{
+	enum { STEPS = 64 };
+	char symbol[PG_SYMBOL_MAX];
+	struct pg_cursor c;
 	uintptr_t offset;
 
-	if (can_unwind && !pg_unwind(seek, &s)) {
-		s = (struct search){.found = 0};
-		by_libgcc(seek, &s);
-	}
-	if (!s.found || !pg_elf_module(s.found, &own))
-		return NULL;
-	*stdio = s.found >= (uintptr_t)__start_pg_stdio && s.found < (uintptr_t)__stop_pg_stdio;
-	return *stdio ? NULL : pg_elf_symbol(&own, s.found, &offset);
+	pg_cursor_here(&c);
+	for (unsigned steps = 0; steps < STEPS && pg_cursor_up(&c); steps++)
+		if (c.module && c.module->is_libc &&
+		    pg_symbol_at(c.module, true, pg_cursor_place(&c), symbol, &offset) &&
+		    pg_same(symbol, name))
+			return true;
+	return false;
 }
 
 /* ---- text ---- */
 
 static void put_module(struct pg_text *t, const struct pg_module *m, uintptr_t addr)
 {
-	pg_put_name(t, m->name, SYMBOL_MAX);
+	pg_put_name(t, m->name, NAME_SHOWN);
 	pg_put_char(t, '+');
 	pg_put_hex(t, addr - m->base);
 }
 
-void pg_stack_put_frame(struct pg_text *t, uintptr_t addr)
+static void put_unknown(struct pg_text *t, uintptr_t addr)
 {
-	struct pg_module m;
-	uintptr_t offset;
-	const char *symbol;
-
-	if (!pg_elf_module(addr, &m)) {
-		pg_put_char(t, '?');
-		pg_put_char(t, '+');
-		pg_put_hex(t, addr);
-		return;
-	}
-	put_module(t, &m, addr);
-	symbol = pg_elf_symbol(&m, addr, &offset);
-	if (!symbol)
-		return;
-	pg_put_char(t, ' ');
-	pg_put_name(t, symbol, SYMBOL_MAX);
+	pg_put(t, "?+");
+	pg_put_hex(t, addr);
 }
 
-void pg_stack_put_place(struct pg_text *t, uintptr_t addr)
+static void put_frame(struct pg_text *t, const struct pg_module *m, bool runs, uintptr_t addr)
 {
-	struct pg_module m;
+	char name[PG_SYMBOL_MAX];
 	uintptr_t offset;
-	const char *symbol;
 
-	if (!pg_elf_module(addr, &m)) {
-		pg_put(t, "?+");
-		pg_put_hex(t, addr);
+	if (!m) {
+		put_unknown(t, addr);
 		return;
 	}
-	symbol = pg_elf_symbol(&m, addr, &offset);
-	if (symbol) {
-		pg_put_name(t, symbol, SYMBOL_MAX);
+	put_module(t, m, addr);
+	if (!pg_symbol_at(m, runs, addr, name, &offset))
+		return;
+	pg_put_char(t, ' ');
+	pg_put_name(t, name, NAME_SHOWN);
+}
+
+static void put_place(struct pg_text *t, const struct pg_module *m, bool runs, uintptr_t addr)
+{
+	char name[PG_SYMBOL_MAX];
+	uintptr_t offset;
+	bool known;
+
+	if (!m) {
+		put_unknown(t, addr);
+		return;
+	}
+	known = pg_symbol_at(m, runs, addr, name, &offset);
+	if (known) {
+		pg_put_name(t, name, NAME_SHOWN);
 		pg_put_char(t, '+');
 		pg_put_hex(t, offset);
 		pg_put(t, " (");
 	}
-	put_module(t, &m, addr);
-	if (symbol)
+	put_module(t, m, addr);
+	if (known)
 		pg_put_char(t, ')');
+}
+
+void pg_stack_put_frame(struct pg_text *t, uintptr_t addr)
+{
+	struct pg_module room;
+
+	put_frame(t, pg_module_at(addr, &room), true, addr);
+}
+
+void pg_stack_put_place(struct pg_text *t, uintptr_t addr)
+{
+	struct pg_module room;
+
+	put_place(t, pg_module_at(addr, &room), true, addr);
+}
+
+void pg_stack_put_code_frame(struct pg_text *t, const struct pg_code *code)
+{
+	struct pg_module room;
+
+	put_frame(t, pg_code_module(code, &room), false, code->at);
+}
+
+void pg_stack_put_code(struct pg_text *t, const struct pg_code *code)
+{
+	struct pg_module room;
+
+	put_place(t, pg_code_module(code, &room), false, code->at);
 }

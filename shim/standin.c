@@ -10,24 +10,24 @@
 
 enum { ROOM = 1 << 22, PATIENCE_MS = 1000 };
 
-int pg_dead_end(const struct sockaddr *addr, struct sockaddr_storage *ss, socklen_t *len)
+int pg_dead_end(const struct sockaddr_storage *addr, struct sockaddr_storage *ss, socklen_t *len)
 {
 	struct sockaddr_in *in4 = (void *)ss;
-	struct sockaddr_in6 *in6 = (void *)ss;
-	int fd = -1;
+	struct sockaddr_in6 *in6 = (void *)ss, like;
+	int family = addr->ss_family, fd = -1;
 
-	if (addr->sa_family == AF_INET || addr->sa_family == AF_INET6 || addr->sa_family == AF_UNIX)
-		fd = (int)pg_sys3(SYS_socket, addr->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	*ss = (struct sockaddr_storage){.ss_family = addr->sa_family};
+	__builtin_memcpy(&like, addr, sizeof like); /* SS may be ADDR */
+	if (family == AF_INET || family == AF_INET6 || family == AF_UNIX)
+		fd = (int)pg_sys3(SYS_socket, family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	*ss = (struct sockaddr_storage){.ss_family = (sa_family_t)family};
 	*len = sizeof(sa_family_t); /* AF_UNIX: the kernel chooses an abstract name, unix(7),
 				       "Autobind" */
-	if (addr->sa_family == AF_INET) {
+	if (family == AF_INET) {
 		in4->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 		*len = sizeof *in4;
-	} else if (addr->sa_family == AF_INET6) {
+	} else if (family == AF_INET6) {
 		in6->sin6_addr = (struct in6_addr)IN6ADDR_LOOPBACK_INIT;
-		if (IN6_IS_ADDR_V4MAPPED(
-			    &((const struct sockaddr_in6 *)(const void *)addr)->sin6_addr)) {
+		if (IN6_IS_ADDR_V4MAPPED(&like.sin6_addr)) {
 			in6->sin6_addr.s6_addr[10] = in6->sin6_addr.s6_addr[11] = 0xff;
 			in6->sin6_addr.s6_addr[12] = 127;
 		}
@@ -36,7 +36,7 @@ int pg_dead_end(const struct sockaddr *addr, struct sockaddr_storage *ss, sockle
 	if (fd < 0 || pg_sys3(SYS_bind, fd, ss, *len)) {
 		if (fd >= 0)
 			pg_sys1(SYS_close, fd);
-		return -1;
+		return fd < 0 ? fd : -1;
 	}
 	*len = sizeof *ss;
 	pg_sys3(SYS_getsockname, fd, ss, len);
@@ -87,12 +87,22 @@ static __attribute__((noinline)) int move(int from, int to, int flags)
 	return sum;
 }
 
+/* Of a unix socket like FD: a stream, packets or datagrams. */
+static int unix_pair(int fd, int pair[2])
+{
+	int type = SOCK_STREAM;
+	socklen_t len = sizeof type;
+
+	pg_sys5(SYS_getsockopt, fd, SOL_SOCKET, SO_TYPE, &type, &len);
+	return (int)pg_sys4(SYS_socketpair, AF_UNIX, type | SOCK_CLOEXEC, 0, pair);
+}
+
 int pg_standin_unix(int fd, bool keep)
 {
-	int pair[2], start = 0;
+	int pair[2], start = 0, ret = unix_pair(fd, pair);
 
-	if (pg_sys4(SYS_socketpair, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
-		return -1;
+	if (ret)
+		return ret;
 	put_option(fd, SO_PEEK_OFF, &start, sizeof start);
 	if (keep)
 		move(fd, pair[1], MSG_PEEK);
@@ -119,7 +129,7 @@ static __attribute__((noinline)) bool connected_pair(int fd, int pair[2])
 	int room = ROOM, listener = -1;
 
 	if (!pg_sys3(SYS_getsockname, fd, &like, &len))
-		listener = pg_dead_end((const struct sockaddr *)&like, &ss, &len);
+		listener = pg_dead_end(&like, &ss, &len);
 	if (listener < 0)
 		return false;
 	put_option(listener, SO_SNDBUF, &room, sizeof room);
@@ -157,12 +167,12 @@ int pg_standin_tcp(int fd)
 /* A TCP connection to this host, of the family of FD; *OTHER is its other end. */
 static int tcp_pair(int fd, int *other)
 {
-	struct sockaddr_storage ss;
+	struct sockaddr_storage ss = {.ss_family = AF_UNSPEC};
 	socklen_t len = sizeof ss;
 	int listener, mine;
 
 	pg_sys3(SYS_getsockname, fd, &ss, &len);
-	listener = pg_dead_end((const void *)&ss, &ss, &len);
+	listener = pg_dead_end(&ss, &ss, &len);
 	if (listener < 0)
 		return -1;
 	pg_sys2(SYS_listen, listener, 1);
@@ -179,8 +189,7 @@ int pg_standin_silent(int fd, enum pg_kind kind, int *other)
 
 	if (kind == PG_TCP)
 		return tcp_pair(fd, other);
-	if (kind == PG_PIPE ? pg_sys2(SYS_pipe2, pair, O_CLOEXEC)
-			    : pg_sys4(SYS_socketpair, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+	if (kind == PG_PIPE ? pg_sys2(SYS_pipe2, pair, O_CLOEXEC) : unix_pair(fd, pair))
 		return -1;
 	*other = pair[1];
 	return pair[0];

@@ -4,13 +4,13 @@
 #ifndef PG_STANDIN_H
 #define PG_STANDIN_H
 
-#include "fd.h"
+#include "look.h"
 
 #include <sys/socket.h>
 
 /* A socket bound to a name for which nobody listens, of ADDR's family, and reachable for one that
- * may connect to ADDR; its name in SS. */
-int pg_dead_end(const struct sockaddr *addr, struct sockaddr_storage *ss, socklen_t *len);
+ * may connect to ADDR, which is whole; its name in SS. */
+int pg_dead_end(const struct sockaddr_storage *addr, struct sockaddr_storage *ss, socklen_t *len);
 
 /* The end of a pair whose other end was closed with unread data. KEEP: what waits unread on FD
  * waits there, too; it stays on FD, so that FD's peer is told ECONNRESET when FD is closed. */

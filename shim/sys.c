@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 
 bool pg_confined;
@@ -67,6 +66,7 @@ static int old_fstat(int fd, struct pg_stat *st, int why)
 	st->dev = old.st_dev;
 	st->ino = old.st_ino;
 	st->mode = old.st_mode;
+	st->uid = old.st_uid;
 	return 0;
 #else
 	(void)fd;
@@ -79,7 +79,7 @@ static int old_fstat(int fd, struct pg_stat *st, int why)
  */
 static int look(int at, const char *path, int flags, struct pg_stat *st)
 {
-	enum { TYPE_MODE_INO = 0x103 };
+	enum { TYPE_MODE_UID_INO = 0x10b };
 	/* struct statx of <linux/stat.h>, as far as it is asked for; 256 bytes in all. */
 	struct {
 		uint32_t mask, blksize;
@@ -90,7 +90,7 @@ static int look(int at, const char *path, int flags, struct pg_stat *st)
 		uint32_t rdev_major, rdev_minor, dev_major, dev_minor;
 		uint64_t rest[14];
 	} sx;
-	long ret = pg_sys5(SYS_statx, at, path, flags, TYPE_MODE_INO, &sx);
+	long ret = pg_sys5(SYS_statx, at, path, flags, TYPE_MODE_UID_INO, &sx);
 
 	_Static_assert(sizeof sx == 256, "the kernel writes 256 bytes");
 
@@ -99,6 +99,7 @@ static int look(int at, const char *path, int flags, struct pg_stat *st)
 	st->dev = (uint64_t)sx.dev_major << 32 | sx.dev_minor;
 	st->ino = sx.ino;
 	st->mode = sx.mode;
+	st->uid = sx.uid;
 	return 0;
 }
 
@@ -112,30 +113,6 @@ int pg_fstat(int fd, struct pg_stat *st)
 int pg_lstat(const char *path, struct pg_stat *st)
 {
 	return look(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, st);
-}
-
-/* Of its own, whatever their size: madvise works on whole pages. */
-#ifdef __aarch64__
-enum { PAGE = 65536 };
-#else
-enum { PAGE = 4096 };
-#endif
-static _Alignas(PAGE) uint64_t forgotten[PAGE / sizeof(uint64_t)];
-
-uint64_t pg_process(void)
-{
-	static int wiped; /* by a fork: 1; -1: the kernel cannot */
-	uint64_t pid = PG_GET(*forgotten);
-
-	if (pid)
-		return pid;
-	pid = (uint64_t)pg_sys0(SYS_getpid);
-	if (!PG_GET(wiped))
-		PG_PUT(wiped,
-		       pg_sys3(SYS_madvise, forgotten, sizeof forgotten, MADV_WIPEONFORK) ? -1 : 1);
-	if (PG_GET(wiped) > 0)
-		PG_PUT(*forgotten, pid);
-	return pid;
 }
 
 int pg_open(const char *path, int flags)

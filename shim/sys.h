@@ -52,11 +52,6 @@ extern bool pg_confined;
 #define PG_GET(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
 #define PG_PUT(x, value) __atomic_store_n(&(x), value, __ATOMIC_RELAXED)
 
-/* This process, for what is counted in each process anew: its pid, but a child by vfork, which
- * shares the memory, counts as its parent. Asked of the kernel once, where it can wipe a page at a
- * fork (Linux 4.14). Async-signal-safe. */
-uint64_t pg_process(void);
-
 /* One more word into a hash. */
 static inline uint64_t pg_mix(uint64_t h, uint64_t v)
 {
@@ -86,6 +81,7 @@ struct pg_stat {
 	uint64_t dev;
 	uint64_t ino; /* never 0 for an open descriptor */
 	uint32_t mode;
+	uint32_t uid; /* of its owner */
 };
 
 int pg_fstat(int fd, struct pg_stat *st); /* 0, or -errno */

@@ -7,6 +7,7 @@
 
 #include <signal.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -35,12 +36,14 @@
  * built elsewhere. */
 #ifndef __GLIBC__
 #undef sendfile64
+#undef freopen64
 #undef off64_t
 #define off64_t off_t
 #endif
 
 ssize_t __write(int fd, const void *buf, size_t len);
 ssize_t __read(int fd, void *buf, size_t len);
+ssize_t __recv(int fd, void *buf, size_t len, int flags);
 ssize_t __send(int fd, const void *buf, size_t len, int flags);
 ssize_t __read_chk(int fd, void *buf, size_t len, size_t room);
 ssize_t __recv_chk(int fd, void *buf, size_t len, size_t room, int flags);
@@ -49,7 +52,9 @@ ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t room, int flags, PG
 int __dprintf_chk(int fd, int flag, const char *format, ...);
 int __vdprintf_chk(int fd, int flag, const char *format, va_list ap);
 int __connect(int fd, PG_SOCKADDR addr, socklen_t len);
+FILE *freopen64(const char *path, const char *mode, FILE *f);
 int __close(int fd);
+int __clone(int (*fn)(void *), void *stack, int flags, void *arg, ...);
 int fcntl64(int fd, int command, ...);
 int __dup2(int from, int to);
 int __pipe(int fd[2]);

@@ -1,19 +1,97 @@
 /* SPDX-License-Identifier: MIT */
 #include "unwinder.h"
 
-#include "sys.h"
+#include "peek.h"
 
-#if defined(__x86_64__) && !defined(__ILP32__)
+#include <ucontext.h>
 
-/* The registers that a caller gets back, and the way back itself. */
-enum { RBX, RBP, RSP, R12, R13, R14, R15, RIP, REGISTERS };
+/* ---- machines ---- */
+
+/*
+ * The registers that a caller gets back, RETURN where the way back is found,
+ * and their numbers in the tables (each machine's DWARF ABI). The registers
+ * here, those in a signal's ucontext_t, and the instructions that return from a
+ * signal where no table covers them.
+ */
+#if defined(__x86_64__)
+enum { RBX, RBP, SP, R12, R13, R14, R15, RETURN, REGISTERS };
+enum { FIRST_SP_OPERATION = 0x70 + 7 }; /* DW_OP_breg7 */
+static const int8_t slots[] = {-1, -1, -1, RBX, -1,  -1,  RBP, SP,    -1,
+			       -1, -1, -1, R12, R13, R14, R15, RETURN};
+static const int16_t in_context[REGISTERS] = {REG_RBX, REG_RBP, REG_RSP, REG_R12,
+					      REG_R13, REG_R14, REG_R15, REG_RIP};
+/* mov $15,%rax (or %eax); syscall */
+static const uint8_t restorers[][9] = {{0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05},
+				       {0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05, 0, 0}};
+enum { RESTORER_BYTES = 7 };
+#define CONTEXT_BYTES (offsetof(ucontext_t, uc_mcontext.gregs) + sizeof(gregset_t))
+#define CONTEXT_REGISTER(i) offsetof(ucontext_t, uc_mcontext.gregs[in_context[i]])
+#define CONTEXT_PC offsetof(ucontext_t, uc_mcontext.gregs[REG_RIP])
+/* Where the restorer finds it: the kernel's frame without the way back that has been taken. */
+#define CONTEXT_ON_STACK(sp) (sp)
+#define STRIPPED(pc) (pc)
+#define HERE(c)                                                                                    \
+	__asm__ volatile("movq %%rbx,(%0)\n movq %%rbp,8(%0)\n movq %%rsp,16(%0)\n"                \
+			 "movq %%r12,24(%0)\n movq %%r13,32(%0)\n movq %%r14,40(%0)\n"             \
+			 "movq %%r15,48(%0)\n 1: leaq 1b(%%rip),%%rax\n movq %%rax,56(%0)\n"       \
+			 :                                                                         \
+			 : "r"((c)->reg)                                                           \
+			 : "rax", "memory")
+#elif defined(__i386__)
+enum { EBX, EBP, SP, ESI, EDI, RETURN, REGISTERS };
+enum { FIRST_SP_OPERATION = 0x70 + 4 };
+static const int8_t slots[] = {-1, -1, -1, EBX, SP, EBP, ESI, EDI, RETURN};
+static const int16_t in_context[REGISTERS] = {REG_EBX, REG_EBP, REG_ESP, REG_ESI, REG_EDI, REG_EIP};
+/* mov $173,%eax; int $0x80 */
+static const uint8_t restorers[][9] = {{0xb8, 0xad, 0, 0, 0, 0xcd, 0x80, 0, 0}};
+enum { RESTORER_BYTES = 7 };
+#define CONTEXT_BYTES (offsetof(ucontext_t, uc_mcontext.gregs) + sizeof(gregset_t))
+#define CONTEXT_REGISTER(i) offsetof(ucontext_t, uc_mcontext.gregs[in_context[i]])
+#define CONTEXT_PC offsetof(ucontext_t, uc_mcontext.gregs[REG_EIP])
+#define CONTEXT_ON_STACK(sp) (load_or_zero(c, (sp) + 8)) /* the handler's third argument */
+#define STRIPPED(pc) (pc)
+#define HERE(c)                                                                                    \
+	__asm__ volatile("movl %%ebx,(%0)\n movl %%ebp,4(%0)\n movl %%esp,8(%0)\n"                 \
+			 "movl %%esi,12(%0)\n movl %%edi,16(%0)\n call 1f\n 1: popl 20(%0)\n"      \
+			 :                                                                         \
+			 : "r"((c)->reg)                                                           \
+			 : "memory")
+#elif defined(__aarch64__)
+enum { X19, X29 = 10, RETURN = 11, SP, REGISTERS }; /* x30 is the way back */
+enum { FIRST_SP_OPERATION = 0x70 + 31 };
+static const int8_t slots[] = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+			       -1, -1, -1, 0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, SP};
+/* mov x8,#139; svc #0 */
+static const uint8_t restorers[][9] = {{0x68, 0x11, 0x80, 0xd2, 0x01, 0x00, 0x00, 0xd4, 0}};
+enum { RESTORER_BYTES = 8 };
+#define CONTEXT_BYTES (offsetof(ucontext_t, uc_mcontext.pc) + sizeof(uint64_t))
+#define CONTEXT_REGISTER(i)                                                                        \
+	((i) == SP ? offsetof(ucontext_t, uc_mcontext.sp)                                          \
+		   : offsetof(ucontext_t, uc_mcontext.regs[19 + (i)]))
+#define CONTEXT_PC offsetof(ucontext_t, uc_mcontext.pc)
+#define CONTEXT_ON_STACK(sp) ((sp) + 128) /* behind the siginfo_t */
+
+/* Without the signature of a return address (hint #7: xpaclri; nothing on older machines). */
+static uintptr_t stripped(uintptr_t pc)
+{
+	register uintptr_t x30 __asm__("x30") = pc;
+
+	__asm__("hint #7" : "+r"(x30));
+	return x30;
+}
+#define STRIPPED(pc) stripped(pc)
+#define HERE(c)                                                                                    \
+	__asm__ volatile("stp x19,x20,[%0]\n stp x21,x22,[%0,#16]\n stp x23,x24,[%0,#32]\n"        \
+			 "stp x25,x26,[%0,#48]\n stp x27,x28,[%0,#64]\n stp x29,x30,[%0,#80]\n"    \
+			 "mov x9,sp\n str x9,[%0,#96]\n adr x9,.\n str x9,%1\n"                    \
+			 :                                                                         \
+			 : "r"((c)->reg), "m"((c)->pc)                                             \
+			 : "x9", "memory")
+#endif
 
 /* Of a register's number in the tables; -1: nobody asks for it. */
 static int slot_of(uint64_t dwarf)
 {
-	static const int8_t slots[] = {-1, -1, -1, RBX, -1,  -1,  RBP, RSP, -1,
-				       -1, -1, -1, R12, R13, R14, R15, RIP};
-
 	return dwarf < sizeof slots ? slots[dwarf] : -1;
 }
 
@@ -26,8 +104,10 @@ struct row {
 	bool from_by : 1; /* the base is register BY; else the caller's stack pointer */
 	bool ends : 1;	  /* there is no caller */
 	bool signal : 1;  /* the kernel made this frame: it interrupted the caller */
-};
+} __attribute__((aligned(8)));
 enum { SAME = INT32_MIN };
+
+_Static_assert((int)REGISTERS <= (int)PG_UNWIND_REGISTERS, "a cursor has room for them");
 
 /* ---- reading the tables ---- */
 
@@ -78,6 +158,12 @@ static int64_t sleb(struct reader *r)
 	return (int64_t)(shift < 64 && b & 0x40 ? v | ~(uint64_t)0 << shift : v);
 }
 
+static void skip(struct reader *r, uint64_t n)
+{
+	r->failed |= n > (uint64_t)(r->end - r->p);
+	r->p = r->failed ? r->end : r->p + n;
+}
+
 static int32_t small(struct reader *r, int64_t v)
 {
 	r->failed |= v <= INT32_MIN || v > INT32_MAX;
@@ -87,7 +173,7 @@ static int32_t small(struct reader *r, int64_t v)
 /* Bytes of a pointer that is written as ENCODING says (DW_EH_PE_); 0: not understood. */
 static unsigned pointer_size(uint8_t encoding)
 {
-	static const uint8_t sizes[8] = {8, 0, 2, 4, 8, 0, 0, 0};
+	static const uint8_t sizes[8] = {sizeof(void *), 0, 2, 4, 8, 0, 0, 0};
 
 	return encoding == 0x50 ? 0 : sizes[encoding & 7];
 }
@@ -95,6 +181,7 @@ static unsigned pointer_size(uint8_t encoding)
 /* ---- a place's row ---- */
 
 struct program {
+	const struct pg_module *module;
 	struct row row, first; /* FIRST: as the CIE leaves it */
 	struct row kept[4];
 	unsigned depth;
@@ -111,7 +198,7 @@ static void save(struct program *g, struct reader *r, uint64_t reg, int64_t at)
 
 	if (slot < 0)
 		return;
-	r->failed |= g->row.from_by || slot == RSP;
+	r->failed |= g->row.from_by || slot == SP;
 	g->row.at[slot] = small(r, at);
 }
 
@@ -121,7 +208,7 @@ static void same(struct program *g, uint64_t reg, const struct row *as)
 
 	if (slot >= 0)
 		g->row.at[slot] = as ? as->at[slot] : SAME;
-	if (slot == RIP)
+	if (slot == RETURN)
 		g->row.ends = as && as->ends;
 }
 
@@ -129,37 +216,37 @@ static void define_cfa(struct program *g, struct reader *r, uint64_t reg, int64_
 {
 	int slot = slot_of(reg);
 
-	r->failed |= slot < 0 || slot == RIP || g->row.loads;
+	r->failed |= slot < 0 || slot == RETURN || g->row.loads;
 	g->row.by = (int8_t)slot;
 	g->row.cfa = small(r, offset);
 }
 
-/* "rsp + N", and for the CFA what lies there: all that libc's signal trampoline needs. */
-static int32_t from_rsp(struct reader *r, bool loads)
+/* "sp + N", and for the CFA what lies there: all that a signal trampoline needs. */
+static int32_t from_sp(struct reader *r, bool loads)
 {
-	enum { BREG7 = 0x77, DEREF = 0x06 };
+	enum { DEREF = 0x06 };
 	uint64_t length = uleb(r);
-	const uint8_t *end = r->p + length;
+	const uint8_t *start = r->p;
 	int32_t n;
 
-	r->failed |= byte(r) != BREG7;
+	r->failed |= byte(r) != FIRST_SP_OPERATION;
 	n = small(r, sleb(r));
 	r->failed |= loads && byte(r) != DEREF;
-	r->failed |= r->p != end;
+	r->failed |= (uint64_t)(r->p - start) != length;
 	return n;
 }
 
 static void define_cfa_there(struct program *g, struct reader *r)
 {
-	g->row.cfa = from_rsp(r, true);
-	g->row.by = RSP;
+	g->row.cfa = from_sp(r, true);
+	g->row.by = SP;
 	g->row.loads = g->row.from_by = true;
 }
 
 static void save_there(struct program *g, struct reader *r)
 {
 	int slot = slot_of(uleb(r));
-	int32_t at = from_rsp(r, false);
+	int32_t at = from_sp(r, false);
 
 	r->failed |= !g->row.from_by;
 	if (slot >= 0)
@@ -200,6 +287,8 @@ static void extended_cfa(struct program *g, struct reader *r, uint8_t op)
 	case 0x13: /* def_cfa_offset_sf */
 		g->row.cfa = small(r, sleb(r) * g->data_align);
 		break;
+	case 0x2d: /* AARCH64_negate_ra_state: signatures are taken off anyway */
+		break;
 	case 0x2e: /* GNU_args_size: of calls with a landing pad */
 		uleb(r);
 		break;
@@ -219,7 +308,7 @@ static void extended(struct program *g, struct reader *r, uint8_t op)
 	case 0x02: /* advance_loc1, 2, 4 */
 	case 0x03:
 	case 0x04:
-		g->pc += fixed(r, 1u << (op - 2)) * g->code_align;
+		g->pc += (uintptr_t)(fixed(r, 1u << (op - 2)) * g->code_align);
 		break;
 	case 0x05: /* offset_extended */
 		save(g, r, reg, (int64_t)uleb(r) * g->data_align);
@@ -228,7 +317,7 @@ static void extended(struct program *g, struct reader *r, uint8_t op)
 		same(g, reg, &g->first);
 		break;
 	case 0x07: /* undefined */
-		g->row.ends |= slot_of(reg) == RIP;
+		g->row.ends |= slot_of(reg) == RETURN;
 		break;
 	case 0x08: /* same_value */
 		same(g, reg, NULL);
@@ -255,7 +344,7 @@ static bool run(struct program *g, struct reader *r)
 		uint8_t op = byte(r), low = op & 0x3f;
 
 		if (op >> 6 == 1) /* advance_loc */
-			g->pc += low * g->code_align;
+			g->pc += (uintptr_t)(low * g->code_align);
 		else if (op >> 6 == 2) /* offset */
 			save(g, r, low, (int64_t)uleb(r) * g->data_align);
 		else if (op >> 6 == 3) /* restore */
@@ -266,50 +355,51 @@ static bool run(struct program *g, struct reader *r)
 	return !r->failed;
 }
 
-/* What follows the length of an entry. */
-static struct reader entry(const uint8_t *at)
+/* What follows the length of the entry at AT, all of it in M. */
+static struct reader entry(const struct pg_module *m, uintptr_t at)
 {
-	struct reader r = {at, at + 4, false};
+	struct pg_span part = pg_module_part(m, at);
+	struct reader r = {(const uint8_t *)at, (const uint8_t *)part.hi, !part.hi};
 	uint64_t length = fixed(&r, 4);
 
-	r.failed = !length || length == 0xffffffff;
-	r.end = r.p + (r.failed ? 0 : length);
+	r.failed |= !length || length > (uint64_t)(r.end - r.p);
+	r.end = r.failed ? r.p : r.p + length;
 	return r;
 }
 
 /* The augmentation of a CIE, letter by letter. */
 static bool read_letters(struct program *g, struct reader *r, const uint8_t *letters)
 {
+	struct reader data = *r;
 	uint64_t length;
-	const uint8_t *end;
 
 	if (!*letters)
 		return true;
 	g->extra = *letters == 'z';
 	if (!g->extra)
 		return false;
-	length = uleb(r);
-	end = r->p + length;
+	length = uleb(&data);
+	*r = data;
+	skip(r, length);
 	while (*++letters) {
 		if (*letters == 'S')
 			g->row.signal = true;
 		else if (*letters == 'R')
-			g->encoding = byte(r);
+			g->encoding = byte(&data);
 		else if (*letters == 'L')
-			byte(r);
+			byte(&data);
 		else if (*letters == 'P')
-			r->p += pointer_size(byte(r));
-		else
+			skip(&data, pointer_size(byte(&data)));
+		else if (*letters != 'B') /* aarch64: signed with the B key */
 			return false;
 	}
-	r->p = end;
-	return r->p <= r->end;
+	return !r->failed && !data.failed;
 }
 
 /* The part that functions share. */
-static bool run_cie(struct program *g, const uint8_t *at)
+static bool run_cie(struct program *g, uintptr_t at)
 {
-	struct reader r = entry(at);
+	struct reader r = entry(g->module, at);
 	const uint8_t *letters;
 	uint8_t version;
 
@@ -321,7 +411,7 @@ static bool run_cie(struct program *g, const uint8_t *at)
 		;
 	g->code_align = uleb(&r);
 	g->data_align = sleb(&r);
-	if ((version != 1 && version != 3) || slot_of(uleb(&r)) != RIP)
+	if ((version != 1 && version != 3) || slot_of(uleb(&r)) != RETURN)
 		return false;
 	if (!read_letters(g, &r, letters) || !run(g, &r))
 		return false;
@@ -329,37 +419,65 @@ static bool run_cie(struct program *g, const uint8_t *at)
 	return true;
 }
 
-/* libgcc's: finds the entry of PC, and the start of its function. */
-struct dwarf_eh_bases {
-	void *tbase, *dbase, *func;
+/* The binary search table of .eh_frame_hdr (LSB): pairs of a function's start and its entry's
+ * address, both from the header on. */
+struct pair {
+	int32_t start, entry;
 };
-extern const void *_Unwind_Find_FDE(void *pc, struct dwarf_eh_bases *bases);
 
-static PG_COLD bool read_row(uintptr_t pc, struct row *row)
+/* The last pair that does not start behind PC; a null pointer: there is none, or no table. */
+static const struct pair *find_pair(const struct pg_module *m, uintptr_t pc)
 {
-	struct dwarf_eh_bases bases = {NULL, NULL, NULL};
-	const uint8_t *fde = _Unwind_Find_FDE((void *)pc, &bases), *cie;
-	struct program g = {.wanted = pc};
-	struct reader r;
-	uint64_t skip;
+	static const uint8_t usual[4] = {1, 0x1b, 0x03, 0x3b}; /* version; pcrel, count, datarel */
+	uintptr_t hdr = m->eh_frame_hdr;
+	const struct pair *pairs = (const struct pair *)(hdr + 12);
+	uint32_t lo = 0, hi, n;
 
-	if (!fde)
+	if (!hdr || !pg_module_has(m, hdr, 12) ||
+	    __builtin_memcmp((const void *)hdr, usual, sizeof usual) != 0)
+		return NULL;
+	n = hi = *(const uint32_t *)(hdr + 8);
+	if (!n || !pg_module_has(m, hdr, 12 + (size_t)n * sizeof *pairs) ||
+	    hdr + (uintptr_t)(intptr_t)pairs->start > pc)
+		return NULL;
+	while (hi - lo > 1) {
+		uint32_t middle = lo + (hi - lo) / 2;
+
+		if (hdr + (uintptr_t)(intptr_t)pairs[middle].start > pc)
+			hi = middle;
+		else
+			lo = middle;
+	}
+	return &pairs[lo];
+}
+
+static PG_COLD bool read_row(uintptr_t pc, const struct pg_module *m, struct row *row)
+{
+	const struct pair *pair = find_pair(m, pc);
+	struct program g = {.module = m, .wanted = pc};
+	struct reader r;
+	uintptr_t cie;
+	unsigned size;
+
+	if (!pair)
 		return false;
 	for (int i = 0; i < REGISTERS; i++)
 		g.row.at[i] = SAME;
-	r = entry(fde);
-	cie = r.p;
-	cie -= (int32_t)fixed(&r, 4);
-	if (r.failed || !run_cie(&g, cie) || !pointer_size(g.encoding))
+	r = entry(m, m->eh_frame_hdr + (uintptr_t)(intptr_t)pair->entry);
+	cie = (uintptr_t)r.p;
+	cie -= (uintptr_t)(intptr_t)(int32_t)fixed(&r, 4);
+	if (r.failed || !run_cie(&g, cie) || !(size = pointer_size(g.encoding)))
 		return false;
-	r.p += 2 * pointer_size(g.encoding); /* where it starts, and its length */
-	skip = g.extra ? uleb(&r) : 0;
-	r.p += skip;
-	g.pc = (uintptr_t)bases.func;
+	skip(&r, size); /* where it starts: the table has said it */
+	g.pc = m->eh_frame_hdr + (uintptr_t)(intptr_t)pair->start;
+	if (pc - g.pc >= fixed(&r, size))
+		return false;
+	if (g.extra)
+		skip(&r, uleb(&r));
 	if (!run(&g, &r))
 		return false;
 	*row = g.row;
-	return row->ends || row->at[RIP] != SAME;
+	return true;
 }
 
 /* ---- the rows that are known ---- */
@@ -407,78 +525,161 @@ static bool find_row(uintptr_t pc, const struct pg_module *m, struct row *row)
 
 	if (recall_row(k, key, row))
 		return true;
-	if (!read_row(pc, row))
+	if (!read_row(pc, m, row))
 		return false;
 	keep_row(k, key, row);
 	return true;
 }
 
-/* ---- the walk ---- */
+/* ---- the words of the stack ---- */
 
-struct place {
-	uintptr_t reg[REGISTERS];
-};
+enum { PAGE = 4096, NEAR_PAGES = 16 };
 
-/* From PLACE to its caller. */
-static bool climb(struct place *place, const struct row *row)
+/* The page of P, which is known to be there. */
+static void know_page(struct pg_cursor *c, uintptr_t p)
 {
-	uintptr_t by = place->reg[row->by] + (uintptr_t)(intptr_t)row->cfa;
-	uintptr_t cfa = row->loads ? *(const uintptr_t *)by : by;
-	uintptr_t base = row->from_by ? place->reg[row->by] : cfa;
+	c->stack = (struct pg_span){p & ~(uintptr_t)(PAGE - 1), (p | (PAGE - 1)) + 1};
+}
 
-	if (!row->loads && cfa <= place->reg[RSP])
+/* Is the word at P in a page of the stack, or in one not far above? The very word is asked about
+ * that is there: it was saved, so it holds something. */
+static bool on_stack(struct pg_cursor *c, uintptr_t p)
+{
+	if (p - c->stack.lo < c->stack.hi - c->stack.lo)
+		return true;
+	if (p < c->stack.lo || p >= c->stack.hi + NEAR_PAGES * PAGE || !pg_readable((void *)p))
 		return false;
+	if (p < c->stack.hi + PAGE)
+		c->stack.hi += PAGE;
+	else
+		know_page(c, p);
+	return true;
+}
+
+static bool load(struct pg_cursor *c, uintptr_t p, uintptr_t *out)
+{
+	if (p % sizeof p || !p)
+		return false;
+	if (!on_stack(c, p))
+		return pg_peek(out, (const void *)p, sizeof *out);
+	*out = *(const uintptr_t *)p;
+	return true;
+}
+
+#ifdef __i386__
+static uintptr_t load_or_zero(struct pg_cursor *c, uintptr_t p)
+{
+	uintptr_t v;
+
+	return load(c, p, &v) ? v : 0;
+}
+#endif
+
+/* ---- the climb ---- */
+
+static void arrive(struct pg_cursor *c, uintptr_t pc, bool exact)
+{
+	c->pc = STRIPPED(pc);
+	c->exact = exact;
+	c->module = c->pc ? pg_module_at(pg_cursor_place(c), &c->room) : NULL;
+}
+
+/* The word at OFFSET of the ucontext_t at UC, which may be a copy of its beginning. */
+static uintptr_t context_word(const void *uc, size_t offset)
+{
+	uintptr_t word;
+
+	__builtin_memcpy(&word, (const char *)uc + offset, sizeof word);
+	return word;
+}
+
+static void take_context(struct pg_cursor *c, const void *uc)
+{
 	for (int i = 0; i < REGISTERS; i++)
-		if (row->at[i] != SAME)
-			place->reg[i] =
-				*(const uintptr_t *)(base + (uintptr_t)(intptr_t)row->at[i]);
-	place->reg[RSP] = cfa;
-	return true;
+		c->reg[i] = context_word(uc, CONTEXT_REGISTER(i));
+	know_page(c, c->reg[SP]); /* what was interrupted runs on it */
+	arrive(c, context_word(uc, CONTEXT_PC), true);
 }
 
-bool pg_unwind(pg_frame_fn *visit, void *arg)
+void pg_cursor_at(struct pg_cursor *c, const void *uc)
 {
-	struct place place;
-	bool exact = true; /* nobody is told of this place, where the registers are taken */
-	struct pg_module m;
-	struct row row;
-
-	__asm__ volatile("movq %%rbx,(%1)\n"
-			 "	movq %%rbp,8(%1)\n"
-			 "	movq %%rsp,16(%1)\n"
-			 "	movq %%r12,24(%1)\n"
-			 "	movq %%r13,32(%1)\n"
-			 "	movq %%r14,40(%1)\n"
-			 "	movq %%r15,48(%1)\n"
-			 "1:	leaq 1b(%%rip),%%rax\n"
-			 "	movq %%rax,56(%1)\n"
-			 : "=m"(place)
-			 : "r"(place.reg)
-			 : "rax");
-	for (bool first = true; place.reg[RIP]; first = false) {
-		uintptr_t ip = place.reg[RIP];
-		bool known = pg_elf_module(ip - !exact, &m);
-
-		if (!first && !visit(ip, exact, known ? &m : NULL, arg))
-			return true;
-		if (!known || !find_row(ip - !exact, &m, &row))
-			return false;
-		if (row.ends)
-			return true;
-		if (!climb(&place, &row))
-			return false;
-		exact = row.signal;
-	}
-	return true;
+	take_context(c, uc);
 }
 
-#else
-
-bool pg_unwind(pg_frame_fn *visit, void *arg)
+uintptr_t pg_cursor_sp(const struct pg_cursor *c)
 {
-	(void)visit;
-	(void)arg;
+	return c->reg[SP];
+}
+
+/* Is C at instructions that return from a signal, and that no table covers? */
+static bool at_restorer(const struct pg_cursor *c)
+{
+	uint8_t code[RESTORER_BYTES];
+
+	if (!pg_peek(code, (const void *)c->pc, sizeof code))
+		return false;
+	for (size_t i = 0; i < sizeof restorers / sizeof *restorers; i++)
+		if (!__builtin_memcmp(code, restorers[i], sizeof code))
+			return true;
 	return false;
 }
 
+static bool up_by_signal(struct pg_cursor *c)
+{
+	char uc[CONTEXT_BYTES];
+	uintptr_t at = at_restorer(c) ? CONTEXT_ON_STACK(c->reg[SP]) : 0;
+
+	if (!at || !pg_peek(uc, (const void *)at, sizeof uc))
+		return false;
+	take_context(c, uc);
+	return true;
+}
+
+static bool up_by_row(struct pg_cursor *c, const struct row *row)
+{
+	uintptr_t by = c->reg[row->by] + (uintptr_t)(intptr_t)row->cfa, cfa = by, base;
+	uintptr_t now[REGISTERS];
+
+	if (row->loads && !load(c, by, &cfa))
+		return false;
+	base = row->from_by ? c->reg[row->by] : cfa;
+	/* A stack grows downwards: only a leaf that was interrupted has nothing on it. */
+	if (!row->loads && (c->exact ? cfa < c->reg[SP] : cfa <= c->reg[SP]))
+		return false;
+	for (int i = 0; i < REGISTERS; i++) {
+		now[i] = c->reg[i];
+		if (row->at[i] != SAME && !load(c, base + (uintptr_t)(intptr_t)row->at[i], &now[i]))
+			return false;
+	}
+	__builtin_memcpy(c->reg, now, sizeof now);
+	c->reg[SP] = cfa;
+	arrive(c, c->reg[RETURN], row->signal);
+	return true;
+}
+
+bool pg_cursor_up(struct pg_cursor *c)
+{
+	struct row row;
+
+	if (!c->module || !find_row(pg_cursor_place(c), c->module, &row))
+		return up_by_signal(c);
+	if (row.ends || (row.at[RETURN] == SAME && !c->exact))
+		return false;
+	return up_by_row(c, &row);
+}
+
+/* The first step is made while this frame is there. */
+void pg_cursor_here(struct pg_cursor *c)
+{
+	HERE(c);
+	know_page(c, c->reg[SP]);
+#ifdef __aarch64__
+	arrive(c, c->pc, true);
+#else
+	arrive(c, c->reg[RETURN], true);
 #endif
+	if (pg_cursor_up(c))
+		return;
+	c->pc = 0;
+	c->module = NULL;
+}

@@ -67,19 +67,19 @@ all_right() {
 
 @test "error=: every errno on a call that may give it, and the object stays healthy" {
 	local e n=0
-	while read -r e; do
-		if "$BUILD/pipeguard-rules" check "write:kind=tcp:error=$e" >/dev/null 2>&1; then
+	while read -r e _; do
+		if "$BUILD/pipeguard" check "write:kind=tcp:error=$e" >/dev/null 2>&1; then
 			[[ $e == EPIPE ]] && continue # comes with a signal
 			acts "$e 0 5 5" "write:when=1:error=$e" tcp write=5 take write=5 take
-		elif "$BUILD/pipeguard-rules" check "connect:error=$e" >/dev/null 2>&1; then
+		elif "$BUILD/pipeguard" check "connect:error=$e" >/dev/null 2>&1; then
 			acts "$e 0" "connect:when=1:error=$e" tcp connect connect
-		elif "$BUILD/pipeguard-rules" check "accept:error=$e" >/dev/null 2>&1; then
+		elif "$BUILD/pipeguard" check "accept:error=$e" >/dev/null 2>&1; then
 			acts "$e 5 5" "accept:when=1:error=$e" tcp accept write=5 take
 		else
 			continue # of files alone
 		fi
 		n=$((n + 1))
-	done < <("$BUILD/pipeguard-rules" list errnos)
+	done < <("$BUILD/pipeguard" list errnos)
 	((n > 40))
 	all_right
 }

@@ -33,7 +33,7 @@ accepted() {
 	local rule
 	[[ $(broken '.again // empty' | grep -c .) -gt 0 ]]
 	while read -r rule; do
-		"$BUILD/pipeguard-rules" check "$rule" >/dev/null
+		"$BUILD/pipeguard" check "$rule" >/dev/null
 	done < <(broken '.again // empty' | jq -r .)
 }
 
@@ -113,7 +113,7 @@ each() {
 	each "fifo=$DIR/fifo" write writev
 	each dup write
 	equal "what is known of the bytes sent, and the rule" \
-		'[null,"write:comm=again:fd=20:at=3000:when=1:break"]' "$(broken '[.sent, .again]')"
+		'[3000,"write:comm=again:fd=20:at=3000:when=1:break"]' "$(broken '[.sent, .again]')"
 }
 
 @test "a client's first and third connection, over IPv4, IPv6 and unix sockets" {
@@ -209,7 +209,8 @@ in_a_pipeline() {
 		in_a_pipeline "$mode" perl -e 'syswrite STDOUT, "x" x 300000'
 		equal "the event" '[true,null]' "$(broken '[.ret > 4096, .errno]')"
 	done
-	in_a_pipeline -i "$PYTHON" -c 'import os; os.write(1, b"x" * 300000)'
+	# A handler (Python's of SIGINT) could have cut it short: then nothing is told of it.
+	in_a_pipeline -i "$PYTHON" -c 'import os, signal; signal.signal(2, signal.SIG_DFL); os.write(1, b"x" * 300000)'
 	in_a_pipeline -d bash -c 'printf -v big %300000s; printf "%s" "$big"'
 	equal "the event of stdio" '["stdio",true,null]' "$(broken '[.via, .ret > 4096, .errno]')"
 	in_a_pipeline -i bash -c 'printf -v big %300000s; printf "%s" "$big"'
@@ -443,5 +444,5 @@ a.send(b"x")'
 	cat "$LOG"
 	equal "the line" '        again: send:comm=again:side=client:conn=3:at=3000:when=1:break' \
 		"$(grep again: "$LOG")"
-	"$BUILD/pipeguard-rules" check "$(sed -n 's/^ *again: //p' "$LOG")"
+	"$BUILD/pipeguard" check "$(sed -n 's/^ *again: //p' "$LOG")"
 }

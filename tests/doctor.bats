@@ -43,16 +43,21 @@ script() {
 	chmod +x "$P/$1"
 }
 
-# says STATUS VERDICT NAME: the doctor's status and verdict for $P/NAME; words that it must contain on stdin.
+# says STATUS VERDICT NAME: the doctor's status and verdict for $P/NAME, which is its first line; words that it must
+# contain on stdin. The object says the same.
 says() {
 	echo "doctor $3, wanted $1 and $2"
 	run "-$1" launch doctor "$P/$3"
 	echo "$output"
-	[[ $output == *$'\n'"reached: $2"* ]] || return 1
-	local word
+	[[ $output == "reached: $2"* ]] || return 1
+	local word object
 	while IFS= read -r word; do
 		[[ $output == *"$word"* ]] || { echo "the word is missing: $word" && return 1; }
 	done
+	object=$(launch doctor --json "$P/$3" 2>&1) || true
+	equal "the object's verdict" "[\"$2\",$1,1]" "$(jq -c '[.reached, .status, .v]' <<<"$object" | sed 's/^\["no",127/["no",127/')"
+	equal "the object's gates" "$(sed -n 's/^gates: //p' <<<"$output" | sed 's/ (.*//')" "$(jq -r '.gates | join(" ")' <<<"$object")"
+	equal "lines that begin with instead" "$(grep -c '^instead: ' <<<"$output")" "$(jq '.instead | length' <<<"$object")"
 }
 
 # loaded PROGRAM: does the library really come in, and how does the program end?
@@ -75,6 +80,19 @@ loaded() {
 		not imported: writev
 	END
 	loaded dynamic
+}
+
+@test "the object has every key, whatever is known, and says what the lines say" {
+	keys='["engine","file","gates","imports","instead","libc","libraries","library","library_libc","library_machine","linking","machine","privileges","process","program","reached","runtime","sanitizer","scripts","status","stdio","v","why"]'
+	for program in "$P/dynamic" "$P/static" "$P/setuid" "$P/blob" "$P/stub" no-such-program $$ 2147483647; do
+		equal "keys for $program" "$keys" "$(launch doctor -j "$program" | jq -c keys)"
+	done
+	native_only
+	equal "the object" "[true,\"inside\",null,\"64-bit x86-64\",\"glibc\",\"none\",null,[],[\"write\"],false,[],\"$LIB\"]" \
+		"$(launch doctor --json "$P/dynamic" | jq -c '[(.program == .file), .engine, .why, .machine, .libc, .privileges, .process, .scripts, .imports, .stdio, .instead, .library]')"
+	printf '#!/bin/sh\n' >"$P/$(printf 'q"\\\n\351')"
+	chmod +x "$P/$(printf 'q"\\\n\351')"
+	equal "an odd name" "$(printf 'q"\\\n\303\251')" "$(launch doctor --json "$P/$(printf 'q"\\\n\351')" | jq -r .program | sed "s|^$P/||")"
 }
 
 @test "a static program is not reached, and strace serves instead" {
@@ -116,20 +134,19 @@ loaded() {
 	done
 }
 
-@test "file capabilities are read without getcap, and it is said when they cannot be known" {
+@test "file capabilities are read without any tool, and named as getcap names them" {
 	[[ -e $P/capable ]] || skip "no file capabilities here"
-	capabilities() {
-		PATH=$BATS_TEST_TMPDIR/bin /bin/sh -c '. "$1"; pg_thorough=yes; file_capabilities "$2"' sh "$ROOT/scripts/pipeguard-doctor" "$P/$1"
-	}
-	mkdir "$BATS_TEST_TMPDIR/bin"
-	equal "without any of them" unknown "$(capabilities capable)"
-	ln -s /usr/bin/python3 "$BATS_TEST_TMPDIR/bin/python3"
-	equal "with python3" security.capability "$(capabilities capable)"
-	equal "with python3, an ordinary file" '' "$(capabilities dynamic)"
-	printf '#!/bin/sh\n[ "$*" = "-n security.capability %s" ]\n' "$P/capable" >"$BATS_TEST_TMPDIR/bin/getfattr"
-	chmod +x "$BATS_TEST_TMPDIR/bin/getfattr"
-	equal "with getfattr" security.capability "$(capabilities capable)"
-	equal "with getfattr, an ordinary file" '' "$(capabilities dynamic)"
+	run -126 timeout 20 env -i PATH=/nowhere "$PIPEGUARD" doctor "$P/capable" 3>&-
+	[[ $output == *'file capabilities (cap_net_raw=ep)'* ]]
+	run -0 timeout 20 env -i PATH=/nowhere "$PIPEGUARD" doctor "$P/dynamic" 3>&-
+	[[ $output == *'privileges: none'* ]]
+	PATH=$PATH:/usr/sbin:/sbin
+	for caps in cap_chown+p cap_net_raw,cap_net_admin+ep 'cap_kill+i cap_setuid+p' cap_bpf,cap_kill+ei cap_dac_override+i; do
+		setcap "$caps" "$P/capable"
+		run -126 launch doctor "$P/capable"
+		equal "$caps" "file capabilities $(getcap "$P/capable" | cut -d' ' -f2-)" "$(sed -n 's/^privileges: //p' <<<"$output")"
+	done
+	setcap cap_net_raw+ep "$P/capable"
 }
 
 @test "programs for another architecture are not reached" {
@@ -259,6 +276,15 @@ loaded() {
 	done
 }
 
+@test "names and first lines are shown without control bytes, each line one" {
+	script "$(printf 'red\033[31m')" "$(printf '#!/no/such\033[2J\001 x')"
+	run -127 launch doctor "$P/$(printf 'red\033[31m')"
+	echo "$output" | cat -v
+	[[ $output != *[$'\001'-$'\011'$'\013'-$'\037']* ]]
+	[[ $output == *'red\x1b[31m, whose interpreter is /no/such\x1b[2J\x01 x'* ]]
+	[ "${#lines[@]}" -eq 3 ]
+}
+
 @test "what cannot start is told, with 127" {
 	script gone '#!/no/such/interpreter'
 	script gone-env '#!/usr/bin/env no-such-interpreter'
@@ -282,7 +308,7 @@ loaded() {
 	native_only
 	loader=$(readelf -lW "$P/dynamic" | sed -n 's/.*interpreter: \(.*\)\]/\1/p')
 	run -0 launch doctor "$loader"
-	[[ $output == *'the loader itself'*'reached: yes'* ]]
+	[[ $output == 'reached: yes'*'the loader itself'* ]]
 	run -0 launch -v "$loader" "$P/dynamic"
 	[[ $output == *'] load: '* ]]
 }
@@ -304,11 +330,10 @@ loaded() {
 
 @test "a library for musl does not reach a program for glibc" {
 	native_only
-	mkdir -p "$BATS_TEST_TMPDIR/build" "$BATS_TEST_TMPDIR/scripts"
-	cp "$ROOT"/scripts/pipeguard* "$BATS_TEST_TMPDIR/scripts"
-	cp "$BUILD/pipeguard-rules" "$BATS_TEST_TMPDIR/build"
+	mkdir "$BATS_TEST_TMPDIR/build"
+	cp "$BUILD/pipeguard" "$BATS_TEST_TMPDIR/build"
 	sed 's/GLIBC_/_____/g' "$LIB" >"$BATS_TEST_TMPDIR/build/libpipeguard.so"
-	PIPEGUARD=$BATS_TEST_TMPDIR/scripts/pipeguard
+	PIPEGUARD=$BATS_TEST_TMPDIR/build/pipeguard
 	says 126 no dynamic <<-'END'
 		for musl
 		the loader would refuse it
@@ -320,19 +345,6 @@ loaded() {
 
 @test "what is neither ELF nor script is not known, and not refused" {
 	says 1 partly blob <<<'neither an ELF file nor a script'
-}
-
-@test "the doctor says the same under any shell" {
-	native_only
-	script any '#!/usr/bin/env sh'
-	for shell in dash 'bash --posix' 'busybox sh'; do
-		command -v "${shell%% *}" >/dev/null || continue
-		for name in dynamic static setuid any cgo; do
-			# shellcheck disable=SC2086 # words
-			run timeout 20 $shell "$PIPEGUARD" doctor "$P/$name" 3>&-
-			equal "$shell, $name" "$(launch doctor "$P/$name")" "$output"
-		done
-	done
 }
 
 @test "the doctor runs nothing" {
@@ -352,4 +364,131 @@ touch $P/exploded"
 	chmod +x "$BATS_TEST_TMPDIR/doctor"
 	PATH=$BATS_TEST_TMPDIR:$PATH run -0 launch run -- doctor
 	equal "the program called doctor" "$BATS_TEST_TMPDIR/doctor is here" "$output"
+}
+
+@test "what writes by libc's FILEs, and what libraries write, is told" {
+	native_only
+	printf '#include <stdio.h>\nint main(void) { return puts("x") < 0; }\n' >"$BATS_TEST_TMPDIR/f.c"
+	gcc -o "$P/by-stdio" "$BATS_TEST_TMPDIR/f.c"
+	printf '#include <unistd.h>\nint f(void) { return write(1, "x", 1); }\n' >"$BATS_TEST_TMPDIR/l.c"
+	gcc -shared -fPIC -o "$BATS_TEST_TMPDIR/libwrites.so" "$BATS_TEST_TMPDIR/l.c"
+	printf 'int f(void);\nint main(void) { return f() < 0; }\n' >"$BATS_TEST_TMPDIR/m.c"
+	gcc -o "$P/by-library" "$BATS_TEST_TMPDIR/m.c" "$BATS_TEST_TMPDIR/libwrites.so" -Wl,-soname,x
+	says 0 yes by-stdio <<-'END'
+		imports: none of the calls that rules name
+		stdio: it writes by libc's FILEs
+	END
+	gcc -shared -fPIC -Wl,-soname,libwrites.so -o "$BATS_TEST_TMPDIR/libwrites.so" "$BATS_TEST_TMPDIR/l.c"
+	gcc -o "$P/by-library" "$BATS_TEST_TMPDIR/m.c" "$BATS_TEST_TMPDIR/libwrites.so"
+	export LD_LIBRARY_PATH=/nowhere:$BATS_TEST_TMPDIR
+	says 0 yes by-library <<<'library libwrites.so: write'
+	equal "the object's libraries" '[{"name":"libwrites.so","imports":["write"],"stdio":false}]' \
+		"$(launch doctor --json "$P/by-library" | jq -c .libraries)"
+	# The imports are those that readelf finds, with and without a table of sections.
+	for program in /usr/bin/perl /bin/ls /bin/bash "$(type -P jq)"; do
+		wanted=$(readelf -W --dyn-syms "$program" | awk '$7 == "UND" { sub(/@.*/, "", $8); print $8 }' | sed 's/^__\(.*\)_chk$/\1/;s/^__//' | sort -u |
+			grep -xF "$(launch list calls | awk '{ print $1 }')" | xargs)
+		equal "imports of $program" "$wanted" "$(launch doctor --json "$program" | jq -r '.imports[]' | sort | xargs)"
+		cp "$program" "$BATS_TEST_TMPDIR/no-sections"
+		head -c 6 /dev/zero | dd of="$BATS_TEST_TMPDIR/no-sections" bs=1 seek=58 conv=notrunc status=none
+		readelf -h "$BATS_TEST_TMPDIR/no-sections" 2>/dev/null | grep -q 'Number of section headers: *0'
+		got=$(launch doctor --json "$BATS_TEST_TMPDIR/no-sections" | jq -r '.imports // ["unknown"] | .[]' | sort | xargs)
+		[[ $got == "$wanted" || $got = unknown ]]
+		[[ $program != /bin/bash || $got == "$wanted" ]]
+	done
+}
+
+@test "a process is told by its id: whether the library is in it, what it would be started anew, its SIGPIPE" {
+	native_only
+	while read -r mode word; do
+		"$FIXTURES/sigdfl" "-$mode" sleep 30 >/dev/null 2>&1 3>&- &
+		pid=$!
+		wait_for grep -qx sleep "/proc/$pid/comm"
+		run -126 launch doctor "$pid"
+		echo "$output"
+		[[ $output == "reached: no: process $pid (sleep) runs without the library"* ]]
+		[[ $output == *"process: $pid sleep, SIGPIPE $word"* && $output == *'started anew: yes'* ]]
+		equal "the object" "[\"no\",126,$pid,\"$word\",false]" \
+			"$(launch doctor -j "$pid" | jq -c '[.reached, .status, .process.pid, .process.sigpipe, .process.guarded]')"
+		kill "$pid"
+		wait "$pid" || true
+	done <<-'END'
+		d default
+		i ignored
+		b blocked
+	END
+	"$FIXTURES/sigdfl" "$PIPEGUARD" sleep 30 >/dev/null 2>&1 3>&- &
+	pid=$!
+	wait_for grep -q libpipeguard "/proc/$pid/maps"
+	run -0 launch doctor "$pid"
+	[[ $output == "reached: yes, inside: the library is in process $pid (sleep)"* ]]
+	kill "$pid"
+	wait "$pid" || true
+	run -127 launch doctor 2147483647
+	equal "the verdict" "reached: no: there is no process 2147483647" "$output"
+}
+
+# hostile NAME OFFSET BYTES...: $P/dynamic with other bytes there, made long but for holes.
+hostile() {
+	cp "$P/dynamic" "$P/$1"
+	printf '%b' "$3" | dd of="$P/$1" bs=1 seek="$2" conv=notrunc status=none
+	truncate -s "${4:-8G}" "$P/$1"
+}
+
+@test "a hostile ELF file is answered within two seconds of processor time" {
+	native_only
+	hostile many-segments 56 '\377\377'
+	hostile many-sections 60 '\377\377'
+	hostile far-segments 32 '\0\0\0\0\1\0\0\0'
+	hostile far-sections 40 '\0\0\0\0\1\0\0\0'
+	hostile end-segments 32 '\377\377\377\377\377\377\377\177'
+	hostile odd-size 54 '\1\0'
+	phdr=$(readelf -lW "$P/dynamic" | awk '/There are/ { n = $3 } /starting at offset/ { print $NF }')
+	for segment in 1 2 3 4 5 6 7 8; do
+		# The size in the file of each segment, one after the other, is all there is.
+		hostile "segment-$segment" $((phdr + 56 * segment + 32)) '\0\0\0\0\1\0\0\0'
+		hostile "offset-$segment" $((phdr + 56 * segment + 8)) '\0\0\0\0\1\0\0\0'
+	done
+	for file in "$P"/{many-,far-,end-,odd-,segment-,offset-}*; do
+		echo "file: $file"
+		status=0
+		output=$( (ulimit -t 2 && exec timeout 20 "$PIPEGUARD" doctor "$file") 2>&1 3>&-) || status=$?
+		echo "status $status: $output"
+		[[ $status =~ ^(0|1|126|127)$ ]]
+		status=0
+		(ulimit -t 2 && exec timeout 20 "$PIPEGUARD" -n "$file") >/dev/null 2>&1 3>&- || status=$?
+		[[ $status =~ ^(0|126|127)$ ]]
+		rm "$file"
+	done
+}
+
+@test "what is no regular file cannot be run, and is not waited for" {
+	mkfifo -m 755 "$BATS_TEST_TMPDIR/fifo"
+	run -126 timeout 10 "$PIPEGUARD" doctor "$BATS_TEST_TMPDIR/fifo" 3>&-
+	run -126 timeout 10 "$PIPEGUARD" "$BATS_TEST_TMPDIR/fifo" 3>&-
+	equal "the line" "pipeguard: '$BATS_TEST_TMPDIR/fifo' cannot be run" "$output"
+}
+
+@test "env's options are understood: what it keeps, and what it takes away" {
+	native_only
+	while IFS='|' read -r wanted verdict first; do
+		script by-option "#!/usr/bin/env $first"
+		says "$wanted" "$verdict" by-option </dev/null
+	done <<-'END'
+		0|yes|-S sh -e
+		0|yes|-Ssh -e
+		0|yes|-vS sh -e
+		0|yes|--split-string=sh -e
+		0|yes|-S -u OTHER sh
+		0|yes|-S -uOTHER A=b sh
+		126|no|-S -i sh
+		126|no|-iS sh
+		126|no|-S - sh
+		126|no|-S -u LD_PRELOAD sh
+		126|no|-S -uLD_PRELOAD sh
+		126|no|-S --unset=LD_PRELOAD sh
+		126|no|-S --ignore-environment sh
+		127|no|sh -e
+		127|no|-S no-such-shell
+	END
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # make install and uninstall.
+# shellcheck disable=SC2016 # the inner shells expand
 
 load helpers
 
@@ -9,9 +10,10 @@ install_to() { timeout 120 make -s -C "$ROOT" BUILD="$BUILD" "$@" 3>&-; }
 @test "what is installed works, and is all gone after uninstall" {
 	to=$BATS_TEST_TMPDIR/prefix
 	install_to install PREFIX="$to"
-	equal "the files" "$(printf '%s\n' bin/pipeguard lib/libpipeguard.so lib/pipeguard/pghtml.py lib/pipeguard/pglog.py lib/pipeguard/pgrun.py lib/pipeguard/pgsites.py \
-		lib/pipeguard/pipeguard-doctor lib/pipeguard/pipeguard-report lib/pipeguard/pipeguard-rules lib/pipeguard/pipeguard-sweep \
-		share/bash-completion/completions/pipeguard share/man/man1/pipeguard-report.1 share/man/man1/pipeguard-sweep.1 share/man/man1/pipeguard.1 share/man/man7/libpipeguard.7)" \
+	equal "the files" "$(printf '%s\n' bin/pipeguard lib/libpipeguard.so lib/pipeguard/pgargs.py lib/pipeguard/pghtml.py lib/pipeguard/pglog.py lib/pipeguard/pgrun.py lib/pipeguard/pgsites.py \
+		lib/pipeguard/pipeguard-report lib/pipeguard/pipeguard-sweep \
+		share/bash-completion/completions/pipeguard share/fish/vendor_completions.d/pipeguard.fish \
+		share/man/man1/pipeguard-report.1 share/man/man1/pipeguard-sweep.1 share/man/man1/pipeguard.1 share/man/man7/libpipeguard.7 share/zsh/site-functions/_pipeguard)" \
 		"$(cd "$to" && find . -type f | sed 's|^\./||' | sort)"
 	run timeout 20 "$FIXTURES/sigdfl" bash -c "'$to/bin/pipeguard' yes | head -1" 3>&-
 	[[ $output == *'yes] write(1, '*'SIGPIPE kills'* ]]
@@ -21,14 +23,58 @@ install_to() { timeout 120 make -s -C "$ROOT" BUILD="$BUILD" "$@" 3>&-; }
 	equal "what is completed" 'sendmsg sendmmsg ' "$output"
 	run -0 timeout 20 "$to/bin/pipeguard" doctor sh 3>&-
 	[[ $output == *'reached: yes'* ]]
+	if command -v python3 >/dev/null; then
+		for verb in sweep report; do
+			run -0 timeout 20 "$to/bin/pipeguard" help $verb 3>&-
+			[[ $output == "usage: pipeguard $verb"* ]]
+		done
+	fi
 	install_to uninstall PREFIX="$to"
 	equal "files left" "" "$(find "$to" -type f -o -name '*pipeguard*')"
 }
 
 @test "DESTDIR is put before, and not remembered" {
-	install_to install DESTDIR="$BATS_TEST_TMPDIR/stage" PREFIX=/usr LIBDIR=/usr/lib/somewhere
-	[ -f "$BATS_TEST_TMPDIR/stage/usr/lib/somewhere/libpipeguard.so" ]
-	grep -qx 'libdir="/usr/lib/somewhere"' "$BATS_TEST_TMPDIR/stage/usr/bin/pipeguard"
+	stage=$BATS_TEST_TMPDIR/stage
+	install_to install DESTDIR="$stage" PREFIX=/usr LIBDIR=/usr/lib/somewhere
+	[ -f "$stage/usr/lib/somewhere/libpipeguard.so" ]
+	run grep -c "$BATS_TEST_TMPDIR" "$stage/usr/bin/pipeguard"
+	equal "lines with the folder" 0 "$output"
+	grep -q /usr/lib/somewhere "$stage/usr/bin/pipeguard"
+	# What stands there finds its own library, by whatever link it is called.
+	ln -s "$stage/usr/bin/pipeguard" "$BATS_TEST_TMPDIR/link"
+	for command in "$stage/usr/bin/pipeguard" "$BATS_TEST_TMPDIR/link"; do
+		run -0 timeout 20 "$command" -n true 3>&-
+		[[ $output == *"LD_PRELOAD='$stage/usr/lib/somewhere/libpipeguard.so'"* ]]
+	done
+	# The folder that it was told stays the last one to be asked, and a missing library is told.
+	mv "$stage/usr/lib/somewhere/libpipeguard.so" "$BATS_TEST_TMPDIR"
+	run -125 timeout 20 "$stage/usr/bin/pipeguard" true 3>&-
+	[[ $output == "pipeguard: libpipeguard.so is neither in "*"nor in '/usr/lib/somewhere': run make, or make install" ]]
+	run -0 timeout 20 "$stage/usr/bin/pipeguard" check write:break 3>&-
+	install_to all # as it is for the other tests
+}
+
+@test "a tree that was moved finds its library" {
+	install_to install PREFIX="$BATS_TEST_TMPDIR/before"
+	mv "$BATS_TEST_TMPDIR/before" "$BATS_TEST_TMPDIR/after"
+	run -0 timeout 20 "$BATS_TEST_TMPDIR/after/bin/pipeguard" -n true 3>&-
+	[[ $output == *"LD_PRELOAD='$BATS_TEST_TMPDIR/after/lib/libpipeguard.so'"* ]]
+	install_to all
+}
+
+@test "a PREFIX with blanks and an ampersand is one like any other" {
+	native_only
+	to="$BATS_TEST_TMPDIR/my own & \"other\" tools"
+	install_to install PREFIX="$to"
+	run -3 timeout 20 "$to/bin/pipeguard" sh -c 'exit 3' 3>&-
+	run timeout 20 "$FIXTURES/sigdfl" bash -c '"$0" yes | head -1' "$to/bin/pipeguard" 3>&-
+	[[ $output == *'yes] write(1, '*'SIGPIPE kills'* ]]
+	link=$(timeout 10 "$to/bin/pipeguard" -n true | grep -oE '/tmp/pipeguard-[^'"']*")
+	rm "$link"
+	rmdir "${link%/*}" 2>/dev/null || true
+	install_to uninstall PREFIX="$to"
+	equal "files left" "" "$(find "$to" -type f -o -name '*pipeguard*')"
+	install_to all
 }
 
 @test "a running program keeps its library: the new file takes the place of the old" {

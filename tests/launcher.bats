@@ -78,23 +78,41 @@ setup_file() { install_launcher; }
 		"$(LD_PRELOAD=libasan.so.8:$FIXTURES/plugin.so "$PIPEGUARD" -n true 2>/dev/null | grep -o 'LD_PRELOAD=[^ ]*')"
 }
 
-@test "the program's environment is whole: names that shells cannot use, and names of the launcher's own making" {
-	export version=7 lib=x program=y n=1 IFS_=z here=h status=9 print=p log=l
-	for shell in dash bash 'busybox sh'; do
-		command -v "${shell%% *}" >/dev/null || continue
-		# shellcheck disable=SC2086 # words
-		got=$(timeout 20 env 'a.b=1' 'BASH_FUNC_f%%=() {  echo "it is f"
-}' 'with-dash=$x' $shell "$PIPEGUARD" run env -u LD_PRELOAD -0 3>&- | tr '\n\0' '\001\n' | grep -vE '^(_|SHLVL)=' | sort)
-		want=$(timeout 20 env 'a.b=1' 'BASH_FUNC_f%%=() {  echo "it is f"
-}' 'with-dash=$x' env -u LD_PRELOAD -0 3>&- | tr '\n\0' '\001\n' | grep -vE '^(_|SHLVL)=' | sort)
-		equal "the environment under $shell" "$want" "$got"
-	done
+@test "the program's environment is that of the launcher, entry by entry: odd names, odd bytes, duplicates, order" {
+	odd() { timeout "$LIMIT" "$FIXTURES/environ" "$@" 3>&-; }
+	mkdir "$BATS_TEST_TMPDIR/e"
+	cd "$BATS_TEST_TMPDIR/e"
+	odd with "$FIXTURES/environ" print >native
+	[ "$(tr -cd '\0' <native | wc -c)" -ge 20 ]
+	odd with "$PIPEGUARD" run "$FIXTURES/environ" print >guarded
+	printf 'LD_PRELOAD=%s\0' "$LIB" | cat native - | cmp - guarded
+	odd with "$PIPEGUARD" -j --stack 3 "$FIXTURES/environ" print >guarded
+	printf '%s\0' PIPEGUARD_FORMAT=json PIPEGUARD_STACK=3 "LD_PRELOAD=$LIB" | cat native - | cmp - guarded
+	# Each entry of a name that an option sets: the loader takes the last one, getenv the first.
+	odd twice "$PIPEGUARD" -v "$FIXTURES/environ" print >guarded
+	printf '%s\0' A=1 "LD_PRELOAD=$LIB" PIPEGUARD_VERBOSE=1 B=2 "LD_PRELOAD=$LIB" PIPEGUARD_VERBOSE=1 | cmp - guarded
 	wanted=$(printf '%s\n' A=1 "LD_PRELOAD=$LIB")
-	equal "an empty environment" "$wanted" "$(timeout 20 env -i A=1 dash "$PIPEGUARD" /usr/bin/env 3>&- | sort)"
+	equal "an empty environment" "$wanted" "$(timeout 20 env -i A=1 "$PIPEGUARD" /usr/bin/env 3>&-)"
 	f() { echo "it is f"; }
 	export -f f
 	run -0 launch bash -c f
 	equal "the function" "it is f" "$output"
+}
+
+@test "the program takes the launcher's place: the same process, descriptors, mask and disposition, and no other process" {
+	show='printf "%s " $$; readlink /proc/self/fd/* 2>/dev/null | grep -c /; grep -E "^(Sig...|Shd...|NoNewPrivs|Seccomp):" /proc/self/status'
+	for mode in -d -i -b; do
+		run timeout "$LIMIT" "$FIXTURES/sigdfl" $mode sh -c 'echo $$; exec "$@"' sh "$PIPEGUARD" -o off sh -c "$show" 7</dev/null 9>/dev/null 3>&-
+		guarded=$output
+		run timeout "$LIMIT" "$FIXTURES/sigdfl" $mode sh -c 'echo $$; exec "$@"' sh env LD_PRELOAD="$LIB" PIPEGUARD_LOG=off sh -c "$show" 7</dev/null 9>/dev/null 3>&-
+		# The process that was started is the one that runs.
+		equal "the process, $mode" "$(sed -n 1p <<<"$guarded")" "$(sed -n '2s/ .*//p' <<<"$guarded")"
+		equal "the state, $mode" "$(sed '1d;2s/^[0-9]* //' <<<"$output")" "$(sed '1d;2s/^[0-9]* //' <<<"$guarded")"
+	done
+	strace -o /dev/null true 2>/dev/null || skip "nothing can be traced here"
+	timeout "$LIMIT" strace -f -o "$BATS_TEST_TMPDIR/trace" "$PIPEGUARD" -r write:fd=77:break -o "$LOG" -S sockets "$(type -P true)" 3>&-
+	run ! grep -qE '(clone|clone3|fork|vfork)\(' "$BATS_TEST_TMPDIR/trace"
+	equal "programs that were started" 2 "$(grep -c 'execve(.* = 0' "$BATS_TEST_TMPDIR/trace")"
 }
 
 @test "what cannot be run or reached is refused with one line and its status" {
@@ -129,6 +147,44 @@ setup_file() { install_launcher; }
 		echo "arguments: $args, status: $status, output: $output"
 		[ "$status" -eq 125 ] && [ "${#lines[@]}" -eq 1 ]
 	done
+}
+
+@test "wrong use is 125 in every verb, with the nearest right word" {
+	while IFS='#' read -r words line; do
+		# shellcheck disable=SC2086 # words
+		run -125 launch $words
+		equal "$words" "$line" "$output"
+	done <<-'END'
+		run --jsn true#pipeguard: run: unknown option '--jsn' (did you mean '--json'?)
+		check --rul x#pipeguard: check: unknown option '--rul' (did you mean '--rule'?)
+		check -o x#pipeguard: check: unknown option '-o' (see --help)
+		check#pipeguard: check: which rules? (see --help)
+		list#pipeguard: list: calls, groups, fields, actions or errnos?
+		list cals#pipeguard: list: unknown word 'cals' (did you mean 'calls'?)
+		list things#pipeguard: list: unknown word 'things' (calls, groups, fields, actions or errnos)
+		list --jsn calls#pipeguard: list: unknown option '--jsn' (see --help)
+		doctor --jsn sh#pipeguard: doctor: unknown option '--jsn' (did you mean '--json'?)
+		doctor#pipeguard: doctor: one program, without arguments, or one process id
+		env --dokcer#pipeguard: env: unknown option '--dokcer' (did you mean '--docker'?)
+		completion zshh#pipeguard: completion: unknown shell 'zshh' (did you mean 'zsh'?)
+		completion --x#pipeguard: completion: unknown option '--x' (see --help)
+		help halp#pipeguard: help: unknown verb 'halp' (did you mean 'help'?)
+		version x#pipeguard: version: no arguments
+	END
+	requires python3
+	while IFS='#' read -r words line; do
+		# shellcheck disable=SC2086 # words
+		run -125 launch $words
+		equal "$words" "$line" "$output"
+	done <<-'END'
+		report --htlm x#pipeguard report: unknown option '--htlm' (did you mean '--html'?)
+		report#pipeguard report: the following arguments are required: LOG
+		sweep --falts break -- true#pipeguard sweep: unknown option '--falts' (did you mean '--faults'?)
+		sweep --timeout 0 -- true#pipeguard sweep: argument --timeout: not a duration (2s, 500ms, 1m): '0'
+		sweep --timeout 2h -- true#pipeguard sweep: argument --timeout: not a duration (2s, 500ms, 1m): '2h'
+		sweep --timeout -1 -- true#pipeguard sweep: argument --timeout: not a duration (2s, 500ms, 1m): '-1'
+		sweep --jobs x -- true#pipeguard sweep: argument --jobs: invalid int value: 'x'
+	END
 }
 
 @test "a wrong word is told with the nearest right one" {
@@ -221,13 +277,19 @@ for i in range(3):
 }
 
 @test "list prints the words of rules" {
-	launch list calls | grep -qx sendmsg
-	launch list groups | grep -qx %out
-	launch list fields | grep -qx peer
-	launch list actions | grep -qx refuse
-	launch list errnos | grep -qx ECONNRESET
-	run -2 launch list nonsense
+	words() { launch list "$1" | awk '{ print $1 }'; }
+	words calls | grep -qx sendmsg
+	words groups | grep -qx %out
+	words fields | grep -qx peer
+	words actions | grep -qx refuse
+	words errnos | grep -qx ECONNRESET
+	for list in calls groups fields actions errnos; do
+		equal "words of $list without a meaning" '' "$(launch list $list | awk 'NF < 2')"
+	done
+	run -125 launch list nonsense
 	[[ $output == *"'nonsense'"* ]]
+	run -125 launch list acions
+	[[ $output == *"(did you mean 'actions'?)" ]]
 	run -125 launch list
 }
 
@@ -269,102 +331,222 @@ for i in range(3):
 	equal "the output" "ran a" "$output"
 }
 
-@test "it works under dash, busybox and bash" {
-	for shell in dash 'busybox sh' 'bash --posix'; do
-		command -v "${shell%% *}" >/dev/null || continue
-		echo "shell: $shell"
-		# shellcheck disable=SC2086 # words
-		under() { timeout "$LIMIT" "$FIXTURES/sigdfl" $shell "$PIPEGUARD" "$@" 3>&-; }
-		run -7 under -j -r write:fd=77:break sh -c 'exit 7'
-		run -143 under sh -c 'kill -TERM $$'
-		run -127 under no-such-program-here
-		[ "${#lines[@]}" -eq 1 ]
-		run -125 under -r write:brek true
-		equal "the line" "pipeguard: PIPEGUARD_RULES: rule 1, column 7: unknown action 'brek' (did you mean 'break'?)" "$output"
-		equal "check" 'r1=write:break' "$(under check write:break)"
-		[[ $(under --help) == 'Usage: pipeguard'* ]]
-	done
-}
-
 @test "a link to it works" {
 	mkdir "$BATS_TEST_TMPDIR/scripts"
-	cp "$ROOT"/scripts/pipeguard* "$BATS_TEST_TMPDIR/scripts"
+	cp "$BUILD/pipeguard" "$BATS_TEST_TMPDIR/scripts"
 	ln -s "$BUILD" "$BATS_TEST_TMPDIR/build"
 	mkdir "$BATS_TEST_TMPDIR/bin"
 	ln -s ../scripts/pipeguard "$BATS_TEST_TMPDIR/bin/link"
 	run -3 timeout 10 "$BATS_TEST_TMPDIR/bin/link" sh -c 'exit 3' 3>&-
+	# The source tree's own link, by which it is called before it is installed.
+	equal "the link" ../build/pipeguard "$(readlink "$ROOT/scripts/pipeguard")"
 }
 
-breaks=$' \t\n"\'><=;|&(:' # where bash ends words
-
-# complete_words WORD...: the replies to the last word, as bash would take the words apart.
-complete_words() {
-	bash -c 'COMP_WORDBREAKS=$1
-		shift
-		. "$1"
-		shift
-		COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMP_LINE=$* COMP_POINT=${#COMP_LINE}
-		[[ $(complete -p pipeguard) == *"-F _pipeguard pipeguard" ]]
-		_pipeguard "$1" "${!#}" "${@: -2:1}"
-		printf "%s\n" "${COMPREPLY[@]}" | sort -u' bash "$breaks" \
-		"$ROOT/scripts/completion.bash" "$PIPEGUARD" "$@" | xargs
+@test "a library in a folder with a blank or a colon is reached by a link, since the loader would split its name" {
+	native_only
+	for name in 'a b' 'c:d&e'; do
+		mkdir -p "$BATS_TEST_TMPDIR/$name"
+		cp "$BUILD/pipeguard" "$LIB" "$BATS_TEST_TMPDIR/$name"
+		rm -f "$LOG"
+		run -141 timeout 10 "$FIXTURES/sigdfl" "$FIXTURES/brokenfd" 1 "$BATS_TEST_TMPDIR/$name/pipeguard" -j -o "$LOG" echo x 3>&-
+		equal "the events" '"fatal"' "$(broken .signal)"
+		link=$(timeout 10 "$BATS_TEST_TMPDIR/$name/pipeguard" -n true | grep -oE '/tmp/pipeguard-[^'"']*")
+		equal "where the link leads" "$BATS_TEST_TMPDIR/$name/libpipeguard.so" "$(readlink "$link")"
+		run -125 timeout 10 "$BATS_TEST_TMPDIR/$name/pipeguard" env --systemd 3>&-
+		[[ $output == *'splits LD_PRELOAD at blanks'* ]] && [ "${#lines[@]}" -eq 1 ]
+		rm "$link"
+	done
+	rmdir "${link%/*}" 2>/dev/null || true
 }
 
-@test "bash completes subcommands, options, words and programs" {
-	mkdir "$BATS_TEST_TMPDIR/bin"
-	install -m 755 /dev/null "$BATS_TEST_TMPDIR/bin/doc-of-mine"
-	PATH=$BATS_TEST_TMPDIR/bin:$PATH
-	while IFS='|' read -r words wanted; do
-		eval "equal \"\$words\" \"\$wanted\" \"\$(complete_words $words)\""
-	done <<-'END'
-		doct|doctor
-		-- --s|
-		--s|--skip
-		-S ''|keep sockets suppress
-		env --s|--shell --skip --systemd
-		env --d|--docker
-		-j --o|--only
-		list ''|actions calls errnos fields groups
-		list e|errnos
-		doc-of|doc-of-mine
-		doctor doc-of|doc-of-mine
-		-j -S keep doc-of|doc-of-mine
-		-r write:break -- doc-of|doc-of-mine
-		--only doc-of|doc-of-mine
-		-o std|stderr
-	END
+@test "each option has a long form, attached or not, that does the same" {
 	cd "$BATS_TEST_TMPDIR"
-	equal "files after the program" 'bin' "$(complete_words doc-of-mine b)"
-	equal "a file of rules" 'bin' "$(complete_words -f b)"
-}
-
-@test "bash completes rules: calls and groups, then fields, actions and their words" {
-	while IFS='|' read -r words wanted; do
-		eval "equal \"\$words\" \"\$wanted\" \"\$(complete_words $words)\""
+	echo write:fd=77:break >rules
+	while IFS='|' read -r short long; do
+		eval "equal \"\$long\" \"\$(launch -n $short true)\" \"\$(launch -n $long true)\""
+		eval "equal \"\$long\" \"\$(launch -n $short true)\" \"\$(launch --dry-run $long true)\""
 	done <<-'END'
-		-r sendm|sendmmsg sendmsg
-		-r %o|%out
-		-r write,sendm|write,sendmmsg write,sendmsg
-		-r a = sendm|sendmmsg sendmsg
-		-r write : whe|when=
-		-r write : fd = 1 : re|refuse reset
-		-r write : error = EPI|EPIPE
-		-r connect : side = ''|client server
-		-r "'write:break;sendm"|write:break;sendmmsg write:break;sendmsg
-		check write : bre|break
+		-r write:fd=77:break|--rule write:fd=77:break
+		-r write:fd=77:break|--rule=write:fd=77:break
+		-f rules|--file rules
+		-f rules|--rule @rules
+		-o x.log|--log x.log
+		-o x.log|--output=x.log
+		-o fd:1|--log=stdout
+		-o fd:1|--log -
+		-j|--json
+		-s 7|--seed=7
+		-S sockets|--suppress sockets
+		-S sockets|--suppress=sockets
+		-S keep|--sigpipe keep
+		-v|--verbose
+		-vv|--verbose --verbose
+		--only a,b|--only=a,b
+		--stack 0|--stack=0
+		--limit 5|--limit=5
 	END
-	# Where : and = do not end a word, the whole word is wanted.
-	breaks=$' \t\n'
-	equal "the word in one piece" 'write:fd=1:refuse write:fd=1:reset' "$(complete_words -r write:fd=1:re)"
+	equal "the variables" "PIPEGUARD_LIMIT='5' PIPEGUARD_STACK='3'" "$(launch -n --stack 3 --limit 5 true | grep -oE "PIPEGUARD_(LIMIT|STACK)='[0-9]*'" | xargs -d '\n')"
+	equal "files that were made" rules "$(ls)"
 }
 
-@test "a library in a folder with a blank is refused, since the loader would split its name" {
-	mkdir -p "$BATS_TEST_TMPDIR/a b/scripts" "$BATS_TEST_TMPDIR/a b/build"
-	cp "$ROOT/scripts/pipeguard" "$BATS_TEST_TMPDIR/a b/scripts"
-	cp "$LIB" "$BATS_TEST_TMPDIR/a b/build"
-	run timeout 10 "$BATS_TEST_TMPDIR/a b/scripts/pipeguard" true
-	[ "$status" -eq 125 ]
-	[[ $output == *'splits LD_PRELOAD at blanks'* ]]
+@test "numbers and words are checked before the start, as the library reads them" {
+	while IFS='|' read -r options line; do
+		# shellcheck disable=SC2086 # words
+		run -125 launch $options touch "$BATS_TEST_TMPDIR/started"
+		equal "$options" "pipeguard: $line" "$output"
+	done <<-'END'
+		--stack 33|--stack: not a number from 0 to 32: '33'
+		--stack -1|--stack: not a number from 0 to 32: '-1'
+		--limit 1k|--limit: not a number from 0 to 1000000000: '1k'
+		--only a,,b|--only: an empty name in 'a,,b'
+		--skip ,a|--skip: an empty name in ',a'
+		--json=x|--json takes no value
+		--stack=|--stack needs a value (see --help)
+		-S all|-S: unknown word 'all' (keep, suppress or sockets)
+		--verb|run: unknown option '--verb' (did you mean '--verbose'?)
+		--bogus-option|run: unknown option '--bogus-option' (see --help)
+		-z|run: unknown option '-z' (see --help)
+		-jz|run: unknown option '-z' (see --help)
+		-seed=1|run: unknown option '-seed=1' (did you mean '--seed'?)
+		-json|run: unknown option '-json' (did you mean '--json'?)
+	END
+	[ ! -e "$BATS_TEST_TMPDIR/started" ]
+}
+
+@test "options that exclude one another are refused, and one that says the same twice is not" {
+	cd "$BATS_TEST_TMPDIR"
+	echo write:fd=77:break >launcher
+	while read -r words; do
+		# shellcheck disable=SC2086 # words
+		run -125 launch $words touch started
+		echo "$words: $output"
+		[[ "${#lines[@]}" -eq 1 && $output == *'choose one' || $output == *'one file of rules only' ]]
+	done <<-'END'
+		-o a -o b
+		-o off --log stderr
+		-s 1 -s 2
+		-S keep -S suppress
+		--stack 1 --stack 2
+		--limit 1 --limit 2
+		--only a --only b
+		--only a --skip a
+		-f launcher -f launcher
+	END
+	PIPEGUARD_SKIP=x run -125 launch --only a touch started
+	[[ $output == *'choose one' ]]
+	for words in '--shell --systemd' '--docker --kubernetes'; do
+		# shellcheck disable=SC2086 # words
+		run -125 launch env $words
+		equal "$words" "pipeguard: ${words/ / and } exclude one another: choose one" "$output"
+	done
+	equal "files that were made" launcher "$(ls)"
+	run -0 launch -o off --log off -S keep -S keep true
+}
+
+@test "-o is done as it says, or refused before the start with one line" {
+	mkdir "$BATS_TEST_TMPDIR/here"
+	cd "$BATS_TEST_TMPDIR/here"
+	for log in - stdout fd:1 /dev/stdout /dev/fd/1; do
+		run -0 --separate-stderr launch -v -o $log true
+		[[ $output == *'] load: true,'* && -z $stderr ]]
+	done
+	mkfifo fifo
+	mkdir folder
+	echo x >closed
+	chmod 000 closed
+	while IFS='|' read -r log line; do
+		run -125 launch -o "$log" touch started
+		equal "-o $log" "pipeguard: -o: $line" "$output"
+	done <<-END
+		/tmp|'/tmp' is a folder
+		folder|'$PWD/folder' is a folder
+		folder/|'$PWD/folder/' is a folder
+		/dev/full|'/dev/full' is a device
+		fd:99|descriptor 99 is not open
+		fd:|not a descriptor number: ''
+		fd:x|not a descriptor number: 'x'
+		fd:99999999999|not a descriptor number: '99999999999'
+		unix:|a path is missing behind 'unix:'
+		/no/such/folder/x|there is no folder '/no/such/folder'
+		unix:/no/such/folder/x|there is no folder '/no/such/folder'
+		a%q|unknown % word in '$PWD/a%q' (%p is the pid, %n the program, %% a %)
+		tcp:host|unknown log 'tcp:host' (stderr, stdout, off, fd:N, unix:/path or a path; write ./tcp:host for such a file)
+		stdou|unknown log 'stdou' (did you mean 'stdout'?): write ./stdou for such a file
+	END
+	run -125 launch -o fd:7 touch started 7</dev/null
+	equal "a descriptor for reading" "pipeguard: -o: descriptor 7 is not open for writing" "$output"
+	[[ $EUID -eq 0 ]] || {
+		run -125 launch -o closed touch started
+		[[ $output == *'cannot be written to' ]]
+	}
+	equal "files that were made" "closed fifo folder" "$(printf "%s " * | sed "s, \$,,")"
+	run -0 launch -v -o fd:7 true 7>seven
+	grep -q 'load: true' seven
+	run -0 launch -v -o ./stdout true
+	grep -q 'load: true' stdout
+	# env is for another place.
+	run -0 launch env -o fd:99
+	run -0 launch env -o /no/such/folder/log
+}
+
+@test "what a person may have meant is said" {
+	while IFS='#' read -r word wanted; do
+		run -127 launch "$word" x
+		equal "$word" "pipeguard: '$word' was not found$wanted" "$output"
+	done <<-'END'
+		FOO=1# (to set a variable for a program: pipeguard run env 'FOO=1' ...)
+		no-such a | b# (for a line of the shell: pipeguard sh -c 'no-such a | b')
+		no-such >out# (for a line of the shell: pipeguard sh -c 'no-such >out')
+		no-such 'x'# (for a line of the shell: pipeguard sh -c 'no-such '\''x'\''')
+		swep# (did you mean 'sweep'?)
+		chek# (did you mean 'check'?)
+		no-such-program#
+	END
+	run -127 launch $'no\nsuch\e[31m'
+	equal "control bytes" "pipeguard: 'no\\x0asuch\\x1b[31m' was not found" "${output%% (*}"
+	[ "${#lines[@]}" -eq 1 ]
+	# The hint works.
+	run -0 launch sh -c 'seq 3 | head -1'
+	equal "the output" 1 "$output"
+}
+
+@test "help, of all and of each verb; the verb's own --help is the same" {
+	equal "help" "$(launch --help)" "$(launch help)"
+	equal "-h" "$(launch --help)" "$(launch -h)"
+	[[ $(launch --help) == *'write:fd=1:when=3:break'*'man 7 libpipeguard'* ]]
+	[ "$(launch --help | grep -c '^    pipeguard ')" -ge 3 ]
+	for verb in run check list doctor env completion help version; do
+		[[ $(launch help $verb) == "Usage: pipeguard "*"$verb"* ]]
+		equal "$verb --help" "$(launch help $verb)" "$(launch $verb --help)"
+		launch --help | grep -qE "^  $verb +[a-z]"
+	done
+	requires python3
+	for verb in report sweep; do
+		equal "$verb --help" "$(launch $verb --help)" "$(launch help $verb)"
+	done
+	run -125 launch help chek
+	equal "the line" "pipeguard: help: unknown verb 'chek' (did you mean 'check'?)" "$output"
+	run -125 launch help check list
+	run -125 launch version now
+	# What cannot be written is a failure.
+	for words in --help version 'list calls' 'check write:break' env 'doctor sh' 'completion bash' '-n true'; do
+		status=0
+		# shellcheck disable=SC2086 # words
+		launch $words >/dev/full 2>"$BATS_TEST_TMPDIR/err" || status=$?
+		equal "$words" "125 pipeguard: standard output: No space left on device" "$status $(cat "$BATS_TEST_TMPDIR/err")"
+	done
+}
+
+@test "a script without #! is a shell's, its name and arguments as they were given" {
+	printf 'echo "$0 $*"\n' >"$BATS_TEST_TMPDIR/bare"
+	chmod +x "$BATS_TEST_TMPDIR/bare"
+	run -0 launch "$BATS_TEST_TMPDIR/bare" 'a  b' c
+	equal "the output" "$BATS_TEST_TMPDIR/bare a  b c" "$output"
+	PATH=$BATS_TEST_TMPDIR:$PATH run -0 launch bare
+	equal "the output" "$BATS_TEST_TMPDIR/bare " "$output"
+	# argv[0] is what was typed.
+	run -0 launch bash -c 'echo "$BASH_ARGV0"; tr "\\0" "|" </proc/$$/cmdline'
+	equal "the command line" 'bash|-c|echo "$BASH_ARGV0"; tr "\\0" "|" </proc/$$/cmdline|' "${lines[-1]}"
 }
 
 @test "the manual is clean, and has each option and subcommand of --help" {
@@ -378,9 +560,42 @@ complete_words() {
 	equal "what mandoc says" '' "$(mandoc -Tlint "$ROOT/scripts/pipeguard.1" 2>/dev/null | grep -v 'referenced manual not found')"
 }
 
+# options VERB: those of a verb's help.
+options() { launch help "$1" | grep -oE '^  (-[a-zA-Z], )?--[a-z-]+' | grep -oE -- '--[a-z-]+' | sort; }
+
+@test "the manual has the options and verbs that the tables have, and no others" {
+	manual=$ROOT/scripts/pipeguard.1
+	equal "the options" "$({ options run && options env && options check && options doctor; } | sort -u)" \
+		"$({ sed -n '/^\.Sh OPTIONS/,/^\.Sh DOCTOR/s/^\.It//p' "$manual" | grep -oE 'Fl -[a-z-]+' | sed 's/Fl /-/' && printf -- '--%s\n' output sigpipe; } | sort -u | grep -vxE -- '--(output|sigpipe)')"
+	grep -q '^\.Fl -output' "$manual"
+	grep -q '^\.Fl -sigpipe' "$manual"
+	equal "letters of options" "$(launch help run | sed -n 's/^  \(-[a-zA-Z]\), .*/\1/p' | sort | xargs)" \
+		"$(sed -n '/^\.Sh OPTIONS/,/^\.Sh DOCTOR/s/^\.It//p' "$manual" | grep -oE 'Fl [a-zA-Z] ' | sed 's/Fl /-/' | sort -u | xargs)"
+	equal "the verbs" "$(launch --help | sed -n 's/^\(Usage:\|      \) pipeguard \[\{0,1\}\([a-z]*\).*/\2/p' | sort)" \
+		"$(sed -n '/^\.Sh DESCRIPTION/,/^\.Sh OPTIONS/s/^\.It Cm //p' "$manual" | sort)"
+	# The synopsis: what run takes by its letter, or by its name; what else env takes.
+	synopsis=$(sed -n '/^\.Sh SYNOPSIS/,/^\.Sh DESCRIPTION/p' "$manual")
+	launch help run | sed -n 's/^  \(-\([a-zA-Z]\), \)\{0,1\}--\([a-z-]*\).*/\2 \3/p' | while read -r letter name; do
+		[[ -n $name ]] || { name=$letter && letter=''; }
+		[[ $letter != [hV] ]] || continue
+		echo "option: $letter $name"
+		if [[ -n $letter ]]; then
+			grep -qE "Fl ([a-z]*${letter}[a-z]*)( |$)" <<<"$synopsis"
+		else
+			grep -qE "Fl -$name( |$)" <<<"$synopsis"
+		fi
+	done
+	for name in $(comm -13 <(options run) <(options env)); do
+		echo "option: $name"
+		grep -qE "Fl -${name#--}( |$)" <<<"$synopsis"
+	done
+}
+
 @test "--help and --version" {
 	run -0 launch --help
 	[[ $output == 'Usage: pipeguard'* && $output == *'127 it was not found.'* ]]
-	run -0 launch --version
-	equal "the version" "pipeguard $(sed -n 's/^VERSION := //p' "$ROOT/Makefile")" "$output"
+	for words in --version -V version; do
+		run -0 launch $words
+		equal "$words" "pipeguard $(sed -n 's/^VERSION := //p' "$ROOT/Makefile")" "$output"
+	done
 }

@@ -80,6 +80,23 @@ listed() {
 	run "$ROOT/scripts/check-layers" "$BATS_TEST_TMPDIR/shim"
 	[ "$status" -eq 1 ]
 	[[ $output == *'text.c:'*'includes "guard.h" of a higher floor'* ]]
+	# The command stands on the lowest floors alone, and nothing stands on it.
+	while read -r file header; do
+		rm -r "$BATS_TEST_TMPDIR/shim"
+		cp -r "$ROOT/shim" "$BATS_TEST_TMPDIR/shim"
+		echo "#include \"$header\"" >>"$BATS_TEST_TMPDIR/shim/$file"
+		run "$ROOT/scripts/check-layers" "$BATS_TEST_TMPDIR/shim"
+		[ "$status" -eq 1 ]
+		[[ $output == *"/$file:"*"includes \"$header\" of a higher floor" ]]
+	done <<-'END'
+		text.c command/say.h
+		init.c command/elf_file.h
+		command/main.c ../config.h
+		command/main.c ../match.h
+		command/elf_file.c say.h
+		command/say.c options.h
+		command/examine.c given.h
+	END
 }
 
 @test "no warning from gcc or clang" {
@@ -92,6 +109,6 @@ listed() {
 }
 
 @test "no function is longer than a screen" {
-	run awk 'FNR == 1 { start = 0 } /^{/ { start = FNR } /^}/ { if (start && FNR - start > 41) print FILENAME ":" FNR; start = 0 }' "$ROOT"/shim/*.c
+	run awk 'FNR == 1 { start = 0 } /^{/ { start = FNR } /^}/ { if (start && FNR - start > 41) print FILENAME ":" FNR; start = 0 }' "$ROOT"/shim/*.c "$ROOT"/shim/command/*.c
 	equal "long functions" "" "$output"
 }

@@ -27,7 +27,7 @@ sessions() {
 	cp "$FIXTURES/readme" "$BATS_TEST_TMPDIR/run/client"
 	cd "$BATS_TEST_TMPDIR/run"
 	for ((i = 1; i <= count; i++)); do
-		got=$(PATH=$ROOT/scripts:$PATH timeout 20 "$FIXTURES/sigdfl" bash -c "$(cat ../s/$i)" 2>&1 3>&- 4>&- 5>&- | normal)
+		got=$(PATH=$BUILD:$PATH timeout 20 "$FIXTURES/sigdfl" bash -c "$(cat ../s/$i)" 2>&1 3>&- 4>&- 5>&- | normal)
 		# The two ends of a pipeline print when they like.
 		equal "$(cat ../s/$i)" "$(normal <../s/$i.out | sort)" "$(sort <<<"$got")"
 	done
@@ -35,7 +35,7 @@ sessions() {
 
 @test "the demo runs: broken writes are told, survived, caused, caused again, and made certain" {
 	requires perl
-	run timeout 60 "$ROOT/scripts/demo" 3>&-
+	BUILD=$BUILD run timeout 60 "$ROOT/scripts/demo" 3>&-
 	[ "$status" -eq 0 ]
 	[[ $output == *'seq] write(1, '* && $output == *'then the reader left, SIGPIPE kills'* ]]
 	echo "$output"

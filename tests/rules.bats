@@ -5,15 +5,18 @@
 
 load helpers
 
-RULES=$BUILD/pipeguard-rules
+RULES=$BUILD/pipeguard
 TABLES=$ROOT/tests/fixtures
+
+# words LIST: the words of a list, without what they mean.
+words() { "$RULES" list "$1" | awk '{ print $1 }'; }
 
 # rows FILE: the rows of a table, INPUT and LINE separated by a tab.
 rows() {
 	sed -n 's/ => /\t/p' "$TABLES/$1"
 }
 
-# refused INPUT LINE: the library stops the program before it starts, pipeguard-rules says the same.
+# refused INPUT LINE: the library stops the program before it starts, the command says the same.
 refused() {
 	run timeout "$LIMIT" env LD_PRELOAD="$LIB" "PIPEGUARD_RULES=$1" touch "$BATS_TEST_TMPDIR/started" 3>&-
 	echo "input: $1, status: $status"
@@ -61,8 +64,8 @@ accepted() {
 		echo "field: $field"
 		grep -qE ":$field(=|:| )" "$TABLES/rules.right"
 		grep -qE ":$field(=|:| )" "$TABLES/rules.wrong"
-	done < <("$RULES" list fields)
-	for word in $("$RULES" list groups) pipe tcp4 tcp6 unix udp tty file socket eof reset hup refused; do
+	done < <(words fields)
+	for word in $(words groups) pipe tcp4 tcp6 unix udp tty file socket eof reset hup refused; do
 		echo "word: $word"
 		grep -qF -e "$word" "$TABLES/rules.right"
 	done
@@ -193,15 +196,15 @@ accepted() {
 }
 
 @test "the tool lists calls, groups, fields, actions and errnos, and rules take each of them" {
-	for call in $("$RULES" list calls) $("$RULES" list groups); do
+	for call in $(words calls) $(words groups); do
 		run timeout "$LIMIT" "$RULES" check "$call:log" 3>&-
 		equal "$call" "r1=$call:log" "$output"
 	done
 	run timeout "$LIMIT" "$RULES" list things 3>&-
-	[ "$status" -eq 2 ]
+	[ "$status" -eq 125 ]
 	[[ $output == *"unknown word 'things'"* ]]
-	[[ $("$RULES" list actions) == *reset* && $("$RULES" list actions) != *when* ]]
-	[[ $("$RULES" list errnos) == *ECONNREFUSED* ]]
+	[[ $(words actions) == *reset* && $(words actions) != *when* ]]
+	[[ $(words errnos) == *ECONNREFUSED* ]]
 }
 
 @test "a small sample of the fuzzer's run finds nothing" {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* libFuzzer's target: what the log promises of any event, whatever names the system holds. */
 #include "../../shim/config.h"
-#include "../../shim/elf.h"
 #include "../../shim/event.h"
 #include "../../shim/log.h"
+#include "../../shim/symbol.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -30,19 +30,24 @@ struct pg_rules pg_rules;
 uint64_t pg_ruled;
 
 static bool writing; /* else the sanitizer's own unwinder asks */
-static char module[256], symbol[300], program[256];
+static char module[PG_MODULE_NAME], symbol[PG_SYMBOL_MAX], program[256];
 static unsigned unknown;
 static uint64_t dropped;
 
-uint64_t pg_log_dropped(void)
+struct pg_log_missing pg_log_missing(void)
 {
-	return dropped;
+	return (struct pg_log_missing){dropped, dropped / 3};
 }
 
-void pg_log_write(const char *s, size_t len, uint64_t mask, uint64_t dev, uint64_t ino)
+bool pg_log_allows(uint64_t now)
 {
-	(void)dev;
-	(void)ino;
+	(void)now;
+	return true;
+}
+
+void pg_log_write(const char *s, size_t len, uint64_t mask)
+{
+	(void)mask;
 	if (len > PG_LINE_MAX)
 		broken("a line has at most PG_LINE_MAX bytes");
 	memcpy(line, s, len);
@@ -50,41 +55,61 @@ void pg_log_write(const char *s, size_t len, uint64_t mask, uint64_t dev, uint64
 	line_len = len;
 }
 
-bool pg_elf_module(uintptr_t addr, struct pg_module *out)
+const struct pg_module *pg_module_at(uintptr_t addr, struct pg_module *room)
 {
 	if (!writing || (addr & 7) < (unknown & 7))
-		return false;
-	*out = (struct pg_module){.name = module[0] ? module : "?", .base = addr & 0xfff0};
-	return true;
+		return NULL;
+	*room = (struct pg_module){.base = addr & 0xfff0};
+	memcpy(room->name, module, sizeof module);
+	if (!room->name[0])
+		room->name[0] = '?';
+	return room;
 }
 
-const char *pg_elf_symbol(const struct pg_module *m, uintptr_t addr, uintptr_t *offset)
+const struct pg_module *pg_code_module(const struct pg_code *code, struct pg_module *room)
+{
+	return pg_module_at(code->at, room);
+}
+
+bool pg_symbol_at(const struct pg_module *m, bool runs, uintptr_t addr, char buf[PG_SYMBOL_MAX],
+		  uintptr_t *offset)
 {
 	(void)m;
+	(void)runs;
 	*offset = addr & 0xffff;
-	return addr & 8 ? symbol : NULL;
+	memcpy(buf, symbol, PG_SYMBOL_MAX);
+	return addr & 8;
 }
 
-const char *pg_elf_program(void)
+const char *pg_program_name(void)
 {
 	return program;
 }
 
-bool pg_elf_is_libc(const struct pg_module *m)
+struct pg_code pg_code_at(uintptr_t at)
+{
+	return (struct pg_code){at, 1};
+}
+
+bool pg_module_has(const struct pg_module *m, uintptr_t p, size_t n)
 {
 	(void)m;
+	(void)p;
+	(void)n;
 	return false;
 }
 
-bool pg_elf_is_own(uintptr_t addr)
+struct pg_span pg_module_part(const struct pg_module *m, uintptr_t p)
+{
+	(void)m;
+	(void)p;
+	return (struct pg_span){0, 0};
+}
+
+bool pg_module_is_own(uintptr_t addr)
 {
 	(void)addr;
 	return false;
-}
-
-uint64_t pg_elf_vdso_clock(void)
-{
-	return 0;
 }
 
 /* ---- an event from bytes ---- */
@@ -133,14 +158,20 @@ static void address(struct pg_addr *a)
 		a->ip[i] = byte();
 }
 
+static struct pg_code code(void)
+{
+	return (struct pg_code){(uintptr_t)number(), number()};
+}
+
 static void object(struct pg_object *o)
 {
 	o->dev = number();
 	o->ino = number();
 	o->kind = (enum pg_kind)(byte() % (PG_TTY + 1));
 	o->side = (enum pg_side)(byte() % 3);
-	o->tracked = byte() & 1;
-	o->sent = number();
+	o->sent = (int64_t)number();
+	o->offset = (int64_t)number();
+	o->stream = byte() & 1;
 	o->since = number();
 	o->unread = (int64_t)number();
 	o->idle_ms = (int64_t)number();
@@ -152,15 +183,15 @@ static void object(struct pg_object *o)
 	o->rule = byte() & 1 ? byte() % (int)pg_rules.n : -1;
 	o->number = (uint32_t)number();
 	for (int i = 0; i < PG_WHATS; i++)
-		o->warned[i] = (struct pg_warning){number(), number(), (uintptr_t)number(),
-						   byte() % (PG_CALL_COUNT + 1), byte() % 140};
+		o->told[i] = (struct pg_warning){number(), number(), code(),
+						 byte() % (PG_CALL_COUNT + 1), byte() % 140};
 }
 
 static void call(struct pg_event *e)
 {
 	e->ev = (enum pg_ev)(byte() % (PG_EV_INJECT + 1));
 	e->via = (enum pg_via)(byte() % 3);
-	e->signal = (enum pg_signal)(byte() % PG_SIG_ASK);
+	e->signal = (enum pg_signal)(byte() % (PG_SIG_ASK + 1));
 	e->call = (enum pg_call)(byte() % PG_CALL_COUNT);
 	e->fd = (int)number();
 	e->len = (int64_t)number();
@@ -169,7 +200,7 @@ static void call(struct pg_event *e)
 	e->inherited = byte() & 1;
 	e->changed = byte() & 1;
 	e->change = (struct pg_change){(enum pg_state)(byte() % 3), (enum pg_state)(byte() % 3),
-				       (uintptr_t)number(), number(), (int)number()};
+				       code(), number(), (int)number()};
 	e->repeated = number();
 	e->events = number();
 	e->early = number();
@@ -178,6 +209,10 @@ static void call(struct pg_event *e)
 	e->seeded = byte() & 1;
 	e->inlined = byte() & 1;
 	e->nonblock = byte() & 1;
+	e->failed = byte() & 1 ? byte() % 140 : 0;
+	e->confined = byte() % 8 == 0;
+	e->perhaps = e->by_itself = byte() & 1;
+	e->uncounted = byte() & 1 ? number() : 0;
 	e->gates = "call stdio signal";
 	e->sender = (int)number();
 	e->pid = (int)number();
@@ -191,7 +226,7 @@ static void places(struct pg_event *e)
 	e->sites = byte() % (sizeof e->site / sizeof *e->site + 1);
 	for (unsigned i = 0; i < e->sites; i++)
 		e->site[i] = (struct pg_site){pg_call_name((enum pg_call)(byte() % PG_CALL_COUNT)),
-					      (uintptr_t)number(), number(), (int)number()};
+					      code(), number(), (int)number()};
 	for (unsigned i = 0; i < PG_RULES_MAX; i++)
 		e->counts[i] = number();
 }
@@ -334,14 +369,13 @@ static void check_json(void)
 
 /* ---- text ---- */
 
-static void check_text(bool confined)
+static void check_text(void)
 {
 	const char *comm = strchr(line, ' '), *end = strchr(line, ']');
 
 	if (strncmp(line, "pipeguard[", 10) || !end || end[1] != ' ')
 		broken("text: a record begins with pipeguard[...] ");
-	if (confined ? strncmp(line, "pipeguard[confined] ", 20) != 0
-		     : !comm || comm > end || strcspn(line + 10, "0123456789:-") != 0)
+	if (!comm || comm > end || strcspn(line + 10, "0123456789:-") != 0)
 		broken("text: the process, the thread and the name stand in front");
 	if (!line_len || line[line_len - 1] != '\n')
 		broken("text: a record ends with a newline");
@@ -388,9 +422,12 @@ static void write_both(const struct pg_event *made)
 		writing = true;
 		pg_event_write(&e, buf, 0);
 		writing = false;
-		json ? check_json() : check_text(false);
-		pg_event_write_confined(&e);
-		json ? check_json() : check_text(true);
+		json ? check_json() : check_text();
+		e = *made;
+		writing = true;
+		pg_event_write_confined(&e, buf);
+		writing = false;
+		json ? check_json() : check_text();
 	}
 }
 
@@ -428,8 +465,11 @@ static void worst(struct pg_event *e)
 	e->object.sent = e->object.since = INT64_MAX;
 	e->object.rule = e->rule = 1;
 	e->inlined = false;
-	e->nonblock = e->inherited = e->changed = e->seeded = e->object.tracked = e->object.stream =
-		true;
+	e->nonblock = e->inherited = e->changed = e->seeded = e->object.stream = true;
+	e->confined = e->perhaps = e->by_itself = true;
+	e->failed = EAFNOSUPPORT;
+	e->object.story = NULL;
+	e->object.offset = INT64_MAX;
 	e->held = "held in vain: the peer did not go";
 	e->gates = "call signal (no stdio: this libc has no such slot)";
 	e->frames = PG_FRAMES_MAX;
@@ -437,8 +477,8 @@ static void worst(struct pg_event *e)
 	for (unsigned i = 0; i < e->sites; i++)
 		e->site[i].call = "__vdprintf_chk";
 	for (int i = 0; i < PG_WHATS; i++)
-		e->object.warned[i] = (struct pg_warning){1 + (unsigned)i, 0, UINTPTR_MAX,
-							  PG_CALL___vdprintf_chk, EAFNOSUPPORT};
+		e->object.told[i] = (struct pg_warning){
+			1 + (unsigned)i, 0, {UINTPTR_MAX, 1}, PG_CALL___vdprintf_chk, EAFNOSUPPORT};
 	every_kind(e);
 	/* And names of every length, so that a list ends at every distance from the end of the
 	 * line. */

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: MIT
+"""Command lines of report and sweep: one line and status 125 for what is wrong, as pipeguard itself has it."""
+
+import argparse
+import difflib
+import re
+import sys
+
+from pglog import say
+
+WRONG_USE = 125
+_UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "": 1.0}
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message):
+        unknown = re.match(r"unrecognized arguments: (-\S*)", message)
+        if unknown:
+            word = unknown.group(1).split("=")[0]
+            near = difflib.get_close_matches(word, self._option_string_actions, 1)
+            message = "unknown option '%s'%s" % (word, " (did you mean '%s'?)" % near[0] if near else " (see --help)")
+        say("%s: %s" % (self.prog, message), sys.stderr)
+        sys.exit(WRONG_USE)
+
+
+def duration(text):
+    """Seconds of "2s", "500ms", "1.5m", or of a plain number; more than none."""
+    m = re.match(r"(\d+(?:\.\d+)?)(us|ms|s|m|)$", text)
+    if not m or not float(m.group(1)):
+        raise argparse.ArgumentTypeError("not a duration (2s, 500ms, 1m): '%s'" % text)
+    return float(m.group(1)) * _UNITS[m.group(2)]

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/* Where numbers of descriptors begin and end. */
+#include "config.h"
+#include "guard.h"
+#include "log.h"
+#include "twins.h"
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+PG_EXPORT int socket(int domain, int type, int protocol)
+{
+	enum { FLAGS = SOCK_CLOEXEC | SOCK_NONBLOCK };
+	int fd = NEXT_SYS3(socket, SYS_socket, domain, type, protocol);
+
+	pg_fd_fresh(fd, type & ~FLAGS);
+	return fd;
+}
+
+static int fresh_pair(int ret, const int fd[2], int type)
+{
+	if (!ret) {
+		pg_fd_fresh(fd[0], type);
+		pg_fd_fresh(fd[1], type);
+	}
+	return ret;
+}
+
+PG_EXPORT int socketpair(int domain, int type, int protocol, int fd[2])
+{
+	enum { FLAGS = SOCK_CLOEXEC | SOCK_NONBLOCK };
+
+	return fresh_pair(NEXT_SYS4(socketpair, SYS_socketpair, domain, type, protocol, fd), fd,
+			  type & ~FLAGS);
+}
+
+PG_EXPORT int pipe(int fd[2])
+{
+	return fresh_pair(NEXT_SYS(pipe, SYS_pipe2, fd, 0, 0, 0, 0, 0, fd), fd, 0);
+}
+
+PG_EXPORT int __pipe(int fd[2])
+{
+	return fresh_pair(NEXT_SYS(__pipe, SYS_pipe2, fd, 0, 0, 0, 0, 0, fd), fd, 0);
+}
+
+PG_EXPORT int pipe2(int fd[2], int flags)
+{
+	return fresh_pair(NEXT_SYS2(pipe2, SYS_pipe2, fd, flags), fd, 0);
+}
+
+PG_EXPORT int close(int fd)
+{
+	pg_guard_close(fd);
+	pg_fd_closed(fd);
+	return NEXT_SYS1(close, SYS_close, fd);
+}
+
+PG_EXPORT int __close(int fd)
+{
+	pg_guard_close(fd);
+	pg_fd_closed(fd);
+	return NEXT_SYS1(__close, SYS_close, fd);
+}
+
+/* FD is FROM from now on, if the kernel said so: RET. */
+static int copied(int from, int ret)
+{
+	if (ret >= 0)
+		pg_fd_copied(from, ret);
+	return ret;
+}
+
+PG_EXPORT int dup2(int from, int to)
+{
+	return copied(from, NEXT(dup2)(from, to));
+}
+
+PG_EXPORT int __dup2(int from, int to)
+{
+	return copied(from, NEXT(__dup2)(from, to));
+}
+
+PG_EXPORT int dup3(int from, int to, int flags)
+{
+	return copied(from, NEXT_SYS3(dup3, SYS_dup3, from, to, flags));
+}
+
+PG_EXPORT int dup(int from)
+{
+	return copied(from, NEXT_SYS1(dup, SYS_dup, from));
+}
+
+/* A number that the kernel frees may be another thread's at once, so records end before. What is
+ * only marked (CLOSE_RANGE_CLOEXEC), or refused, ends nothing. */
+PG_EXPORT int close_range(unsigned first, unsigned last, int flags)
+{
+	enum { UNSHARE = 2 }; /* CLOSE_RANGE_UNSHARE, <linux/close_range.h> */
+
+	if (first <= last && !(flags & ~UNSHARE))
+		pg_fd_closed_range(first, last);
+	return NEXT_SYS3(close_range, SYS_close_range, first, last, flags);
+}
+
+PG_EXPORT void closefrom(int first)
+{
+	pg_fd_closed_range(first < 0 ? 0 : (unsigned)first, ~0u);
+	NEXT(closefrom)(first);
+}
+
+/* The third argument is an int or a pointer: one machine word, handed on as it came. */
+#define FCNTL(name)                                                                                \
+	PG_EXPORT int name(int fd, int command, ...)                                               \
+	{                                                                                          \
+		va_list ap;                                                                        \
+		void *arg;                                                                         \
+		int ret;                                                                           \
+                                                                                                   \
+		va_start(ap, command);                                                             \
+		arg = va_arg(ap, void *);                                                          \
+		va_end(ap);                                                                        \
+		ret = NEXT(name)(fd, command, arg);                                                \
+		if (command == F_DUPFD || command == F_DUPFD_CLOEXEC)                              \
+			copied(fd, ret);                                                           \
+		return ret;                                                                        \
+	}
+FCNTL(fcntl)
+FCNTL(fcntl64)
+
+#ifdef __GLIBC__
+#define FILE_NUMBER(f) ((f)->_fileno) /* fileno() would be one more import */
+#else
+#define FILE_NUMBER(f) fileno(f)
+#endif
+
+/* Inside libc another file takes the number of the stream. */
+#define FREOPEN(name)                                                                              \
+	PG_EXPORT FILE *name(const char *path, const char *mode, FILE *f)                          \
+	{                                                                                          \
+		int fd = FILE_NUMBER(f), saved;                                                    \
+		FILE *ret = NEXT(name)(path, mode, f);                                             \
+                                                                                                   \
+		saved = errno;                                                                     \
+		pg_fd_closed(fd);                                                                  \
+		errno = saved;                                                                     \
+		return ret;                                                                        \
+	}
+FREOPEN(freopen)
+FREOPEN(freopen64)

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* What the verbs do: each returns the status, or becomes another program. */
+#ifndef PG_ACTS_H
+#define PG_ACTS_H
+
+struct pg_request;
+
+int pg_run(struct pg_request *r);
+int pg_check(struct pg_request *r);
+int pg_list(struct pg_request *r);
+int pg_doctor(struct pg_request *r);
+int pg_env(struct pg_request *r);
+int pg_hand_over(struct pg_request *r); /* report and sweep */
+int pg_completion(struct pg_request *r);
+int pg_help(struct pg_request *r);
+int pg_version(struct pg_request *r);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* What the doctor found, and how it is told. */
+#ifndef PG_DIAGNOSIS_H
+#define PG_DIAGNOSIS_H
+
+#include "examine.h"
+#include "imports.h"
+#include "process.h"
+
+struct pg_diagnosis {
+	const char *word;     /* as it was asked */
+	const char *program;  /* its path; a null pointer: there is none */
+	const char *leads_to; /* where links end, if that is elsewhere */
+	const char *library;
+	struct pg_examined x;
+	struct pg_imports imports;
+	bool is_process;
+	struct pg_process_view process;
+	enum pg_reach anew; /* what the process would be, started once more */
+	const char *why_anew;
+	int status;
+};
+
+void pg_diagnosis_lines(const struct pg_diagnosis *d);
+void pg_diagnosis_object(const struct pg_diagnosis *d);
+
+/* What could serve instead, as lines of a shell: the N-th, or a null pointer. */
+const char *pg_diagnosis_instead(const struct pg_diagnosis *d, unsigned n);
+
+#endif

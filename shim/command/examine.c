@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+#include "examine_parts.h"
+#include "places.h"
+#include "say.h"
+
+#include <elf.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { INTERPRETERS_MAX = 5, LINE_MAX_BYTES = 4096, BINARY_BYTES = 64 };
+
+void pg_settle(struct pg_examined *x, enum pg_reach reach, const char *format, ...)
+{
+	va_list args;
+	char *why;
+
+	va_start(args, format);
+	x->reach = reach;
+	if (vasprintf(&why, format, args) >= 0)
+		x->why = why;
+	va_end(args);
+}
+
+void pg_follow(struct pg_examined *x, const char *sentence, const char *to)
+{
+	x->scripts[x->script_count++] = sentence;
+	if (x->script_count > INTERPRETERS_MAX)
+		pg_settle(x, PG_R_MISSING,
+			  "'%s': more than five interpreters, one run by the other", x->path);
+	else if (access(to, F_OK))
+		pg_settle(x, PG_R_MISSING, "'%s' needs '%s', which was not found", x->path, to);
+	else if (!pg_can_run(to))
+		pg_settle(x, PG_R_NO, "'%s' needs '%s', which cannot be run", x->path, to);
+	else
+		x->path = to;
+}
+
+static void look_at_elf(struct pg_examined *x, int fd, const char *library)
+{
+	struct pg_elf_file e;
+
+	x->elf = true;
+	if (!pg_elf_file_open(&e, fd)) {
+		pg_settle(x, PG_R_MISSING, "'%s' is too short for an ELF file", x->path);
+		return;
+	}
+	pg_linkage_examine(x, &e, library);
+	pg_elf_file_close(&e);
+}
+
+/* HEAD: the first N bytes, with a NUL behind. */
+static void look_at_text(struct pg_examined *x, char *head, size_t n)
+{
+	if (!strncmp(head, "#!", 2))
+		pg_script_follow(x, head);
+	else if (memchr(head, 0, n < BINARY_BYTES ? n : BINARY_BYTES))
+		pg_settle(x, PG_R_PARTLY,
+			  "'%s' is neither an ELF file nor a script: what the kernel starts for it "
+			  "is not known",
+			  x->path);
+	else
+		pg_follow(
+			x,
+			pg_text_of("%s, which has no #! line: a shell is its interpreter", x->path),
+			"/bin/sh");
+}
+
+static void look(struct pg_examined *x, const char *library)
+{
+	char head[LINE_MAX_BYTES] = {0};
+	int fd = open(x->path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : pread(fd, head, sizeof head - 1, 0);
+
+	if (n < 0)
+		pg_settle(x, PG_R_PARTLY, "'%s' cannot be read, so it may be anything", x->path);
+	else if (n >= SELFMAG && !memcmp(head, ELFMAG, SELFMAG))
+		look_at_elf(x, fd, library);
+	else
+		look_at_text(x, head, (size_t)n);
+	if (fd >= 0)
+		close(fd);
+}
+
+void pg_examine(struct pg_examined *x, const char *path, const char *library)
+{
+	*x = (struct pg_examined){.path = path};
+	while (!x->reach)
+		look(x, library);
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* The program pipeguard. */
+#include "acts.h"
+#include "given.h"
+#include "parse.h"
+#include "say.h"
+
+#include <stdio.h>
+
+int pg_check(struct pg_request *r)
+{
+	for (unsigned i = 0; i < r->count; i++)
+		pg_given_add(r->words[i]);
+	return pg_flushed(pg_given_check());
+}
+
+int main(int argc, char **argv)
+{
+	struct pg_request r = pg_parse_words(argv + (argc > 0));
+
+	pg_end(pg_verbs[r.verb].act(&r));
+}

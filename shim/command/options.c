@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+#include "options.h"
+
+#include "acts.h"
+#include "takes.h"
+
+#include <stddef.h>
+#include <string.h>
+
+enum { PROGRAMS = PG_VERB(RUN) | PG_VERB(ENV), RULES = PROGRAMS | PG_VERB(CHECK) };
+enum { SWEEP = PG_VERB(SWEEP), REPORT = PG_VERB(REPORT), SCRIPTS = SWEEP | REPORT };
+enum { ALL = (1u << PG_V_COUNT) - 1, OWN = ALL & ~SCRIPTS };
+enum { REPEATED, LOG, SEED, SIGPIPES, GLOBS, STACK, LIMIT, FORM };
+
+/* clang-format off */
+const struct pg_verb_row pg_verbs[PG_V_COUNT] = {
+	[PG_V_RUN] = {"run", "[OPTION]... [--] PROGRAM [ARG]...", PG_K_COMMAND, false, false, NULL, pg_run,
+		"the default; needed where PROGRAM is called like one of the others",
+		"Runs PROGRAM under libpipeguard.so. Its output, status, signals and environment are its own."},
+	[PG_V_CHECK] = {"check", "RULES... | -f FILE", PG_K_RULES, true, false, NULL, pg_check,
+		"prints the rules in their normal form; status 2 if they are wrong",
+		"Prints the rules in their normal form, one a line. @FILE stands for the rules in a file. Status 2 if "
+		"they are wrong, and one line that says where."},
+	[PG_V_LIST] = {"list", "calls|groups|fields|actions|errnos", PG_K_WORDS, false, false, "calls groups fields actions errnos",
+		pg_list, "the words that rules are made of, with their meaning",
+		"Prints the words that rules are made of, one a line, and what each means."},
+	[PG_V_DOCTOR] = {"doctor", "[-j] PROGRAM|PID", PG_K_PROGRAM, false, false, NULL, pg_doctor,
+		"will the library reach PROGRAM, and by which gates? Status 0 yes, 1 partly, 126 no, 127 not found",
+		"Says whether the library reaches PROGRAM, or the process PID, and by which gates; the verdict first. It "
+		"follows scripts to their interpreter, and runs nothing. Status 0 yes, 1 partly, 126 no, 127 not found."},
+	[PG_V_ENV] = {"env", "[OPTION]... [--shell|--systemd|--docker|--kubernetes]", PG_K_NOTHING, false, false, NULL, pg_env,
+		"prints the variables that run would set: for a shell to eval (the default), for a systemd unit, a "
+		"Dockerfile or a Kubernetes pod",
+		"Prints the variables that run would set: for a shell to eval (the default), for a systemd unit, a Dockerfile "
+		"or a Kubernetes pod. It runs nothing: for the program env, write pipeguard run env ..."},
+	[PG_V_REPORT] = {"report", "[OPTION]... LOG...", PG_K_FILE, true, true, NULL, pg_hand_over,
+		"what logs say taken together (see report --help)", ""},
+	[PG_V_SWEEP] = {"sweep", "[OPTION]... [--] COMMAND [ARG]...", PG_K_COMMAND, false, true, NULL, pg_hand_over,
+		"breaks each place where COMMAND writes, one in each run, and says what it does about it (see sweep --help)", ""},
+	[PG_V_COMPLETION] = {"completion", "bash|zsh|fish", PG_K_WORDS, false, false, "bash zsh fish", pg_completion,
+		"prints what a shell needs to complete command lines of pipeguard",
+		"Prints what a shell needs to complete command lines of pipeguard, for a start-up file: eval \"$(pipeguard "
+		"completion bash)\". make install puts it where the shells look."},
+	[PG_V_HELP] = {"help", "[VERB]", PG_K_WORDS, false, false, "run check list doctor env report sweep completion help version",
+		pg_help, "this, or that of one verb",
+		"Prints the help of all, or of one verb."},
+	[PG_V_VERSION] = {"version", "", PG_K_NOTHING, false, false, NULL, pg_version,
+		"prints the version", "Prints the version."},
+};
+
+const struct pg_option pg_options[] = {
+	{'r', PG_K_RULE, "rule", NULL, "RULE", RULES, REPEATED, NULL, pg_take_rule,
+		"a rule, or several with ';' between them; may be repeated"},
+	{'f', PG_K_FILE, "file", NULL, "FILE", RULES, REPEATED, NULL, pg_take_file,
+		"the rules are in FILE"},
+	{'o', PG_K_LOG, "log", "output", "LOG", PROGRAMS, LOG, "stderr stdout off fd: unix:", pg_take_log,
+		"where to: stderr (the default), stdout, off, fd:N, unix:/path or a file; %p is the process id, %n the "
+		"program's name"},
+	{'j', PG_K_NOTHING, "json", NULL, NULL, PROGRAMS, REPEATED, NULL, pg_take_json,
+		"JSON, one object a line"},
+	{'j', PG_K_NOTHING, "json", NULL, NULL, PG_VERB(DOCTOR), REPEATED, NULL, pg_take_object,
+		"JSON, one object"},
+	{'s', PG_K_NOTHING, "seed", NULL, "SEED", PROGRAMS, SEED, NULL, pg_take_seed,
+		"a number of 64 bits, for rules with prob="},
+	{'S', PG_K_WORDS, "suppress", "sigpipe", "WORD", PROGRAMS, SIGPIPES, "keep suppress sockets", pg_take_sigpipe,
+		"SIGPIPE that would kill: keep (the default), suppress, or sockets: suppress on sockets only; the write then "
+		"fails with EPIPE"},
+	{0, PG_K_NOTHING, "limit", NULL, "N", PROGRAMS, LIMIT, NULL, pg_take_limit,
+		"signals that are suppressed on one descriptor before the next one kills after all (10000)"},
+	{0, PG_K_PROGRAM, "only", NULL, "G", PROGRAMS, GLOBS, NULL, pg_take_only,
+		"only programs whose name matches one of the globs G,G..."},
+	{0, PG_K_PROGRAM, "skip", NULL, "G", PROGRAMS, GLOBS, NULL, pg_take_skip,
+		"not in those"},
+	{0, PG_K_NOTHING, "stack", NULL, "N", PROGRAMS, STACK, NULL, pg_take_stack,
+		"frames of the stack that are told, 0 to 32 (8)"},
+	{'v', PG_K_NOTHING, "verbose", NULL, NULL, PROGRAMS, REPEATED, NULL, pg_take_verbose,
+		"also loads, exits, resets, refusals, changes of SIGPIPE; -vv: every call"},
+	{'n', PG_K_NOTHING, "dry-run", NULL, NULL, PG_VERB(RUN), REPEATED, NULL, pg_take_print,
+		"print the command instead of running it"},
+	{0, PG_K_NOTHING, "shell", NULL, NULL, PG_VERB(ENV), FORM, NULL, pg_take_form,
+		"lines for a shell to eval (the default)"},
+	{0, PG_K_NOTHING, "systemd", NULL, NULL, PG_VERB(ENV), FORM, NULL, pg_take_form,
+		"lines for [Service] of a unit"},
+	{0, PG_K_NOTHING, "docker", NULL, NULL, PG_VERB(ENV), FORM, NULL, pg_take_form,
+		"lines for a Dockerfile"},
+	{0, PG_K_NOTHING, "kubernetes", NULL, NULL, PG_VERB(ENV), FORM, NULL, pg_take_form,
+		"entries for the env of a container"},
+	{0, PG_K_FILE, "library", NULL, "FILE", PG_VERB(ENV), REPEATED, NULL, pg_take_library,
+		"where the library will be there"},
+
+	{0, PG_K_NOTHING, "json", NULL, NULL, REPORT, REPEATED, NULL, NULL, "one JSON object instead of text"},
+	{0, PG_K_FILE, "html", NULL, "FILE", REPORT, REPEATED, NULL, NULL, "also a page of its own"},
+	{0, PG_K_NOTHING, "top", NULL, "N", REPORT, REPEATED, NULL, NULL, "places that are shown (20)"},
+	{0, PG_K_FILE, "modules", NULL, "PATH", REPORT, REPEATED, NULL, NULL, "a program or library of the log, or a folder of them"},
+
+	{0, PG_K_FILE, "out", NULL, "DIR", SWEEP, REPEATED, NULL, NULL, "keep the state and the results there"},
+	{0, PG_K_NOTHING, "fresh", NULL, NULL, SWEEP, REPEATED, NULL, NULL, "forget what is in DIR"},
+	{0, PG_K_NOTHING, "jobs", NULL, "N", SWEEP, REPEATED, NULL, NULL, "runs at the same time"},
+	{0, PG_K_LIST, "faults", NULL, "LIST", SWEEP, REPEATED,
+		"break break+suppress reset reset+suppress refuse short error=EAGAIN", NULL, "what is done to a site"},
+	{0, PG_K_NOTHING, "sites", NULL, "REGEX", SWEEP, REPEATED, NULL, NULL, "only sites whose line in --list matches"},
+	{0, PG_K_NOTHING, "each", NULL, "N", SWEEP, REPEATED, NULL, NULL, "break the first N calls of each site"},
+	{0, PG_K_NOTHING, "max-runs", NULL, "N", SWEEP, REPEATED, NULL, NULL, "no more runs than that"},
+	{0, PG_K_NOTHING, "timeout", NULL, "TIME", SWEEP, REPEATED, NULL, NULL, "of a run, 30s say"},
+	{0, PG_K_FILE, "stdin", NULL, "FILE", SWEEP, REPEATED, NULL, NULL, "what each run reads"},
+	{0, PG_K_PROGRAM, "setup", NULL, "CMD", SWEEP, REPEATED, NULL, NULL, "a shell's command before each run"},
+	{0, PG_K_NOTHING, "scratch", NULL, NULL, SWEEP, REPEATED, NULL, NULL, "run in {dir}, whose files are part of the result"},
+	{0, PG_K_FILE, "watch", NULL, "PATH", SWEEP, REPEATED, NULL, NULL, "a file or folder that is part of the result"},
+	{0, PG_K_PROGRAM, "client", NULL, "CMD", SWEEP, REPEATED, NULL, NULL, "COMMAND is a server; what uses it"},
+	{0, PG_K_PROGRAM, "ready", NULL, "PORT|CMD", SWEEP, REPEATED, NULL, NULL, "when the server is ready"},
+	{0, PG_K_NOTHING, "list", NULL, NULL, SWEEP, REPEATED, NULL, NULL, "only the baseline, and what it reaches"},
+	{0, PG_K_NOTHING, "json", NULL, NULL, SWEEP, REPEATED, NULL, NULL, "results as JSON lines"},
+	{0, PG_K_FILE, "html", NULL, "FILE", SWEEP, REPEATED, NULL, NULL, "the page"},
+	{0, PG_K_LIST, "fail-on", NULL, "LIST", SWEEP, REPEATED,
+		"silent crashed hung spins killed clean recovered", NULL, "status 1 if there is such a verdict"},
+	{0, PG_K_FILE, "accept", NULL, "FILE", SWEEP, REPEATED, NULL, NULL, "findings that are known"},
+	{0, PG_K_FILE, "write-accept", NULL, "FILE", SWEEP, REPEATED, NULL, NULL, "write the findings to such a file"},
+	{'q', PG_K_NOTHING, "quiet", NULL, NULL, SWEEP, REPEATED, NULL, NULL, "no progress"},
+
+	{'h', PG_K_NOTHING, "help", NULL, NULL, ALL, REPEATED, NULL, pg_take_help, "this"},
+	{'V', PG_K_NOTHING, "version", NULL, NULL, OWN, REPEATED, NULL, pg_take_version, "the version"},
+	{0, PG_K_NOTHING, NULL, NULL, NULL, 0, 0, NULL, NULL, NULL},
+};
+/* clang-format on */
+
+enum pg_verb pg_verb_of(const char *name)
+{
+	unsigned v = 0;
+
+	while (v < PG_V_COUNT && strcmp(name, pg_verbs[v].name) != 0)
+		v++;
+	return (enum pg_verb)v;
+}
+
+const struct pg_option *pg_option_of_letter(enum pg_verb verb, char letter)
+{
+	for (const struct pg_option *o = pg_options; o->name; o++)
+		if (o->letter == letter && o->verbs >> verb & 1)
+			return o;
+	return NULL;
+}
+
+static bool called(const char *is, const char *name, size_t n)
+{
+	return is && !strncmp(is, name, n) && !is[n];
+}
+
+const struct pg_option *pg_option_of_name(enum pg_verb verb, const char *name, size_t n)
+{
+	for (const struct pg_option *o = pg_options; o->name; o++)
+		if (o->verbs >> verb & 1 && (called(o->name, name, n) || called(o->also, name, n)))
+			return o;
+	return NULL;
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/* run: what is wrong is told first, then this process becomes the program. */
+#include "acts.h"
+#include "examine.h"
+#include "given.h"
+#include "parse.h"
+#include "places.h"
+#include "print.h"
+#include "say.h"
+#include "takes.h"
+#include "variables.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+/* What a person may have meant by a program that is not there. */
+static const char *meant(const char *name)
+{
+	size_t letters =
+		strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789");
+
+	if (letters && name[letters] == '=')
+		return pg_text_of(" (to set a variable for a program: pipeguard run env %s ...)",
+				  pg_quoted(name));
+	if (name[strcspn(name, " \t\n|&;<>()$`*?~")])
+		return pg_text_of(" (for a line of the shell: pipeguard sh -c %s)",
+				  pg_quoted(name));
+	return pg_near_verb(name, "");
+}
+
+/* The path of the program; ends this one if there is none that can be run. */
+static const char *need_program(const char *name)
+{
+	const char *path;
+
+	switch (pg_find_program(name, &path)) {
+	case PG_CANNOT_RUN:
+		pg_fail(PG_CANNOT_RUN, "'%s' cannot be run", path);
+	case PG_NOT_FOUND:
+		pg_fail(PG_NOT_FOUND, "'%s' was not found%s", name, meant(name));
+	default:
+		return path;
+	}
+}
+
+static void need_reach(const char *name, const char *path)
+{
+	struct pg_examined x;
+	const char *script = "";
+
+	pg_examine(&x, path, pg_library());
+	if (strcmp(x.path, path) != 0)
+		script = pg_text_of("'%s' is a script; ", name);
+	if (x.reach == PG_R_NO)
+		pg_fail(PG_CANNOT_RUN, "%s%s", script, x.why);
+	if (x.reach == PG_R_MISSING)
+		pg_fail(PG_NOT_FOUND, "%s%s", script, x.why);
+}
+
+/* A file that the kernel does not know is a shell's, as execvp(3) has it. */
+static void run_by_shell(const char *path, char **words, unsigned count)
+{
+	char **more = pg_room((count + 2) * sizeof *more);
+
+	more[0] = words[0];
+	more[1] = pg_text_of("%s", path);
+	memcpy(more + 2, words + 1, count * sizeof *more); /* the null pointer, too */
+	execve("/bin/sh", more, pg_variables());
+}
+
+static void __attribute__((noreturn)) become(const char *path, char **words, unsigned count)
+{
+	execve(path, words, pg_variables());
+	if (errno == ENOEXEC)
+		run_by_shell(path, words, count);
+	pg_fail(errno == ENOENT ? PG_NOT_FOUND : PG_CANNOT_RUN, "'%s' cannot be run: %s", path,
+		strerror(errno));
+}
+
+int pg_run(struct pg_request *r)
+{
+	const char *path;
+
+	pg_settings_check();
+	pg_library();
+	if (!r->count)
+		pg_fail(PG_FAILED, "which program? (see --help)");
+	pg_given_set();
+	path = need_program(*r->words);
+	need_reach(*r->words, path);
+	if (r->print) {
+		pg_print_command(r->words);
+		return pg_flushed(0);
+	}
+	pg_variable_preload(pg_library_for_loader());
+	become(path, r->words, r->count);
+}
+
+int pg_hand_over(struct pg_request *r)
+{
+	const char *python, *name = pg_text_of("pipeguard-%s", pg_verbs[r->verb].name);
+	char **words;
+
+	while (r->words[r->count])
+		r->count++;
+	words = pg_room((r->count + 3) * sizeof *words);
+	words[0] = pg_text_of("%s", "python3");
+	words[1] = pg_text_of("%s", pg_script(name));
+	memcpy(words + 2, r->words, r->count * sizeof *words);
+	if (pg_find_program("python3", &python))
+		pg_fail(PG_FAILED, "%s needs python3, which was not found", pg_verbs[r->verb].name);
+	execv(python, words);
+	pg_fail(PG_FAILED, "'%s' cannot be run: %s", python, strerror(errno));
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/* Options that are one variable, or one word of the request. */
+#include "options.h"
+#include "say.h"
+#include "takes.h"
+#include "variables.h"
+
+#include "../text.h"
+
+#include <stddef.h>
+#include <string.h>
+
+void pg_take_json(struct pg_request *r, const char *value)
+{
+	(void)r, (void)value;
+	pg_variable_set("PIPEGUARD_FORMAT", "json");
+}
+
+void pg_take_seed(struct pg_request *r, const char *value)
+{
+	uint64_t seed;
+
+	(void)r;
+	if (!pg_number(value, UINT64_MAX, &seed))
+		pg_fail(PG_FAILED, "-s: not a number of 64 bits: '%s'", value);
+	pg_variable_set("PIPEGUARD_SEED", value);
+}
+
+void pg_take_sigpipe(struct pg_request *r, const char *value)
+{
+	static const char *const words[] = {"keep", "suppress", "sockets", NULL};
+	const char *const *w = words;
+
+	(void)r;
+	while (*w && strcmp(*w, value) != 0)
+		w++;
+	if (!*w)
+		pg_fail(PG_FAILED, "-S: unknown word '%s'%s", value,
+			pg_near(value, words, " (keep, suppress or sockets)"));
+	pg_variable_set("PIPEGUARD_SIGPIPE", value);
+}
+
+static void take_number(const char *option, const char *name, const char *value, unsigned max)
+{
+	uint64_t number;
+
+	if (!pg_number(value, max, &number))
+		pg_fail(PG_FAILED, "%s: not a number from 0 to %u: '%s'", option, max, value);
+	pg_variable_set(name, value);
+}
+
+void pg_take_limit(struct pg_request *r, const char *value)
+{
+	(void)r;
+	take_number("--limit", "PIPEGUARD_LIMIT", value, 1000000000);
+}
+
+void pg_take_stack(struct pg_request *r, const char *value)
+{
+	(void)r;
+	take_number("--stack", "PIPEGUARD_STACK", value, 32);
+}
+
+/* An empty name between two commas is wrong to the library, too. */
+static void take_globs(const char *option, const char *name, const char *value)
+{
+	const char *comma = strstr(value, ",,");
+	size_t n = strlen(value);
+
+	if (comma || *value == ',' || value[n - 1] == ',')
+		pg_fail(PG_FAILED, "%s: an empty name in '%s'", option, value);
+	pg_variable_set(name, value);
+}
+
+void pg_take_only(struct pg_request *r, const char *value)
+{
+	(void)r;
+	take_globs("--only", "PIPEGUARD_ONLY", value);
+}
+
+void pg_take_skip(struct pg_request *r, const char *value)
+{
+	(void)r;
+	take_globs("--skip", "PIPEGUARD_SKIP", value);
+}
+
+void pg_take_verbose(struct pg_request *r, const char *value)
+{
+	(void)value;
+	r->verbose++;
+	pg_variable_set("PIPEGUARD_VERBOSE", r->verbose > 1 ? "2" : "1");
+}
+
+void pg_take_object(struct pg_request *r, const char *value)
+{
+	(void)value;
+	r->json = true;
+}
+
+void pg_take_print(struct pg_request *r, const char *value)
+{
+	(void)value;
+	r->print = true;
+}
+
+void pg_take_form(struct pg_request *r, const char *value)
+{
+	r->form = value;
+}
+
+void pg_take_library(struct pg_request *r, const char *value)
+{
+	if (*value != '/' || value[strcspn(value, " \t\n\v\f\r:")])
+		pg_fail(PG_FAILED,
+			"--library: not an absolute path without blanks and colons: '%s'", value);
+	r->library = value;
+}
+
+void pg_settings_check(void)
+{
+	if (pg_variable("PIPEGUARD_ONLY") && pg_variable("PIPEGUARD_SKIP"))
+		pg_fail(PG_FAILED, "--only and --skip: choose one");
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+#include "connect.h"
+
+#include "config.h"
+#include "guard.h"
+#include "look.h"
+#include "match.h"
+#include "peek.h"
+
+/* What connect says of an attempt, and not of its arguments. */
+enum came { NOTHING, STANDS, BEGINS, FAILED };
+
+static enum came came_of(int ret, int err)
+{
+	switch (ret ? err : 0) {
+	case 0:
+		return STANDS;
+	case EINPROGRESS:
+	case EINTR: /* connect(2): it goes on by itself */
+		return BEGINS;
+	case ECONNREFUSED:
+	case ETIMEDOUT:
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+	case ECONNRESET:
+	case ECONNABORTED:
+	case EHOSTDOWN:
+	case ENETDOWN:
+	case ENETRESET:
+		return FAILED;
+	default:
+		return NOTHING;
+	}
+}
+
+/* The one that was on its way stands now, if its peer is the one it went to. */
+static bool is_same_peer(int fd)
+{
+	struct pg_object o;
+	const struct pg_story *s;
+
+	pg_look_for(fd, &o, PG_LOOK_NAMES, false);
+	s = o.story;
+	return s && (!s->peer.family ||
+		     (o.peer.family == s->peer.family && o.peer.port == s->peer.port &&
+		      !__builtin_memcmp(o.peer.ip, s->peer.ip, sizeof o.peer.ip)));
+}
+
+static void begin(enum pg_call call, int fd, const struct sockaddr *addr, size_t len, int ret,
+		  uintptr_t caller)
+{
+	int saved = errno;
+
+	pg_fd_connection(fd, PG_CLIENT, pg_fd_type(fd), addr, len, ret != 0);
+	if (PG_UNLIKELY(pg_ruled))
+		pg_match_connection(fd);
+	errno = saved;
+	if (PG_UNLIKELY(pg_watch_all))
+		pg_guard_connected(call, fd, ret, caller);
+}
+
+static void fail(enum pg_call call, int fd, const struct sockaddr *addr, size_t len, int err,
+		 uintptr_t caller, const void *original)
+{
+	if (!pg_fd_is_connecting(fd)) /* else it is the error of that one */
+		pg_fd_unconnected(fd, addr, len);
+	if (err == ECONNREFUSED)
+		pg_guard_refused(call, fd, original, (uint32_t)len, caller);
+	else
+		pg_guard_warned(call, fd, err, caller);
+}
+
+int pg_connected(enum pg_call call, int fd, const struct sockaddr *addr, socklen_t len, int ret,
+		 uintptr_t caller)
+{
+	struct sockaddr_storage copy;
+	const struct sockaddr *a = (const struct sockaddr *)&copy;
+	int saved = errno;
+	enum came came = pg_config.active ? came_of(ret, saved) : NOTHING;
+
+	if (came == NOTHING || len > sizeof copy || !pg_take_kept(&copy, addr, len))
+		return ret;
+	if (came == FAILED)
+		fail(call, fd, a, len, saved, caller, addr);
+	else if (len >= sizeof copy.ss_family && copy.ss_family == AF_UNSPEC)
+		pg_fd_disconnected(fd);
+	else if (came == STANDS && pg_fd_is_connecting(fd) && is_same_peer(fd))
+		pg_fd_established(fd);
+	else
+		errno = saved, begin(call, fd, a, len, ret, caller);
+	errno = saved;
+	return ret;
+}
+
+/* Those of one control message, whose N bytes of data are at DATA. */
+static void adopt_all(const unsigned char *data, size_t n)
+{
+	int fd;
+
+	for (; n >= sizeof fd; n -= sizeof fd, data += sizeof fd) {
+		__builtin_memcpy(&fd, data, sizeof fd);
+		pg_fd_fresh(fd, 0);
+		pg_fd_adopt(fd);
+	}
+}
+
+void pg_adopt_passed(const struct msghdr *msg)
+{
+	const unsigned char *at = msg->msg_control;
+	size_t left = msg->msg_controllen;
+	int saved = errno;
+
+	while (pg_config.active && left >= CMSG_LEN(0)) {
+		const struct cmsghdr *c = (const void *)at;
+		size_t len = c->cmsg_len, whole = CMSG_ALIGN(len);
+
+		if (len < CMSG_LEN(0) || len > left)
+			break;
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+			adopt_all(at + CMSG_LEN(0), len - CMSG_LEN(0));
+		if (whole >= left)
+			break;
+		at += whole;
+		left -= whole;
+	}
+	errno = saved;
+}

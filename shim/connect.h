@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* What connect, and what opens a connection by sending, mean for the story of a socket. */
+#ifndef PG_CONNECT_H
+#define PG_CONNECT_H
+
+#include "next.h"
+
+#include <sys/socket.h>
+
+/*
+ * CALL asked for a connection of FD to ADDR, LEN bytes of the program's, and
+ * returned RET, with errno. Remembers what came about. Returns RET; errno is
+ * kept.
+ */
+int pg_connected(enum pg_call call, int fd, const struct sockaddr *addr, socklen_t len, int ret,
+		 uintptr_t caller);
+
+/* Descriptors that came with a message which the kernel has just filled in. */
+void pg_adopt_passed(const struct msghdr *msg);
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The loaded modules: which one holds an address, and what its headers say.
+ *
+ * Modules come and go while other threads run (dlopen, dlclose), and the
+ * loader's lock must not be taken in a signal handler. So the modules that the
+ * program started with, which never go, are learnt once; for others the
+ * loader's own lock-free answer is asked (_dl_find_object, glibc 2.35), or
+ * where there is none its list is read, link by link, with pg_peek().
+ */
+#ifndef PG_MODULE_H
+#define PG_MODULE_H
+
+#include <link.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { PG_MODULE_NAME = 72, PG_SEGMENTS = 6 };
+
+struct pg_span {
+	uintptr_t lo, hi;
+};
+
+struct pg_module {
+	char name[PG_MODULE_NAME]; /* of the file without its folder, perhaps cut; never empty */
+	uintptr_t base;		   /* what to subtract for an address that addr2line knows */
+	uintptr_t lo, hi;	   /* its mapped range, which may have holes */
+	const ElfW(Dyn) * dynamic;
+	uintptr_t eh_frame_hdr;		  /* 0: it has no unwind tables */
+	struct pg_span part[PG_SEGMENTS]; /* what of it is mapped from its file and readable */
+	struct pg_span relro;
+	const ElfW(Phdr) * code, *table; /* of its instructions, of its unwind tables */
+	uintptr_t build_id;		 /* 8 bytes of it; 0: none */
+	uint64_t stamp;			 /* of its build; another build has another */
+	bool is_main;
+	bool is_libc; /* or the part of an old glibc that held its threads, or the vDSO */
+	bool stays;   /* it is never unloaded */
+};
+
+/* Start-up only: finds the loader's list. */
+void pg_module_start(void);
+
+/* Learns what can be learnt, before the program confines itself. */
+void pg_module_prepare(void);
+
+/*
+ * The module that holds ADDR, which code of this thread is running in or will
+ * return to: so it is not unloaded meanwhile, and may be read. A null pointer:
+ * none, or code made at run time. The answer may lie in *ROOM.
+ * Async-signal-safe.
+ */
+const struct pg_module *pg_module_at(uintptr_t addr, struct pg_module *room);
+
+/* A place in code that is kept for later, when its module may have gone and another be there. */
+struct pg_code {
+	uintptr_t at; /* inside the calling instruction; 0: none */
+	uint64_t stamp;
+};
+
+/* AT as above: code that is running. */
+struct pg_code pg_code_at(uintptr_t at);
+
+/* CODE's module, if it is still there. If !stays, only pg_peek() may read it. */
+const struct pg_module *pg_code_module(const struct pg_code *code, struct pg_module *room);
+
+/* Are the N bytes at P in what M has mapped from its file? Of a module that stays or runs, they can
+ * be read then. */
+bool pg_module_has(const struct pg_module *m, uintptr_t p, size_t n);
+
+/* The part of M that holds P; 0, 0: none does. */
+struct pg_span pg_module_part(const struct pg_module *m, uintptr_t p);
+
+/* The program's own file name, as the kernel ran it (a script's own name for a script). */
+const char *pg_program_name(void);
+
+/* Is ADDR in this library? */
+bool pg_module_is_own(uintptr_t addr);
+
+/* Is this the first copy of pipeguard in the process? Start-up only. */
+bool pg_module_is_first_copy(void);
+
+/* The vDSO, as any other module. Start-up only. False: there is none. */
+bool pg_module_vdso(struct pg_module *out);
+
+#endif

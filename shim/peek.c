@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+#include "peek.h"
+
+#include "process.h"
+
+#include <errno.h>
+#include <sys/prctl.h>
+#include <sys/uio.h>
+
+enum { WORD = 8, SMALLEST_PAGE = 4096 };
+
+/*
+ * rt_sigprocmask(2) reads its set of 8 bytes before it looks at HOW, which is
+ * wrong here: no effect, and hardly a sandbox forbids it. A null pointer would
+ * be no set at all, so the first word is asked about at 1.
+ */
+static bool word_readable(uintptr_t at)
+{
+	at &= ~(uintptr_t)(WORD - 1);
+	return pg_sys4(SYS_rt_sigprocmask, -1, at ? at : 1, 0, WORD) != -EFAULT;
+}
+
+bool pg_readable(const void *p)
+{
+	return !pg_confined && word_readable((uintptr_t)p);
+}
+
+/* May process_vm_readv be called? prctl(2): PR_GET_SECCOMP is 0 where no filter stands. */
+enum { UNKNOWN, COPIES, ASKS };
+static int way;
+
+static int find_way(void)
+{
+	int found = PG_GET(way);
+
+	if (found)
+		return found;
+	found = pg_sys1(SYS_prctl, PR_GET_SECCOMP) > 0 ? ASKS : COPIES;
+	PG_PUT(way, found);
+	return found;
+}
+
+/* The kernel's copy; -1: it has no such call. */
+static int copied(void *to, const void *from, size_t n)
+{
+	struct iovec mine = {to, n}, theirs = {(void *)(uintptr_t)from, n};
+	long got = pg_sys6(SYS_process_vm_readv, pg_sys0(SYS_getpid), &mine, 1, &theirs, 1, 0);
+
+	if (got < 0 && got != -EFAULT)
+		return -1;
+	return got == (long)n;
+}
+
+static bool asked(void *to, const void *from, size_t n)
+{
+	uintptr_t first = (uintptr_t)from, last = first + n - 1;
+
+	for (uintptr_t at = first; at >= first && at <= last; at = (at | (SMALLEST_PAGE - 1)) + 1)
+		if (!word_readable(at))
+			return false;
+	__builtin_memcpy(to, from, n);
+	return true;
+}
+
+bool pg_peek(void *to, const void *from, size_t n)
+{
+	int got;
+
+	if (!n || pg_confined || (uintptr_t)from + n < (uintptr_t)from)
+		return !n;
+	if (find_way() == ASKS)
+		return asked(to, from, n);
+	got = copied(to, from, n);
+	if (got >= 0)
+		return got;
+	PG_PUT(way, ASKS);
+	return asked(to, from, n);
+}
+
+__attribute__((noinline)) bool pg_is_kept(const void *p, size_t n)
+{
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+	uintptr_t page_end = (here | (SMALLEST_PAGE - 1)) + 1, at = (uintptr_t)p;
+
+	return (at >= here && at < page_end && n <= page_end - at) || pg_process_is_single();
+}
+
+bool pg_take_kept(void *to, const void *from, size_t n)
+{
+	if (!pg_is_kept(from, n))
+		return pg_peek(to, from, n);
+	__builtin_memcpy(to, from, n);
+	return true;
+}
+
+bool pg_peek_string(char *to, const char *from, size_t size)
+{
+	size_t done = 0;
+
+	while (done < size - 1) {
+		size_t page = SMALLEST_PAGE - ((uintptr_t)(from + done) & (SMALLEST_PAGE - 1));
+		size_t n = size - 1 - done < page ? size - 1 - done : page;
+
+		if (!pg_peek(to + done, from + done, n))
+			break;
+		for (size_t end = done + n; done < end; done++)
+			if (!to[done])
+				return true;
+	}
+	to[done] = 0;
+	return done;
+}
