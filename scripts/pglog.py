@@ -21,7 +21,7 @@ WRITES = ("epipe", "reset", "refused", "eof", "doomed", "call", "inject")
 
 # The fields of a write that reports use, in this order, as bytes or None.
 FIELDS = ("t", "pid", "comm", "ev", "via", "call", "fd", "kind", "side", "peer", "ino", "len", "ret", "errno",
-          "signal", "history", "repeated", "injected", "rule", "again", "stack", "site", "dropped")
+          "signal", "history", "repeated", "injected", "rule", "again", "stack", "site", "dropped", "limited")
 
 LINE_MAX = 1 << 16      # bytes; the library's own lines have 4096 at most
 CHUNK = 1 << 18         # bytes that are read at once
@@ -125,7 +125,7 @@ _EVENT = {
     "t": TIME, "mono": float, "pid": COUNT, "tid": COUNT, "comm": NAME, "ev": WORD, "via": WORD, "call": WORD,
     "fd": NUMBER, "kind": WORD, "side": WORD, "peer": NAME, "ino": COUNT, "len": COUNT, "ret": NUMBER, "errno": WORD,
     "signal": WORD, "history": [_WARNING], "repeated": COUNT, "injected": bool, "rule": RULE, "action": NAME,
-    "again": AGAIN, "stack": [FRAME], "site": HASH, "nonblock": bool, "dropped": COUNT,
+    "again": AGAIN, "stack": [FRAME], "site": HASH, "nonblock": bool, "dropped": COUNT, "limited": COUNT,
     "program": NAME, "sigpipe": WORD, "to": WORD,
     "events": COUNT, "rules": {str: COUNT}, "sites": [{"call": (WORD, None), "caller": (FRAME, None), "count": COUNT}]}
 _SHAPE = {name: (shape, None) for name, shape in _EVENT.items()}
@@ -197,11 +197,12 @@ _FAST = re.compile(
     _N + rb'|null),"ret":(-?' + _N + rb'),"errno":' + _WORD + rb',"signal":' + _WORD +
     rb',"sent":(?:' + _N + rb'|null),"age_ms":(?:' + _N + rb'|null),"idle_ms":(?:' + _N + rb'|null),"unread":(?:' + _N +
     rb'|null),"peer_pid":(?:' + _N + rb'|null),"history":\[((?:\{"what":"\w+","call":"\w+","ago_ms":' + _N +
-    rb',"sent_since":' + _N + rb',"caller":"' + _TEXT + rb'+"\}(?:,(?=\{))?)*)\],"disposition":(?:null|\{[^}\\]*\}),'
+    rb',"errno":(?:"\w+"|null),"sent_since":(?:' + _N + rb'|null),"caller":"' + _TEXT + rb'+"\}(?:,(?=\{))?)*)\],"disposition":(?:null|\{[^}\\]*\}),'
     rb'"repeated":(' + _N + rb'),"injected":(true|false),"rule":(?:"([!#-\[\]-~]+)"|null)'
-    rb'(?:,"action":"' + _TEXT + rb'*","held":(?:"' + _TEXT + rb'*"|null),"seed":(?:\d{1,20}|null))?'
+    rb'(?:,"action":"' + _TEXT + rb'*","held":(?:"' + _TEXT + rb'*"|null),"seed":(?:\d{1,20}|null),"failed":(?:"\w+"|null))?'
     rb',"again":(?:"([\w%:=.,+?*-]+)"|null),"stack":\[((?:"' + _TEXT + rb'+"(?:,(?="))?)*)\]'
-    rb'(?:,"site":"([0-9a-f]{1,16})")?(?:,"nonblock":(?:true|false))?,"dropped":(' + _N + rb')\}\s*')
+    rb'(?:,"site":"([0-9a-f]{1,16})")?(?:,"nonblock":(?:true|false))?,"dropped":(' + _N + rb')'
+    rb'(?:,"limited":(' + _N + rb'))?\}\s*')
 
 
 # ---- files ----
@@ -318,16 +319,17 @@ class Reader:
 
 # ---- text ----
 
-_HEAD = _pattern(r"pipeguard\[(?:(\d{1,18}):\d{1,18} (.*?)|confined)\] (.*)")
+_HEAD = _pattern(r"pipeguard\[(\d{1,18}):(?:\d{1,18}|\?) (.*?)\] (.*)")
 _CALL = _pattern(r"(\w+|a write)\((\d{1,18}|\?)(?:, (\d{1,18}))?\) = (\w+)(, then the reader left)?"
                  r"(?:, (no signal|SIGPIPE \w+))?(?:  (.*))?")
 _RULED = _pattern(r"rule (\S+): (\S+) on (stdio's )?(\w+)\((\d{1,18})(?:, (\d{1,18}))?\)(.*)")
-_SOCKET = _pattern(r"(tcp|udp|unix) (.+?) (<>|->|<-) (.+?)(?: \(pid \d+\))?(?: \(INJECTED by .*"
+_SOCKET = _pattern(r"(tcp|udp|unix)(?: (.+?))? (<>|->|<-) (.+?)(?: \(pid \d+\))?(?: \(INJECTED by .*"
                    r"|, (?:accepted|connected|idle|repeated|\d+ bytes) .*)?")
 _TAIL = _pattern(r"(?:, repeated (\d{1,18}) times)?(?: \(INJECTED by (\S+)\))?$")
 _WARNED = _pattern(r"(\w+)\(\) (returned (\w+)|closed this side) .* before, in ([^,]*)")
 _PLACE = _pattern(r"(\S+)\+0x[0-9a-f]+ \((.+)\)")
-_LOST = _pattern(r"(\d{1,18}) lines before this one were lost")
+_LOST = _pattern(r"(\d{1,18}) lines before this one were (lost|left out)")
+_CONFINED = "of a program that confined itself"
 _ENDED = _pattern(r"exit: (\d{1,18}) broken writes")
 _FIRED = _pattern(r"rule (\S+) fired (\d{1,18}) times")
 _BROKE = _pattern(r"(\d{1,18}) times (\w+)\(-?\d+\)(?: at (.*))?")
@@ -354,7 +356,7 @@ def _object(event, rest):
         event["peer"] = unescaped(peer)
         event["side"] = {"->": "client", "<-": "server"}.get(arrow)
     else:
-        event["kind"] = None if rest.startswith("unknown object") else re.split("[ ,]", rest)[0] or None
+        event["kind"] = None if rest.startswith(("unknown object", _CONFINED)) else re.split("[ ,]", rest)[0] or None
     repeated, event["rule"] = _TAIL.search(rest).groups()
     event.update(repeated=int(repeated or 1), injected=bool(event["rule"]))
 
@@ -365,9 +367,9 @@ def _text_call(event, m):
     event.update(call=None if call == "a write" else call, fd=None if fd == "?" else int(fd),
                  len=int(length) if length else None, ret=-1 if failed else int(ret[:18]))
     event["errno"] = ret if failed else None
-    if signal:
+    if signal or (rest or "").startswith(_CONFINED):
         event["ev"] = "epipe"
-        event["signal"] = _SIGNALS.get(signal, signal.split()[-1])
+        event["signal"] = _SIGNALS.get(signal, signal.split()[-1]) if signal else None
     else:
         event["ev"] = {"ECONNRESET": "reset", "ECONNREFUSED": "refused", "EPIPE": "reset"}.get(ret, "call")
         if ret == "0" and call.lstrip("_").startswith("re"):
@@ -382,13 +384,11 @@ def _text_event(block):
     if not head:
         return None
     pid, comm, body = head.groups()
-    event = {"ev": "other", "pid": int(pid) if pid else None, "comm": unescaped(comm) if pid else None, "history": [],
-             "stack": [], "dropped": 0, "sites": [], "rules": {}}
+    event = {"ev": "other", "pid": int(pid), "comm": unescaped(comm), "history": [], "stack": [], "dropped": 0,
+             "sites": [], "rules": {}}
     call, rule, ended = _CALL.fullmatch(body), _RULED.fullmatch(body), _ENDED.match(body)
     if call:
         _text_call(event, call)
-        if not pid:     # a sandbox leaves no more than that
-            event.update(ev="epipe", repeated=None)
     elif rule:
         event.update(ev="inject", call=rule.group(4), fd=int(rule.group(5)), via="stdio" if rule.group(3) else "call")
         _object(event, rule.group(7).split("  ", 1)[-1])
@@ -398,8 +398,8 @@ def _text_event(block):
         _object(event, body.split("  ", 1)[-1] if "  " in body else "")
     elif ended:
         event.update(ev="exit", events=int(ended.group(1)))
-    elif body.startswith("SIGPIPE set from "):
-        event["ev"] = "disposition"
+    elif body.startswith("SIGPIPE "):
+        event["ev"] = "disposition" if body.startswith("SIGPIPE set ") else "killed"
     elif body.startswith("load: "):
         event.update(ev="load", program=unescaped(body[6:].rpartition(", gates ")[0]))
     for line in lines[1:]:
@@ -423,7 +423,7 @@ def _text_more(event, line):
         event["sites"].append({"call": broke.group(2), "count": int(broke.group(1)),
                                "caller": _frame(broke.group(3)) if broke.group(3) else None})
     elif lost:
-        event["dropped"] = int(lost.group(1))
+        event["dropped" if lost.group(2) == "lost" else "limited"] = int(lost.group(1))
 
 
 # ---- places in a program ----

@@ -249,11 +249,35 @@ except OSError: pass'
 	equal "marks" 0 "$(grep -c '<img' "$BATS_TEST_TMPDIR/page" || true)"
 }
 
-@test "the line of a sandboxed program, which says little, is counted" {
-	printf '%s\n' '{"v":1,"ev":"epipe","call":"write","fd":3,"len":1,"ret":-1,"errno":"EPIPE","confined":true}' \
-		'pipeguard[confined] write(3, 1) = EPIPE' >"$LOG"
+@test "what a log leaves out is told, and makes the counts the least there were" {
+	native_only
+	breaks 9
+	sed -i '$s/"dropped":0/"dropped":2,"limited":5/' "$LOG"
 	run -0 report "$LOG"
-	equal "what is said" '2 broken writes in 0 programs|(2 lines read)' "${lines[0]}|${lines[1]}"
+	[[ ${lines[0]} == 'at least 9 broken writes'* ]]
+	[[ ${lines[1]} == "(9 lines read; 2 lost before they were written; 5 left out, too many a second; "* ]]
+	rm "$LOG"
+	breaks 9 PIPEGUARD_FORMAT=text
+	printf '%8s%s\n' '' '2 lines before this one were lost' '' '5 lines before this one were left out: too many a second' >>"$LOG"
+	equal "in text" '[2,5,true]' "$(report --json "$LOG" | jq -c '[.lost, .limited, .at_least]')"
+}
+
+@test "the line of a program that confined itself, which says little, is counted" {
+	for line in '{"v":1,"t":null,"mono":null,"pid":7,"comm":"x","ev":"epipe","via":"call","call":"write","fd":3,"ret":-1,"repeated":1,"confined":true,"dropped":0}' \
+		'pipeguard[7:? x] write(3, 1) = EPIPE  of a program that confined itself'; do
+		run -0 report - <<<"$line"
+		equal "what is said" '1 broken write in 1 program|(1 line read)' "${lines[0]}|${lines[1]}"
+		[[ $output == *'x: write on an unknown object'*'SIGPIPE is not known (1)'* ]]
+	done
+}
+
+@test "every line of a write that has no odd name is read the fast way" {
+	native_only
+	guarded PIPEGUARD_VERBOSE=2 PIPEGUARD_RULES='send:when=2+:delay=0us' "$PYTHON" -c "$script"
+	equal "lines that are not" "" "$(PYTHONPATH=$ROOT/scripts "$PYTHON" -B -c 'import json, sys, pglog
+for line in open(sys.argv[1], "rb"):
+    if json.loads(line)["ev"] in pglog.WRITES and not pglog._FAST.fullmatch(line): print(line.decode())' "$LOG")"
+	[ "$(events 'select(.ev == "inject" or (.ev == "epipe" and .history != []))' | wc -l)" -gt 3 ]
 }
 
 @test "a line that is not exactly the library's is counted, and has no other effect" {
