@@ -321,7 +321,7 @@ class Reader:
 
 _HEAD = _pattern(r"pipeguard\[(\d{1,18}):(?:\d{1,18}|\?) (.*?)\] (.*)")
 _CALL = _pattern(r"(\w+|a write)\((\d{1,18}|\?)(?:, (\d{1,18}))?\) = (\w+)(, then the reader left)?"
-                 r"(?:, (no signal|SIGPIPE \w+))?(?:  (.*))?")
+                 r"(?:, (no signal|SIGPIPE \w+))?  (\S.*)")
 _RULED = _pattern(r"rule (\S+): (\S+) on (stdio's )?(\w+)\((\d{1,18})(?:, (\d{1,18}))?\)(.*)")
 _SOCKET = _pattern(r"(tcp|udp|unix)(?: (.+?))? (<>|->|<-) (.+?)(?: \(pid \d+\))?(?: \(INJECTED by .*"
                    r"|, (?:accepted|connected|idle|repeated|\d+ bytes) .*)?")
@@ -367,14 +367,14 @@ def _text_call(event, m):
     event.update(call=None if call == "a write" else call, fd=None if fd == "?" else int(fd),
                  len=int(length) if length else None, ret=-1 if failed else int(ret[:18]))
     event["errno"] = ret if failed else None
-    if signal or (rest or "").startswith(_CONFINED):
+    if signal or rest.startswith(_CONFINED):
         event["ev"] = "epipe"
         event["signal"] = _SIGNALS.get(signal, signal.split()[-1]) if signal else None
     else:
         event["ev"] = {"ECONNRESET": "reset", "ECONNREFUSED": "refused", "EPIPE": "reset"}.get(ret, "call")
         if ret == "0" and call.lstrip("_").startswith("re"):
             event["ev"] = "eof"
-    _object(event, rest or "")
+    _object(event, rest)
 
 
 def _text_event(block):
@@ -384,7 +384,7 @@ def _text_event(block):
     if not head:
         return None
     pid, comm, body = head.groups()
-    event = {"ev": "other", "pid": int(pid), "comm": unescaped(comm), "history": [], "stack": [], "dropped": 0,
+    event = {"pid": int(pid), "comm": unescaped(comm), "history": [], "stack": [], "dropped": 0,
              "sites": [], "rules": {}}
     call, rule, ended = _CALL.fullmatch(body), _RULED.fullmatch(body), _ENDED.match(body)
     if call:
@@ -402,6 +402,8 @@ def _text_event(block):
         event["ev"] = "disposition" if body.startswith("SIGPIPE set ") else "killed"
     elif body.startswith("load: "):
         event.update(ev="load", program=unescaped(body[6:].rpartition(", gates ")[0]))
+    else:
+        return None
     for line in lines[1:]:
         _text_more(event, line.strip())
     return known(event)

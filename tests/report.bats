@@ -321,6 +321,9 @@ for line in open(sys.argv[1], "rb"):
 		s/^.*$/[]/
 		s/^.*$/{}/
 		s/^.*$/pipeguard[1:1 x/
+		s/^.*$/pipeguard[1:1 x] write(3, 1) = EPIPE, SIGPIPE kills   /
+		s/^.*$/pipeguard[1:1 x] write(3, 1) = EPI/
+		s/^.*$/pipeguard[1:1 x] hello/
 	END
 }
 
