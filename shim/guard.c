@@ -73,8 +73,8 @@ static void add_target(struct pg_event *e, const struct pg_hit *hit)
 
 bool pg_guard_raises(enum pg_call call, int flags, const struct pg_object *o)
 {
-	bool sends = call == PG_CALL_send || call == PG_CALL_sendto || call == PG_CALL_sendmsg ||
-		     call == PG_CALL_sendmmsg || call == PG_CALL___send;
+	bool sends = call == PG_CALL_send || call == PG_CALL_sendto || PG_IS(call, sendmsg) ||
+		     PG_IS(call, sendmmsg) || call == PG_CALL___send;
 	bool vector2 = call == PG_CALL_pwritev2 || call == PG_CALL_pwritev64v2;
 
 	if ((sends && flags & MSG_NOSIGNAL) || (vector2 && flags & PG_RWF_NOSIGNAL))
@@ -94,23 +94,6 @@ static enum pg_signal signal_of(const struct pg_hit *hit, const struct pg_object
 	if (outcome == PG_SIG_BLOCKED)
 		pg_owed = PG_MARK(hit->call, hit->fd, 0);
 	return outcome == PG_SIG_FATAL ? PG_SIG_NONE : outcome;
-}
-
-/* A twin is told under the name that programs write. */
-static enum pg_call log_name(enum pg_call call)
-{
-	switch (call) {
-	case PG_CALL___write:
-		return PG_CALL_write;
-	case PG_CALL___send:
-		return PG_CALL_send;
-	case PG_CALL___dprintf_chk:
-		return PG_CALL_dprintf;
-	case PG_CALL___vdprintf_chk:
-		return PG_CALL_vdprintf;
-	default:
-		return call;
-	}
 }
 
 /*
@@ -158,7 +141,7 @@ static void fill(struct pg_event *e, enum pg_ev ev, const struct pg_hit *hit, en
 	e->ev = ev;
 	e->via = hit->via;
 	e->signal = signal;
-	e->call = log_name(hit->call);
+	e->call = pg_call_plain(hit->call);
 	e->fd = hit->fd;
 	e->len = hit->len;
 	e->ret = hit->ret;
@@ -236,7 +219,7 @@ static void on_killed(int sender, bool by_itself, uint64_t owed)
 	s->event.pid = (int)pg_sys0(SYS_getpid);
 	s->event.sender = sender;
 	s->event.by_itself = by_itself;
-	s->event.call = owed ? log_name((enum pg_call)(owed >> 32 & 0x3fff)) : PG_NO_CALL;
+	s->event.call = owed ? pg_call_plain((enum pg_call)(owed >> 32 & 0x3fff)) : PG_NO_CALL;
 	s->event.fd = (int)(uint32_t)owed;
 	pg_event_write(&s->event, s->line, s->mask);
 	pg_room_give(s);

@@ -89,12 +89,20 @@ static void look_peer_pid(int fd, struct pg_object *o)
 		o->peer_pid = cred[0];
 }
 
+/* MPTCP counts the end of a stream as a byte. */
+static bool has_unread(int fd)
+{
+	char byte;
+
+	return pg_sys6(SYS_recvfrom, fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT, 0, 0) > 0;
+}
+
 static void look_socket_state(int fd, struct pg_object *o)
 {
 	int unread = 0;
 
 	if (!pg_sys3(SYS_ioctl, fd, FIONREAD, &unread))
-		o->unread = unread;
+		o->unread = unread > 0 && o->kind == PG_TCP && !has_unread(fd) ? 0 : unread;
 	if (o->kind == PG_UNIX)
 		look_peer_pid(fd, o);
 }

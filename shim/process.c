@@ -5,13 +5,8 @@
 
 #include <sys/mman.h>
 
-/* A page of its own, whatever the machine's size: madvise works on whole pages. */
-#ifdef __aarch64__
-enum { PAGE = 65536 };
-#else
-enum { PAGE = 4096 };
-#endif
-static _Alignas(PAGE) uint64_t forgotten[PAGE / sizeof(uint64_t)];
+/* A page of its own: madvise works on whole pages. */
+static _Alignas(PG_PAGE_MOST) uint64_t forgotten[PG_PAGE_MOST / sizeof(uint64_t)];
 
 uint32_t pg_forks;
 __thread bool pg_vforked __attribute__((tls_model("initial-exec")));

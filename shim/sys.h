@@ -30,6 +30,14 @@
 #define PG_MARKS 1
 #endif
 
+/* No page of a machine that this is built for is larger: what madvise(2) is to work on alone is
+ * aligned by it. */
+#ifdef __aarch64__
+enum { PG_PAGE_MOST = 65536 };
+#else
+enum { PG_PAGE_MOST = 4096 };
+#endif
+
 /* System call NR. Returns the kernel's value: -4095..-1 is -errno; errno itself is untouched.
  * Async-signal-safe. */
 long pg_sys(long nr, ...);
