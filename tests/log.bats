@@ -158,6 +158,37 @@ text() { timeout "$LIMIT" "$FIXTURES/sigdfl" -i env LD_PRELOAD="$LIB" "$@" 3>&-;
 	equal "status and events" '42 1' "$status $(broken .call | wc -l)"
 }
 
+# How many descriptors a program gets, and then its event.
+@test "a log takes no descriptor from a program that has few, or whose hard limit is higher" {
+	requires python3
+	local take='
+import os, signal
+signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+r, w = os.pipe()
+os.close(r)
+n = 0
+try:
+    while True:
+        os.dup(0)
+        n += 1
+except OSError as e:
+    print(n, e.errno)
+os.closerange(w + 1, w + 5)
+try:
+    os.write(w, b"x")
+except BrokenPipeError:
+    print("broken")
+' limit native
+	for limit in "-n 24" "-n 63" "-Sn 100" "-Sn 1024"; do
+		native=$(bash -c "ulimit $limit; exec timeout 20 /usr/bin/python3 -c '$take'" 3>&-)
+		rm -f "$LOG"
+		equal "the descriptors under ulimit $limit" "$native" \
+			"$(bash -c "ulimit $limit; exec timeout 20 env LD_PRELOAD='$LIB' PIPEGUARD_FORMAT=json PIPEGUARD_LOG='$LOG' /usr/bin/python3 -c '$take'" 3>&-)"
+		[[ $native == *broken ]]
+		equal "the event" '["write","ignored"]' "$(broken '[.call, .signal]')"
+	done
+}
+
 @test "a log that was renamed goes on in the renamed file" {
 	guarded -i /usr/bin/perl -e '
 		sub brk { pipe my $r, my $w; close $r; syswrite $w, "x" }
