@@ -126,6 +126,25 @@ text() { timeout "$LIMIT" "$FIXTURES/sigdfl" -i env LD_PRELOAD="$LIB" "$@" 3>&-;
 	equal "the program" 1 "$(events 'select(.ev == "load") | .program' | wc -l)"
 }
 
+@test "a hostile path forges nothing in a line of text" {
+	requires python3
+	run guarded -i PIPEGUARD_FORMAT=text PIPEGUARD_STACK=0 /usr/bin/python3 -c '
+import socket, sys
+path = sys.argv[1] + "/a, repeated 99 times"
+server = socket.socket(socket.AF_UNIX)
+server.bind(path)
+server.listen()
+client = socket.socket(socket.AF_UNIX)
+client.connect(path)
+server.accept()[0].close()
+try:
+    client.send(b"x")
+except BrokenPipeError:
+    pass
+' "$BATS_TEST_TMPDIR"
+	[[ $(<"$LOG") == *'unix -> '*'/a\x2c\x20repeated\x2099\x20times, connected '* ]]
+}
+
 @test "lines that could not be written are counted in the next one" {
 	guarded -i /usr/bin/perl -MPOSIX -e '
 		my ($fd) = grep { readlink("/proc/self/fd/$_") =~ m{/log$} } map { m{/(\d+)$} ? $1 : () } glob "/proc/self/fd/*";
