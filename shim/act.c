@@ -260,7 +260,7 @@ static struct pg_op finish(struct pg_op op, const struct pg_plan *p, const struc
 
 static void signal_here(int sig)
 {
-	pg_sys3(SYS_tgkill, pg_sys0(SYS_getpid), pg_sys0(SYS_gettid), sig);
+	pg_sys3(SYS_tgkill, pg_pid(), pg_sys0(SYS_gettid), sig);
 }
 
 static void wait_as_asked(const struct pg_op *op, const struct pg_plan *p, enum pg_kind kind,

@@ -890,17 +890,22 @@ static void text_missing(struct pg_text *t, uint64_t n, const char *what)
 	pg_put(t, what);
 }
 
+static void text_number(struct pg_text *t, int n)
+{
+	if (n > 0)
+		pg_put_i64(t, n);
+	else
+		pg_put_char(t, '?');
+}
+
 static void text_event(struct pg_text *t, const struct pg_event *e)
 {
 	struct pg_log_missing missing = pg_log_missing();
 
 	pg_put(t, "pipeguard[");
-	pg_put_i64(t, e->pid);
+	text_number(t, e->pid);
 	pg_put_char(t, ':');
-	if (e->tid > 0)
-		pg_put_i64(t, e->tid);
-	else
-		pg_put_char(t, '?');
+	text_number(t, e->tid);
 	pg_put_char(t, ' ');
 	text_comm(t, e);
 	pg_put(t, "] ");
@@ -921,7 +926,7 @@ static struct {
 
 void pg_event_note_process(void)
 {
-	noted.pid = (int)pg_sys0(SYS_getpid);
+	noted.pid = pg_pid();
 	noted.tid = (int)pg_sys0(SYS_gettid);
 	pg_sys2(SYS_prctl, PR_GET_NAME, noted.comm);
 }

@@ -110,7 +110,7 @@ static void write_event(struct pg_room *s, const struct pg_hit *hit)
 	bool walked = call || (!hit->caller && e->via != PG_VIA_STDIO);
 	uintptr_t place = e->via == PG_VIA_STDIO ? 0 : hit->caller;
 
-	e->pid = (int)pg_sys0(SYS_getpid);
+	e->pid = pg_pid();
 	e->object.ino = st.ino;
 	e->object.dev = st.dev;
 	if (walked) {
@@ -216,7 +216,7 @@ static void on_killed(int sender, bool by_itself, uint64_t owed)
 		return;
 	__builtin_memset(&s->event, 0, sizeof s->event);
 	s->event.ev = PG_EV_KILLED;
-	s->event.pid = (int)pg_sys0(SYS_getpid);
+	s->event.pid = pg_pid();
 	s->event.sender = sender;
 	s->event.by_itself = by_itself;
 	s->event.call = owed ? pg_call_plain((enum pg_call)(owed >> 32 & 0x3fff)) : PG_NO_CALL;
@@ -234,7 +234,7 @@ static void on_change(const struct pg_change *change)
 		return;
 	__builtin_memset(&s->event, 0, sizeof s->event);
 	s->event.ev = PG_EV_DISPOSITION;
-	s->event.pid = (int)pg_sys0(SYS_getpid);
+	s->event.pid = pg_pid();
 	s->event.change = *change;
 	s->event.frames = pg_stack_walk(s->event.frame, pg_config.stack, NULL);
 	pg_event_write(&s->event, s->line, s->mask);
@@ -262,7 +262,7 @@ void pg_guard_tell_inject(const struct pg_hit *hit, const struct pg_inject *inje
 				  : held[inject->held];
 	e->failed = inject->failed;
 	e->seeded = inject->prob;
-	e->pid = (int)pg_sys0(SYS_getpid);
+	e->pid = pg_pid();
 	e->object = *inject->object;
 	if (pg_site_count(e, hit->caller, &first)) {
 		add_target(e, hit);
@@ -757,7 +757,7 @@ bool pg_guard_has_last_word(void)
 		return false;
 	if (pg_config.verbose >= 1 || early || lines_missing())
 		return true;
-	return pg_site_any() && pg_site_held_back((int)pg_sys0(SYS_getpid));
+	return pg_site_any() && pg_site_held_back(pg_pid());
 }
 
 void pg_guard_exit(void)
@@ -768,7 +768,7 @@ void pg_guard_exit(void)
 
 	if (!pg_guard_has_last_word())
 		return;
-	pid = (int)pg_sys0(SYS_getpid);
+	pid = pg_pid();
 	if (PG_GET(told) == pid || !(s = pg_room_take()))
 		return;
 	PG_PUT(told, pid);
@@ -794,7 +794,7 @@ static void tell_load(const char *gates, enum pg_state state)
 	if (!s)
 		return;
 	s->event.ev = PG_EV_LOAD;
-	s->event.pid = (int)pg_sys0(SYS_getpid);
+	s->event.pid = pg_pid();
 	s->event.gates = gates;
 	s->event.sender = (int)pg_sys0(SYS_getppid);
 	s->event.change.to = state;

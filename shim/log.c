@@ -263,7 +263,7 @@ static const char *open_log(struct target *t, bool starts)
 	int low[3], n = fill_low(low);
 	const char *why;
 
-	t->has_pid = pg_config_log_path(path, sizeof path, (int)pg_sys0(SYS_getpid));
+	t->has_pid = pg_config_log_path(path, sizeof path, pg_pid());
 	why = pg_config.log_kind == PG_LOG_UNIX ? open_socket(path, &t->fd)
 						: open_file(path, &t->fd);
 	while (n--)
@@ -281,7 +281,7 @@ static void adopt(const struct target *t)
 	out.dev = t->st.dev;
 	out.ino = t->st.ino;
 	out.mode = t->st.mode;
-	out.pid = t->has_pid ? (int)pg_sys0(SYS_getpid) : 0;
+	out.pid = t->has_pid ? pg_pid() : 0;
 	out.fd = t->fd;
 }
 
@@ -305,7 +305,7 @@ void pg_log_start(void)
 		}
 		return;
 	}
-	pg_config_log_path(path, sizeof path, (int)pg_sys0(SYS_getpid));
+	pg_config_log_path(path, sizeof path, pg_pid());
 	complain(path, why);
 }
 
@@ -322,7 +322,7 @@ static bool is_still_there(void)
 
 static bool is_parents(void)
 {
-	return out.pid && out.pid != (int)pg_sys0(SYS_getpid);
+	return out.pid && out.pid != pg_pid();
 }
 
 /*

@@ -85,7 +85,7 @@ static void look_peer_pid(int fd, struct pg_object *o)
 		return;
 	if (o->side == PG_NO_SIDE && !o->local_path[0] && !o->peer_path[0])
 		return;
-	if (cred[0] != (int)pg_sys0(SYS_getpid))
+	if (cred[0] != pg_pid())
 		o->peer_pid = cred[0];
 }
 

@@ -18,7 +18,7 @@ uint64_t pg_process(void)
 
 	if (pid)
 		return pid;
-	pid = (uint64_t)pg_sys0(SYS_getpid);
+	pid = (uint64_t)pg_pid();
 	if (!PG_GET(wiped))
 		PG_PUT(wiped,
 		       pg_sys3(SYS_madvise, forgotten, sizeof forgotten, MADV_WIPEONFORK) ? -1 : 1);
@@ -35,7 +35,7 @@ void pg_process_before_vfork(void)
 
 bool pg_process_ask(void)
 {
-	if (pg_confined || (uint64_t)pg_sys0(SYS_getpid) != pg_process())
+	if (pg_confined || (uint64_t)pg_pid() != pg_process())
 		return !pg_confined;
 	pg_vforked = false; /* the parent goes on when its child has gone */
 	return false;

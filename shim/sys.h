@@ -53,6 +53,10 @@ long pg_sys(long nr, ...);
 #define pg_sys6(nr, a, b, c, d, e, f)                                                              \
 	pg_sys(nr, PG_W(a), PG_W(b), PG_W(c), PG_W(d), PG_W(e), PG_W(f))
 
+/* The process's number; -1: a sandbox that it was started in does not say. Then no signal may be
+ * sent to it: -1 is every process to kill(2), and 0 the whole group. */
+int pg_pid(void);
+
 /* The program confined itself (seccomp): nothing but write(2) is certain to be allowed any more. */
 extern bool pg_confined;
 
