@@ -54,7 +54,7 @@ static void prepare(struct asker *a, int fd, const struct sockaddr *addr, const 
 	a->own_len = sizeof a->own;
 	a->addr = addr ? addr : (const struct sockaddr *)&a->own;
 	a->len = addr ? len : &a->own_len;
-	a->room = !addr ? sizeof a->own : len && pg_is_kept(len, sizeof *len) ? *len : 0;
+	a->room = !addr ? sizeof a->own : len && pg_is_here(len, sizeof *len) ? *len : 0;
 }
 
 static int accepted(int fd, struct asker *a)

@@ -97,17 +97,17 @@ static void add_notes(struct pg_module *m, const ElfW(Phdr) * segment, read_fn *
 {
 	enum { BUILD_ID = 3, ID_BYTES = 8 };
 	uintptr_t at = m->base + segment->p_vaddr, end = at + segment->p_filesz;
+	uintptr_t desc;
 	struct {
 		uint32_t name, desc, type;
 		char owner[4];
 	} note;
 
-	while (!m->build_id && end - at > sizeof note &&
+	while (!m->build_id && at < end && end - at > sizeof note &&
 	       read(&note, (const void *)at, sizeof note)) {
-		uintptr_t desc = at + 12 + ((note.name + 3u) & ~3u);
-
 		if (note.name > PAGE || note.desc > PAGE)
 			return;
+		desc = at + 12 + ((note.name + 3u) & ~3u);
 		if (note.type == BUILD_ID && note.desc >= ID_BYTES && note.name == 4 &&
 		    !__builtin_memcmp(note.owner, "GNU", 4) && desc + ID_BYTES <= end)
 			m->build_id = desc;

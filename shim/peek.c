@@ -77,12 +77,17 @@ bool pg_peek(void *to, const void *from, size_t n)
 	return asked(to, from, n);
 }
 
-__attribute__((noinline)) bool pg_is_kept(const void *p, size_t n)
+__attribute__((noinline)) bool pg_is_here(const void *p, size_t n)
 {
 	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
 	uintptr_t page_end = (here | (SMALLEST_PAGE - 1)) + 1, at = (uintptr_t)p;
 
-	return (at >= here && at < page_end && n <= page_end - at) || pg_process_is_single();
+	return at >= here && at < page_end && n <= page_end - at;
+}
+
+bool pg_is_kept(const void *p, size_t n)
+{
+	return pg_is_here(p, n) || pg_process_is_single();
 }
 
 bool pg_take_kept(void *to, const void *from, size_t n)

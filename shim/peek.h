@@ -18,6 +18,9 @@
  */
 bool pg_peek(void *to, const void *from, size_t n);
 
+/* Are the N bytes at P in the page of this very stack, below which it is? Then they are there. */
+bool pg_is_here(const void *p, size_t n);
+
 /* Is what the kernel has just read at P, N bytes, surely still there: in the page of this very
  * stack, or because nobody else is there who could have taken it away? No system call. */
 bool pg_is_kept(const void *p, size_t n);

@@ -324,7 +324,7 @@ static void watch_again(unsigned i)
 {
 	struct sigaction a;
 
-	if (NEXT(sigaction)(SIGPIPE, NULL, &a) || a.sa_handler != SIG_DFL)
+	if (pg_confined || NEXT(sigaction)(SIGPIPE, NULL, &a) || a.sa_handler != SIG_DFL)
 		return;
 	a.sa_flags = (a.sa_flags & ~SA_SIGINFO) | (int)handlers[i].info;
 	to_kernel(&a, true);
@@ -489,7 +489,8 @@ static bool kernel_action(const struct sigaction *act, struct sigaction *old)
 		a.restorer = RESTORER;
 		a.mask = mask_word(&act->sa_mask);
 	}
-	if (pg_sys4(SYS_rt_sigaction, SIGPIPE, act ? &a : NULL, &was, SIGSET_BYTES))
+	if (pg_sys(SYS_rt_sigaction, PG_W(SIGPIPE), PG_W(act ? &a : NULL), PG_W(&was),
+		   PG_W(SIGSET_BYTES)))
 		return false;
 	if (old) {
 		memset(old, 0, sizeof *old);

@@ -38,27 +38,36 @@ enum { PG_PAGE_MOST = 65536 };
 enum { PG_PAGE_MOST = 4096 };
 #endif
 
-/* System call NR. Returns the kernel's value: -4095..-1 is -errno; errno itself is untouched.
- * Async-signal-safe. */
+/* System call NR, for the program. Returns the kernel's value: -4095..-1 is -errno; errno itself is
+ * untouched. Async-signal-safe. */
 long pg_sys(long nr, ...);
 
-/* Every argument as a machine word, so that an int reaches the kernel whole. */
+/* The program confined itself (seccomp): nothing but write(2) is certain to be allowed any more, and
+ * any other call may kill it. */
+extern bool pg_confined PG_HIDDEN;
+
+/* Of those that the library makes for itself, that alone passes then; the others return -EPERM. */
+static inline bool pg_may(long nr)
+{
+	return PG_LIKELY(!pg_confined) || nr == SYS_write;
+}
+
+/* A system call of the library's own. Every argument as a machine word, so that an int reaches the
+ * kernel whole. */
 #define PG_W(x) ((long)(x))
-#define pg_sys0(nr) pg_sys(nr)
-#define pg_sys1(nr, a) pg_sys(nr, PG_W(a))
-#define pg_sys2(nr, a, b) pg_sys(nr, PG_W(a), PG_W(b))
-#define pg_sys3(nr, a, b, c) pg_sys(nr, PG_W(a), PG_W(b), PG_W(c))
-#define pg_sys4(nr, a, b, c, d) pg_sys(nr, PG_W(a), PG_W(b), PG_W(c), PG_W(d))
-#define pg_sys5(nr, a, b, c, d, e) pg_sys(nr, PG_W(a), PG_W(b), PG_W(c), PG_W(d), PG_W(e))
+#define PG_OWN(nr, ...) (pg_may(nr) ? pg_sys(nr, ##__VA_ARGS__) : -1L)
+#define pg_sys0(nr) PG_OWN(nr)
+#define pg_sys1(nr, a) PG_OWN(nr, PG_W(a))
+#define pg_sys2(nr, a, b) PG_OWN(nr, PG_W(a), PG_W(b))
+#define pg_sys3(nr, a, b, c) PG_OWN(nr, PG_W(a), PG_W(b), PG_W(c))
+#define pg_sys4(nr, a, b, c, d) PG_OWN(nr, PG_W(a), PG_W(b), PG_W(c), PG_W(d))
+#define pg_sys5(nr, a, b, c, d, e) PG_OWN(nr, PG_W(a), PG_W(b), PG_W(c), PG_W(d), PG_W(e))
 #define pg_sys6(nr, a, b, c, d, e, f)                                                              \
-	pg_sys(nr, PG_W(a), PG_W(b), PG_W(c), PG_W(d), PG_W(e), PG_W(f))
+	PG_OWN(nr, PG_W(a), PG_W(b), PG_W(c), PG_W(d), PG_W(e), PG_W(f))
 
 /* The process's number; -1: a sandbox that it was started in does not say. Then no signal may be
  * sent to it: -1 is every process to kill(2), and 0 the whole group. */
 int pg_pid(void);
-
-/* The program confined itself (seccomp): nothing but write(2) is certain to be allowed any more. */
-extern bool pg_confined;
 
 /* A word that other threads use too, without order to others. */
 #define PG_GET(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
