@@ -75,7 +75,7 @@ void op_read(void)
 	else if (which < 9)
 		MAKE(&c, __read_chk(c.fd, b.at, b.len, SIZE_MAX));
 	else
-		MAKE(&c, syscall(SYS_read, c.fd, b.at, b.len));
+		c.name = "syscall-read", MAKE(&c, syscall(SYS_read, c.fd, b.at, b.len));
 	say_buffer(&b, room);
 }
 
@@ -151,9 +151,10 @@ static void say_some_address(const struct address *a)
 		say("  length %u", *a->len);
 }
 
-static long receive(const struct call *c, const struct buf *b, const struct address *a)
+static long receive(const struct call *c, unsigned which, const struct buf *b,
+		    const struct address *a)
 {
-	switch (below(7)) {
+	switch (which) {
 	case 0:
 	case 1:
 		return recv(c->fd, b->at, b->len, c->flags);
@@ -178,8 +179,11 @@ static void get_ready(const struct call *c)
 void op_recv(void)
 {
 	struct call c = {.name = "recv", .way = READS, .fd = some_fd(IN | SOCK)};
+	static const char *const names[] = {"recv",	"recv",		"recv",		  "recvfrom",
+					    "recvfrom", "recvfrom", "syscall-recvfrom"};
 	size_t room = some_length(true);
 	struct buf b = some_room(room);
+	unsigned which = below(7);
 	struct address a;
 
 	c.len = (long long)b.len;
@@ -189,7 +193,8 @@ void op_recv(void)
 	get_ready(&c);
 	detail(&c, ", %s %zu, flags %#x", b.what, b.len, (unsigned)c.flags);
 	a = some_address(&c);
-	MAKE(&c, receive(&c, &b, &a));
+	c.name = names[which];
+	MAKE(&c, receive(&c, which, &b, &a));
 	say_buffer(&b, room);
 	say_some_address(&a);
 }
@@ -269,6 +274,8 @@ void op_recvmsg(void)
 	*m = message_in(&v, &c);
 	c.len = v.bytes;
 	detail(&c, ", %s, flags %#x", v.text, (unsigned)c.flags);
+	if (raw)
+		c.name = "syscall-recvmsg";
 	ret = MAKE(&c, raw ? syscall(SYS_recvmsg, c.fd, m, c.flags) : recvmsg(c.fd, m, c.flags));
 	say_message(m, &v, ret);
 }

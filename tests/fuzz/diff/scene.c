@@ -58,19 +58,6 @@ static const char *const calls[] = {"write",	     "write",	      "writev",	  "pw
 				    "syscall-write", "inline-write", "vmsplice", "sendfile",
 				    "splice",	     "dprintf",	      "fwrite"};
 
-static long by_stdio(const struct buf *b)
-{
-	FILE *f = fdopen(fcntl(ends[1], F_DUPFD, 30), "w");
-	size_t done;
-
-	if (!f)
-		return -1;
-	setvbuf(f, NULL, _IONBF, 0);
-	done = fwrite(b->at, 1, b->len, f);
-	say("  error %d", ferror(f) != 0);
-	fclose(f);
-	return (long)done;
-}
 
 /* A file of LONG bytes, or as many as the source has. */
 static int source(size_t len)
@@ -100,8 +87,6 @@ static long written(const char *name, const struct buf *b)
 		return vmsplice(ends[1], v, 2, 0);
 	if (!strcmp(name, "dprintf"))
 		return dprintf(ends[1], "%.*s", (int)b->len, (char *)b->at);
-	if (!strcmp(name, "fwrite"))
-		return by_stdio(b);
 	file = source(b->len);
 	ret = !strcmp(name, "sendfile") ? sendfile(ends[1], file, NULL, b->len)
 					: splice(file, NULL, ends[1], NULL, b->len, 0);
@@ -135,8 +120,25 @@ static struct buf letters(void)
 	return b;
 }
 
+static void by_stdio(struct call *c, const struct buf *b)
+{
+	FILE *f = fdopen(fcntl(ends[1], F_DUPFD, 30), "w");
+
+	if (!f)
+		return;
+	c->fd = fileno(f);
+	setvbuf(f, NULL, _IONBF, 0);
+	MAKE(c, fwrite(b->at, 1, b->len, f));
+	say("  error %d", ferror(f) != 0);
+	fclose(f);
+}
+
 static void make(struct call *c, const struct buf *b)
 {
+	if (!strcmp(c->name, "fwrite")) {
+		by_stdio(c, b);
+		return;
+	}
 	MAKE(c, strcmp(c->name, "inline-write") ? written(c->name, b) : inlined(b));
 }
 

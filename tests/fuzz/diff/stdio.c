@@ -120,7 +120,7 @@ static void flushes(unsigned i)
 	bool all = percent(15);
 
 	if (all)
-		detail(&c, ", all");
+		c.name = "fflush-all";
 	MAKE(&c, fflush(all ? NULL : files[i]));
 }
 

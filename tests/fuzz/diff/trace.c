@@ -77,10 +77,15 @@ void fact(const char *format, ...)
 uint64_t hash(const void *at, size_t len)
 {
 	const unsigned char *p = at;
-	uint64_t h = 0xcbf29ce484222325u;
+	uint64_t h = 0xcbf29ce484222325u + len, word;
 
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ p[i]) * 0x100000001b3u;
+	for (; len >= sizeof word; p += sizeof word, len -= sizeof word) {
+		memcpy(&word, p, sizeof word);
+		h = (h ^ word) * 0x100000001b3u;
+		h ^= h >> 29;
+	}
+	for (; len; len--)
+		h = (h ^ *p++) * 0x100000001b3u;
 	return h;
 }
 

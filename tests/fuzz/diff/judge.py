@@ -1,0 +1,367 @@
+# SPDX-License-Identifier: MIT
+"""
+Is the log true? Compares the library's JSON lines with what the program knows (story.py).
+
+Each broken write that the program saw is one epipe event, with the right call, descriptor, length
+and signal; no event stands for what did not happen; what is said of objects agrees with what the
+program did with them, or is null.
+"""
+import collections
+import json
+
+LINE_MAX = 4096
+FIRST_TOLD = 10
+KEYS = ("v", "t", "mono", "pid", "tid", "comm", "ev", "via", "call", "fd", "kind", "side", "local",
+        "peer", "ino", "len", "ret", "errno", "signal", "sent", "age_ms", "idle_ms", "unread",
+        "peer_pid", "history", "disposition", "repeated", "injected", "rule", "again", "site",
+        "stack", "dropped")
+KINDS = {"pipe": ("pipe",), "tcp": ("tcp", "tcp4", "tcp6"), "udp": ("udp", "udp4", "udp6")}
+
+
+def read_log(data, complain):
+    """The events of a log by process, in the order of the lines."""
+    by_pid = collections.defaultdict(list)
+    for number, line in enumerate(data.split(b"\n")[:-1]):
+        if len(line) + 1 > LINE_MAX:
+            complain(None, f"a line of {len(line)} bytes")
+        try:
+            event = json.loads(line)
+            pid, event["number"] = event["pid"], number
+        except (ValueError, KeyError, TypeError):
+            complain(None, "no JSON object with a pid: " + repr(line[:100]))
+            continue
+        by_pid[pid].append(event)
+    if not data.endswith(b"\n") and data:
+        complain(None, "the last line has no end")
+    return by_pid
+
+
+def names_of(c):
+    """A system call has one name for what libc has two for."""
+    if (c.raw or c.inlined) and c.name == "sendto":
+        return ("sendto", "send")
+    if c.raw and c.name.startswith("pwritev"):
+        return ("pwritev2", "pwritev64v2")
+    return (c.name,)
+
+
+class Judge:
+    """One setting's log of one batch."""
+
+    def __init__(self, stories, log, verbose):
+        self.complaints = []  # seed, kind, detail
+        self.verbose = verbose
+        self.events = read_log(log, self.complain)
+        self.told = 0
+        self.expected = 0
+        for story in stories:
+            self.judge(story)
+
+    def complain(self, seed, text, detail=""):
+        self.complaints.append((seed, text, detail))
+
+    def judge(self, story):
+        by_pid = collections.defaultdict(list)
+        for call in story.calls:
+            by_pid[call.pid].append(call)
+        for pid in set(by_pid) | set(story.ends):
+            events = self.events.get(pid, [])
+            Process(self, story, pid, by_pid[pid], events).judge()
+
+
+class Process:
+    """One process: its calls and its events, each in order."""
+
+    def __init__(self, judge, story, pid, calls, events):
+        self.top = judge
+        self.story = story
+        self.pid = pid
+        self.calls = calls
+        self.events = events
+        self.exact = True  # all that broke is known, so the exit line's count is
+
+    def complain(self, text, detail=""):
+        self.top.complain(self.story.seed, text, detail)
+
+    def of(self, kind):
+        return [e for e in self.events if e.get("ev") == kind]
+
+    def judge(self):
+        self.match_broken()
+        self.match_warnings()
+        if self.top.verbose:
+            self.match_dispositions()
+            self.match_killed()
+            self.match_doomed()
+            self.look_at_exit()
+
+    # ---- broken writes ----
+
+    def wanted(self):
+        """The writes that broke: (call, how many events at least, at most)."""
+        for c in self.calls:
+            least, most = self.number_of(c)
+            if most:
+                yield c, least, most
+
+    def number_of(self, c):
+        if c.way == "o" or (c.way == "r" and not c.stdio):
+            return 0, 0
+        if c.several:
+            return self.number_of_several(c)
+        if c.inlined and not (c.ran or c.ended in ("killed", "jumped")):
+            return 0, 0
+        if c.broke():
+            return 1, 1
+        if c.midway and c.ended == "returned" and 0 < c.ret < c.len and c.disposition == "ignored":
+            return (1 if c.name in ("write", "writev", "pwritev2") and not c.inlined else 0), 1
+        if c.name in ("sendmmsg", "sendfile", "splice") and c.disposition == "ignored" and \
+                c.ended == "returned" and c.ret > 0:
+            return 0, 1
+        return 0, 0
+
+    @staticmethod
+    def number_of_several(c):
+        """libc writes until all is written, and tries again what failed."""
+        if c.raw_name in ("exit-flush", "fflush-all"):
+            return (1, 8) if c.ended == "killed" else (0, 8)
+        if c.ended == "killed":
+            return 1, 6
+        if c.ended == "jumped":
+            return 1, 1
+        if c.ended != "returned":
+            return 0, 6
+        if c.ran:
+            return c.ran, c.ran
+        if c.err != "EPIPE" and not c.pending[1]:
+            return 0, (6 if c.raw_name in ("freopen", "fclose") else 0)
+        failed = c.ret < 0 or c.raw_name == "fwrite"
+        return (1 if failed and c.err == "EPIPE" else 0), 6
+
+    def match_broken(self):
+        events = self.of("epipe")
+        if self.pid in self.story.executed:
+            self.match_executed(events)
+            return
+        at = 0
+        wanted = list(self.wanted())
+        more = len(events) - sum(least for _, least, _ in wanted)
+        place_counts = collections.Counter()
+        for c, least, most in wanted:
+            place = (c.object and c.object.name, c.name)
+            found = 0
+            while found < most and at < len(events) and self.fits(events[at], c, found):
+                if found >= least:
+                    more -= 1
+                    if more < 0:
+                        break
+                self.compare(events[at], c, found + 1 < least)
+                found += 1
+                at += 1
+            place_counts[place] += max(found, least)
+            self.top.expected += least
+            self.top.told += found
+            if least != most:
+                self.exact = False
+            if found < least and not self.held_back(place_counts[place]):
+                self.complain(f"broken write not told: {self.end_of(c)}", str(c))
+        for e in events[at:]:
+            if self.calls:
+                self.complain(f"epipe where nothing broke: {self.what_was(e)}",
+                              f"{e.get('via')} {e.get('call')}({e.get('fd')}, {e.get('len')}) = "
+                              f"{e.get('ret')} {e.get('errno')}, signal {e.get('signal')}")
+
+    def what_was(self, e):
+        """The call that an event without a broken write is most like."""
+        like = [c for c in self.calls if c.fd == e.get("fd") and c.way == "w"]
+        like = [c for c in like if c.name == e.get("call")] or like
+        short = [c for c in like if c.ended == "returned" and c.ret == e.get("ret")] or like
+        return self.end_of(short[-1]) if short else "no such call"
+
+    @staticmethod
+    def end_of(c):
+        kind = c.object.kind if c.object else "nothing"
+        end = c.ended if c.ended != "returned" else \
+            c.err if c.ret < 0 else "short" if c.ret < c.len else "whole"
+        return f"{c.group}, {end} on {kind}, signal {'/'.join(sorted(c.signals()))}"
+
+    @staticmethod
+    def held_back(n):
+        """May the N-th event of a place be missing?"""
+        return n > FIRST_TOLD
+
+    @staticmethod
+    def fits(e, c, found):
+        if c.raw_name == "fflush-all":
+            return e.get("via") == "stdio"
+        if found and not c.several:
+            return False
+        return e.get("fd") == c.fd and (e.get("call") in names_of(c) or c.stdio or c.confined)
+
+    def compare(self, e, c, is_more=False):
+        self.compare_keys(e, c)
+        kind = c.object.kind if c.object else "nothing"
+        end = c.ended if c.ended != "returned" else "midway" if c.ret >= 0 else "EPIPE"
+
+        def check(key, allowed):
+            if e.get(key) not in allowed:
+                self.complain(f"{c.group} on {kind}, {end}: {key} is "
+                              f"{self.shown(key, e.get(key))}, not "
+                              f"{'/'.join(str(self.shown(key, a)) for a in allowed)}",
+                              f"{c}: {key} is {e.get(key)}, not {allowed}")
+
+        check("signal", sorted(c.signals()) if not (is_more or c.raw_name == "exit-flush")
+              else ("caught", "ignored", "blocked", "none", "fatal"))
+        check("tid", (c.tid,))
+        check("injected", (False,))
+        check("rule", (None,))
+        self.compare_result(e, c, check)
+        if c.object:
+            self.compare_object(e, c, check)
+
+    @staticmethod
+    def shown(key, value):
+        """Numbers that differ from run to run are not part of a kind of fault."""
+        free = ("tid", "sent", "len", "ino", "peer_pid", "unread", "ret", "local", "peer", "age_ms")
+        return "other" if key in free and value not in (None, 0) else value
+
+    def compare_keys(self, e, c):
+        for key in KEYS:
+            if key not in e and not c.confined:
+                self.complain(f"epipe has no key {key}")
+        if c.confined and any(k not in e for k in ("pid", "comm", "t", "signal", "call", "fd")):
+            self.complain("epipe of a confined program lacks pid, comm, t, signal, call or fd")
+
+    @staticmethod
+    def compare_result(e, c, check):
+        whole = c.ended == "returned" and c.ret >= 0 and not c.stdio
+        if c.formatted:
+            return
+        if not c.stdio:
+            check("call", names_of(c))
+            if c.len >= 0:
+                check("len", (c.len, None) if c.inlined or c.formatted else (c.len,))
+            if whole:
+                check("ret", (c.ret,))
+        if not whole and not c.stdio and c.ended == "returned":
+            check("errno", ("EPIPE",))
+            check("ret", (-1,))
+
+    def compare_object(self, e, c, check):
+        o = c.object
+        check("ino", (o.ino,))
+        base = o.kind.split("-")[0]
+        if base in ("pipe", "tcp", "udp", "unix"):
+            check("kind", KINDS.get(base, (base,)))
+        if c.sent_known and o.sent_known and not c.stdio and o.kind != "udp":
+            check("sent", (None, c.sent))
+        if c.unread >= 0:
+            check("unread", (None, c.unread))
+        if base != "pipe":
+            self.compare_connection(e, c, check)
+        self.compare_history(e, c)
+
+    def compare_connection(self, e, c, check):
+        if c.connection:
+            side, local, peer = c.connection
+            check("side", (side, None) if c.object.kind == "udp" else (side,))
+            check("local", (local, None))
+            check("peer", (peer, None) if not peer or c.object.kind != "tcp" else (peer,))
+        elif c.object.pair:
+            check("peer", (None,))
+            check("peer_pid", (None,) + tuple(set(self.story.parents) - {self.pid}))
+        elif c.disconnected or not c.tried:
+            check("peer", (None,))
+            check("age_ms", (None,))
+            check("side", (None,))
+        else:
+            check("age_ms", (None,))
+
+    def compare_history(self, e, c):
+        known = {(what, call) for what, call, _ in c.warned}
+        told = set()
+        for h in e.get("history") or ():
+            told.add(h.get("what"))
+            if (h.get("what"), h.get("call")) not in known and h.get("what") not in c.may_be_warned:
+                self.complain(f"history of {c.object.kind} says {h.get('what')}, which was not",
+                              f"{c}: {h}")
+        for what, call, pid in c.warned:
+            if pid == self.pid and what not in told and c.connection is not None:
+                self.complain(f"history of {c.object.kind} lacks {what} by {call}", str(c))
+
+    def match_executed(self, events):
+        """A program that this one executed wrote five bytes to 9."""
+        end, o = self.story.executed[self.pid]
+        broke = end in ("killed by PIPE", "exit 32")
+        if len(events) != broke:
+            self.complain(f"an executed write ended with {end}: {len(events)} events")
+        for e in events:
+            if (e.get("signal") == "fatal") != (end == "killed by PIPE"):
+                self.complain(f"an executed write: signal is {e.get('signal')}, it ended with {end}")
+            if o and e.get("sent") not in (None, o.sent) and o.sent_known:
+                self.complain("an executed write: sent is not null, nor what was sent")
+
+    # ---- warnings, dispositions, ends ----
+
+    def match_warnings(self):
+        for ev, err in (("reset", ("ECONNRESET", "EPIPE")), ("refused", ("ECONNREFUSED",))):
+            known = {(c.name, c.fd) for c in self.calls if c.err in err or c.name == "getsockopt"}
+            for e in self.of(ev):
+                if (e.get("call"), e.get("fd")) not in known:
+                    self.complain(f"{ev} by {e.get('call')}, which was not")
+                if ev == "refused" and e.get("age_ms") is not None and e.get("kind") != "udp":
+                    self.complain(f"refused by {e.get('call')}: age_ms, but no connection")
+        wrote = [c for c in self.calls if c.err == "ECONNRESET" and c.way == "w" and
+                 not (c.inlined or c.stdio or c.confined)]
+        if len(self.of("reset")) < len(wrote) <= FIRST_TOLD:
+            self.complain(f"reset by {wrote[0].raw_name} is not told")
+        ended = {(c.name, c.fd) for c in self.calls if c.way == "r" and
+                 (c.stdio or (c.ret == 0 and c.len and not c.flags & 0x2000))}
+        for e in self.of("eof"):
+            if (e.get("call"), e.get("fd")) not in ended:
+                self.complain(f"eof by {e.get('call')}, which was not")
+
+    def match_dispositions(self):
+        wanted = [to for pid, was, to in self.story.dispositions if pid == self.pid and was != to]
+        got = [e.get("to") for e in self.of("disposition")]
+        if self.pid not in self.story.executed and self.calls and wanted != got and \
+                not any(c.confined for c in self.calls):
+            self.complain("the changes of SIGPIPE's disposition are not those that were made")
+
+    def match_killed(self):
+        died = self.pid in self.story.kills and self.story.ends.get(self.pid) == "killed by PIPE" \
+            and not any(c.ended == "killed" for c in self.calls)
+        got = self.of("killed")
+        if got and not died:
+            self.complain("killed, by a signal that nobody sent")
+        if died and not got:
+            self.complain("killed by a SIGPIPE that no write raised, and not told")
+
+    def match_doomed(self):
+        doomed = {o.ino for o in self.story.objects.values() if self.pid in o.doomed}
+        for e in self.of("doomed"):
+            if e.get("ino") not in doomed:
+                self.complain("doomed: a close that was not the last, or left nothing unread")
+
+    def look_at_exit(self):
+        exits = self.of("exit")
+        broken = self.of("epipe")
+        if len(exits) > 1:
+            self.complain("more than one exit line")
+        if exits and broken and broken[-1]["number"] > exits[0]["number"]:
+            self.complain("a broken write after the exit line")
+        way = self.story.ways.get(self.pid)
+        if not exits and way in (0, 1, 6) and not any(c.confined for c in self.calls) and \
+                str(self.story.ends.get(self.pid)).startswith("exit"):
+            self.complain(f"no exit line, way {way}")
+        for e in exits:
+            self.count(e, broken)
+
+    def count(self, e, broken):
+        wanted = sum(least for _, least, _ in self.wanted())
+        if self.pid in self.story.executed or not self.calls:
+            return
+        if self.exact and e.get("events") != wanted:
+            self.complain("the exit line's count is not the number of broken writes")
+        if e.get("events", 0) < len(broken):
+            self.complain("the exit line counts fewer broken writes than were told")
