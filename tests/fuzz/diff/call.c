@@ -31,8 +31,8 @@ static int option(int fd, int name)
 
 static const char *socket_kind(int fd)
 {
-	static const char *const unixes[] = {"?", "unix-stream", "unix-dgram", "?", "?",
-					     "unix-seqpacket"};
+	static const char *const unixes[] = {"?", "unix-stream", "unix-dgram",
+					     "?", "?",		 "unix-seqpacket"};
 	int type = option(fd, SO_TYPE), domain = option(fd, SO_DOMAIN);
 
 	if (domain == AF_UNIX && type > 0 && type < 6)
@@ -95,7 +95,8 @@ static int unread(const struct call *c, long ret, int err)
 {
 	int queued = -1;
 
-	if (ret >= 0 || err != EPIPE || option(c->fd, SO_TYPE) < 0 || ioctl(c->fd, FIONREAD, &queued))
+	if (ret >= 0 || err != EPIPE || option(c->fd, SO_TYPE) < 0 ||
+	    ioctl(c->fd, FIONREAD, &queued))
 		return -1;
 	return queued;
 }

@@ -36,9 +36,12 @@ static int target(int from)
 
 static int copied(struct call *c, unsigned which)
 {
+	static const char *const names[] = {"dup2",    "__dup2",       "dup3", "fcntl",
+					    "fcntl64", "syscall-dup2", "dup"};
 	int to = target(c->fd);
 
-	detail(c, ", %d, way %u", to, which);
+	c->name = names[which];
+	detail(c, ", %d", to);
 	switch (which) {
 	case 0:
 		return (int)MAKE(c, dup2(c->fd, to));
@@ -61,7 +64,7 @@ void op_dup(void)
 {
 	struct call c = OTHER_CALL("dup", some_fd(0));
 	unsigned roles = slot_roles(c.fd);
-	int fd = copied(&c, below(9));
+	int fd = copied(&c, below(9) % 7);
 
 	if (fd > 2 && roles)
 		slot_add(fd, roles, new_pair(), 0);
@@ -84,33 +87,43 @@ static unsigned numbers_of(int fd)
 void close_fact(int fd)
 {
 	int saved = errno, unread = 0;
+	unsigned numbers = 0;
 
-	if (is_tcp(fd) && !ioctl(fd, FIONREAD, &unread) && unread > 0)
-		fact("closing %d %d %u %s", getpid(), unread, numbers_of(fd), identity(fd));
+	if (is_tcp(fd) && !ioctl(fd, FIONREAD, &unread) && unread > 0) {
+		numbers = numbers_of(fd);
+		fact("closing %d %d %u %s", getpid(), unread, numbers, identity(fd));
+	}
 	errno = saved;
 }
 
 void op_close(void)
 {
+	static const char *const names[] = {"close", "__close", "syscall-close"};
 	struct call c = OTHER_CALL("close", some_fd(0));
 	int times = percent(15) ? 2 : 1;
+	unsigned which;
 
 	if (c.fd >= 0 && c.fd < 3)
 		return;
 	while (times--) {
 		close_fact(c.fd);
-		MAKE(&c, percent(60)   ? close(c.fd)
-			 : percent(60) ? __close(c.fd)
-				       : (int)syscall(SYS_close, c.fd));
+		which = below(3);
+		c.name = names[which];
+		MAKE(&c, !which	     ? close(c.fd)
+			 : which < 2 ? __close(c.fd)
+				     : syscall(SYS_close, c.fd));
 	}
 	settle();
 }
 
 void op_close_range(void)
 {
-	static const int flags[] = {0,	 0,
-				    CLOSE_RANGE_CLOEXEC, CLOSE_RANGE_UNSHARE,
-				    CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC, 8};
+	static const int flags[] = {0,
+				    0,
+				    CLOSE_RANGE_CLOEXEC,
+				    CLOSE_RANGE_UNSHARE,
+				    CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC,
+				    8};
 	unsigned first = on(C_low) && percent(10) ? 0 : 3 + below(12), last = first + below(6);
 	struct call c = OTHER_CALL("close_range", -1);
 
@@ -154,6 +167,7 @@ void op_fcntl(void)
 		MAKE(&c, fcntl(c.fd, F_GETPIPE_SZ));
 		return;
 	default:
+		c.name = "fcntl64";
 		MAKE(&c, fcntl64(c.fd, percent(50) ? 9999 : F_GETFL, 0));
 	}
 }
@@ -183,9 +197,12 @@ void op_poll(void)
 
 static void watch(int epoll, int fd)
 {
-	static const unsigned events[] = {EPOLLIN, EPOLLOUT, EPOLLIN | EPOLLOUT | EPOLLRDHUP,
+	static const unsigned events[] = {EPOLLIN,
+					  EPOLLOUT,
+					  EPOLLIN | EPOLLOUT | EPOLLRDHUP,
 					  EPOLLET | EPOLLIN | EPOLLOUT,
-					  EPOLLONESHOT | EPOLLIN | EPOLLOUT, EPOLLEXCLUSIVE};
+					  EPOLLONESHOT | EPOLLIN | EPOLLOUT,
+					  EPOLLEXCLUSIVE};
 	struct epoll_event e = {.events = ONE_OF(events), .data.fd = fd};
 	int how = percent(70) ? EPOLL_CTL_ADD : percent(50) ? EPOLL_CTL_MOD : EPOLL_CTL_DEL;
 	int ret = epoll_ctl(epoll, how, fd, &e);

@@ -26,17 +26,21 @@ bool percent(unsigned p);
 
 /* What can be left out by name (-c, -x), so that a kind of fault that is known can wait. */
 #define CLASSES(X)                                                                                 \
-	X(write) X(vector) X(message) X(mmsg) X(copy) X(format) X(stdio) X(popen) X(raw)           \
-	X(inlined) X(read) X(option) X(connect) X(accept) X(shutdown) X(dup) X(close) X(range)     \
-	X(low) X(signal) X(mask) X(kill) X(fork) X(vfork) X(spawn) X(thread) X(jump) X(nest)       \
-	X(altstack) X(poll) X(midway) X(eintr) X(async) X(flood) X(prctl) X(seccomp) X(rights)     \
-	X(badptr) X(badlen) X(badfd) X(pipe) X(fifo) X(unix) X(seqpacket) X(dgram) X(tcp) X(tcp6)  \
-	X(udp) X(file) X(special) X(tty) X(exit)
+	X(write)                                                                                   \
+	X(vector)                                                                                  \
+	X(message)                                                                                 \
+	X(mmsg) X(copy) X(format) X(stdio) X(popen) X(raw) X(inlined) X(read) X(option) X(connect) \
+		X(accept) X(shutdown) X(dup) X(close) X(range) X(low) X(signal) X(mask) X(kill)    \
+			X(fork) X(vfork) X(spawn) X(thread) X(jump) X(nest) X(altstack) X(poll)    \
+				X(midway) X(eintr) X(async) X(flood) X(prctl) X(seccomp) X(rights) \
+					X(badptr) X(badlen) X(badfd) X(pipe) X(fifo) X(unix)       \
+						X(seqpacket) X(dgram) X(tcp) X(tcp6) X(udp)        \
+							X(file) X(special) X(tty) X(exit)
 enum class {
 #define X(name) C_##name,
 	CLASSES(X)
 #undef X
-	CLASS_COUNT
+		CLASS_COUNT
 };
 bool on(enum class c);
 bool classes_set(const char *names, bool only); /* a comma list; false: a name is unknown */
@@ -64,13 +68,13 @@ struct buf {
 	const char *what;
 };
 void memory_start(void);
-void memory_reset(void);	     /* a new step: all buffers are gone */
-void memory_check(void);	     /* says which guard, or which input, was changed */
-void *block(size_t len);	     /* between guards; its contents are not watched */
+void memory_reset(void); /* a new step: all buffers are gone */
+void memory_check(void); /* says which guard, or which input, was changed */
+void *block(size_t len); /* between guards; its contents are not watched */
 const void *constant(const void *from, size_t len); /* a copy that nobody may change */
-struct buf buffer_out(size_t len);   /* with bytes of chance; nobody may change it */
-struct buf buffer_in(size_t len);    /* with a pattern */
-struct buf bad_buffer(size_t len);   /* not memory, or not all of it */
+struct buf buffer_out(size_t len);		    /* with bytes of chance; nobody may change it */
+struct buf buffer_in(size_t len);		    /* with a pattern */
+struct buf bad_buffer(size_t len);		    /* not memory, or not all of it */
 void *bad_pointer(const char **what);
 size_t some_length(bool huge);
 
@@ -105,7 +109,10 @@ long call_end(struct call *c, long ret);
 		call_begin(c);                                                                     \
 		call_end(c, (long)(expression));                                                   \
 	})
-#define OTHER_CALL(word, descriptor) {.name = (word), .way = OTHER, .fd = (descriptor), .len = -1}
+#define OTHER_CALL(word, descriptor)                                                               \
+	{                                                                                          \
+		.name = (word), .way = OTHER, .fd = (descriptor), .len = -1                        \
+	}
 void detail(struct call *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 const char *identity(int fd); /* "dev:ino kind" for facts, "-" if it is none */
 bool is_tcp(int fd);
@@ -119,7 +126,7 @@ enum role {
 	STREAM = 8,
 	LISTENS = 16,
 	PIPE = 32,
-	FILED = 64, /* a file, or memory like one */
+	FILED = 64,  /* a file, or memory like one */
 	LOOSE = 128, /* a socket that is not connected */
 	EPOLL = 256,
 	TTY = 512,
@@ -128,18 +135,19 @@ enum role {
 };
 enum { SLOTS = 40, OWN_FDS = 128, NAMES = 6 };
 void slot_add(int fd, unsigned roles, unsigned pair, unsigned end);
-int some_fd(unsigned roles);	     /* of a slot with all of ROLES, mostly; a bad one at times */
-int good_fd(unsigned roles);	     /* -1: there is none */
-int other_end(int fd);		     /* -1: none known */
+int some_fd(unsigned roles); /* of a slot with all of ROLES, mostly; a bad one at times */
+int good_fd(unsigned roles); /* -1: there is none */
+int other_end(int fd);	     /* -1: none known */
 unsigned slot_roles(int fd);
 void each_slot(void (*visit)(int fd));
-bool ready_out(int fd, size_t len);  /* sees to it that a write of LEN cannot block */
+bool ready_out(int fd, size_t len); /* sees to it that a write of LEN cannot block */
 bool ready_in(int fd, bool whole);
 bool is_broken(int fd); /* nobody is there to read */
 unsigned new_pair(void);
 void settle(void); /* what is on its way has arrived */
 void census(void);
 
+int new_socket(int family, int type);
 void make_pipe(void);
 void make_pair(void);
 void make_fifo(void);
@@ -170,6 +178,7 @@ struct how {
 	bool sockets;
 	long (*make)(const struct request *r);
 };
+const struct how *the_plainest_how(void); /* write */
 const struct how *some_how(void);
 const struct how *some_signalling_how(void); /* write, writev, send...: not formatted */
 struct request ask(const struct how *how, int fd, size_t len);
@@ -191,6 +200,7 @@ void op_copy_range(void);
 
 void op_connect(void);
 void op_accept(void);
+void op_sendto(void);
 void op_listen(void);
 void op_shutdown(void);
 void op_option(void);
@@ -243,7 +253,7 @@ void op_async(void);
  * die. */
 void step(uint64_t number);
 extern uint64_t the_seed;
-extern bool inherited; /* SIGPIPE's state is not what main() found, but -s */
+extern bool inherited;		   /* SIGPIPE's state is not what main() found, but -s */
 bool in_child(void (*what)(void)); /* runs it in a child and says how that ended; true: it lived */
 void leave(void) __attribute__((noreturn));
 void sequence(uint64_t seed, const bool *wanted) __attribute__((noreturn));

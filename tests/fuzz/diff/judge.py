@@ -15,6 +15,7 @@ KEYS = ("v", "t", "mono", "pid", "tid", "comm", "ev", "via", "call", "fd", "kind
         "peer", "ino", "len", "ret", "errno", "signal", "sent", "age_ms", "idle_ms", "unread",
         "peer_pid", "history", "disposition", "repeated", "injected", "rule", "again", "site",
         "stack", "dropped")
+UNTOLD = {"accept", "connect", "read", "recvmsg", "write", "sendmsg"}  # the program's own, too
 KINDS = {"pipe": ("pipe",), "tcp": ("tcp", "tcp4", "tcp6"), "udp": ("udp", "udp4", "udp6")}
 
 
@@ -28,7 +29,7 @@ def read_log(data, complain):
             event = json.loads(line)
             pid, event["number"] = event["pid"], number
         except (ValueError, KeyError, TypeError):
-            complain(None, "no JSON object with a pid: " + repr(line[:100]))
+            complain(None, "no JSON object with a pid", repr(line[:300]))
             continue
         by_pid[pid].append(event)
     if not data.endswith(b"\n") and data:
@@ -54,11 +55,15 @@ class Judge:
         self.events = read_log(log, self.complain)
         self.told = 0
         self.expected = 0
+        self.seeds = {}  # pid: seed
         for story in stories:
             self.judge(story)
 
     def complain(self, seed, text, detail=""):
         self.complaints.append((seed, text, detail))
+
+    def seed_of(self, pid):
+        return self.seeds.get(pid)
 
     def judge(self, story):
         by_pid = collections.defaultdict(list)
@@ -66,6 +71,7 @@ class Judge:
             by_pid[call.pid].append(call)
         for pid in set(by_pid) | set(story.ends):
             events = self.events.get(pid, [])
+            self.seeds[pid] = story.seed
             Process(self, story, pid, by_pid[pid], events).judge()
 
 
@@ -78,7 +84,7 @@ class Process:
         self.pid = pid
         self.calls = calls
         self.events = events
-        self.exact = True  # all that broke is known, so the exit line's count is
+        self.exact = True  # how many broke is known, so the exit line's count is
 
     def complain(self, text, detail=""):
         self.top.complain(self.story.seed, text, detail)
@@ -89,6 +95,7 @@ class Process:
     def judge(self):
         self.match_broken()
         self.match_warnings()
+        self.match_injected()
         if self.top.verbose:
             self.match_dispositions()
             self.match_killed()
@@ -143,33 +150,62 @@ class Process:
         if self.pid in self.story.executed:
             self.match_executed(events)
             return
-        at = 0
-        wanted = list(self.wanted())
-        more = len(events) - sum(least for _, least, _ in wanted)
-        place_counts = collections.Counter()
-        for c, least, most in wanted:
+        if not self.calls:
+            return
+        slots = [(c, n < least) for c, least, most in self.wanted() for n in range(most)]
+        self.exact = all(required for _, required in slots)
+        self.top.expected += sum(required for _, required in slots)
+        told = self.align(slots, events)
+        self.top.told += len(told)
+        self.find_missing(slots, told)
+        for i, j in told.items():
+            is_last = slots[i + 1:i + 2] == [] or slots[i + 1][0] is not slots[i][0] or i + 1 not in told
+            self.compare(events[j], slots[i][0], is_last)
+        for j in set(range(len(events))) - set(told.values()):
+            e = events[j]
+            self.complain(f"epipe where nothing broke: {self.what_was(e)}",
+                          f"{e.get('via')} {e.get('call')}({e.get('fd')}, {e.get('len')}) = "
+                          f"{e.get('ret')} {e.get('errno')}, signal {e.get('signal')}")
+
+    def align(self, slots, events):
+        """Which slot is which event, in order, so that the fewest of both are left over."""
+        rows, columns = len(slots), len(events)
+        if not columns:
+            return {}
+        cost = [[0] * (columns + 1) for _ in range(rows + 1)]
+        cost[rows] = [columns - j for j in range(columns + 1)]
+        for i in reversed(range(rows)):
+            c, required = slots[i]
+            row, below = cost[i], cost[i + 1]
+            row[columns] = below[columns] + required
+            for j in reversed(range(columns)):
+                row[j] = min(row[j + 1] + 1, below[j] + required)
+                if below[j + 1] < row[j] and self.fits(events[j], c):
+                    row[j] = below[j + 1]
+        return self.way_through(cost, slots, events)
+
+    def way_through(self, cost, slots, events):
+        i = j = 0
+        told = {}
+        while i < len(slots) and j < len(events):
+            here = cost[i][j]
+            if here == cost[i + 1][j + 1] and self.fits(events[j], slots[i][0]):
+                told[i] = j
+                i, j = i + 1, j + 1
+            elif here == cost[i + 1][j] + slots[i][1]:
+                i += 1
+            else:
+                j += 1
+        return told
+
+    def find_missing(self, slots, told):
+        """After the tenth at one place some are only counted."""
+        places = collections.Counter()
+        for i, (c, required) in enumerate(slots):
             place = (c.object and c.object.name, c.name)
-            found = 0
-            while found < most and at < len(events) and self.fits(events[at], c, found):
-                if found >= least:
-                    more -= 1
-                    if more < 0:
-                        break
-                self.compare(events[at], c, found + 1 < least)
-                found += 1
-                at += 1
-            place_counts[place] += max(found, least)
-            self.top.expected += least
-            self.top.told += found
-            if least != most:
-                self.exact = False
-            if found < least and not self.held_back(place_counts[place]):
+            places[place] += required or i in told
+            if required and i not in told and places[place] <= FIRST_TOLD:
                 self.complain(f"broken write not told: {self.end_of(c)}", str(c))
-        for e in events[at:]:
-            if self.calls:
-                self.complain(f"epipe where nothing broke: {self.what_was(e)}",
-                              f"{e.get('via')} {e.get('call')}({e.get('fd')}, {e.get('len')}) = "
-                              f"{e.get('ret')} {e.get('errno')}, signal {e.get('signal')}")
 
     def what_was(self, e):
         """The call that an event without a broken write is most like."""
@@ -186,19 +222,12 @@ class Process:
         return f"{c.group}, {end} on {kind}, signal {'/'.join(sorted(c.signals()))}"
 
     @staticmethod
-    def held_back(n):
-        """May the N-th event of a place be missing?"""
-        return n > FIRST_TOLD
-
-    @staticmethod
-    def fits(e, c, found):
+    def fits(e, c):
         if c.raw_name == "fflush-all":
             return e.get("via") == "stdio"
-        if found and not c.several:
-            return False
         return e.get("fd") == c.fd and (e.get("call") in names_of(c) or c.stdio or c.confined)
 
-    def compare(self, e, c, is_more=False):
+    def compare(self, e, c, is_last):
         self.compare_keys(e, c)
         kind = c.object.kind if c.object else "nothing"
         end = c.ended if c.ended != "returned" else "midway" if c.ret >= 0 else "EPIPE"
@@ -207,11 +236,10 @@ class Process:
             if e.get(key) not in allowed:
                 self.complain(f"{c.group} on {kind}, {end}: {key} is "
                               f"{self.shown(key, e.get(key))}, not "
-                              f"{'/'.join(str(self.shown(key, a)) for a in allowed)}",
+                              f"{'/'.join(sorted({str(self.shown(key, a)) for a in allowed}))}",
                               f"{c}: {key} is {e.get(key)}, not {allowed}")
 
-        check("signal", sorted(c.signals()) if not (is_more or c.raw_name == "exit-flush")
-              else ("caught", "ignored", "blocked", "none", "fatal"))
+        check("signal", sorted(c.signals()) if is_last and c.raw_name != "exit-flush" else ("caught", "ignored", "blocked", "none", "fatal"))
         check("tid", (c.tid,))
         check("injected", (False,))
         check("rule", (None,))
@@ -320,6 +348,14 @@ class Process:
         for e in self.of("eof"):
             if (e.get("call"), e.get("fd")) not in ended:
                 self.complain(f"eof by {e.get('call')}, which was not")
+
+    def match_injected(self):
+        """Under a rule that only tells: of calls that were made."""
+        made = {(name, c.fd) for c in self.calls for name in names_of(c)}
+        for e in self.of("inject"):
+            if self.calls and (e.get("call"), e.get("fd")) not in made and e.get("via") != "stdio" \
+                    and e.get("call") not in UNTOLD:
+                self.complain(f"inject by {e.get('call')}, which was not called")
 
     def match_dispositions(self):
         wanted = [to for pid, was, to in self.story.dispositions if pid == self.pid and was != to]

@@ -28,14 +28,14 @@ void make_pipe(void)
 	static const int flags[] = {0, 0, O_CLOEXEC, O_NONBLOCK, O_NONBLOCK | O_CLOEXEC, O_DIRECT};
 	struct call c = OTHER_CALL("pipe", -1);
 	int fd[2] = {-1, -1}, flag = ONE_OF(flags);
+	bool inner = percent(20);
 	unsigned pair = new_pair();
 
 	if (!on(C_pipe))
 		return;
+	c.name = flag ? "pipe2" : inner ? "__pipe" : "pipe";
 	detail(&c, ", %#x", (unsigned)flag);
-	if (MAKE(&c, flag	  ? pipe2(fd, flag)
-		     : percent(80) ? pipe(fd)
-				   : __pipe(fd)))
+	if (MAKE(&c, flag ? pipe2(fd, flag) : inner ? __pipe(fd) : pipe(fd)))
 		return;
 	slot_add(fd[0], IN | PIPE, pair, 0);
 	slot_add(fd[1], OUT | PIPE, pair, 1);
@@ -185,52 +185,61 @@ void make_tty(void)
 
 /* ---- connections ---- */
 
-static void name_fact(int fd, bool client)
+union address {
+	struct sockaddr any;
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+	struct sockaddr_un un;
+};
+
+/* As the log writes it; "-" for no name. */
+static void put_name(char *text, size_t room, const union address *a, socklen_t len)
 {
-	char text[2][INET6_ADDRSTRLEN + 8] = {"-", "-"};
+	char ip[INET6_ADDRSTRLEN];
 
-	for (int peer = 0; peer < 2; peer++) {
-		union {
-			struct sockaddr any;
-			struct sockaddr_in in;
-			struct sockaddr_in6 in6;
-			struct sockaddr_un un;
-		} a = {.any.sa_family = 0};
-		socklen_t len = sizeof a;
-		char ip[INET6_ADDRSTRLEN];
-
-		if (peer ? getpeername(fd, &a.any, &len) : getsockname(fd, &a.any, &len))
-			continue;
-		if (a.any.sa_family == AF_INET)
-			snprintf(text[peer], sizeof text[peer], "%s:%u",
-				 inet_ntop(AF_INET, &a.in.sin_addr, ip, sizeof ip),
-				 ntohs(a.in.sin_port));
-		else if (a.any.sa_family == AF_INET6)
-			snprintf(text[peer], sizeof text[peer], "[%s]:%u",
-				 inet_ntop(AF_INET6, &a.in6.sin6_addr, ip, sizeof ip),
-				 ntohs(a.in6.sin6_port));
-		else if (len > sizeof(sa_family_t) && a.un.sun_path[0])
-			snprintf(text[peer], sizeof text[peer], "%.20s", a.un.sun_path);
-	}
-	fact("conn %s %s %s %s", identity(fd), client ? "client" : "server", text[0], text[1]);
+	snprintf(text, room, "-");
+	if (a->any.sa_family == AF_INET)
+		snprintf(text, room, "%s:%u", inet_ntop(AF_INET, &a->in.sin_addr, ip, sizeof ip),
+			 ntohs(a->in.sin_port));
+	else if (a->any.sa_family == AF_INET6)
+		snprintf(text, room, "[%s]:%u",
+			 inet_ntop(AF_INET6, &a->in6.sin6_addr, ip, sizeof ip),
+			 ntohs(a->in6.sin6_port));
+	else if (len > sizeof(sa_family_t) && a->un.sun_path[0])
+		snprintf(text, room, "%.20s", a->un.sun_path);
 }
 
 void connection_fact(int fd, bool client)
 {
+	char names[2][INET6_ADDRSTRLEN + 8];
 	int saved = errno;
+	bool stands = true;
 
-	name_fact(fd, client);
+	for (int peer = 0; peer < 2; peer++) {
+		union address a = {.any.sa_family = 0};
+		socklen_t len = sizeof a;
+
+		stands &= !(peer ? getpeername(fd, &a.any, &len) : getsockname(fd, &a.any, &len));
+		put_name(names[peer], sizeof names[peer], &a, len);
+	}
+	if (stands) /* it may have been refused by now */
+		fact("conn %s %s %s %s", identity(fd), client ? "client" : "server", names[0],
+		     names[1]);
 	errno = saved;
+}
+
+int new_socket(int family, int type)
+{
+	struct call c = OTHER_CALL("socket", -1);
+
+	detail(&c, ", %d, %#x", family, (unsigned)type);
+	return (int)MAKE(&c, socket(family, type, 0));
 }
 
 static int listener(int family)
 {
-	union {
-		struct sockaddr any;
-		struct sockaddr_in in;
-		struct sockaddr_in6 in6;
-	} a = {.any.sa_family = 0};
-	int fd = socket(family, SOCK_STREAM, 0);
+	union address a = {.any.sa_family = 0};
+	int fd = new_socket(family, SOCK_STREAM);
 
 	if (family == AF_INET)
 		a.in = (struct sockaddr_in){.sin_family = AF_INET,
@@ -251,7 +260,7 @@ static int listener(int family)
 static void connect_pair(int listening, int family, unsigned roles)
 {
 	struct sockaddr_storage a;
-	struct call connects = OTHER_CALL("connect", socket(family, SOCK_STREAM, 0));
+	struct call connects = OTHER_CALL("connect", new_socket(family, SOCK_STREAM));
 	struct call accepts = OTHER_CALL("accept", listening);
 	socklen_t len = sizeof a;
 	unsigned pair = new_pair();
@@ -286,7 +295,7 @@ void make_tcp(void)
 	else
 		close(fd);
 	if (percent(25))
-		slot_add(socket(family, SOCK_STREAM | (percent(50) ? SOCK_NONBLOCK : 0), 0),
+		slot_add(new_socket(family, SOCK_STREAM | (percent(50) ? SOCK_NONBLOCK : 0)),
 			 SOCK | LOOSE | CONNECTS, new_pair(), 0);
 }
 
@@ -298,7 +307,7 @@ void make_unix(void)
 
 	if (!on(C_unix))
 		return;
-	fd = socket(AF_UNIX, type, 0);
+	fd = new_socket(AF_UNIX, type);
 	snprintf(a.sun_path, sizeof a.sun_path, "%s", some_name('s'));
 	unlink(a.sun_path);
 	if (bind(fd, (struct sockaddr *)&a, sizeof a) || listen(fd, 16)) {
@@ -309,15 +318,15 @@ void make_unix(void)
 		connect_pair(fd, AF_UNIX, OUT | IN | SOCK | STREAM);
 	slot_add(fd, SOCK | LISTENS, new_pair(), 0);
 	if (percent(50))
-		slot_add(socket(AF_UNIX, type | (percent(50) ? SOCK_NONBLOCK : 0), 0),
+		slot_add(new_socket(AF_UNIX, type | (percent(50) ? SOCK_NONBLOCK : 0)),
 			 SOCK | LOOSE | CONNECTS, new_pair(), 0);
 }
 
 void make_udp(void)
 {
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	int receiver = socket(AF_INET, SOCK_DGRAM, 0);
-	struct call c = OTHER_CALL("connect", socket(AF_INET, SOCK_DGRAM, 0));
+	int receiver = new_socket(AF_INET, SOCK_DGRAM);
+	struct call c = OTHER_CALL("connect", new_socket(AF_INET, SOCK_DGRAM));
 	socklen_t len = sizeof a;
 	unsigned pair = new_pair();
 	int yes = 1;

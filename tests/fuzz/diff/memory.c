@@ -40,7 +40,8 @@ static unsigned lives;
 /* At the same addresses in each run, as what is read or written past a buffer holds some. */
 static unsigned char *map(size_t len, int protection)
 {
-	static uintptr_t next = (uintptr_t)(UINTPTR_MAX > UINT32_MAX ? 0x100000000000u : 0x20000000u);
+	static uintptr_t next =
+		(uintptr_t)(UINTPTR_MAX > UINT32_MAX ? 0x100000000000u : 0x20000000u);
 	void *at = mmap((void *)next, len, protection,
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 
@@ -159,8 +160,8 @@ struct buf buffer_in(size_t len)
 
 void *bad_pointer(const char **what)
 {
-	static const char *const names[] = {"null",   "8",	"low",	    "none",
-					    "cut",    "kernel", "no-canon", "readonly"};
+	static const char *const names[] = {"null", "8",      "low",	  "none",
+					    "cut",  "kernel", "no-canon", "readonly"};
 	unsigned i = below(8);
 
 	*what = names[i];
@@ -194,7 +195,7 @@ struct buf bad_buffer(size_t len)
 
 size_t some_length(bool huge)
 {
-	static const size_t lengths[] = {0,    1,    2,	   5,	 17,	100,   512,
+	static const size_t lengths[] = {0,    1,    2,	   5,	 17,   100,  512,
 					 1000, 4095, 4096, 4097, 8192, 20000};
 	static const size_t large[] = {65535, 65536, 65537, 70000, 200000};
 

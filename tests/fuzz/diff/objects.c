@@ -12,7 +12,10 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+enum { FIRST_LOG_FD = 900 };
 
 static struct slot {
 	int fd;
@@ -197,12 +200,12 @@ void settle(void)
 
 static const char *type_of(mode_t mode)
 {
-	return S_ISFIFO(mode)  ? "pipe"
+	return S_ISFIFO(mode)	? "pipe"
 	       : S_ISSOCK(mode) ? "socket"
 	       : S_ISCHR(mode)	? "device"
 	       : S_ISREG(mode)	? "file"
 	       : S_ISDIR(mode)	? "folder"
-			       : "other";
+				: "other";
 }
 
 static void say_socket(int fd)
@@ -283,9 +286,21 @@ static void drain(int fd)
 	say_rest(fd);
 }
 
+/* Numbers that the program never used: a guest's would be above them all, or nowhere. */
+static unsigned strangers(void)
+{
+	unsigned n = 0;
+
+	for (int fd = OWN_FDS; fd < FIRST_LOG_FD; fd++)
+		if (fcntl(fd, F_GETFD) >= 0)
+			n++;
+	return n;
+}
+
 void census(void)
 {
 	settle();
+	say("children %d, other numbers %u", waitpid(-1, NULL, WNOHANG), strangers());
 	for (int fd = 0; fd < OWN_FDS; fd++)
 		say_descriptor(fd);
 	for (int fd = 3; fd < OWN_FDS; fd++)

@@ -29,7 +29,8 @@ static unsigned open_numbers(void)
 	unsigned n = 0;
 
 	for (int fd = 0; fd < OWN_FDS; fd++)
-		n += fcntl(fd, F_GETFD) >= 0;
+		if (fcntl(fd, F_GETFD) >= 0)
+			n++;
 	return n;
 }
 
@@ -38,8 +39,8 @@ int look(void)
 	struct sigaction a;
 
 	sigaction(SIGPIPE, NULL, &a);
-	return (int)((a.sa_handler == SIG_IGN) | (a.sa_handler != SIG_DFL) << 1 |
-		     pipe_blocked() << 2 | pipe_pending() << 3 | (open_numbers() & 15) << 4);
+	return (a.sa_handler == SIG_IGN) + 2 * (a.sa_handler != SIG_DFL) + 4 * pipe_blocked() +
+	       8 * pipe_pending() + 16 * (int)(open_numbers() & 15);
 }
 
 static int reap(pid_t pid)
@@ -267,6 +268,7 @@ void op_prctl(void)
 	unsigned which = below(10);
 	long ret;
 
+	count_use("prctl");
 	errno = ERRNO_BEFORE;
 	ret = other_prctl(which);
 	say("prctl %u: %ld %s", which, ret, error_name(errno));
@@ -308,8 +310,8 @@ static void strictly(void)
 
 static void under_a_filter(void)
 {
-	static const unsigned refused[] = {SYS_rt_tgsigqueueinfo, SYS_tgkill, SYS_fstat,
-					   SYS_getpid, 511};
+	static const unsigned refused[] = {SYS_rt_tgsigqueueinfo, SYS_tgkill, SYS_fstat, SYS_getpid,
+					   511};
 	unsigned number = ONE_OF(refused);
 	const struct how *how;
 	struct request r;

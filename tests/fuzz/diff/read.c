@@ -60,7 +60,10 @@ static bool is_out_of_band(int fd, int flags)
 
 void op_read(void)
 {
-	struct call c = {.name = "read", .way = READS, .fd = some_fd(IN)};
+	static const char *const names[] = {"read",	  "read",	 "read",   "read",
+					    "read",	  "read",	 "__read", "__read",
+					    "__read_chk", "syscall-read"};
+	struct call c = {.way = READS, .fd = some_fd(IN)};
 	size_t room = some_length(true);
 	struct buf b = some_room(room);
 	unsigned which = below(10);
@@ -68,14 +71,11 @@ void op_read(void)
 	c.len = (long long)b.len;
 	ready_in(c.fd, false);
 	detail(&c, ", %s %zu", b.what, b.len);
-	if (which < 6)
-		MAKE(&c, read(c.fd, b.at, b.len));
-	else if (which < 8)
-		MAKE(&c, __read(c.fd, b.at, b.len));
-	else if (which < 9)
-		MAKE(&c, __read_chk(c.fd, b.at, b.len, SIZE_MAX));
-	else
-		c.name = "syscall-read", MAKE(&c, syscall(SYS_read, c.fd, b.at, b.len));
+	c.name = names[which];
+	MAKE(&c, which < 6   ? read(c.fd, b.at, b.len)
+		 : which < 8 ? __read(c.fd, b.at, b.len)
+		 : which < 9 ? __read_chk(c.fd, b.at, b.len, SIZE_MAX)
+			     : syscall(SYS_read, c.fd, b.at, b.len));
 	say_buffer(&b, room);
 }
 
@@ -179,8 +179,9 @@ static void get_ready(const struct call *c)
 void op_recv(void)
 {
 	struct call c = {.name = "recv", .way = READS, .fd = some_fd(IN | SOCK)};
-	static const char *const names[] = {"recv",	"recv",		"recv",		  "recvfrom",
-					    "recvfrom", "recvfrom", "syscall-recvfrom"};
+	static const char *const names[] = {
+		"recv",	    "recv",	      "__recv_chk",	 "recvfrom",
+		"recvfrom", "__recvfrom_chk", "syscall-recvfrom"};
 	size_t room = some_length(true);
 	struct buf b = some_room(room);
 	unsigned which = below(7);
@@ -310,8 +311,7 @@ void op_recvmmsg(void)
 void op_names(void)
 {
 	bool peer = percent(50);
-	struct call c =
-		OTHER_CALL(peer ? "getpeername" : "getsockname", some_fd(SOCK));
+	struct call c = OTHER_CALL(peer ? "getpeername" : "getsockname", some_fd(SOCK));
 	struct address a = some_address(&c);
 
 	MAKE(&c, peer ? getpeername(c.fd, a.at, a.len) : getsockname(c.fd, a.at, a.len));
@@ -324,11 +324,12 @@ void op_accept(void)
 	struct call c = OTHER_CALL("accept", some_fd(SOCK | (percent(90) ? LISTENS : 0)));
 	struct address a = some_address(&c);
 	int flag = ONE_OF(flags), fd;
+	bool four = flag || percent(50);
 
 	ready_in(c.fd, false);
 	detail(&c, ", flags %#x", (unsigned)flag);
-	fd = (int)MAKE(&c, flag || percent(50) ? accept4(c.fd, a.at, a.len, flag)
-					       : accept(c.fd, a.at, a.len));
+	c.name = four ? "accept4" : "accept";
+	fd = (int)MAKE(&c, four ? accept4(c.fd, a.at, a.len, flag) : accept(c.fd, a.at, a.len));
 	if (fd >= 0) {
 		connection_fact(fd, false);
 		slot_add(fd, IN | OUT | SOCK | STREAM | (is_tcp(fd) ? TCP : 0), new_pair(), 0);

@@ -10,6 +10,7 @@ a command that repeats it. Exits 1 if anything differs without a reason, 2 for w
 """
 import argparse
 import collections
+import difflib
 import os
 import re
 import shlex
@@ -50,7 +51,7 @@ SETTINGS = [
     ("deep-stack", {"PIPEGUARD_STACK": "32", "PIPEGUARD_VERBOSE": "1", **JSON}, True, True),
 ]
 
-# A difference that is right: name, setting ("" is any), pattern of the kind, reason.
+# Differences that are right: name, setting ("" is any), pattern of the kind, reason.
 ALLOWED = []
 
 
@@ -181,13 +182,15 @@ class Fuzzer:
         self.uses = collections.Counter()
         self.unstable, self.hung, self.passing = [], [], []
         self.runs = self.told = self.expected = 0
+        self.checker = os.path.join(os.path.dirname(options.library), "pipeguard-rules")
+        self.rules_seen = set()
         self.began = time.monotonic()
 
     def state_of(self, batch):
         return self.options.state or ("default", "default", "default", "ignored", "blocked")[batch % 5]
 
     def note(self, kind, seed, state, setting, detail=""):
-        for name, where, pattern, _ in ALLOWED:
+        for name, where, pattern, _ in ALLOWED + self.options.ignored:
             if where in ("", setting.name) and re.search(pattern, kind):
                 self.allowed[name] += 1
                 return
@@ -226,7 +229,7 @@ class Fuzzer:
         for one in good:
             self.compare_one(setting, native, output, one, state)
         if setting.logged:
-            self.look_at_log(setting, output, good, log, state)
+            self.look_at_log(setting, output, good, log, seed, state)
 
     def compare_one(self, setting, native, output, seed, state):
         mine, theirs = native.said(seed), output.said(seed)
@@ -245,14 +248,28 @@ class Fuzzer:
             return False
         return self.runner.run(setting, seed, 1, state)[0].said(seed) != native
 
-    def look_at_log(self, setting, output, good, log, state):
+    def look_at_log(self, setting, output, good, log, seed, state):
         wanted = set(good)
         stories = [Story(s, facts) for s, (_, facts) in output.seeds.items() if s in wanted]
         judge = Judge(stories, log, setting.verbose)
         self.told += judge.told
         self.expected += judge.expected
-        for seed, text, detail in judge.complaints:
-            self.note("log: " + text, seed or stories[0].seed, state, setting, detail)
+        for found, text, detail in judge.complaints:
+            self.note("log: " + text, found or seed, state, setting, detail)
+        self.check_again(judge, setting, state)
+
+    def check_again(self, judge, setting, state):
+        """The rule that an event says breaks it again is one, at least in form."""
+        for pid, events in judge.events.items():
+            for again in (e.get("again") for e in events):
+                shape = plain(again) if isinstance(again, str) else None
+                if not shape or shape in self.rules_seen or not os.path.exists(self.checker):
+                    continue
+                self.rules_seen.add(shape)
+                done = subprocess.run([self.checker, "check", again], capture_output=True,
+                                      check=False)
+                if done.returncode:
+                    self.note("log: again is no rule", judge.seed_of(pid), state, setting, again)
 
     # ---- the fewest steps that show it ----
 
@@ -319,7 +336,16 @@ class Fuzzer:
               + (", ".join(f"{n} {k}" for k, n in self.allowed.items()) or "none"))
         if self.options.uses:
             print("diff: calls " + " ".join(f"{k}={n}" for k, n in sorted(self.uses.items())))
+            print("diff: never called: " + (" ".join(self.never_called()) or "none"))
         return 1 if found else 0
+
+    def never_called(self):
+        """Of the calls that the library interposes."""
+        table = os.path.join(os.path.dirname(__file__), "../../../shim/calls.def")
+        with open(table, encoding="ascii") as f:
+            calls = re.findall(r"^CALL\((\w+),", f.read(), re.M)
+        made = set(self.uses) | {"syscall" for use in self.uses if use.startswith("syscall-")}
+        return [c for c in calls if c not in made and c != "bsd_signal"]  # for old programs alone
 
     def run(self):
         options, number = self.options, 0
@@ -349,7 +375,6 @@ class Fuzzer:
         seed = self.options.seed
         mine, theirs = native.said(seed), output.said(seed) or []
         print(f"--- natively{'' if mine == theirs else f' (-) and in {setting.name} (+)'}, ended with {status}")
-        import difflib
         for line in difflib.ndiff(mine, theirs):
             if not line.startswith("?"):
                 print(line)
@@ -380,10 +405,13 @@ def arguments():
                    help="one seed, only these steps: shows all that was said")
     p.add_argument("--show", action="store_true", help="one seed: shows all that was said")
     p.add_argument("--shrink", action="store_true", help="look for the fewest steps")
+    p.add_argument("--ignore", action="append", default=[], metavar="PATTERN",
+                   help="kinds that are known, and not to be told")
     p.add_argument("--most", type=int, default=60, help="kinds to print")
     p.add_argument("--uses", action="store_true", help="how often each call was made")
     options = p.parse_args()
     options.settings = options.settings.split(",")
+    options.ignored = [("ignored", "", pattern, "") for pattern in options.ignore]
     if set(options.settings) - {s.name for s in SET}:
         p.error("settings are " + ", ".join(s.name for s in SET))
     options.program, options.library = map(os.path.abspath, (options.program, options.library))

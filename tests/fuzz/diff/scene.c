@@ -54,10 +54,9 @@ static void reader(unsigned pages)
 	_exit(0);
 }
 
-static const char *const calls[] = {"write",	     "write",	      "writev",	  "pwritev2",
+static const char *const calls[] = {"write",	     "write",	     "writev",	 "pwritev2",
 				    "syscall-write", "inline-write", "vmsplice", "sendfile",
-				    "splice",	     "dprintf",	      "fwrite"};
-
+				    "splice",	     "dprintf",	     "fwrite"};
 
 /* A file of LONG bytes, or as many as the source has. */
 static int source(size_t len)

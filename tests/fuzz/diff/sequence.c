@@ -10,7 +10,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-
 uint64_t the_seed;
 bool inherited;
 static bool mortal; /* this process may die of what it does */
@@ -47,6 +46,7 @@ static const struct operation {
 	{"recvmsg", C_message, 6, false, false, op_recvmsg},
 	{"recvmmsg", C_mmsg, 3, false, false, op_recvmmsg},
 	{"connect", C_connect, 8, false, false, op_connect},
+	{"sendto", C_connect, 3, true, false, op_sendto},
 	{"accept", C_accept, 5, false, false, op_accept},
 	{"listen", C_accept, 1, false, false, op_listen},
 	{"names", C_accept, 2, false, false, op_names},
@@ -112,6 +112,7 @@ void leave(void)
 	static const unsigned ways[] = {0, 1, 1, 1, 2, 3, 4, 5, 6, 6, 6};
 	unsigned way = on(C_exit) ? ONE_OF(ways) : 6;
 
+	count_use(way == 0 ? "_Exit" : way == 6 ? "_exit" : "other-ends");
 	say("leaves by way %u", way);
 	fact("leaves %d %u", getpid(), way);
 	leave_by(way, (int)below(100));
@@ -190,8 +191,8 @@ void step(uint64_t number)
 /* Some write, read or take part in what SIGPIPE does for real: then the sequence may be short. */
 static void begin(void)
 {
-	static const enum state states[] = {DEFAULT,	 DEFAULT, IGNORED, IGNORED, CAUGHT,
-					    CAUGHT_INFO, BLOCKED};
+	static const enum state states[] = {DEFAULT, DEFAULT,	  IGNORED, IGNORED,
+					    CAUGHT,  CAUGHT_INFO, BLOCKED};
 	enum state s = ONE_OF(states);
 
 	mortal = percent(30);

@@ -206,8 +206,13 @@ static const char *named(sighandler_t h)
 
 static void by_sigaction(void)
 {
-	static const unsigned flags[] = {0,		SA_RESTART,   SA_NODEFER,  SA_RESETHAND,
-				    SA_ONSTACK, SA_NOCLDSTOP, SA_RESTART | SA_ONSTACK};
+	static const unsigned flags[] = {0,
+					 SA_RESTART,
+					 SA_NODEFER,
+					 SA_RESETHAND,
+					 SA_ONSTACK,
+					 SA_NOCLDSTOP,
+					 SA_RESTART | SA_ONSTACK};
 	struct sigaction a = {.sa_handler = some_handler(), .sa_flags = (int)ONE_OF(flags)}, old;
 	int ret, how = (int)below(10);
 
@@ -220,6 +225,7 @@ static void by_sigaction(void)
 	}
 	if (percent(30))
 		sigaddset(&a.sa_mask, SIGUSR2);
+	count_use(how == 8 ? "__sigaction" : "sigaction");
 	ret = how < 6	? sigaction(SIGPIPE, &a, &old)
 	      : how < 8 ? sigaction(SIGPIPE, &a, NULL)
 	      : how < 9 ? __sigaction(SIGPIPE, &a, &old)
@@ -230,8 +236,12 @@ static void by_sigaction(void)
 
 static void by_old_names(unsigned which)
 {
+	static const char *const names[] = {"signal", "ssignal",   "sysv_signal", "__sysv_signal",
+					    "sigset", "sigignore", "siginterrupt"};
 	sighandler_t h = some_handler(), was = SIG_ERR;
 	int ret = 0;
+
+	count_use(names[which]);
 
 	switch (which) {
 	case 0:
@@ -255,7 +265,7 @@ static void by_old_names(unsigned which)
 	default:
 		ret = siginterrupt(SIGPIPE, percent(50));
 	}
-	say("by old name %u(%s): %d, before %s", which, named(h), ret,
+	say("%s(%s): %d, before %s", names[which], named(h), ret,
 	    was == SIG_HOLD ? "hold" : named(was));
 }
 
@@ -263,7 +273,6 @@ void op_signal(void)
 {
 	const char *from = disposition();
 
-	count_use("disposition");
 	if (percent(60))
 		by_sigaction();
 	else

@@ -33,7 +33,7 @@ static socklen_t refused_port(union address *a)
 	a->in = (struct sockaddr_in){.sin_family = AF_INET,
 				     .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	if (held < 0 || getsockname(held, &a->any, &len)) {
-		held = socket(AF_INET, SOCK_STREAM, 0);
+		held = new_socket(AF_INET, SOCK_STREAM);
 		if (bind(held, &a->any, sizeof a->in) || getsockname(held, &a->any, &len))
 			say("no port to refuse: %s", error_name(errno));
 	}
@@ -117,9 +117,11 @@ void op_connect(void)
 	union address a;
 	socklen_t len = some_target(&a, &c);
 	const void *at = given(&a, &len, &c);
+	bool inner = percent(20);
 	int saved;
 
-	if (MAKE(&c, percent(80) ? connect(c.fd, at, len) : __connect(c.fd, at, len))) {
+	c.name = inner ? "__connect" : "connect";
+	if (MAKE(&c, inner ? __connect(c.fd, at, len) : connect(c.fd, at, len))) {
 		saved = errno;
 		fact("try %s", identity(c.fd));
 		if (saved == EINPROGRESS) {
@@ -136,6 +138,30 @@ void op_connect(void)
 	slot_add(c.fd, IN | OUT | SOCK | STREAM | CONNECTS | (is_tcp(c.fd) ? TCP : 0), new_pair(),
 		 0);
 	settle();
+}
+
+/* To an address: a datagram, or a connection that begins with its first bytes (TCP Fast Open). */
+void op_sendto(void)
+{
+	static const int flags[] = {0, MSG_NOSIGNAL, MSG_FASTOPEN, MSG_FASTOPEN | MSG_NOSIGNAL};
+	struct call c = {.name = "sendto", .way = WRITES, .fd = some_fd(SOCK | LOOSE)};
+	struct buf b = buffer_out(below(500));
+	union address a;
+	socklen_t len;
+	const void *at;
+
+	c.flags = ONE_OF(flags);
+	c.len = (long long)b.len;
+	detail(&c, ", good %zu, flags %#x", b.len, (unsigned)c.flags);
+	len = some_target(&a, &c);
+	at = given(&a, &len, &c);
+	ready_out(c.fd, b.len);
+	if (MAKE(&c, sendto(c.fd, b.at, b.len, c.flags, at, len)) < 0 && errno == EINPROGRESS)
+		wait_for(c.fd);
+	if (c.flags & MSG_FASTOPEN && is_tcp(c.fd)) {
+		connection_fact(c.fd, true);
+		slot_add(c.fd, IN | OUT | SOCK | STREAM | CONNECTS | TCP, new_pair(), 0);
+	}
 }
 
 void op_listen(void)
@@ -158,8 +184,8 @@ void op_shutdown(void)
 
 void op_option(void)
 {
-	static const int names[] = {SO_ERROR, SO_ERROR, SO_ERROR, SO_TYPE, SO_ACCEPTCONN,
-				    SO_SNDTIMEO};
+	static const int names[] = {SO_ERROR, SO_ERROR,	     SO_ERROR,
+				    SO_TYPE,  SO_ACCEPTCONN, SO_SNDTIMEO};
 	static const socklen_t rooms[] = {4, 4, 4, 2, 0, 8, 16, (socklen_t)-1};
 	struct call c = OTHER_CALL("getsockopt", some_fd(SOCK));
 	socklen_t room = ONE_OF(rooms), *len = block(sizeof *len);
@@ -196,7 +222,8 @@ void op_linger(void)
 		    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &soon, sizeof soon));
 }
 
-/* A socket or pipe goes to a child by SCM_RIGHTS on a pair that is made for it; the child writes. */
+/* A socket or pipe goes to a child by SCM_RIGHTS on a pair that is made for it; the child writes.
+ */
 static int passed_pair[2], passed_fd;
 
 static void write_what_came(void)
@@ -225,10 +252,8 @@ void op_rights(void)
 		char room[CMSG_SPACE(sizeof(int))];
 	} u = {.room = {0}};
 	struct iovec v = {"x", 1};
-	struct msghdr m = {.msg_iov = &v,
-			   .msg_iovlen = 1,
-			   .msg_control = &u,
-			   .msg_controllen = sizeof u};
+	struct msghdr m = {
+		.msg_iov = &v, .msg_iovlen = 1, .msg_control = &u, .msg_controllen = sizeof u};
 	bool sent;
 
 	passed_fd = good_fd(OUT);

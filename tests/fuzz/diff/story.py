@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 STREAMS = {"pipe", "unix-stream", "tcp"}
 LIBC_NAMES = {
     "__write": "write", "__send": "send", "__dprintf_chk": "dprintf", "__vdprintf_chk": "vdprintf",
+    "__connect": "connect", "__close": "close", "__pipe": "pipe", "__dup2": "dup2",
+    "__read": "read", "__read_chk": "read", "__recv_chk": "recv", "__recvfrom_chk": "recvfrom",
     "syscall-write": "write", "syscall-writev": "writev", "syscall-sendto": "sendto",
     "syscall-pwritev2": "pwritev2", "syscall-sendmsg": "sendmsg", "syscall-sendmmsg": "sendmmsg",
     "syscall-sendfile": "sendfile", "syscall-splice": "splice", "syscall-recvmsg": "recvmsg",
@@ -110,7 +112,7 @@ class Call:
     @property
     def several(self):
         """May it be several writes?"""
-        return self.stdio or (self.formatted and self.len > 60000)
+        return self.stdio or (self.formatted and self.len > 1000)
 
     def raises(self):
         """Would the kernel signal an EPIPE of this call?"""
@@ -165,28 +167,31 @@ class Story:
         self.dispositions = []  # pid, from, to
         self.kills = []
         self.executed = {}  # pid: how it ended, object
+        self.pid = 0  # that spoke last
         self.is_midway = False
-        self.is_confined = False
+        self.confines_next = False
+        self.confined = set()  # pids
         for line in facts:
             word, _, rest = line.partition(" ")
             reader = self.READERS.get(word)
             if reader:
                 reader(self, rest.split(" "))
 
-    def object_of(self, words, pid=0):
+    def object_of(self, words):
         if words[0] == "-":
             return None
         found = self.objects.get(words[0])
         if not found or found.kind != words[1]:
-            found = self.objects[words[0]] = Object(words[0], words[1], pid)
+            found = self.objects[words[0]] = Object(words[0], words[1], self.pid)
         return found
 
     def begins(self, w):
-        pid, tid = int(w[0]), int(w[1])
-        o = self.object_of(w[7:], pid)
+        self.pid = pid = int(w[0])
+        tid = int(w[1])
+        o = self.object_of(w[7:])
         c = Call(self.seed, pid, tid, w[2], w[3], int(w[4]), int(w[5]), int(w[6], 16), o)
         c.midway, self.is_midway = self.is_midway, False
-        c.confined = self.is_confined
+        c.confined = pid in self.confined
         if o:
             c.sent, c.sent_known = o.sent, o.sent_known
             c.connection, c.disconnected, c.tried = o.connection, o.disconnected, o.tried
@@ -218,7 +223,7 @@ class Story:
         self.learn_warnings(c, o)
 
     def learn_warnings(self, c, o):
-        if (c.raw or c.inlined) and c.way == "r":
+        if c.inlined or (c.raw and c.way == "r"):
             o.may_be_warned |= {"eof", "reset", "refused"}
         elif c.err == "ECONNRESET":
             o.warned.append(("reset", c.name, c.pid))
@@ -301,7 +306,11 @@ class Story:
             o.sent += 5
 
     def is_born(self, w):
-        self.parents[int(w[0])] = int(w[1])
+        self.pid = int(w[0])
+        self.parents[self.pid] = int(w[1])
+        if self.confines_next or int(w[1]) in self.confined:
+            self.confined.add(self.pid)
+        self.confines_next = False
 
     def leaves(self, w):
         self.ways[int(w[0])] = int(w[1])
@@ -313,7 +322,7 @@ class Story:
         self.is_midway = True
 
     def confines(self, _):
-        self.is_confined = True
+        self.confines_next = True
 
     READERS = {
         ">": begins, "<": ends_call, "jump": jumps, "dead": dies, "conn": connects,

@@ -19,7 +19,7 @@ static struct shared {
 		unsigned long count;
 	} use[USES];
 	char text[TEXT_MAX];
-} *shared;
+} * shared;
 
 void trace_start(void)
 {
