@@ -196,7 +196,7 @@ FUZZ_SECONDS ?= 60
 FUZZER = clang -std=gnu11 $(PG_CPPFLAGS) $(SANITIZE) -fsanitize=fuzzer,address,undefined
 FUZZ_BOUNDS = -runs=$(FUZZ_RUNS) -max_total_time=$(FUZZ_SECONDS) -timeout=5 \
 	-artifact_prefix=$(BUILD)/fuzz/ -print_final_stats=1
-fuzz: fuzz-rules fuzz-log ## the parser and the log under libFuzzer (FUZZ_RUNS=1000000 FUZZ_SECONDS=60 each)
+fuzz: fuzz-rules fuzz-log fuzz-diff ## the parser and the log under libFuzzer, the library against native (FUZZ_RUNS=1000000 FUZZ_SECONDS=60 each)
 fuzz-probe:
 	@rm -rf $(BUILD)/fuzz/corpus $(BUILD)/fuzz/events && mkdir -p $(BUILD)/fuzz/corpus $(BUILD)/fuzz/events
 	@echo 'int LLVMFuzzerTestOneInput(void); int LLVMFuzzerTestOneInput(void) { return 0; }' | \
@@ -214,6 +214,17 @@ fuzz-log: fuzz-probe
 	$(FUZZER) -o $(BUILD)/fuzz/log tests/fuzz/log.c $(LOG_C) -ldl
 	@perl -ne 'chomp; open F, ">", "$(BUILD)/fuzz/events/$$."; print F pack "H*", $$_' tests/fuzz/log.seeds
 	$(BUILD)/fuzz/log $(FUZZ_BOUNDS) -max_len=2500 $(BUILD)/fuzz/events
+# Random programs, natively and under the library: other ones each time, unless FUZZ_SEED says which. FUZZ_DIFF:
+# more of run.py's options, as --without nest,jump (classes of operations) or --ignore peer_pid (kinds of difference).
+FUZZ_SEED ?= $(shell date +%s)000
+.PHONY: fuzz-diff
+fuzz-diff: all $(BUILD)/fuzz/diff
+	tests/fuzz/diff/run.py --seed $(FUZZ_SEED) --runs $(FUZZ_RUNS) --seconds $(FUZZ_SECONDS) --shrink --uses \
+		$(FUZZ_DIFF) $(BUILD)/fuzz/diff $(LIB)
+$(BUILD)/fuzz/diff: $(wildcard tests/fuzz/diff/*.c) tests/fuzz/diff/diff.h
+	@mkdir -p $(@D)
+	$(CC) -O2 -g -Wall -Wextra -Wshadow -Wconversion -D_GNU_SOURCE -U_FORTIFY_SOURCE $(filter -m%,$(CFLAGS)) \
+		-pthread -o $@ $(filter %.c,$^) -lutil
 
 C_FILES = $(SHIM) $(filter %.h,$(HEADERS)) $(wildcard tests/fixtures/*.c tests/fuzz/*.c tests/bench/*.c scripts/*.c)
 lint: format-check ## everything that can be checked without running

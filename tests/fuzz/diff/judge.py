@@ -332,13 +332,16 @@ class Process:
     # ---- warnings, dispositions, ends ----
 
     def match_warnings(self):
-        for ev, err in (("reset", ("ECONNRESET", "EPIPE")), ("refused", ("ECONNREFUSED",))):
-            known = {(c.name, c.fd) for c in self.calls if c.err in err or c.name == "getsockopt"}
+        for ev, err in (("reset", "ECONNRESET"), ("refused", "ECONNREFUSED")):
+            known = collections.Counter((c.name, c.fd) for c in self.calls
+                                        if c.err == err or (c.name == "getsockopt" and c.flags == 4))
             for e in self.of(ev):
-                if (e.get("call"), e.get("fd")) not in known:
-                    self.complain(f"{ev} by {e.get('call')}, which was not")
+                call = (e.get("call"), e.get("fd"))
+                known[call] -= 1
+                if self.calls and known[call] < 0:
+                    self.complain(f"{ev} by {call[0]}, which was not", str(call))
                 if ev == "refused" and e.get("age_ms") is not None and e.get("kind") != "udp":
-                    self.complain(f"refused by {e.get('call')}: age_ms, but no connection")
+                    self.complain(f"refused by {call[0]}: age_ms, but no connection")
         wrote = [c for c in self.calls if c.err == "ECONNRESET" and c.way == "w" and
                  not (c.inlined or c.stdio or c.confined)]
         if len(self.of("reset")) < len(wrote) <= FIRST_TOLD:

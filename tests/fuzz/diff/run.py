@@ -155,6 +155,8 @@ def kind_of_difference(native, other):
     operation, mine, theirs = first_difference(native, other)
     if not mine and not theirs:
         return None
+    if "killed by" in theirs:
+        return f"{operation}: {theirs.strip()}"
     return f"{operation}: {plain(mine.strip())} | {plain(theirs.strip())}"
 
 
