@@ -29,7 +29,8 @@ bool percent(unsigned p);
 	X(write)                                                                                   \
 	X(vector)                                                                                  \
 	X(message)                                                                                 \
-	X(mmsg) X(copy) X(format) X(stdio) X(popen) X(raw) X(inlined) X(read) X(option) X(connect) \
+	X(mmsg)                                                                                    \
+	X(copy) X(format) X(stdio) X(popen) X(raw) X(inlined) X(read) X(option) X(connect)         \
 		X(accept) X(shutdown) X(dup) X(close) X(range) X(low) X(signal) X(mask) X(kill)    \
 			X(fork) X(vfork) X(spawn) X(thread) X(jump) X(nest) X(altstack) X(poll)    \
 				X(midway) X(eintr) X(async) X(flood) X(prctl) X(seccomp) X(rights) \

@@ -86,7 +86,9 @@ static void child_step(unsigned what)
 		say("  default: %d", signal(SIGPIPE, SIG_DFL) == SIG_ERR);
 		return;
 	case 5:
-		say("  shutdown: %d", shutdown(plan.fd, SHUT_WR));
+		c = (struct call)OTHER_CALL("shutdown", plan.fd);
+		c.flags = SHUT_WR;
+		MAKE(&c, shutdown(plan.fd, SHUT_WR));
 		return;
 	default:
 		MAKE(&c, write(plan.fd, "four", 4));

@@ -217,8 +217,10 @@ void sequence(uint64_t seed, const bool *wanted)
 	for (unsigned i = 1; i < n; i++)
 		if (wanted[i])
 			run(i, i <= objects);
-	if (wanted[n])
+	if (wanted[n]) {
+		say("%u: census", n);
 		census();
+	}
 	chance_begin(seed, STEPS_MAX);
 	leave();
 }

@@ -153,6 +153,15 @@ class Call:
         return f"{self.raw_name}({self.fd}, {self.len}) = {end}"
 
 
+def names_of(c):
+    """How the log may name it. A system call has one name for what libc has two for."""
+    if (c.raw or c.inlined) and c.name == "sendto":
+        return ("sendto", "send")
+    if c.raw and c.name.startswith("pwritev"):
+        return ("pwritev2", "pwritev64v2")
+    return (c.name,)
+
+
 class Story:
     """What happened in the sequence of one seed."""
 
@@ -225,10 +234,9 @@ class Story:
     def learn_warnings(self, c, o):
         if c.inlined or (c.raw and c.way == "r"):
             o.may_be_warned |= {"eof", "reset", "refused"}
-        elif c.err == "ECONNRESET":
-            o.warned.append(("reset", c.name, c.pid))
-        elif c.err == "ECONNREFUSED":
-            o.warned.append(("refused", c.name, c.pid))
+        elif c.err in ("ECONNRESET", "ECONNREFUSED"):
+            what = "reset" if c.err == "ECONNRESET" else "refused"
+            o.warned += [(what, name, c.pid) for name in names_of(c)]
         elif c.way == "r" and c.stdio:
             o.may_be_warned.add("eof")
         elif c.way == "r" and c.ret == 0 and c.len > 0 and o.kind in STREAMS and \
