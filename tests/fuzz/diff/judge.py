@@ -9,8 +9,6 @@ program did with them, or is null.
 import collections
 import json
 
-from story import names_of
-
 LINE_MAX = 4096
 FIRST_TOLD = 10
 KEYS = ("v", "t", "mono", "pid", "tid", "comm", "ev", "via", "call", "fd", "kind", "side", "local",
@@ -37,6 +35,15 @@ def read_log(data, complain):
     if not data.endswith(b"\n") and data:
         complain(None, "the last line has no end")
     return by_pid
+
+
+def names_of(c):
+    """A system call has one name for what libc has two for."""
+    if (c.raw or c.inlined) and c.name == "sendto":
+        return ("sendto", "send")
+    if c.raw and c.name.startswith("pwritev"):
+        return ("pwritev2", "pwritev64v2")
+    return (c.name,)
 
 
 class Judge:
@@ -210,6 +217,19 @@ class Process:
     @staticmethod
     def end_of(c):
         kind = c.object.kind if c.object else "nothing"
+        end = c.ended if c.ended != "returned" else \
+            c.err if c.ret < 0 else "short" if c.ret < c.len else "whole"
+        return f"{c.group}, {end} on {kind}, signal {'/'.join(sorted(c.signals()))}"
+
+    @staticmethod
+    def fits(e, c):
+        if c.raw_name == "fflush-all":
+            return e.get("via") == "stdio"
+        return e.get("fd") == c.fd and (e.get("call") in names_of(c) or c.stdio or c.confined)
+
+    def compare(self, e, c, is_last):
+        self.compare_keys(e, c)
+        kind = c.object.kind if c.object else "nothing"
         midway = c.ended == "returned" and c.ret >= 0 and not c.several
 
         def check(key, allowed):
@@ -297,8 +317,7 @@ class Process:
                               f"{c}: {h}")
         for what, call, pid in c.warned:
             if pid == self.pid and what not in told and c.connection is not None:
-                told.add(what)
-                self.complain(f"history of {c.object.kind} lacks {what}", f"{c}: by {call}")
+                self.complain(f"history of {c.object.kind} lacks {what} by {call}", str(c))
 
     def match_executed(self, events):
         """A program that this one executed wrote five bytes to 9."""
@@ -316,9 +335,8 @@ class Process:
 
     def match_warnings(self):
         for ev, err in (("reset", "ECONNRESET"), ("refused", "ECONNREFUSED")):
-            known = collections.Counter(
-                (name, c.fd) for c in self.calls for name in names_of(c)
-                if c.err == err or (c.name == "getsockopt" and c.flags == 4))
+            known = collections.Counter((c.name, c.fd) for c in self.calls
+                                        if c.err == err or (c.name == "getsockopt" and c.flags == 4))
             for e in self.of(ev):
                 call = (e.get("call"), e.get("fd"))
                 known[call] -= 1
