@@ -9,7 +9,10 @@ program did with them, or is null.
 import collections
 import json
 
+from story import names_of
+
 LINE_MAX = 4096
+SIGNALS = ("fatal", "caught", "ignored", "blocked", "suppressed", "none")
 FIRST_TOLD = 10
 KEYS = ("v", "t", "mono", "pid", "tid", "comm", "ev", "via", "call", "fd", "kind", "side", "local",
         "peer", "ino", "len", "ret", "errno", "signal", "sent", "age_ms", "idle_ms", "unread",
@@ -35,15 +38,6 @@ def read_log(data, complain):
     if not data.endswith(b"\n") and data:
         complain(None, "the last line has no end")
     return by_pid
-
-
-def names_of(c):
-    """A system call has one name for what libc has two for."""
-    if (c.raw or c.inlined) and c.name == "sendto":
-        return ("sendto", "send")
-    if c.raw and c.name.startswith("pwritev"):
-        return ("pwritev2", "pwritev64v2")
-    return (c.name,)
 
 
 class Judge:
@@ -225,10 +219,14 @@ class Process:
     def fits(e, c):
         if c.raw_name == "fflush-all":
             return e.get("via") == "stdio"
+        if c.stdio and (e.get("via") == "call" or (c.object and e.get("ino") != c.object.ino)):
+            return False
         return e.get("fd") == c.fd and (e.get("call") in names_of(c) or c.stdio or c.confined)
 
     def compare(self, e, c, is_last):
         self.compare_keys(e, c)
+        if c.confined or c.raw_name == "fflush-all":
+            return
         kind = c.object.kind if c.object else "nothing"
         midway = c.ended == "returned" and c.ret >= 0 and not c.several
 
@@ -241,7 +239,8 @@ class Process:
                           f"{self.shown(key, e.get(key))}, not {right}",
                           f"{c}: {key} is {e.get(key)}, not {allowed}")
 
-        check("signal", sorted(c.signals()) if is_last and c.raw_name != "exit-flush" else ("caught", "ignored", "blocked", "none", "fatal"))
+        one = is_last and c.raw_name != "exit-flush"
+        check("signal", sorted(c.signals()) if one else SIGNALS)
         check("tid", (c.tid,))
         check("injected", (False,))
         check("rule", (None,))
@@ -317,7 +316,8 @@ class Process:
                               f"{c}: {h}")
         for what, call, pid in c.warned:
             if pid == self.pid and what not in told and c.connection is not None:
-                self.complain(f"history of {c.object.kind} lacks {what} by {call}", str(c))
+                told.add(what)
+                self.complain(f"history of {c.object.kind} lacks {what}", f"{c}: by {call}")
 
     def match_executed(self, events):
         """A program that this one executed wrote five bytes to 9."""
@@ -335,8 +335,9 @@ class Process:
 
     def match_warnings(self):
         for ev, err in (("reset", "ECONNRESET"), ("refused", "ECONNREFUSED")):
-            known = collections.Counter((c.name, c.fd) for c in self.calls
-                                        if c.err == err or (c.name == "getsockopt" and c.flags == 4))
+            known = collections.Counter(
+                (name, c.fd) for c in self.calls for name in names_of(c)
+                if c.err == err or (c.name == "getsockopt" and c.flags == 4))
             for e in self.of(ev):
                 call = (e.get("call"), e.get("fd"))
                 known[call] -= 1
