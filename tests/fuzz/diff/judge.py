@@ -116,9 +116,6 @@ class Process:
             return 1, 1
         if c.midway and c.ended == "returned" and 0 < c.ret < c.len and c.disposition == "ignored":
             return (1 if c.name in ("write", "writev", "pwritev2") and not c.inlined else 0), 1
-        if c.name in ("sendmmsg", "sendfile", "splice") and c.disposition == "ignored" and \
-                c.ended == "returned" and c.ret > 0:
-            return 0, 1
         return 0, 0
 
     @staticmethod
