@@ -9,7 +9,7 @@ program did with them, or is null.
 import collections
 import json
 
-from story import names_of
+from story import LIBC_NAMES, names_of
 
 LINE_MAX = 4096
 SIGNALS = ("fatal", "caught", "ignored", "blocked", "suppressed", "none")
@@ -216,7 +216,11 @@ class Process:
     def fits(e, c):
         if c.raw_name == "fflush-all":
             return e.get("via") == "stdio"
-        if c.stdio and (e.get("via") == "call" or (c.object and e.get("ino") != c.object.ino)):
+        if c.stdio and e.get("via") == "call":
+            return False
+        if c.object and e.get("ino", c.object.ino) != c.object.ino:
+            return False
+        if c.ended == "returned" and not c.several and (c.ret < 0) != (e.get("ret") == -1):
             return False
         return e.get("fd") == c.fd and (e.get("call") in names_of(c) or c.stdio or c.confined)
 
@@ -303,12 +307,19 @@ class Process:
         else:
             check("age_ms", (None,))
 
+    def plain_name(self, where, call):
+        """Twins are told under the name that programs write."""
+        if call in LIBC_NAMES:
+            self.complain(f"{where} names a twin", f"{call}")
+        return LIBC_NAMES.get(call, call)
+
     def compare_history(self, e, c):
         known = {(what, call) for what, call, _ in c.warned}
         told = set()
         for h in e.get("history") or ():
             told.add(h.get("what"))
-            if (h.get("what"), h.get("call")) not in known and h.get("what") not in c.may_be_warned:
+            call = self.plain_name("history", h.get("call"))
+            if (h.get("what"), call) not in known and h.get("what") not in c.may_be_warned:
                 self.complain(f"history of {c.object.kind} says {h.get('what')}, which was not",
                               f"{c}: {h}")
         for what, call, pid in c.warned:
@@ -356,9 +367,10 @@ class Process:
         """Under a rule that only tells: of calls that were made."""
         made = {(name, c.fd) for c in self.calls for name in names_of(c)}
         for e in self.of("inject"):
-            if self.calls and (e.get("call"), e.get("fd")) not in made and e.get("via") != "stdio" \
-                    and e.get("call") not in UNTOLD:
-                self.complain(f"inject by {e.get('call')}, which was not called")
+            call = self.plain_name("inject", e.get("call"))
+            if self.calls and (call, e.get("fd")) not in made and e.get("via") != "stdio" and \
+                    call not in UNTOLD:
+                self.complain(f"inject by {call}, which was not called")
 
     def match_dispositions(self):
         wanted = [to for pid, was, to in self.story.dispositions if pid == self.pid and was != to]

@@ -147,11 +147,13 @@ static void opens_again(unsigned i)
 static void sets_buffer(unsigned i)
 {
 	static const int modes[] = {_IONBF, _IOLBF, _IOFBF};
+	struct call c = call_on("setvbuf", i, WRITES);
 	int mode = ONE_OF(modes);
 	size_t size = percent(30) ? 1 : percent(50) ? 100 : sizeof room[i];
+	char *own = percent(50) ? room[i] : NULL;
 
-	say("setvbuf %u: %d, %zu = %d", i, mode, size,
-	    setvbuf(files[i], percent(50) ? room[i] : NULL, mode, size));
+	detail(&c, ", %d, %zu", mode, size);
+	MAKE(&c, setvbuf(files[i], own, mode, size));
 }
 
 static void others(unsigned i)
