@@ -183,10 +183,10 @@ class Process:
             if here == cost[i + 1][j + 1] and self.fits(events[j], slots[i][0]):
                 told[i] = j
                 i, j = i + 1, j + 1
-            elif here == cost[i + 1][j] + slots[i][1]:
-                i += 1
-            else:
+            elif here == cost[i][j + 1] + 1:
                 j += 1
+            else:
+                i += 1
         return told
 
     def find_missing(self, slots, told):

@@ -111,6 +111,14 @@ static int connecting_fd(void)
 	return fd >= 0 && percent(85) ? fd : some_fd(SOCK);
 }
 
+static bool has_peer(int fd)
+{
+	union address a;
+	socklen_t len = sizeof a;
+
+	return !getpeername(fd, &a.any, &len);
+}
+
 void op_connect(void)
 {
 	struct call c = OTHER_CALL("connect", connecting_fd());
@@ -130,7 +138,7 @@ void op_connect(void)
 		}
 		return;
 	}
-	if (a.any.sa_family == AF_UNSPEC) {
+	if (!has_peer(c.fd)) { /* the family was AF_UNSPEC */
 		fact("disconnected %s", identity(c.fd));
 		return;
 	}
