@@ -345,7 +345,7 @@ class Process:
         for ev, err in (("reset", "ECONNRESET"), ("refused", "ECONNREFUSED")):
             known = collections.Counter(
                 (name, c.fd) for c in self.calls for name in names_of(c)
-                if c.err == err or (c.name == "getsockopt" and c.flags == 4))
+                if c.err == err or c.stdio or (c.name == "getsockopt" and c.flags == 4))
             for e in self.of(ev):
                 call = (e.get("call"), e.get("fd"))
                 known[call] -= 1
@@ -402,7 +402,7 @@ class Process:
         if exits and broken and broken[-1]["number"] > exits[0]["number"]:
             self.complain("a broken write after the exit line")
         way = self.story.ways.get(self.pid)
-        if not exits and way in (0, 1, 6) and not any(c.confined for c in self.calls) and \
+        if not exits and way in (0, 1, 6) and self.pid not in self.story.confined and \
                 str(self.story.ends.get(self.pid)).startswith("exit"):
             self.complain(f"no exit line, way {way}")
         for e in exits:
