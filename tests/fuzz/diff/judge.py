@@ -115,7 +115,7 @@ class Process:
         if c.broke():
             return 1, 1
         if c.midway and c.ended == "returned" and 0 < c.ret < c.len and c.disposition == "ignored":
-            return (1 if c.name in ("write", "writev", "pwritev2") and not c.inlined else 0), 1
+            return (1 if c.name in ("write", "writev") and not c.inlined else 0), 1
         return 0, 0
 
     @staticmethod
@@ -218,7 +218,7 @@ class Process:
             return e.get("via") == "stdio"
         if c.stdio and e.get("via") == "call":
             return False
-        if c.object and e.get("ino", c.object.ino) != c.object.ino:
+        if c.object and not c.confined and e.get("ino") != c.object.ino:
             return False
         if c.ended == "returned" and not c.several and (c.ret < 0) != (e.get("ret") == -1):
             return False

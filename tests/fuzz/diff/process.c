@@ -298,6 +298,7 @@ static void strictly(void)
 {
 	struct call c = {.name = "write", .way = WRITES, .fd = good_fd(OUT), .len = 5};
 	bool by_prctl = percent(50);
+	pid_t pid = getpid(), tid = gettid();
 	long ret;
 
 	ready_out(c.fd, 5);
@@ -307,6 +308,8 @@ static void strictly(void)
 		_exit(9);
 	ret = write(c.fd, "12345", 5);
 	say("  %ld %s", ret, error_name(errno));
+	fact("< %d %d %ld %s %u 0 0 0 unknown -1", pid, tid, ret, error_name(errno),
+	     caught - c.caught);
 	syscall(SYS_exit, ret < 0 ? 3 : 4);
 }
 

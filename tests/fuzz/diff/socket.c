@@ -167,6 +167,7 @@ void op_sendto(void)
 	if (MAKE(&c, sendto(c.fd, b.at, b.len, c.flags, at, len)) < 0 && errno == EINPROGRESS)
 		wait_for(c.fd);
 	if (c.flags & MSG_FASTOPEN && is_tcp(c.fd)) {
+		fact("try %s", identity(c.fd));
 		connection_fact(c.fd, true);
 		slot_add(c.fd, IN | OUT | SOCK | STREAM | CONNECTS | TCP, new_pair(), 0);
 	}

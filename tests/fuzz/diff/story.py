@@ -36,7 +36,6 @@ class Object:
     warned: list = field(default_factory=list)  # (what, call, pid)
     may_be_warned: set = field(default_factory=set)  # what
     connection: tuple = None  # side, local, peer
-    connected_once: bool = False
     disconnected: bool = False
     tried: bool = False
     pair: bool = False
@@ -286,7 +285,9 @@ class Story:
         if o:
             none = lambda s: None if s == "-" else s
             o.connection = (w[2], none(w[3]), none(w[4]))
-            o.connected_once, o.disconnected = True, False
+            o.disconnected = False
+            o.may_be_warned |= {what for what, _, _ in o.warned}  # of what it was before
+            o.warned = []
 
     def mark(name):
         def set_it(self, w):
