@@ -30,13 +30,14 @@ bool percent(unsigned p);
 	X(vector)                                                                                  \
 	X(message)                                                                                 \
 	X(mmsg)                                                                                    \
-	X(copy) X(format) X(stdio) X(popen) X(raw) X(inlined) X(read) X(option) X(connect)         \
-		X(accept) X(shutdown) X(dup) X(close) X(range) X(low) X(signal) X(mask) X(kill)    \
-			X(fork) X(vfork) X(spawn) X(thread) X(jump) X(nest) X(altstack) X(poll)    \
-				X(midway) X(eintr) X(async) X(flood) X(prctl) X(seccomp) X(rights) \
-					X(badptr) X(badlen) X(badfd) X(pipe) X(fifo) X(unix)       \
-						X(seqpacket) X(dgram) X(tcp) X(tcp6) X(udp)        \
-							X(file) X(special) X(tty) X(exit)
+	X(copy)                                                                                    \
+	X(format) X(stdio) X(popen) X(raw) X(inlined) X(read) X(option) X(connect) X(accept)       \
+		X(shutdown) X(dup) X(close) X(range) X(low) X(signal) X(mask) X(kill) X(fork)      \
+			X(vfork) X(spawn) X(thread) X(jump) X(nest) X(altstack) X(poll) X(midway)  \
+				X(eintr) X(async) X(flood) X(prctl) X(seccomp) X(rights) X(badptr) \
+					X(badlen) X(badfd) X(pipe) X(fifo) X(unix) X(seqpacket)    \
+						X(dgram) X(tcp) X(tcp6) X(udp) X(file) X(special)  \
+							X(tty) X(exit)
 enum class {
 #define X(name) C_##name,
 	CLASSES(X)

@@ -97,6 +97,7 @@ static void child_step(unsigned what)
 
 static void child_of_vfork(void)
 {
+	fact("vforked %d", getpid());
 	for (int i = 0; i < plan.steps; i++)
 		child_step(plan.what[i]);
 	if (plan.executes)

@@ -251,6 +251,7 @@ static void write_what_came(void)
 	memcpy(&c.fd, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof(int));
 	detail(&c, ", good 5");
 	ready_out(c.fd, 5);
+	fact("passed");
 	MAKE(&c, write(c.fd, "12345", 5));
 }
 

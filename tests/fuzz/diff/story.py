@@ -68,6 +68,8 @@ class Call:
     unread: int = -1
     ended: str = None  # returned, killed, jumped, gone
     midway: bool = False
+    first: int = None
+    passed: bool = False  # its descriptor came from another process
     confined: bool = False
     # of the object, when the call began
     sent: int = 0
@@ -176,7 +178,9 @@ class Story:
         self.kills = []
         self.executed = {}  # pid: how it ended, object
         self.pid = 0  # that spoke last
-        self.is_midway = False
+        self.is_midway = self.is_passed = False
+        self.first = None  # bytes of the first of several messages
+        self.vforked = set()  # pids
         self.confines_next = False
         self.confined = set()  # pids
         for line in facts:
@@ -198,7 +202,9 @@ class Story:
         tid = int(w[1])
         o = self.object_of(w[7:])
         c = Call(self.seed, pid, tid, w[2], w[3], int(w[4]), int(w[5]), int(w[6], 16), o)
-        c.midway, self.is_midway = self.is_midway, False
+        c.midway, c.passed = self.is_midway, self.is_passed
+        self.is_midway = self.is_passed = False
+        c.first, self.first = self.first, None
         c.confined = pid in self.confined
         if o:
             c.sent, c.sent_known = o.sent, o.sent_known
@@ -330,6 +336,15 @@ class Story:
     def comes_midway(self, _):
         self.is_midway = True
 
+    def has_first(self, w):
+        self.first = int(w[0])
+
+    def is_vforked(self, w):
+        self.vforked.add(int(w[0]))
+
+    def comes_passed(self, _):
+        self.is_passed = True
+
     def confines(self, _):
         self.confines_next = True
 
@@ -337,7 +352,8 @@ class Story:
         ">": begins, "<": ends_call, "jump": jumps, "dead": dies, "conn": connects,
         "pair": mark("pair"), "try": mark("tried"), "disconnected": mark("disconnected"),
         "closing": closes, "disposition": sets, "executed": executes, "born": is_born,
-        "leaves": leaves, "kill": kills_itself, "midway": comes_midway, "confined": confines,
+        "leaves": leaves, "kill": kills_itself, "midway": comes_midway, "passed": comes_passed,
+        "first": has_first, "vforked": is_vforked, "confined": confines,
         "value": value, "bytes": bytes_sent,
     }
 

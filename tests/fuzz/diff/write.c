@@ -235,6 +235,8 @@ static long long fill(struct mmsghdr *all, unsigned n)
 		all[i].msg_hdr = m;
 		all[i].msg_len = 0xabcd;
 		bytes = v.bytes < 0 || bytes < 0 ? -1 : bytes + v.bytes;
+		if (!i) /* which is the one that breaks, if the call does */
+			fact("first %lld", v.bytes);
 	}
 	return bytes;
 }
