@@ -31,10 +31,11 @@ bool percent(unsigned p);
 	X(message)                                                                                 \
 	X(mmsg)                                                                                    \
 	X(copy)                                                                                    \
-	X(format) X(stdio) X(popen) X(raw) X(inlined) X(read) X(option) X(connect) X(accept)       \
-		X(shutdown) X(dup) X(close) X(range) X(low) X(signal) X(mask) X(kill) X(fork)      \
-			X(vfork) X(spawn) X(thread) X(jump) X(nest) X(altstack) X(poll) X(midway)  \
-				X(eintr) X(async) X(flood) X(prctl) X(seccomp) X(rights) X(badptr) \
+	X(format)                                                                                  \
+	X(stdio) X(popen) X(raw) X(inlined) X(read) X(option) X(connect) X(accept) X(shutdown)     \
+		X(dup) X(close) X(range) X(low) X(signal) X(mask) X(kill) X(fork) X(vfork)         \
+			X(spawn) X(thread) X(jump) X(nest) X(altstack) X(poll) X(midway) X(eintr)  \
+				X(async) X(flood) X(prctl) X(seccomp) X(rights) X(badptr)          \
 					X(badlen) X(badfd) X(pipe) X(fifo) X(unix) X(seqpacket)    \
 						X(dgram) X(tcp) X(tcp6) X(udp) X(file) X(special)  \
 							X(tty) X(exit)
@@ -258,6 +259,7 @@ extern uint64_t the_seed;
 extern bool inherited;		   /* SIGPIPE's state is not what main() found, but -s */
 bool in_child(void (*what)(void)); /* runs it in a child and says how that ended; true: it lived */
 void leave(void) __attribute__((noreturn));
+int signal_self(int sig); /* never anybody else, whatever getpid() says */
 void sequence(uint64_t seed, const bool *wanted) __attribute__((noreturn));
 enum { STEPS_MAX = 48 };
 extern const char *program; /* to execute again */

@@ -110,6 +110,8 @@ class Process:
             return 0, 0
         if c.several:
             return self.number_of_several(c)
+        if c.confined and c.ended == "gone":
+            return 0, 1  # killed for a system call of its handler's
         if c.inlined and not (c.ran or c.ended in ("killed", "jumped")):
             return 0, 0
         if c.broke():

@@ -75,7 +75,7 @@ static int wait_patiently(pid_t pid)
 	int ready = poll(&p, 1, PATIENCE_MS), status;
 
 	close(p.fd);
-	if (ready != 1)
+	if (ready != 1 && pid > 1)
 		kill(-pid, SIGKILL);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		continue;
@@ -85,7 +85,8 @@ static int wait_patiently(pid_t pid)
 /* Whoever is left of the sequence. */
 static void clean_up(pid_t group)
 {
-	kill(-group, SIGKILL);
+	if (group > 1)
+		kill(-group, SIGKILL);
 	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
 		continue;
 	remove_names();
@@ -114,6 +115,8 @@ static void run_one(uint64_t seed)
 		stdio_to_nowhere();
 		sequence(seed, wanted);
 	}
+	if (pid < 0)
+		exit(3);
 	setpgid(pid, pid);
 	status = wait_patiently(pid);
 	clean_up(pid);

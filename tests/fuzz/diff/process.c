@@ -316,7 +316,7 @@ static void strictly(void)
 
 static void under_a_filter(void)
 {
-	static const unsigned refused[] = {SYS_rt_tgsigqueueinfo, SYS_tgkill, SYS_fstat, SYS_getpid,
+	static const unsigned refused[] = {SYS_rt_tgsigqueueinfo, SYS_tgkill, SYS_fstat, SYS_statx,
 					   511};
 	unsigned number = ONE_OF(refused);
 	const struct how *how;

@@ -84,6 +84,13 @@ enum { OPERATIONS = sizeof operations / sizeof *operations };
 
 /* ---- ends ---- */
 
+int signal_self(int sig)
+{
+	pid_t pid = getpid();
+
+	return pid > 1 ? kill(pid, sig) : -1;
+}
+
 static void leave_by(unsigned way, int status)
 {
 	switch (way) {
@@ -100,7 +107,7 @@ static void leave_by(unsigned way, int status)
 	case 4:
 		abort();
 	case 5:
-		kill(getpid(), percent(50) ? SIGKILL : SIGTERM);
+		signal_self(percent(50) ? SIGKILL : SIGTERM);
 		break;
 	default:
 		_exit(status);

@@ -351,7 +351,7 @@ void op_kill(void)
 	fact("kill %d %d", getpid(), how);
 	switch (how) {
 	case 0:
-		ret = kill(getpid(), SIGPIPE);
+		ret = signal_self(SIGPIPE);
 		break;
 	case 1:
 		ret = raise(SIGPIPE);
