@@ -154,8 +154,8 @@ class Process:
         self.top.told += len(told)
         self.find_missing(slots, told)
         for i, j in told.items():
-            is_last = slots[i + 1:i + 2] == [] or slots[i + 1][0] is not slots[i][0] or i + 1 not in told
-            self.compare(events[j], slots[i][0], is_last)
+            more = i + 1 in told and slots[i + 1][0] is slots[i][0]
+            self.compare(events[j], slots[i][0], not more)
         for j in set(range(len(events))) - set(told.values()):
             e = events[j]
             self.complain(f"epipe where nothing broke: {self.what_was(e)}",

@@ -6,7 +6,8 @@ import sys
 from judge import Judge
 from story import Story
 
-# A connection of 7 to a server: five bytes went, its end was read, and a write was told EPIPE while ignored.
+# A connection of 7 to a server: five bytes went, its end was read, and with SIGPIPE ignored a
+# write was told EPIPE.
 FACTS = """born 10 1
 conn 9:77 tcp client 127.0.0.1:40000 127.0.0.1:80
 > 10 10 w write 7 5 0 9:77 tcp
@@ -45,7 +46,8 @@ def changes():
         yield key, [EPIPE | {key: value}, EXIT]
     for key in EPIPE:
         yield f"no {key}", [{k: v for k, v in EPIPE.items() if k != key}, EXIT]
-    yield "an invented end", [EPIPE | {"history": [*EPIPE["history"], {"what": "reset", "call": "recv"}]}, EXIT]
+    invented = [*EPIPE["history"], {"what": "reset", "call": "recv"}]
+    yield "an invented end", [EPIPE | {"history": invented}, EXIT]
     yield "nothing told", [EXIT]
     yield "told twice", [EPIPE, EPIPE, EXIT | {"events": 2}]
     yield "an early exit line", [EXIT, EPIPE]
@@ -53,7 +55,8 @@ def changes():
     yield "no exit line", [EPIPE]
     yield "a reset that was not", [EPIPE | {"ev": "reset"}, EPIPE, EXIT]
     yield "an end that was not", [EPIPE | {"ev": "eof"}, EPIPE, EXIT]
-    yield "a disposition that was not set", [EPIPE, {"pid": 10, "ev": "disposition", "to": "caught"}, EXIT]
+    change = {"pid": 10, "ev": "disposition", "to": "caught"}
+    yield "a disposition that was not set", [EPIPE, change, EXIT]
     yield "a long line", [EPIPE | {"comm": "x" * 5000}, EXIT]
 
 

@@ -189,7 +189,8 @@ class Fuzzer:
         self.began = time.monotonic()
 
     def state_of(self, batch):
-        return self.options.state or ("default", "default", "default", "ignored", "blocked")[batch % 5]
+        states = ("default", "default", "default", "ignored", "blocked")
+        return self.options.state or states[batch % len(states)]
 
     def note(self, kind, seed, state, setting, detail=""):
         for name, where, pattern, _ in ALLOWED + self.options.ignored:
@@ -245,7 +246,7 @@ class Fuzzer:
             self.passing.append((seed, setting.name))
 
     def repeats(self, setting, seed, state, native):
-        """Is it the library? The machine may have been busy: native is still the same, and it differs again."""
+        """Is it the library, not a busy machine? Native is still the same, and it differs again."""
         if self.runner.run(None, seed, 1, state)[0].said(seed) != native:
             return False
         return self.runner.run(setting, seed, 1, state)[0].said(seed) != native
@@ -376,7 +377,8 @@ class Fuzzer:
     def show(self, setting, native, output, log, status):
         seed = self.options.seed
         mine, theirs = native.said(seed), output.said(seed) or []
-        print(f"--- natively{'' if mine == theirs else f' (-) and in {setting.name} (+)'}, ended with {status}")
+        sides = "" if mine == theirs else f" (-) and in {setting.name} (+)"
+        print(f"--- natively{sides}, ended with {status}")
         for line in difflib.ndiff(mine, theirs):
             if not line.startswith("?"):
                 print(line)

@@ -18,7 +18,8 @@ LIBC_NAMES = {
     "inline-write": "write", "inline-writev": "writev", "inline-sendto": "sendto",
     "inline-sendmsg": "sendmsg", "syscall-read": "read", "syscall-recvfrom": "recvfrom",
 }
-STDIO = {"fputs", "fprintf", "fwrite", "putc", "fputws", "fflush", "fflush-all", "fclose", "freopen", "fseek", "setvbuf",
+STDIO = {"fputs", "fprintf", "fwrite", "putc", "fputws", "fflush", "fflush-all", "fclose",
+         "freopen", "fseek", "setvbuf",
          "fread", "fgets", "exit-flush"}
 COPIES = {"sendmmsg", "sendfile", "splice", "tee", "vmsplice", "copy_file_range"}
 SENDS = {"send", "sendto", "sendmsg", "sendmmsg"}
