@@ -25,20 +25,15 @@ bool percent(unsigned p);
 #define ONE_OF(array) ((array)[below(sizeof(array) / sizeof *(array))])
 
 /* What can be left out by name (-c, -x), so that a kind of fault that is known can wait. */
-#define CLASSES(X)                                                                                 \
-	X(write)                                                                                   \
-	X(vector)                                                                                  \
-	X(message)                                                                                 \
-	X(mmsg)                                                                                    \
-	X(copy)                                                                                    \
-	X(format)                                                                                  \
-	X(stdio) X(popen) X(raw) X(inlined) X(read) X(option) X(connect) X(accept) X(shutdown)     \
-		X(dup) X(close) X(range) X(low) X(signal) X(mask) X(kill) X(fork) X(vfork)         \
-			X(spawn) X(thread) X(jump) X(nest) X(altstack) X(poll) X(midway) X(eintr)  \
-				X(async) X(flood) X(prctl) X(seccomp) X(rights) X(badptr)          \
-					X(badlen) X(badfd) X(pipe) X(fifo) X(unix) X(seqpacket)    \
-						X(dgram) X(tcp) X(tcp6) X(udp) X(file) X(special)  \
-							X(tty) X(exit)
+/* clang-format off */
+#define CLASSES(X) \
+	X(write) X(vector) X(message) X(mmsg) X(copy) X(format) X(stdio) X(popen) X(raw) \
+	X(inlined) X(read) X(option) X(connect) X(accept) X(shutdown) X(dup) X(close) X(range) \
+	X(low) X(signal) X(mask) X(kill) X(fork) X(vfork) X(spawn) X(thread) X(jump) X(nest) \
+	X(altstack) X(poll) X(midway) X(eintr) X(async) X(flood) X(prctl) X(seccomp) X(rights) \
+	X(badptr) X(badlen) X(badfd) X(pipe) X(fifo) X(unix) X(seqpacket) X(dgram) X(tcp) X(tcp6) \
+	X(udp) X(file) X(special) X(tty) X(exit)
+/* clang-format on */
 enum class {
 #define X(name) C_##name,
 	CLASSES(X)
