@@ -24,6 +24,7 @@ static void opens(unsigned i)
 	bool by_name = on(C_file) && percent(20);
 	char name[8];
 	int fd = good_fd(percent(70) ? OUT : IN);
+	unsigned roles = slot_roles(fd);
 
 	if (by_name) {
 		snprintf(name, sizeof name, "f%u", below(NAMES));
@@ -32,7 +33,7 @@ static void opens(unsigned i)
 		fd = fcntl(fd, F_DUPFD, 20);
 		if (fd < 0)
 			return;
-		slot_add(fd, slot_roles(fd), new_pair(), 0);
+		slot_add(fd, roles, new_pair(), 0);
 		files[i] = fdopen(fd, mode);
 	}
 	say("file %u: %s, %s", i, mode, files[i] ? "open" : error_name(errno));
