@@ -156,12 +156,21 @@ bool ready_out(int fd, size_t len)
 	return ready;
 }
 
+/* Where poll(2) tells of an end that recv(2) waits for. */
+static bool is_datagrams(int fd)
+{
+	int type = SOCK_STREAM;
+	socklen_t len = sizeof type;
+
+	getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len);
+	return type == SOCK_DGRAM;
+}
+
 bool ready_in(int fd, bool whole)
 {
 	int saved = errno;
 	struct stat st;
-	bool datagrams = slot_roles(fd) & SOCK && !(slot_roles(fd) & STREAM);
-	bool ready = !waits(fd) || (!whole && !datagrams && told(fd, POLLIN | POLLRDHUP)) ||
+	bool ready = !waits(fd) || (!whole && !is_datagrams(fd) && told(fd, POLLIN | POLLRDHUP)) ||
 		     (!fstat(fd, &st) && S_ISREG(st.st_mode)) || unblock(fd);
 
 	errno = saved;
