@@ -229,7 +229,7 @@ FUZZ_SECONDS ?= 60
 FUZZER = clang -std=gnu11 $(PG_CPPFLAGS) $(SANITIZE) -fsanitize=fuzzer,address,undefined
 FUZZ_BOUNDS = -runs=$(FUZZ_RUNS) -max_total_time=$(FUZZ_SECONDS) -timeout=5 \
 	-artifact_prefix=$(BUILD)/fuzz/ -print_final_stats=1
-fuzz: fuzz-rules fuzz-log fuzz-elf fuzz-readers ## the parser, the log and ELF files under libFuzzer, and what reads logs (FUZZ_RUNS=1000000 FUZZ_SECONDS=60 each)
+fuzz: fuzz-rules fuzz-log fuzz-elf fuzz-readers fuzz-diff ## the parser, the log and ELF files under libFuzzer, what reads logs, the library against native (FUZZ_RUNS=1000000 FUZZ_SECONDS=60 each)
 fuzz-probe:
 	@rm -rf $(BUILD)/fuzz/corpus $(BUILD)/fuzz/events $(BUILD)/fuzz/files
 	@mkdir -p $(BUILD)/fuzz/corpus $(BUILD)/fuzz/events $(BUILD)/fuzz/files
@@ -254,8 +254,19 @@ fuzz-elf: fuzz-probe
 	$(BUILD)/fuzz/elf $(FUZZ_BOUNDS) -max_len=4096 $(BUILD)/fuzz/files
 fuzz-readers: all $(BUILD)/fixtures/planted_ways
 	BUILD='$(BUILD)' tests/fuzz/readers --seed $$(date +%s)000 --rounds $(FUZZ_RUNS) --seconds $(FUZZ_SECONDS)
+# Random programs, natively and under the library: other ones each time, unless FUZZ_SEED says which. FUZZ_DIFF:
+# more of run.py's options, as --without nest,jump (classes of operations) or --ignore peer_pid (kinds of difference).
+FUZZ_SEED ?= $(shell date +%s)000
+.PHONY: fuzz-diff
+fuzz-diff: all $(BUILD)/fuzz/diff
+	tests/fuzz/diff/run.py --seed $(FUZZ_SEED) --runs $(FUZZ_RUNS) --seconds $(FUZZ_SECONDS) --shrink --uses \
+		$(FUZZ_DIFF) $(BUILD)/fuzz/diff $(LIB)
+$(BUILD)/fuzz/diff: $(wildcard tests/fuzz/diff/*.c) tests/fuzz/diff/diff.h
+	@mkdir -p $(@D)
+	$(CC) -O2 -g -Wall -Wextra -Wshadow -Wconversion -D_GNU_SOURCE -U_FORTIFY_SOURCE $(filter -m%,$(CFLAGS)) \
+		-pthread -o $@ $(filter %.c,$^) -lutil
 
-C_FILES = $(SHIM) $(filter %.h,$(HEADERS)) $(wildcard tests/fixtures/*.c tests/fuzz/*.c tests/bench/*.c shim/command/*.[ch])
+C_FILES = $(SHIM) $(filter %.h,$(HEADERS)) $(wildcard tests/fixtures/*.c tests/fuzz/*.c tests/fuzz/diff/*.[ch] tests/bench/*.c shim/command/*.[ch])
 lint: format-check all ## everything that can be checked without running
 	scripts/check-layers
 	shellcheck scripts/completion.bash scripts/check-layers \

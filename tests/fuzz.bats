@@ -1,11 +1,13 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # shellcheck disable=SC2030,SC2031 # what run sets, by a helper
-# The log's fuzz target without libFuzzer: its seeds and some changes of them. make fuzz does more.
+# The fuzzers in short. The log's target without libFuzzer: its seeds and some changes of them. Random programs,
+# natively and under the library: always the same hundred. make fuzz does more of both.
 
 load helpers
 
 CFLAGS=(-O0 -std=gnu11 -D_GNU_SOURCE -U_FORTIFY_SOURCE)
+DIFF=$ROOT/tests/fuzz/diff
 
 setup_file() {
 	cd "$BATS_FILE_TMPDIR" || return
@@ -19,6 +21,16 @@ target() {
 	echo "$output"
 }
 
+# random [OPTION...] LIBRARY: the differential fuzzer.
+random() {
+	native_only
+	requires python3
+	[[ -e $BATS_FILE_TMPDIR/diff ]] ||
+		"${CC:-gcc}" -O1 -D_GNU_SOURCE -U_FORTIFY_SOURCE -pthread -o "$BATS_FILE_TMPDIR/diff" "$DIFF"/*.c -lutil
+	run timeout 50 "$DIFF/run.py" "${@:1:$#-1}" "$BATS_FILE_TMPDIR/diff" "${@: -1}" 3>&-
+	echo "$output"
+}
+
 @test "whatever the names and numbers: JSON is one object, text is printable, and no line is too long" {
 	target "$ROOT/shim/event.c"
 	[ "$status" -eq 0 ]
@@ -27,7 +39,7 @@ target() {
 
 @test "the target finds a log that is cut, or forged" {
 	local change
-	for change in 's/LIST_RESERVE = 128/LIST_RESERVE = 8/' 's/CODE_MAX = 112/CODE_MAX = 400/' "s/== ']'/== '}'/" \
+	for change in 's/LIST_RESERVE = 128/LIST_RESERVE = 8/' 's/CODE_MAX = 112/CODE_MAX = 400/' 's/sizeof e->comm, "\]"/sizeof e->comm, "}"/' \
 		's/while (t->buf\[t->len - 1\] == . ./while (0 \&\& t->buf[0]/'; do
 		sed "$change" "$ROOT/shim/event.c" >"$BATS_TEST_TMPDIR/event.c"
 		run cmp -s "$ROOT/shim/event.c" "$BATS_TEST_TMPDIR/event.c"
@@ -68,4 +80,50 @@ elf_target() {
 		echo "change: $change"
 		[ "$status" -ne 0 ]
 	done
+}
+
+@test "random programs observe the same natively and in nine settings, and the log is true" {
+	random --seed 1 --runs 100 --seconds 25 "$LIB"
+	[ "$status" -eq 0 ]
+	[[ $output == *' 0 hung'* ]]
+	# It did break writes, and few sequences were of no use.
+	[[ $output =~ ([0-9]+)' broken writes had to be told' ]]
+	((BASH_REMATCH[1] > 100))
+	[[ $output =~ ([0-9]+)' dropped' ]]
+	((BASH_REMATCH[1] < 5))
+}
+
+@test "random programs find a library that changes one errno, and the command that is told shows it again" {
+	"${CC:-gcc}" -shared -fPIC -x c -o "$BATS_TEST_TMPDIR/wrong.so" - <<-'C'
+		#define _GNU_SOURCE
+		#include <errno.h>
+		#include <sys/syscall.h>
+		#include <unistd.h>
+		ssize_t write(int fd, const void *buf, size_t len)
+		{
+			long ret = syscall(SYS_write, fd, buf, len);
+
+			if (ret < 0 && errno == EPIPE)
+				errno = EIO;
+			return ret;
+		}
+	C
+	random --seed 1 --runs 60 --settings idle --shrink "$BATS_TEST_TMPDIR/wrong.so"
+	[ "$status" -eq 1 ]
+	[[ $output == *' = -1 EPIPE'*' = -1 EIO'* ]]
+	read -ra again <<<"$(grep -o 'tests/fuzz/diff/run.py .*' <<<"$output" | head -1)"
+	[[ ${again[*]} == *' --steps '* ]]
+	cd "$ROOT"
+	run timeout 20 "${again[@]}" 3>&-
+	echo "$output"
+	[ "$status" -eq 1 ]
+	[[ $output == *' = -1 EIO'* ]]
+}
+
+@test "the judge of the log accepts a true line, and refuses every word of it that is changed" {
+	requires python3
+	run timeout 20 python3 "$DIFF/judged.py" 3>&-
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[[ $output == *' changes refused' ]]
 }
