@@ -47,7 +47,7 @@ told() {
 
 @test "an end that a rule made is one socket's: the next file, event counter or pipe under its number is read" {
 	local how
-	glibc_only # popen's reads
+	native_only # popen's shell
 	for how in close raw dup2; do
 		lived 0 next "$how"
 		[[ $SAID == 'socket 5'* ]]
@@ -60,6 +60,7 @@ told() {
 
 @test "a pipe under a number that libc gave back by itself has no story of another's" {
 	local how
+	native_only # popen's shell
 	for how in told-end sent; do
 		lived 0 again $how
 		told '[.history, (.sent == null or .sent == 0)]' '[[],true]'
@@ -70,12 +71,14 @@ told() {
 }
 
 @test "nor one under a number that was given back past libc" {
+	native_only
 	lived 0 again raw
 	told '[.history, (.sent == null or .sent == 0)]' '[[],true]'
 }
 
 @test "a FIFO that takes the number of a file that was written to has not sent that file's bytes" {
 	local how
+	glibc_only # stdio's writes
 	for how in freopen fclose dup2; do
 		lived 0 fifo $how fifos
 		told '[.kind, .local, (.sent == null or .sent == 0)]' "[\"pipe\",\"$PWD/fifos/second\",true]"
@@ -83,11 +86,13 @@ told() {
 }
 
 @test "nor so where it was closed, and opened again, past libc" {
+	glibc_only
 	lived 0 fifo raw fifos
 	told '[.kind, .local, (.sent == null or .sent == 0)]' "[\"pipe\",\"$PWD/fifos/second\",true]"
 }
 
 @test "PIPEGUARD_LIMIT counts for one object, though its number is another's each time" {
+	native_only
 	PIPES=-d
 	run -141 plain -d "$FIXTURES/truth" limit
 	run -0 guarded PIPEGUARD_SIGPIPE=suppress PIPEGUARD_LIMIT=5 "$FIXTURES/truth" limit
@@ -98,6 +103,7 @@ told() {
 @test "what closes nothing leaves the story, and its rule breaks the same write: close_range that marks or is refused, dup2, vfork" {
 	local how rule
 	for how in cloexec refused other dup2 vfork spawn system; do
+		[[ $how != s* || $BUILD != */32 && $BUILD != */musl ]] || continue # another library's children
 		lived 0 kept $how leave
 		told '[.sent, (.again | test("^write:comm=truth:fd=[0-9]:at=1024:when=1:break$"))]' '[1024,true]'
 		rule=$(broken .again | jq -r .)
@@ -227,11 +233,14 @@ timed_out() {
 	told '[.side, .injected]' '["client",true]'
 }
 
-@test "a socket that is no more, not yet or never connected is not said to be" {
+@test "a socket that is no more, or never was, connected is not said to be" {
 	lived 0 unconnected disconnected
 	told '[.side, .peer, .age_ms]' '[null,null,null]'
 	lived 0 unconnected never
 	told '[.kind, .side, .local, .peer, .age_ms, .sent]' '["tcp",null,null,null,null,0]'
+}
+
+@test "a connection that is on its way is not said to be connected" {
 	VARS=(PIPEGUARD_RULES=write:kind=tcp:log)
 	lived 0 unconnected on-its-way
 	equal "while it is on its way" '["client",null]' "$(events 'select(.ev == "inject") | [.side, .age_ms]')"
@@ -435,7 +444,9 @@ split() {
 }
 
 @test "a timer's handler that breaks among broken writes: the counts at exit are true in every state" {
-	local state
+	local state n=30000
+	# An event costs more there, and the timer would not let it through.
+	[[ $BUILD != */32 ]] || n=2000
 	counted() {
 		equal "main and handler, $1" "$output" \
 			"$(events 'select(.ev == "exit").sites | map(select(.caller | test(" (m_timer|break_inside)$"))) | sort_by(.caller | test("inside")) | map(.count) | join(" ")' | tr -d '"')"
@@ -445,11 +456,11 @@ split() {
 	}
 	for state in ignored caught blocked suppress; do
 		case $state in
-		ignored) run -0 guarded -i PIPEGUARD_VERBOSE=1 "$FIXTURES/truth" timer 30000 ;;
-		caught) run -0 guarded -d PIPEGUARD_VERBOSE=1 "$FIXTURES/truth" timer 30000 caught ;;
-		blocked) run -0 guarded -b PIPEGUARD_VERBOSE=1 "$FIXTURES/truth" timer 30000 ;;
+		ignored) run -0 guarded -i PIPEGUARD_VERBOSE=1 "$FIXTURES/truth" timer $n ;;
+		caught) run -0 guarded -d PIPEGUARD_VERBOSE=1 "$FIXTURES/truth" timer $n caught ;;
+		blocked) run -0 guarded -b PIPEGUARD_VERBOSE=1 "$FIXTURES/truth" timer $n ;;
 		*) run -0 guarded -d PIPEGUARD_VERBOSE=1 PIPEGUARD_SIGPIPE=suppress PIPEGUARD_LIMIT=1000000 \
-			"$FIXTURES/truth" timer 30000 ;;
+			"$FIXTURES/truth" timer $n ;;
 		esac
 		counted $state
 	done
@@ -485,7 +496,7 @@ split() {
 		[[ $how != raw || $BUILD != */32 ]] || continue
 		VARS=(PIPEGUARD_VERBOSE=1)
 		lived 0 jumps $how
-		equal "events, $how" 22 "$(events 'select(.ev == "exit") | .events')"
+		equal "events, $how" "$([[ $BUILD = */musl ]] && echo 21 || echo 22)" "$(events 'select(.ev == "exit") | .events')"
 		[[ $BUILD == */musl ]] || equal "stdio's and the last one" '["stdio","write","ignored"] ["call","write","ignored"]' \
 			"$(broken '[.via, .call, .signal]' | tail -2 | paste -sd' ')"
 		VARS=()
@@ -640,6 +651,7 @@ split() {
 
 @test "the path of a FIFO that is longer than 255 bytes is matched to its end" {
 	local long
+	native_only
 	long=$(printf '%0150d' 0)
 	mkdir -p "$long/$long"
 	mkfifo "$long/$long/the.fifo"
@@ -647,4 +659,10 @@ split() {
 	run -0 guarded PIPEGUARD_RULES="write:path=*/the.fifo:log;other=write:path=*/another.fifo:log" \
 		bash -c 'exec 8<>"$1"; "$2" kept other leave; exec "$3" -e "syswrite STDOUT, 1" >&8' - "$long/$long/the.fifo" "$FIXTURES/truth" "$(type -P perl)"
 	equal "the rules that fired" '"r1"' "$(events 'select(.ev == "inject") | .rule')"
+}
+
+@test "a library for musl leaves glibc's programs alone that a program of musl's starts" {
+	[[ $BUILD == */musl ]] || skip "of musl's build alone"
+	PIPES=-d
+	lived 0 starts true
 }
