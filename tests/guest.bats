@@ -8,6 +8,11 @@ load helpers
 
 setup() {
 	PIPES=-d
+	LINKS=
+}
+
+teardown() {
+	[[ -z $LINKS ]] || rm -r "$LINKS"
 }
 
 # native STATUS MODE...: the guest fixture without the library ends with STATUS; $WANTED is that and its output.
@@ -277,4 +282,24 @@ BOTTOMS='0 1 0x1234 0xdeaddeaddeaddead 0xffffffffff600000 -1 data stack midst ho
 	((lines >= 99000 && lines < 100500))
 	equal "lines and what was left out" 101000 \
 		$((lines + $(jq -s 'map(.limited // 0) | add' <(grep '"limited":' "$LOG"))))
+}
+
+@test "in a folder that all may write to, sticky or not, or that is another user's, the log follows no link on its way" {
+	local dir=$BUILD/links.$$ mode
+	native_only
+	# Where the way leads through such a folder anyhow, nothing can be shown.
+	[[ $BUILD != /tmp/* && $BUILD != /var/tmp/* ]] || skip "the build is in a folder that all may write to"
+	LINKS=$dir
+	mkdir -p "$dir/open" "$dir/victim"
+	ln -s ../victim "$dir/open/way"
+	for mode in 755 777 1777 other; do
+		case $mode in
+		other) chmod 755 "$dir/open" && chown 65534 "$dir/open" 2>/dev/null || continue ;;
+		*) chmod $mode "$dir/open" ;;
+		esac
+		run guarded -i PIPEGUARD_LOG="$dir/open/way/log" "$FIXTURES/guest" flood 1
+		echo "$mode: $status $output"
+		equal "what was made, $mode" "$([[ $mode = 755 ]] && echo log || :)" "$(ls "$dir/victim")"
+		rm -f "$dir/victim/log"
+	done
 }
