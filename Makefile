@@ -51,7 +51,7 @@ OBJECTS := $(SHIM:shim/%.c=$(BUILD)/%.o)
 PYTHON   := $(addprefix scripts/,pipeguard-report pipeguard-sweep pgargs.py pghtml.py pglog.py pgrun.py pgsites.py)
 
 .PHONY: all fixtures bench bench-programs compat demo sweep-demo test check load install uninstall clean distclean \
-	32 musl clang arm64 matrix ubsan asan tsan fuzz fuzz-probe fuzz-rules fuzz-log fuzz-elf lint \
+	32 musl clang arm64 matrix ubsan asan tsan fuzz fuzz-probe fuzz-rules fuzz-log fuzz-elf fuzz-readers lint \
 	format format-check dist help FORCE
 .DELETE_ON_ERROR:
 
@@ -229,7 +229,7 @@ FUZZ_SECONDS ?= 60
 FUZZER = clang -std=gnu11 $(PG_CPPFLAGS) $(SANITIZE) -fsanitize=fuzzer,address,undefined
 FUZZ_BOUNDS = -runs=$(FUZZ_RUNS) -max_total_time=$(FUZZ_SECONDS) -timeout=5 \
 	-artifact_prefix=$(BUILD)/fuzz/ -print_final_stats=1
-fuzz: fuzz-rules fuzz-log fuzz-elf ## the parser, the log and ELF files under libFuzzer (FUZZ_RUNS=1000000 FUZZ_SECONDS=60 each)
+fuzz: fuzz-rules fuzz-log fuzz-elf fuzz-readers ## the parser, the log and ELF files under libFuzzer, and what reads logs (FUZZ_RUNS=1000000 FUZZ_SECONDS=60 each)
 fuzz-probe:
 	@rm -rf $(BUILD)/fuzz/corpus $(BUILD)/fuzz/events $(BUILD)/fuzz/files
 	@mkdir -p $(BUILD)/fuzz/corpus $(BUILD)/fuzz/events $(BUILD)/fuzz/files
@@ -252,6 +252,8 @@ fuzz-elf: fuzz-probe
 	$(FUZZER) -o $(BUILD)/fuzz/elf tests/fuzz/elf.c shim/command/elf_file.c
 	@perl -ne 'chomp; open F, ">", "$(BUILD)/fuzz/files/$$."; print F pack "H*", $$_' tests/fuzz/elf.seeds
 	$(BUILD)/fuzz/elf $(FUZZ_BOUNDS) -max_len=4096 $(BUILD)/fuzz/files
+fuzz-readers: all $(BUILD)/fixtures/planted_ways
+	BUILD='$(BUILD)' tests/fuzz/readers --seed $$(date +%s)000 --rounds $(FUZZ_RUNS) --seconds $(FUZZ_SECONDS)
 
 C_FILES = $(SHIM) $(filter %.h,$(HEADERS)) $(wildcard tests/fixtures/*.c tests/fuzz/*.c tests/bench/*.c shim/command/*.[ch])
 lint: format-check all ## everything that can be checked without running

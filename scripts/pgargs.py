@@ -6,6 +6,8 @@ import difflib
 import re
 import sys
 
+from pglog import say
+
 WRONG_USE = 125
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "": 1.0}
 
@@ -17,7 +19,7 @@ class Parser(argparse.ArgumentParser):
             word = unknown.group(1).split("=")[0]
             near = difflib.get_close_matches(word, self._option_string_actions, 1)
             message = "unknown option '%s'%s" % (word, " (did you mean '%s'?)" % near[0] if near else " (see --help)")
-        print("%s: %s" % (self.prog, message), file=sys.stderr)
+        say("%s: %s" % (self.prog, message), sys.stderr)
         sys.exit(WRONG_USE)
 
 

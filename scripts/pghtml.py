@@ -3,6 +3,8 @@
 
 import html
 
+import pglog
+
 STYLE = """
 :root{color-scheme:light dark;--bg:#fff;--fg:#1c2128;--dim:#59636e;--line:#d6dbe1;--soft:#f4f6f8;--mark:#0a62c4;
 --silent:#b3122b;--silent-bg:#fbd7dc;--crashed:#8f1d8a;--crashed-bg:#f5d9f3;--hung:#96480a;--hung-bg:#fde3cc;
@@ -54,18 +56,16 @@ addEventListener("hashchange",show);show();
 
 
 def esc(text):
-    """TEXT for HTML; control characters are shown, bytes that are no UTF-8 replaced."""
-    text = str(text).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    text = "".join(c if c >= " " or c in "\n\t" else "\\x%02x" % ord(c) for c in text)
-    return html.escape(text.replace("\x7f", "\\x7f"), quote=True)
+    """TEXT for HTML, in one line: what does not print is shown, as in text."""
+    return html.escape(pglog.escaped(str(text)), quote=True)
 
 
 def code(text):
     return "<code>%s</code>" % esc(text)
 
 
-def pre(text):
-    return "<pre>%s</pre>" % esc(text)
+def pre(lines):
+    return "<pre>%s</pre>" % "\n".join(esc(line) for line in lines)
 
 
 def table(heads, rows):

@@ -1,34 +1,173 @@
 # SPDX-License-Identifier: MIT
-"""libpipeguard's logs: reading them, JSON or text, and naming source lines. Python 3.7, nothing else."""
+"""libpipeguard's logs: reading them, JSON or text, and naming source lines; how text leaves. Python 3.7, nothing else.
 
+What is read here was written by programs under test and by whoever talked to them: what is not exactly the library's
+is foreign, and counted. Names are text as Python has it of bytes (surrogateescape); what leaves goes through escaped()
+or json_text()."""
+
+import errno
 import gzip
 import json
+import math
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
+import zlib
 
 WRITES = ("epipe", "reset", "refused", "eof", "doomed", "call", "inject")
 
-# The fields of an event that reports use, in this order, as bytes or None.
+# The fields of a write that reports use, in this order, as bytes or None.
 FIELDS = ("t", "pid", "comm", "ev", "via", "call", "fd", "kind", "side", "peer", "ino", "len", "ret", "errno",
-          "signal", "history", "repeated", "injected", "rule", "again", "stack", "site", "dropped")
+          "signal", "history", "repeated", "injected", "rule", "again", "stack", "site", "dropped", "limited")
 
-# One line as the library lays it out. What it does not match (names with escapes, the lines of other events, later
-# versions) goes the slow way, through json.
-_WORD = rb'(?:"([^"\\]*)"|null)'
-_FAST = re.compile(
-    rb'\{"v":1,"t":"([^"\\]*)","mono":[\d.]+,"pid":(\d+),"tid":\d+,"comm":"([^"\\]*)",'
-    rb'"ev":"(epipe|reset|refused|eof|doomed|call|inject)","via":' + _WORD + rb',"call":' + _WORD +
-    rb',"fd":(-?\d+|null),"kind":' + _WORD + rb',"side":' + _WORD + rb',"local":(?:"[^"\\]*"|null),"peer":' +
-    _WORD + rb',"ino":(\d+|null),"len":(\d+|null),"ret":(-?\d+),"errno":' + _WORD + rb',"signal":' + _WORD +
-    rb',"sent":(?:\d+|null),"age_ms":(?:\d+|null),"idle_ms":(?:\d+|null),"unread":(?:\d+|null),'
-    rb'"peer_pid":(?:\d+|null),"history":\[([^\]\\]*)\],"disposition":(?:null|\{[^}\\]*\}),'
-    rb'"repeated":(\d+),"injected":(true|false),"rule":' + _WORD +
-    rb'(?:,"action":"[^"\\]*","held":(?:"[^"\\]*"|null),"seed":(?:\d+|null))?'
-    rb',"again":' + _WORD + rb',"stack":\[([^\]\\]*)\](?:,"site":"([0-9a-f]*)")?'
-    rb'(?:,"nonblock":(?:true|false))?,"dropped":(\d+)\}\s*$')
+LINE_MAX = 1 << 16      # bytes; the library's own lines have 4096 at most
+CHUNK = 1 << 18         # bytes that are read at once
+
+
+# ---- how text leaves ----
+
+def escaped(text):
+    """TEXT as one line that can do nothing, as a log has names: what does not print (control bytes, ends of lines, C1,
+    what turns the direction of writing) is \\xNN or \\uNNNN, a byte that is no UTF-8 \\xNN."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else _escape(ord(c)) for c in text)
+
+
+def _escape(code):
+    if 0xdc80 <= code <= 0xdcff:    # surrogateescape
+        code -= 0xdc00
+    return "\\x%02x" % code if code < 0x100 else "\\u%04x" % code if code < 0x10000 else "\\U%08x" % code
+
+
+def say(text="", file=None):
+    """One line for people: the only way out for text."""
+    (file or sys.stdout).write(escaped(text) + "\n")
+
+
+def json_text(value, **how):
+    """VALUE as JSON in printable ASCII; bytes that are no UTF-8 as escaped() has them."""
+    return json.dumps(_without_surrogates(value), **how).replace("\x7f", "\\u007f")
+
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+def _without_surrogates(value):
+    if isinstance(value, str):
+        return _SURROGATES.sub(lambda m: _escape(ord(m.group())), value)
+    if isinstance(value, dict):
+        return {_without_surrogates(k): _without_surrogates(v) for k, v in value.items()}
+    return [_without_surrogates(v) for v in value] if isinstance(value, (list, tuple)) else value
+
+
+def run(name, main):
+    """Ends with the status of MAIN, what it cannot read or write in one line. Standard output takes any character,
+    whatever the locale."""
+    sys.stdout, sys.stderr = sys.stdout or open(os.devnull, "w"), sys.stderr or open(os.devnull, "w")
+    sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        status = main()
+        sys.stdout.flush()
+        sys.exit(status)
+    except KeyboardInterrupt:
+        status = 130
+    except OSError as e:
+        status = 141 if isinstance(e, BrokenPipeError) else 125
+        if status == 125:
+            what = [name, str(e.strerror or e)]
+            what[1:1] = [os.fsdecode(e.filename)] if e.filename else []
+            say(": ".join(what), sys.stderr)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)    # what is left of the output has nowhere to go
+    sys.exit(status)
+
+
+# ---- what comes in ----
+
+COUNT = range(1 << 63)
+NUMBER = range(-(1 << 63), 1 << 64)
+
+
+def fits(value, shape):
+    """Has VALUE this SHAPE: one of a tuple; a list of one shape; a dict with a shape for each of some names or, {str:
+    shape}, for any name; a whole number in a range; a number that is not negative (float); all of a pattern; text of
+    any bytes (str); bool, dict, None?"""
+    if isinstance(shape, tuple):
+        return any(fits(value, s) for s in shape)
+    if isinstance(shape, list):
+        return isinstance(value, list) and all(fits(v, shape[0]) for v in value)
+    if isinstance(shape, dict):
+        return isinstance(value, dict) and (all(fits(v, shape[str]) for v in value.values()) if str in shape else
+                                            all(name in value and fits(value[name], s) for name, s in shape.items()))
+    if isinstance(shape, range):
+        return type(value) is int and value in shape
+    if shape is float:
+        return type(value) in (int, float) and 0 <= value < 1 << 63
+    if shape is None or shape in (bool, dict):
+        return value is None if shape is None else isinstance(value, shape)
+    return isinstance(value, str) and bool((_BYTES if shape is str else shape).fullmatch(value))
+
+
+_BYTES = re.compile("[^\ud800-\udc7f\udd00-\udfff]*")
+
+
+def _pattern(text):
+    return re.compile(text, re.A | re.S)
+
+
+# In a log each character of a name is a byte.
+TIME, WORD = _pattern(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{1,9}Z"), _pattern(r"\w{1,64}")
+NAME, FRAME = _pattern("[\x01-\xff]{0,4096}"), _pattern("[ -~]{1,1024}")
+RULE, AGAIN, HASH = _pattern("[!-~]{1,64}"), _pattern(r"[\w%:=.,+?*-]{1,1024}"), _pattern("[0-9a-f]{1,16}")
+_WARNING = {"what": (WORD, None), "call": (WORD, None), "caller": (FRAME, None)}
+_EVENT = {
+    "t": TIME, "mono": float, "pid": COUNT, "tid": COUNT, "comm": NAME, "ev": WORD, "via": WORD, "call": WORD,
+    "fd": NUMBER, "kind": WORD, "side": WORD, "peer": NAME, "ino": COUNT, "len": COUNT, "ret": NUMBER, "errno": WORD,
+    "signal": WORD, "history": [_WARNING], "repeated": COUNT, "injected": bool, "rule": RULE, "action": NAME,
+    "again": AGAIN, "stack": [FRAME], "site": HASH, "nonblock": bool, "dropped": COUNT, "limited": COUNT,
+    "program": NAME, "sigpipe": WORD, "to": WORD,
+    "events": COUNT, "rules": {str: COUNT}, "sites": [{"call": (WORD, None), "caller": (FRAME, None), "count": COUNT}]}
+_SHAPE = {name: (shape, None) for name, shape in _EVENT.items()}
+_NAMES = [name for name, shape in _EVENT.items() if shape is NAME]
+
+
+def name_of(spelled):
+    """A name as text, of one in which each character is a byte."""
+    return spelled.encode("latin-1").decode("utf-8", "surrogateescape")
+
+
+def known(event):
+    """EVENT, a dict, with all the names of _EVENT, and names as text; None where it is not the library's."""
+    out = {name: event.get(name) for name in _EVENT} if isinstance(event, dict) else None
+    if not fits(out, _SHAPE) or not out["ev"]:
+        return None
+    for name in _NAMES:
+        if out[name]:
+            out[name] = name_of(out[name])
+    out["history"] = [{name: warning.get(name) for name in _WARNING} for warning in out["history"] or []]
+    return out
+
+
+def json_value(text):
+    """What TEXT, bytes, says in JSON; a ValueError where it is none, or more than a program could read."""
+    try:
+        return json.loads(text.decode("utf-8"), parse_constant=_finite, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("too deep")
+
+
+def _finite(text):
+    if not math.isfinite(float(text)):
+        raise ValueError(text)
+    return float(text)
+
+
+def _json_event(line):
+    try:
+        return known(json_value(line))
+    except ValueError:
+        return None
 
 
 def _bytes(value):
@@ -36,81 +175,218 @@ def _bytes(value):
         return None
     if isinstance(value, bool):
         return b"true" if value else b"false"
-    if isinstance(value, (list, dict)):
+    if isinstance(value, list):
         return json.dumps(value, separators=(",", ":"))[1:-1].encode()
     return str(value).encode("utf-8", "surrogateescape")
 
 
 def fields_of(event):
-    """The tuple of FIELDS of an event that is a dict."""
-    return tuple(_bytes(event.get(name)) for name in FIELDS)
+    """The tuple of FIELDS of a known event."""
+    return tuple(_bytes(event[name]) for name in FIELDS)
+
+
+# One line as the library lays it out. What it does not match (names with escapes, the lines of other events, later
+# versions) goes the slow way, through json.
+_TEXT, _N = rb'[ !#-\[\]-~]', rb'\d{1,18}'
+_WORD = rb'(?:"(\w{1,64})"|null)'
+_FAST = re.compile(
+    rb'\{"v":1,"t":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)","mono":\d{1,18}\.\d{6},"pid":(' + _N + rb'),"tid":' + _N +
+    rb',"comm":"(' + _TEXT + rb'*)","ev":"(epipe|reset|refused|eof|doomed|call|inject)","via":' + _WORD +
+    rb',"call":' + _WORD + rb',"fd":(-?' + _N + rb'|null),"kind":' + _WORD + rb',"side":' + _WORD +
+    rb',"local":(?:"' + _TEXT + rb'*"|null),"peer":(?:"(' + _TEXT + rb'*)"|null),"ino":(' + _N + rb'|null),"len":(' +
+    _N + rb'|null),"ret":(-?' + _N + rb'),"errno":' + _WORD + rb',"signal":' + _WORD +
+    rb',"sent":(?:' + _N + rb'|null),"age_ms":(?:' + _N + rb'|null),"idle_ms":(?:' + _N + rb'|null),"unread":(?:' + _N +
+    rb'|null),"peer_pid":(?:' + _N + rb'|null),"history":\[((?:\{"what":"\w+","call":"\w+","ago_ms":' + _N +
+    rb',"errno":(?:"\w+"|null),"sent_since":(?:' + _N + rb'|null),"caller":"' + _TEXT + rb'+"\}(?:,(?=\{))?)*)\],"disposition":(?:null|\{[^}\\]*\}),'
+    rb'"repeated":(' + _N + rb'),"injected":(true|false),"rule":(?:"([!#-\[\]-~]+)"|null)'
+    rb'(?:,"action":"' + _TEXT + rb'*","held":(?:"' + _TEXT + rb'*"|null),"seed":(?:\d{1,20}|null),"failed":(?:"\w+"|null))?'
+    rb',"again":(?:"([\w%:=.,+?*-]+)"|null),"stack":\[((?:"' + _TEXT + rb'+"(?:,(?="))?)*)\]'
+    rb'(?:,"site":"([0-9a-f]{1,16})")?(?:,"nonblock":(?:true|false))?,"dropped":(' + _N + rb')'
+    rb'(?:,"limited":(' + _N + rb'))?\}\s*')
+
+
+# ---- files ----
+
+_KINDS = ((stat.S_ISFIFO, "it is a FIFO"), (stat.S_ISSOCK, "it is a socket"), (stat.S_ISDIR, "it is a folder"),
+          (stat.S_ISCHR, "it is a device"), (stat.S_ISBLK, "it is a device"))
+
+
+def open_plain(path, pipe=False, links=True):
+    """PATH for reading, if that is sure not to wait: a regular file or /dev/null; with PIPE also a shell's <(command),
+    which has a writer. An OSError says what else it is."""
+    st = os.stat(path) if links else os.lstat(path)
+    if stat.S_ISFIFO(st.st_mode) and pipe and re.fullmatch(r"/proc/\d+/fd/pipe:\[\d+\]", os.path.realpath(path)):
+        return open(path, "rb")
+    _refuse(path, st)
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | (0 if links else os.O_NOFOLLOW))
+    try:
+        _refuse(path, os.fstat(fd))     # it may be another one by now
+        return open(fd, "rb")
+    except OSError:
+        os.close(fd)
+        raise
+
+
+def _refuse(path, st):
+    if stat.S_ISREG(st.st_mode) or stat.S_ISCHR(st.st_mode) and st.st_rdev == os.makedev(1, 3):
+        return
+    raise OSError(errno.EINVAL, next((what for is_it, what in _KINDS if is_it(st.st_mode)), "it is no file"), path)
 
 
 def open_log(path):
-    """The lines of PATH ('-': standard input) as a binary file; gzip is recognised by its first bytes."""
-    raw = sys.stdin.buffer if path == "-" else open(path, "rb")
-    head = raw.peek(2)[:2] if hasattr(raw, "peek") else b""
-    return gzip.open(raw) if head == b"\x1f\x8b" else raw
+    """PATH ('-': standard input) as a binary file; gzip is recognised by its first bytes."""
+    if path == "-" and sys.stdin is None:
+        raise OSError(errno.EBADF, "it is closed", path)
+    raw = sys.stdin.buffer if path == "-" else open_plain(path, pipe=True)
+    return gzip.open(raw) if raw.peek(2)[:2] == b"\x1f\x8b" else raw
+
+
+class Reader:
+    """The events of the binary file SOURCE. After that: LINES read, FOREIGN ones among them, and whether it is DAMAGED:
+    compressed, and not to be read to its end."""
+
+    def __init__(self, source):
+        self.source = source
+        self.lines = self.foreign = 0
+        self.damaged = False
+
+    def _chunks(self):
+        while not self.damaged:
+            try:
+                data = self.source.read1(CHUNK)
+            except (OSError, EOFError, zlib.error) as e:
+                if getattr(e, "errno", None):
+                    raise
+                self.damaged, data = True, b""
+            if not data:
+                return
+            yield data
+
+    def _lines(self):
+        """The lines without their ends; for what is no line of a log, being too long, a byte that is foreign."""
+        rest = b""
+        for data in self._chunks():
+            lines = (rest + data).split(b"\n")
+            rest = lines.pop()
+            if len(rest) > LINE_MAX:
+                rest = b"\0"
+            for line in lines:
+                yield line if len(line) <= LINE_MAX else b"\0"
+        if rest:
+            yield rest
+
+    def __iter__(self):
+        """Tuples of FIELDS of what befell a write, and other events as dicts."""
+        fast, block, lines = _FAST.fullmatch, [], 0
+        for line in self._lines():
+            lines += 1
+            m = fast(line)
+            if m:
+                yield m.groups()
+                continue
+            if block and line.startswith(b"        ") and len(block) < 64:
+                block.append(line)
+                continue
+            if block:
+                yield from self._known(_text_event(block), block)
+                block = []
+            if line.startswith(b"pipeguard["):
+                block = [line]
+            elif line.startswith(b"{"):
+                yield from self._known(_json_event(line), block)
+            else:
+                self.foreign += bool(line.strip())
+        if block:
+            yield from self._known(_text_event(block), block)
+        self.lines += lines
+        self.foreign += self.damaged
+
+    def _known(self, event, block):
+        if not event:
+            self.foreign += len(block) or 1
+        elif event["ev"] in WRITES:
+            yield fields_of(event)
+        else:
+            yield event
+
+    def dicts(self):
+        """All events of a log in JSON, as dicts."""
+        for line in self._lines():
+            event = _json_event(line) if line.startswith(b"{") else None
+            if event:
+                yield event
 
 
 # ---- text ----
 
-_HEAD = re.compile(r"pipeguard\[(\d+):(\d+) (.*?)\] (.*)", re.S)
-_CALL = re.compile(r"(\w+|a write)\((\d+|\?)(?:, (\d+))?\) = (\w+)(, then the reader left)?"
-                   r"(?:, (no signal|SIGPIPE \w+))?(?:  (.*))?$")
-_RULE = re.compile(r"rule (\S+): (\S+) on (stdio's )?(\w+)\((\d+)(?:, (\d+))?\)(.*)")
-_SOCKET = re.compile(r"(tcp|udp|unix) (\S+) (<>|->|<-) ([^ ,]+)")
-_WARNED = re.compile(r"(\w+)\(\) (returned (\w+)|closed this side) .* before, in ([^,]*)")
-_PLACE = re.compile(r"(?:(\S+)\+0x[0-9a-f]+ \((\S+)\)|(\S+))")
+_HEAD = _pattern(r"pipeguard\[(\d{1,18}):(?:\d{1,18}|\?) (.*?)\] (.*)")
+_CALL = _pattern(r"(\w+|a write)\((\d{1,18}|\?)(?:, (\d{1,18}))?\) = (\w+)(, then the reader left)?"
+                 r"(?:, (no signal|SIGPIPE \w+))?  (\S.*)")
+_RULED = _pattern(r"rule (\S+): (\S+) on (stdio's )?(\w+)\((\d{1,18})(?:, (\d{1,18}))?\)(.*)")
+_SOCKET = _pattern(r"(tcp|udp|unix)(?: (.+?))? (<>|->|<-) (.+?)(?: \(pid \d+\))?(?: \(INJECTED by .*"
+                   r"|, (?:accepted|connected|idle|repeated|\d+ bytes) .*)?")
+_TAIL = _pattern(r"(?:, repeated (\d{1,18}) times)?(?: \(INJECTED by (\S+)\))?$")
+_WARNED = _pattern(r"(\w+)\(\) (returned (\w+)|closed this side) .* before, in ([^,]*)")
+_PLACE = _pattern(r"(\S+)\+0x[0-9a-f]+ \((.+)\)")
+_LOST = _pattern(r"(\d{1,18}) lines before this one were (lost|left out)")
+_CONFINED = "of a program that confined itself"
+_ENDED = _pattern(r"exit: (\d{1,18}) broken writes")
+_FIRED = _pattern(r"rule (\S+) fired (\d{1,18}) times")
+_BROKE = _pattern(r"(\d{1,18}) times (\w+)\(-?\d+\)(?: at (.*))?")
+_ESCAPE = _pattern(r"\\x([0-9a-f]{2})")
 _SIGNALS = {"no signal": "none", "SIGPIPE kills": "fatal"}
 _WARNINGS = {"EOF": "eof", "ECONNRESET": "reset", "EPIPE": "reset", "ECONNREFUSED": "refused", None: "shutdown"}
 
 
+def unescaped(name):
+    """NAME as it was before a log in text escaped it, each byte a character."""
+    return _ESCAPE.sub(lambda m: chr(int(m.group(1), 16)), name)
+
+
 def _frame(place):
     """'symbol+0x41 (module+0x1c01)' as JSON has it: 'module+0x1c01 symbol'."""
-    m = _PLACE.match(place.strip())
-    if not m:
-        return place.strip()
-    return m.group(3) or m.group(2) + " " + m.group(1)
+    m = _PLACE.fullmatch(place.strip())
+    return "%s %s" % m.group(2, 1) if m else place.strip()
 
 
 def _object(event, rest):
-    m = _SOCKET.search(rest or "")
+    m = _SOCKET.fullmatch(rest)
     if m:
-        event["kind"], event["local"], arrow, event["peer"] = m.groups()
+        event["kind"], _, arrow, peer = m.groups()
+        event["peer"] = unescaped(peer)
         event["side"] = {"->": "client", "<-": "server"}.get(arrow)
-    elif rest:
-        event["kind"] = rest.split(",")[0].split()[0]
-    m = re.search(r", repeated (\d+) times", rest or "")
-    event["repeated"] = int(m.group(1)) if m else 1
-    m = re.search(r"\(INJECTED by (\S+)\)", rest or "")
-    event["injected"] = bool(m)
-    event["rule"] = m.group(1) if m else None
+    else:
+        event["kind"] = None if rest.startswith(("unknown object", _CONFINED)) else re.split("[ ,]", rest)[0] or None
+    repeated, event["rule"] = _TAIL.search(rest).groups()
+    event.update(repeated=int(repeated or 1), injected=bool(event["rule"]))
 
 
 def _text_call(event, m):
-    call, fd, length, ret, left, signal, rest = m.groups()
+    call, fd, length, ret, _, signal, rest = m.groups()
     failed = not ret.isdigit()
     event.update(call=None if call == "a write" else call, fd=None if fd == "?" else int(fd),
-                 len=int(length) if length else None, ret=-1 if failed else int(ret), errno=ret if failed else None)
-    if signal:
+                 len=int(length) if length else None, ret=-1 if failed else int(ret[:18]))
+    event["errno"] = ret if failed else None
+    if signal or rest.startswith(_CONFINED):
         event["ev"] = "epipe"
-        event["signal"] = _SIGNALS.get(signal, signal.split()[-1])
+        event["signal"] = _SIGNALS.get(signal, signal.split()[-1]) if signal else None
     else:
         event["ev"] = {"ECONNRESET": "reset", "ECONNREFUSED": "refused", "EPIPE": "reset"}.get(ret, "call")
-        if ret == "0" and call.lstrip("_").startswith(("re", "recv")):
+        if ret == "0" and call.lstrip("_").startswith("re"):
             event["ev"] = "eof"
     _object(event, rest)
 
 
-def _text_event(lines):
+def _text_event(block):
     """The event of a header line and its continuation lines; None if it is not one."""
-    head = _HEAD.match(lines[0])
+    lines = [line.decode("latin-1").strip("\r") for line in block]
+    head = _HEAD.fullmatch(lines[0])
     if not head:
         return None
-    body = head.group(4)
-    event = {"pid": int(head.group(1)), "comm": head.group(3), "history": [], "stack": [], "dropped": 0}
-    call, rule = _CALL.match(body), _RULE.match(body)
+    pid, comm, body = head.groups()
+    event = {"pid": int(pid), "comm": unescaped(comm), "history": [], "stack": [], "dropped": 0,
+             "sites": [], "rules": {}}
+    call, rule, ended = _CALL.fullmatch(body), _RULED.fullmatch(body), _ENDED.match(body)
     if call:
         _text_call(event, call)
     elif rule:
@@ -120,88 +396,55 @@ def _text_event(lines):
     elif body.startswith("close("):
         event["ev"] = "doomed"
         _object(event, body.split("  ", 1)[-1] if "  " in body else "")
+    elif ended:
+        event.update(ev="exit", events=int(ended.group(1)))
+    elif body.startswith("SIGPIPE "):
+        event["ev"] = "disposition" if body.startswith("SIGPIPE set ") else "killed"
+    elif body.startswith("load: "):
+        event.update(ev="load", program=unescaped(body[6:].rpartition(", gates ")[0]))
     else:
-        event["ev"] = {"load": "load", "exit": "exit"}.get(body.split(":")[0], "other")
+        return None
     for line in lines[1:]:
         _text_more(event, line.strip())
-    return event
+    return known(event)
 
 
 def _text_more(event, line):
-    warned = _WARNED.match(line)
+    warned, lost, fired, broke = (p.match(line) for p in (_WARNED, _LOST, _FIRED, _BROKE))
     if line.startswith("at "):
         event["stack"] = [_frame(place) for place in line[3:].split(" < ")]
     elif line.startswith("again: "):
         event["again"] = line[7:]
+        event["via"] = "stdio" if line.startswith("again: %stdio:") else "call"
     elif warned:
         event["history"].append({"what": _WARNINGS.get(warned.group(3), "reset"), "call": warned.group(1),
                                  "caller": _frame(warned.group(4))})
-    else:
-        lost = re.match(r"(\d+) lines before this one were lost", line)
-        event["dropped"] = int(lost.group(1)) if lost else event["dropped"]
+    elif event["ev"] == "exit" and fired:
+        event["rules"][fired.group(1)] = int(fired.group(2))
+    elif event["ev"] == "exit" and broke:
+        event["sites"].append({"call": broke.group(2), "count": int(broke.group(1)),
+                               "caller": _frame(broke.group(3)) if broke.group(3) else None})
+    elif lost:
+        event["dropped" if lost.group(2) == "lost" else "limited"] = int(lost.group(1))
 
 
-class Reader:
-    """Iterates over the events of a log as tuples of FIELDS. After that: LINES read, FOREIGN ones among them."""
+# ---- places in a program ----
 
-    def __init__(self, source):
-        self.source = source
-        self.lines = self.foreign = 0
-
-    def _slow(self, line):
-        try:
-            event = json.loads(line.decode("utf-8", "replace"))
-        except ValueError:
-            return None
-        return event if isinstance(event, dict) and "ev" in event else None
-
-    def __iter__(self):
-        fast, block, lines = _FAST.match, [], 0
-        for line in self.source:
-            lines += 1
-            m = fast(line)
-            if m:
-                yield m.groups()
-                continue
-            if block and line.startswith(b"        ") and len(block) < 64:
-                block.append(line.decode("utf-8", "replace"))
-                continue
-            if block:
-                yield from self._flush(block)
-                block = []
-            if line.startswith(b"pipeguard["):
-                block = [line.decode("utf-8", "replace").rstrip("\n")]
-                continue
-            event = self._slow(line) if line.startswith(b"{") else None
-            if event is None:
-                self.foreign += bool(line.strip())
-            else:
-                yield fields_of(event)
-        if block:
-            yield from self._flush(block)
-        self.lines += lines
-
-    def _flush(self, block):
-        event = _text_event(block)
-        if event:
-            yield fields_of(event)
-        else:
-            self.foreign += 1
+_FRAME = re.compile(r"(.*?)\+(0x[0-9a-f]{1,16})(?: (.*))?")
 
 
-def read_events(path):
-    """The events of a JSON log as dicts; a line that was cut is left out. For logs that fit into memory."""
-    events = []
-    try:
-        with open_log(path) as source:
-            for line in source:
-                try:
-                    events.append(json.loads(line.decode("utf-8", "replace")))
-                except ValueError:
-                    pass
-    except OSError:
-        pass
-    return [e for e in events if isinstance(e, dict) and "ev" in e]
+def frame_parts(frame):
+    """(module+0xoffset, module, 0xoffset, symbol) of a FRAME; what is not there is ''."""
+    m = _FRAME.fullmatch(frame)
+    if not m:
+        return frame, "", "", ""
+    return "%s+%s" % m.group(1, 2), m.group(1), m.group(2), m.group(3) or ""
+
+
+def glob(name):
+    """NAME as a word of a rule: what a rule would have to protect is any one byte."""
+    word = re.sub(rb"[^A-Za-z0-9._+-]", b"?", name.encode("utf-8", "surrogateescape")).decode("ascii")
+    return word if len(word) <= 64 else word[:64] + "*"
 
 
 # ---- source lines ----
@@ -221,19 +464,21 @@ class Symbols:
             self.libraries = {}
             tool = shutil.which("ldconfig", path=os.environ.get("PATH", "") + ":/sbin:/usr/sbin")
             try:
-                text = subprocess.run([tool, "-p"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                                      timeout=10).stdout.decode() if tool else ""
+                text = os.fsdecode(subprocess.run([tool, "-p"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                                  timeout=10).stdout) if tool else ""
             except (OSError, subprocess.SubprocessError):
                 text = ""
-            for line in text.splitlines():
+            for line in text.split("\n"):
                 name, arrow, path = line.strip().partition(" => ")
                 if arrow:
                     self.libraries.setdefault(os.path.basename(path), path)
-                    self.libraries.setdefault(name.split()[0], path)
+                    self.libraries.setdefault(name.split(" ")[0], path)
         return self.libraries
 
     def path_of(self, module):
         """The file that MODULE, a base name, most likely is; None if there is none."""
+        if "/" in module or "\0" in module:
+            return None
         if module not in self.paths:
             found = None
             for place in self.places:
@@ -249,13 +494,12 @@ class Symbols:
         """Finds the lines of many FRAMES at once: one process for each module."""
         wanted = {}
         for frame in frames:
-            where = frame.split(" ")[0]
-            module, plus, offset = where.rpartition("+")
-            if plus and where not in self.lines:
+            where, module, offset, _ = frame_parts(frame)
+            if module and where not in self.lines:
                 self.lines[where] = None
                 wanted.setdefault(module, []).append(offset)
         for module, offsets in wanted.items():
-            path = self.path_of(module) if self.tool and module != "?" else None
+            path = self.path_of(name_of(unescaped(module))) if self.tool and module != "?" else None
             if path:
                 self._ask(module, path, offsets)
 
@@ -265,8 +509,9 @@ class Symbols:
             done = subprocess.run([self.tool, "-C", "-f", "-e", path], input="\n".join(offsets).encode() + b"\n",
                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, timeout=60)
         except (OSError, subprocess.SubprocessError):
+            self.tool = None    # it would do no better with the next one
             return
-        out = done.stdout.decode("utf-8", "replace").splitlines()
+        out = os.fsdecode(done.stdout).split("\n")
         for i, offset in enumerate(offsets):
             function, line = (out[2 * i:2 * i + 2] + ["??", "??:0"])[:2]
             line = line.split(" (")[0]
@@ -275,12 +520,12 @@ class Symbols:
 
     def line_of(self, frame):
         """'file.c:12', or None."""
-        found = self.lines.get(frame.split(" ")[0])
+        found = self.lines.get(frame_parts(frame)[0])
         return found[1] if found else None
 
     def place_of(self, frame):
         """How a person names FRAME: 'function (file.c:12)', 'symbol (module+0x1c01)' or 'module+0x1c01'."""
-        where, _, symbol = frame.partition(" ")
+        where, _, _, symbol = frame_parts(frame)
         found = self.lines.get(where)
         if found:
             return "%s (%s)" % (found[0] if found[0] != "??" else symbol or where, short_path(found[1]))

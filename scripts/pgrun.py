@@ -13,6 +13,8 @@ import stat
 import subprocess
 import time
 
+import pglog
+
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 KEEP = 1 << 16      # bytes of an output that are kept: half of its beginning, half of its end
 TICK = 0.02
@@ -24,6 +26,26 @@ ENDS = re.compile(rb"[\r\n]+")
 
 class Stopped(Exception):
     """The sweep is being stopped."""
+
+
+STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+def heed_stops():
+    """From here on Stopped is raised by the first of STOPS, wherever this process is or waits."""
+    for sig in STOPS:
+        if sig != signal.SIGHUP or signal.getsignal(sig) != signal.SIG_IGN:     # nohup
+            signal.signal(sig, _stop)
+
+
+def _stop(*_):
+    ignore_stops()  # nothing is to interrupt what cleans up
+    raise Stopped()
+
+
+def ignore_stops():
+    for sig in STOPS:
+        signal.signal(sig, signal.SIG_IGN)
 
 
 def masked(line):
@@ -90,15 +112,11 @@ class Tree:
         libc = ctypes.CDLL(None, use_errno=True)
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
         libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-        self.stopped = False
-        signal.signal(signal.SIGTERM, self._stop)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # A terminal sends it to all: the sweep stops its runs. No SIG_IGN, which the programs would inherit.
+        signal.signal(signal.SIGINT, lambda *_: None)
         self.selector = selectors.DefaultSelector()
         self.processes, self.orphans = {}, []
         self.modules = None     # a set: files that descendants have mapped are noted
-
-    def _stop(self, *_):
-        self.stopped = True
 
     def start(self, argv, env, cwd, stdin, shell=False):
         with open(stdin or os.devnull, "rb") as source:
@@ -145,8 +163,6 @@ class Tree:
             self.reap()
             if self.modules is not None:
                 self._note_modules()
-            if self.stopped:
-                raise Stopped()
             if done():
                 return True
             if time.monotonic() >= deadline:
@@ -160,27 +176,10 @@ class Tree:
             return process.ended is not None and (not process.open or time.monotonic() - process.ended > LINGER)
         return self.pump(done, deadline)
 
-    def descendants(self):
-        children = {}
-        for name in os.listdir("/proc"):
-            if name.isdigit():
-                try:
-                    with open("/proc/%s/stat" % name, "rb") as f:
-                        parent = int(f.read().rpartition(b")")[2].split()[1])
-                except (OSError, IndexError, ValueError):
-                    continue
-                children.setdefault(parent, []).append(int(name))
-        found, todo = [], [os.getpid()]
-        while todo:
-            below = children.get(todo.pop(), [])
-            found += below
-            todo += below
-        return found
-
     def _note_modules(self):
-        for pid in self.descendants():
+        for pid in descendants():
             try:
-                with open("/proc/%d/maps" % pid) as f:
+                with open("/proc/%d/maps" % pid, errors="surrogateescape") as f:
                     self.modules.update(line.split(None, 5)[5].rstrip("\n") for line in f if " r-xp " in line and
                                         "/" in line)
             except (OSError, ValueError, IndexError):
@@ -188,7 +187,7 @@ class Tree:
 
     def busy(self):
         """Is one of the descendants running, or do all of them wait?"""
-        for pid in self.descendants():
+        for pid in descendants():
             try:
                 with open("/proc/%d/stat" % pid, "rb") as f:
                     if f.read().rpartition(b")")[2].split()[0] == b"R":
@@ -197,23 +196,51 @@ class Tree:
                 pass
         return False
 
-    def kill_all(self):
-        """Ends every descendant. Returns how many had to be."""
-        killed, end = set(), time.monotonic() + 10
-        self.reap()
-        while time.monotonic() < end:
-            alive = self.descendants()
-            if not alive:
-                break
-            for pid in alive:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                    killed.add(pid)
-                except OSError:
-                    pass
-            self.reap()
-            time.sleep(0.002)
-        return len(killed)
+
+def descendants():
+    """The processes below this one."""
+    children = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open("/proc/%s/stat" % name, "rb") as f:
+                    parent = int(f.read().rpartition(b")")[2].split()[1])
+            except (OSError, IndexError, ValueError):
+                continue
+            children.setdefault(parent, []).append(int(name))
+    found, todo = [], [os.getpid()]
+    while todo:
+        below = children.get(todo.pop(), [])
+        found += below
+        todo += below
+    return found
+
+
+def reap_all():
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        pass
+
+
+def kill_all(reap=reap_all):
+    """Ends every process below this one. Returns how many had to be."""
+    killed, end = set(), time.monotonic() + 10
+    reap()
+    while time.monotonic() < end:
+        alive = descendants()
+        if not alive:
+            break
+        for pid in alive:
+            try:
+                os.kill(pid, signal.SIGKILL)
+                killed.add(pid)
+            except OSError:
+                pass
+        reap()
+        time.sleep(0.002)
+    return len(killed)
 
 
 def free_port():
@@ -243,7 +270,7 @@ def digest(path):
         if not stat.S_ISREG(mode):
             return "mode %o" % stat.S_IFMT(mode)
         h = hashlib.sha256()
-        with open(path, "rb") as f:
+        with pglog.open_plain(path, links=False) as f:
             for block in iter(lambda: f.read(1 << 20), b""):
                 h.update(block)
         return h.hexdigest()
@@ -312,7 +339,7 @@ class Run:
         except OSError as e:
             result = {"failed": "%s: %s" % (e.filename or self.spec["argv"][0], e.strerror)}
         finally:
-            left = self.tree.kill_all()
+            left = kill_all(self.tree.reap)
         result["left"] = left
         result["places"] = self.places
         if self.tree.modules is not None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Where a program writes, what can be broken there, and what a run with a fault shows. Python 3.7, nothing else."""
 
+import itertools
 import os
 import re
 
@@ -20,17 +21,30 @@ OURS = re.compile(r"pipeguard: PIPEGUARD_\w+: ")
 
 # ---- logs ----
 
+EVENTS = 50000      # of one log: many more than the library writes of a program
+
+
+def is_whole(e):
+    return e["mono"] is not None and (e["ev"] not in pglog.WRITES or None not in (e["pid"], e["repeated"], e["ret"]))
+
+
+def read_events(path):
+    """The whole events of a log. The folder is the program's as well: what lies there may be anything."""
+    try:
+        with pglog.open_plain(path, links=False) as source:
+            return [e for e in itertools.islice(pglog.Reader(source).dicts(), EVENTS) if is_whole(e)]
+    except OSError:
+        return []
+
+
 def read_logs(folder):
     """The events of each process's log, in the order of time."""
-    logs = []
-    for name in sorted(os.listdir(folder)):
-        events = pglog.read_events(os.path.join(folder, name))
-        if events:
-            logs.append(events)
-    programs = {e["program"] for events in logs for e in events if e["ev"] == "load" and e.get("program")}
+    logs = [read_events(os.path.join(folder, name)) for name in sorted(os.listdir(folder))
+            if re.fullmatch(r"\d+\.log", name)]
+    logs = sorted(filter(None, logs), key=lambda events: events[0]["mono"])
+    programs = {e["program"] for events in logs for e in events if e["ev"] == "load" and e["program"]}
     for events in logs:
         _name_programs(events, programs)
-    logs.sort(key=lambda events: events[0].get("mono") or 0)
     return logs
 
 
@@ -39,32 +53,25 @@ def _name_programs(events, programs):
     current = None
     for e in events:
         if e["ev"] == "load":
-            current = e.get("program")
-        comm = e.get("comm") or ""
+            current = e["program"]
         if current is None:
-            full = [p for p in programs if p.encode()[:15] == comm.encode()[:15]]
+            full = [p for p in programs if os.fsencode(p)[:15] == os.fsencode(e["comm"] or "")[:15]]
             e["program"] = full[0] if len(full) == 1 else None
         else:
             e["program"] = current
 
 
-def glob(name):
-    """NAME as a glob that a rule can hold."""
-    return re.sub(r"[^A-Za-z0-9._+-]", "?", name)
-
-
 # ---- sites ----
 
 def key_of(e):
-    return "|".join((e["program"] or e.get("comm") or "?", e["call"], e.get("via") or "call", e["kind"] or "?",
-                     e["site"]))
+    return "|".join((e["program"] or e["comm"] or "?", e["call"], e["via"] or "call", e["kind"], e["site"]))
 
 
 def _disposition(state, e):
     """SIGPIPE's disposition in this process after E."""
     if e["ev"] == "load":
-        return e.get("sigpipe")
-    return e.get("to") if e["ev"] == "disposition" else state
+        return e["sigpipe"]
+    return e["to"] if e["ev"] == "disposition" else state
 
 
 def sites_of(logs):
@@ -74,12 +81,12 @@ def sites_of(logs):
         state = None
         for e in events:
             state = _disposition(state, e)
-            if e["ev"] != "call" or not e.get("site") or not e.get("call") or not e.get("kind"):
+            if e["ev"] != "call" or not e["site"] or not e["call"] or not e["kind"]:
                 continue
             key = key_of(e)
             site = found.setdefault(key, {
                 "key": key, "program": e["program"], "call": e["call"], "via": e["via"], "kind": e["kind"],
-                "hash": e["site"], "stack": e["stack"], "mono": e["mono"], "fds": [], "peers": [], "sides": [],
+                "hash": e["site"], "stack": e["stack"] or [], "mono": e["mono"], "fds": [], "peers": [], "sides": [],
                 "nonblock": False, "longest": 0, "states": [], "processes": []})
             _add_to_site(site, e, state)
             of = counts.setdefault(key, {})
@@ -91,18 +98,18 @@ def sites_of(logs):
 
 
 def _add_to_site(site, e, state):
-    for name, value in (("fds", e["fd"]), ("sides", e.get("side")), ("states", state), ("peers", peer_of(e))):
+    for name, value in (("fds", e["fd"]), ("sides", e["side"]), ("states", state), ("peers", peer_of(e))):
         if value not in site[name] and len(site[name]) < 8:
             site[name].append(value)
     site["processes"].append(e["pid"])
-    site["nonblock"] = site["nonblock"] or bool(e.get("nonblock"))
-    site["longest"] = max(site["longest"], e.get("len") or 0)
+    site["nonblock"] = site["nonblock"] or bool(e["nonblock"])
+    site["longest"] = max(site["longest"], e["len"] or 0)
 
 
 def peer_of(e):
     """A server's address, or a client's without its port."""
-    peer = e.get("peer")
-    if not peer or e.get("side") == "client" or peer[0] in "/@":
+    peer = e["peer"]
+    if not peer or e["side"] == "client" or peer[0] in "/@":
         return peer
     return peer.rpartition(":")[0] or peer
 
@@ -134,7 +141,7 @@ def rule_of(site, fault, when=1):
     if action == "short":
         action = "short=1"
     calls = "%stdio" if site["via"] == "stdio" else site["call"]
-    comm = ":comm=" + glob(site["program"]) if site["program"] else ""
+    comm = ":comm=" + pglog.glob(site["program"]) if site["program"] else ""
     return "%s:kind=%s%s:site=%s:when=%d:%s" % (calls, site["kind"], comm, site["hash"], when, action)
 
 
@@ -142,18 +149,19 @@ def rule_of(site, fault, when=1):
 
 def evidence_of(logs):
     """What became of the fault, from the logs of the run."""
-    events = sorted((e for events in logs for e in events if "mono" in e), key=lambda e: e["mono"])
-    fired = [e for e in events if e["ev"] == "inject" and e.get("rule") == RULE]
+    events = sorted((e for events in logs for e in events), key=lambda e: e["mono"])
+    fired = [e for e in events if e["ev"] == "inject" and e["rule"] == RULE]
     out = {"fired": len(fired), "failures": 0, "fatal": [], "again": None, "lost": False, "stack": [], "signal": None}
     if not fired:
         return out
     first = fired[0]
-    out.update(stack=first["stack"], call=first["call"], fd=first["fd"], kind=first["kind"], len=first["len"],
+    out.update(stack=first["stack"] or [], call=first["call"], fd=first["fd"], kind=first["kind"], len=first["len"],
                peer=first["peer"], program=first["program"], pid=first["pid"])
     after = [e for e in events if e["mono"] >= first["mono"]]
-    broken = [e for e in after if e["ev"] in ("epipe", "reset") and e["ret"] == -1 and e.get("injected")]
+    broken = [e for e in after if e["ev"] in ("epipe", "reset") and e["ret"] == -1 and e["injected"]]
     _count_failures(out, broken)
-    out["fatal"] = sorted({e["program"] or e["comm"] for e in after if e["ev"] == "epipe" and e["signal"] == "fatal"})
+    out["fatal"] = sorted({e["program"] or e["comm"] or "?" for e in after
+                           if e["ev"] == "epipe" and e["signal"] == "fatal"})
     out["again"] = _again(first, after)
     out["lost"] = _lost(out, first, after, broken)
     out["retold"] = _retold(broken)
@@ -167,8 +175,8 @@ def _count_failures(out, broken):
         worst[key] = max(worst.get(key, 0), e["repeated"])
     out["failures"] = sum(worst.values())
     if broken:
-        out["signal"] = broken[-1].get("signal")
-        out["errno"] = broken[0].get("errno")
+        out["signal"] = broken[-1]["signal"]
+        out["errno"] = broken[0]["errno"]
 
 
 def _retold(broken):
@@ -188,14 +196,14 @@ def _again(first, after):
         if e["ev"] != "call" or e["ret"] < 0 and e["errno"] != "EINPROGRESS" or e["kind"] != first["kind"]:
             continue
         if e["ino"] != first["ino"] and (e["call"] == "connect") == (first["call"] == "connect") and (
-                first["kind"] != "pipe" or e.get("site") == first.get("site")) and peer_of(e) == peer_of(first):
+                first["kind"] != "pipe" or e["site"] == first["site"]) and peer_of(e) == peer_of(first):
             return "by another connection" if first["kind"] != "pipe" else "on another pipe"
     return None
 
 
 def _lost(out, first, after, broken):
     """Were bytes lost, as far as the log tells?"""
-    action = first.get("action") or ""
+    action = first["action"] or ""
     if broken:
         return not out["again"]
     if not action.startswith(("short", "error=EAGAIN")):
@@ -228,6 +236,7 @@ def level_of(outputs):
 def baseline_of(results):
     """What is the same in all RESULTS of runs without a fault."""
     base = {"statuses": sorted({r["status"] for r in results}, key=str), "seconds": max(r["seconds"] for r in results)}
+    base["client"] = base["alive"] = None
     base["out_level"] = level_of([r["out"] for r in results])
     base["out"] = results[0]["out"]
     base["err"] = sorted(set().union(*(lines_of(r["err"]["text"]) for r in results)))
@@ -327,7 +336,7 @@ def _losses(base, result, evidence):
     if files:
         losses.append("%s differs" % ", ".join(files[:3]))
     if not losses and evidence["lost"]:
-        what = WHAT.get(evidence["fd"]) or WHAT.get(evidence["kind"], "a " + evidence["kind"])
+        what = WHAT.get(evidence["fd"]) or WHAT.get(evidence["kind"], "a %s" % (evidence["kind"] or "descriptor"))
         losses.append("bytes for %s were lost" % what)
     return " and ".join(losses)
 

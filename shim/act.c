@@ -47,12 +47,15 @@ static struct pg_hit hit_of(const struct pg_op *op, const struct pg_candidate *c
 }
 
 /* error=EPIPE comes with the signal that the kernel would raise. A pipe takes no bytes without
- * looking for a reader. */
+ * looking for a reader. The object is as it was: what breaks later is not the rule's work, but
+ * where no connection was made because of it. */
 static struct pg_op fail(struct pg_op op, const struct pg_plan *p, const struct pg_object *o,
 			 const struct pg_candidate *c)
 {
 	int err = p->final->error;
 	struct pg_hit hit = hit_of(&op, c);
+	bool injected = o->story && o->story->injected;
+	uint8_t rule = injected ? o->story->rule : 0;
 
 	remember(o->story, p->rule);
 	if (err == EPIPE && pg_is_out(op.call)) {
@@ -61,6 +64,10 @@ static struct pg_op fail(struct pg_op op, const struct pg_plan *p, const struct 
 		hit.ret = -1;
 		hit.err = EPIPE;
 		pg_guard_injected_epipe(&hit, pg_guard_raises(op.call, op.flags, o));
+	}
+	if (o->story && op.call != PG_CALL_connect && op.call != PG_CALL___connect) {
+		o->story->injected = injected;
+		o->story->rule = rule;
 	}
 	if (err == EAGAIN)
 		pg_reseat_wake(op.fd);
@@ -127,7 +134,7 @@ struct pg_op pg_act_at_end(struct pg_op op)
 		msg->msg_hdr.msg_controllen = 0;
 		msg->msg_hdr.msg_flags = 0;
 	}
-	if (op.call != PG_CALL_recvmmsg)
+	if (!PG_IS(op.call, recvmmsg))
 		return decided(op, 0, 0);
 	msg->msg_len = 0;
 	return decided(op, 1, 0);
@@ -136,7 +143,7 @@ struct pg_op pg_act_at_end(struct pg_op op)
 /* Of several messages, the first goes nowhere. */
 static struct pg_op lose(struct pg_op op, const struct pg_candidate *c)
 {
-	if (op.call != PG_CALL_sendmmsg)
+	if (!PG_IS(op.call, sendmmsg))
 		return decided(op, (int64_t)c->length, 0);
 	((struct mmsghdr *)(uintptr_t)op.data)->msg_len = (unsigned)c->length;
 	return decided(op, 1, 0);
@@ -182,9 +189,20 @@ static int make(const struct pg_op *op, const struct pg_plan *p, const struct pg
 		ret = pg_fault_fin(op->fd);
 	else
 		ret = pg_fault_eof(op->fd, o->kind);
-	if (!ret)
+	if (!ret && (p->final->terminal != PG_F_EOF || o->kind == PG_PIPE))
 		pg_act_remember(op->fd, p->rule, o);
 	return ret;
+}
+
+/* Its kernel code ends a local reset in an end of file. */
+static bool is_mptcp(int fd)
+{
+	enum { MPTCP = 262 }; /* IPPROTO_MPTCP, <linux/in.h> */
+	int protocol = 0;
+	socklen_t len = sizeof protocol;
+
+	return !pg_sys5(SYS_getsockopt, fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) &&
+	       protocol == MPTCP;
 }
 
 /* Changes the object; but what is broken already is not broken by a rule. */
@@ -192,15 +210,21 @@ static struct pg_op change(struct pg_op op, const struct pg_plan *p, const struc
 			   struct pg_inject *inject)
 {
 	bool ends = p->final->terminal == PG_F_EOF;
+	bool resets = p->final->terminal == PG_F_RESET && o->kind == PG_TCP &&
+		      !pg_guard_was_reset(op.fd);
 
 	inject->already = !ends && pg_look_is_broken(op.fd);
 	if (inject->already)
 		return op;
 	inject->failed = -make(&op, p, o);
+	if (!inject->failed && resets && is_mptcp(op.fd)) /* and no other took its place */
+		return decided(op, -1, ECONNRESET);
 	if (inject->failed || !ends || o->kind == PG_PIPE)
 		return op;
-	if (o->story)
+	if (o->story) {
 		o->story->ended = true;
+		pg_story_unrule(o->story);
+	}
 	return pg_act_at_end(op);
 }
 
@@ -236,7 +260,7 @@ static struct pg_op finish(struct pg_op op, const struct pg_plan *p, const struc
 
 static void signal_here(int sig)
 {
-	pg_sys3(SYS_tgkill, pg_sys0(SYS_getpid), pg_sys0(SYS_gettid), sig);
+	pg_sys3(SYS_tgkill, pg_pid(), pg_sys0(SYS_gettid), sig);
 }
 
 static void wait_as_asked(const struct pg_op *op, const struct pg_plan *p, enum pg_kind kind,
@@ -274,8 +298,8 @@ static void tell(const struct pg_op *op, const struct pg_plan *p, struct pg_inje
 /* At most P's bytes. Messages go one by one, so that each meets the rules. */
 static void shorten(struct pg_op *op, const struct pg_plan *p, const struct pg_candidate *c)
 {
-	bool messages = (op->call == PG_CALL_sendmmsg || op->call == PG_CALL_recvmmsg) &&
-			op->len > 0 && p->matches;
+	bool messages = (PG_IS(op->call, sendmmsg) || PG_IS(op->call, recvmmsg)) && op->len > 0 &&
+			p->matches;
 
 	if (op->skip || !c->length_known || (p->most >= c->length && !messages))
 		return;

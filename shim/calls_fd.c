@@ -128,6 +128,9 @@ PG_EXPORT void closefrom(int first)
 	}
 FCNTL(fcntl)
 FCNTL(fcntl64)
+#if __SIZEOF_LONG__ == 4
+FCNTL(__fcntl_time64)
+#endif
 
 #ifdef __GLIBC__
 #define FILE_NUMBER(f) ((f)->_fileno) /* fileno() would be one more import */

@@ -55,27 +55,32 @@ static void after_confining(bool done)
 		pg_sigpipe_confine(true);
 }
 
-PG_EXPORT int prctl(int option, ...)
-{
-	unsigned long a, b, c, d;
-	va_list ap;
-	int ret, saved;
-
-	va_start(ap, option);
-	a = va_arg(ap, unsigned long);
-	b = va_arg(ap, unsigned long);
-	c = va_arg(ap, unsigned long);
-	d = va_arg(ap, unsigned long);
-	va_end(ap);
-	if (option != PR_SET_SECCOMP)
-		return NEXT(prctl)(option, a, b, c, d);
-	before_confining(a == MODE_STRICT);
-	ret = NEXT(prctl)(option, a, b, c, d);
-	saved = errno;
-	after_confining(!ret);
-	errno = saved;
-	return ret;
-}
+#define PRCTL(name)                                                                                \
+	PG_EXPORT int name(int option, ...)                                                        \
+	{                                                                                          \
+		unsigned long a, b, c, d;                                                          \
+		va_list ap;                                                                        \
+		int ret, saved;                                                                    \
+                                                                                                   \
+		va_start(ap, option);                                                              \
+		a = va_arg(ap, unsigned long);                                                     \
+		b = va_arg(ap, unsigned long);                                                     \
+		c = va_arg(ap, unsigned long);                                                     \
+		d = va_arg(ap, unsigned long);                                                     \
+		va_end(ap);                                                                        \
+		if (option != PR_SET_SECCOMP)                                                      \
+			return NEXT(name)(option, a, b, c, d);                                     \
+		before_confining(a == MODE_STRICT);                                                \
+		ret = NEXT(name)(option, a, b, c, d);                                              \
+		saved = errno;                                                                     \
+		after_confining(!ret);                                                             \
+		errno = saved;                                                                     \
+		return ret;                                                                        \
+	}
+PRCTL(prctl)
+#if __SIZEOF_LONG__ == 4
+PRCTL(__prctl_time64)
+#endif
 
 /* ---- a process that shares our memory ---- */
 

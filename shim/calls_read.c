@@ -118,49 +118,59 @@ PG_EXPORT ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t room, int
 		     NEXT(__recvfrom_chk)(fd, buf, len, room, flags, from, from_len));
 }
 
-static ssize_t receive(int fd, struct msghdr *msg, int flags, uintptr_t caller)
-{
-	struct pg_asked asked;
-
-	if (PG_ASIDE(recvmsg, fd))
-		return pg_apply(PG_CALL_recvmsg, caller, PG_W(fd), PG_W(msg), PG_W(flags), 0, 0, 0);
-	asked.fd = fd;
-	asked.data = msg;
-	asked.flags = flags;
-	return PG_IN(recvmsg, message, asked, PG_HOT(recvmsg)(fd, msg, flags));
-}
-
 /* The kernel has just filled MSG in: descriptors that came with it are the program's now. */
-PG_EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
-{
-	ssize_t got = receive(fd, msg, flags, PG_CALLER);
+#define RECVMSG(name)                                                                              \
+	static ssize_t one_by_##name(int fd, struct msghdr *msg, int flags, uintptr_t caller)      \
+	{                                                                                          \
+		struct pg_asked asked;                                                             \
+                                                                                                   \
+		if (PG_ASIDE(name, fd))                                                            \
+			return pg_apply(PG_CALL_##name, caller, PG_W(fd), PG_W(msg), PG_W(flags),  \
+					0, 0, 0);                                                  \
+		asked.fd = fd;                                                                     \
+		asked.data = msg;                                                                  \
+		asked.flags = flags;                                                               \
+		return PG_IN(recvmsg, message, asked, PG_HOT(name)(fd, msg, flags));               \
+	}                                                                                          \
+                                                                                                   \
+	PG_EXPORT ssize_t name(int fd, struct msghdr *msg, int flags)                              \
+	{                                                                                          \
+		ssize_t got = one_by_##name(fd, msg, flags, PG_CALLER);                            \
+                                                                                                   \
+		if (PG_UNLIKELY(got >= 0 && msg->msg_controllen))                                  \
+			pg_adopt_passed(msg);                                                      \
+		return got;                                                                        \
+	}
+RECVMSG(recvmsg)
 
-	if (PG_UNLIKELY(got >= 0 && msg->msg_controllen))
-		pg_adopt_passed(msg);
-	return got;
-}
+#define RECVMMSG(name)                                                                             \
+	static int all_by_##name(int fd, struct mmsghdr *msgs, unsigned n, PG_MMSG_FLAGS flags,    \
+				 struct timespec *wait, uintptr_t caller)                          \
+	{                                                                                          \
+		struct pg_asked asked;                                                             \
+                                                                                                   \
+		if (PG_ASIDE(name, fd))                                                            \
+			return (int)pg_apply(PG_CALL_##name, caller, PG_W(fd), PG_W(msgs),         \
+					     PG_W(n), PG_W(flags), PG_W(wait), 0);                 \
+		asked.fd = fd;                                                                     \
+		asked.len = n;                                                                     \
+		asked.flags = (int)flags;                                                          \
+		return PG_IN(recvmmsg, flagged, asked, PG_HOT(name)(fd, msgs, n, flags, wait));    \
+	}                                                                                          \
+                                                                                                   \
+	PG_EXPORT int name(int fd, struct mmsghdr *msgs, unsigned n, PG_MMSG_FLAGS flags,          \
+			   struct timespec *wait)                                                  \
+	{                                                                                          \
+		int got = all_by_##name(fd, msgs, n, flags, wait, PG_CALLER);                      \
+                                                                                                   \
+		for (int i = 0; i < got; i++)                                                      \
+			if (PG_UNLIKELY(msgs[i].msg_hdr.msg_controllen))                           \
+				pg_adopt_passed(&msgs[i].msg_hdr);                                 \
+		return got;                                                                        \
+	}
+RECVMMSG(recvmmsg)
 
-static int receive_all(int fd, struct mmsghdr *msgs, unsigned n, PG_MMSG_FLAGS flags,
-		       struct timespec *wait, uintptr_t caller)
-{
-	struct pg_asked asked;
-
-	if (PG_ASIDE(recvmmsg, fd))
-		return (int)pg_apply(PG_CALL_recvmmsg, caller, PG_W(fd), PG_W(msgs), PG_W(n),
-				     PG_W(flags), PG_W(wait), 0);
-	asked.fd = fd;
-	asked.len = n;
-	asked.flags = (int)flags;
-	return PG_IN(recvmmsg, flagged, asked, PG_HOT(recvmmsg)(fd, msgs, n, flags, wait));
-}
-
-PG_EXPORT int recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, PG_MMSG_FLAGS flags,
-		       struct timespec *wait)
-{
-	int got = receive_all(fd, msgs, n, flags, wait, PG_CALLER);
-
-	for (int i = 0; i < got; i++)
-		if (PG_UNLIKELY(msgs[i].msg_hdr.msg_controllen))
-			pg_adopt_passed(&msgs[i].msg_hdr);
-	return got;
-}
+#if __SIZEOF_LONG__ == 4
+RECVMSG(__recvmsg64)
+RECVMMSG(__recvmmsg64)
+#endif

@@ -110,12 +110,17 @@ PG_EXPORT int shutdown(int fd, int how)
 	return ret;
 }
 
-PG_EXPORT int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
-{
-	int ret = NEXT_SYS5(getsockopt, SYS_getsockopt, fd, level, name, value, len);
-
-	if (PG_UNLIKELY(!ret && level == SOL_SOCKET && name == SO_ERROR && *len >= sizeof(int) &&
-			*(int *)value))
-		pg_guard_warned(PG_CALL_getsockopt, fd, *(int *)value, PG_CALLER);
-	return ret;
-}
+#define GETSOCKOPT(call)                                                                           \
+	PG_EXPORT int call(int fd, int level, int name, void *value, socklen_t *len)               \
+	{                                                                                          \
+		int ret = NEXT_SYS5(call, SYS_getsockopt, fd, level, name, value, len);            \
+                                                                                                   \
+		if (PG_UNLIKELY(!ret && level == SOL_SOCKET && name == SO_ERROR &&                 \
+				*len >= sizeof(int) && *(int *)value))                             \
+			pg_guard_warned(PG_CALL_getsockopt, fd, *(int *)value, PG_CALLER);         \
+		return ret;                                                                        \
+	}
+GETSOCKOPT(getsockopt)
+#if __SIZEOF_LONG__ == 4
+GETSOCKOPT(__getsockopt64)
+#endif

@@ -114,39 +114,50 @@ PG_EXPORT ssize_t sendto(int fd, const void *buf, size_t len, int flags, PG_SOCK
 		      PG_CALLER);
 }
 
-static inline ssize_t send_message(int fd, const struct msghdr *msg, int flags, uintptr_t caller)
-{
-	if (PG_ASIDE(sendmsg, fd))
-		return pg_apply(PG_CALL_sendmsg, caller, PG_W(fd), PG_W(msg), PG_W(flags), 0, 0, 0);
-	return PG_OUT_VECTOR(sendmsg, PG_HOT(sendmsg)(fd, msg, flags), fd, op.data = msg,
-			     op.flags = flags);
-}
+#define SENDMSG(name)                                                                              \
+	static inline ssize_t one_by_##name(int fd, const struct msghdr *msg, int flags,           \
+					    uintptr_t caller)                                      \
+	{                                                                                          \
+		if (PG_ASIDE(name, fd))                                                            \
+			return pg_apply(PG_CALL_##name, caller, PG_W(fd), PG_W(msg), PG_W(flags),  \
+					0, 0, 0);                                                  \
+		return PG_OUT_VECTOR(name, PG_HOT(name)(fd, msg, flags), fd, op.data = msg,        \
+				     op.flags = flags);                                            \
+	}                                                                                          \
+                                                                                                   \
+	PG_EXPORT ssize_t name(int fd, const struct msghdr *msg, int flags)                        \
+	{                                                                                          \
+		struct msghdr copy = {.msg_name = NULL};                                           \
+                                                                                                   \
+		if (PG_LIKELY(!(flags & MSG_FASTOPEN)))                                            \
+			return one_by_##name(fd, msg, flags, PG_CALLER);                           \
+		if (!pg_peek(&copy, msg, sizeof copy) ||                                           \
+		    refused(fd, copy.msg_name, copy.msg_namelen, PG_CALLER))                       \
+			return copy.msg_name ? -1 : one_by_##name(fd, msg, flags, PG_CALLER);      \
+		return opened(fd, copy.msg_name, copy.msg_namelen,                                 \
+			      one_by_##name(fd, msg, flags, PG_CALLER), PG_CALLER);                \
+	}
+SENDMSG(sendmsg)
 
-PG_EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
-{
-	struct msghdr copy = {.msg_name = NULL};
+#define SENDMMSG(name)                                                                             \
+	PG_EXPORT int name(int fd, struct mmsghdr *msgs, unsigned n, PG_MMSG_FLAGS flags)          \
+	{                                                                                          \
+		int sent;                                                                          \
+                                                                                                   \
+		if (PG_ASIDE(name, fd))                                                            \
+			return (int)PG_APPLY(name, fd, msgs, n, flags);                            \
+		sent = PG_OUT(name, PG_HOT(name)(fd, msgs, n, flags), fd, n, op.data = msgs,       \
+			      op.flags = (int)flags);                                              \
+		for (int i = 0; i < sent; i++) /* they were counted as messages: make it bytes */  \
+			pg_fd_sent(fd, (uint64_t)msgs[i].msg_len - 1);                             \
+		return sent;                                                                       \
+	}
+SENDMMSG(sendmmsg)
 
-	if (PG_LIKELY(!(flags & MSG_FASTOPEN)))
-		return send_message(fd, msg, flags, PG_CALLER);
-	if (!pg_peek(&copy, msg, sizeof copy) ||
-	    refused(fd, copy.msg_name, copy.msg_namelen, PG_CALLER))
-		return copy.msg_name ? -1 : send_message(fd, msg, flags, PG_CALLER);
-	return opened(fd, copy.msg_name, copy.msg_namelen, send_message(fd, msg, flags, PG_CALLER),
-		      PG_CALLER);
-}
-
-PG_EXPORT int sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, PG_MMSG_FLAGS flags)
-{
-	int sent;
-
-	if (PG_ASIDE(sendmmsg, fd))
-		return (int)PG_APPLY(sendmmsg, fd, msgs, n, flags);
-	sent = PG_OUT(sendmmsg, PG_HOT(sendmmsg)(fd, msgs, n, flags), fd, n, op.data = msgs,
-		      op.flags = (int)flags);
-	for (int i = 0; i < sent; i++) /* they were counted as messages: make it bytes */
-		pg_fd_sent(fd, (uint64_t)msgs[i].msg_len - 1);
-	return sent;
-}
+#if __SIZEOF_LONG__ == 4
+SENDMSG(__sendmsg64)
+SENDMMSG(__sendmmsg64)
+#endif
 
 PG_EXPORT ssize_t sendfile(int out, int in, off_t *at, size_t len)
 {

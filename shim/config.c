@@ -337,7 +337,7 @@ static unsigned passed_descriptors(char **envp)
 		else if (pg_prefix(*envp, "LISTEN_FDS="))
 			pg_number(*envp + 11, MOST, &n);
 	}
-	return n && pid == (uint64_t)pg_sys0(SYS_getpid) ? (unsigned)n : 0;
+	return n && pid == (uint64_t)pg_pid() ? (unsigned)n : 0;
 }
 
 void pg_config_read(char **envp)

@@ -526,12 +526,32 @@ static void json_event(struct pg_text *t, const struct pg_event *e)
 
 /* ---- text ---- */
 
+/* A name in which none of MARKS stands: they would end it. */
+static void text_name(struct pg_text *t, const char *name, size_t max, const char *marks)
+{
+	for (size_t i = 0; i < max && name[i]; i++) {
+		const char *mark = marks;
+
+		while (*mark && *mark != name[i])
+			mark++;
+		if (!*mark)
+			pg_put_name(t, name + i, 1);
+		else
+			pg_put_byte(t, (unsigned char)*mark);
+	}
+}
+
+static void text_path(struct pg_text *t, const char *path)
+{
+	text_name(t, path, NAME_MAX_SHOWN, " ,");
+}
+
 static void text_addr(struct pg_text *t, const struct pg_addr *a, const char *path)
 {
 	if (a->family)
 		pg_put_addr(t, a);
 	else if (path[0])
-		pg_put_name(t, path, NAME_MAX_SHOWN);
+		text_path(t, path);
 	else
 		pg_put_char(t, '?');
 }
@@ -594,7 +614,7 @@ static void text_object(struct pg_text *t, const struct pg_event *e)
 	pg_put(t, o->ino && kind ? kind : "unknown object");
 	if (o->kind == PG_PIPE && o->local_path[0]) {
 		pg_put_char(t, ' ');
-		pg_put_name(t, o->local_path, NAME_MAX_SHOWN);
+		text_path(t, o->local_path);
 	} else if (o->kind >= PG_TCP && o->kind <= PG_UNIX) {
 		text_ends(t, o);
 	}
@@ -856,15 +876,9 @@ static void text_body(struct pg_text *t, const struct pg_event *e)
 	}
 }
 
-/* A bracket in the name would end it. */
 static void text_comm(struct pg_text *t, const struct pg_event *e)
 {
-	for (size_t i = 0; i < sizeof e->comm && e->comm[i]; i++) {
-		if (e->comm[i] == ']')
-			pg_put(t, "\\x5d");
-		else
-			pg_put_name(t, e->comm + i, 1);
-	}
+	text_name(t, e->comm, sizeof e->comm, "]");
 }
 
 static void text_missing(struct pg_text *t, uint64_t n, const char *what)
@@ -876,17 +890,22 @@ static void text_missing(struct pg_text *t, uint64_t n, const char *what)
 	pg_put(t, what);
 }
 
+static void text_number(struct pg_text *t, int n)
+{
+	if (n > 0)
+		pg_put_i64(t, n);
+	else
+		pg_put_char(t, '?');
+}
+
 static void text_event(struct pg_text *t, const struct pg_event *e)
 {
 	struct pg_log_missing missing = pg_log_missing();
 
 	pg_put(t, "pipeguard[");
-	pg_put_i64(t, e->pid);
+	text_number(t, e->pid);
 	pg_put_char(t, ':');
-	if (e->tid > 0)
-		pg_put_i64(t, e->tid);
-	else
-		pg_put_char(t, '?');
+	text_number(t, e->tid);
 	pg_put_char(t, ' ');
 	text_comm(t, e);
 	pg_put(t, "] ");
@@ -907,7 +926,7 @@ static struct {
 
 void pg_event_note_process(void)
 {
-	noted.pid = (int)pg_sys0(SYS_getpid);
+	noted.pid = pg_pid();
 	noted.tid = (int)pg_sys0(SYS_gettid);
 	pg_sys2(SYS_prctl, PR_GET_NAME, noted.comm);
 }

@@ -2,6 +2,7 @@
 #include "fd.h"
 
 #include "clock.h"
+#include "next.h"
 #include "process.h"
 
 #include <errno.h>
@@ -467,7 +468,7 @@ void pg_fd_warn(int fd, enum pg_what what, uint32_t call, int err, uintptr_t cal
 	s->told[what] = (struct pg_warning){.at = pg_now(),
 					    .sent = PG_GET(s->sent),
 					    .caller = pg_code_at(caller - 1),
-					    .call = call,
+					    .call = pg_call_plain((enum pg_call)call),
 					    .err = err};
 	if (what == PG_EOF || what == PG_SHUTDOWN)
 		return;

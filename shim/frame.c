@@ -116,12 +116,12 @@ static void copy_back(const struct pg_op *op, const struct shorter *s, long ret)
 
 	if (op->shape != PG_MSG || ret < 0)
 		return;
-	if (op->call == PG_CALL_recvmsg || op->call == PG_CALL_recvmmsg) {
+	if (PG_IS(op->call, recvmsg) || PG_IS(op->call, recvmmsg)) {
 		msg->msg_namelen = s->msg.msg_hdr.msg_namelen;
 		msg->msg_controllen = s->msg.msg_hdr.msg_controllen;
 		msg->msg_flags = s->msg.msg_hdr.msg_flags;
 	}
-	if (op->call == PG_CALL_sendmmsg || op->call == PG_CALL_recvmmsg)
+	if (PG_IS(op->call, sendmmsg) || PG_IS(op->call, recvmmsg))
 		((struct mmsghdr *)(void *)msg)->msg_len = s->msg.msg_len;
 }
 
@@ -138,7 +138,7 @@ static long make(const struct pg_frame *frame)
 		return pg_syscall_errno(pg_call_number(frame->call), a[0], a[1], a[2], a[3], a[4],
 					a[5]);
 	ret = next(a[0], a[1], a[2], a[3], a[4], a[5]);
-	return frame->call == PG_CALL_sendmmsg || frame->call == PG_CALL_recvmmsg ? (int)ret : ret;
+	return PG_IS(frame->call, sendmmsg) || PG_IS(frame->call, recvmmsg) ? (int)ret : ret;
 }
 
 /*
@@ -170,7 +170,7 @@ static void count_messages(const struct pg_op *op, long sent)
 /* How many bytes RET stands for. */
 static int64_t bytes_of(const struct pg_op *op, const struct shorter *s, long ret)
 {
-	return op->call == PG_CALL_sendmmsg && ret > 0 ? (int64_t)s->msg.msg_len : ret;
+	return PG_IS(op->call, sendmmsg) && ret > 0 ? (int64_t)s->msg.msg_len : ret;
 }
 
 /* All entries that fit were written: the rest follows. What becomes of it is no error, it is a
@@ -191,7 +191,7 @@ static unsigned make_rest(struct pg_frame *frame, struct shorter *s)
 		s->msg.msg_hdr.msg_controllen = 0;
 	}
 	ret = make(frame);
-	if (ret > 0 && frame->call == PG_CALL_sendmmsg) {
+	if (ret > 0 && PG_IS(frame->call, sendmmsg)) {
 		ret = (long)s->msg.msg_len;
 		s->msg.msg_len += before;
 	}
@@ -223,10 +223,10 @@ static long make_shorter(const struct pg_frame *frame, struct pg_op *op)
 	if (bytes_of(op, &s, ret) == op->len && has_rest(&mine, &s)) {
 		op->len += (int64_t)s.rest.iov_len;
 		more = make_rest(&mine, &s);
-		ret = op->call == PG_CALL_sendmmsg ? ret : ret + (long)more;
+		ret = PG_IS(op->call, sendmmsg) ? ret : ret + (long)more;
 	}
 	copy_back(op, &s, ret);
-	if (op->call == PG_CALL_sendmmsg) /* of which a whole success returns one */
+	if (PG_IS(op->call, sendmmsg)) /* of which a whole success returns one */
 		op->len = 1;
 	return ret;
 }
@@ -259,7 +259,7 @@ static long apply_read(const struct pg_frame *frame)
 	ret = make_shorter(frame, &op);
 	if (ret <= 0)
 		ret = (long)pg_guard_in(op.call, &asked, ret, frame->caller);
-	pg_apply_read(&op, op.call == PG_CALL_recvmmsg && ret > 0 ? bytes_in(op.data, ret) : ret);
+	pg_apply_read(&op, PG_IS(op.call, recvmmsg) && ret > 0 ? bytes_in(op.data, ret) : ret);
 	return ret;
 }
 
@@ -273,7 +273,7 @@ static long apply_write(const struct pg_frame *frame)
 	if (op.midway)
 		pg_apply_midway(&op, asked_of(frame), ret, frame->caller);
 	pg_leave(op, ret, frame->caller);
-	if (op.call == PG_CALL_sendmmsg)
+	if (PG_IS(op.call, sendmmsg))
 		count_messages(&op, ret);
 	return ret;
 }

@@ -73,8 +73,8 @@ static void add_target(struct pg_event *e, const struct pg_hit *hit)
 
 bool pg_guard_raises(enum pg_call call, int flags, const struct pg_object *o)
 {
-	bool sends = call == PG_CALL_send || call == PG_CALL_sendto || call == PG_CALL_sendmsg ||
-		     call == PG_CALL_sendmmsg || call == PG_CALL___send;
+	bool sends = call == PG_CALL_send || call == PG_CALL_sendto || PG_IS(call, sendmsg) ||
+		     PG_IS(call, sendmmsg) || call == PG_CALL___send;
 	bool vector2 = call == PG_CALL_pwritev2 || call == PG_CALL_pwritev64v2;
 
 	if ((sends && flags & MSG_NOSIGNAL) || (vector2 && flags & PG_RWF_NOSIGNAL))
@@ -96,23 +96,6 @@ static enum pg_signal signal_of(const struct pg_hit *hit, const struct pg_object
 	return outcome == PG_SIG_FATAL ? PG_SIG_NONE : outcome;
 }
 
-/* A twin is told under the name that programs write. */
-static enum pg_call log_name(enum pg_call call)
-{
-	switch (call) {
-	case PG_CALL___write:
-		return PG_CALL_write;
-	case PG_CALL___send:
-		return PG_CALL_send;
-	case PG_CALL___dprintf_chk:
-		return PG_CALL_dprintf;
-	case PG_CALL___vdprintf_chk:
-		return PG_CALL_vdprintf;
-	default:
-		return call;
-	}
-}
-
 /*
  * An event that is only counted costs little: it is looked at closely once it
  * is known that it will be told. A handler knows the place from the stack
@@ -127,7 +110,7 @@ static void write_event(struct pg_room *s, const struct pg_hit *hit)
 	bool walked = call || (!hit->caller && e->via != PG_VIA_STDIO);
 	uintptr_t place = e->via == PG_VIA_STDIO ? 0 : hit->caller;
 
-	e->pid = (int)pg_sys0(SYS_getpid);
+	e->pid = pg_pid();
 	e->object.ino = st.ino;
 	e->object.dev = st.dev;
 	if (walked) {
@@ -158,7 +141,7 @@ static void fill(struct pg_event *e, enum pg_ev ev, const struct pg_hit *hit, en
 	e->ev = ev;
 	e->via = hit->via;
 	e->signal = signal;
-	e->call = log_name(hit->call);
+	e->call = pg_call_plain(hit->call);
 	e->fd = hit->fd;
 	e->len = hit->len;
 	e->ret = hit->ret;
@@ -233,10 +216,10 @@ static void on_killed(int sender, bool by_itself, uint64_t owed)
 		return;
 	__builtin_memset(&s->event, 0, sizeof s->event);
 	s->event.ev = PG_EV_KILLED;
-	s->event.pid = (int)pg_sys0(SYS_getpid);
+	s->event.pid = pg_pid();
 	s->event.sender = sender;
 	s->event.by_itself = by_itself;
-	s->event.call = owed ? log_name((enum pg_call)(owed >> 32 & 0x3fff)) : PG_NO_CALL;
+	s->event.call = owed ? pg_call_plain((enum pg_call)(owed >> 32 & 0x3fff)) : PG_NO_CALL;
 	s->event.fd = (int)(uint32_t)owed;
 	pg_event_write(&s->event, s->line, s->mask);
 	pg_room_give(s);
@@ -251,7 +234,7 @@ static void on_change(const struct pg_change *change)
 		return;
 	__builtin_memset(&s->event, 0, sizeof s->event);
 	s->event.ev = PG_EV_DISPOSITION;
-	s->event.pid = (int)pg_sys0(SYS_getpid);
+	s->event.pid = pg_pid();
 	s->event.change = *change;
 	s->event.frames = pg_stack_walk(s->event.frame, pg_config.stack, NULL);
 	pg_event_write(&s->event, s->line, s->mask);
@@ -279,7 +262,7 @@ void pg_guard_tell_inject(const struct pg_hit *hit, const struct pg_inject *inje
 				  : held[inject->held];
 	e->failed = inject->failed;
 	e->seeded = inject->prob;
-	e->pid = (int)pg_sys0(SYS_getpid);
+	e->pid = pg_pid();
 	e->object = *inject->object;
 	if (pg_site_count(e, hit->caller, &first)) {
 		add_target(e, hit);
@@ -774,7 +757,7 @@ bool pg_guard_has_last_word(void)
 		return false;
 	if (pg_config.verbose >= 1 || early || lines_missing())
 		return true;
-	return pg_site_any() && pg_site_held_back((int)pg_sys0(SYS_getpid));
+	return pg_site_any() && pg_site_held_back(pg_pid());
 }
 
 void pg_guard_exit(void)
@@ -785,7 +768,7 @@ void pg_guard_exit(void)
 
 	if (!pg_guard_has_last_word())
 		return;
-	pid = (int)pg_sys0(SYS_getpid);
+	pid = pg_pid();
 	if (PG_GET(told) == pid || !(s = pg_room_take()))
 		return;
 	PG_PUT(told, pid);
@@ -811,7 +794,7 @@ static void tell_load(const char *gates, enum pg_state state)
 	if (!s)
 		return;
 	s->event.ev = PG_EV_LOAD;
-	s->event.pid = (int)pg_sys0(SYS_getpid);
+	s->event.pid = pg_pid();
 	s->event.gates = gates;
 	s->event.sender = (int)pg_sys0(SYS_getppid);
 	s->event.change.to = state;

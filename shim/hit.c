@@ -356,8 +356,9 @@ static bool from_ours(struct regs *r, const void *uc, struct pg_hit *hit)
 bool pg_hit_recognise(const siginfo_t *si, const void *uc, struct pg_hit *hit)
 {
 	struct regs r, raw;
+	int pid = pg_confined ? -1 : pg_pid();
 
-	if (si->si_code != SI_USER || (!pg_confined && si->si_pid != (pid_t)pg_sys0(SYS_getpid)))
+	if (si->si_code != SI_USER || (pid > 0 && si->si_pid != pid))
 		return false;
 	read_regs(uc, &r);
 	if (r.ret != -EPIPE && r.ret <= 0)

@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-enum { SIGSET_BYTES = 8, HIGH_FD = 1000 };
+enum { SIGSET_BYTES = 8, HIGH_FD = 1000, FEW = 64 };
 
 /* What the log is. Written at start, and in a child that has a file of its own. */
 static struct {
@@ -75,19 +75,54 @@ static void complain(const char *path, const char *why)
 	pg_sys3(SYS_write, 2, buf, t.len);
 }
 
-/* Up, out of the program's way; below a low limit as high as it goes. The low number is never seen
- * by the program. */
-static int lift(int fd)
+/* <linux/resource.h>: 64 bits on every machine. */
+struct limits {
+	uint64_t soft, hard;
+};
+
+static long limits(const struct limits *set, struct limits *old)
 {
-	struct rlimit limit = {0, 0};
+	return pg_sys4(SYS_prlimit64, 0, RLIMIT_NOFILE, set, old);
+}
+
+/* As high as the program's limit goes, out of its way. */
+static int lift_below(int fd, uint64_t limit)
+{
 	int high = -1;
 
-	pg_sys4(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &limit);
-	for (int at = limit.rlim_cur > HIGH_FD ? HIGH_FD : (int)limit.rlim_cur - 1; at > 2; at--) {
+	for (int at = limit > HIGH_FD ? HIGH_FD : (int)limit - 1; at > 2; at--) {
 		high = (int)pg_sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, at);
 		if (high >= 0)
 			break;
 	}
+	return high;
+}
+
+/* Above it: a number that the program has no use for, and that no loop up to the limit meets. The
+ * limit is higher for as long as that takes: at start, when there are no threads. */
+static int lift_beyond(int fd, const struct limits *old)
+{
+	enum { FAR = 4096 }; /* what the kernel keeps of a process grows with its highest number */
+	const struct limits more = {old->soft + 1, old->hard};
+	int high;
+
+	if (old->soft >= old->hard || old->soft > FAR || limits(&more, NULL))
+		return -1;
+	high = (int)pg_sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, (int)old->soft);
+	limits(old, NULL);
+	return high;
+}
+
+/* The low number is never seen by the program. */
+static int lift(int fd, bool starts)
+{
+	struct limits old = {0, 0};
+	int high;
+
+	limits(NULL, &old);
+	high = starts ? lift_beyond(fd, &old) : -1;
+	if (high < 0)
+		high = lift_below(fd, old.soft);
 	pg_sys1(SYS_close, fd);
 	return high;
 }
@@ -221,21 +256,21 @@ struct target {
 };
 
 /* Opens the file or socket, out of the program's way; a reason if that fails. */
-static const char *open_log(struct target *t)
+static const char *open_log(struct target *t, bool starts)
 {
 	/* At start and, rarely, later: racing threads of a process write the same. */
 	static char path[PG_LINE_MAX / 4];
 	int low[3], n = fill_low(low);
 	const char *why;
 
-	t->has_pid = pg_config_log_path(path, sizeof path, (int)pg_sys0(SYS_getpid));
+	t->has_pid = pg_config_log_path(path, sizeof path, pg_pid());
 	why = pg_config.log_kind == PG_LOG_UNIX ? open_socket(path, &t->fd)
 						: open_file(path, &t->fd);
 	while (n--)
 		pg_sys1(SYS_close, low[n]);
 	if (why)
 		return why;
-	t->fd = lift(t->fd);
+	t->fd = lift(t->fd, starts);
 	if (t->fd >= 0 && !pg_fstat(t->fd, &t->st))
 		return NULL;
 	return "no descriptor is left";
@@ -246,7 +281,7 @@ static void adopt(const struct target *t)
 	out.dev = t->st.dev;
 	out.ino = t->st.ino;
 	out.mode = t->st.mode;
-	out.pid = t->has_pid ? (int)pg_sys0(SYS_getpid) : 0;
+	out.pid = t->has_pid ? pg_pid() : 0;
 	out.fd = t->fd;
 }
 
@@ -259,14 +294,18 @@ void pg_log_start(void)
 	if (pg_config.log_kind == PG_LOG_OFF)
 		return;
 	if (pg_config.log_kind != PG_LOG_FD)
-		why = open_log(&t);
+		why = open_log(&t, true);
 	else if (pg_fstat(t.fd, &t.st))
 		return;
 	if (!why) {
 		adopt(&t);
+		if (t.fd < FEW && pg_config.log_kind != PG_LOG_FD) {
+			pg_sys1(SYS_close, t.fd); /* it can spare none: opened for each line */
+			out.fd = -1;
+		}
 		return;
 	}
-	pg_config_log_path(path, sizeof path, (int)pg_sys0(SYS_getpid));
+	pg_config_log_path(path, sizeof path, pg_pid());
 	complain(path, why);
 }
 
@@ -283,7 +322,7 @@ static bool is_still_there(void)
 
 static bool is_parents(void)
 {
-	return out.pid && out.pid != (int)pg_sys0(SYS_getpid);
+	return out.pid && out.pid != pg_pid();
 }
 
 /*
@@ -302,7 +341,7 @@ static bool find_target(struct target *t, bool *closes)
 		t->st.mode = out.mode;
 		return true;
 	}
-	if (pg_config.log_kind == PG_LOG_FD || !out.ino || open_log(t))
+	if (pg_config.log_kind == PG_LOG_FD || !out.ino || open_log(t, false))
 		return false;
 	*closes = !there || pg_process_is_vforked();
 	if (*closes)

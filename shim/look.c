@@ -85,8 +85,16 @@ static void look_peer_pid(int fd, struct pg_object *o)
 		return;
 	if (o->side == PG_NO_SIDE && !o->local_path[0] && !o->peer_path[0])
 		return;
-	if (cred[0] != (int)pg_sys0(SYS_getpid))
+	if (cred[0] != pg_pid())
 		o->peer_pid = cred[0];
+}
+
+/* MPTCP counts the end of a stream as a byte. */
+static bool has_unread(int fd)
+{
+	char byte;
+
+	return pg_sys6(SYS_recvfrom, fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT, 0, 0) > 0;
 }
 
 static void look_socket_state(int fd, struct pg_object *o)
@@ -94,7 +102,7 @@ static void look_socket_state(int fd, struct pg_object *o)
 	int unread = 0;
 
 	if (!pg_sys3(SYS_ioctl, fd, FIONREAD, &unread))
-		o->unread = unread;
+		o->unread = unread > 0 && o->kind == PG_TCP && !has_unread(fd) ? 0 : unread;
 	if (o->kind == PG_UNIX)
 		look_peer_pid(fd, o);
 }

@@ -194,7 +194,13 @@ bool pg_match_streams;
 static uint64_t simple;
 
 /* Calls that move several messages, which meet the rules one by one. */
+#if __SIZEOF_LONG__ == 4
+#define SEVERAL                                                                                    \
+	(BIT(PG_CALL_sendmmsg) | BIT(PG_CALL_recvmmsg) | BIT(PG_CALL___sendmmsg64) |               \
+	 BIT(PG_CALL___recvmmsg64))
+#else
 #define SEVERAL (BIT(PG_CALL_sendmmsg) | BIT(PG_CALL_recvmmsg))
+#endif
 
 /* What has to be looked at in each call. */
 #define OF_CALLS                                                                                   \

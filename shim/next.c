@@ -88,6 +88,36 @@ const char *pg_call_name(enum pg_call call)
 	return (unsigned)call < PG_CALL_COUNT ? names[call] : "?";
 }
 
+/* How long NAME is, if TEXT begins with it; else 0. */
+static size_t begins_with(const char *text, const char *name)
+{
+	size_t n = 0;
+
+	while (name[n] && name[n] == text[n])
+		n++;
+	return name[n] ? 0 : n;
+}
+
+enum pg_call pg_call_plain(enum pg_call call)
+{
+	const char *name = pg_call_name(call);
+	enum pg_call plain = call;
+	size_t most = 0, n;
+
+	if (*name != '_')
+		return call;
+	while (*name == '_')
+		name++;
+	for (int i = PG_NO_CALL + 1; i < PG_CALL_COUNT; i++) {
+		n = numbers[i] == numbers[call] ? begins_with(name, names[i]) : 0;
+		if (n > most) {
+			most = n;
+			plain = (enum pg_call)i;
+		}
+	}
+	return plain;
+}
+
 long pg_call_number(enum pg_call call)
 {
 	return (unsigned)call < PG_CALL_COUNT ? numbers[call] : -1;

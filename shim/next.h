@@ -41,10 +41,17 @@ enum pg_shape { PG_NOTHING, PG_BUF, PG_IOV, PG_MSG };
 /* Which argument is what; -1: there is none. LEN of a PG_IOV is the number of entries; SOURCE: the
  * descriptor that the bytes come from; TO: the address they go to, its length behind it. */
 struct pg_layout {
-	int8_t fd, data, len, flags, source, to;
-	uint8_t shape; /* enum pg_shape */
+	short fd, data, len, flags, source, to;
+	enum pg_shape shape;
 };
 const struct pg_layout *pg_call_layout(enum pg_call call);
+
+/* Is CALL the one that takes messages, or libc's second name for it? */
+#if __SIZEOF_LONG__ == 4
+#define PG_IS(call, name) ((call) == PG_CALL_##name || (call) == PG_CALL___##name##64)
+#else
+#define PG_IS(call, name) ((call) == PG_CALL_##name)
+#endif
 
 typedef void pg_fn(void);
 
@@ -72,6 +79,9 @@ bool pg_call_formats(enum pg_call call);
 
 /* The log's name of a call ("send"); "?" if out of range. */
 const char *pg_call_name(enum pg_call call);
+
+/* The call under the name that programs write: send for __send, recv for __recv_chk. */
+enum pg_call pg_call_plain(enum pg_call call);
 
 /* The system call number behind CALL, and the first call in the list that is the system call NR (or
  * PG_NO_CALL). */

@@ -44,7 +44,7 @@ static int find_way(void)
 static int copied(void *to, const void *from, size_t n)
 {
 	struct iovec mine = {to, n}, theirs = {(void *)(uintptr_t)from, n};
-	long got = pg_sys6(SYS_process_vm_readv, pg_sys0(SYS_getpid), &mine, 1, &theirs, 1, 0);
+	long got = pg_sys6(SYS_process_vm_readv, pg_pid(), &mine, 1, &theirs, 1, 0);
 
 	if (got < 0 && got != -EFAULT)
 		return -1;

@@ -5,13 +5,8 @@
 
 #include <sys/mman.h>
 
-/* A page of its own, whatever the machine's size: madvise works on whole pages. */
-#ifdef __aarch64__
-enum { PAGE = 65536 };
-#else
-enum { PAGE = 4096 };
-#endif
-static _Alignas(PAGE) uint64_t forgotten[PAGE / sizeof(uint64_t)];
+/* A page of its own: madvise works on whole pages. */
+static _Alignas(PG_PAGE_MOST) uint64_t forgotten[PG_PAGE_MOST / sizeof(uint64_t)];
 
 uint32_t pg_forks;
 __thread bool pg_vforked __attribute__((tls_model("initial-exec")));
@@ -23,7 +18,7 @@ uint64_t pg_process(void)
 
 	if (pid)
 		return pid;
-	pid = (uint64_t)pg_sys0(SYS_getpid);
+	pid = (uint64_t)pg_pid();
 	if (!PG_GET(wiped))
 		PG_PUT(wiped,
 		       pg_sys3(SYS_madvise, forgotten, sizeof forgotten, MADV_WIPEONFORK) ? -1 : 1);
@@ -40,7 +35,7 @@ void pg_process_before_vfork(void)
 
 bool pg_process_ask(void)
 {
-	if (pg_confined || (uint64_t)pg_sys0(SYS_getpid) != pg_process())
+	if (pg_confined || (uint64_t)pg_pid() != pg_process())
 		return !pg_confined;
 	pg_vforked = false; /* the parent goes on when its child has gone */
 	return false;

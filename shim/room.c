@@ -4,12 +4,12 @@
 #include <signal.h>
 #include <sys/mman.h>
 
-enum { ROOMS = 64, PAGE = 4096, SIGSET_BYTES = 8 };
+enum { ROOMS = 64, ERRNO_MAX = 4095, SIGSET_BYTES = 8 };
 
 /* Pages of their own, which a fork child finds zeroed. */
 static struct rooms {
 	struct pg_room room[ROOMS];
-} __attribute__((aligned(PAGE))) rooms;
+} __attribute__((aligned(PG_PAGE_MOST))) rooms;
 
 void pg_room_start(void)
 {
@@ -25,7 +25,7 @@ static struct pg_room *map_room(void)
 #else
 	long at = pg_sys6(SYS_mmap, 0, sizeof *s, PROT, FLAGS, -1, 0);
 #endif
-	if (at < 0 && at > -PAGE)
+	if (at < 0 && at >= -ERRNO_MAX)
 		return NULL;
 	s = (struct pg_room *)at;
 	s->mapped = true;

@@ -48,14 +48,17 @@ void pg_sigpipe_default(void)
 
 bool pg_sigpipe_queue(const siginfo_t *si)
 {
-	long pid = pg_sys0(SYS_getpid), tid = pg_sys0(SYS_gettid);
+	int pid = pg_pid();
+	long tid = pg_sys0(SYS_gettid);
 	siginfo_t own;
 
+	if (pid <= 0)
+		return false;
 	if (!si) {
 		memset(&own, 0, sizeof own);
 		own.si_signo = SIGPIPE;
 		own.si_code = SI_USER;
-		own.si_pid = (pid_t)pid;
+		own.si_pid = pid;
 		own.si_uid = (uid_t)pg_sys0(SYS_getuid);
 		si = &own;
 	}
@@ -67,7 +70,7 @@ bool pg_sigpipe_queue(const siginfo_t *si)
  * (pid_namespaces(7)). */
 static bool is_init(void)
 {
-	return !pg_confined && pg_sys0(SYS_getpid) == 1;
+	return !pg_confined && pg_pid() == 1;
 }
 
 /*
@@ -115,7 +118,7 @@ static bool by_itself(const siginfo_t *si, const void *uc)
 
 	if (pg_confined)
 		return false;
-	if (si->si_code != SI_USER || si->si_pid != (pid_t)pg_sys0(SYS_getpid))
+	if (si->si_code != SI_USER || si->si_pid != pg_pid())
 		return si->si_code == SI_TKILL;
 	nr = pg_hit_number(uc);
 	return nr == SYS_kill || nr == SYS_tkill || nr == SYS_tgkill;

@@ -3,7 +3,7 @@
 
 #include <sys/mman.h>
 
-enum { SITES = 512, PROBES = 16, FIRST_TOLD = 10, PAGE = 4096 };
+enum { SITES = 512, PROBES = 16, FIRST_TOLD = 10 };
 
 /* How often one place in the program broke on one object. */
 struct pg_place {
@@ -21,7 +21,7 @@ static struct wiped {
 	uint64_t broken; /* writes of the process PID; a vfork child's are not counted */
 	int pid;
 	bool held; /* of a place that had to make room, not all was told */
-} __attribute__((aligned(PAGE))) wiped;
+} __attribute__((aligned(PG_PAGE_MOST))) wiped;
 
 static uint64_t total; /* in this process and those it was forked from */
 

@@ -10,6 +10,7 @@
 #include "stack.h"
 
 #include <stdio.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 
 #ifdef __GLIBC__
@@ -18,7 +19,7 @@
  * must, too. */
 enum { PG_IO_ERR_SEEN = 0x20 };
 
-enum { REACH = 4096, PAGE = 4096 }; /* bytes each way; the tables span about 3 KiB */
+enum { REACH = 4096 }; /* bytes each way; the tables span about 3 KiB */
 
 typedef ssize_t write_slot(FILE *, const void *, ssize_t);
 typedef ssize_t read_slot(FILE *, void *, ssize_t);
@@ -250,7 +251,7 @@ bool pg_stdio_start(void)
 	dlerror();
 	if (!e[0].old || !tables(&lo, &hi))
 		return false;
-	page = lo & ~(uintptr_t)(PAGE - 1);
+	page = lo & ~(getauxval(AT_PAGESZ) - 1);
 	next_write = (write_slot *)e[0].old;
 	next_read = (read_slot *)e[1].old;
 	next_close = (close_slot *)e[2].old;

@@ -121,7 +121,7 @@ static size_t count_of(const struct pg_module *m, const struct symbols *s, const
 	struct words w = {s, (const uint32_t *)table, (const uint32_t *)(part.hi & ~(uintptr_t)3)};
 	uint32_t count;
 
-	if (!part.hi)
+	if (!table || !part.hi)
 		return 0;
 	if (d->gnu_hash)
 		return gnu_hash_count(&w);
@@ -136,7 +136,7 @@ static void dynamic_symbols(const struct pg_module *m, bool guarded, struct symb
 	*s = (struct symbols){.guarded = guarded};
 	read_dynamic(m, guarded, &d);
 	part = pg_module_part(m, d.symtab);
-	if (!part.hi || !pg_module_has(m, d.strtab, d.strsz ? d.strsz : 1))
+	if (!d.symtab || !part.hi || !pg_module_has(m, d.strtab, d.strsz ? d.strsz : 1))
 		return;
 	s->sym = (const ElfW(Sym) *)d.symtab;
 	s->str = (const char *)d.strtab;

@@ -119,3 +119,10 @@ int pg_open(const char *path, int flags)
 {
 	return (int)pg_sys4(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, 0644);
 }
+
+int pg_pid(void)
+{
+	long pid = pg_sys0(SYS_getpid);
+
+	return pid > 0 ? (int)pid : -1;
+}

@@ -30,6 +30,14 @@
 #define PG_MARKS 1
 #endif
 
+/* No page of a machine that this is built for is larger: what madvise(2) is to work on alone is
+ * aligned by it. */
+#ifdef __aarch64__
+enum { PG_PAGE_MOST = 65536 };
+#else
+enum { PG_PAGE_MOST = 4096 };
+#endif
+
 /* System call NR. Returns the kernel's value: -4095..-1 is -errno; errno itself is untouched.
  * Async-signal-safe. */
 long pg_sys(long nr, ...);
@@ -44,6 +52,10 @@ long pg_sys(long nr, ...);
 #define pg_sys5(nr, a, b, c, d, e) pg_sys(nr, PG_W(a), PG_W(b), PG_W(c), PG_W(d), PG_W(e))
 #define pg_sys6(nr, a, b, c, d, e, f)                                                              \
 	pg_sys(nr, PG_W(a), PG_W(b), PG_W(c), PG_W(d), PG_W(e), PG_W(f))
+
+/* The process's number; -1: a sandbox that it was started in does not say. Then no signal may be
+ * sent to it: -1 is every process to kill(2), and 0 the whole group. */
+int pg_pid(void);
 
 /* The program confined itself (seccomp): nothing but write(2) is certain to be allowed any more. */
 extern bool pg_confined;

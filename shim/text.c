@@ -70,19 +70,21 @@ static bool plain(unsigned char c)
 	return c >= 0x20 && c < 0x7f && c != '\\' && c != '"';
 }
 
+void pg_put_byte(struct pg_text *t, unsigned char c)
+{
+	pg_put(t, "\\x");
+	pg_put_char(t, hex_digit(c >> 4));
+	pg_put_char(t, hex_digit(c));
+}
+
 void pg_put_name(struct pg_text *t, const char *s, size_t max)
 {
 	for (size_t i = 0, n = 0; i < max && s[i]; i += n ? n : 1) {
-		unsigned char c = (unsigned char)s[i];
-
 		for (n = 0; i + n < max && plain((unsigned char)s[i + n]); n++)
 			;
 		pg_put_bytes(t, s + i, n);
-		if (n)
-			continue;
-		pg_put(t, "\\x");
-		pg_put_char(t, hex_digit(c >> 4));
-		pg_put_char(t, hex_digit(c));
+		if (!n)
+			pg_put_byte(t, (unsigned char)s[i]);
 	}
 }
 

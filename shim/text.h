@@ -24,6 +24,9 @@ void pg_put_i64(struct pg_text *t, int64_t v);
 void pg_put_hex(struct pg_text *t, uint64_t v); /* 0x..., lower case */
 void pg_put_padded(struct pg_text *t, uint64_t v, unsigned digits);
 
+/* A byte as \xNN. */
+void pg_put_byte(struct pg_text *t, unsigned char c);
+
 /* A name from outside, at most MAX bytes of it: control bytes, quotes and bytes over 0x7e are
  * escaped. */
 void pg_put_name(struct pg_text *t, const char *s, size_t max);

@@ -54,6 +54,15 @@ int __vdprintf_chk(int fd, int flag, const char *format, va_list ap);
 int __connect(int fd, PG_SOCKADDR addr, socklen_t len);
 FILE *freopen64(const char *path, const char *mode, FILE *f);
 int __close(int fd);
+#if __SIZEOF_LONG__ == 4
+ssize_t __sendmsg64(int fd, const struct msghdr *msg, int flags);
+int __sendmmsg64(int fd, struct mmsghdr *msgs, unsigned n, int flags);
+ssize_t __recvmsg64(int fd, struct msghdr *msg, int flags);
+int __recvmmsg64(int fd, struct mmsghdr *msgs, unsigned n, int flags, struct timespec *wait);
+int __getsockopt64(int fd, int level, int name, void *value, socklen_t *len);
+int __fcntl_time64(int fd, int command, ...);
+int __prctl_time64(int option, ...);
+#endif
 int __clone(int (*fn)(void *), void *stack, int flags, void *arg, ...);
 int fcntl64(int fd, int command, ...);
 int __dup2(int from, int to);

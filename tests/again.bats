@@ -22,9 +22,10 @@ teardown() {
 	[[ -z $SERVER ]] || kill "$SERVER" 2>/dev/null || :
 }
 
-# place: of the first broken write.
+# place: of the first broken write. $NUMBER: "null" where the number depends on when an earlier
+# connection ends.
 place() {
-	broken '[.comm, .via, .call, .fd, .kind, .side, .errno, .signal, .sent, .ret, .stack[0]]' |
+	broken '[.comm, .via, .call, '"${NUMBER:-.fd}"', .kind, .side, .errno, .signal, .sent, .ret, .stack[0]]' |
 		head -n 1
 }
 
@@ -366,7 +367,7 @@ nginx_stays() {
 @test "nginx: the second connection, at the same byte of its answer" {
 	native_only
 	requires nginx
-	twice nginx_leaves nginx_stays
+	NUMBER=null twice nginx_leaves nginx_stays
 }
 
 start_redis() {

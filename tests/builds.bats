@@ -41,6 +41,25 @@ every_gate_tells() {
 	every_gate_tells
 }
 
+# glibc 2.34 has a second name for each call whose data may hold a time.
+@test "32-bit programs with 64-bit time: the calls are seen, ruled and told under the names that programs write" {
+	variant 32 gcc -m32
+	gcc -m32 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -O1 -g -o "$VARIANT/time64" "$ROOT/tests/fixtures/time64.c"
+	[[ $(nm -D "$VARIANT/time64") == *__sendmsg64* ]] || skip "this libc has no 64-bit time on 32 bit"
+	run timeout 20 env --ignore-signal=PIPE "$VARIANT/time64"
+	equal "without the library" "5 1 104 0 1 -32 -32" "$output"
+
+	run guarded -i "$VARIANT/time64"
+	equal "what it does" "5 1 104 0 1 -32 -32" "${lines[0]}"
+	equal "the events" '["sendmsg",20,"getsockopt",10]
+["sendmmsg",20,"getsockopt",10]' "$(broken '[.call, .fd, .history[0].call, .sent]')"
+
+	rm "$LOG"
+	run guarded -i PIPEGUARD_RULES='sendmsg:when=1:error=EAGAIN; recvmmsg:error=EINTR; sendmmsg:when=1:error=EIO' "$VARIANT/time64"
+	equal "what the rules make" "-11 -5 0 0 -4 -32 -32" "${lines[0]}"
+	equal "the calls" '"sendmsg" "sendmmsg" "recvmmsg" "sendmsg" "sendmmsg"' "$(events 'select(.ev == "epipe" or .ev == "inject") | .call' | paste -sd' ')"
+}
+
 @test "musl: calls and signals are told, and the missing gate is said at verbose 1" {
 	variant musl musl-gcc
 	tells d write '["call","write","fatal",3]'

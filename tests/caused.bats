@@ -354,3 +354,46 @@ start_redis() {
 	equal "what fired" '["recv","reset"]' "$(injected '[.call, .action]')"
 	equal seen $'OK\n2' "$SEEN"
 }
+
+# Multipath TCP: one program on both ends, over the loopback.
+mptcp_pair='
+import errno, socket, sys
+MPTCP = 262
+try:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, MPTCP)
+except OSError:
+    sys.exit(77)
+listener.bind(("127.0.0.1", 0))
+listener.listen()
+client = socket.socket(socket.AF_INET, socket.SOCK_STREAM, MPTCP)
+client.connect(listener.getsockname())
+server, _ = listener.accept()
+server.sendall(b"hello")
+server.shutdown(socket.SHUT_WR)
+client.settimeout(5)
+for call in (lambda: client.send(b"x"), lambda: client.recv(5), lambda: client.send(b"x"), lambda: client.send(b"x"), lambda: client.recv(5)):
+    try:
+        got = call()
+        print(got if isinstance(got, int) else len(got), end=" ")
+    except OSError as e:
+        print(errno.errorcode[e.errno], end=" ")
+server.settimeout(5)
+try:
+    print(len(server.recv(1)), len(server.recv(1)))
+except OSError as e:
+    print(errno.errorcode[e.errno])
+'
+
+@test "multipath TCP: a reset at a read and at a write is told as the kernel tells one, and the peer gets it" {
+	requires python3
+	run timeout 20 python3 -c "$mptcp_pair"
+	[ "$status" -ne 77 ] || skip "no multipath TCP in this kernel"
+	equal "without the library" "1 5 1 1 0 1 1" "$output"
+	run guarded -i PIPEGUARD_RULES='%in:side=client:when=1:reset' python3 -c "$mptcp_pair"
+	equal "at a read" "1 ECONNRESET EPIPE EPIPE 0 ECONNRESET" "${lines[0]}"
+	equal "the broken writes" '["send","EPIPE",0,true,"reset recv"]' \
+		"$(broken '[.call, .errno, .unread, .injected, (.history[0] | "\(.what) \(.call)")]' | sort -u)"
+	rm "$LOG"
+	run guarded -i PIPEGUARD_RULES='%out:side=client:when=2:reset' python3 -c "$mptcp_pair"
+	equal "at a write" "1 5 ECONNRESET EPIPE 0 ECONNRESET" "${lines[0]}"
+}

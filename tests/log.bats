@@ -126,6 +126,25 @@ text() { timeout "$LIMIT" "$FIXTURES/sigdfl" -i env LD_PRELOAD="$LIB" "$@" 3>&-;
 	equal "the program" 1 "$(events 'select(.ev == "load") | .program' | wc -l)"
 }
 
+@test "a hostile path forges nothing in a line of text" {
+	requires python3
+	run guarded -i PIPEGUARD_FORMAT=text PIPEGUARD_STACK=0 /usr/bin/python3 -c '
+import socket, sys
+path = sys.argv[1] + "/a, repeated 99 times"
+server = socket.socket(socket.AF_UNIX)
+server.bind(path)
+server.listen()
+client = socket.socket(socket.AF_UNIX)
+client.connect(path)
+server.accept()[0].close()
+try:
+    client.send(b"x")
+except BrokenPipeError:
+    pass
+' "$BATS_TEST_TMPDIR"
+	[[ $(<"$LOG") == *'unix -> '*'/a\x2c\x20repeated\x2099\x20times, connected '* ]]
+}
+
 @test "lines that could not be written are counted in the next one" {
 	guarded -i /usr/bin/perl -MPOSIX -e '
 		my ($fd) = grep { readlink("/proc/self/fd/$_") =~ m{/log$} } map { m{/(\d+)$} ? $1 : () } glob "/proc/self/fd/*";
@@ -156,6 +175,37 @@ text() { timeout "$LIMIT" "$FIXTURES/sigdfl" -i env LD_PRELOAD="$LIB" "$@" 3>&-;
 @test "a descriptor limit of 16 is enough" {
 	run bash -c 'ulimit -n 16; exec "$0" -i env LD_PRELOAD="$1" PIPEGUARD_FORMAT=json PIPEGUARD_LOG="$2" /usr/bin/perl -e "$3"' "$FIXTURES/sigdfl" "$LIB" "$LOG" "$BREAK" 3>&-
 	equal "status and events" '42 1' "$status $(broken .call | wc -l)"
+}
+
+# How many descriptors a program gets, and then its event.
+@test "a log takes no descriptor from a program that has few, or whose hard limit is higher" {
+	requires python3
+	local take='
+import os, signal
+signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+r, w = os.pipe()
+os.close(r)
+n = 0
+try:
+    while True:
+        os.dup(0)
+        n += 1
+except OSError as e:
+    print(n, e.errno)
+os.closerange(w + 1, w + 5)
+try:
+    os.write(w, b"x")
+except BrokenPipeError:
+    print("broken")
+' limit native
+	for limit in "-n 24" "-n 63" "-Sn 100" "-Sn 1024"; do
+		native=$(bash -c "ulimit $limit; exec timeout 20 /usr/bin/python3 -c '$take'" 3>&-)
+		rm -f "$LOG"
+		equal "the descriptors under ulimit $limit" "$native" \
+			"$(bash -c "ulimit $limit; exec timeout 20 env LD_PRELOAD='$LIB' PIPEGUARD_FORMAT=json PIPEGUARD_LOG='$LOG' /usr/bin/python3 -c '$take'" 3>&-)"
+		[[ $native == *broken ]]
+		equal "the event" '["write","ignored"]' "$(broken '[.call, .signal]')"
+	done
 }
 
 @test "a log that was renamed goes on in the renamed file" {

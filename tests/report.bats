@@ -36,17 +36,60 @@ for i in range(3):
 	equal "the warning" '["reset","recv",3]' "$(jq -c '.sites[0].warned[0] | [.what, .call, .count]' <<<"$output")"
 }
 
-@test "the rules that it suggests break the same program there" {
+# fires RULE PROGRAM...: does the rule fire in the program, whose reader leaves after one line?
+fires() {
+	rm -f "$LOG"
+	guarded PIPEGUARD_RULES="$1" "${@:2}" | head -n 1 >/dev/null
+	echo "rule: $1"
+	[ "$(events 'select(.ev == "inject") | .rule' | head -1)" = '"r1"' ]
+}
+
+# suggested LOG: the rules of the report, one a line.
+suggested() { report --json "$1" | jq -r '.sites[].rules[].rule'; }
+
+@test "the rules that it suggests break the same program there, whatever the log's format" {
 	native_only
-	guarded "$PYTHON" -c "$script"
-	report --json "$LOG" | jq -r '.sites[0].rules[].rule' >"$BATS_TEST_TMPDIR/rules"
-	[ "$(wc -l <"$BATS_TEST_TMPDIR/rules")" -ge 3 ]
-	while read -r rule; do
+	for format in json text; do
 		rm -f "$LOG"
-		guarded PIPEGUARD_RULES="$rule" "$PYTHON" -c "$script" || [ $? -eq 134 ]
-		echo "rule: $rule"
-		[ "$(events 'select(.ev == "inject") | .rule' | head -1)" = '"r1"' ]
-	done <"$BATS_TEST_TMPDIR/rules"
+		guarded PIPEGUARD_FORMAT=$format "$PYTHON" -c "$script"
+		suggested "$LOG" >"$BATS_TEST_TMPDIR/rules"
+		[ "$(wc -l <"$BATS_TEST_TMPDIR/rules")" -ge 3 ]
+		while read -r rule; do
+			fires "$rule" "$PYTHON" -c "$script"
+		done <"$BATS_TEST_TMPDIR/rules"
+	done
+}
+
+@test "so do those for a write of stdio's, and the one that holds it until the reader has left" {
+	native_only
+	for format in json text; do
+		rm -f "$LOG"
+		guarded PIPEGUARD_FORMAT=$format "$FIXTURES/brokenfd" 1 seq 50000 || true
+		suggested "$LOG" >"$BATS_TEST_TMPDIR/rules"
+		equal "rules" 3 "$(grep -c '^%stdio:comm=seq:' "$BATS_TEST_TMPDIR/rules")"
+		grep -q ':when=2+:hold$' "$BATS_TEST_TMPDIR/rules"
+		while read -r rule; do
+			fires "$rule" seq 50000
+		done <"$BATS_TEST_TMPDIR/rules"
+	done
+}
+
+@test "a rule names the program by its file, not by the name of the thread; where no rule would do, there is none" {
+	native_only
+	renamed="import ctypes; ctypes.CDLL(None).prctl(15, b'a thread'); $script"
+	for format in json text; do
+		rm -f "$LOG"
+		guarded PIPEGUARD_FORMAT=$format "$PYTHON" -c "$renamed"
+		run -0 report "$LOG"
+		[[ $output == *'3  a thread: send on tcp'* ]]
+		suggested "$LOG" >"$BATS_TEST_TMPDIR/rules"
+		equal "names" "comm=${PYTHON##*/}" "$(grep -o 'comm=[^:]*' "$BATS_TEST_TMPDIR/rules" | sort -u)"
+		while read -r rule; do
+			fires "$rule" "$PYTHON" -c "$renamed"
+		done <"$BATS_TEST_TMPDIR/rules"
+	done
+	sed '/^  *again: /d' "$LOG" >"$BATS_TEST_TMPDIR/without"
+	equal "without the library's own rule" "" "$(suggested "$BATS_TEST_TMPDIR/without")"
 }
 
 @test "a log in text says the same" {
@@ -59,15 +102,68 @@ for i in range(3):
 	equal "the site" "$json" "$text"
 }
 
-@test "what was not logged is counted: the 20th event stands for ten, the 40th for twenty" {
+# breaks N [VAR=VALUE]...: N broken writes at one place.
+breaks() {
+	guarded -i "${@:2}" "$FIXTURES/brokenfd" 1 "$PYTHON" -c "import os
+for i in range($1):
+    try: os.write(1, b'x')
+    except OSError: pass"
+}
+
+# totals LOG: what report says of broken writes: in all, by site, by program, by peer, at least?
+totals() {
+	report --json "$1" | jq -c '[.events.epipe, ([.sites[] | select(.ev == "epipe").count] | add), .programs.python3, .peers.pipe, .at_least]'
+}
+
+@test "what was not logged is counted: the last line of the process says how often it broke" {
 	native_only
-	guarded -i "$FIXTURES/brokenfd" 1 "$PYTHON" -c 'import os
-for i in range(100):
-    try: os.write(1, b"x")
-    except OSError: pass'
+	breaks 100
 	[ "$(broken .repeated | wc -l)" -lt 20 ]
-	run -0 report --json "$LOG"
-	equal "events" 80 "$(jq '[.sites[] | select(.ev == "epipe").count] | add' <<<"$output")"
+	equal "what the last line says" 100 "$(events 'select(.ev == "exit").events')"
+	equal "events" '[100,100,100,100,false]' "$(totals "$LOG")"
+	rm "$LOG"
+	breaks 100 PIPEGUARD_FORMAT=text PIPEGUARD_VERBOSE=1
+	equal "in text" '[100,100,100,100,false]' "$(totals "$LOG")"
+}
+
+@test "without that line it is at least as many: the 20th event stands for ten, the 40th for twenty" {
+	native_only
+	breaks 100
+	grep -v '"ev":"exit"' "$LOG" >"$BATS_TEST_TMPDIR/cut"
+	equal "events" '[80,80,80,80,true]' "$(totals "$BATS_TEST_TMPDIR/cut")"
+	run -0 report "$BATS_TEST_TMPDIR/cut"
+	[[ ${lines[0]} == 'at least 80 broken writes in 1 program,'* ]]
+	[[ ${lines[1]} == *'the last line of 1 process, with what was not told, is not here)' ]]
+	rm "$LOG"
+	breaks 9
+	equal "nine are all told" '[9,9,9,9,false]' "$(totals "$LOG")"
+}
+
+@test "the counts of many processes, of the same number, of what no line told, and never more than there were" {
+	native_only
+	breaks 100 PIPEGUARD_VERBOSE=1
+	pid=$(events 'select(.ev == "exit").pid')
+	cp "$LOG" "$BATS_TEST_TMPDIR/one"
+	breaks 300 PIPEGUARD_VERBOSE=1
+	sed -i "s/\"pid\":[0-9]*/\"pid\":$pid/" "$LOG"
+	equal "two lives of one number" '[400,400,400,400,false]' "$(totals "$LOG")"
+	{
+		cat "$BATS_TEST_TMPDIR/one"
+		tail -n 1 "$BATS_TEST_TMPDIR/one"
+	} >"$BATS_TEST_TMPDIR/twice"
+	equal "a last line twice" '[100,100,100,100,false]' "$(totals "$BATS_TEST_TMPDIR/twice")"
+	grep -v '"ev":"epipe"' "$BATS_TEST_TMPDIR/one" >"$BATS_TEST_TMPDIR/untold"
+	run -0 report "$BATS_TEST_TMPDIR/untold"
+	[[ ${lines[0]} == '100 broken writes in 1 program'* && $output == *'python3: write on an unknown object'*'at '* ]]
+}
+
+@test "how often a rule fired is counted by the last line as well" {
+	native_only
+	guarded PIPEGUARD_RULES='write:fd=1:delay=0us' "$PYTHON" -c 'import os
+for i in range(50): os.write(1, b"x")' | cat >/dev/null
+	fired=$(events 'select(.ev == "exit").rules.r1')
+	[ "$fired" -ge 50 ]
+	equal "injections" "$fired" "$(report --json "$LOG" | jq .events.inject)"
 }
 
 @test "several logs, gzip and standard input; lines that are not the library's are counted" {
@@ -86,6 +182,45 @@ for i in range(100):
 	[[ ${lines[0]} == '3 broken writes'* ]]
 }
 
+# printable FILE: has it nothing but lines of characters that print?
+printable() {
+	"$PYTHON" -c 'import sys
+bad = {c for c in open(sys.argv[1], encoding="utf-8").read() if not c.isprintable() and c != "\n"}
+sys.exit("these do not print: %r" % bad if bad else 0)' "$1"
+}
+
+@test "what is in a name does nothing: not on a terminal, not in the page; it ends no line" {
+	native_only
+	# A title, an end of line, C1, right to left, a byte that is no UTF-8; the peer is such a name as well.
+	odd='import ctypes, os, socket, sys
+ctypes.CDLL(None).prctl(15, b"\x1b]0;P\x07\n\xc2\x9b\xe2\x80\xae\xff")
+s = socket.socket(socket.AF_UNIX); s.bind(b"\x1b[2J\n 9 k\x7f"); s.listen()
+c = socket.socket(socket.AF_UNIX); c.connect(s.getsockname()); a, _ = s.accept(); a.close()
+try: c.send(b"x")
+except OSError: pass'
+	cd "$BATS_TEST_TMPDIR"
+	for format in json text; do
+		rm -f "$LOG" ./*9*
+		guarded PIPEGUARD_FORMAT=$format "$PYTHON" -c "$odd"
+		report --html page "$LOG" >text
+		report --json "$LOG" >json
+		cat text
+		for file in text json page; do
+			printable "$file"
+			grep -qF '\x1b' "$file" || grep -qF '\u001b' "$file"
+		done
+		grep -qxF '       1  \x1b]0;P\x07\x0a\x9b\u202e\xff: send on unix' text
+		grep -qxF '          peers: \x1b[2J\x0a 9 k\x7f (1)' text
+		equal "the name in JSON" "1b5d303b50070ac29be280ae5c786666" "$(jq -j '.sites[0].program' json | od -An -tx1 | tr -d ' \n')"
+	done
+	run -125 report $'no\e[2J\n'
+	equal "what is said of a file" 'pipeguard report: no\x1b[2J\x0a: No such file or directory' "$output"
+	run -125 report $'--no\e[2J'
+	equal "without a log" 'pipeguard report: the following arguments are required: LOG' "$output"
+	run -125 report x $'--no\e[2J\n'
+	[[ $output == "pipeguard report: unknown option '--no\x1b[2J"* && ${#lines[@]} -eq 1 ]]
+}
+
 @test "a log of odd names: what is in a name is shown, and does nothing in the page" {
 	native_only
 	name='a<b>&"'$'\n''x'
@@ -96,6 +231,180 @@ for i in range(100):
 	grep -q 'a&lt;b&gt;&amp;&quot;' "$BATS_TEST_TMPDIR/page.html"
 	run grep -c 'a<b>' "$BATS_TEST_TMPDIR/page.html"
 	equal "raw names in the page" 0 "$output"
+}
+
+@test "what is in any field is no mark-up in the page" {
+	native_only
+	guarded PIPEGUARD_RULES='send:when=2+:delay=0us' "$PYTHON" -c "$script"
+	"$PYTHON" - "$LOG" >"$BATS_TEST_TMPDIR/marked" <<-'END'
+		import json, sys
+		for line in open(sys.argv[1]):
+		    e = json.loads(line)
+		    e.update(comm="<img>", peer="/<img>", rule="<img>", stack=["m+0x1 <img>"], history=[{"what": "reset", "call": "recv", "caller": "<img>"}])
+		    print(json.dumps(e))
+	END
+	run -0 report --html "$BATS_TEST_TMPDIR/page" "$BATS_TEST_TMPDIR/marked"
+	[[ $output == *'3 broken writes'* && $output != *'not the library'* ]]
+	[ "$(grep -o '&lt;img&gt;' "$BATS_TEST_TMPDIR/page" | wc -l)" -gt 8 ]
+	equal "marks" 0 "$(grep -c '<img' "$BATS_TEST_TMPDIR/page" || true)"
+}
+
+@test "what a log leaves out is told, and makes the counts the least there were" {
+	native_only
+	breaks 9
+	sed -i '$s/"dropped":0/"dropped":2,"limited":5/' "$LOG"
+	run -0 report "$LOG"
+	[[ ${lines[0]} == 'at least 9 broken writes'* ]]
+	[[ ${lines[1]} == "(9 lines read; 2 lost before they were written; 5 left out, too many a second; "* ]]
+	rm "$LOG"
+	breaks 9 PIPEGUARD_FORMAT=text
+	printf '%8s%s\n' '' '2 lines before this one were lost' '' '5 lines before this one were left out: too many a second' >>"$LOG"
+	equal "in text" '[2,5,true]' "$(report --json "$LOG" | jq -c '[.lost, .limited, .at_least]')"
+}
+
+@test "the line of a program that confined itself, which says little, is counted" {
+	for line in '{"v":1,"t":null,"mono":null,"pid":7,"comm":"x","ev":"epipe","via":"call","call":"write","fd":3,"ret":-1,"repeated":1,"confined":true,"dropped":0}' \
+		'pipeguard[7:? x] write(3, 1) = EPIPE  of a program that confined itself'; do
+		run -0 report - <<<"$line"
+		equal "what is said" '1 broken write in 1 program|(1 line read)' "${lines[0]}|${lines[1]}"
+		[[ $output == *'x: write on an unknown object'*'SIGPIPE is not known (1)'* ]]
+	done
+}
+
+@test "every line of a write that has no odd name is read the fast way" {
+	native_only
+	guarded PIPEGUARD_VERBOSE=2 PIPEGUARD_RULES='send:when=2+:delay=0us' "$PYTHON" -c "$script"
+	equal "lines that are not" "" "$(PYTHONPATH=$ROOT/scripts "$PYTHON" -B -c 'import json, sys, pglog
+for line in open(sys.argv[1], "rb"):
+    if json.loads(line)["ev"] in pglog.WRITES and not pglog._FAST.fullmatch(line): print(line.decode())' "$LOG")"
+	[ "$(events 'select(.ev == "inject" or (.ev == "epipe" and .history != []))' | wc -l)" -gt 3 ]
+}
+
+@test "a line that is not exactly the library's is counted, and has no other effect" {
+	native_only
+	guarded "$PYTHON" -c "$script"
+	good=$(grep -m 1 '"ev":"epipe"' "$LOG")
+	[[ $good == *'"history":[{'* && $good == *'"stack":["'* ]]
+	# One thing is wrong in each.
+	while read -r change; do
+		bad=$(sed -E "$change" <<<"$good")
+		[[ $bad != "$good" ]]
+		run -0 report - <<<"$bad"
+		echo "change: $change"
+		equal "what is said" "0 broken writes in 0 programs|(1 line read; 1 not the library's)" "${lines[0]}|${lines[1]}"
+	done <<-'END'
+		s/"repeated":1/"repeated":"abc"/
+		s/"repeated":1/"repeated":-1/
+		s/"repeated":1/"repeated":1e400/
+		s/"repeated":1/"repeated":true/
+		s/"repeated":1/"repeated":99999999999999999999/
+		s/"stack":\[[^]]*\]/"stack":[1]/
+		s/"stack":\[[^]]*\]/"stack":{}/
+		s/"stack":\["/"stack":["\\u0000/
+		s/"history":\[\{/"history":[1,{/
+		s/"history":\[\{/"history":["x",{/
+		s/"what":"reset"/"what":[]/
+		s/"comm":"[^"]*"/"comm":[]/
+		s/"comm":"[^"]*"/"comm":"\\ud800"/
+		s/"comm":"[^"]*"/"comm":"\\u2028"/
+		s/"comm":"/"comm":"\x1b/
+		s/"dropped":0/"dropped":"x"/
+		s/"mono":[0-9.]*/"mono":NaN/
+		s/"mono":[0-9.]*/"mono":Infinity/
+		s/"t":"2/"t":"x/
+		s/"call":"send"/"call":"send:reset;write"/
+		s/"again":"/"again":"$(x) /
+		s/"ev":"epipe"/"ev":{}/
+		s/"ev":"epipe"/"ev":null/
+		s/"errno":"EPIPE"/"errno":32/
+		s/.$//
+		s/^.*$/[]/
+		s/^.*$/{}/
+		s/^.*$/pipeguard[1:1 x/
+		s/^.*$/pipeguard[1:1 x] write(3, 1) = EPIPE, SIGPIPE kills   /
+		s/^.*$/pipeguard[1:1 x] write(3, 1) = EPI/
+		s/^.*$/pipeguard[1:1 x] hello/
+	END
+}
+
+@test "deep, long and binary lines, damaged gzip: counted, and what is good around them is read" {
+	native_only
+	guarded "$PYTHON" -c "$script"
+	"$PYTHON" -c 'import sys
+out = sys.stdout.buffer
+out.write(b"{\"ev\":" + b"[" * 99999 + b"]" * 99999 + b"}\n")
+out.write(b"{\"ev\":" + b"[" * 30000 + b"]" * 30000 + b"}\n")
+out.write(b"{\"ev\":\"epipe\",\"comm\":\"" + b"a" * 10000000 + b"\"}\n")
+out.write(b"{\"ev\":\"epipe\",\"pid\":" + b"9" * 60000 + b"}\n")
+out.write(b"\0" * 5000 + b"\n" + bytes(range(11, 256)) + b"\n")
+out.write(b"pipeguard[1:1 x] write(3, 1) = EPIPE, SIGPIPE kills   " + b"tcp " * 20000 + b"\n")' >"$BATS_TEST_TMPDIR/noise"
+	cat "$LOG" "$BATS_TEST_TMPDIR/noise" "$LOG" >"$BATS_TEST_TMPDIR/mixed"
+	run -0 report "$BATS_TEST_TMPDIR/mixed"
+	[[ ${lines[0]} == '6 broken writes in 1 program'* && ${lines[1]} == *"; 7 not the library's)" ]]
+	# Cut off, and changed in the middle.
+	"$PYTHON" -c 'import sys; sys.stdout.write(open(sys.argv[1]).read() * 2000)' "$LOG" | gzip >"$BATS_TEST_TMPDIR/log.gz"
+	size=$(stat -c %s "$BATS_TEST_TMPDIR/log.gz")
+	head -c $((size * 3 / 4)) "$BATS_TEST_TMPDIR/log.gz" >"$BATS_TEST_TMPDIR/cut.gz"
+	cp "$BATS_TEST_TMPDIR/log.gz" "$BATS_TEST_TMPDIR/changed.gz"
+	printf '\xff\x00\xff\x00\xff' | dd of="$BATS_TEST_TMPDIR/changed.gz" bs=1 seek=$((size * 3 / 4)) conv=notrunc 2>/dev/null
+	for name in cut changed; do
+		run -0 report "$BATS_TEST_TMPDIR/$name.gz"
+		[[ ${lines[1]} == *" $BATS_TEST_TMPDIR/$name.gz is damaged and was read up to there)" ]]
+		run -0 report --json "$BATS_TEST_TMPDIR/$name.gz"
+		echo "$name: $(jq -c '[.events.epipe, .damaged]' <<<"$output")"
+		jq -e '.events.epipe > 3000 and .events.epipe < 6000 and (.damaged | length) == 1' <<<"$output"
+	done
+	head -c 5 "$BATS_TEST_TMPDIR/log.gz" >"$BATS_TEST_TMPDIR/head.gz"
+	run -0 report "$BATS_TEST_TMPDIR/head.gz"
+	[[ ${lines[0]} == '0 broken writes'* && ${lines[1]} == *'head.gz is damaged'* ]]
+}
+
+@test "what is no file is named, and nothing waits for it; a shell's <(command) is read" {
+	native_only
+	cd "$BATS_TEST_TMPDIR"
+	mkfifo fifo
+	mkdir folder
+	"$PYTHON" -c 'import socket; socket.socket(socket.AF_UNIX).bind("socket")'
+	ln -s /dev/zero device
+	for what in fifo:'a FIFO' folder:'a folder' socket:'a socket' device:'a device'; do
+		run -125 report "${what%%:*}"
+		equal "what is said" "pipeguard report: ${what%%:*}: it is ${what#*:}" "$output"
+	done
+	exec 8<>fifo # nor for one that somebody writes to
+	run -125 report fifo 8<&-
+	exec 8>&-
+	guarded "$PYTHON" -c "$script"
+	run -0 report <(cat "$LOG") /dev/null
+	[[ ${lines[0]} == '3 broken writes'* ]]
+	run -0 report /dev/stdin < <(sleep 0.2 && cat "$LOG")
+	[[ ${lines[0]} == '3 broken writes'* ]]
+	run -125 bash -c "timeout 20 '$PYTHON' '$ROOT/scripts/pipeguard-report' - <&-" 3>&-
+	[[ $output == 'pipeguard report: -: it is closed' ]]
+}
+
+@test "what cannot be written is said in one line" {
+	native_only
+	guarded "$PYTHON" -c "$script"
+	run -125 report --html "$BATS_TEST_TMPDIR/none/page" "$LOG"
+	[[ ${lines[-1]} == "pipeguard report: $BATS_TEST_TMPDIR/none/page: No such file or directory" ]]
+	run -125 bash -c "timeout 20 '$PYTHON' '$ROOT/scripts/pipeguard-report' '$LOG' >/dev/full" 3>&-
+	equal "a full disk" 'pipeguard report: No space left on device' "$output"
+	run -0 bash -c "timeout 20 '$PYTHON' '$ROOT/scripts/pipeguard-report' '$LOG' >&-" 3>&-
+	equal "no standard output" '' "$output"
+	name=$'\xc3\xa9t\xc3\xa9'
+	cp "$FIXTURES/planted_fclose" "$BATS_TEST_TMPDIR/$name"
+	rm "$LOG"
+	guarded "$FIXTURES/brokenfd" 1 "$BATS_TEST_TMPDIR/$name"
+	run -0 env PYTHONIOENCODING=ascii "$PYTHON" "$ROOT/scripts/pipeguard-report" "$LOG" 3>&-
+	[[ $output == *'\xe9t\xe9: stdio'* ]]
+	run -0 report "$LOG"
+	[[ $output == *"$name: stdio"* ]]
+}
+
+@test "readers of hundreds of damaged logs and states say no more than that: tests/fuzz/readers" {
+	native_only
+	run -0 timeout 50 "$PYTHON" "$ROOT/tests/fuzz/readers" --rounds 500 --seconds 30 3>&-
+	[[ $output =~ ^[0-9]+\ rounds$ && ${output% *} -ge 200 ]]
 }
 
 @test "the page needs no network: no address in it is another place's" {

@@ -20,7 +20,7 @@ teardown() {
 	[ ! -e "$TMPDIR" ] || equal "temporary files left" "" "$(ls -A "$TMPDIR")"
 }
 
-sweep() { timeout "${SWEEP_LIMIT:-40}" "$PYTHON" "$ROOT/scripts/pipeguard-sweep" --library "$LIB" "$@" 3>&-; }
+sweep() { timeout -k 5 "${SWEEP_LIMIT:-40}" "$PYTHON" "$ROOT/scripts/pipeguard-sweep" --library "$LIB" "$@" 3>&-; }
 
 # Has the sweep of pid $pid got to a fault, and a child that hangs in it?
 hangs() {
@@ -103,6 +103,10 @@ verdicts() { sweep -q --json "$@" | jq -r 'select(.type == "run") | "\(.fault) \
 	printf '{"half":' >>"$OUT/runs.jsonl"
 	run -0 sweep --out "$OUT" -- seq 10
 	[[ $output != *'[1/'* && $output == *'killed 1, clean 1'* ]]
+	printf '{"half":' >>"$OUT/runs.jsonl" # what is added now comes in a line of its own
+	run -0 sweep --out "$OUT" --faults error=ENOSPC -- seq 10
+	run -0 sweep --out "$OUT" --faults break,break+suppress,error=ENOSPC -- seq 10
+	[[ $output != *'[1/'* && $output == *'killed 1, clean 1, not reached 1'* ]]
 	run -125 sweep --out "$OUT" -- seq 11
 	[[ $output == *'holds a sweep of another command: choose another --out, or --fresh'* ]]
 	run -0 sweep --fresh --out "$OUT" -- seq 11
@@ -126,6 +130,49 @@ verdicts() { sweep -q --json "$@" | jq -r 'select(.type == "run") | "\(.fault) \
 	[[ $output == *'hung 1'* ]]
 }
 
+# ends SIGNAL OPTION...: does the sweep end in some seconds, and leave nothing, once the program has made the marker?
+ends() {
+	local sig=$1 status=0
+	rm -f "$BATS_TEST_TMPDIR/marker"
+	sweep_program -q --jobs 2 --timeout 100 "${@:2}" >/dev/null 2>"$BATS_TEST_TMPDIR/err" 3>&- &
+	pid=$!
+	wait_for marked
+	kill -"$sig" "$pid"
+	wait_for ended || {
+		kill -KILL "$pid"
+		return 1
+	}
+	wait "$pid" || status=$?
+	echo "$*: status $status, $(cat "$BATS_TEST_TMPDIR/err")"
+	[ "$status" -eq 130 ] && [ "$(cat "$BATS_TEST_TMPDIR/err")" = 'pipeguard sweep: stopped' ]
+	equal "temporary files left" "" "$(ls -A "$TMPDIR")"
+}
+marked() { [ -e "$BATS_TEST_TMPDIR/marker" ]; }
+ended() { [ ! -e "/proc/$pid" ] || grep -q '^State:.Z' "/proc/$pid/status"; }
+sweep_program() { exec "$PYTHON" "$ROOT/scripts/pipeguard-sweep" --library "$LIB" "$@"; }
+
+@test "SIGTERM and SIGINT end a sweep at once, whatever it waits for" {
+	mark="touch '$BATS_TEST_TMPDIR/marker'"
+	cat >"$BATS_TEST_TMPDIR/stubborn" <<-END
+		#!/bin/bash
+		trap '' TERM INT HUP
+		$mark
+		sleep 100
+	END
+	chmod +x "$BATS_TEST_TMPDIR/stubborn"
+	truncate -s 1T "$BATS_TEST_TMPDIR/endless"
+	for sig in TERM INT; do
+		ends $sig -- "$BATS_TEST_TMPDIR/stubborn"
+		ends $sig --setup "$mark; sleep 100" -- seq 3
+		ends $sig --ready "$mark; sleep 100" --client true -- sleep 100
+		ends $sig --ready true --client "$mark; sleep 100" -- sleep 100
+		ends $sig --watch "$BATS_TEST_TMPDIR/endless" -- bash -c "echo; $mark"
+	done
+	rm "$BATS_TEST_TMPDIR/endless"
+	run pgrep -f "$BATS_TEST_TMPDIR"'/stubborn'
+	equal "processes left" "" "$output"
+}
+
 @test "even where the sweep is killed, what it started ends with it" {
 	"$PYTHON" "$ROOT/scripts/pipeguard-sweep" --library "$LIB" --out "$OUT" --faults break --timeout 30 -- \
 		"$FIXTURES/planted_ways" hang >/dev/null 2>&1 3>&- &
@@ -137,6 +184,97 @@ verdicts() { sweep -q --json "$@" | jq -r 'select(.type == "run") | "\(.fault) \
 	gone() { [ ! -e "/proc/$child" ]; }
 	wait_for gone
 	rm -rf "$TMPDIR"/pipeguard-sweep.* # no one is left to remove it
+}
+
+@test "whatever a program puts into the folder of its log, nothing waits for it or believes it" {
+	cat >"$BATS_TEST_TMPDIR/litter" <<-'END'
+		#!/bin/sh
+		cd "${PIPEGUARD_LOG%/*}"
+		mkfifo 1.log z.log
+		mkdir 2.log
+		ln -s /dev/zero 3.log
+		/usr/bin/python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("4.log")'
+		printf '%s\n' '[]' '{"ev":[]}' '{"ev":"call"}' '{"ev":"inject","rule":"sweep","mono":1}' >5.log
+		printf '{"ev":"load","mono":1,"program":"\\u001b[2J\\n"}\n' >6.log
+		printf '{"ev":"call","mono":1,"pid":1,"repeated":1,"ret":1,"ino":1,"site":"1","call":"x","kind":"a"}\n' >>6.log
+		head -c 100000 /dev/urandom >7.log
+		echo hello
+	END
+	chmod +x "$BATS_TEST_TMPDIR/litter"
+	run -0 sweep -q --faults break --sites 'litter: write on standard output .pipe' -- "$BATS_TEST_TMPDIR/litter"
+	[[ $output == *'litter: 1 site, status 0,'*'write on standard output (pipe)'*'break           killed '*'killed 1' ]]
+	run -0 sweep -q --list -- "$BATS_TEST_TMPDIR/litter"
+	[[ $output == *'1 \x1b[2J\x0a: x on a in an unknown place'* ]]
+}
+
+@test "what a program says and is called does nothing: not on a terminal, not in files, not in the page" {
+	# Its name and what it says hold a title, an end of line, C1, right to left and a byte that is no UTF-8.
+	odd=$'\e]0;P\a\n\xc2\x9b\xe2\x80\xae\xff'
+	printf '#!/bin/bash\necho line || { printf "it says %%s\\r\n" "${0##*/}" >&2; exit 3; }\n' >"$BATS_TEST_TMPDIR/$odd"
+	chmod +x "$BATS_TEST_TMPDIR/$odd"
+	cd "$BATS_TEST_TMPDIR"
+	sweep --out "$OUT" --faults break+suppress -- "./$odd" $'an\nargument' >text 2>progress
+	sweep -q --json --out "$OUT" --faults break+suppress -- "./$odd" $'an\nargument' >json
+	cat text progress
+	cp "$FIXTURES/planted_fclose" "$odd fclose"
+	sweep --write-accept accept --html page -- "./$odd fclose" >text2 2>progress2
+	for file in text progress json "$OUT"/{report.txt,results.jsonl,index.html} accept page text2 progress2; do
+		"$PYTHON" -c 'import sys
+bad = {c for c in open(sys.argv[1], encoding="utf-8").read() if not c.isprintable() and c != "\n"}
+sys.exit("%s: these do not print: %r" % (sys.argv[1], bad) if bad else 0)' "$file"
+	done
+	grep -qF 'clean       status 3: ' text
+	grep -qF 'it says \x1b]0;P\x07' "$OUT/index.html"
+	# The line that does it again is one for a shell.
+	again=$(jq -r 'select(.type == "run") | .again' json)
+	echo "again: $again"
+	run timeout "$LIMIT" bash -c "PATH='$ROOT/scripts':\$PATH; $again" 3>&-
+	[[ $output == *'INJECTED by r1'* ]]
+	# What was accepted is known again.
+	run -1 sweep -q --fail-on silent -- "./$odd fclose"
+	run -0 sweep -q --fail-on silent --accept accept -- "./$odd fclose"
+	[[ $output == *'(known)'* ]]
+}
+
+@test "a damaged state is said in one line, with the remedy" {
+	run -0 sweep -q --faults break --out "$OUT" -- seq 10
+	cp -r "$OUT" "$BATS_TEST_TMPDIR/good"
+	same() { sweep -q --faults break --out "$OUT" -- seq 10; }
+	while read -r file change; do
+		cp "$BATS_TEST_TMPDIR"/good/* "$OUT"
+		sed -Ei "$change" "$OUT/$file"
+		run cmp -s "$OUT/$file" "$BATS_TEST_TMPDIR/good/$file"
+		[ "$status" -ne 0 ]
+		run -125 same
+		echo "change: $file $change"
+		equal "what is said" "pipeguard sweep: $OUT/$file is damaged (--fresh begins again)" "$output"
+	done <<-'END'
+		sweep.json 1s/^/[/
+		sweep.json 2,$d
+		sweep.json s/"baseline": \{/"baseline": [], "x": {/
+		sweep.json s/"sites": \[/"sites": [1,/
+		sweep.json s/"count": .*,/"count": "x",/
+		sweep.json s/"hash": "/"hash": "x:reset;/
+		sweep.json s/"seconds": .*,/"seconds": NaN,/
+		sweep.json s/"sorted": .*,/"sorted": [],/
+		sweep.json 1s/^/\xff\xfe/
+		runs.jsonl $a\garbage
+		runs.jsonl $a\[]
+		runs.jsonl s/"verdict": "[a-z]*"/"verdict": "good"/
+		runs.jsonl s/"id": "/"id": {}, "x": "/
+		runs.jsonl s/"evidence": \{/"evidence": 3, "x": {/
+		runs.jsonl s/"when": 1/"when": 1e999/
+		runs.jsonl s/^/\x00/
+	END
+	"$PYTHON" -c 'print("[" * 99999)' >"$OUT/sweep.json"
+	run -125 same
+	[[ $output == *'sweep.json is damaged (--fresh begins again)' ]]
+	rm "$OUT/sweep.json"
+	mkfifo "$OUT/sweep.json"
+	run -125 same
+	equal "a FIFO" "pipeguard sweep: $OUT/sweep.json: it is a FIFO" "$output"
+	run -0 sweep -q --fresh --faults break --out "$OUT" -- seq 10
+	[[ $output == *'killed 1' ]]
 }
 
 @test "runs at the same time say the same as one by one" {
@@ -259,6 +397,17 @@ verdicts() { sweep -q --json "$@" | jq -r 'select(.type == "run") | "\(.fault) \
 	[[ $output == 'pipeguard sweep: which program? (see --help)' ]]
 	run -125 sweep --timeout 1 -- sleep 60
 	[[ $output == *'does not end within 1 s (--timeout)'* ]]
+	mkfifo "$BATS_TEST_TMPDIR/fifo"
+	run -125 sweep --stdin "$BATS_TEST_TMPDIR/fifo" -- cat
+	[[ $output == "pipeguard sweep: --stdin: $BATS_TEST_TMPDIR/fifo: "* ]]
+	run -125 sweep --stdin "$BATS_TEST_TMPDIR/none" -- cat
+	equal "no such input" "pipeguard sweep: $BATS_TEST_TMPDIR/none: No such file or directory" "$output"
+	run -125 sweep --accept "$BATS_TEST_TMPDIR/fifo" -- seq 3
+	equal "accepted" "pipeguard sweep: --accept: $BATS_TEST_TMPDIR/fifo: it is a FIFO" "$output"
+	run -125 sweep --out "$BATS_TEST_TMPDIR/fifo" -- seq 3
+	equal "no folder" "pipeguard sweep: $BATS_TEST_TMPDIR/fifo: File exists" "$output"
+	run -125 sweep -q --faults break --html "$BATS_TEST_TMPDIR/none/page" -- seq 3
+	equal "no such page" "pipeguard sweep: $BATS_TEST_TMPDIR/none/page: No such file or directory" "$output"
 	echo 'int main(void) { return 0; }' >"$BATS_TEST_TMPDIR/static.c"
 	"${CC:-gcc}" -static -o "$BATS_TEST_TMPDIR/static" "$BATS_TEST_TMPDIR/static.c" 2>/dev/null || skip "no static libc"
 	run -126 sweep -- "$BATS_TEST_TMPDIR/static"

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # bash's own tests (source package bash), on the installed bash. Of each: the status, and what differs from its
 # expected output.
+programs='bash:300'
 
 have() { needs /bin/bash gcc && has_source bash; }
 

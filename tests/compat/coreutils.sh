@@ -1,6 +1,7 @@
 # shellcheck shell=bash disable=SC2154,SC2034,SC2012,SC2010,SC2015,SC2016 # the driver's variables; ls of plain names
 # SPDX-License-Identifier: MIT
 # coreutils' own tests (source package coreutils), on the installed programs; without the ones for root.
+programs='cat:500 sort:200 seq:80 tail:60 head:200 cp:200 mv:150 ls:500'
 
 have() { needs perl && has_source coreutils; }
 

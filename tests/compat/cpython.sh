@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # CPython's own tests, as Debian packages them (libpython3.11-testsuite).
 modes='verbose rules'
+programs='python3:300'
 modules='test_socket test_signal test_subprocess test_ssl test_io test_threading test_faulthandler test_asyncio
 test_selectors test_socketserver test_poll test_epoll test_select test_pty test_os test_posix test_eintr test_asyncore
 test_asynchat test_ftplib test_smtplib test_httplib test_httpservers test_file test_fileio test_popen test_pipes test_atexit

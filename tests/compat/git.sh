@@ -1,6 +1,7 @@
 # shellcheck shell=bash disable=SC2154,SC2034,SC2012,SC2010,SC2015,SC2016 # the driver's variables; ls of plain names
 # SPDX-License-Identifier: MIT
 # git's own tests t0*, t5* (source package git) on the installed git; its helper test-tool is built once.
+programs='git:1000 test-tool:100'
 
 have() {
 	needs git gcc make perl && has_source git || return
@@ -21,7 +22,8 @@ prepare() {
 git_file() {
 	local out=$WORK/git-out/${!#}
 	mkdir -p "$WORK/git-out"
-	"${@:1:$#-1}" GIT_TEST_INSTALLED=/usr/bin GIT_TEST_EXEC_PATH="$(/usr/bin/git --exec-path)" \
+	# Unless told not to, t/test-lib.sh puts another library into LD_PRELOAD, and then removes it.
+	"${@:1:$#-1}" TEST_NO_MALLOC_CHECK=1 GIT_TEST_INSTALLED=/usr/bin GIT_TEST_EXEC_PATH="$(/usr/bin/git --exec-path)" \
 		timeout 120 sh "./${!#}" --root="$TMPDIR" >"$out" 2>/dev/null </dev/null
 	echo "${!#}:exit $?"
 	tap "${!#}" <"$out"

@@ -1,6 +1,7 @@
 # shellcheck shell=bash disable=SC2154,SC2034 # the driver's variables
 # SPDX-License-Identifier: MIT
 # java: sockets, pipes and children, with -Xcheck:jni (each line of its output is a result).
+programs='java'
 
 have() {
 	needs java || return

@@ -1,6 +1,7 @@
 # shellcheck shell=bash disable=SC2154,SC2034,SC2012,SC2010,SC2015,SC2016 # the driver's variables; ls of plain names
 # SPDX-License-Identifier: MIT
 # nginx as server and proxy, under wrk, with clients that go away; what must come out in any case.
+programs='nginx curl:12 wrk:4'
 
 have() { PATH=$PATH:/usr/sbin needs nginx curl wrk /usr/bin/python3; }
 

@@ -3,6 +3,7 @@
 # node's own tests (source package nodejs) of sockets, pipes, streams and processes, on the installed node, which
 # may be another version: what is compared is the outcome with and without.
 modes='off verbose'
+programs='node:80'
 
 have() { needs node && has_source nodejs; }
 

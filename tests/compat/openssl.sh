@@ -1,6 +1,7 @@
 # shellcheck shell=bash disable=SC2154,SC2034,SC2012,SC2010,SC2015,SC2016 # the driver's variables; ls of plain names
 # SPDX-License-Identifier: MIT
 # openssl s_server and s_client: a page, an echo, a client that goes away, each over several protocols.
+programs='openssl:15 curl:2'
 
 have() { needs openssl curl timeout; }
 

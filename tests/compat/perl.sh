@@ -1,6 +1,7 @@
 # shellcheck shell=bash disable=SC2154,SC2034,SC2012,SC2010,SC2015,SC2016 # the driver's variables; ls of plain names
 # SPDX-License-Identifier: MIT
 # perl's own t/io, t/op, t/base, t/cmd, t/comp and t/run (source package perl), on the installed perl.
+programs='perl:1000'
 
 have() { needs /usr/bin/perl && has_source perl; }
 

@@ -1,6 +1,7 @@
 # shellcheck shell=bash disable=SC2154,SC2034,SC2012,SC2010,SC2015,SC2016 # the driver's variables; ls of plain names
 # SPDX-License-Identifier: MIT
 # redis's own tests (source package redis), on the installed redis-server.
+programs='redis-server:50 redis-cli:20 redis-benchmark:3'
 
 have() { needs tclsh redis-server redis-cli redis-benchmark && has_source redis; }
 

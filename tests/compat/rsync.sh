@@ -1,6 +1,7 @@
 # shellcheck shell=bash disable=SC2154,SC2034,SC2012,SC2010,SC2015,SC2016 # the driver's variables; ls of plain names
 # SPDX-License-Identifier: MIT
 # rsync over a socket: a daemon and clients, whole, by difference, broken off.
+programs='rsync:15'
 
 have() { needs rsync /usr/bin/python3; }
 
