@@ -203,15 +203,11 @@ static long confine(long nr, long a, long b, long c, long d, long e, long f)
 long pg_syscall_watched(long nr, long a, long b, long c, long d, long e, long f)
 {
 	struct pg_frame frame = {.raw = true, .caller = PG_CALLER, .arg = {a, b, c, d, e, f}};
-	struct pg_op op;
 
 	if (nr == SYS_seccomp)
 		return confine(nr, a, b, c, d, e, f);
-	frame.call = pg_call_of_number(nr);
-	if (PG_UNLIKELY(pg_ruled & PG_BIT(frame.call)))
-		return pg_apply_frame(&frame);
-	op = pg_enter(pg_apply_op(&frame), PG_MARK_RAW, frame.caller);
-	return pg_leave(op, NEXT(syscall)(nr, a, b, c, d, e, f), frame.caller);
+	frame.call = pg_call_made_raw(nr, frame.arg);
+	return pg_apply_raw(&frame, NEXT(syscall));
 }
 
 long pg_syscall_early(long nr, long a, long b, long c, long d, long e, long f)
