@@ -316,6 +316,15 @@ void pg_fd_passed_by(int fd)
 		PG_PUT(s->partial, true);
 }
 
+void pg_fd_lent(int fd)
+{
+	struct pg_fd *f = pg_process_is_vforked() || fd < 0 ? NULL : record(fd);
+	struct pg_story *s = f ? story(story_of(fd, f)) : NULL;
+
+	if (s)
+		PG_PUT(s->foreign, true);
+}
+
 /* ---- the story of an object ---- */
 
 static bool is_of(const struct pg_story *s, const struct pg_stat *st)
@@ -472,9 +481,10 @@ void pg_fd_warn(int fd, enum pg_what what, uint32_t call, int err, uintptr_t cal
 					    .err = err};
 	if (what == PG_EOF || what == PG_SHUTDOWN)
 		return;
-	s->connecting = false;
-	if (what == PG_REFUSED) /* no connection came of it */
+	/* no connection came of it */
+	if (what == PG_REFUSED || (what == PG_ERROR && s->connecting && !PG_GET(s->sent)))
 		s->since = 0;
+	s->connecting = false;
 }
 
 /* ---- connections ---- */

@@ -142,6 +142,9 @@ void pg_fd_replaced(int fd);
 /* Somebody wrote past us on FD: how much was sent is not known any more. */
 void pg_fd_passed_by(int fd);
 
+/* FD's object is another process's, too. */
+void pg_fd_lent(int fd);
+
 /* ---- connections ---- */
 
 /* SOCK_ of the socket FD. The kernel is asked once, where socket() was not seen. */

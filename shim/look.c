@@ -170,6 +170,13 @@ static bool may_end(int fd, const struct pg_object *o)
 	return (o->type ? o->type : pg_fd_type(fd)) == SOCK_STREAM;
 }
 
+/* Nobody said how a connect that was on its way went on: a peer that the kernel names, a byte that
+ * it took, and what only comes of a connection prove it. */
+static bool is_known_to_stand(const struct pg_story *s, const struct pg_object *o)
+{
+	return !s->connecting || o->peer.family || PG_GET(s->sent) || s->told[PG_EOF].at;
+}
+
 static void look_story(int fd, struct pg_story *s, struct pg_object *o)
 {
 	int64_t sent = pg_story_sent(s);
@@ -179,7 +186,7 @@ static void look_story(int fd, struct pg_story *s, struct pg_object *o)
 		o->offset = sent;
 	if (!s->foreign)
 		o->sent = o->offset;
-	o->since = s->since;
+	o->since = is_known_to_stand(s, o) ? s->since : 0;
 	o->side = (enum pg_side)s->side;
 	o->number = s->number;
 	if (s->injected) {
