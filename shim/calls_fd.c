@@ -135,9 +135,9 @@ static void raw_after(long nr, const long arg[6], int ret, uintptr_t caller)
 {
 	switch (nr) {
 	case SYS_fcntl:
-		if (arg[1] != F_DUPFD && arg[1] != F_DUPFD_CLOEXEC)
-			return;
-			/* fall through */
+		if (arg[1] == F_DUPFD || arg[1] == F_DUPFD_CLOEXEC)
+			copied((int)arg[0], ret);
+		break;
 #ifdef SYS_dup2
 	case SYS_dup2:
 #endif
