@@ -69,9 +69,7 @@ static struct pg_fd *record(int fd)
 	return pg_fd(fd);
 }
 
-/* Is what F counts of one object, and all that was sent on it by this number? Where records begin
- * late, only if its birth was seen. */
-static bool is_sure(int fd, const struct pg_fd *f)
+bool pg_fd_is_sure(int fd, const struct pg_fd *f)
 {
 	return !f->unsure && (fd < PG_FD_LOW || f->born);
 }
@@ -223,7 +221,7 @@ static uint32_t story_of(int fd, struct pg_fd *f)
 	if (!s)
 		return 0;
 	s->partial = f->partial;
-	s->foreign = !is_sure(fd, f);
+	s->foreign = !pg_fd_is_sure(fd, f);
 	take(fd, f, n);
 	return __atomic_load_n(&f->story, __ATOMIC_ACQUIRE);
 }
@@ -298,7 +296,7 @@ void pg_fd_copied(int from, int to)
 	if (!n)
 		return;
 	PG_PUT(b->unsure, 0);
-	PG_PUT(b->born, 1);
+	PG_PUT(b->born, a->born);
 	PG_PUT(b->type, a->type);
 	PG_PUT(b->connection, a->connection);
 	take(to, b, n);
@@ -375,7 +373,7 @@ static struct pg_story *own_story(int fd, struct pg_fd *f, const struct pg_stat 
 
 	if (!s || is_of(s, st))
 		return s;
-	if (!PG_GET(s->ino) && is_sure(fd, f)) {
+	if (!PG_GET(s->ino) && pg_fd_is_sure(fd, f)) {
 		if (change)
 			tie(s, st);
 		return s;
