@@ -480,7 +480,7 @@ split() {
 @test "a signal that is let through for the time of a call alone kills as without the library" {
 	local how
 	PIPES=-d
-	for how in suspend pselect ppoll; do
+	for how in suspend pselect ppoll epoll; do
 		lived 141 let-through $how
 		told '[.call, .signal]' '["write","blocked"]'
 		VARS=(PIPEGUARD_SIGPIPE=suppress PIPEGUARD_LIMIT=0)
