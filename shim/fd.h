@@ -66,7 +66,6 @@ struct pg_story {
 	uint64_t since;		    /* connected or accepted, ns; 0: not known, or not connected */
 	struct pg_addr peer, local; /* LOCAL: of what a rule broke, a reset takes it away */
 	struct pg_warning told[PG_WHATS]; /* to the program */
-	uint64_t process;		  /* that COUNTS are of; match.c */
 	uint64_t kept_ino;		  /* of KEPT */
 	uint32_t conn[PG_CONN_SLOTS];	  /* numbers of the connection, for conn=; match.c */
 	uint32_t number;     /* the n-th client, or server, stream of the process; 0: none */
@@ -141,7 +140,8 @@ void pg_fd_copied(int from, int to); /* dup2 */
  * on with it. */
 void pg_fd_replaced(int fd);
 
-/* KEPT, a descriptor of the library, stays open for as long as the object behind FD has a number. */
+/* KEPT, a descriptor of the library, stays open for as long as the object behind FD has a number.
+ */
 void pg_fd_keep(int fd, int kept);
 
 /* Is what F, FD's record, counts of one object, and all that was sent on it by this number? Where

@@ -95,28 +95,30 @@ static unsigned fd_slots;
 static uint8_t fd_slot[PG_RULES_MAX];
 static void *story_counts[PG_STORY_CHUNKS];
 
+/* Words of COUNT_BITS; above them TAG says whose counts they are: a word with another tag counts
+ * nothing yet. */
 struct pair {
 	uint64_t matched, fired;
 };
+enum { COUNT_BITS = 40 };
+
+/* Of the object of S, in this process. */
+static uint64_t tag_of(const struct pg_story *s)
+{
+	return (pg_mix(pg_process(), PG_GET(s->generation)) | 1) << COUNT_BITS;
+}
 
 /* The counts of rule N for the object of S; a null pointer: there is no room. */
-static struct pair *object_counts(unsigned n, struct pg_story *s)
+static struct pair *object_counts(unsigned n, const struct pg_story *s)
 {
 	size_t of_story = fd_slots * sizeof(struct pair);
 	char *chunk = pg_filled(&story_counts[s->index / PG_STORIES], PG_STORIES * of_story);
-	uint64_t process = pg_process();
-	struct pair *first;
 
-	if (!chunk) {
-		__atomic_fetch_add(&uncounted, 1, __ATOMIC_RELAXED);
-		return NULL;
-	}
-	first = (struct pair *)(void *)(chunk + s->index % PG_STORIES * of_story);
-	if (PG_GET(s->process) != process) {
-		__builtin_memset(first, 0, of_story);
-		PG_PUT(s->process, process);
-	}
-	return &first[fd_slot[n]];
+	if (chunk)
+		return (struct pair *)(void *)(chunk + s->index % PG_STORIES * of_story) +
+		       fd_slot[n];
+	__atomic_fetch_add(&uncounted, 1, __ATOMIC_RELAXED);
+	return NULL;
 }
 
 uint64_t pg_match_uncounted(void)
@@ -511,30 +513,52 @@ static uint64_t add_one(uint64_t *at)
 	return __atomic_add_fetch(at, 1, __ATOMIC_RELAXED);
 }
 
-/* Where the calls, or firings, of rule N are counted in its scope; a null pointer: there is no room.
- */
-static uint64_t *counter_of(unsigned n, const struct pg_candidate *c, bool fired)
+/* Where something is counted; AT a null pointer: there is no room. TAG: 0, the whole word counts;
+ * else see struct pair. */
+struct place {
+	uint64_t *at, tag;
+};
+
+static inline uint64_t count_in(uint64_t word, uint64_t tag)
+{
+	if (!tag)
+		return word;
+	return word >> COUNT_BITS == tag >> COUNT_BITS ? word - tag : 0;
+}
+
+/* The calls, or firings, of rule N in its scope. */
+static struct place place_of(unsigned n, const struct pg_candidate *c, bool fired)
 {
 	struct pair *p;
 
 	switch (pg_rules.rule[n].scope) {
 	case PG_SCOPE_THREAD:
-		return thread_counter(n, fired);
+		return (struct place){thread_counter(n, fired), 0};
 	case PG_SCOPE_FD:
 		p = c->object->story ? object_counts(n, c->object->story) : NULL;
-		return !p ? NULL : fired ? &p->fired : &p->matched;
+		if (!p)
+			return (struct place){NULL, 0};
+		return (struct place){fired ? &p->fired : &p->matched, tag_of(c->object->story)};
 	case PG_SCOPE_RULE:
 		break;
 	}
-	return fired ? &sum_of(n)->fired : &sum_of(n)->matched;
+	return (struct place){fired ? &sum_of(n)->fired : &sum_of(n)->matched, 0};
 }
 
 /* One more. Returns how many; 0: it cannot be counted. */
 static uint64_t count_scope(unsigned n, const struct pg_candidate *c, bool fired)
 {
-	uint64_t *at = counter_of(n, c, fired);
+	struct place p = place_of(n, c, fired);
+	uint64_t word, count;
 
-	return at ? add_one(at) : 0;
+	if (!p.at || !p.tag)
+		return p.at ? add_one(p.at) : 0;
+	word = PG_GET(*p.at);
+	do
+		count = count_in(word, p.tag) + 1;
+	while (!__atomic_compare_exchange_n(p.at, &word, p.tag + count, true, __ATOMIC_RELAXED,
+					    __ATOMIC_RELAXED));
+	return count;
 }
 
 /* The N-th draw of rule RULE: the same for the same seed, whatever else the program does. */
@@ -572,15 +596,17 @@ static bool is_turn(unsigned n, uint64_t count)
 	return !pg_has(r, PG_F_PROB) || drawn(r, n, count);
 }
 
-/* Counts a call for rule N where MATCHED is, unless N, which fired FIRED times, fires on it. */
-static inline bool count_unless(unsigned n, uint64_t *matched, const uint64_t *fired)
+/* Counts a call for rule N in MATCHED, unless N, which fired as FIRED says, fires on it. Both are
+ * of TAG. */
+static inline bool count_unless(unsigned n, uint64_t *matched, const uint64_t *fired, uint64_t tag)
 {
-	uint64_t count = PG_GET(*matched);
+	uint64_t word = PG_GET(*matched), count;
 
 	do {
-		if (is_turn(n, count + 1) && PG_GET(*fired) < pg_rules.rule[n].limit)
+		count = count_in(word, tag) + 1;
+		if (is_turn(n, count) && count_in(PG_GET(*fired), tag) < pg_rules.rule[n].limit)
 			return false;
-	} while (!__atomic_compare_exchange_n(matched, &count, count + 1, true, __ATOMIC_RELAXED,
+	} while (!__atomic_compare_exchange_n(matched, &word, tag + count, true, __ATOMIC_RELAXED,
 					      __ATOMIC_RELAXED));
 	return true;
 }
@@ -588,17 +614,17 @@ static inline bool count_unless(unsigned n, uint64_t *matched, const uint64_t *f
 /* The same in N's scope. What cannot be counted does not fire. */
 static bool count_idle(unsigned n, const struct pg_candidate *c)
 {
-	uint64_t *matched = counter_of(n, c, false), *fired = counter_of(n, c, true);
+	struct place matched = place_of(n, c, false), fired = place_of(n, c, true);
 
-	return !matched || !fired || count_unless(n, matched, fired);
+	return !matched.at || !fired.at || count_unless(n, matched.at, fired.at, matched.tag);
 }
 
 static void count_back(unsigned n, const struct pg_candidate *c)
 {
-	uint64_t *at = counter_of(n, c, false);
+	struct place p = place_of(n, c, false);
 
-	if (at)
-		__atomic_sub_fetch(at, 1, __ATOMIC_RELAXED);
+	if (p.at)
+		__atomic_sub_fetch(p.at, 1, __ATOMIC_RELAXED);
 }
 
 bool pg_match_is_inside(unsigned n, const struct pg_candidate *c)
@@ -629,8 +655,8 @@ static void unmade(unsigned n, const struct pg_candidate *c, uint64_t bit)
 bool pg_match_idle(const struct pg_candidate *c, uint64_t bit)
 {
 	for (unsigned n = 0; n < pg_rules.n; n++) {
-		bool cuts = pg_rules.rule[n].calls & bit && pg_match_is_inside(n, c) &&
-			    pg_match(n, c);
+		bool cuts =
+			pg_rules.rule[n].calls & bit && pg_match_is_inside(n, c) && pg_match(n, c);
 
 		if (!cuts && (!counts(n, c, bit) || count_idle(n, c)))
 			continue;
@@ -678,7 +704,7 @@ bool pg_match_asks(int fd, uint64_t bit)
 	if (n == NO_RULE)
 		return false;
 	s = sum_of(n);
-	return !count_unless(n, &s->matched, &s->fired);
+	return !count_unless(n, &s->matched, &s->fired, 0);
 }
 
 void pg_match_refused(int fd, uint64_t bit, int err)
