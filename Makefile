@@ -10,7 +10,10 @@ COMPDIR ?= $(PREFIX)/share/bash-completion/completions
 ZSHDIR  ?= $(PREFIX)/share/zsh/site-functions
 FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 CFLAGS  ?= -O2 -g
-BUILD   ?= build
+# These are told on make's command line: BUILD, T and S of somebody's environment mean something else.
+BUILD   = build
+T       = tests
+S       =
 # However it is written: the flags, and what objects depend on, name it.
 override BUILD := $(patsubst $(CURDIR)/%,%,$(BUILD))
 ifeq ($(origin CC),default)
@@ -28,7 +31,7 @@ TARGET := $(shell $(CC) $(CFLAGS) -dM -E -include stdlib.h -x c /dev/null 2>/dev
 
 # Ours come last, whatever the packager's CFLAGS say. The -U: they would rename the very calls we define.
 PG_CPPFLAGS := -D_GNU_SOURCE -DPG_VERSION=$(VERSION) -U_FORTIFY_SOURCE -U_FILE_OFFSET_BITS -U_TIME_BITS
-PG_CFLAGS := -std=gnu11 -fPIC -fvisibility=hidden -fexceptions -fasynchronous-unwind-tables \
+PG_CFLAGS := -std=gnu11 -fno-lto -fPIC -fvisibility=hidden -fexceptions -fasynchronous-unwind-tables \
 	-ftls-model=initial-exec -fno-stack-protector -Wall -Wextra -Wshadow -Wconversion \
 	-Wmissing-prototypes -Wstrict-prototypes -Wvla -Wundef -Wpointer-arith -Wframe-larger-than=1024
 PG_LDFLAGS := -shared -static-libgcc -Wl,-soname,libpipeguard.so -Wl,-z,defs,-z,now,-z,relro \
@@ -142,7 +145,6 @@ demo: all ## show the main job on real programs
 sweep-demo: all fixtures ## sweep real programs, and planted bugs, into build/sweep
 	@scripts/sweep-real
 
-T ?= tests
 test: ## install what is missing, build, run every test (T=tests/log.bats: one file)
 	@scripts/install-deps
 	@$(MAKE) --no-print-directory check
