@@ -210,8 +210,8 @@ static struct pg_op change(struct pg_op op, const struct pg_plan *p, const struc
 			   struct pg_inject *inject)
 {
 	bool ends = p->final->terminal == PG_F_EOF;
-	bool resets = p->final->terminal == PG_F_RESET && o->kind == PG_TCP &&
-		      !pg_guard_was_reset(op.fd);
+	bool resets =
+		p->final->terminal == PG_F_RESET && o->kind == PG_TCP && !pg_guard_was_reset(op.fd);
 
 	inject->already = !ends && pg_look_is_broken(op.fd);
 	if (inject->already)

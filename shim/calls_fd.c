@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Where numbers of descriptors begin and end. */
+#include "calls.h"
 #include "config.h"
+#include "connect.h"
 #include "guard.h"
 #include "log.h"
 #include "twins.h"
@@ -10,12 +12,18 @@
 #include <stdio.h>
 #include <unistd.h>
 
-PG_EXPORT int socket(int domain, int type, int protocol)
+static int type_of(int type)
 {
 	enum { FLAGS = SOCK_CLOEXEC | SOCK_NONBLOCK };
+
+	return type & ~FLAGS;
+}
+
+PG_EXPORT int socket(int domain, int type, int protocol)
+{
 	int fd = NEXT_SYS3(socket, SYS_socket, domain, type, protocol);
 
-	pg_fd_fresh(fd, type & ~FLAGS);
+	pg_fd_fresh(fd, type_of(type));
 	return fd;
 }
 
@@ -30,10 +38,8 @@ static int fresh_pair(int ret, const int fd[2], int type)
 
 PG_EXPORT int socketpair(int domain, int type, int protocol, int fd[2])
 {
-	enum { FLAGS = SOCK_CLOEXEC | SOCK_NONBLOCK };
-
 	return fresh_pair(NEXT_SYS4(socketpair, SYS_socketpair, domain, type, protocol, fd), fd,
-			  type & ~FLAGS);
+			  type_of(type));
 }
 
 PG_EXPORT int pipe(int fd[2])
@@ -95,12 +101,17 @@ PG_EXPORT int dup(int from)
 
 /* A number that the kernel frees may be another thread's at once, so records end before. What is
  * only marked (CLOSE_RANGE_CLOEXEC), or refused, ends nothing. */
-PG_EXPORT int close_range(unsigned first, unsigned last, int flags)
+static void range_ends(unsigned first, unsigned last, unsigned flags)
 {
 	enum { UNSHARE = 2 }; /* CLOSE_RANGE_UNSHARE, <linux/close_range.h> */
 
-	if (first <= last && !(flags & ~UNSHARE))
+	if (first <= last && !(flags & ~(unsigned)UNSHARE))
 		pg_fd_closed_range(first, last);
+}
+
+PG_EXPORT int close_range(unsigned first, unsigned last, int flags)
+{
+	range_ends(first, last, (unsigned)flags);
 	return NEXT_SYS3(close_range, SYS_close_range, first, last, flags);
 }
 
@@ -108,6 +119,65 @@ PG_EXPORT void closefrom(int first)
 {
 	pg_fd_closed_range(first < 0 ? 0 : (unsigned)first, ~0u);
 	NEXT(closefrom)(first);
+}
+
+void pg_raw_before(long nr, const long arg[6])
+{
+	if (nr == SYS_close) {
+		pg_guard_close((int)arg[0]);
+		pg_fd_closed((int)arg[0]);
+	} else if (nr == SYS_close_range) {
+		range_ends((unsigned)arg[0], (unsigned)arg[1], (unsigned)arg[2]);
+	}
+}
+
+static void raw_after(long nr, const long arg[6], int ret, uintptr_t caller)
+{
+	switch (nr) {
+	case SYS_fcntl:
+		if (arg[1] == F_DUPFD || arg[1] == F_DUPFD_CLOEXEC)
+			copied((int)arg[0], ret);
+		break;
+#ifdef SYS_dup2
+	case SYS_dup2:
+#endif
+	case SYS_dup:
+	case SYS_dup3:
+		copied((int)arg[0], ret);
+		break;
+#ifdef SYS_pipe
+	case SYS_pipe:
+#endif
+	case SYS_pipe2:
+		fresh_pair(ret, (const int *)arg[0], 0);
+		break;
+	case SYS_socketpair:
+		fresh_pair(ret, (const int *)arg[3], type_of((int)arg[1]));
+		break;
+	case SYS_socket:
+		pg_fd_fresh(ret, type_of((int)arg[1]));
+		break;
+#ifdef SYS_accept
+	case SYS_accept:
+#endif
+	case SYS_accept4:
+		pg_accepted((int)arg[0], ret);
+		break;
+	case SYS_connect:
+		pg_connected(PG_CALL_connect, (int)arg[0], (const struct sockaddr *)arg[1],
+			     (socklen_t)arg[2], ret, caller);
+		break;
+	default:
+		break;
+	}
+}
+
+void pg_raw_after(long nr, const long arg[6], long ret, uintptr_t caller)
+{
+	int saved = errno;
+
+	raw_after(nr, arg, (int)ret, caller);
+	errno = saved;
 }
 
 /* The third argument is an int or a pointer: one machine word, handed on as it came. */

@@ -161,7 +161,15 @@ VFORK("__vfork")
 #define PG_WATCHED \
 	X(SYS_write) X(SYS_writev) X(SYS_pwritev2) X(SYS_sendto) X(SYS_sendmsg) X(SYS_sendmmsg) \
 	X(SYS_sendfile) X(SYS_splice) X(SYS_tee) X(SYS_vmsplice) X(SYS_copy_file_range) \
-	X(SYS_seccomp)
+	X(SYS_seccomp) PG_RAW_NUMBERS
+#ifdef __x86_64__
+#define PG_RAW_NUMBERS PG_RAW_EVERYWHERE X(SYS_pipe) X(SYS_dup2)
+#else
+#define PG_RAW_NUMBERS PG_RAW_EVERYWHERE
+#endif
+#define PG_RAW_EVERYWHERE \
+	X(SYS_close) X(SYS_close_range) X(SYS_dup) X(SYS_dup3) X(SYS_fcntl) X(SYS_pipe2) X(SYS_socket) \
+	X(SYS_socketpair) X(SYS_accept) X(SYS_accept4) X(SYS_connect)
 /* clang-format on */
 
 extern unsigned char pg_watched[64] __attribute__((visibility("hidden")));
@@ -199,6 +207,29 @@ static long confine(long nr, long a, long b, long c, long d, long e, long f)
 	return ret;
 }
 
+/* Does NR make or end numbers of descriptors? */
+static bool is_of_numbers(long nr)
+{
+	switch (nr) {
+#define X(number) case number:
+		PG_RAW_NUMBERS
+#undef X
+		return true;
+	default:
+		return false;
+	}
+}
+
+static long number(long nr, const long a[6], uintptr_t caller)
+{
+	long ret;
+
+	pg_raw_before(nr, a);
+	ret = NEXT(syscall)(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+	pg_raw_after(nr, a, ret, caller);
+	return ret;
+}
+
 /* The mark says which call it is; the descriptor and length are the kernel's arguments. */
 long pg_syscall_watched(long nr, long a, long b, long c, long d, long e, long f)
 {
@@ -207,6 +238,8 @@ long pg_syscall_watched(long nr, long a, long b, long c, long d, long e, long f)
 
 	if (nr == SYS_seccomp)
 		return confine(nr, a, b, c, d, e, f);
+	if (is_of_numbers(nr))
+		return number(nr, frame.arg, frame.caller);
 	frame.call = pg_call_of_number(nr);
 	if (PG_UNLIKELY(pg_ruled & PG_BIT(frame.call)))
 		return pg_apply_frame(&frame);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Where connections begin. */
 #include "apply.h"
+#include "calls.h"
 #include "config.h"
 #include "connect.h"
 #include "guard.h"
@@ -74,6 +75,14 @@ static int accepted(int fd, struct asker *a)
 		pg_match_connection(fd);
 	errno = saved;
 	return fd;
+}
+
+void pg_accepted(int listener, int fd)
+{
+	struct asker a = {.own_len = sizeof a.own,
+			  .type = pg_config.active ? pg_fd_type(listener) : 0};
+
+	accepted(fd, &a);
 }
 
 PG_EXPORT int accept(int fd, PG_SOCKADDR_OUT addr, socklen_t *len)

@@ -72,10 +72,10 @@ PG_EXPORT ssize_t __send(int fd, const void *buf, size_t len, int flags)
 }
 
 /* MSG_FASTOPEN (tcp(7)): sending opens a connection. What is sent by it belongs to that. */
-static PG_COLD ssize_t opened(int fd, const void *to, socklen_t to_len, ssize_t sent,
-			      uintptr_t caller)
+static PG_COLD ssize_t opened(enum pg_call call, int fd, const void *to, socklen_t to_len,
+			      ssize_t sent, uintptr_t caller)
 {
-	pg_connected(PG_CALL_connect, fd, to, to_len, sent < 0 ? -1 : 0, caller);
+	pg_connected(call, fd, to, to_len, sent < 0 ? -1 : 0, caller);
 	if (sent > 0)
 		pg_fd_sent(fd, (uint64_t)sent);
 	return sent;
@@ -110,8 +110,8 @@ PG_EXPORT ssize_t sendto(int fd, const void *buf, size_t len, int flags, PG_SOCK
 		return send_to(fd, buf, len, flags, to, to_len, PG_CALLER);
 	if (refused(fd, PG_ADDR(to), to_len, PG_CALLER))
 		return -1;
-	return opened(fd, PG_ADDR(to), to_len, send_to(fd, buf, len, flags, to, to_len, PG_CALLER),
-		      PG_CALLER);
+	return opened(PG_CALL_sendto, fd, PG_ADDR(to), to_len,
+		      send_to(fd, buf, len, flags, to, to_len, PG_CALLER), PG_CALLER);
 }
 
 #define SENDMSG(name)                                                                              \
@@ -128,13 +128,18 @@ PG_EXPORT ssize_t sendto(int fd, const void *buf, size_t len, int flags, PG_SOCK
 	PG_EXPORT ssize_t name(int fd, const struct msghdr *msg, int flags)                        \
 	{                                                                                          \
 		struct msghdr copy = {.msg_name = NULL};                                           \
+		ssize_t sent;                                                                      \
                                                                                                    \
-		if (PG_LIKELY(!(flags & MSG_FASTOPEN)))                                            \
-			return one_by_##name(fd, msg, flags, PG_CALLER);                           \
+		if (PG_LIKELY(!(flags & MSG_FASTOPEN))) {                                          \
+			sent = one_by_##name(fd, msg, flags, PG_CALLER);                           \
+			if (PG_UNLIKELY(sent >= 0 && msg->msg_controllen))                         \
+				pg_lend_passed(msg);                                               \
+			return sent;                                                               \
+		}                                                                                  \
 		if (!pg_peek(&copy, msg, sizeof copy) ||                                           \
 		    refused(fd, copy.msg_name, copy.msg_namelen, PG_CALLER))                       \
 			return copy.msg_name ? -1 : one_by_##name(fd, msg, flags, PG_CALLER);      \
-		return opened(fd, copy.msg_name, copy.msg_namelen,                                 \
+		return opened(PG_CALL_sendmsg, fd, copy.msg_name, copy.msg_namelen,                \
 			      one_by_##name(fd, msg, flags, PG_CALLER), PG_CALLER);                \
 	}
 SENDMSG(sendmsg)

@@ -55,7 +55,7 @@ static void begin(enum pg_call call, int fd, const struct sockaddr *addr, size_t
 	if (PG_UNLIKELY(pg_ruled))
 		pg_match_connection(fd);
 	errno = saved;
-	if (PG_UNLIKELY(pg_watch_all))
+	if (PG_UNLIKELY(pg_watch_all) && call == PG_CALL_connect) /* others are told themselves */
 		pg_guard_connected(call, fd, ret, caller);
 }
 
@@ -92,19 +92,24 @@ int pg_connected(enum pg_call call, int fd, const struct sockaddr *addr, socklen
 	return ret;
 }
 
+static void adopt(int fd)
+{
+	pg_fd_fresh(fd, 0);
+	pg_fd_adopt(fd);
+}
+
 /* Those of one control message, whose N bytes of data are at DATA. */
-static void adopt_all(const unsigned char *data, size_t n)
+static void each_of(const unsigned char *data, size_t n, void (*what)(int fd))
 {
 	int fd;
 
 	for (; n >= sizeof fd; n -= sizeof fd, data += sizeof fd) {
 		__builtin_memcpy(&fd, data, sizeof fd);
-		pg_fd_fresh(fd, 0);
-		pg_fd_adopt(fd);
+		what(fd);
 	}
 }
 
-void pg_adopt_passed(const struct msghdr *msg)
+static void each_passed(const struct msghdr *msg, void (*what)(int fd))
 {
 	const unsigned char *at = msg->msg_control;
 	size_t left = msg->msg_controllen;
@@ -117,11 +122,21 @@ void pg_adopt_passed(const struct msghdr *msg)
 		if (len < CMSG_LEN(0) || len > left)
 			break;
 		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-			adopt_all(at + CMSG_LEN(0), len - CMSG_LEN(0));
+			each_of(at + CMSG_LEN(0), len - CMSG_LEN(0), what);
 		if (whole >= left)
 			break;
 		at += whole;
 		left -= whole;
 	}
 	errno = saved;
+}
+
+void pg_adopt_passed(const struct msghdr *msg)
+{
+	each_passed(msg, adopt);
+}
+
+void pg_lend_passed(const struct msghdr *msg)
+{
+	each_passed(msg, pg_fd_lent);
 }

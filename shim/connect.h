@@ -15,6 +15,10 @@
 int pg_connected(enum pg_call call, int fd, const struct sockaddr *addr, socklen_t len, int ret,
 		 uintptr_t caller);
 
+/* Descriptors that go with a message which the kernel has just taken: another process may write on
+ * them from now on. errno is kept. */
+void pg_lend_passed(const struct msghdr *msg);
+
 /* Descriptors that came with a message which the kernel has just filled in. */
 void pg_adopt_passed(const struct msghdr *msg);
 

@@ -275,26 +275,27 @@ static void put_caller(struct pg_text *t, uintptr_t addr)
 	pg_put_hex(t, addr - m->base);
 }
 
-/* Does a rule reach E's write? Not one that no wrapper sees, nor what a rule cannot break. */
-static bool has_again(const struct pg_event *e)
-{
-	return e->ev == PG_EV_EPIPE && !e->inlined && e->call && e->fd >= 0 &&
-	       e->object.kind >= PG_PIPE && e->object.kind <= PG_SOCKET;
-}
-
-/* What the program had been told, which tells this write from others where bytes cannot. */
-static void put_seen(struct pg_text *t, const struct pg_object *o)
+/* What the program had been told, which tells this write from others where bytes cannot; a null
+ * pointer: nothing. */
+static const char *seen(const struct pg_object *o)
 {
 	static const char *const words[PG_WHATS] = {
 		[PG_EOF] = "eof", [PG_RESET] = "reset", [PG_REFUSED] = "refused"};
 
-	for (int what = 0; what < PG_WHATS; what++) {
-		if (!words[what] || !o->told[what].at)
-			continue;
-		pg_put(t, ":seen=");
-		pg_put(t, words[what]);
-		return;
-	}
+	for (int what = 0; pg_kind_is_socket(o->kind) && what < PG_WHATS; what++)
+		if (words[what] && o->told[what].at)
+			return words[what];
+	return NULL;
+}
+
+/* Does a rule reach E's write, and no other one before it? Not one that no wrapper sees, nor what a
+ * rule cannot break, nor what nothing tells from the writes before. */
+static bool has_again(const struct pg_event *e)
+{
+	const struct pg_object *o = &e->object;
+
+	return e->ev == PG_EV_EPIPE && !e->inlined && e->call && e->fd >= 0 && o->kind >= PG_PIPE &&
+	       o->kind <= PG_SOCKET && (!o->stream || o->offset >= 0 || seen(o));
 }
 
 /*
@@ -320,8 +321,10 @@ static void put_again(struct pg_text *t, const struct pg_event *e)
 		pg_put(t, ":at=");
 		pg_put_u64(t, (uint64_t)o->offset + (e->err ? 0 : (uint64_t)e->ret));
 	} else {
-		if (pg_kind_is_socket(o->kind))
-			put_seen(t, o);
+		if (seen(o)) {
+			pg_put(t, ":seen=");
+			pg_put(t, seen(o));
+		}
 		if (e->frames)
 			put_caller(t, e->frame[0]);
 	}

@@ -69,9 +69,7 @@ static struct pg_fd *record(int fd)
 	return pg_fd(fd);
 }
 
-/* Is what F counts of one object, and all that was sent on it by this number? Where records begin
- * late, only if its birth was seen. */
-static bool is_sure(int fd, const struct pg_fd *f)
+bool pg_fd_is_sure(int fd, const struct pg_fd *f)
 {
 	return !f->unsure && (fd < PG_FD_LOW || f->born);
 }
@@ -223,7 +221,7 @@ static uint32_t story_of(int fd, struct pg_fd *f)
 	if (!s)
 		return 0;
 	s->partial = f->partial;
-	s->foreign = !is_sure(fd, f);
+	s->foreign = !pg_fd_is_sure(fd, f);
 	take(fd, f, n);
 	return __atomic_load_n(&f->story, __ATOMIC_ACQUIRE);
 }
@@ -298,7 +296,7 @@ void pg_fd_copied(int from, int to)
 	if (!n)
 		return;
 	PG_PUT(b->unsure, 0);
-	PG_PUT(b->born, 1);
+	PG_PUT(b->born, a->born);
 	PG_PUT(b->type, a->type);
 	PG_PUT(b->connection, a->connection);
 	take(to, b, n);
@@ -314,6 +312,15 @@ void pg_fd_passed_by(int fd)
 	PG_PUT(f->partial, 1);
 	if (s)
 		PG_PUT(s->partial, true);
+}
+
+void pg_fd_lent(int fd)
+{
+	struct pg_fd *f = pg_process_is_vforked() || fd < 0 ? NULL : record(fd);
+	struct pg_story *s = f ? story(story_of(fd, f)) : NULL;
+
+	if (s)
+		PG_PUT(s->foreign, true);
 }
 
 /* ---- the story of an object ---- */
@@ -366,7 +373,7 @@ static struct pg_story *own_story(int fd, struct pg_fd *f, const struct pg_stat 
 
 	if (!s || is_of(s, st))
 		return s;
-	if (!PG_GET(s->ino) && is_sure(fd, f)) {
+	if (!PG_GET(s->ino) && pg_fd_is_sure(fd, f)) {
 		if (change)
 			tie(s, st);
 		return s;
@@ -472,9 +479,10 @@ void pg_fd_warn(int fd, enum pg_what what, uint32_t call, int err, uintptr_t cal
 					    .err = err};
 	if (what == PG_EOF || what == PG_SHUTDOWN)
 		return;
-	s->connecting = false;
-	if (what == PG_REFUSED) /* no connection came of it */
+	/* no connection came of it */
+	if (what == PG_REFUSED || (what == PG_ERROR && s->connecting && !PG_GET(s->sent)))
 		s->since = 0;
+	s->connecting = false;
 }
 
 /* ---- connections ---- */

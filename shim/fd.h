@@ -139,8 +139,15 @@ void pg_fd_copied(int from, int to); /* dup2 */
  * on with it. */
 void pg_fd_replaced(int fd);
 
+/* Is what F, FD's record, counts of one object, and all that was sent on it by this number? Where
+ * records begin late, only if its birth was seen. */
+bool pg_fd_is_sure(int fd, const struct pg_fd *f);
+
 /* Somebody wrote past us on FD: how much was sent is not known any more. */
 void pg_fd_passed_by(int fd);
+
+/* FD's object is another process's, too. */
+void pg_fd_lent(int fd);
 
 /* ---- connections ---- */
 

@@ -11,6 +11,7 @@
 #include "process.h"
 #include "room.h"
 #include "site.h"
+#include "stack.h"
 
 #include <fcntl.h>
 #include <sys/ioctl.h>
@@ -66,6 +67,7 @@ static void add_target(struct pg_event *e, const struct pg_hit *hit)
 	struct sockaddr_storage ss;
 
 	if (!hit->to || o->peer.family || o->peer_path[0] || hit->to_len > sizeof ss ||
+	    (o->stream && pg_is_out(hit->call) && !(hit->flags & MSG_FASTOPEN)) ||
 	    !pg_peek(&ss, hit->to, hit->to_len))
 		return;
 	pg_look_address(o, (const struct sockaddr *)&ss, hit->to_len);
@@ -326,12 +328,24 @@ static bool is_lost(int err)
 	       err == ENETDOWN || err == EHOSTDOWN || err == ECONNABORTED;
 }
 
+/* Who is told: a FILE's read or write is made inside libc. */
+static uintptr_t told_at(const struct pg_op *op, uintptr_t caller)
+{
+	uintptr_t outside;
+
+	if (op->via != PG_VIA_STDIO || !pg_stack_walk(&outside, 1, NULL))
+		return caller;
+	return outside + 1;
+}
+
 static void out_failed(const struct pg_op *op, struct pg_hit *hit)
 {
-	uintptr_t caller = hit->caller + 1;
+	uintptr_t caller = told_at(op, hit->caller + 1);
 
 	if (hit->err == EPIPE) {
 		tell(PG_EV_EPIPE, hit, PG_SIG_ASK);
+	} else if (hit->flags & MSG_FASTOPEN && hit->err != ECONNRESET) {
+		return; /* the connection did not come about: connect.c tells */
 	} else if (hit->err == ECONNRESET) {
 		tell(PG_EV_RESET, hit, PG_SIG_NONE);
 		pg_fd_warn(op->fd, PG_RESET, hit->call, ECONNRESET, caller);
@@ -613,6 +627,7 @@ int64_t pg_guard_in(enum pg_call call, const struct pg_op *op, int64_t ret, uint
 
 	if (!pg_config.active || (!ret && !is_end(op)))
 		return ret;
+	caller = told_at(op, caller);
 	if ((!ret || saved == EPIPE) && PG_UNLIKELY(pg_ruled) && pg_guard_was_reset(fd))
 		ret = woken(fd, &saved);
 	hit = hit_of(op, ret, saved, caller);
@@ -715,6 +730,8 @@ static PG_COLD void tell_doomed(int fd, uintptr_t caller)
 
 	if (pg_sys3(SYS_ioctl, fd, FIONREAD, &unread) || unread <= 0)
 		return;
+	if (pg_process_is_vforked()) /* its parent has it */
+		return;
 	pg_look(fd, &o);
 	hit.perhaps = !(pg_sys3(SYS_fcntl, fd, F_GETFD, 0) & FD_CLOEXEC);
 	if (o.kind == PG_TCP && o.story && pg_story_is_ours_alone(o.story))
@@ -753,7 +770,7 @@ static bool lines_missing(void)
 
 bool pg_guard_has_last_word(void)
 {
-	if (!pg_started || !pg_config.active || pg_confined)
+	if (!pg_started || !pg_config.active || pg_confined || pg_process_is_vforked())
 		return false;
 	if (pg_config.verbose >= 1 || early || lines_missing())
 		return true;

@@ -49,10 +49,17 @@ static void look_name(int fd, long nr, struct pg_addr *a, char *path)
 static void look_tcp(int fd, struct pg_object *o)
 {
 	enum { LAST_DATA_SENT = 44 / 4, LAST_DATA_RECV = 52 / 4 };
+	enum { BYTES_SENT = 200 / 8, BYTES_RETRANS = 208 / 8 }; /* since 4.19; else 0 */
+	uint64_t all[216 / 8] = {0};
 	uint32_t info[26], idle;
 
-	if (!o->since || option(fd, IPPROTO_TCP, TCP_INFO, info, sizeof info))
+	if (option(fd, IPPROTO_TCP, TCP_INFO, all, sizeof all))
 		return;
+	if (o->sent >= 0 && all[BYTES_SENT] - all[BYTES_RETRANS] > (uint64_t)o->sent)
+		o->sent = o->offset = -1; /* some went past libc */
+	if (!o->since)
+		return;
+	__builtin_memcpy(info, all, sizeof info);
 	idle = info[LAST_DATA_SENT] < info[LAST_DATA_RECV] ? info[LAST_DATA_SENT]
 							   : info[LAST_DATA_RECV];
 	if (idle <= (pg_now() - o->since) / 1000000)
@@ -152,8 +159,17 @@ static void look_record(int fd, struct pg_object *o)
 	if (!f || f->partial || PG_GET(f->story))
 		return;
 	o->offset = (int64_t)(PG_GET(f->sent) - PG_GET(f->settled));
-	if ((!f->unsure && (fd < PG_FD_LOW || f->born)) || !o->offset)
+	if (pg_kind_is_socket(o->kind) ? f->born : pg_fd_is_sure(fd, f) || !o->offset)
 		o->sent = o->offset;
+}
+
+/* A socket that this program did not make was another's, which may have sent on it. */
+static void look_origin(int fd, struct pg_story *s)
+{
+	const struct pg_fd *f = fd < 0 ? NULL : pg_fd(fd);
+
+	if (f && !f->born)
+		PG_PUT(s->foreign, true);
 }
 
 /* A connection that was there before a fork has two processes that may write. */
@@ -170,6 +186,13 @@ static bool may_end(int fd, const struct pg_object *o)
 	return (o->type ? o->type : pg_fd_type(fd)) == SOCK_STREAM;
 }
 
+/* Nobody said how a connect that was on its way went on: a peer that the kernel names, a byte that
+ * it took, and what only comes of a connection prove it. */
+static bool is_known_to_stand(const struct pg_story *s, const struct pg_object *o)
+{
+	return !s->connecting || o->peer.family || PG_GET(s->sent) || s->told[PG_EOF].at;
+}
+
 static void look_story(int fd, struct pg_story *s, struct pg_object *o)
 {
 	int64_t sent = pg_story_sent(s);
@@ -179,7 +202,7 @@ static void look_story(int fd, struct pg_story *s, struct pg_object *o)
 		o->offset = sent;
 	if (!s->foreign)
 		o->sent = o->offset;
-	o->since = s->since;
+	o->since = is_known_to_stand(s, o) ? s->since : 0;
 	o->side = (enum pg_side)s->side;
 	o->number = s->number;
 	if (s->injected) {
@@ -240,6 +263,8 @@ void pg_look_at(int fd, const struct pg_stat *st, struct pg_object *o, unsigned 
 		return;
 	look_kernel(fd, st, o, wants);
 	s = pg_fd_story(fd, st, make);
+	if (s && pg_kind_is_socket(o->kind))
+		look_origin(fd, s);
 	if (s)
 		look_story(fd, s, o);
 	else

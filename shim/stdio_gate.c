@@ -153,14 +153,19 @@ static PG_STDIO_CODE ssize_t gate_write(FILE *f, const void *data, ssize_t n)
 	return done;
 }
 
+static struct pg_op reading(const FILE *f, void *data, ssize_t n)
+{
+	return (struct pg_op){.call = PG_CALL_read,
+			      .via = PG_VIA_STDIO,
+			      .fd = f->_fileno,
+			      .len = n,
+			      .shape = PG_BUF,
+			      .data = data};
+}
+
 static PG_COLD ssize_t read_ruled(FILE *f, void *data, ssize_t n)
 {
-	const struct pg_op asked = {.call = PG_CALL_read,
-				    .via = PG_VIA_STDIO,
-				    .fd = f->_fileno,
-				    .len = n,
-				    .shape = PG_BUF,
-				    .data = data};
+	const struct pg_op asked = reading(f, data, n);
 	struct pg_op op = pg_apply_in(asked, PG_BIT(PG_CALL_read), PG_CALLER);
 	ssize_t got = op.skip ? (ssize_t)op.result : next_read(f, data, (ssize_t)op.len);
 
@@ -170,18 +175,24 @@ static PG_COLD ssize_t read_ruled(FILE *f, void *data, ssize_t n)
 	return got;
 }
 
+static PG_COLD ssize_t ended(FILE *f, void *data, ssize_t n, ssize_t got, uintptr_t caller)
+{
+	const struct pg_op asked = reading(f, data, n);
+
+	return (ssize_t)pg_guard_in(PG_CALL_read, &asked, got, caller);
+}
+
 /* What fread and getline read. */
 static ssize_t gate_read(FILE *f, void *data, ssize_t n)
 {
-	struct pg_asked asked;
+	ssize_t got;
 
 	if (PG_UNLIKELY(pg_ruled & PG_BIT(PG_CALL_read)) &&
 	    pg_fd_ruled(f->_fileno, PG_BIT(PG_CALL_read)) &&
 	    pg_match_asks(f->_fileno, PG_BIT(PG_CALL_read)))
 		return read_ruled(f, data, n);
-	asked.fd = f->_fileno;
-	asked.len = (size_t)n;
-	return PG_IN(read, buffer, asked, next_read(f, data, n));
+	got = next_read(f, data, n);
+	return PG_LIKELY(got > 0) ? got : ended(f, data, n, got, PG_CALLER);
 }
 
 /* fclose, and pclose, reach no close() that could be interposed. */

@@ -47,8 +47,8 @@ enum { PG_PAGE_MOST = 4096 };
  * untouched. Async-signal-safe. */
 long pg_sys(long nr, ...);
 
-/* The program confined itself (seccomp): nothing but write(2) is certain to be allowed any more, and
- * any other call may kill it. */
+/* The program confined itself (seccomp): nothing but write(2) is certain to be allowed any more,
+ * and any other call may kill it. */
 extern bool pg_confined PG_HIDDEN;
 
 /* Of those that the library makes for itself, that alone passes then; the others return -EPERM. */

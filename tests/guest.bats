@@ -126,7 +126,8 @@ BOTTOMS='0 1 0x1234 0xdeaddeaddeaddead 0xffffffffff600000 -1 data stack midst ho
 	PIPES=-i
 	same 0 refused
 	[[ $WANTED == *'connect(k, null, 2) = -1 EFAULT'*'accept(l, (void *)&who, null) = -1 EFAULT'* ]]
-	for rule in '%out:fd=!0-2:break' '%out:fd=!0-2:drop' '%out,%in:fd=!0-2:short=3' '%in:garbage' connect:refuse \
+	# Not break: on a broken pipe the kernel says EPIPE before it looks at the memory.
+	for rule in '%out:fd=!0-2:drop' '%out,%in:fd=!0-2:short=3' '%in:garbage' connect:refuse \
 		connect:fd=60000:refuse '%out,%in,connect,accept:fd=!0-2:log' '%in:fd=!0-2:at=100:eof' \
 		'%out:fd=!0-2:port=7:error=EIO' 'connect:port=7:stall' '%out:fd=!0-2:nosignal'; do
 		"$BUILD/pipeguard" check "$rule"

@@ -34,6 +34,8 @@ class Object:
     born_in: int = 0
     sent: int = 0
     sent_known: bool = True
+    unseen: int = 0  # of SENT, what was written without libc
+    by: dict = field(default_factory=dict)  # of SENT, what each process wrote
     warned: list = field(default_factory=list)  # (what, call, pid)
     may_be_warned: set = field(default_factory=set)  # what
     connection: tuple = None  # side, local, peer
@@ -75,6 +77,8 @@ class Call:
     # of the object, when the call began
     sent: int = 0
     sent_known: bool = True
+    unseen: int = 0
+    others: int = 0
     connection: tuple = None
     warned: list = None
     may_be_warned: set = None
@@ -208,9 +212,12 @@ class Story:
         c.first, self.first = self.first, None
         c.confined = pid in self.confined
         if o:
-            c.sent, c.sent_known = o.sent, o.sent_known
+            c.sent, c.sent_known, c.unseen = o.sent, o.sent_known, o.unseen
+            c.others = o.sent - o.by.get(pid, 0)
             c.connection, c.disconnected, c.tried = o.connection, o.disconnected, o.tried
             c.warned, c.may_be_warned = list(o.warned), set(o.may_be_warned)
+            if c.raw_name == "exit-flush":  # stdio tries twice: the first one may be told of it
+                c.may_be_warned.add("reset")
         self.calls.append(c)
         self.open.setdefault((pid, tid), []).append(c)
 
@@ -235,6 +242,8 @@ class Story:
                 o.sent_known = False
             elif c.ret > 0 and c.raw_name not in ("sendmmsg", "syscall-sendmmsg"):
                 o.sent += c.ret
+                o.by[c.pid] = o.by.get(c.pid, 0) + c.ret
+                o.unseen += c.ret if c.inlined else 0
         self.learn_warnings(c, o)
 
     def learn_warnings(self, c, o):
@@ -267,6 +276,7 @@ class Story:
         c = self.calls[-1]
         if c.object and c.ended == "returned" and c.ret > 0:
             c.object.sent += int(w[0])
+            c.object.by[c.pid] = c.object.by.get(c.pid, 0) + int(w[0])
 
     def jumps(self, w):
         stack = self.open.get((int(w[0]), int(w[1])))
