@@ -151,7 +151,6 @@ VFORK("__vfork")
 
 /* ---- syscall(2) ---- */
 
-#if defined(__x86_64__) || defined(__aarch64__)
 /*
  * syscall(2) may be vfork, clone or rt_sigreturn: no frame of ours may stand
  * between. So this is a jump, to libc's own for all but the system calls
@@ -234,29 +233,19 @@ static long number(long nr, const long a[6], uintptr_t caller)
 long pg_syscall_watched(long nr, long a, long b, long c, long d, long e, long f)
 {
 	struct pg_frame frame = {.raw = true, .caller = PG_CALLER, .arg = {a, b, c, d, e, f}};
-	struct pg_op op;
 
 	if (nr == SYS_seccomp)
 		return confine(nr, a, b, c, d, e, f);
 	if (is_of_numbers(nr))
 		return number(nr, frame.arg, frame.caller);
-	frame.call = pg_call_of_number(nr);
-	if (PG_UNLIKELY(pg_ruled & PG_BIT(frame.call)))
-		return pg_apply_frame(&frame);
-	op = pg_enter(pg_apply_op(&frame), PG_MARK_RAW, frame.caller);
-	return pg_leave(op, NEXT(syscall)(nr, a, b, c, d, e, f), frame.caller);
+	frame.call = pg_call_made_raw(nr, frame.arg);
+	return pg_apply_raw(&frame, NEXT(syscall));
 }
 
 long pg_syscall_early(long nr, long a, long b, long c, long d, long e, long f)
 {
 	return pg_syscall_errno(nr, a, b, c, d, e, f);
 }
-
-#else
-void pg_calls_start(void)
-{
-}
-#endif
 
 #if defined(__x86_64__)
 __asm__(".text\n.globl syscall\n.type syscall,@function\nsyscall:\n"
@@ -269,6 +258,19 @@ __asm__(".text\n.globl syscall\n.type syscall,@function\nsyscall:\n"
 	"	test %rax,%rax\n	jz pg_syscall_early\n"
 	"	jmp *%rax\n"
 	"2:	jmp pg_syscall_watched\n"
+	"	.cfi_endproc\n.size syscall,.-syscall\n");
+#elif defined(__i386__)
+__asm__(".text\n.globl syscall\n.type syscall,@function\nsyscall:\n"
+	"	.cfi_startproc\n"
+	"	endbr32\n"
+	"	call 4f\n	add $_GLOBAL_OFFSET_TABLE_,%ecx\n"
+	"	mov 4(%esp),%eax\n	cmp $511,%eax\n	ja 1f\n"
+	"	bt %eax,pg_watched@GOTOFF(%ecx)\n	jc 2f\n"
+	"1:	mov pg_next_syscall@GOTOFF(%ecx),%eax\n"
+	"	test %eax,%eax\n	jz pg_syscall_early\n"
+	"	jmp *%eax\n"
+	"2:	jmp pg_syscall_watched\n"
+	"4:	mov (%esp),%ecx\n	ret\n"
 	"	.cfi_endproc\n.size syscall,.-syscall\n");
 #elif defined(__aarch64__)
 __asm__(".text\n.globl syscall\n.type syscall,%function\nsyscall:\n"

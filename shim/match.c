@@ -96,7 +96,7 @@ static uint8_t fd_slot[PG_RULES_MAX];
 static void *story_counts[PG_STORY_CHUNKS];
 
 struct pair {
-	uint32_t matched, fired;
+	uint64_t matched, fired;
 };
 
 /* The counts of rule N for the object of S; a null pointer: there is no room. */
@@ -205,7 +205,7 @@ static uint64_t simple;
 /* What has to be looked at in each call. */
 #define OF_CALLS                                                                                   \
 	(BIT(PG_F_LEN) | BIT(PG_F_SEEN) | BIT(PG_F_THREAD) | BIT(PG_F_CALLER) | BIT(PG_F_STACK) |  \
-	 BIT(PG_F_SITE) | BIT(PG_F_AT) | BIT(PG_F_DROP))
+	 BIT(PG_F_SITE) | BIT(PG_F_AT))
 
 static unsigned wants_of(const struct pg_rule *r)
 {
@@ -493,8 +493,6 @@ bool pg_match(unsigned n, const struct pg_candidate *c)
 
 	if (!object_matches(n, c))
 		return false;
-	if (r->terminal == PG_F_DROP && !c->in_memory)
-		return false;
 	if (pg_has(r, PG_F_LEN) && (!c->length_known || !in_ranges(&r->len, (int64_t)c->length)))
 		return false;
 	if (pg_has(r, PG_F_SEEN) && !seen_matches(r, c))
@@ -513,25 +511,30 @@ static uint64_t add_one(uint64_t *at)
 	return __atomic_add_fetch(at, 1, __ATOMIC_RELAXED);
 }
 
-/* One more call, or firing, of rule N in its scope. Returns how many; 0: it cannot be counted. */
-static uint64_t count_scope(unsigned n, const struct pg_candidate *c, bool fired)
+/* Where the calls, or firings, of rule N are counted in its scope; a null pointer: there is no room.
+ */
+static uint64_t *counter_of(unsigned n, const struct pg_candidate *c, bool fired)
 {
-	const struct pg_rule *r = &pg_rules.rule[n];
 	struct pair *p;
-	uint64_t *at;
 
-	switch (r->scope) {
+	switch (pg_rules.rule[n].scope) {
 	case PG_SCOPE_THREAD:
-		at = thread_counter(n, fired);
-		return at ? add_one(at) : 0;
+		return thread_counter(n, fired);
 	case PG_SCOPE_FD:
 		p = c->object->story ? object_counts(n, c->object->story) : NULL;
-		return p ? __atomic_add_fetch(fired ? &p->fired : &p->matched, 1, __ATOMIC_RELAXED)
-			 : 0;
+		return !p ? NULL : fired ? &p->fired : &p->matched;
 	case PG_SCOPE_RULE:
 		break;
 	}
-	return add_one(fired ? &sum_of(n)->fired : &sum_of(n)->matched);
+	return fired ? &sum_of(n)->fired : &sum_of(n)->matched;
+}
+
+/* One more. Returns how many; 0: it cannot be counted. */
+static uint64_t count_scope(unsigned n, const struct pg_candidate *c, bool fired)
+{
+	uint64_t *at = counter_of(n, c, fired);
+
+	return at ? add_one(at) : 0;
 }
 
 /* The N-th draw of rule RULE: the same for the same seed, whatever else the program does. */
@@ -569,18 +572,72 @@ static bool is_turn(unsigned n, uint64_t count)
 	return !pg_has(r, PG_F_PROB) || drawn(r, n, count);
 }
 
-/* Counts a call for rule N, unless N fires on it. */
-static bool count_idle(unsigned n)
+/* Counts a call for rule N in its scope, unless N fires on it. */
+static bool count_idle(unsigned n, const struct pg_candidate *c)
 {
-	struct sum *s = sum_of(n);
-	uint64_t count = PG_GET(s->matched);
+	uint64_t *at = counter_of(n, c, false), count = at ? PG_GET(*at) : 0, *fired;
 
 	do {
-		if (is_turn(n, count + 1) && PG_GET(s->fired) < pg_rules.rule[n].limit)
+		if (!at || !is_turn(n, count + 1))
+			continue;
+		fired = counter_of(n, c, true);
+		if (fired && PG_GET(*fired) < pg_rules.rule[n].limit)
 			return false;
-	} while (!__atomic_compare_exchange_n(&s->matched, &count, count + 1, true,
-					      __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	} while (at && !__atomic_compare_exchange_n(at, &count, count + 1, true, __ATOMIC_RELAXED,
+						    __ATOMIC_RELAXED));
 	return true;
+}
+
+static void count_back(unsigned n, const struct pg_candidate *c)
+{
+	uint64_t *at = counter_of(n, c, false);
+
+	if (at)
+		__atomic_sub_fetch(at, 1, __ATOMIC_RELAXED);
+}
+
+bool pg_match_is_inside(unsigned n, const struct pg_candidate *c)
+{
+	const struct pg_rule *r = &pg_rules.rule[n];
+	uint64_t moves = c->length < PG_MOVES_MOST ? c->length : PG_MOVES_MOST;
+
+	return pg_has(r, PG_F_AT) && r->terminal != PG_F_PASS && c->length_known &&
+	       c->offset < r->at && c->offset + moves > r->at;
+}
+
+/* Is C one of the calls that rule N counts? */
+static bool counts(unsigned n, const struct pg_candidate *c, uint64_t bit)
+{
+	const struct pg_rule *r = &pg_rules.rule[n];
+
+	return r->calls & bit && (!pg_has(r, PG_F_AT) || c->offset >= r->at) && pg_match(n, c);
+}
+
+/* The first N rules count C back. */
+static void unmade(unsigned n, const struct pg_candidate *c, uint64_t bit)
+{
+	while (n--)
+		if (counts(n, c, bit))
+			count_back(n, c);
+}
+
+bool pg_match_idle(const struct pg_candidate *c, uint64_t bit)
+{
+	for (unsigned n = 0; n < pg_rules.n; n++) {
+		bool cuts = pg_rules.rule[n].calls & bit && pg_match_is_inside(n, c) &&
+			    pg_match(n, c);
+
+		if (!cuts && (!counts(n, c, bit) || count_idle(n, c)))
+			continue;
+		unmade(n, c, bit);
+		return false;
+	}
+	return true;
+}
+
+void pg_match_unmade(const struct pg_candidate *c, uint64_t bit)
+{
+	unmade(pg_rules.n, c, bit);
 }
 
 enum { NO_RULE = PG_RULES_MAX, UNKNOWN };
@@ -612,7 +669,7 @@ bool pg_match_asks(int fd, uint64_t bit)
 
 	if (pg_confined || n == UNKNOWN)
 		return true;
-	return n != NO_RULE && !count_idle(n);
+	return n != NO_RULE && !count_idle(n, NULL);
 }
 
 void pg_match_refused(int fd, uint64_t bit, int err)

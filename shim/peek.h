@@ -34,4 +34,7 @@ bool pg_peek_string(char *to, const char *from, size_t size);
 /* Is the byte at P readable now? One system call. */
 bool pg_readable(const void *p);
 
+/* The same of N bytes; of more than 1 MiB, of the first of them and of the last one. */
+bool pg_readable_all(const void *p, size_t n);
+
 #endif

@@ -161,6 +161,7 @@ struct pg_rule_error {
 	const char *what;      /* "unknown action" */
 	char word[64];	       /* the wrong word, or "" */
 	const char *near;      /* the word that may be meant, or a null pointer */
+	uint64_t possible;     /* actions that would be, as bits of their numbers */
 };
 
 static inline bool pg_has(const struct pg_rule *r, enum pg_field f)
@@ -175,8 +176,8 @@ bool pg_rules_parse(struct pg_rules *rules, const char *text, struct pg_rule_err
  */
 void pg_rule_put(struct pg_text *t, const struct pg_rules *rules, unsigned n);
 
-/* "rule 2, column 17: unknown action 'resett' (did you mean 'reset'?)"; where the text has several
- * lines, "line 3, " comes first. */
+/* "rule 2, column 17: unknown action 'resett' (did you mean 'reset'?)", or "(possible: reset, eof)";
+ * where the text has several lines, "line 3, " comes first. */
 void pg_rule_put_error(struct pg_text *t, const struct pg_rule_error *error);
 
 /* The words of the grammar, for lists: the name of field F, and of group N (a null pointer after

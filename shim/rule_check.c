@@ -133,8 +133,8 @@ static struct where where_selected(const struct pg_parse *p, enum pg_field f)
 		return (struct where){any_call, PG_KINDS_SOCKET};
 	case PG_F_LEN:
 		return (struct where){moving, PG_KINDS_ANY};
-	case PG_F_AT:
-		return (struct where){moving, PG_KINDS_ANY & ~PG_KINDS_UDP};
+	case PG_F_AT: /* it may cut them, as short= */
+		return (struct where){moving, PG_KINDS_ALL & ~PG_KINDS_UDP};
 	case PG_F_SEEN:
 		return where_seen(r);
 	default:
@@ -211,6 +211,20 @@ static struct where where_error(int err)
 	return (struct where){any_call, PG_KINDS_ANY};
 }
 
+/* Those that write what is in the program's memory, stdio too. */
+static uint64_t calls_of_memory(void)
+{
+	uint64_t calls = pg_group_calls(PG_G_OUT);
+
+	for (int i = PG_NO_CALL + 1; i < PG_CALL_COUNT; i++) {
+		enum pg_call call = (enum pg_call)i;
+
+		if (pg_call_layout(call)->shape == PG_NOTHING && !pg_call_formats(call))
+			calls &= ~PG_BIT(call);
+	}
+	return calls;
+}
+
 static struct where where_done(const struct pg_rule *r, enum pg_field action)
 {
 	uint64_t out = pg_group_calls(PG_G_OUT), in = pg_group_calls(PG_G_IN);
@@ -229,7 +243,7 @@ static struct where where_done(const struct pg_rule *r, enum pg_field action)
 		return (struct where){out, PG_KINDS_ANY &
 						   ~(PG_KINDS_FILE | PG_KINDS_TTY | PG_KINDS_UDP)};
 	case PG_F_DROP:
-		return (struct where){out, PG_KINDS_ANY};
+		return (struct where){calls_of_memory(), PG_KINDS_ANY};
 	case PG_F_EOF:
 	case PG_F_GARBAGE:
 		return (struct where){in, PG_KINDS_ANY};
@@ -266,13 +280,33 @@ static bool meets(struct where left, struct where w)
 	return kinds_of_calls(left.calls & w.calls) & left.kinds & w.kinds;
 }
 
-static bool fail_calls(struct pg_parse *p, enum pg_field f)
+/* The final actions that LEFT's calls and kinds can have, or the modifiers, as F is. A pass, and
+ * what only tells or ends, is no answer. */
+static uint64_t possible_instead(const struct pg_rule *r, struct where left, enum pg_field f)
+{
+	enum pg_field first = f < PG_F_RESET ? PG_F_HOLD : PG_F_RESET;
+	enum pg_field end = f < PG_F_RESET ? PG_F_LOG : PG_F_PASS;
+	uint64_t can = 0;
+
+	for (unsigned i = first; i < end; i++) {
+		struct where w = i == PG_F_ERROR ? (struct where){any_call, PG_KINDS_ANY}
+						 : where_done(r, (enum pg_field)i);
+
+		if (left.calls & w.calls && meets(left, w))
+			can |= (uint64_t)1 << i;
+	}
+	return can;
+}
+
+static bool fail_calls(struct pg_parse *p, enum pg_field f, struct where left)
 {
 	if (f == PG_F_ERROR)
 		return pg_parse_fail(p, value_of(p, f), "an errno that these calls never give:");
-	return fail_field(p, f,
-			  f < PG_F_HOLD ? "can never fire with these calls:"
-					: "impossible for these calls:");
+	if (f < PG_F_HOLD)
+		return fail_field(p, f, "can never fire with these calls:");
+	fail_field(p, f, "impossible for these calls:");
+	p->error->possible = possible_instead(p->rule, left, f);
+	return false;
 }
 
 static bool fail_kinds(struct pg_parse *p, enum pg_field f)
@@ -301,7 +335,7 @@ static bool check_possible(struct pg_parse *p)
 		struct where w = f < PG_F_HOLD ? where_selected(p, f) : where_done(p->rule, f);
 
 		if (!(left.calls & w.calls))
-			return fail_calls(p, f);
+			return fail_calls(p, f, left);
 		if (!meets(left, w))
 			return fail_kinds(p, f);
 		if (f >= PG_F_HOLD || f == PG_F_KIND || f == PG_F_AT)

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <ucontext.h>
 
 enum { SIGSET_BYTES = 8, HANDLERS = 32, DEFAULTS = 32, CHANGES = 8 };
 
@@ -73,6 +74,15 @@ static bool is_init(void)
 	return !pg_confined && pg_pid() == 1;
 }
 
+/* sigsuspend, ppoll and the like let a signal through for the time of the call alone: the mask that
+ * comes back after this handler would hold it. */
+static void let_through(void *context)
+{
+	ucontext_t *uc = context;
+
+	sigdelset(&uc->uc_sigmask, SIGPIPE);
+}
+
 /*
  * The process is to die of the signal once this handler returns: it is queued
  * again, while it is blocked, so that what is told next is certain; or, where a
@@ -82,6 +92,7 @@ static bool prepare_death(const siginfo_t *si, void *uc, bool by_write)
 {
 	uint64_t only = (uint64_t)1 << (SIGPIPE - 1);
 
+	let_through(uc);
 	if (pg_confined)
 		return by_write ? pg_hit_repeat(uc) : pg_sigpipe_queue(si);
 	pg_sys4(SYS_rt_sigprocmask, SIG_BLOCK, &only, 0, SIGSET_BYTES);
