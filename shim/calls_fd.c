@@ -164,7 +164,7 @@ static void raw_after(long nr, const long arg[6], int ret, uintptr_t caller)
 		pg_accepted((int)arg[0], ret);
 		break;
 	case SYS_connect:
-		pg_connected(PG_CALL_connect, (int)arg[0], (const struct sockaddr *)arg[1],
+		pg_connected(PG_CALL_syscall, (int)arg[0], (const struct sockaddr *)arg[1],
 			     (socklen_t)arg[2], ret, caller);
 		break;
 	default:

@@ -46,14 +46,25 @@ static bool is_same_peer(int fd)
 		      !__builtin_memcmp(o.peer.ip, s->peer.ip, sizeof o.peer.ip)));
 }
 
-static void begin(enum pg_call call, int fd, const struct sockaddr *addr, size_t len, int ret,
-		  uintptr_t caller)
+void pg_number_connection(int fd)
+{
+	int saved = errno;
+
+	pg_fd_number(fd);
+	if (PG_UNLIKELY(pg_ruled))
+		pg_match_connection(fd);
+	errno = saved;
+}
+
+/* RAW: asked for by syscall(2). */
+static void begin(enum pg_call call, bool raw, int fd, const struct sockaddr *addr, size_t len,
+		  int ret, uintptr_t caller)
 {
 	int saved = errno;
 
 	pg_fd_connection(fd, PG_CLIENT, pg_fd_type(fd), addr, len, ret != 0);
-	if (PG_UNLIKELY(pg_ruled))
-		pg_match_connection(fd);
+	if (!raw)
+		pg_number_connection(fd);
 	errno = saved;
 	if (PG_UNLIKELY(pg_watch_all) && call == PG_CALL_connect) /* others are told themselves */
 		pg_guard_connected(call, fd, ret, caller);
@@ -77,7 +88,10 @@ int pg_connected(enum pg_call call, int fd, const struct sockaddr *addr, socklen
 	const struct sockaddr *a = (const struct sockaddr *)&copy;
 	int saved = errno;
 	enum came came = pg_config.active ? came_of(ret, saved) : NOTHING;
+	bool raw = call == PG_CALL_syscall;
 
+	if (raw)
+		call = PG_CALL_connect;
 	if (came == NOTHING || len > sizeof copy || !pg_take_kept(&copy, addr, len))
 		return ret;
 	if (came == FAILED)
@@ -87,7 +101,7 @@ int pg_connected(enum pg_call call, int fd, const struct sockaddr *addr, socklen
 	else if (came == STANDS && pg_fd_is_connecting(fd) && is_same_peer(fd))
 		pg_fd_established(fd);
 	else
-		errno = saved, begin(call, fd, a, len, ret, caller);
+		errno = saved, begin(call, raw, fd, a, len, ret, caller);
 	errno = saved;
 	return ret;
 }

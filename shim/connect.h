@@ -10,10 +10,14 @@
 /*
  * CALL asked for a connection of FD to ADDR, LEN bytes of the program's, and
  * returned RET, with errno. Remembers what came about. Returns RET; errno is
- * kept.
+ * kept. What syscall(2) asks for has no number for conn=, as no rule on connect
+ * reaches it.
  */
 int pg_connected(enum pg_call call, int fd, const struct sockaddr *addr, socklen_t len, int ret,
 		 uintptr_t caller);
+
+/* The connection that FD has now takes its number: for conn=, of rules and in the log. errno is kept. */
+void pg_number_connection(int fd);
 
 /* Descriptors that go with a message which the kernel has just taken: another process may write on
  * them from now on. errno is kept. */

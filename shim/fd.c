@@ -570,10 +570,17 @@ void pg_fd_connection(int fd, enum pg_side side, int type, const struct sockaddr
 	s->since = pg_now();
 	s->connecting = connecting;
 	PG_PUT(f->type, (uint8_t)type);
-	if (type == SOCK_STREAM)
-		s->number = next_number(side);
 	if (addr)
 		pg_addr_set(&s->peer, addr, len);
+}
+
+void pg_fd_number(int fd)
+{
+	const struct pg_fd *f = pg_fd(fd);
+	struct pg_story *s = f ? story(PG_GET(f->story)) : NULL;
+
+	if (s && PG_GET(f->type) == SOCK_STREAM && !pg_process_is_vforked())
+		s->number = next_number(s->side);
 }
 
 void pg_fd_established(int fd)

@@ -162,6 +162,9 @@ int pg_fd_type(int fd);
 void pg_fd_connection(int fd, enum pg_side side, int type, const struct sockaddr *addr, size_t len,
 		      bool connecting);
 
+/* The connection of FD, a stream's, takes the next number of its side. */
+void pg_fd_number(int fd);
+
 /* The one that was on its way stands. */
 void pg_fd_established(int fd);
 
