@@ -211,9 +211,9 @@ in_a_pipeline() {
 	done
 	# A handler (Python's of SIGINT) could have cut it short: then nothing is told of it.
 	in_a_pipeline -i "$PYTHON" -c 'import os, signal; signal.signal(2, signal.SIG_DFL); os.write(1, b"x" * 300000)'
-	in_a_pipeline -d bash -c 'printf -v big %300000s; printf "%s" "$big"'
+	in_a_pipeline -d "$FIXTURES/numbers" -c 300000
 	equal "the event of stdio" '["stdio",true,null]' "$(broken '[.via, .ret > 4096, .errno]')"
-	in_a_pipeline -i bash -c 'printf -v big %300000s; printf "%s" "$big"'
+	in_a_pipeline -i "$FIXTURES/numbers" -c 300000
 	equal "where stdio goes on by itself" '["stdio","EPIPE"]' "$(broken '[.via, .errno]' | sort -u)"
 }
 
@@ -427,12 +427,12 @@ a.send(b"x")'
 @test "names that the grammar would trip over are globs, long ones cut" {
 	native_only
 	local name='a:b;c,[d]*!"ef'
-	cp "$(command -v seq)" "$name"
+	cp "$FIXTURES/numbers" "$name"
 	guarded "./$name" 100000 | eval "$LEAVING" || :
 	[[ $(broken .again) =~ ^'"%stdio:comm=a?b?c??d????ef:fd=1:at='[0-9]+':when=1:break"'$ ]]
 	accepted
 	name=$(printf 'long%.0s' {1..40})
-	cp "$(command -v seq)" "$name"
+	cp "$FIXTURES/numbers" "$name"
 	rm "$LOG"
 	program_leaves() { READER=leaves pipeline -d "./$name" 100000; }
 	program_stays() { READER=stays pipeline -d "./$name" 100000; }

@@ -215,7 +215,7 @@ c_story_2() {
 	requires curl
 	alike 'connect:port=@:refuse' "$(refused)" "$(port site)" curl -sS --no-progress-meter --parallel \
 		http://127.0.0.1:@/name "http://127.0.0.1:$(port other)/name"
-	[[ $SEEN == *other*'status 7' ]]
+	[[ $SEEN == *'(7)'*other* ]]
 	equal "what fired" "\"127.0.0.1:$(port site)\"" "$(injected .peer)"
 }
 

@@ -139,7 +139,7 @@ slow_page() {
 @test "HTTPNoBodyResponse with a length: curl misses the rest, by its error 18" {
 	requires curl
 	alike "%in:port=@:at=$HTML_HEADERS:eof" "$(port no_body)" "$(port site)" curl -sSi http://127.0.0.1:@/
-	[[ $SEEN == *'transfer closed with 49 bytes remaining to read'*'status 18' ]]
+	[[ $SEEN == *'curl: (18) '*' 49 bytes '*'status 18' ]]
 }
 
 @test "HTTPNoBodyResponse over IPv6: curl takes it for an empty page" {

@@ -64,12 +64,12 @@ suggested() { report --json "$1" | jq -r '.sites[].rules[].rule'; }
 	native_only
 	for format in json text; do
 		rm -f "$LOG"
-		guarded PIPEGUARD_FORMAT=$format "$FIXTURES/brokenfd" 1 seq 50000 || true
+		guarded PIPEGUARD_FORMAT=$format "$FIXTURES/brokenfd" 1 "$FIXTURES/numbers" 50000 || true
 		suggested "$LOG" >"$BATS_TEST_TMPDIR/rules"
-		equal "rules" 3 "$(grep -c '^%stdio:comm=seq:' "$BATS_TEST_TMPDIR/rules")"
+		equal "rules" 3 "$(grep -c '^%stdio:comm=numbers:' "$BATS_TEST_TMPDIR/rules")"
 		grep -q ':when=2+:hold$' "$BATS_TEST_TMPDIR/rules"
 		while read -r rule; do
-			fires "$rule" seq 50000
+			fires "$rule" "$FIXTURES/numbers" 50000
 		done <"$BATS_TEST_TMPDIR/rules"
 	done
 }
