@@ -94,8 +94,8 @@ static PG_COLD bool refused(int fd, const void *to, socklen_t to_len, uintptr_t 
 	return ret < 0;
 }
 
-static inline ssize_t send_to(int fd, const void *buf, size_t len, int flags, PG_SOCKADDR to,
-			      socklen_t to_len, uintptr_t caller)
+static PG_INLINE ssize_t send_to(int fd, const void *buf, size_t len, int flags, PG_SOCKADDR to,
+				 socklen_t to_len, uintptr_t caller)
 {
 	if (PG_ASIDE(sendto, fd))
 		return pg_apply(PG_CALL_sendto, caller, PG_W(fd), PG_W(buf), PG_W(len), PG_W(flags),
@@ -116,8 +116,8 @@ PG_EXPORT ssize_t sendto(int fd, const void *buf, size_t len, int flags, PG_SOCK
 }
 
 #define SENDMSG(name)                                                                              \
-	static inline ssize_t one_by_##name(int fd, const struct msghdr *msg, int flags,           \
-					    uintptr_t caller)                                      \
+	static PG_INLINE ssize_t one_by_##name(int fd, const struct msghdr *msg, int flags,        \
+					       uintptr_t caller)                                   \
 	{                                                                                          \
 		if (PG_ASIDE(name, fd))                                                            \
 			return pg_apply(PG_CALL_##name, caller, PG_W(fd), PG_W(msg), PG_W(flags),  \
@@ -133,8 +133,8 @@ PG_EXPORT ssize_t sendto(int fd, const void *buf, size_t len, int flags, PG_SOCK
                                                                                                    \
 		if (PG_LIKELY(!(flags & MSG_FASTOPEN))) {                                          \
 			sent = one_by_##name(fd, msg, flags, PG_CALLER);                           \
-			if (PG_UNLIKELY(sent >= 0 && msg->msg_controllen))                         \
-				pg_lend_passed(msg);                                               \
+			if (sent >= 0)                                                             \
+				pg_lend_passed(fd, msg);                                           \
 			return sent;                                                               \
 		}                                                                                  \
 		if (!pg_peek(&copy, msg, sizeof copy) ||                                           \
@@ -145,18 +145,57 @@ PG_EXPORT ssize_t sendto(int fd, const void *buf, size_t len, int flags, PG_SOCK
 	}
 SENDMSG(sendmsg)
 
+/* They were counted as messages: make it bytes. */
+static void count_bytes(int fd, const struct mmsghdr *msgs, int sent)
+{
+	for (int i = 0; i < sent; i++) {
+		pg_fd_sent(fd, (uint64_t)msgs[i].msg_len - 1);
+		pg_lend_passed(fd, &msgs[i].msg_hdr);
+	}
+}
+
+static PG_COLD int opened_by_first(enum pg_call call, int fd, const struct mmsghdr *msgs, int sent,
+				   uintptr_t caller)
+{
+	struct msghdr first;
+	uint64_t bytes = 0;
+
+	if (!pg_peek(&first, msgs, sizeof first))
+		return sent;
+	for (int i = 0; i < sent; i++)
+		bytes += msgs[i].msg_len;
+	opened(call, fd, first.msg_name, first.msg_namelen, sent > 0 ? (ssize_t)bytes : sent,
+	       caller);
+	return sent;
+}
+
 #define SENDMMSG(name)                                                                             \
-	PG_EXPORT int name(int fd, struct mmsghdr *msgs, unsigned n, PG_MMSG_FLAGS flags)          \
+	static PG_INLINE int several_by_##name(int fd, struct mmsghdr *msgs, unsigned n,           \
+					       PG_MMSG_FLAGS flags, uintptr_t caller)              \
 	{                                                                                          \
 		int sent;                                                                          \
                                                                                                    \
 		if (PG_ASIDE(name, fd))                                                            \
-			return (int)PG_APPLY(name, fd, msgs, n, flags);                            \
+			return (int)pg_apply(PG_CALL_##name, caller, PG_W(fd), PG_W(msgs),         \
+					     PG_W(n), PG_W(flags), 0, 0);                          \
 		sent = PG_OUT(name, PG_HOT(name)(fd, msgs, n, flags), fd, n, op.data = msgs,       \
 			      op.flags = (int)flags);                                              \
-		for (int i = 0; i < sent; i++) /* they were counted as messages: make it bytes */  \
-			pg_fd_sent(fd, (uint64_t)msgs[i].msg_len - 1);                             \
+		count_bytes(fd, msgs, sent);                                                       \
 		return sent;                                                                       \
+	}                                                                                          \
+                                                                                                   \
+	PG_EXPORT int name(int fd, struct mmsghdr *msgs, unsigned n, PG_MMSG_FLAGS flags)          \
+	{                                                                                          \
+		struct msghdr first = {.msg_name = NULL};                                          \
+                                                                                                   \
+		if (PG_LIKELY(!((int)flags & MSG_FASTOPEN)))                                       \
+			return several_by_##name(fd, msgs, n, flags, PG_CALLER);                   \
+		if (n && pg_peek(&first, msgs, sizeof first) &&                                    \
+		    refused(fd, first.msg_name, first.msg_namelen, PG_CALLER))                     \
+			return -1;                                                                 \
+		return opened_by_first(PG_CALL_sendmmsg, fd, msgs,                                 \
+				       several_by_##name(fd, msgs, n, flags, PG_CALLER),           \
+				       PG_CALLER);                                                 \
 	}
 SENDMMSG(sendmmsg)
 
@@ -274,10 +313,10 @@ static int write_parts(const struct print *p, struct pg_op op, const char *text,
 
 /* The kernel's mmap(2), of N bytes without a file. */
 #ifdef SYS_mmap2
-#define MAP_ROOM(n) \
+#define MAP_ROOM(n)                                                                                \
 	pg_sys6(SYS_mmap2, 0, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
 #else
-#define MAP_ROOM(n) \
+#define MAP_ROOM(n)                                                                                \
 	pg_sys6(SYS_mmap, 0, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
 #endif
 
@@ -336,8 +375,7 @@ static int print(const struct print *p, va_list ap)
 	return ret;
 }
 
-#define PRINT(name, number)                                                                        \
-	((struct print){PG_CALL_##name, fd, number, format, PG_CALLER, PG_CFA})
+#define PRINT(name, number) ((struct print){PG_CALL_##name, fd, number, format, PG_CALLER, PG_CFA})
 
 PG_EXPORT int vdprintf(int fd, const char *format, va_list ap)
 {

@@ -614,6 +614,14 @@ void pg_fd_disconnected(int fd)
 	PG_PUT(f->connection, 0);
 }
 
+bool pg_fd_is_ip(int fd)
+{
+	const struct pg_fd *f = pg_fd(fd);
+	const struct pg_story *s = f ? story(PG_GET(f->story)) : NULL;
+
+	return s && (s->peer.family == AF_INET || s->peer.family == AF_INET6);
+}
+
 bool pg_fd_is_connecting(int fd)
 {
 	const struct pg_fd *f = pg_fd(fd);

@@ -174,6 +174,9 @@ void pg_fd_unconnected(int fd, const struct sockaddr *addr, size_t len);
 /* Whatever came about is over: connect(AF_UNSPEC). */
 void pg_fd_disconnected(int fd);
 
+/* Is FD's peer known to be one of the internet, whose sockets pass no descriptors? */
+bool pg_fd_is_ip(int fd);
+
 /* Was connect on FD told that it is on its way, and nothing since? One fstat, if any. */
 bool pg_fd_is_connecting(int fd);
 

@@ -572,20 +572,25 @@ static bool is_turn(unsigned n, uint64_t count)
 	return !pg_has(r, PG_F_PROB) || drawn(r, n, count);
 }
 
-/* Counts a call for rule N in its scope, unless N fires on it. */
-static bool count_idle(unsigned n, const struct pg_candidate *c)
+/* Counts a call for rule N where MATCHED is, unless N, which fired FIRED times, fires on it. */
+static inline bool count_unless(unsigned n, uint64_t *matched, const uint64_t *fired)
 {
-	uint64_t *at = counter_of(n, c, false), count = at ? PG_GET(*at) : 0, *fired;
+	uint64_t count = PG_GET(*matched);
 
 	do {
-		if (!at || !is_turn(n, count + 1))
-			continue;
-		fired = counter_of(n, c, true);
-		if (fired && PG_GET(*fired) < pg_rules.rule[n].limit)
+		if (is_turn(n, count + 1) && PG_GET(*fired) < pg_rules.rule[n].limit)
 			return false;
-	} while (at && !__atomic_compare_exchange_n(at, &count, count + 1, true, __ATOMIC_RELAXED,
-						    __ATOMIC_RELAXED));
+	} while (!__atomic_compare_exchange_n(matched, &count, count + 1, true, __ATOMIC_RELAXED,
+					      __ATOMIC_RELAXED));
 	return true;
+}
+
+/* The same in N's scope. What cannot be counted does not fire. */
+static bool count_idle(unsigned n, const struct pg_candidate *c)
+{
+	uint64_t *matched = counter_of(n, c, false), *fired = counter_of(n, c, true);
+
+	return !matched || !fired || count_unless(n, matched, fired);
 }
 
 static void count_back(unsigned n, const struct pg_candidate *c)
@@ -666,10 +671,14 @@ static unsigned waiting(const struct pg_fd *f, uint64_t bit)
 bool pg_match_asks(int fd, uint64_t bit)
 {
 	unsigned n = waiting(pg_fd(fd), bit);
+	struct sum *s;
 
 	if (pg_confined || n == UNKNOWN)
 		return true;
-	return n != NO_RULE && !count_idle(n, NULL);
+	if (n == NO_RULE)
+		return false;
+	s = sum_of(n);
+	return !count_unless(n, &s->matched, &s->fired);
 }
 
 void pg_match_refused(int fd, uint64_t bit, int err)
