@@ -161,14 +161,16 @@ VFORK("__vfork")
 	X(SYS_write) X(SYS_writev) X(SYS_pwritev2) X(SYS_sendto) X(SYS_sendmsg) X(SYS_sendmmsg) \
 	X(SYS_sendfile) X(SYS_splice) X(SYS_tee) X(SYS_vmsplice) X(SYS_copy_file_range) \
 	X(SYS_seccomp) PG_RAW_NUMBERS
-#ifdef __x86_64__
+#if defined(__x86_64__)
+#define PG_RAW_NUMBERS PG_RAW_EVERYWHERE X(SYS_accept) X(SYS_pipe) X(SYS_dup2)
+#elif defined(__i386__) /* accept is socketcall(2)'s alone */
 #define PG_RAW_NUMBERS PG_RAW_EVERYWHERE X(SYS_pipe) X(SYS_dup2)
 #else
-#define PG_RAW_NUMBERS PG_RAW_EVERYWHERE
+#define PG_RAW_NUMBERS PG_RAW_EVERYWHERE X(SYS_accept)
 #endif
 #define PG_RAW_EVERYWHERE \
 	X(SYS_close) X(SYS_close_range) X(SYS_dup) X(SYS_dup3) X(SYS_fcntl) X(SYS_pipe2) X(SYS_socket) \
-	X(SYS_socketpair) X(SYS_accept) X(SYS_accept4) X(SYS_connect)
+	X(SYS_socketpair) X(SYS_accept4) X(SYS_connect)
 /* clang-format on */
 
 extern unsigned char pg_watched[64] __attribute__((visibility("hidden")));
