@@ -336,7 +336,7 @@ static long make_idle_ones(const struct pg_frame *frame, long *idle)
 	bool writes = pg_is_out(frame->call);
 	long ret;
 
-	*idle = pg_apply_idle(&m);
+	*idle = (long)pg_apply_idle(&m);
 	if (!*idle)
 		return 0;
 	some.arg[layout_of(frame)->len] = *idle;
@@ -399,7 +399,7 @@ static long apply_several(const struct pg_frame *frame)
 	long ret, n, done = 0;
 	int saved = errno;
 
-	left.arg[l->len] = (uint32_t)left.arg[l->len];
+	left.arg[l->len] = (long)(uint32_t)left.arg[l->len];
 	if (left.arg[l->len] > MOST)
 		left.arg[l->len] = MOST;
 	do {

@@ -124,7 +124,7 @@ slow_page() {
 	SEEN=$(outcome guarded PIPEGUARD_RULES="%in:port=$at:at=$JSON_HEADERS:trickle=1/5ms" curl -sSi "http://127.0.0.1:$at/json")
 	equal "what curl saw" "$(outcome plain curl -sSi "http://127.0.0.1:$(port slow)/json")" "$SEEN"
 	[[ $SEEN == *'Hello, World!'*'status 0' ]]
-	equal "how often it waited" '[20,"trickle=1/5ms"]' "$(injected '[.repeated, .action]' | tail -n 1)"
+	equal "how often it waited" '[20,"trickle=1/5ms"]' "$(injected 'select(.repeated > 10) | [.repeated, .action]')"
 }
 
 # ---- HTTPNoBodyResponse ----
@@ -250,23 +250,27 @@ recorded() {
 }
 
 @test "LogRecordHandler: a record broken in the middle is half there, the handler drops it" {
-	local at=$BATS_FILE_TMPDIR/s
+	local at=$BATS_FILE_TMPDIR/s size
 	rm -f "$at/records"
 	alike '%out:kind=unix:at=1000:break' "$at/hurried" "$at/log" "$PYTHON" "$SOURCE/logs.py" @ 1000000
-	equal seen "$(printf 'record 1000399 dropped\n%.0s' 1 2 3)"$'\nstatus 0' "$SEEN"
+	size=$(awk '{ print $2; exit }' <<<"$SEEN") # more than its text, in each version of Python
+	((size > 1000000))
+	equal seen "$(printf "record $size dropped\n%.0s" 1 2 3)"$'\nstatus 0' "$SEEN"
 	wait_for recorded "$at" 4
-	equal "what arrived" $'1000\n1000\n1000\n3001197' "$(sort -n "$at/records")"
+	equal "what arrived" "$(printf '1000\n1000\n1000\n%s' $((3 * size)))" "$(sort -n "$at/records")"
 	equal "what broke" "$(printf '["send","unix","EPIPE","ignored",1000,true]\n%.0s' 1 2 3)" \
 		"$(broken '[.call, .kind, .errno, .signal, .sent, .injected]')"
 	equal "of whom" "\"$at/log\"" "$(broken .peer | sort -u)"
 }
 
 @test "LogRecordHandler: only the first connection is broken, the records after it arrive" {
-	local at=$BATS_FILE_TMPDIR/s
+	local at=$BATS_FILE_TMPDIR/s size
 	rm -f "$at/records"
 	SEEN=$(guarded PIPEGUARD_RULES='%out:kind=unix:side=client:conn=1:at=20:break' "$PYTHON" "$SOURCE/logs.py" "$at/log" 100)
-	equal seen $'record 499 dropped\nrecord 499 kept\nrecord 499 kept' "$SEEN"
+	size=$(awk '{ print $2; exit }' <<<"$SEEN")
+	((size > 100))
+	equal seen "record $size dropped"$'\n'"record $size kept"$'\n'"record $size kept" "$SEEN"
 	wait_for recorded "$at" 2
-	equal "what arrived" $'20\n998' "$(sort -n "$at/records")"
+	equal "what arrived" $'20\n'$((2 * size)) "$(sort -n "$at/records")"
 	equal "what fired" '["send","break"]' "$(injected '[.call, .action]')"
 }
