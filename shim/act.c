@@ -99,11 +99,13 @@ static struct pg_op stall(struct pg_op op, const struct pg_object *o)
 	bool reads = !pg_is_out(op.call);
 	bool waits = !(socket && op.flags & MSG_DONTWAIT) &&
 		     !(pg_sys3(SYS_fcntl, op.fd, F_GETFL, 0) & O_NONBLOCK);
-	int err = waits ? pg_fault_stall(socket ? patience(op.fd, reads) : 0) : EAGAIN;
+	int err = waits ? pg_fault_stall(socket ? patience(op.fd, reads) : 0) : EAGAIN, other;
 
 	if (reads && (socket || !waits) && !is_accept(op.call)) {
-		pg_fault_silence(op.fd, o->kind);
+		other = pg_fault_silence(op.fd, o->kind);
 		pg_fd_replaced(op.fd); /* it may be another object now */
+		if (other >= 0)
+			pg_fd_keep(op.fd, other);
 	}
 	return decided(op, -1, err);
 }

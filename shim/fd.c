@@ -149,8 +149,20 @@ static uint32_t begin_story(void)
 	return n;
 }
 
+/* The program may have closed it, and its number be another file's. */
+static void close_kept(struct pg_story *s)
+{
+	int fd = __atomic_exchange_n(&s->kept, 0, __ATOMIC_RELAXED) - 1;
+	struct pg_stat st;
+
+	if (fd >= 0 && !pg_fstat(fd, &st) && st.ino == s->kept_ino)
+		pg_sys1(SYS_close, fd);
+}
+
 static void end_story(struct pg_story *s)
 {
+	if (PG_UNLIKELY(PG_GET(s->kept)))
+		close_kept(s);
 	PG_PUT(s->ino, 0);
 	__atomic_fetch_add(&s->generation, 1, __ATOMIC_RELEASE);
 	push_free(s);
@@ -460,6 +472,20 @@ void pg_fd_replaced(int fd)
 	tie(copy, &st);
 	let_go(fd, f);
 	take(fd, f, n);
+}
+
+void pg_fd_keep(int fd, int kept)
+{
+	struct pg_fd *f = pg_process_is_vforked() ? NULL : record(fd);
+	struct pg_story *s = f ? story(story_of(fd, f)) : NULL;
+	struct pg_stat st;
+
+	if (!s || pg_fstat(kept, &st))
+		return;
+	if (s->kept)
+		close_kept(s);
+	s->kept_ino = st.ino;
+	PG_PUT(s->kept, kept + 1);
 }
 
 /* ---- warnings ---- */

@@ -67,9 +67,11 @@ struct pg_story {
 	struct pg_addr peer, local; /* LOCAL: of what a rule broke, a reset takes it away */
 	struct pg_warning told[PG_WHATS]; /* to the program */
 	uint64_t process;		  /* that COUNTS are of; match.c */
+	uint64_t kept_ino;		  /* of KEPT */
 	uint32_t conn[PG_CONN_SLOTS];	  /* numbers of the connection, for conn=; match.c */
 	uint32_t number;     /* the n-th client, or server, stream of the process; 0: none */
 	uint32_t suppressed; /* signals taken away on it; guard.c */
+	int32_t kept;	     /* a descriptor of ours + 1: the other end of what a rule put there */
 	uint8_t side;	     /* enum pg_side */
 	uint8_t rule;	     /* that broke it; act.c */
 	bool injected;	     /* a rule did; act.c */
@@ -138,6 +140,9 @@ void pg_fd_copied(int from, int to); /* dup2 */
 /* Another object took the number FD in the place of the one that the program knows: the story goes
  * on with it. */
 void pg_fd_replaced(int fd);
+
+/* KEPT, a descriptor of the library, stays open for as long as the object behind FD has a number. */
+void pg_fd_keep(int fd, int kept);
 
 /* Is what F, FD's record, counts of one object, and all that was sent on it by this number? Where
  * records begin late, only if its birth was seen. */

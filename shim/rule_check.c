@@ -216,8 +216,8 @@ static uint64_t calls_of_memory(void)
 {
 	uint64_t calls = pg_group_calls(PG_G_OUT);
 
-	for (int i = PG_NO_CALL + 1; i < PG_CALL_COUNT; i++) {
-		enum pg_call call = (enum pg_call)i;
+	for (uint64_t left = calls & ~PG_STDIO_BIT; left; left &= left - 1) {
+		enum pg_call call = (enum pg_call)__builtin_ctzll(left);
 
 		if (pg_call_layout(call)->shape == PG_NOTHING && !pg_call_formats(call))
 			calls &= ~PG_BIT(call);
@@ -280,33 +280,13 @@ static bool meets(struct where left, struct where w)
 	return kinds_of_calls(left.calls & w.calls) & left.kinds & w.kinds;
 }
 
-/* The final actions that LEFT's calls and kinds can have, or the modifiers, as F is. A pass, and
- * what only tells or ends, is no answer. */
-static uint64_t possible_instead(const struct pg_rule *r, struct where left, enum pg_field f)
-{
-	enum pg_field first = f < PG_F_RESET ? PG_F_HOLD : PG_F_RESET;
-	enum pg_field end = f < PG_F_RESET ? PG_F_LOG : PG_F_PASS;
-	uint64_t can = 0;
-
-	for (unsigned i = first; i < end; i++) {
-		struct where w = i == PG_F_ERROR ? (struct where){any_call, PG_KINDS_ANY}
-						 : where_done(r, (enum pg_field)i);
-
-		if (left.calls & w.calls && meets(left, w))
-			can |= (uint64_t)1 << i;
-	}
-	return can;
-}
-
-static bool fail_calls(struct pg_parse *p, enum pg_field f, struct where left)
+static bool fail_calls(struct pg_parse *p, enum pg_field f)
 {
 	if (f == PG_F_ERROR)
 		return pg_parse_fail(p, value_of(p, f), "an errno that these calls never give:");
 	if (f < PG_F_HOLD)
 		return fail_field(p, f, "can never fire with these calls:");
-	fail_field(p, f, "impossible for these calls:");
-	p->error->possible = possible_instead(p->rule, left, f);
-	return false;
+	return fail_field(p, f, "impossible for these calls:");
 }
 
 static bool fail_kinds(struct pg_parse *p, enum pg_field f)
@@ -335,7 +315,7 @@ static bool check_possible(struct pg_parse *p)
 		struct where w = f < PG_F_HOLD ? where_selected(p, f) : where_done(p->rule, f);
 
 		if (!(left.calls & w.calls))
-			return fail_calls(p, f, left);
+			return fail_calls(p, f);
 		if (!meets(left, w))
 			return fail_kinds(p, f);
 		if (f >= PG_F_HOLD || f == PG_F_KIND || f == PG_F_AT)

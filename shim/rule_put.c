@@ -223,24 +223,6 @@ static void put_place(struct pg_text *t, const char *what, unsigned n)
 	pg_put_u64(t, n);
 }
 
-/* What would be possible; "error=" has a value of its own. */
-static void put_possible(struct pg_text *t, uint64_t actions)
-{
-	const char *before = " (possible: ";
-
-	for (unsigned f = 0; f < PG_F_COUNT; f++) {
-		if (!(actions >> f & 1))
-			continue;
-		pg_put(t, before);
-		pg_put(t, pg_field_name((enum pg_field)f));
-		if (pg_value_taken((enum pg_field)f) && !pg_value_optional((enum pg_field)f))
-			pg_put_char(t, '=');
-		before = ", ";
-	}
-	if (actions)
-		pg_put_char(t, ')');
-}
-
 void pg_rule_put_error(struct pg_text *t, const struct pg_rule_error *error)
 {
 	if (error->line) {
@@ -261,5 +243,4 @@ void pg_rule_put_error(struct pg_text *t, const struct pg_rule_error *error)
 		pg_put(t, error->near);
 		pg_put(t, "'?)");
 	}
-	put_possible(t, error->possible);
 }
