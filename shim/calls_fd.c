@@ -134,6 +134,9 @@ void pg_raw_before(long nr, const long arg[6])
 static void raw_after(long nr, const long arg[6], int ret, uintptr_t caller)
 {
 	switch (nr) {
+#ifdef SYS_fcntl64
+	case SYS_fcntl64:
+#endif
 	case SYS_fcntl:
 		if (arg[1] == F_DUPFD || arg[1] == F_DUPFD_CLOEXEC)
 			copied((int)arg[0], ret);

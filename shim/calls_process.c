@@ -162,15 +162,15 @@ VFORK("__vfork")
 	X(SYS_sendfile) X(SYS_splice) X(SYS_tee) X(SYS_vmsplice) X(SYS_copy_file_range) \
 	X(SYS_seccomp) PG_RAW_NUMBERS
 #if defined(__x86_64__)
-#define PG_RAW_NUMBERS PG_RAW_EVERYWHERE X(SYS_accept) X(SYS_pipe) X(SYS_dup2)
-#elif defined(__i386__) /* accept is socketcall(2)'s alone */
-#define PG_RAW_NUMBERS PG_RAW_EVERYWHERE X(SYS_pipe) X(SYS_dup2)
+#define PG_RAW_NUMBERS PG_RAW_EVERYWHERE X(SYS_pipe) X(SYS_dup2) X(SYS_accept)
+#elif defined(__i386__)
+#define PG_RAW_NUMBERS PG_RAW_EVERYWHERE X(SYS_pipe) X(SYS_dup2) X(SYS_fcntl64)
 #else
 #define PG_RAW_NUMBERS PG_RAW_EVERYWHERE X(SYS_accept)
 #endif
 #define PG_RAW_EVERYWHERE \
 	X(SYS_close) X(SYS_close_range) X(SYS_dup) X(SYS_dup3) X(SYS_fcntl) X(SYS_pipe2) X(SYS_socket) \
-	X(SYS_socketpair) X(SYS_accept4) X(SYS_connect)
+	X(SYS_socketpair) X(SYS_accept4) X(SYS_connect) X(SYS_sigaltstack)
 /* clang-format on */
 
 extern unsigned char pg_watched[64] __attribute__((visibility("hidden")));
@@ -227,7 +227,10 @@ static long number(long nr, const long a[6], uintptr_t caller)
 
 	pg_raw_before(nr, a);
 	ret = NEXT(syscall)(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
-	pg_raw_after(nr, a, ret, caller);
+	if (nr == SYS_sigaltstack)
+		pg_alternate_set((int)ret, (const stack_t *)a[0]);
+	else
+		pg_raw_after(nr, a, ret, caller);
 	return ret;
 }
 

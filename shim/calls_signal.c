@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* SIGPIPE's disposition: the program sees what it set, whatever stands there. Other signals pass.
  */
+#include "calls.h"
 #include "config.h"
 #include "guard.h"
 #include "twins.h"
@@ -68,14 +69,16 @@ PG_EXPORT int siginterrupt(int sig, int interrupt)
 }
 
 /* The kernel has just read STACK. */
-static int with_stack(int ret, const stack_t *stack)
+void pg_alternate_set(int ret, const stack_t *stack)
 {
 	if (!ret && stack && pg_config.active && !(stack->ss_flags & SS_DISABLE))
 		pg_sigpipe_alternate(stack->ss_size);
-	return ret;
 }
 
 PG_EXPORT int sigaltstack(const stack_t *stack, stack_t *old)
 {
-	return with_stack(NEXT_SYS2(sigaltstack, SYS_sigaltstack, stack, old), stack);
+	int ret = NEXT_SYS2(sigaltstack, SYS_sigaltstack, stack, old);
+
+	pg_alternate_set(ret, stack);
+	return ret;
 }
