@@ -68,6 +68,8 @@ static void after_confining(bool done)
 		c = va_arg(ap, unsigned long);                                                     \
 		d = va_arg(ap, unsigned long);                                                     \
 		va_end(ap);                                                                        \
+		if (option == PR_SET_TSC)                                                          \
+			pg_clock_traps(a == PR_TSC_SIGSEGV);                                       \
 		if (option != PR_SET_SECCOMP)                                                      \
 			return NEXT(name)(option, a, b, c, d);                                     \
 		before_confining(a == MODE_STRICT);                                                \

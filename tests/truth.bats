@@ -584,6 +584,17 @@ timed_out() {
 	done
 }
 
+@test "a program whose clock may not be read gets its errors, not a fault: strict seccomp, PR_SET_TSC" {
+	local how
+	for how in strict trap; do
+		PIPES=-i
+		lived 0 counter $how
+		equal "events, $how" 1 "$(broken .call | wc -l)"
+		PIPES=-d
+		lived 141 counter $how
+	done
+}
+
 # ---- last words ----
 
 @test "the exit line comes after what is flushed at exit" {
