@@ -199,7 +199,7 @@ start_nginx() {
 		"listen 127.0.0.1:$PORT;" \
 		"root $DIR/www;" \
 		"}"
-	in_background "$1" nginx -p "$DIR" -c "$DIR/nginx.conf" -e "$DIR/errors"
+	in_background "$1" "${NGINX[@]}"
 }
 
 requests() {
