@@ -268,7 +268,8 @@ static uint64_t bits_of(const struct pg_frame *frame)
 	if (!frame->raw)
 		return PG_BIT(frame->call);
 	for (int call = PG_NO_CALL + 1; pg_is_out((enum pg_call)call); call++)
-		if (pg_call_number((enum pg_call)call) == nr && !pg_call_formats((enum pg_call)call))
+		if (pg_call_number((enum pg_call)call) == nr &&
+		    !pg_call_formats((enum pg_call)call))
 			bits |= PG_BIT(call);
 	return bits;
 }
@@ -292,39 +293,42 @@ static void take(const struct pg_op *op, long ret)
 	pg_apply_read(op, is_several(op->call) && ret > 0 ? (int64_t)bytes_in(op->data, ret) : ret);
 }
 
-static long apply_read(const struct pg_frame *frame)
+static long apply_read(const struct pg_frame *frame, bool *decided)
 {
 	struct pg_op op = pg_apply_in(pg_apply_op(frame), PG_BIT(frame->call), frame->caller);
 	long ret = make_shorter(frame, &op);
 
+	*decided = op.skip;
 	take(&op, ret);
 	return ret;
 }
 
-static long apply_write(const struct pg_frame *frame)
+/* DECIDED: by a rule, the kernel was not asked. */
+static long apply_write(const struct pg_frame *frame, bool *decided)
 {
 	struct pg_op op = pg_apply_out(enter(frame), bits_of(frame), frame->caller);
 	long ret = make_shorter(frame, &op);
 
+	*decided = op.skip;
 	if (op.midway)
 		pg_apply_midway(&op, asked_of(frame), ret, frame->caller);
 	leave(op, ret, frame->caller);
 	return ret;
 }
 
-static long apply_one(const struct pg_frame *frame)
+static long apply_one(const struct pg_frame *frame, bool *decided)
 {
-	return pg_is_out(frame->call) ? apply_write(frame) : apply_read(frame);
+	return pg_is_out(frame->call) ? apply_write(frame, decided) : apply_read(frame, decided);
 }
 
 /* ---- several messages ---- */
 
-static long apply_first(const struct pg_frame *frame)
+static long apply_first(const struct pg_frame *frame, bool *decided)
 {
 	struct pg_frame first = *frame;
 
 	first.arg[layout_of(frame)->len] = 1;
-	return apply_one(&first);
+	return apply_one(&first, decided);
 }
 
 /* Those that no rule acts on go by one call. Returns what it returns; IDLE: how many. */
@@ -364,9 +368,9 @@ static bool is_over(const struct pg_frame *frame)
 	       !left[1];
 }
 
-/* Would the kernel go on behind MSG, the last one that it moved, to those that FRAME says? Not behind
- * one that was sent in part, nor behind urgent data; and an error that waits by then is the next
- * call's. */
+/* Would the kernel go on behind MSG, the last one that it moved, to those that FRAME says? Not
+ * behind one that was sent in part, nor behind urgent data; and an error that waits by then is the
+ * next call's. */
 static bool goes_on(const struct pg_frame *frame, const struct mmsghdr *msg)
 {
 	const struct pg_layout *l = layout_of(frame);
@@ -396,6 +400,7 @@ static long apply_several(const struct pg_frame *frame)
 	enum { MOST = 1024 }; /* UIO_MAXIOV */
 	const struct pg_layout *l = layout_of(frame);
 	struct pg_frame left = *frame;
+	bool decided = false;
 	long ret, n, done = 0;
 	int saved = errno;
 
@@ -405,12 +410,12 @@ static long apply_several(const struct pg_frame *frame)
 	do {
 		ret = make_idle_ones(&left, &n);
 		if (!n)
-			ret = apply_first(&left), n = 1;
+			ret = apply_first(&left, &decided), n = 1;
 		if (ret <= 0)
 			break;
 		done += ret;
 		step_over(&left, ret);
-	} while (ret == n && left.arg[l->len] &&
+	} while (ret == n && !decided && left.arg[l->len] &&
 		 goes_on(&left, (const struct mmsghdr *)left.arg[l->data] - 1));
 	if (!done)
 		return ret;
@@ -446,12 +451,13 @@ static long make_idle(const struct pg_frame *frame, struct pg_op op)
 long pg_apply_frame(const struct pg_frame *frame)
 {
 	struct pg_op op = pg_apply_op(frame);
+	bool decided;
 	long ret;
 
 	if (is_several(frame->call) && op.len && !pg_confined)
 		ret = apply_several(frame);
 	else
-		ret = apply_one(frame);
+		ret = apply_one(frame, &decided);
 	if (ret <= 0 && !pg_is_out(frame->call))
 		ret = (long)pg_guard_in(op.call, &op, ret, frame->caller);
 	return ret;

@@ -779,11 +779,12 @@ static bool lines_missing(void)
 
 bool pg_guard_has_last_word(void)
 {
-	if (!pg_started || !pg_config.active || pg_confined || pg_process_is_vforked())
+	bool any = pg_config.verbose >= 1 || early || lines_missing();
+
+	if (!pg_started || !pg_config.active || pg_confined || (!any && !pg_site_any()) ||
+	    pg_process_is_vforked()) /* last: it may ask the kernel */
 		return false;
-	if (pg_config.verbose >= 1 || early || lines_missing())
-		return true;
-	return pg_site_any() && pg_site_held_back(pg_pid());
+	return any || pg_site_held_back(pg_pid());
 }
 
 void pg_guard_exit(void)

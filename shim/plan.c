@@ -75,6 +75,14 @@ static bool buffer_fits(const struct pg_op *op, enum look look)
 	return capped || !op->len || !beyond_all(op->data, (uint64_t)op->len);
 }
 
+/* Is the address at P, LEN bytes, what the kernel would copy? It cuts a message's short itself. */
+static bool address_fits(const void *p, socklen_t len)
+{
+	enum { MOST = sizeof(struct sockaddr_storage) };
+
+	return !p || !len || pg_readable_all(p, len < MOST ? len : MOST);
+}
+
 /* All that OP is to move, looked through for LOOK; SUM: its bytes. */
 static bool memory_fits(const struct pg_op *op, enum look look, uint64_t *sum)
 {
@@ -89,7 +97,7 @@ static bool memory_fits(const struct pg_op *op, enum look look, uint64_t *sum)
 		return true;
 	if (!op->len) /* no message */
 		return false;
-	return pg_peek(&msg, op->data, sizeof msg) &&
+	return pg_peek(&msg, op->data, sizeof msg) && address_fits(msg.msg_name, msg.msg_namelen) &&
 	       vector_bytes(msg.msg_iov, (uint64_t)msg.msg_iovlen, look, sum);
 }
 
@@ -100,6 +108,8 @@ static bool look_at_length(const struct pg_op *op, struct pg_candidate *c)
 	enum look look = pg_plan_discards(op, c->object) ? SIZES : BEGINNINGS;
 
 	c->length_known = op->len >= 0 || op->shape != PG_NOTHING;
+	if (op->shape == PG_BUF && !address_fits(op->to, op->to_len))
+		return false;
 	return memory_fits(op, look, &c->length);
 }
 
@@ -146,15 +156,16 @@ static bool lacks_source(const struct pg_op *op, const struct pg_object *o)
 	}
 }
 
-/* Would it refuse to write by OP to what O is: no pipe (tee, vmsplice), no file (copy_file_range), no
- * place as OP names it (ESPIPE)? */
+/* Would it refuse to write by OP to what O is: no pipe (tee, vmsplice), no file (copy_file_range),
+ * no place as OP names it (ESPIPE)? */
 static bool lacks_target(const struct pg_op *op, const struct pg_object *o)
 {
 	if (op->call == PG_CALL_tee || op->call == PG_CALL_vmsplice)
 		return o->kind != PG_PIPE;
 	if (op->call == PG_CALL_copy_file_range)
 		return o->kind != PG_FILE;
-	return op->placed && (o->kind == PG_PIPE || o->kind == PG_TTY || pg_kind_is_socket(o->kind));
+	return op->placed &&
+	       (o->kind == PG_PIPE || o->kind == PG_TTY || pg_kind_is_socket(o->kind));
 }
 
 /* Would the kernel refuse OP for what O is: no socket (ENOTSOCK), not open for it (EBADF), or
@@ -258,6 +269,8 @@ void pg_plan_make(struct pg_plan *p, const struct pg_op *op, const struct pg_can
 
 		if (!(r->calls & bit) || !pg_match(n, c))
 			continue;
+		if (r->terminal == PG_F_DROP && !pg_plan_may_cut(op, c))
+			continue; /* the kernel would refuse it */
 		if (p->final && p->final->terminal == PG_F_PASS) {
 			pg_match_count(n, c);
 			continue;

@@ -74,13 +74,27 @@ static bool is_init(void)
 	return !pg_confined && pg_pid() == 1;
 }
 
+static void set_mask_word(sigset_t *set, uint64_t word)
+{
+	memcpy(set, &word, sizeof word);
+}
+
+static uint64_t mask_word(const sigset_t *set)
+{
+	uint64_t word;
+
+	memcpy(&word, set, sizeof word);
+	return word;
+}
+
 /* sigsuspend, ppoll and the like let a signal through for the time of the call alone: the mask that
  * comes back after this handler would hold it. */
 static void let_through(void *context)
 {
 	ucontext_t *uc = context;
 
-	sigdelset(&uc->uc_sigmask, SIGPIPE);
+	set_mask_word(&uc->uc_sigmask,
+		      mask_word(&uc->uc_sigmask) & ~((uint64_t)1 << (SIGPIPE - 1)));
 }
 
 /*
@@ -227,19 +241,6 @@ static uint32_t mask_of_coded(void)
 	for (unsigned i = 0; i < 5; i++)
 		all |= coded[i];
 	return all;
-}
-
-static void set_mask_word(sigset_t *set, uint64_t word)
-{
-	memcpy(set, &word, sizeof word);
-}
-
-static uint64_t mask_word(const sigset_t *set)
-{
-	uint64_t word;
-
-	memcpy(&word, set, sizeof word);
-	return word;
 }
 
 /* All signals but KILL and STOP, libc's internal ones included: a set that no program can make
