@@ -417,8 +417,8 @@ sys.exit("%s: these do not print: %r" % (sys.argv[1], bad) if bad else 0)' "$fil
 @test "real programs: sed and gzip tell when the output breaks, and lose nothing in silence" {
 	seq 20000 >"$BATS_TEST_TMPDIR/numbers"
 	[[ $(verdicts -- sed s/1/one/ "$BATS_TEST_TMPDIR/numbers" | sort -u) == $'break killed\nbreak+suppress clean' ]]
-	# Some versions catch SIGPIPE, so that nothing is to be suppressed.
-	equal "gzip" $'break killed\nshort recovered' "$(verdicts -- gzip -c "$BATS_TEST_TMPDIR/numbers" | grep -vx 'break+suppress clean')"
+	# It has one site or more; some versions catch SIGPIPE, so that nothing is to be suppressed.
+	equal "gzip" $'break killed\nshort recovered' "$(verdicts -- gzip -c "$BATS_TEST_TMPDIR/numbers" | grep -vx 'break+suppress clean' | sort -u)"
 }
 
 @test "a made-up EAGAIN, or a short count, is followed by an edge, so that who waits for one goes on" {
