@@ -263,7 +263,7 @@ nginx_told() {
 
 start_redis() {
 	in_background "$1" redis-server --bind 127.0.0.1 --port "$PORT" --save '' --appendonly no \
-		--dir "$DIR" --client-output-buffer-limit 'normal 0 0 0'
+		--dir "$DIR" --client-output-buffer-limit normal 0 0 0
 }
 
 redis() {

@@ -301,7 +301,7 @@ sys.exit("%s: these do not print: %r" % (sys.argv[1], bad) if bad else 0)' "$fil
 
 @test "on a terminal there is a bar with the time that remains; elsewhere there are lines" {
 	requires script
-	run -0 timeout 40 script -qec "env TMPDIR='$TMPDIR' '$PYTHON' '$ROOT/scripts/pipeguard-sweep' --library '$LIB' -- '$FIXTURES/numbers' 10" /dev/null </dev/null 3>&-
+	run -0 timeout 40 script -qec "stty cols 80; env TMPDIR='$TMPDIR' '$PYTHON' '$ROOT/scripts/pipeguard-sweep' --library '$LIB' -- '$FIXTURES/numbers' 10" /dev/null </dev/null 3>&-
 	[[ $output == *'[####'*'] 2/2, 0:00 left  killed 1 clean 1'* ]]
 	run -0 sweep -- "$FIXTURES/numbers" 10
 	[[ $output == *'[1/2] '*'[2/2] '* && $output == *'] killed: break, numbers: stdio'* && $output != *'left'* ]]
