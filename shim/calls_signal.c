@@ -41,7 +41,19 @@ LIKE_SIGNAL(bsd_signal)
 LIKE_SIGNAL(ssignal)
 LIKE_SIGNAL(sysv_signal)
 LIKE_SIGNAL(__sysv_signal)
-LIKE_SIGNAL(sigset)
+
+/* What it returns is SIG_HOLD where the signal was blocked, which says nothing of what was set. */
+PG_EXPORT sighandler_t sigset(int sig, sighandler_t handler)
+{
+	struct sigaction before;
+	sighandler_t old, was;
+
+	if (!ours(sig) || pg_sigpipe_action(NULL, &before, PG_CALLER))
+		return NEXT(sigset)(sig, handler);
+	old = NEXT(sigset)(sig, handler);
+	was = pg_sigpipe_adopt(old == SIG_HOLD ? before.sa_handler : old, PG_CALLER);
+	return old == SIG_HOLD ? old : was;
+}
 
 PG_EXPORT int sigignore(int sig)
 {

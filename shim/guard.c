@@ -453,8 +453,8 @@ static bool waits(int fd)
 /*
  * Fewer bytes than asked on a pipe without a reader: did its reader leave, with
  * a signal? Where a handler stands it has told so, or there was none. Where
- * the signal is blocked it waits; where it is ignored, it is known only of a
- * call that nothing else cuts short.
+ * the signal is blocked it waits, perhaps since an earlier write; then, and
+ * where it is ignored, it is known only of a call that nothing else cuts short.
  */
 static enum pg_signal midway_signal(const struct pg_op *op, int64_t ret)
 {
@@ -468,7 +468,8 @@ static enum pg_signal midway_signal(const struct pg_op *op, int64_t ret)
 		return PG_SIG_NONE;
 	switch (pg_sigpipe_outcome()) {
 	case PG_SIG_BLOCKED:
-		return waits_pending() ? PG_SIG_BLOCKED : PG_SIG_NONE;
+		return waits_pending() && (!pg_owed || !catches_others()) ? PG_SIG_BLOCKED
+									  : PG_SIG_NONE;
 	case PG_SIG_IGNORED:
 		return catches_others() ? PG_SIG_NONE : PG_SIG_IGNORED;
 	default:
