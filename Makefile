@@ -151,7 +151,7 @@ test: ## install what is missing, build, run every test (T=tests/log.bats: one f
 	@$(MAKE) --no-print-directory check
 
 check: all fixtures ## the same, without installing
-	BUILD='$(BUILD)' bats --timing --tap $(T)
+	@BUILD='$(BUILD)' scripts/suite --timing --tap $(T)
 
 load: all fixtures ## ten thousand connections broken at once, and a minute of them (some four minutes)
 	LOAD=full BATS_TEST_TIMEOUT=240 BUILD='$(BUILD)' bats --timing --tap tests/load.bats
@@ -275,7 +275,7 @@ C_FILES = $(SHIM) $(filter %.h,$(HEADERS)) $(wildcard tests/fixtures/*.c tests/f
 lint: format-check all ## everything that can be checked without running
 	scripts/check-layers
 	shellcheck scripts/completion.bash scripts/check-layers \
-		scripts/install-deps scripts/matrix scripts/distros scripts/tally scripts/sweep-real scripts/compat tests/fuzz/races scripts/demo .ci/run
+		scripts/install-deps scripts/matrix scripts/distros scripts/suite scripts/tally scripts/sweep-real scripts/compat tests/fuzz/races scripts/demo .ci/run
 	shellcheck -x tests/compat/*.sh
 	shellcheck -s bats $(wildcard tests/*.bats tests/*.bash)
 	clang-tidy --quiet $(SHIM) -- $(PG_CPPFLAGS) -std=gnu11 2>/dev/null
