@@ -353,7 +353,9 @@ static bool from_ring(const struct regs *r, struct pg_hit *hit)
  * midway. */
 static bool broken(const struct pg_hit *hit)
 {
-	return hit->err || pg_confined || pg_look_is_broken_pipe(hit->fd);
+	/* sendmmsg(2) returns how many messages went before the one that broke. */
+	return hit->err || pg_confined || pg_look_is_broken_pipe(hit->fd) ||
+	       (PG_IS(hit->call, sendmmsg) && pg_look_is_broken(hit->fd));
 }
 
 /* Which call of ours it was; false: none. */

@@ -80,6 +80,26 @@ bool pg_peek(void *to, const void *from, size_t n)
 	return true;
 }
 
+bool pg_peek_pieces(void *to, const struct iovec *pieces, unsigned n)
+{
+	char *at = to;
+	size_t all = 0;
+	int got = -1;
+
+	for (unsigned i = 0; i < n; i++)
+		all += pieces[i].iov_len;
+	if (pg_confined)
+		return false;
+	if (find_way() == COPIES)
+		got = copied(to, all, pieces, n);
+	if (got >= 0)
+		return got;
+	for (unsigned i = 0; i < n; at += pieces[i++].iov_len)
+		if (!pg_peek(at, pieces[i].iov_base, pieces[i].iov_len))
+			return false;
+	return true;
+}
+
 /* A byte of each page from *AT to LAST, as many as one call copies; moves *AT behind them. As
  * copied(). */
 static int some_pages(uintptr_t *at, uintptr_t last)

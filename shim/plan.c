@@ -97,7 +97,8 @@ static bool memory_fits(const struct pg_op *op, enum look look, uint64_t *sum)
 		return true;
 	if (!op->len) /* no message */
 		return false;
-	return pg_peek(&msg, op->data, sizeof msg) && address_fits(msg.msg_name, msg.msg_namelen) &&
+	return pg_peek(&msg, op->data, sizeof msg) &&
+	       (!pg_is_out(op->call) || address_fits(msg.msg_name, msg.msg_namelen)) &&
 	       vector_bytes(msg.msg_iov, (uint64_t)msg.msg_iovlen, look, sum);
 }
 
