@@ -370,7 +370,24 @@ struct link {
 	const struct link_map *l_next;
 };
 
-/* The module of LINK, which may go at any moment, mapped from START on. */
+/* The page of its tables, which is that of its headers: where a module begins whose first segment
+ * is not at address 0. */
+static uintptr_t tables_of(const struct link *l)
+{
+	enum { MOST = 64 };
+	uintptr_t lowest = ~(uintptr_t)0, at;
+	ElfW(Dyn) d;
+
+	for (int i = 0; i < MOST && pg_peek(&d, l->l_ld + i, sizeof d) && d.d_tag; i++) {
+		if (d.d_tag != DT_STRTAB && d.d_tag != DT_SYMTAB && d.d_tag != DT_GNU_HASH)
+			continue;
+		at = d.d_un.d_ptr < l->l_addr ? d.d_un.d_ptr + l->l_addr : d.d_un.d_ptr;
+		lowest = at < lowest ? at : lowest;
+	}
+	return lowest & ~(uintptr_t)(PAGE - 1);
+}
+
+/* The module of LINK, which may go at any moment, mapped from START on (0: not known). */
 static PG_COLD bool learn_guarded(const struct link_map *link, uintptr_t start, struct pg_module *m)
 {
 	char path[256];
@@ -382,6 +399,8 @@ static PG_COLD bool learn_guarded(const struct link_map *link, uintptr_t start, 
 		return false;
 	start_module(m, l.l_addr, l.l_ld, path, false);
 	n = headers_at(start ? start : l.l_addr, &phdr, pg_peek);
+	if (!n && !start)
+		n = headers_at(tables_of(&l), &phdr, pg_peek);
 	return n && describe(m, phdr, n, pg_peek);
 }
 

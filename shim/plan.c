@@ -125,8 +125,12 @@ const struct iovec *pg_plan_vector(const struct pg_op *op, uint64_t *n)
 {
 	const struct msghdr *msg = op->data;
 
-	*n = op->shape == PG_MSG ? (uint64_t)msg->msg_iovlen : op->count;
-	return op->shape == PG_MSG ? msg->msg_iov : op->data;
+	if (op->shape != PG_MSG) {
+		*n = op->count;
+		return op->data;
+	}
+	*n = (uint64_t)msg->msg_iovlen;
+	return msg->msg_iov;
 }
 
 /* Would the kernel refuse to take bytes for OP from where it says? All want it open for reading;

@@ -480,8 +480,10 @@ __asm__(".text\n	nop\n"
 	".size __restore_rt,.-__restore_rt\n");
 extern const char pg_restore_rt[] __asm__("__restore_rt") PG_HIDDEN;
 #define RESTORER ((uintptr_t)pg_restore_rt)
+#define RESTORER_FLAG PG_SA_RESTORER
 #else
 #define RESTORER 0
+#define RESTORER_FLAG 0
 #endif
 
 /* What rt_sigaction(2) takes: four words and, on 64 bits, no more. */
@@ -497,7 +499,7 @@ static bool kernel_action(const struct sigaction *act, struct sigaction *old)
 
 	if (act) {
 		a.handler = (uintptr_t)act->sa_sigaction;
-		a.flags = (uint32_t)act->sa_flags | (RESTORER ? PG_SA_RESTORER : 0);
+		a.flags = (uint32_t)act->sa_flags | RESTORER_FLAG;
 		a.restorer = RESTORER;
 		a.mask = mask_word(&act->sa_mask);
 	}

@@ -87,6 +87,9 @@ enum pg_between pg_stack_wrapper(const void *uc, struct pg_wrapper *out)
 	struct pg_cursor c;
 
 	pg_cursor_at(&c, uc);
+	/* The frames up to the wrapper are libc's and ours, which will read what they saved: where
+	 * nothing may be asked, that is relied on. */
+	c.sure = pg_confined;
 	for (unsigned steps = 0; steps < BELOW_MAX; steps++) {
 		if (c.module && pg_module_is_own(pg_cursor_place(&c))) {
 			if (!name_wrapper(&c, out) || !pg_cursor_up(&c))

@@ -587,7 +587,9 @@ static bool on_stack(struct pg_cursor *c, uintptr_t p)
 {
 	if (p - c->stack.lo < c->stack.hi - c->stack.lo)
 		return true;
-	if (p < c->stack.lo || p >= c->stack.hi + NEAR_PAGES * PAGE || !pg_readable((void *)p))
+	if (p < c->stack.lo || p >= c->stack.hi + NEAR_PAGES * PAGE)
+		return false;
+	if (!c->sure && !pg_readable((void *)p))
 		return false;
 	if (p < c->stack.hi + PAGE)
 		c->stack.hi += PAGE;
@@ -638,6 +640,7 @@ static void take_context(struct pg_cursor *c, const void *uc)
 	for (int i = 0; i < REGISTERS; i++)
 		c->reg[i] = context_word(uc, CONTEXT_REGISTER(i));
 	know_page(c, c->reg[SP]); /* what was interrupted runs on it */
+	c->sure = false;
 	arrive(c, context_word(uc, CONTEXT_PC), true);
 }
 
@@ -713,6 +716,7 @@ void pg_cursor_here(struct pg_cursor *c)
 {
 	HERE(c);
 	know_page(c, c->reg[SP]);
+	c->sure = false;
 #ifdef __aarch64__
 	arrive(c, c->pc, true);
 #else

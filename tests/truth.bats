@@ -553,6 +553,18 @@ timed_out() {
 	done
 }
 
+# Nothing can be asked about a page of the stack then, and libc's frames may lie on two.
+@test "a program that confined itself dies of its broken write, wherever its stack begins" {
+	requires setarch
+	local pad
+	for ((pad = 0; pad < 4096; pad += 64)); do
+		rm -f "$LOG"
+		run guarded -d PAD="$(printf "%${pad}s")" setarch -R "$FIXTURES/truth" confined send
+		((status != 77)) || skip "not with this machine or kernel"
+		equal "with $pad bytes more" '141 "send" "fatal"' "$status $(broken '.call, .signal' | paste -sd' ')"
+	done
+}
+
 @test "a program that only asks about sandboxes, or is refused one, is not taken for confined" {
 	local how
 	PIPES=-d
