@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum pg_verb {
 	PG_V_RUN,
@@ -16,6 +17,8 @@ enum pg_verb {
 	PG_V_LIST,
 	PG_V_DOCTOR,
 	PG_V_ENV,
+	PG_V_ATTACH,
+	PG_V_CUT,
 	PG_V_REPORT,
 	PG_V_SWEEP,
 	PG_V_COMPLETION,
@@ -32,8 +35,11 @@ struct pg_request {
 	unsigned count, verbose;
 	bool named; /* the verb was written */
 	bool print, json;
+	bool first_only, list;
+	uint64_t for_ns;	    /* of attach; 0: no end */
+	const char *engine;	    /* of run: inside, outside, both; a null pointer: what fits */
 	const char *form, *library; /* of env */
-	const char *once[8];	    /* by an option's slot: what was given */
+	const char *once[12];	    /* by an option's slot: what was given */
 };
 
 /* What can stand in a place, for completion. */
