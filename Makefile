@@ -66,8 +66,8 @@ PURE := $(addprefix $(BUILD)/,$(patsubst shim/%.c,%.o,$(wildcard shim/rule*.c)) 
 # What the outside engine shares with the library; it has its own module, symbol, unwinder and reseat.
 OUTSIDE_C := $(sort $(wildcard shim/outside/*.c))
 OUTSIDE_O := $(OUTSIDE_C:shim/%.c=$(BUILD)/%.o)
-SHARED := $(addprefix $(BUILD)/,$(addsuffix .o,addr clock config event fd listener log look match peek \
-	process site stack))
+SHARED := $(addprefix $(BUILD)/,$(addsuffix .o,addr clock config event fault fd listener log look match peek \
+	process site stack standin))
 $(COMMAND): $(COMMAND_O) $(OUTSIDE_O) $(PURE) $(SHARED)
 	$(COMPILE) $(LDFLAGS) -o $@ $^ -ldl
 

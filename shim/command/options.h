@@ -43,7 +43,7 @@ struct pg_request {
 };
 
 /* What can stand in a place, for completion. */
-enum pg_kind {
+enum pg_operand {
 	PG_K_NOTHING,
 	PG_K_WORDS, /* one of the words of the row */
 	PG_K_LIST,  /* some of them, commas between */
@@ -57,7 +57,7 @@ enum pg_kind {
 
 struct pg_verb_row {
 	const char *name, *operands;	  /* "[OPTION]... [--] PROGRAM [ARG]..." */
-	enum pg_kind kind;		  /* of the operands */
+	enum pg_operand kind;		  /* of the operands */
 	bool many;			  /* operands of that kind */
 	bool script;			  /* a script does it, its options too */
 	const char *words;		  /* blanks between */
@@ -68,7 +68,7 @@ extern const struct pg_verb_row pg_verbs[PG_V_COUNT];
 
 struct pg_option {
 	char letter;		 /* 0: none */
-	enum pg_kind kind;	 /* of its value */
+	enum pg_operand kind;	 /* of its value */
 	const char *name, *also; /* without "--"; a second name that only is taken */
 	const char *value;	 /* what its value is called; a null pointer: it has none */
 	unsigned verbs;		 /* bits */
