@@ -61,7 +61,7 @@ static bool asked_for(const struct pg_request *r, const char *engine)
 static struct engines choose(const struct pg_request *r, const char *name, const char *path)
 {
 	struct pg_examined x;
-	const char *script = "";
+	const char *script = "", *outside;
 	struct engines e = {.inside = !asked_for(r, "outside")};
 
 	pg_examine(&x, path, pg_library());
@@ -69,16 +69,12 @@ static struct engines choose(const struct pg_request *r, const char *name, const
 		script = pg_text_of("'%s' is a script; ", name);
 	if (x.reach == PG_R_MISSING)
 		pg_fail(PG_NOT_FOUND, "%s%s", script, x.why);
-	if (x.reach == PG_R_NO && asked_for(r, "inside"))
-		pg_fail(PG_CANNOT_RUN, "%s%s", script, x.why);
-	e.outside = !e.inside || x.reach == PG_R_NO || asked_for(r, "both");
-	if (x.reach == PG_R_NO && !asked_for(r, "both"))
+	outside = asked_for(r, "inside") ? NULL : pg_from_outside(&x);
+	e.outside = !e.inside || outside || asked_for(r, "both");
+	if (outside && !asked_for(r, "both"))
 		e.inside = false;
-	if (e.outside && x.reach == PG_R_NO && x.instead == PG_I_PRIVILEGED && geteuid())
-		pg_fail(PG_CANNOT_RUN,
-			"%s%s; and what is traced by a user who is not root starts without its "
-			"privileges",
-			script, x.why);
+	if (x.reach == PG_R_NO && !outside)
+		pg_fail(PG_CANNOT_RUN, "%s%s", script, x.why);
 	return e;
 }
 
