@@ -66,7 +66,7 @@ PURE := $(addprefix $(BUILD)/,$(patsubst shim/%.c,%.o,$(wildcard shim/rule*.c)) 
 # What the outside engine shares with the library; it has its own module, symbol, unwinder and reseat.
 OUTSIDE_C := $(sort $(wildcard shim/outside/*.c))
 OUTSIDE_O := $(OUTSIDE_C:shim/%.c=$(BUILD)/%.o)
-SHARED := $(addprefix $(BUILD)/,$(addsuffix .o,addr clock config event fault fd listener log look match peek \
+SHARED := $(addprefix $(BUILD)/,$(addsuffix .o,addr clock config event fault fd listener log look match peek plan \
 	process site stack standin))
 $(COMMAND): $(COMMAND_O) $(OUTSIDE_O) $(PURE) $(SHARED)
 	$(COMPILE) $(LDFLAGS) -o $@ $^ -ldl

@@ -703,6 +703,11 @@ void pg_match_attempt(int fd, const struct pg_object *o)
 	count_connection(fd, o, true);
 }
 
+void pg_match_stands(int fd, const struct pg_object *o)
+{
+	count_connection(fd, o, false);
+}
+
 void pg_match_connection(int fd)
 {
 	struct pg_object o;

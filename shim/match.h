@@ -65,6 +65,7 @@ uint64_t pg_match_count(unsigned n, const struct pg_candidate *c);
  * attempts, before the call; the others count what came about. */
 void pg_match_attempt(int fd, const struct pg_object *o);
 void pg_match_connection(int fd);
+void pg_match_stands(int fd, const struct pg_object *o); /* the same, where O is known */
 
 /* Has rule N fired in this process? How often did it match? */
 uint64_t pg_match_fired(unsigned n);

@@ -84,8 +84,6 @@ static void start_engine(const struct engines *e)
 
 	if (!e->outside)
 		return;
-	if (pg_variable("PIPEGUARD_RULES"))
-		pg_fail(PG_CANNOT_RUN, "rules from outside: not yet");
 	why = pg_start_engine(pg_variables());
 	if (why)
 		pg_fail(PG_CANNOT_RUN, "%s", why);

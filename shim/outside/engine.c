@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine.h"
 
+#include "notify.h"
+#include "ruled.h"
 #include "tell.h"
 #include "tracee.h"
 
@@ -152,6 +154,8 @@ static void on_end(int tid)
 {
 	struct pg_tracee *t = pg_tracee_known(tid);
 
+	pg_ruled_gone(tid);
+	pg_tracee_thread_gone(tid);
 	if (t)
 		pg_tell_exit(t);
 	pg_tracee_gone(tid);
@@ -188,17 +192,37 @@ static void take_signals(void)
 			asked = true;
 }
 
-static void wait_until(uint64_t until)
+static bool is_told(const struct pollfd *p)
 {
-	struct pollfd p = {.fd = signals, .events = POLLIN};
-	uint64_t now = pg_now(), left = until > now ? until - now : 0;
-	struct timespec t = {(time_t)(left / 1000000000), (long)(left % 1000000000)};
+	return p->revents & POLLIN;
+}
 
-	ppoll(&p, 1, until ? &t : NULL, NULL);
+/* Until something happens; what waits for its time, or its descriptor, goes on then. */
+static void wait_for_more(const struct pg_engine *how)
+{
+	enum { MOST = 1024 };
+	static struct pollfd p[MOST];
+	uint64_t until = how->until, now, left;
+	struct timespec t;
+	unsigned n = 2;
+
+	p[0] = (struct pollfd){.fd = signals, .events = POLLIN};
+	p[1] = (struct pollfd){.fd = how->listener, .events = POLLIN};
+	n += pg_ruled_poll(p + n, MOST - n, &until);
+	now = until ? pg_now() : 0;
+	left = until > now ? until - now : 0;
+	t = (struct timespec){(time_t)(left / 1000000000), (long)(left % 1000000000)};
+	if (ppoll(p, n, until ? &t : NULL, NULL) > 0 && is_told(&p[1]))
+		pg_notify_take();
+	pg_ruled_step();
+	if (is_told(&p[0]))
+		take_signals();
 }
 
 enum pg_end pg_engine_run(const struct pg_engine *how)
 {
+	if (how->listener >= 0)
+		pg_notify_start(how->listener);
 	for (;;) {
 		if (!take_all())
 			return PG_END_GONE;
@@ -208,7 +232,6 @@ enum pg_end pg_engine_run(const struct pg_engine *how)
 			return PG_END_ASKED;
 		if (how->until && pg_now() >= how->until)
 			return PG_END_TIME;
-		wait_until(how->until);
-		take_signals();
+		wait_for_more(how);
 	}
 }

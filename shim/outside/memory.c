@@ -126,6 +126,19 @@ bool pg_memory_runs(const struct pg_tracee *t, uintptr_t address)
 	return a && a->runs;
 }
 
+bool pg_memory_is_up(struct pg_tracee *t, uintptr_t pc)
+{
+	const struct pg_area *a;
+
+	if (t->up)
+		return true;
+	pg_memory_forget(t);
+	pg_memory_map(t);
+	a = area_of(t, pc);
+	t->up = !a || !pg_prefix(a->file->name, "ld-linux");
+	return t->up;
+}
+
 bool pg_memory_is_go(const struct pg_tracee *t)
 {
 	for (unsigned i = 0; i < t->areas; i++)

@@ -17,6 +17,10 @@ void pg_memory_forget(struct pg_tracee *t);
 /* Is there code at ADDRESS? */
 bool pg_memory_runs(const struct pg_tracee *t, uintptr_t address);
 
+/* Has its loader done its work, when code at PC makes a call? What a loader reads is not the
+ * program's. From then on it is known whether the library is in it. */
+bool pg_memory_is_up(struct pg_tracee *t, uintptr_t pc);
+
 /* Is its program one of Go? */
 bool pg_memory_is_go(const struct pg_tracee *t);
 

@@ -2,6 +2,8 @@
 #include "start.h"
 
 #include "engine.h"
+#include "filter.h"
+#include "thing.h"
 #include "tracee.h"
 
 #include "../clock.h"
@@ -28,6 +30,7 @@ enum { WAITING, READY, FAILED };
 struct meeting {
 	_Atomic int state, engine; /* ENGINE: its number */
 	_Atomic int allowed;
+	_Atomic int told, taken; /* TOLD: the number, here, of what tells of calls, plus 1 */
 	int why; /* errno */
 	pid_t program;
 };
@@ -84,6 +87,16 @@ static void open_log(void)
 		return;
 }
 
+/* What tells of the program's calls, out of it. */
+static int take_listener(struct meeting *m)
+{
+	int fd = meet(&m->told) ? atomic_load(&m->told) - 1 : -1;
+	int copy = fd >= 0 ? pg_thing_copy(pg_tracee(m->program), m->program, fd) : -1;
+
+	atomic_store(&m->taken, copy >= 0 ? 1 : 2);
+	return copy;
+}
+
 static void __attribute__((noreturn)) look_after(struct meeting *m)
 {
 	struct pg_engine how = {.listener = -1};
@@ -98,6 +111,8 @@ static void __attribute__((noreturn)) look_after(struct meeting *m)
 	ret = pg_engine_prepare() ? pg_engine_seize(m->program) : -EMFILE;
 	m->why = ret < 0 ? -ret : 0;
 	atomic_store(&m->state, ret < 0 ? FAILED : READY);
+	if (ret >= 0 && pg_rules.n)
+		how.listener = take_listener(m);
 	if (ret >= 0)
 		pg_engine_run(&how);
 	_exit(0);
@@ -128,6 +143,21 @@ static const char *reason(int err)
 	return text;
 }
 
+/* From here on every call that rules name is told of. */
+static const char *tell_of_calls(struct meeting *m)
+{
+	int fd = pg_filter_install();
+
+	if (fd < 0)
+		return "rules from outside need seccomp notifications, which this system does not "
+		       "have (Linux 5.0), or forbids";
+	atomic_store(&m->told, fd + 1);
+	if (!meet(&m->taken) || atomic_load(&m->taken) != 1)
+		return "rules from outside need pidfd_getfd (Linux 5.6)";
+	close(fd);
+	return NULL;
+}
+
 const char *pg_start_engine(char **variables)
 {
 	struct meeting *m =
@@ -137,6 +167,8 @@ const char *pg_start_engine(char **variables)
 		return "no memory";
 	pg_config_read(variables);
 	pg_config.start = pg_now();
+	if (pg_filter_refuses())
+		return pg_filter_refuses();
 	m->program = getpid();
 	start_apart(m);
 	if (!meet(&m->engine))
@@ -146,5 +178,7 @@ const char *pg_start_engine(char **variables)
 	atomic_store(&m->allowed, 1);
 	if (!meet(&m->state))
 		return "the engine did not start";
-	return atomic_load(&m->state) == READY ? NULL : reason(m->why);
+	if (atomic_load(&m->state) != READY)
+		return reason(m->why);
+	return pg_rules.n ? tell_of_calls(m) : NULL;
 }

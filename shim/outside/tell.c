@@ -3,6 +3,8 @@
 
 #include "frames.h"
 #include "memory.h"
+#include "ruled.h"
+#include "stories.h"
 #include "thing.h"
 
 #include "../guard.h"
@@ -118,6 +120,24 @@ static void add_inherited(struct pg_tracee *t, struct pg_event *e)
 	t->inherited_told |= e->inherited;
 }
 
+/* What rules did to it, and saw of it before. */
+static void add_story(struct pg_object *o)
+{
+	const struct pg_story *s = pg_stories_of(o->dev, o->ino, false);
+
+	if (!s)
+		return;
+	if (s->injected) {
+		o->rule = s->rule;
+		o->local = s->local.family ? s->local : o->local;
+	}
+	if (!o->peer.family)
+		o->peer = s->peer;
+	if (o->side == PG_NO_SIDE)
+		o->side = (enum pg_side)s->side;
+	o->number = s->number;
+}
+
 static int tell_write(struct pg_tracee *t, int tid, const struct pg_registers *r, enum pg_call call)
 {
 	struct pg_event *e = event_of(t, r, call);
@@ -125,7 +145,8 @@ static int tell_write(struct pg_tracee *t, int tid, const struct pg_registers *r
 	int copy = pg_thing_look(t, tid, e->fd, &e->object);
 
 	e->signal = pg_tracee_sigpipe(tid);
-	if (e->signal == PG_SIG_FATAL && spares(t, &e->object))
+	add_story(&e->object);
+	if (e->signal == PG_SIG_FATAL && (pg_ruled_spares(tid) || spares(t, &e->object)))
 		e->signal = PG_SIG_SUPPRESSED;
 	pg_frames_climb(t, tid, r);
 	pg_tell_stack(e);
@@ -167,7 +188,9 @@ int pg_tell_sigpipe(struct pg_tracee *t, int tid)
 	    !pg_registers_read(tid, &r))
 		return SIGPIPE;
 	own = own_number(tid);
-	call = si.si_code == SI_USER && si.si_pid == own ? call_of(&r) : PG_NO_CALL;
+	call = PG_NO_CALL;
+	if (pg_ruled_owes(tid) || (si.si_code == SI_USER && si.si_pid == own))
+		call = call_of(&r);
 	if (call)
 		return tell_write(t, tid, &r, call);
 	tell_killed(t, tid, &si, own);

@@ -5,6 +5,7 @@
 
 #include "../listener.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -16,24 +17,28 @@
 /* Not in every libc's headers. */
 enum { PIDFD_OPEN = 434, PIDFD_GETFD = 438, PIDFD_THREAD = O_EXCL, SO_PEER_NAME = 28 };
 
-/* Of a thread, since Linux 6.9: for one whose leader has gone, or that has descriptors of its own.
- */
-int pg_thing_copy(struct pg_tracee *t, int tid, int fd)
+/* Of a thread, since Linux 6.9: for one whose leader has gone, or that has descriptors of its own. */
+static long copy_of_thread(int tid, int fd)
 {
-	long pidfd = pg_sys2(PIDFD_OPEN, t->pid, 0), copy;
+	long pidfd = pg_sys2(PIDFD_OPEN, tid, PIDFD_THREAD), copy;
 
 	if (pidfd < 0)
-		return (int)pidfd;
+		return pidfd;
 	copy = pg_sys3(PIDFD_GETFD, pidfd, fd, 0);
 	pg_sys1(SYS_close, pidfd);
-	if (copy != -ESRCH || tid == t->pid)
-		return (int)copy;
-	pidfd = pg_sys2(PIDFD_OPEN, tid, PIDFD_THREAD);
-	if (pidfd < 0)
-		return (int)copy;
-	copy = pg_sys3(PIDFD_GETFD, pidfd, fd, 0);
-	pg_sys1(SYS_close, pidfd);
-	return (int)copy;
+	return copy;
+}
+
+int pg_thing_copy(struct pg_tracee *t, int tid, int fd)
+{
+	long copy;
+
+	if (t->pidfd <= 0)
+		t->pidfd = (int)pg_sys2(PIDFD_OPEN, t->pid, 0);
+	if (t->pidfd < 0)
+		return t->pidfd;
+	copy = pg_sys3(PIDFD_GETFD, t->pidfd, fd, 0);
+	return (int)(copy == -ESRCH && tid != t->pid ? copy_of_thread(tid, fd) : copy);
 }
 
 /* After a RST getpeername(2) tells nothing any more; the socket still knows whom it was connected

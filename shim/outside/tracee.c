@@ -62,6 +62,8 @@ void pg_tracee_gone(int pid)
 		pg_tracee_now = NULL;
 	forget(t);
 	*at = t->next;
+	if (t->pidfd > 0)
+		close(t->pidfd);
 	free(t->counts);
 	free(t);
 }
@@ -71,7 +73,8 @@ void pg_tracee_renewed(struct pg_tracee *t)
 	forget(t);
 	free(t->counts);
 	t->counts = NULL;
-	t->inherited_told = false;
+	memset(t->connections, 0, sizeof t->connections);
+	t->up = t->inherited_told = false;
 	t->born = true;
 	t->ignored = pg_tracee_sigpipe(t->pid) == PG_SIG_IGNORED;
 }
@@ -94,27 +97,62 @@ static bool status_line(int tid, const char *word, char *line, size_t size)
 	return found;
 }
 
+/* A thread's process, as long as it lives. */
+enum { THREADS = 4096 };
+static struct {
+	int tid, pid;
+} threads[THREADS];
+
 int pg_tracee_of(int tid)
 {
+	unsigned at = (unsigned)tid % THREADS;
 	char line[256];
-	int pid = status_line(tid, "Tgid:", line, sizeof line) ? atoi(line) : 0;
 
-	return pid > 0 ? pid : tid;
+	if (threads[at].tid == tid)
+		return threads[at].pid;
+	threads[at].pid = status_line(tid, "Tgid:", line, sizeof line) ? atoi(line) : 0;
+	threads[at].tid = threads[at].pid > 0 ? tid : 0;
+	return threads[at].pid > 0 ? threads[at].pid : tid;
 }
 
-static bool in_mask(int tid, const char *word)
+void pg_tracee_thread_gone(int tid)
+{
+	if (threads[(unsigned)tid % THREADS].tid == tid)
+		threads[(unsigned)tid % THREADS].tid = 0;
+}
+
+static uint64_t mask_of(int tid, const char *word)
 {
 	char line[256];
 
-	return status_line(tid, word, line, sizeof line) &&
-	       strtoull(line, NULL, 16) >> (SIGPIPE - 1) & 1;
+	return status_line(tid, word, line, sizeof line) ? strtoull(line, NULL, 16) : 0;
+}
+
+bool pg_tracee_masked(int tid, const char *word, int sig)
+{
+	return mask_of(tid, word) >> (sig - 1) & 1;
+}
+
+bool pg_tracee_is_signalled(int tid)
+{
+	uint64_t waits = mask_of(tid, "SigPnd:") | mask_of(tid, "ShdPnd:");
+
+	return waits && waits & ~mask_of(tid, "SigBlk:") & ~mask_of(tid, "SigIgn:");
 }
 
 enum pg_signal pg_tracee_sigpipe(int tid)
 {
-	if (in_mask(tid, "SigIgn:"))
+	if (pg_tracee_masked(tid, "SigIgn:", SIGPIPE))
 		return PG_SIG_IGNORED;
-	return in_mask(tid, "SigCgt:") ? PG_SIG_CAUGHT : PG_SIG_FATAL;
+	return pg_tracee_masked(tid, "SigCgt:", SIGPIPE) ? PG_SIG_CAUGHT : PG_SIG_FATAL;
+}
+
+void pg_tracee_counts(struct pg_tracee *t)
+{
+	if (!t->counts)
+		t->counts = calloc(1, PG_MATCH_ROOM);
+	if (!t->counts)
+		abort();
 }
 
 void pg_tracee_comm(int tid, char comm[16])

@@ -38,6 +38,9 @@ struct pg_tracee {
 		uint64_t ino;
 		unsigned count;
 	} spared[PG_SPARED]; /* signals taken away, by object */
+	int pidfd;		 /* 0: not opened yet */
+	unsigned connections[2]; /* that it made, that it accepted, as far as rules looked at them */
+	bool up;		 /* its loader has done its work */
 	char *counts;	     /* PG_MATCH_ROOM bytes: how often rules matched and fired in it */
 };
 
@@ -60,6 +63,18 @@ extern struct pg_tracee *pg_tracee_now;
 
 /* What SIGPIPE does in thread TID. */
 enum pg_signal pg_tracee_sigpipe(int tid);
+
+/* Is SIG in the mask of thread TID that /proc calls WORD ("SigBlk:")? */
+bool pg_tracee_masked(int tid, const char *word, int sig);
+
+/* Does a signal wait that thread TID would act on? */
+bool pg_tracee_is_signalled(int tid);
+
+/* T's counts are there. */
+void pg_tracee_counts(struct pg_tracee *t);
+
+/* Thread TID has ended. */
+void pg_tracee_thread_gone(int tid);
 
 /* As the kernel calls thread TID. */
 void pg_tracee_comm(int tid, char comm[16]);
