@@ -132,6 +132,13 @@ $(BUILD)/fixtures/%: tests/fixtures/%.c $(BUILD)/flags
 	$(CC) -O1 -g -Wall -Wextra -D_GNU_SOURCE -U_FORTIFY_SOURCE $(filter -m%,$(CFLAGS)) -pthread \
 		$(call WANTS,$<,CFLAGS) -o $@ $< $(call WANTS,$<,LDFLAGS) -ldl
 
+# The same programs, linked statically, for the engine that looks from outside.
+STILL := $(addprefix $(BUILD)/fixtures/static/,probe flow sigdfl peer client pick held)
+fixtures: $(STILL)
+$(BUILD)/fixtures/static/%: tests/fixtures/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) -O1 -g -Wall -Wextra -D_GNU_SOURCE -U_FORTIFY_SOURCE $(filter -m%,$(CFLAGS)) -pthread -static -o $@ $<
+
 # The programs of scripts/bench: tests need them only where they measure.
 bench-programs: all $(BUILD)/bench/bench $(BUILD)/bench/passthrough.so
 BENCH_CFLAGS := -O2 -g -Wall -Wextra -Wshadow -Wconversion -D_GNU_SOURCE -U_FORTIFY_SOURCE -Wl,-z,now

@@ -38,14 +38,14 @@ static void put(uint16_t code, uint8_t jt, uint8_t jf, uint32_t k)
 		program[length++] = (struct sock_filter){code, jt, jf, k};
 }
 
-/* The descriptors for which some rule watches CALL; false: it may be any. */
-static bool descriptors(enum pg_call call, struct pg_range *range, unsigned *n)
+/* The descriptors for which some rule watches one of CALLS; false: it may be any. */
+static bool descriptors(uint64_t calls, struct pg_range *range, unsigned *n)
 {
 	*n = 0;
 	for (unsigned i = 0; i < pg_rules.n; i++) {
 		const struct pg_rule *r = &pg_rules.rule[i];
 
-		if (!(pg_match_calls(r) & PG_BIT(call)))
+		if (!(pg_match_calls(r) & calls))
 			continue;
 		if (!pg_has(r, PG_F_FD) || r->fd.negate || *n + r->fd.n > RANGES)
 			return false;
@@ -74,12 +74,12 @@ static void put_ranges(unsigned at, const struct pg_range *range, unsigned n)
 	put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_USER_NOTIF);
 }
 
-static void put_call(enum pg_call call, long number)
+static void put_call(enum pg_call call, uint64_t calls, long number)
 {
 	struct pg_range range[RANGES];
 	unsigned n, skip;
 
-	if (!descriptors(call, range, &n)) {
+	if (!descriptors(calls, range, &n)) {
 		put(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, (uint32_t)number);
 		put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_USER_NOTIF);
 		return;
@@ -125,10 +125,10 @@ static void build(void)
 
 		if (!is_first(call) || !is_watched(alike(call)))
 			continue;
-		put_call(call, pg_call_number(call));
+		put_call(call, alike(call), pg_call_number(call));
 #ifdef SYS_accept
 		if (call == PG_CALL_accept)
-			put_call(call, SYS_accept);
+			put_call(call, alike(call), SYS_accept);
 #endif
 	}
 	put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);

@@ -5,6 +5,7 @@
 #include "memory.h"
 #include "move.h"
 #include "place.h"
+#include "sets.h"
 #include "stories.h"
 #include "tell.h"
 #include "thing.h"
@@ -57,7 +58,7 @@ static void drop(struct pg_ruled **at)
 /* Threads that are sent a SIGPIPE by us, or whose next one is to be taken away. */
 enum { OWED = 256 };
 static struct {
-	int tid;
+	int tid, rule;
 	bool owed, spared;
 } marks[OWED];
 
@@ -80,8 +81,9 @@ static bool take_mark(int tid, bool *word)
 	return was;
 }
 
-bool pg_ruled_owes(int tid)
+bool pg_ruled_owes(int tid, int *rule)
 {
+	*rule = marks[(unsigned)tid % OWED].rule;
 	return take_mark(tid, &marks[(unsigned)tid % OWED].owed);
 }
 
@@ -212,7 +214,9 @@ static int place(int from)
 
 	pg_sys3(SYS_fcntl, from, F_SETFL, flags & (O_NONBLOCK | O_APPEND));
 	ret = placed->way->place(placed, from, has_cloexec(placed));
-	if (!ret && placed->object.story && !pg_fstat(from, &st))
+	if (ret >= 0)
+		pg_sets_replace(placed->of, placed->candidate.fd, placed->copy, from);
+	if (ret >= 0 && placed->object.story && !pg_fstat(from, &st))
 		pg_stories_also(placed->object.story, st.dev, st.ino);
 	return ret < 0 ? ret : 0;
 }
@@ -308,9 +312,9 @@ static void fail_broken(struct pg_ruled *c)
 	bool signals = raises(c->call, flags, &c->object);
 	struct pg_event *e;
 
-	remember(c);
 	if (signals && !is_blocked(c->tid, SIGPIPE)) {
 		mark(c->tid, true, false);
+		marks[(unsigned)c->tid % OWED].rule = (int)c->plan.rule;
 		send_signal(c, SIGPIPE);
 		return;
 	}
@@ -443,6 +447,7 @@ static void break_midway(struct pg_ruled *c)
 	if (ret)
 		return;
 	mark(c->tid, true, false);
+	marks[(unsigned)c->tid % OWED].rule = (int)c->plan.rule;
 	if (!is_blocked(c->tid, SIGPIPE))
 		send_signal(c, SIGPIPE);
 }

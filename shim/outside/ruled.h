@@ -59,8 +59,9 @@ void pg_ruled_step(void);
 /* Thread TID has ended. */
 void pg_ruled_gone(int tid);
 
-/* Is a SIGPIPE of thread TID one that we sent in the kernel's place; is it to be taken away? */
-bool pg_ruled_owes(int tid);
+/* Is a SIGPIPE of thread TID one that we sent in the kernel's place, for *RULE; is it to be taken
+ * away? */
+bool pg_ruled_owes(int tid, int *rule);
 bool pg_ruled_spares(int tid);
 
 #endif

@@ -138,7 +138,8 @@ static void add_story(struct pg_object *o)
 	o->number = s->number;
 }
 
-static int tell_write(struct pg_tracee *t, int tid, const struct pg_registers *r, enum pg_call call)
+static int tell_write(struct pg_tracee *t, int tid, const struct pg_registers *r, enum pg_call call,
+		      int rule)
 {
 	struct pg_event *e = event_of(t, r, call);
 	struct pg_place *first;
@@ -146,6 +147,8 @@ static int tell_write(struct pg_tracee *t, int tid, const struct pg_registers *r
 
 	e->signal = pg_tracee_sigpipe(tid);
 	add_story(&e->object);
+	if (rule >= 0)
+		e->object.rule = rule;
 	if (e->signal == PG_SIG_FATAL && (pg_ruled_spares(tid) || spares(t, &e->object)))
 		e->signal = PG_SIG_SUPPRESSED;
 	pg_frames_climb(t, tid, r);
@@ -179,7 +182,8 @@ int pg_tell_sigpipe(struct pg_tracee *t, int tid)
 	struct pg_registers r;
 	enum pg_call call;
 	siginfo_t si;
-	int own;
+	int own, rule = -1;
+	bool owed;
 
 	pg_tracee_now = t;
 	pg_tracee_name(t);
@@ -188,11 +192,10 @@ int pg_tell_sigpipe(struct pg_tracee *t, int tid)
 	    !pg_registers_read(tid, &r))
 		return SIGPIPE;
 	own = own_number(tid);
-	call = PG_NO_CALL;
-	if (pg_ruled_owes(tid) || (si.si_code == SI_USER && si.si_pid == own))
-		call = call_of(&r);
+	owed = pg_ruled_owes(tid, &rule);
+	call = owed || (si.si_code == SI_USER && si.si_pid == own) ? call_of(&r) : PG_NO_CALL;
 	if (call)
-		return tell_write(t, tid, &r, call);
+		return tell_write(t, tid, &r, call, owed ? rule : -1);
 	tell_killed(t, tid, &si, own);
 	return SIGPIPE;
 }
