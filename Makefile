@@ -67,7 +67,12 @@ all: $(LIB) $(COMMAND) ## build build/libpipeguard.so and build/pipeguard (the d
 
 # The lower floors in an ordinary program: the same parser for the command, for tests and the fuzzer.
 PURE := $(addprefix $(BUILD)/,$(patsubst shim/%.c,%.o,$(wildcard shim/rule*.c)) text.o names.o next.o sys.o)
-$(COMMAND): $(COMMAND_O) $(PURE)
+# What the outside engine shares with the library; it has its own module, symbol, unwinder and reseat.
+OUTSIDE_C := $(sort $(wildcard shim/outside/*.c))
+OUTSIDE_O := $(OUTSIDE_C:shim/%.c=$(BUILD)/%.o)
+SHARED := $(addprefix $(BUILD)/,$(addsuffix .o,addr clock config event fault fd listener log look match peek plan \
+	process site stack standin))
+$(COMMAND): $(COMMAND_O) $(OUTSIDE_O) $(PURE) $(SHARED)
 	$(COMPILE) $(LDFLAGS) -o $@ $^ -ldl
 
 # It is an ordinary program itself, which may read large files and have room on its stack.
@@ -76,6 +81,10 @@ COMMAND_FLAGS := -D_FILE_OFFSET_BITS=64 $(filter-out -fexceptions -fasynchronous
 COMMAND_CPP := -I$(BUILD)/command
 $(BUILD)/command/%.o: shim/command/%.c $(BUILD)/flags | $(BUILD)/command/where.h $(BUILD)/command/completion.h
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(PG_CPPFLAGS) $(COMMAND_FLAGS) $(COMMAND_CPP) -MMD -MP -c -o $@ $<
+
+$(BUILD)/outside/%.o: shim/outside/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(PG_CPPFLAGS) $(COMMAND_FLAGS) -MMD -MP -c -o $@ $<
 
 # Where make install puts it, whatever characters are in there. One object is made anew if that changes.
 WHERE = printf '%s\n' "$$PG_WHERE_BIN" "$$PG_WHERE_LIB" | sed -e 's/[\\"]/\\&/g' \
@@ -126,6 +135,13 @@ $(BUILD)/fixtures/%.pure: tests/fixtures/%.pure.c $(PURE)
 $(BUILD)/fixtures/%: tests/fixtures/%.c $(BUILD)/flags
 	$(CC) -O1 -g -Wall -Wextra -D_GNU_SOURCE -U_FORTIFY_SOURCE $(filter -m%,$(CFLAGS)) -pthread \
 		$(call WANTS,$<,CFLAGS) -o $@ $< $(call WANTS,$<,LDFLAGS) -ldl
+
+# The same programs, linked statically, for the engine that looks from outside.
+STILL := $(addprefix $(BUILD)/fixtures/static/,probe flow sigdfl peer client pick held)
+fixtures: $(STILL)
+$(BUILD)/fixtures/static/%: tests/fixtures/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) -O1 -g -Wall -Wextra -D_GNU_SOURCE -U_FORTIFY_SOURCE $(filter -m%,$(CFLAGS)) -pthread -static -o $@ $<
 
 # The programs of scripts/bench: tests need them only where they measure.
 bench-programs: all $(BUILD)/bench/bench $(BUILD)/bench/passthrough.so
@@ -271,7 +287,7 @@ $(BUILD)/fuzz/diff: $(wildcard tests/fuzz/diff/*.c) tests/fuzz/diff/diff.h
 	$(CC) -O2 -g -Wall -Wextra -Wshadow -Wconversion -D_GNU_SOURCE -U_FORTIFY_SOURCE $(filter -m%,$(CFLAGS)) \
 		-pthread -o $@ $(filter %.c,$^) -lutil
 
-C_FILES = $(SHIM) $(filter %.h,$(HEADERS)) $(wildcard tests/fixtures/*.c tests/fuzz/*.c tests/fuzz/diff/*.[ch] tests/bench/*.c shim/command/*.[ch])
+C_FILES = $(SHIM) $(filter %.h,$(HEADERS)) $(wildcard tests/fixtures/*.c tests/fuzz/*.c tests/fuzz/diff/*.[ch] tests/bench/*.c shim/command/*.[ch] shim/outside/*.[ch])
 lint: format-check all ## everything that can be checked without running
 	scripts/check-layers
 	shellcheck scripts/completion.bash scripts/check-layers \
@@ -279,7 +295,7 @@ lint: format-check all ## everything that can be checked without running
 	shellcheck -x tests/compat/*.sh
 	shellcheck -s bats $(wildcard tests/*.bats tests/*.bash)
 	clang-tidy --quiet $(SHIM) -- $(PG_CPPFLAGS) -std=gnu11 2>/dev/null
-	clang-tidy --quiet $(COMMAND_C) -- $(PG_CPPFLAGS) -std=gnu11 $(COMMAND_CPP) 2>/dev/null
+	clang-tidy --quiet $(COMMAND_C) $(OUTSIDE_C) -- $(PG_CPPFLAGS) -std=gnu11 $(COMMAND_CPP) 2>/dev/null
 	$(MAKE) all BUILD=build/werror CFLAGS='$(CFLAGS) -Werror'
 	$(MAKE) clang
 format: ## lay the C files out
@@ -293,4 +309,4 @@ dist: ## a tarball of what is committed
 help: ## this
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  %-12s %s\n", $$1, $$2 }'
 
--include $(OBJECTS:.o=.d) $(COMMAND_O:.o=.d)
+-include $(OBJECTS:.o=.d) $(COMMAND_O:.o=.d) $(OUTSIDE_O:.o=.d)

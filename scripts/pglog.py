@@ -201,7 +201,7 @@ _FAST = re.compile(
     rb'"repeated":(' + _N + rb'),"injected":(true|false),"rule":(?:"([!#-\[\]-~]+)"|null)'
     rb'(?:,"action":"' + _TEXT + rb'*","held":(?:"' + _TEXT + rb'*"|null),"seed":(?:\d{1,20}|null),"failed":(?:"\w+"|null))?'
     rb',"again":(?:"([\w%:=.,+?*-]+)"|null),"stack":\[((?:"' + _TEXT + rb'+"(?:,(?="))?)*)\]'
-    rb'(?:,"site":"([0-9a-f]{1,16})")?(?:,"nonblock":(?:true|false))?,"dropped":(' + _N + rb')'
+    rb'(?:,"site":"([0-9a-f]{1,16})")?(?:,"nonblock":(?:true|false))?(?:,"engine":"(?:in|out)side")?,"dropped":(' + _N + rb')'
     rb'(?:,"limited":(' + _N + rb'))?\}\s*')
 
 

@@ -54,7 +54,7 @@ static uint64_t since(const struct pg_event *e, uint64_t at)
  * below has a bound, whatever names the system holds, and they take as many
  * entries as fit then; tests/fuzz/log.c knows the worst case.
  */
-enum { LIST_RESERVE = 128, ACTIONS_MAX = 160 };
+enum { LIST_RESERVE = 152, ACTIONS_MAX = 160 };
 
 /* Takes back what began at BEFORE if it did not fit. */
 static bool fits(struct pg_text *t, size_t before)
@@ -519,6 +519,7 @@ static void json_event(struct pg_text *t, const struct pg_event *e)
 	key_text(t, "comm", e->comm);
 	key_text(t, "ev", ev_names[e->ev]);
 	json_body(t, e);
+	key_text(t, "engine", e->outside ? "outside" : "inside");
 	if (e->confined)
 		pg_put(t, ",\"confined\":true");
 	key_count(t, "dropped", (int64_t)missing.dropped);
@@ -961,8 +962,10 @@ void pg_event_write(struct pg_event *e, char *line, uint64_t mask)
 	e->now = pg_now();
 	if (!is_rare(e) && !pg_log_allows(e->now))
 		return;
-	e->tid = (int)pg_sys0(SYS_gettid);
-	pg_sys2(SYS_prctl, PR_GET_NAME, e->comm);
+	if (!e->outside) {
+		e->tid = (int)pg_sys0(SYS_gettid);
+		pg_sys2(SYS_prctl, PR_GET_NAME, e->comm);
+	}
 	put_line(e, line, mask);
 }
 

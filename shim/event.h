@@ -79,7 +79,8 @@ struct pg_event {
 	int sender;	/* killed: who sent the signal; CALL and FD: of whose write it is */
 	bool by_itself; /* killed: the program raised it */
 	int pid;
-	/* Set by pg_event_write. */
+	bool outside; /* seen by the outside engine: TID and COMM are filled in, too */
+	/* Set by pg_event_write, unless OUTSIDE. */
 	int tid;
 	uint64_t now;
 	char comm[16];

@@ -27,6 +27,18 @@ static struct {
 static struct pg_log_missing missing;
 static uint64_t written; /* bytes */
 
+static int of_whom; /* another process, whose events are written; 0: this one's are */
+
+void pg_log_of(int pid)
+{
+	of_whom = pid;
+}
+
+static int owner(void)
+{
+	return of_whom ? of_whom : pg_pid();
+}
+
 struct pg_log_missing pg_log_missing(void)
 {
 	return (struct pg_log_missing){PG_GET(missing.dropped), PG_GET(missing.limited)};
@@ -263,7 +275,7 @@ static const char *open_log(struct target *t, bool starts)
 	int low[3], n = fill_low(low);
 	const char *why;
 
-	t->has_pid = pg_config_log_path(path, sizeof path, pg_pid());
+	t->has_pid = pg_config_log_path(path, sizeof path, owner());
 	why = pg_config.log_kind == PG_LOG_UNIX ? open_socket(path, &t->fd)
 						: open_file(path, &t->fd);
 	while (n--)
@@ -281,7 +293,7 @@ static void adopt(const struct target *t)
 	out.dev = t->st.dev;
 	out.ino = t->st.ino;
 	out.mode = t->st.mode;
-	out.pid = t->has_pid ? pg_pid() : 0;
+	out.pid = t->has_pid ? owner() : 0;
 	out.fd = t->fd;
 }
 
@@ -305,7 +317,7 @@ void pg_log_start(void)
 		}
 		return;
 	}
-	pg_config_log_path(path, sizeof path, pg_pid());
+	pg_config_log_path(path, sizeof path, owner());
 	complain(path, why);
 }
 
@@ -322,7 +334,7 @@ static bool is_still_there(void)
 
 static bool is_parents(void)
 {
-	return out.pid && out.pid != pg_pid();
+	return out.pid && out.pid != owner();
 }
 
 /*

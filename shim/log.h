@@ -33,6 +33,9 @@ void pg_log_write(const char *line, size_t len, uint64_t mask);
 enum { PG_LOG_BURST = 100000, PG_LOG_RATE = 10, PG_LOG_BYTES = 1 << 30 };
 bool pg_log_allows(uint64_t now);
 
+/* From now on %p in the log's path is PID: of the process whose events are written next. */
+void pg_log_of(int pid);
+
 /* Is FD the program's own descriptor that lines go to? */
 bool pg_log_goes_to(int fd);
 

@@ -14,6 +14,17 @@ struct sum {
 	uint64_t matched, fired, connections;
 };
 static struct sum sums[PG_RULES_MAX];
+_Static_assert(sizeof sums == PG_MATCH_ROOM, "what is kept elsewhere");
+
+void pg_match_take(const void *room)
+{
+	__builtin_memcpy(sums, room, pg_rules.n * sizeof *sums);
+}
+
+void pg_match_put_back(void *room)
+{
+	__builtin_memcpy(room, sums, pg_rules.n * sizeof *sums);
+}
 
 /* A child by fork counts from zero. */
 static struct sum *sum_of(unsigned rule)
@@ -42,18 +53,20 @@ static bool is_over(const struct counter *c)
 {
 	uint32_t process = PG_GET(c->process), thread = PG_GET(c->thread);
 
+	if (!thread) /* of another process: not known */
+		return false;
 	return process != (uint32_t)pg_process() ||
 	       pg_sys3(SYS_tgkill, process, thread, 0) == -ESRCH;
 }
 
-static bool take_counter(struct counter *c, uint64_t old, uint64_t key)
+static bool take_counter(struct counter *c, uint64_t old, uint64_t key, bool ours)
 {
 	if (!__atomic_compare_exchange_n(&c->key, &old, key, false, __ATOMIC_RELAXED,
 					 __ATOMIC_RELAXED))
 		return old == key;
 	PG_PUT(c->count, 0);
 	PG_PUT(c->process, (uint32_t)pg_process());
-	PG_PUT(c->thread, (uint32_t)pg_sys0(SYS_gettid));
+	PG_PUT(c->thread, ours ? (uint32_t)pg_sys0(SYS_gettid) : 0);
 	return true;
 }
 
@@ -68,22 +81,23 @@ static uint64_t this_thread(void)
 	return name;
 }
 
-/* This thread's for rule RULE; a null pointer: there is no room. */
-static uint64_t *thread_counter(unsigned rule, bool fired)
+/* This thread's, or that of OTHER, for rule RULE; a null pointer: there is no room. */
+static uint64_t *thread_counter(unsigned rule, bool fired, uint64_t other)
 {
-	uint64_t key = pg_mix(pg_mix(pg_mix(fired ? 3 : 5, rule), pg_process()), this_thread()) | 1;
+	uint64_t who = other ? other : this_thread();
+	uint64_t key = pg_mix(pg_mix(pg_mix(fired ? 3 : 5, rule), pg_process()), who) | 1;
 
 	for (unsigned i = 0; i < PROBES; i++) {
 		struct counter *c = &counters[(key + i) % COUNTERS];
 		uint64_t has = PG_GET(c->key);
 
-		if (has == key || (!has && take_counter(c, 0, key)))
+		if (has == key || (!has && take_counter(c, 0, key, !other)))
 			return &c->count;
 	}
 	for (unsigned i = 0; i < PROBES; i++) {
 		struct counter *c = &counters[(key + i) % COUNTERS];
 
-		if (is_over(c) && take_counter(c, PG_GET(c->key), key))
+		if (is_over(c) && take_counter(c, PG_GET(c->key), key, !other))
 			return &c->count;
 	}
 	__atomic_fetch_add(&uncounted, 1, __ATOMIC_RELAXED);
@@ -322,12 +336,20 @@ static __attribute__((noinline)) bool path_matches(const struct pg_rule *r, int 
 	return any_glob(&r->path, n > 0 ? path : none);
 }
 
-static bool thread_matches(const struct pg_rule *r)
+static bool thread_matches(const struct pg_rule *r, const struct pg_candidate *c)
 {
 	char name[16] = "";
 
+	if (c->thread_name)
+		return any_glob(&r->thread, c->thread_name);
 	pg_sys2(SYS_prctl, PR_GET_NAME, name);
 	return any_glob(&r->thread, name);
+}
+
+/* Where this process can ask of the object. */
+static int askable(const struct pg_candidate *c)
+{
+	return c->copy ? c->copy : c->fd;
 }
 
 /* MODULE+0xOFF, MODULE or SYMBOL. */
@@ -412,7 +434,7 @@ static bool seen_matches(const struct pg_rule *r, const struct pg_candidate *c)
 	return (r->seen & PG_SEEN_EOF && w[PG_EOF].at) ||
 	       (r->seen & PG_SEEN_RESET && w[PG_RESET].at) ||
 	       (r->seen & PG_SEEN_REFUSED && w[PG_REFUSED].at) ||
-	       (r->seen & PG_SEEN_HUP && pg_look_hung_up(c->fd));
+	       (r->seen & PG_SEEN_HUP && pg_look_hung_up(askable(c)));
 }
 
 static bool conn_matches(const struct pg_rule *r, const struct pg_candidate *c)
@@ -462,7 +484,7 @@ static bool object_matches(unsigned n, const struct pg_candidate *c)
 		return false;
 	if (is_done(n, c->object) || (pg_has(r, PG_F_CONN) && !conn_matches(r, c)))
 		return false;
-	return !pg_has(r, PG_F_PATH) || path_matches(r, c->fd);
+	return !pg_has(r, PG_F_PATH) || path_matches(r, askable(c));
 }
 
 uint64_t pg_match_calls(const struct pg_rule *r)
@@ -499,7 +521,7 @@ bool pg_match(unsigned n, const struct pg_candidate *c)
 		return false;
 	if (pg_has(r, PG_F_SEEN) && !seen_matches(r, c))
 		return false;
-	if (pg_has(r, PG_F_THREAD) && !thread_matches(r))
+	if (pg_has(r, PG_F_THREAD) && !thread_matches(r, c))
 		return false;
 	if (pg_has(r, PG_F_CALLER) || pg_has(r, PG_F_STACK) || pg_has(r, PG_F_SITE))
 		return stack_matches(r, c->caller);
@@ -533,7 +555,7 @@ static struct place place_of(unsigned n, const struct pg_candidate *c, bool fire
 
 	switch (pg_rules.rule[n].scope) {
 	case PG_SCOPE_THREAD:
-		return (struct place){thread_counter(n, fired), 0};
+		return (struct place){thread_counter(n, fired, c->thread), 0};
 	case PG_SCOPE_FD:
 		p = c->object->story ? object_counts(n, c->object->story) : NULL;
 		if (!p)
@@ -771,6 +793,11 @@ static void count_connection(int fd, const struct pg_object *o, bool attempt)
 void pg_match_attempt(int fd, const struct pg_object *o)
 {
 	count_connection(fd, o, true);
+}
+
+void pg_match_stands(int fd, const struct pg_object *o)
+{
+	count_connection(fd, o, false);
 }
 
 void pg_match_connection(int fd)

@@ -21,7 +21,18 @@ struct pg_candidate {
 	uint64_t length; /* bytes asked for */
 	uint64_t offset; /* bytes of the stream before this call, for at= */
 	uintptr_t caller;
+	/* Of another process: a copy of FD here (0: there is none), its thread by a name of our own
+	 * (0: this one), and as the kernel calls it. */
+	int copy;
+	uint64_t thread;
+	const char *thread_name;
 };
+
+/* The counts of another process are kept by the caller: in a room of PG_MATCH_ROOM bytes, zeroed
+ * at first. Taken before its call is looked at, and put back after it. */
+enum { PG_MATCH_ROOM = 32 * PG_RULES_MAX };
+void pg_match_take(const void *room);
+void pg_match_put_back(void *room);
 
 /* Do the selectors of rule N fit, and can its actions be done to such an object? What is reset,
  * broken or ended already cannot be so once more. */
@@ -67,6 +78,7 @@ void pg_match_unmade(const struct pg_candidate *c, uint64_t bit);
  * attempts, before the call; the others count what came about. */
 void pg_match_attempt(int fd, const struct pg_object *o);
 void pg_match_connection(int fd);
+void pg_match_stands(int fd, const struct pg_object *o); /* the same, where O is known */
 
 /* Has rule N fired in this process? How often did it match? */
 uint64_t pg_match_fired(unsigned n);

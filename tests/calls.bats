@@ -119,7 +119,7 @@ check() {
 @test "an event has every key that the log promises" {
 	local wanted
 	run -141 guarded "$FIXTURES/call" -one 0 0 dfl
-	wanted=again,age_ms,call,comm,disposition,dropped,errno,ev,fd,history,idle_ms,injected
+	wanted=again,age_ms,call,comm,disposition,dropped,engine,errno,ev,fd,history,idle_ms,injected
 	wanted+=,ino,kind,len,local,mono,peer,pid,repeated,ret,rule,sent,side,signal,stack,t
 	wanted+=,tid,unread,v,via
 	equal "the missing keys" '[]' "$(broken "(\"$wanted\" | split(\",\")) - keys")"

@@ -111,7 +111,7 @@ complete_words() {
 		-S ''|keep sockets suppress
 		env --s|--seed --shell --skip --stack --suppress --systemd
 		env --d|--docker
-		-j --o|--only
+		-j --o|--only --outside
 		list ''|actions calls errnos fields groups
 		list e|errnos
 		doc-of|doc-of-mine

@@ -46,12 +46,32 @@ started() {
 # guarded [-d|-i|-b] [VAR=VALUE...] PROGRAM ARGS: runs it under the library with
 # SIGPIPE at its default (-d), ignored (-i) or blocked (-b), logging JSON to $LOG.
 guarded() {
+	if [[ ${ENGINE-} = outside ]]; then
+		outside_guarded "$@"
+		return
+	fi
 	local mode=()
 	while [[ $1 = -[dib] ]]; do
 		mode+=("$1")
 		shift
 	done
 	started "${mode[@]}" LD_PRELOAD="$LIB" PIPEGUARD_LOG="$LOG" PIPEGUARD_FORMAT=json "$@"
+}
+
+# The same from outside, ENGINE=outside: of statically linked fixtures, which no library enters.
+[[ ${ENGINE-} != outside ]] || FIXTURES=$BUILD/fixtures/static
+outside_guarded() {
+	local mode=() vars=()
+	while [[ $1 = -[dib] ]]; do
+		mode+=("$1")
+		shift
+	done
+	while [[ $1 = [A-Z]*=* ]]; do
+		vars+=("$1")
+		shift
+	done
+	timeout "$LIMIT" "$STATE" "${mode[@]}" env PIPEGUARD_LOG="$LOG" PIPEGUARD_FORMAT=json "${vars[@]}" \
+		"$BUILD/pipeguard" run --outside "$@" 3>&-
 }
 
 # plain: the same without the library.

@@ -155,7 +155,7 @@ static void complete_log(const char *words)
 		candidates(words);
 }
 
-static void complete_kind(enum pg_kind kind, const char *words)
+static void complete_kind(enum pg_operand kind, const char *words)
 {
 	if (kind == PG_K_RULE || kind == PG_K_RULES) {
 		complete_rule();

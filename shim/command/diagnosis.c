@@ -14,6 +14,8 @@ static const char *strace_line(const struct pg_diagnosis *d, const char *options
 {
 	const char *path;
 
+	if (d->outside)
+		return NULL;
 	return pg_text_of("%s -f -e trace=write,sendto -e "
 			  "inject=write:error=EPIPE:signal=PIPE:when=3 %s%s",
 			  options, pg_quoted(d->word),
@@ -48,6 +50,8 @@ static const char *other_machine(const struct pg_diagnosis *d, unsigned n)
 /* A process is traced as it runs, without a fault. */
 static const char *for_process(const struct pg_diagnosis *d, unsigned n)
 {
+	if (d->outside)
+		return n ? NULL : pg_text_of("pipeguard attach %u", d->process.pid);
 	if (d->x.reach == PG_R_YES || !d->process.path)
 		return NULL;
 	if (n == 0 && (d->anew == PG_R_YES || d->anew == PG_R_PARTLY))
@@ -63,6 +67,8 @@ const char *pg_diagnosis_instead(const struct pg_diagnosis *d, unsigned n)
 	if (d->is_process)
 		return for_process(d, n);
 	if (d->x.reach == PG_R_YES || d->x.reach == PG_R_MISSING || !d->program)
+		return NULL;
+	if (d->outside && d->x.instead == PG_I_PRIVILEGED) /* root loses nothing by it */
 		return NULL;
 	switch (d->x.instead) {
 	case PG_I_SANITIZER:
@@ -134,6 +140,8 @@ static void print_verdict(const struct pg_diagnosis *d)
 			d->process.name);
 	else if (x->reach == PG_R_YES)
 		pg_line("reached: yes, inside: by the gates %s", x->gates);
+	else if (d->outside)
+		pg_line("reached: yes, from outside: %s", d->outside);
 	else
 		pg_line("reached: %s: %s", reach_word(x->reach), x->why);
 }
@@ -144,9 +152,11 @@ static void print_process(const struct pg_diagnosis *d)
 
 	pg_line("process: %u %s%s%s", p->pid, p->name, p->sigpipe ? ", SIGPIPE " : "",
 		p->sigpipe ? p->sigpipe : "");
-	if (p->path && d->x.reach != PG_R_YES)
+	if (p->path && d->x.reach != PG_R_YES && d->outside_anew)
+		pg_line("started anew: yes, from outside: %s", d->outside_anew);
+	else if (p->path && d->x.reach != PG_R_YES)
 		pg_line("started anew: %s: %s", reach_word(d->anew),
-			d->anew == PG_R_YES ? pg_text_of("by the gates %s", d->x.gates)
+			d->anew == PG_R_YES ? pg_text_of("inside: by the gates %s", d->x.gates)
 					    : d->why_anew);
 }
 
@@ -172,6 +182,8 @@ void pg_diagnosis_lines(const struct pg_diagnosis *d)
 	const char *instead;
 
 	print_verdict(d);
+	if (d->outside)
+		pg_line("not inside: %s", x->why);
 	if (d->is_process)
 		print_process(d);
 	if (d->program)
@@ -180,7 +192,9 @@ void pg_diagnosis_lines(const struct pg_diagnosis *d)
 	for (unsigned i = 0; i < x->script_count; i++)
 		pg_line("script: %s", x->scripts[i]);
 	print_file(x, d->library);
-	if (x->gates)
+	if (d->outside)
+		pg_line("gates: signal");
+	else if (x->gates)
 		pg_line("gates: %s", x->gates);
 	if (x->gates && x->loader)
 		print_imports(&d->imports);

@@ -17,7 +17,9 @@ struct pg_diagnosis {
 	bool is_process;
 	struct pg_process_view process;
 	enum pg_reach anew; /* what the process would be, started once more */
-	const char *why_anew;
+	const char *why_anew, *outside_anew;
+	const char *outside; /* in a word, why the engine for other processes is the one that
+				reaches it; or a null pointer */
 	int status;
 };
 

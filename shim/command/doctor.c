@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static int status_of(enum pg_reach reach)
@@ -43,6 +44,7 @@ static void examine_file(struct pg_diagnosis *d, const char *path)
 	d->program = path;
 	d->leads_to = whole && strcmp(whole, path) != 0 ? whole : NULL;
 	pg_examine(&d->x, path, d->library);
+	d->outside = pg_from_outside(&d->x);
 	if (d->x.elf && d->x.loader && d->x.gates)
 		pg_imports_of(&d->imports, d->x.path);
 }
@@ -60,6 +62,15 @@ static void examine_program(struct pg_diagnosis *d, const char *name)
 					    .why = pg_text_of("'%s' cannot be run", path)};
 	else
 		examine_file(d, path);
+}
+
+/* By who asks: root, or the user whose it is. Whether the system lets it is seen when it is tried.
+ */
+static bool may_be_traced(unsigned pid)
+{
+	struct stat st;
+
+	return !geteuid() || (!stat(pg_text_of("/proc/%u", pid), &st) && st.st_uid == geteuid());
 }
 
 /* The library comes in at the start, or not at all. */
@@ -84,6 +95,8 @@ static void examine_process(struct pg_diagnosis *d, unsigned pid)
 	d->leads_to = NULL;
 	d->anew = d->x.reach;
 	d->why_anew = d->x.why;
+	d->outside_anew = d->outside;
+	d->outside = NULL;
 	if (p->guarded) {
 		d->x.reach = PG_R_YES;
 		return;
@@ -93,6 +106,8 @@ static void examine_process(struct pg_diagnosis *d, unsigned pid)
 		pg_text_of("process %u (%s) runs without the library, which comes in at the start "
 			   "of a program alone",
 			   pid, p->name);
+	if (may_be_traced(pid))
+		d->outside = pg_text_of("process %u (%s) runs already", pid, p->name);
 }
 
 int pg_doctor(struct pg_request *r)
@@ -107,7 +122,7 @@ int pg_doctor(struct pg_request *r)
 		examine_process(&d, pid);
 	else
 		examine_program(&d, d.word);
-	d.status = status_of(d.x.reach);
+	d.status = d.outside ? 0 : status_of(d.x.reach);
 	if (r->json)
 		pg_diagnosis_object(&d);
 	else

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 enum { INTERPRETERS_MAX = 5, LINE_MAX_BYTES = 4096, BINARY_BYTES = 64 };
@@ -89,4 +90,37 @@ void pg_examine(struct pg_examined *x, const char *path, const char *library)
 	*x = (struct pg_examined){.path = path};
 	while (!x->reach)
 		look(x, library);
+}
+
+/* Does this machine run the program as it is, and may it be traced by who asks? */
+static const char *by_kind(const struct pg_examined *x)
+{
+	struct utsname u;
+
+	switch (x->instead) {
+	case PG_I_PRIVILEGED: /* traced by another, it starts without what it is given */
+		return geteuid() ? NULL : x->privileges;
+	case PG_I_MACHINE:
+		return !uname(&u) && !strcmp(u.machine, "x86_64") && strstr(x->machine, "i386")
+			       ? x->machine
+			       : NULL;
+	case PG_I_SANITIZER:
+		return pg_text_of("a program with %s", x->sanitizer);
+	case PG_I_STRACE:
+		break;
+	}
+	return x->loader ? pg_text_of("for %s", x->libc) : "static";
+}
+
+const char *pg_from_outside(const struct pg_examined *x)
+{
+	bool go = x->runtime != NULL;
+
+	if (x->takes_away)
+		return "a script that takes LD_PRELOAD away";
+	if (!x->elf || !x->machine || (x->reach != PG_R_NO && !(x->reach == PG_R_PARTLY && go)))
+		return NULL;
+	if (go)
+		return x->loader ? "Go" : "static Go";
+	return by_kind(x);
 }

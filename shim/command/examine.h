@@ -28,10 +28,15 @@ struct pg_examined {
 	const char *obeyed; /* the user to whom a privileged file gives nothing new */
 	const char *library_machine, *library_libc;
 	const char *build; /* which make builds a library for another machine */
+	bool takes_away;   /* a script whose first line takes LD_PRELOAD away */
 	bool elf, loader;  /* is it an ELF file; one that names a loader */
 };
 
 /* Examines the program at PATH, which can be run, for the library at LIBRARY. */
 void pg_examine(struct pg_examined *x, const char *path, const char *library);
+
+/* What it is to the engine that looks from outside, in a word ("static Go"), where the library does
+ * not reach all of it; a null pointer: it does, or nothing reaches it. */
+const char *pg_from_outside(const struct pg_examined *x);
 
 #endif

@@ -118,11 +118,11 @@ void pg_diagnosis_object(const struct pg_diagnosis *d)
 	const struct pg_examined *x = &d->x;
 	bool inside = x->reach == PG_R_YES || x->reach == PG_R_PARTLY;
 
-	printf("{\"v\":1,\"reached\":\"%s\"", reached(x->reach));
-	put_key("engine", inside ? "inside" : NULL);
+	printf("{\"v\":1,\"reached\":\"%s\"", d->outside ? "yes" : reached(x->reach));
+	put_key("engine", d->outside ? "outside" : inside ? "inside" : NULL);
 	put_key("why", x->reach == PG_R_YES ? NULL : x->why);
 	printf(",\"status\":%d", d->status);
-	put_words("gates", inside && x->gates && x->loader ? x->gates : "");
+	put_words("gates", d->outside ? "signal" : inside && x->gates && x->loader ? x->gates : "");
 	put_key("program", d->program);
 	put_process(d);
 	put_scripts(x);

@@ -7,10 +7,11 @@
 #include <stddef.h>
 #include <string.h>
 
-enum { PROGRAMS = PG_VERB(RUN) | PG_VERB(ENV), RULES = PROGRAMS | PG_VERB(CHECK) };
+enum { PROGRAMS = PG_VERB(RUN) | PG_VERB(ENV), LOGGED = PROGRAMS | PG_VERB(ATTACH) };
+enum { RULES = LOGGED | PG_VERB(CHECK) };
 enum { SWEEP = PG_VERB(SWEEP), REPORT = PG_VERB(REPORT), SCRIPTS = SWEEP | REPORT };
 enum { ALL = (1u << PG_V_COUNT) - 1, OWN = ALL & ~SCRIPTS };
-enum { REPEATED, LOG, SEED, SIGPIPES, GLOBS, STACK, LIMIT, FORM };
+enum { REPEATED, LOG, SEED, SIGPIPES, GLOBS, STACK, LIMIT, FORM, ENGINE, TIME };
 
 /* clang-format off */
 const struct pg_verb_row pg_verbs[PG_V_COUNT] = {
@@ -33,6 +34,16 @@ const struct pg_verb_row pg_verbs[PG_V_COUNT] = {
 		"Dockerfile or a Kubernetes pod",
 		"Prints the variables that run would set: for a shell to eval (the default), for a systemd unit, a Dockerfile "
 		"or a Kubernetes pod. It runs nothing: for the program env, write pipeguard run env ..."},
+	[PG_V_ATTACH] = {"attach", "[OPTION]... PID...", PG_K_NOTHING, true, false, NULL, pg_attach,
+		"tells of the broken pipes of processes that run already, of any kind, until it is interrupted",
+		"Looks at processes that run already, of any kind, with all their threads and the children to come, from "
+		"outside: what does not break pays nothing. Until it is interrupted, the processes have ended, or the time is "
+		"over; then they are left as they were. Status 126 if one cannot be traced, 127 if there is none."},
+	[PG_V_CUT] = {"cut", "[--list] PID [SELECTOR=VALUE[:...]][:reset|fin|break]", PG_K_NOTHING, true, false, NULL, pg_cut,
+		"breaks, now, what a running process holds: its connections, sockets and pipes",
+		"Breaks, now, the connections, sockets and pipes of process PID that the selectors name (fd= kind= side= peer= port= lport= "
+		"path=, as in rules; a bare PID is all its TCP connections): reset (the default), fin or break. Prints what it "
+		"cut. Status 1 if nothing matched."},
 	[PG_V_REPORT] = {"report", "[OPTION]... LOG...", PG_K_FILE, true, true, NULL, pg_hand_over,
 		"what logs say taken together (see report --help)", ""},
 	[PG_V_SWEEP] = {"sweep", "[OPTION]... [--] COMMAND [ARG]...", PG_K_COMMAND, false, true, NULL, pg_hand_over,
@@ -41,7 +52,7 @@ const struct pg_verb_row pg_verbs[PG_V_COUNT] = {
 		"prints what a shell needs to complete command lines of pipeguard",
 		"Prints what a shell needs to complete command lines of pipeguard, for a start-up file: eval \"$(pipeguard "
 		"completion bash)\". make install puts it where the shells look."},
-	[PG_V_HELP] = {"help", "[VERB]", PG_K_WORDS, false, false, "run check list doctor env report sweep completion help version",
+	[PG_V_HELP] = {"help", "[VERB]", PG_K_WORDS, false, false, "run check list doctor env attach cut report sweep completion help version",
 		pg_help, "this, or that of one verb",
 		"Prints the help of all, or of one verb."},
 	[PG_V_VERSION] = {"version", "", PG_K_NOTHING, false, false, NULL, pg_version,
@@ -53,28 +64,42 @@ const struct pg_option pg_options[] = {
 		"a rule, or several with ';' between them; may be repeated"},
 	{'f', PG_K_FILE, "file", NULL, "FILE", RULES, REPEATED, NULL, pg_take_file,
 		"the rules are in FILE"},
-	{'o', PG_K_LOG, "log", "output", "LOG", PROGRAMS, LOG, "stderr stdout off fd: unix:", pg_take_log,
+	{'o', PG_K_LOG, "log", "output", "LOG", LOGGED, LOG, "stderr stdout off fd: unix:", pg_take_log,
 		"where to: stderr (the default), stdout, off, fd:N, unix:/path or a file; %p is the process id, %n the "
 		"program's name"},
-	{'j', PG_K_NOTHING, "json", NULL, NULL, PROGRAMS, REPEATED, NULL, pg_take_json,
+	{'j', PG_K_NOTHING, "json", NULL, NULL, LOGGED, REPEATED, NULL, pg_take_json,
 		"JSON, one object a line"},
 	{'j', PG_K_NOTHING, "json", NULL, NULL, PG_VERB(DOCTOR), REPEATED, NULL, pg_take_object,
 		"JSON, one object"},
-	{'s', PG_K_NOTHING, "seed", NULL, "SEED", PROGRAMS, SEED, NULL, pg_take_seed,
+	{'s', PG_K_NOTHING, "seed", NULL, "SEED", LOGGED, SEED, NULL, pg_take_seed,
 		"a number of 64 bits, for rules with prob="},
-	{'S', PG_K_WORDS, "suppress", "sigpipe", "WORD", PROGRAMS, SIGPIPES, "keep suppress sockets", pg_take_sigpipe,
+	{'S', PG_K_WORDS, "suppress", "sigpipe", "WORD", LOGGED, SIGPIPES, "keep suppress sockets", pg_take_sigpipe,
 		"SIGPIPE that would kill: keep (the default), suppress, or sockets: suppress on sockets only; the write then "
 		"fails with EPIPE"},
-	{0, PG_K_NOTHING, "limit", NULL, "N", PROGRAMS, LIMIT, NULL, pg_take_limit,
+	{0, PG_K_NOTHING, "limit", NULL, "N", LOGGED, LIMIT, NULL, pg_take_limit,
 		"signals that are suppressed on one descriptor before the next one kills after all (10000)"},
-	{0, PG_K_PROGRAM, "only", NULL, "G", PROGRAMS, GLOBS, NULL, pg_take_only,
+	{0, PG_K_PROGRAM, "only", NULL, "G", LOGGED, GLOBS, NULL, pg_take_only,
 		"only programs whose name matches one of the globs G,G..."},
-	{0, PG_K_PROGRAM, "skip", NULL, "G", PROGRAMS, GLOBS, NULL, pg_take_skip,
+	{0, PG_K_PROGRAM, "skip", NULL, "G", LOGGED, GLOBS, NULL, pg_take_skip,
 		"not in those"},
-	{0, PG_K_NOTHING, "stack", NULL, "N", PROGRAMS, STACK, NULL, pg_take_stack,
+	{0, PG_K_NOTHING, "stack", NULL, "N", LOGGED, STACK, NULL, pg_take_stack,
 		"frames of the stack that are told, 0 to 32 (8)"},
-	{'v', PG_K_NOTHING, "verbose", NULL, NULL, PROGRAMS, REPEATED, NULL, pg_take_verbose,
+	{'v', PG_K_NOTHING, "verbose", NULL, NULL, LOGGED, REPEATED, NULL, pg_take_verbose,
 		"also loads, exits, resets, refusals, changes of SIGPIPE; -vv: every call"},
+	{0, PG_K_NOTHING, "inside", NULL, NULL, PG_VERB(RUN), ENGINE, NULL, pg_take_engine,
+		"by the library alone; refused where the loader does not let it in"},
+	{0, PG_K_NOTHING, "outside", NULL, NULL, PG_VERB(RUN), ENGINE, NULL, pg_take_engine,
+		"by ptrace alone, also where the library could be inside"},
+	{0, PG_K_NOTHING, "both", NULL, NULL, PG_VERB(RUN), ENGINE, NULL, pg_take_engine,
+		"the library in each process that lets it in, ptrace for the others: for mixed trees"},
+	{0, PG_K_NOTHING, "for", NULL, "TIME", PG_VERB(ATTACH), TIME, NULL, pg_take_for,
+		"leave after that time: 500ms, 10s, 5m"},
+	{0, PG_K_NOTHING, "once", NULL, NULL, PG_VERB(ATTACH), REPEATED, NULL, pg_take_once,
+		"leave after the first broken write; status 1 if there was none"},
+	{0, PG_K_NOTHING, "list", NULL, NULL, PG_VERB(CUT), REPEATED, NULL, pg_take_listing,
+		"only print what could be cut"},
+	{'j', PG_K_NOTHING, "json", NULL, NULL, PG_VERB(CUT), REPEATED, NULL, pg_take_object,
+		"JSON, one object a line"},
 	{'n', PG_K_NOTHING, "dry-run", NULL, NULL, PG_VERB(RUN), REPEATED, NULL, pg_take_print,
 		"print the command instead of running it"},
 	{0, PG_K_NOTHING, "shell", NULL, NULL, PG_VERB(ENV), FORM, NULL, pg_take_form,

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum pg_verb {
 	PG_V_RUN,
@@ -16,6 +17,8 @@ enum pg_verb {
 	PG_V_LIST,
 	PG_V_DOCTOR,
 	PG_V_ENV,
+	PG_V_ATTACH,
+	PG_V_CUT,
 	PG_V_REPORT,
 	PG_V_SWEEP,
 	PG_V_COMPLETION,
@@ -32,12 +35,15 @@ struct pg_request {
 	unsigned count, verbose;
 	bool named; /* the verb was written */
 	bool print, json;
+	bool first_only, list;
+	uint64_t for_ns;	    /* of attach; 0: no end */
+	const char *engine;	    /* of run: inside, outside, both; a null pointer: what fits */
 	const char *form, *library; /* of env */
-	const char *once[8];	    /* by an option's slot: what was given */
+	const char *once[12];	    /* by an option's slot: what was given */
 };
 
 /* What can stand in a place, for completion. */
-enum pg_kind {
+enum pg_operand {
 	PG_K_NOTHING,
 	PG_K_WORDS, /* one of the words of the row */
 	PG_K_LIST,  /* some of them, commas between */
@@ -51,7 +57,7 @@ enum pg_kind {
 
 struct pg_verb_row {
 	const char *name, *operands;	  /* "[OPTION]... [--] PROGRAM [ARG]..." */
-	enum pg_kind kind;		  /* of the operands */
+	enum pg_operand kind;		  /* of the operands */
 	bool many;			  /* operands of that kind */
 	bool script;			  /* a script does it, its options too */
 	const char *words;		  /* blanks between */
@@ -62,7 +68,7 @@ extern const struct pg_verb_row pg_verbs[PG_V_COUNT];
 
 struct pg_option {
 	char letter;		 /* 0: none */
-	enum pg_kind kind;	 /* of its value */
+	enum pg_operand kind;	 /* of its value */
 	const char *name, *also; /* without "--"; a second name that only is taken */
 	const char *value;	 /* what its value is called; a null pointer: it has none */
 	unsigned verbs;		 /* bits */

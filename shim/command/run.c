@@ -10,6 +10,8 @@
 #include "takes.h"
 #include "variables.h"
 
+#include "../outside/start.h"
+
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -44,18 +46,47 @@ static const char *need_program(const char *name)
 	}
 }
 
-static void need_reach(const char *name, const char *path)
+/* The engines that reach the program. */
+struct engines {
+	bool inside, outside;
+};
+
+static bool asked_for(const struct pg_request *r, const char *engine)
+{
+	return r->engine && !strcmp(r->engine, engine);
+}
+
+/* Inside where the loader lets the library in, outside where it does not; or as R wants it. Ends
+ * this process if that cannot be. */
+static struct engines choose(const struct pg_request *r, const char *name, const char *path)
 {
 	struct pg_examined x;
-	const char *script = "";
+	const char *script = "", *outside;
+	struct engines e = {.inside = !asked_for(r, "outside")};
 
 	pg_examine(&x, path, pg_library());
 	if (strcmp(x.path, path) != 0)
 		script = pg_text_of("'%s' is a script; ", name);
-	if (x.reach == PG_R_NO)
-		pg_fail(PG_CANNOT_RUN, "%s%s", script, x.why);
 	if (x.reach == PG_R_MISSING)
 		pg_fail(PG_NOT_FOUND, "%s%s", script, x.why);
+	outside = asked_for(r, "inside") ? NULL : pg_from_outside(&x);
+	e.outside = !e.inside || outside || asked_for(r, "both");
+	if (outside && !asked_for(r, "both"))
+		e.inside = false;
+	if (x.reach == PG_R_NO && !outside)
+		pg_fail(PG_CANNOT_RUN, "%s%s", script, x.why);
+	return e;
+}
+
+static void start_engine(const struct engines *e)
+{
+	const char *why;
+
+	if (!e->outside)
+		return;
+	why = pg_start_engine(pg_variables());
+	if (why)
+		pg_fail(PG_CANNOT_RUN, "%s", why);
 }
 
 /* A file that the kernel does not know is a shell's, as execvp(3) has it. */
@@ -81,6 +112,7 @@ static void __attribute__((noreturn)) become(const char *path, char **words, uns
 int pg_run(struct pg_request *r)
 {
 	const char *path;
+	struct engines engines;
 
 	pg_settings_check();
 	pg_library();
@@ -88,12 +120,14 @@ int pg_run(struct pg_request *r)
 		pg_fail(PG_FAILED, "which program? (see --help)");
 	pg_given_set();
 	path = need_program(*r->words);
-	need_reach(*r->words, path);
+	engines = choose(r, *r->words, path);
 	if (r->print) {
 		pg_print_command(r->words);
 		return pg_flushed(0);
 	}
-	pg_variable_preload(pg_library_for_loader());
+	start_engine(&engines);
+	if (engines.inside)
+		pg_variable_preload(pg_library_for_loader());
 	become(path, r->words, r->count);
 }
 

@@ -91,6 +91,7 @@ static void follow_env(struct pg_examined *x, const char *line, char **words)
 	}
 	words = past_options(split ? split : words);
 	if (!words) {
+		x->takes_away = true;
 		pg_settle(x, PG_R_NO, "'%s': '%s' takes LD_PRELOAD away", x->path, line);
 		return;
 	}

@@ -8,6 +8,7 @@
 #include "../text.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 void pg_take_json(struct pg_request *r, const char *value)
@@ -101,6 +102,40 @@ void pg_take_print(struct pg_request *r, const char *value)
 {
 	(void)value;
 	r->print = true;
+}
+
+void pg_take_engine(struct pg_request *r, const char *value)
+{
+	r->engine = value;
+}
+
+void pg_take_once(struct pg_request *r, const char *value)
+{
+	(void)value;
+	r->first_only = true;
+}
+
+void pg_take_listing(struct pg_request *r, const char *value)
+{
+	(void)value;
+	r->list = true;
+}
+
+/* A duration as in rules: a unit is needed. */
+void pg_take_for(struct pg_request *r, const char *value)
+{
+	static const struct {
+		const char *unit;
+		double ns;
+	} units[] = {{"us", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}};
+	char *end;
+	double n = *value >= '0' && *value <= '9' ? strtod(value, &end) : -1;
+
+	for (size_t i = 0; n > 0 && n < 1e6 && i < sizeof units / sizeof *units; i++)
+		if (!strcmp(end, units[i].unit))
+			r->for_ns = (uint64_t)(n * units[i].ns);
+	if (!r->for_ns)
+		pg_fail(PG_FAILED, "--for: not a time like 500ms, 10s or 5m: '%s'", value);
 }
 
 void pg_take_form(struct pg_request *r, const char *value)

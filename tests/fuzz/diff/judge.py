@@ -17,7 +17,7 @@ FIRST_TOLD = 10
 KEYS = ("v", "t", "mono", "pid", "tid", "comm", "ev", "via", "call", "fd", "kind", "side", "local",
         "peer", "ino", "len", "ret", "errno", "signal", "sent", "age_ms", "idle_ms", "unread",
         "peer_pid", "history", "disposition", "repeated", "injected", "rule", "again", "site",
-        "stack", "dropped")
+        "stack", "engine", "dropped")
 UNTOLD = {"accept", "connect", "read", "recvmsg", "write", "sendmsg"}  # the program's own, too
 KINDS = {"pipe": ("pipe",), "tcp": ("tcp", "tcp4", "tcp6"), "udp": ("udp", "udp4", "udp6")}
 

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine.h"
+
+#include "notify.h"
+#include "ruled.h"
+#include "tell.h"
+#include "tracee.h"
+
+#include "../clock.h"
+#include "../log.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ptrace.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int signals = -1;
+static bool asked;
+
+/* Everything waits: a log that breaks, too, must not end this process. */
+bool pg_engine_prepare(void)
+{
+	sigset_t all, some;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	signal(SIGCHLD, SIG_DFL);
+	sigemptyset(&some);
+	sigaddset(&some, SIGCHLD);
+	sigaddset(&some, SIGINT);
+	sigaddset(&some, SIGTERM);
+	sigaddset(&some, SIGHUP);
+	signals = signalfd(-1, &some, SFD_CLOEXEC | SFD_NONBLOCK);
+	return signals >= 0;
+}
+
+/* ---- seizing ---- */
+
+static long seize(int tid)
+{
+	const long options = PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
+			     PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD;
+
+	return ptrace(PTRACE_SEIZE, tid, 0, options) ? -errno : 0;
+}
+
+/* Is TID ours already: by the thread that started it? */
+static bool is_ours(int tid)
+{
+	char path[48], text[128];
+	int tracer = 0;
+	FILE *f;
+
+	snprintf(path, sizeof path, "/proc/%d/status", tid);
+	f = fopen(path, "re");
+	while (f && fgets(text, sizeof text, f))
+		if (sscanf(text, "TracerPid: %d", &tracer) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return tracer == getpid();
+}
+
+/* One look at all threads. Returns how many were new, or -errno. */
+static int seize_round(int pid)
+{
+	char path[48];
+	struct dirent *e;
+	int n = 0;
+	DIR *d;
+
+	snprintf(path, sizeof path, "/proc/%d/task", pid);
+	d = opendir(path);
+	if (!d)
+		return -ESRCH;
+	while ((e = readdir(d))) {
+		int tid = atoi(e->d_name);
+		long ret = tid > 0 ? seize(tid) : -ESRCH;
+
+		if (!ret)
+			n++;
+		else if (ret != -ESRCH && !is_ours(tid)) {
+			closedir(d);
+			return n ? n : (int)ret;
+		}
+	}
+	closedir(d);
+	return n;
+}
+
+/* Threads that start meanwhile are ours if the one that started them was; the others are in the
+ * next look. */
+int pg_engine_seize(int pid)
+{
+	int all = 0, n;
+
+	pg_tracee(pid);
+	do {
+		n = seize_round(pid);
+		if (n < 0)
+			return all ? all : n;
+		all += n;
+	} while (n);
+	return all ? all : -ESRCH;
+}
+
+/* ---- stops ---- */
+
+static void go_on(int tid, int sig)
+{
+	ptrace(PTRACE_CONT, tid, 0, (long)sig);
+}
+
+static bool stops(int sig)
+{
+	return sig == SIGSTOP || sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU;
+}
+
+/* The thread that called exec has its process's number now. */
+static void on_exec(int pid)
+{
+	struct pg_tracee *t = pg_tracee(pid);
+
+	pg_tracee_renewed(t);
+	pg_tell_load(t);
+	go_on(pid, 0);
+}
+
+static void on_stop(int tid, int status)
+{
+	int sig = WSTOPSIG(status), event = status >> 16;
+
+	if (event == PTRACE_EVENT_STOP && stops(sig))
+		ptrace(PTRACE_LISTEN, tid, 0, 0); /* it stays stopped, until SIGCONT */
+	else if (event == PTRACE_EVENT_EXEC)
+		on_exec(tid);
+	else if (event || sig == (SIGTRAP | 0x80))
+		go_on(tid, 0);
+	else if (sig == SIGPIPE)
+		go_on(tid, pg_tell_sigpipe(pg_tracee(pg_tracee_of(tid)), tid));
+	else
+		go_on(tid, sig);
+}
+
+/* Its parent learns of the end of TID when this process has taken it. So the last line is written
+ * before. */
+static void on_end(int tid)
+{
+	struct pg_tracee *t = pg_tracee_known(tid);
+
+	pg_ruled_gone(tid);
+	pg_tracee_thread_gone(tid);
+	if (t)
+		pg_tell_exit(t);
+	pg_tracee_gone(tid);
+}
+
+/* Takes what has happened. False: there is no tracee any more. */
+static bool take_all(void)
+{
+	siginfo_t si;
+	int status;
+
+	for (;;) {
+		si.si_pid = 0;
+		if (waitid(P_ALL, 0, &si, WEXITED | WSTOPPED | WNOHANG | WNOWAIT | __WALL))
+			return errno == EINTR;
+		if (!si.si_pid)
+			return true;
+		if (si.si_code != CLD_TRAPPED && si.si_code != CLD_STOPPED)
+			on_end(si.si_pid);
+		if (waitpid(si.si_pid, &status, WNOHANG | __WALL) == si.si_pid &&
+		    WIFSTOPPED(status))
+			on_stop(si.si_pid, status);
+	}
+}
+
+/* ---- the loop ---- */
+
+static void take_signals(void)
+{
+	struct signalfd_siginfo si;
+
+	while (read(signals, &si, sizeof si) == (ssize_t)sizeof si)
+		if (si.ssi_signo != SIGCHLD)
+			asked = true;
+}
+
+static bool is_told(const struct pollfd *p)
+{
+	return p->revents & POLLIN;
+}
+
+/* Until something happens; what waits for its time, or its descriptor, goes on then. */
+static void wait_for_more(const struct pg_engine *how)
+{
+	enum { MOST = 1024 };
+	static struct pollfd p[MOST];
+	uint64_t until = how->until, now, left;
+	struct timespec t;
+	unsigned n = 2;
+
+	p[0] = (struct pollfd){.fd = signals, .events = POLLIN};
+	p[1] = (struct pollfd){.fd = how->listener, .events = POLLIN};
+	n += pg_ruled_poll(p + n, MOST - n, &until);
+	now = until ? pg_now() : 0;
+	left = until > now ? until - now : 0;
+	t = (struct timespec){(time_t)(left / 1000000000), (long)(left % 1000000000)};
+	if (ppoll(p, n, until ? &t : NULL, NULL) > 0 && is_told(&p[1]))
+		pg_notify_take();
+	pg_ruled_step();
+	if (is_told(&p[0]))
+		take_signals();
+}
+
+enum pg_end pg_engine_run(const struct pg_engine *how)
+{
+	if (how->listener >= 0)
+		pg_notify_start(how->listener);
+	for (;;) {
+		if (!take_all())
+			return PG_END_GONE;
+		if (how->once && pg_told)
+			return PG_END_ONCE;
+		if (asked)
+			return PG_END_ASKED;
+		if (how->until && pg_now() >= how->until)
+			return PG_END_TIME;
+		wait_for_more(how);
+	}
+}

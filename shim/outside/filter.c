@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+#include "filter.h"
+
+#include "../match.h"
+#include "../rule.h"
+
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#if defined(__x86_64__)
+#define MACHINE AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define MACHINE AUDIT_ARCH_AARCH64
+#else
+#define MACHINE AUDIT_ARCH_I386
+#endif
+
+#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
+#endif
+enum { INSTRUCTIONS = 4000, RANGES = 40 };
+
+static struct sock_filter program[INSTRUCTIONS];
+static unsigned length;
+
+static void put(uint16_t code, uint8_t jt, uint8_t jf, uint32_t k)
+{
+	if (length < INSTRUCTIONS)
+		program[length++] = (struct sock_filter){code, jt, jf, k};
+}
+
+/* The descriptors for which some rule watches one of CALLS; false: it may be any. */
+static bool descriptors(uint64_t calls, struct pg_range *range, unsigned *n)
+{
+	*n = 0;
+	for (unsigned i = 0; i < pg_rules.n; i++) {
+		const struct pg_rule *r = &pg_rules.rule[i];
+
+		if (!(pg_match_calls(r) & calls))
+			continue;
+		if (!pg_has(r, PG_F_FD) || r->fd.negate || *n + r->fd.n > RANGES)
+			return false;
+		memcpy(range + *n, r->fd.r, r->fd.n * sizeof *range);
+		*n += r->fd.n;
+	}
+	return true;
+}
+
+static uint32_t bound(int64_t v)
+{
+	return v > 0x7fffffff ? 0x7fffffff : (uint32_t)v;
+}
+
+/* Told of if argument AT is in one of the ranges. */
+static void put_ranges(unsigned at, const struct pg_range *range, unsigned n)
+{
+	put(BPF_LD | BPF_W | BPF_ABS, 0, 0,
+	    (uint32_t)(offsetof(struct seccomp_data, args) + 8 * at));
+	for (unsigned i = 0; i < n; i++) {
+		put(BPF_JMP | BPF_JGE | BPF_K, 0, 1, bound(range[i].lo));
+		put(BPF_JMP | BPF_JGT | BPF_K, 0, (uint8_t)(2 * (n - 1 - i) + 1),
+		    bound(range[i].hi));
+	}
+	put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
+	put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_USER_NOTIF);
+}
+
+static void put_call(enum pg_call call, uint64_t calls, long number)
+{
+	struct pg_range range[RANGES];
+	unsigned n, skip;
+
+	if (!descriptors(calls, range, &n)) {
+		put(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, (uint32_t)number);
+		put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_USER_NOTIF);
+		return;
+	}
+	skip = 2 * n + 3;
+	put(BPF_JMP | BPF_JEQ | BPF_K, 0, (uint8_t)skip, (uint32_t)number);
+	put_ranges((unsigned)pg_call_layout(call)->fd, range, n);
+}
+
+/* The first row with a number stands for those that libc has besides; all of them are asked for. */
+static uint64_t alike(enum pg_call call)
+{
+	uint64_t bits = 0;
+
+	for (int other = 1; other < PG_CALL_COUNT; other++)
+		if (pg_call_number((enum pg_call)other) == pg_call_number(call) &&
+		    pg_call_has_rules((enum pg_call)other) && other != PG_CALL_syscall)
+			bits |= PG_BIT(other);
+	return bits;
+}
+
+static bool is_watched(uint64_t bits)
+{
+	for (unsigned i = 0; i < pg_rules.n; i++)
+		if (pg_match_calls(&pg_rules.rule[i]) & bits)
+			return true;
+	return false;
+}
+
+static bool is_first(enum pg_call call)
+{
+	return pg_call_of_number(pg_call_number(call)) == call;
+}
+
+static void build(void)
+{
+	put(BPF_LD | BPF_W | BPF_ABS, 0, 0, (uint32_t)offsetof(struct seccomp_data, arch));
+	put(BPF_JMP | BPF_JEQ | BPF_K, 1, 0, MACHINE);
+	put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
+	put(BPF_LD | BPF_W | BPF_ABS, 0, 0, (uint32_t)offsetof(struct seccomp_data, nr));
+	for (int c = 1; c < PG_CALL_COUNT; c++) {
+		enum pg_call call = (enum pg_call)c;
+
+		if (!is_first(call) || !is_watched(alike(call)))
+			continue;
+		put_call(call, alike(call), pg_call_number(call));
+#ifdef SYS_accept
+		if (call == PG_CALL_accept)
+			put_call(call, alike(call), SYS_accept);
+#endif
+	}
+	put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
+}
+
+int pg_filter_install(void)
+{
+	struct sock_fprog prog = {.filter = program};
+	unsigned long flags = SECCOMP_FILTER_FLAG_NEW_LISTENER;
+	long fd;
+
+	build();
+	prog.len = (unsigned short)length;
+	for (int privileged = 1; privileged >= 0; privileged--) {
+		if (!privileged)
+			prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+		fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+			     flags | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &prog);
+		if (fd < 0 && errno == EINVAL) /* before Linux 5.19 */
+			fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &prog);
+		if (fd >= 0 || errno != EACCES)
+			break;
+	}
+	return fd < 0 ? -errno : (int)fd;
+}
+
+/* ---- what cannot be ---- */
+
+static bool is_kernels(uint64_t calls)
+{
+	for (int call = 1; call < PG_CALL_COUNT; call++)
+		if (calls & PG_BIT(call) && !pg_call_formats((enum pg_call)call))
+			return true;
+	return false;
+}
+
+const char *pg_filter_refuses(void)
+{
+	static char text[200];
+	const char *why = NULL;
+
+	for (unsigned i = 0; i < pg_rules.n && !why; i++) {
+		const struct pg_rule *r = &pg_rules.rule[i];
+
+		if (!is_kernels(r->calls & ~PG_STDIO_BIT))
+			why = "%stdio and dprintf are libc's, and not seen from outside: write "
+			      "%out";
+		else if (pg_has(r, PG_F_SEEN) && r->seen != PG_SEEN_HUP)
+			why = "what the program was told (seen=eof, reset, refused) is not known "
+			      "from outside: seen=hup is";
+		else if (pg_has(r, PG_F_CALLER) || pg_has(r, PG_F_STACK) || pg_has(r, PG_F_SITE))
+			why = "a thread that waits for an answer shows no stack: caller=, stack= "
+			      "and site= are for --inside";
+		if (why)
+			snprintf(text, sizeof text, "rule %s: %s", r->id, why);
+	}
+	return why ? text : NULL;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* The filter that tells of calls which rules watch: what no rule can reach, by its number or its
+ * descriptor, passes in the kernel. */
+#ifndef PG_FILTER_H
+#define PG_FILTER_H
+
+/* Puts the filter on this process, for what it becomes. Returns the descriptor that tells, with
+ * close-on-exec, or -errno. */
+int pg_filter_install(void);
+
+/* Why a rule cannot be followed from outside; a null pointer: all can. STACKS: threads can be
+ * stopped and looked at. */
+const char *pg_filter_refuses(void);
+
+#endif

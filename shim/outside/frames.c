@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+#include "frames.h"
+
+#include "memory.h"
+
+#include "../unwinder.h"
+
+#include <dlfcn.h>
+#include <stddef.h>
+#include <string.h>
+
+enum { FRAMES = 64 };
+
+/* What was climbed last. */
+static struct {
+	unsigned n, at;
+	uintptr_t pc[FRAMES];
+	bool exact[FRAMES];
+} climbed;
+
+static bool add(uintptr_t pc, bool exact)
+{
+	if (climbed.n == FRAMES)
+		return false;
+	climbed.pc[climbed.n] = pc;
+	climbed.exact[climbed.n] = exact;
+	climbed.n++;
+	return true;
+}
+
+/* ---- libdw ---- */
+
+/* What is used of <elfutils/libdwfl.h>, which is loaded where it is installed. */
+struct callbacks {
+	void *find_elf, *find_debuginfo, *section_address;
+	char **debuginfo_path;
+};
+static struct {
+	void *(*begin)(const struct callbacks *);
+	void (*end)(void *);
+	int (*report)(void *, int);
+	int (*report_end)(void *, void *, void *);
+	int (*attach)(void *, int, bool);
+	int (*frames)(void *, int, int (*)(void *, void *), void *);
+	bool (*pc)(void *, unsigned long *, bool *);
+	void *find_elf, *section_address;
+} dw;
+
+/* No file of debugging information is looked for, on this machine or in a network: the tables for
+ * exceptions are in the program itself. */
+static int no_debuginfo(void *mod, void **user, const char *name, unsigned long base,
+			const char *file, const char *link, unsigned crc, char **found)
+{
+	(void)mod, (void)user, (void)name, (void)base, (void)file, (void)link, (void)crc;
+	(void)found;
+	return -1;
+}
+
+static bool load(void)
+{
+	static bool tried, there;
+	void *lib;
+
+	if (tried)
+		return there;
+	tried = true;
+	lib = dlopen("libdw.so.1", RTLD_NOW | RTLD_LOCAL);
+	if (!lib)
+		return false;
+#define TAKE(to, name) (*(void **)&(to) = dlsym(lib, name))
+	there = TAKE(dw.begin, "dwfl_begin") && TAKE(dw.end, "dwfl_end") &&
+		TAKE(dw.report, "dwfl_linux_proc_report") &&
+		TAKE(dw.report_end, "dwfl_report_end") &&
+		TAKE(dw.attach, "dwfl_linux_proc_attach") &&
+		TAKE(dw.frames, "dwfl_getthread_frames") && TAKE(dw.pc, "dwfl_frame_pc") &&
+		TAKE(dw.find_elf, "dwfl_linux_proc_find_elf") &&
+		TAKE(dw.section_address, "dwfl_offline_section_address");
+#undef TAKE
+	return there;
+}
+
+static void *session(struct pg_tracee *t)
+{
+	static struct callbacks callbacks;
+	void *dwfl;
+
+	if (t->unwind)
+		return t->unwind;
+	callbacks.find_elf = dw.find_elf;
+	*(int (**)(void *, void **, const char *, unsigned long, const char *, const char *,
+		   unsigned, char **)) &
+		callbacks.find_debuginfo = no_debuginfo;
+	callbacks.section_address = dw.section_address;
+	dwfl = dw.begin(&callbacks);
+	if (!dwfl)
+		return NULL;
+	if (dw.report(dwfl, t->pid) || dw.report_end(dwfl, NULL, NULL) ||
+	    dw.attach(dwfl, t->pid, true)) {
+		dw.end(dwfl);
+		return NULL;
+	}
+	t->unwind = dwfl;
+	return dwfl;
+}
+
+static int on_frame(void *state, void *arg)
+{
+	unsigned long pc;
+	bool exact;
+
+	(void)arg;
+	if (!dw.pc(state, &pc, &exact))
+		return 1;
+	return !add(pc, exact);
+}
+
+static void climb_by_tables(struct pg_tracee *t, int tid)
+{
+	void *dwfl = load() ? session(t) : NULL;
+
+	if (dwfl)
+		dw.frames(dwfl, tid, on_frame, NULL);
+}
+
+void pg_frames_forget(struct pg_tracee *t)
+{
+	if (t->unwind)
+		dw.end(t->unwind);
+	t->unwind = NULL;
+}
+
+/* ---- frame pointers ---- */
+
+/* Each frame begins with the one before it and the way back; they lie upwards, and not far. */
+static void climb_by_pointers(struct pg_tracee *t, const struct pg_registers *r)
+{
+	enum { FAR = 1 << 24 };
+	size_t size = r->narrow ? 4 : 8;
+	uintptr_t frame = r->frame, below = r->sp;
+
+	add(r->pc, true);
+	for (;;) {
+		uint64_t pair[2] = {0, 0};
+		uint32_t narrow[2];
+
+		if (frame < below || frame - below > FAR || frame % size)
+			return;
+		if (r->narrow && pg_memory_read(t->pid, frame, narrow, sizeof narrow))
+			pair[0] = narrow[0], pair[1] = narrow[1];
+		else if (r->narrow || !pg_memory_read(t->pid, frame, pair, sizeof pair))
+			return;
+		if (!pg_memory_runs(t, pair[1]) || !add(pair[1], false))
+			return;
+		below = frame + 1;
+		frame = pair[0];
+	}
+}
+
+void pg_frames_climb(struct pg_tracee *t, int tid, const struct pg_registers *r)
+{
+	climbed.n = climbed.at = 0;
+	if (!r)
+		return;
+	pg_memory_map(t);
+	if (!pg_memory_is_go(t) && !r->narrow)
+		climb_by_tables(t, tid);
+	if (climbed.n < 2) {
+		climbed.n = 0;
+		climb_by_pointers(t, r);
+	}
+}
+
+/* ---- unwinder.h ---- */
+
+static void stand(struct pg_cursor *c)
+{
+	c->pc = climbed.at < climbed.n ? climbed.pc[climbed.at] : 0;
+	c->exact = climbed.at < climbed.n && climbed.exact[climbed.at];
+	c->module = c->pc ? pg_module_at(c->pc - !c->exact, &c->room) : NULL;
+}
+
+void pg_cursor_here(struct pg_cursor *c)
+{
+	memset(c, 0, sizeof *c);
+	climbed.at = 0;
+	stand(c);
+}
+
+void pg_cursor_at(struct pg_cursor *c, const void *uc)
+{
+	(void)uc;
+	pg_cursor_here(c);
+}
+
+bool pg_cursor_up(struct pg_cursor *c)
+{
+	climbed.at++;
+	stand(c);
+	return c->pc;
+}
+
+uintptr_t pg_cursor_sp(const struct pg_cursor *c)
+{
+	(void)c;
+	return 0;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The stack of a stopped thread of another process. It stands in for
+ * unwinder.c, which climbs this very process's: by the unwind tables, with
+ * elfutils' libdw where that is installed; else, and in Go, by frame pointers.
+ */
+#ifndef PG_FRAMES_H
+#define PG_FRAMES_H
+
+#include "registers.h"
+#include "tracee.h"
+
+/* Climbs from R, the registers of thread TID of T, which is stopped. pg_cursor_here() is its first
+ * frame afterwards. A null pointer for R: no stack is known. */
+void pg_frames_climb(struct pg_tracee *t, int tid, const struct pg_registers *r);
+
+void pg_frames_forget(struct pg_tracee *t);
+
+#endif

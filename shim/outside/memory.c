@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+#include "memory.h"
+
+#include "file.h"
+
+#include "../config.h"
+#include "../module.h"
+#include "../next.h"
+#include "../symbol.h"
+
+#include <elf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+
+enum { AREAS_MAX = 65536 };
+
+bool pg_memory_read(int pid, uintptr_t address, void *to, size_t n)
+{
+	struct iovec mine = {to, n}, its = {(void *)address, n};
+
+	return process_vm_readv(pid, &mine, 1, &its, 1, 0) == (ssize_t)n;
+}
+
+bool pg_memory_write(int pid, uintptr_t address, const void *from, size_t n)
+{
+	struct iovec mine = {(void *)(uintptr_t)from, n}, its = {(void *)address, n};
+
+	return process_vm_writev(pid, &mine, 1, &its, 1, 0) == (ssize_t)n;
+}
+
+/* ---- areas ---- */
+
+static void add_area(struct pg_tracee *t, const struct pg_area *a)
+{
+	if (!(t->areas & (t->areas + 1))) {
+		size_t n = 2 * (size_t)t->areas + 2;
+		void *more = t->areas < AREAS_MAX ? realloc(t->area, n * sizeof *t->area) : NULL;
+
+		if (!more)
+			return;
+		t->area = more;
+	}
+	t->area[t->areas++] = *a;
+}
+
+/* "7f00-7f10 r-xp 00001000 fd:01 123   /lib/libc.so.6" */
+static void read_area(struct pg_tracee *t, char *line)
+{
+	unsigned long lo, hi, offset, ino;
+	unsigned major, minor;
+	char rights[8];
+	int path = 0;
+	struct pg_area a;
+
+	line[strcspn(line, "\n")] = 0;
+	if (sscanf(line, "%lx-%lx %7s %lx %x:%x %lu %n", &lo, &hi, rights, &offset, &major, &minor,
+		   &ino, &path) < 7)
+		return;
+	if (strstr(line + path, "/libpipeguard.so"))
+		t->guarded = true;
+	if (line[path] != '/' && strcmp(line + path, "[vdso]") != 0)
+		return;
+	a = (struct pg_area){.lo = lo, .hi = hi, .offset = offset, .runs = rights[2] == 'x'};
+	a.file = pg_file(t->pid, line + path, (uint64_t)major << 32 | minor, ino);
+	add_area(t, &a);
+}
+
+void pg_memory_map(struct pg_tracee *t)
+{
+	char path[48], *line = NULL;
+	size_t room = 0;
+	FILE *f;
+
+	if (t->mapped)
+		return;
+	t->mapped = true;
+	snprintf(path, sizeof path, "/proc/%d/maps", t->pid);
+	f = fopen(path, "re");
+	while (f && getline(&line, &room, f) > 0)
+		read_area(t, line);
+	free(line);
+	if (f)
+		fclose(f);
+}
+
+void pg_memory_forget(struct pg_tracee *t)
+{
+	free(t->area);
+	t->area = NULL;
+	t->areas = 0;
+	t->mapped = false;
+}
+
+static const struct pg_area *area_of(const struct pg_tracee *t, uintptr_t address)
+{
+	for (unsigned i = 0; i < t->areas; i++)
+		if (address >= t->area[i].lo && address < t->area[i].hi)
+			return &t->area[i];
+	return NULL;
+}
+
+/* What was mapped since the areas were learnt is learnt once more, but not again and again. */
+static const struct pg_area *find_area(struct pg_tracee *t, uintptr_t address)
+{
+	static uintptr_t missed;
+	static int of;
+	const struct pg_area *a;
+
+	pg_memory_map(t);
+	a = area_of(t, address);
+	if (a || (missed == address && of == t->pid))
+		return a;
+	missed = address;
+	of = t->pid;
+	pg_memory_forget(t);
+	pg_memory_map(t);
+	return area_of(t, address);
+}
+
+bool pg_memory_runs(const struct pg_tracee *t, uintptr_t address)
+{
+	const struct pg_area *a = area_of(t, address);
+
+	return a && a->runs;
+}
+
+bool pg_memory_is_up(struct pg_tracee *t, uintptr_t pc)
+{
+	const struct pg_area *a;
+
+	if (t->up)
+		return true;
+	pg_memory_forget(t);
+	pg_memory_map(t);
+	a = area_of(t, pc);
+	t->up = !a || !pg_prefix(a->file->name, "ld-linux");
+	return t->up;
+}
+
+bool pg_memory_is_go(const struct pg_tracee *t)
+{
+	for (unsigned i = 0; i < t->areas; i++)
+		if (t->area[i].runs)
+			return t->area[i].file->go;
+	return false;
+}
+
+/* ---- module.h, symbol.h ---- */
+
+static bool is_libc(const char *name)
+{
+	return pg_prefix(name, "libc.so") || pg_prefix(name, "libc-2") ||
+	       pg_prefix(name, "libpthread") || pg_prefix(name, "ld-musl") ||
+	       pg_same(name, "[vdso]");
+}
+
+/* Where the file's address 0 lies, as addr2line counts. */
+static uintptr_t base_of(const struct pg_area *a)
+{
+	uint64_t address;
+
+	if (a->file->known && pg_file_address(a->file, a->offset, &address))
+		return a->lo - address;
+	return a->lo - a->offset;
+}
+
+const struct pg_module *pg_module_at(uintptr_t addr, struct pg_module *room)
+{
+	const struct pg_area *a = pg_tracee_now ? find_area(pg_tracee_now, addr) : NULL;
+
+	if (!a)
+		return NULL;
+	*room = (struct pg_module){.base = base_of(a), .lo = a->lo, .hi = a->hi};
+	room->stamp = a->file->stamp;
+	pg_copy(room->name, sizeof room->name, a->file->name);
+	room->is_libc = is_libc(room->name);
+	return room;
+}
+
+struct pg_code pg_code_at(uintptr_t at)
+{
+	struct pg_module room;
+	const struct pg_module *m = pg_module_at(at, &room);
+
+	return (struct pg_code){.at = at, .stamp = m ? m->stamp : 0};
+}
+
+const struct pg_module *pg_code_module(const struct pg_code *code, struct pg_module *room)
+{
+	const struct pg_module *m = pg_module_at(code->at, room);
+
+	return m && m->stamp == code->stamp ? m : NULL;
+}
+
+/* Nothing of ours is in there. */
+bool pg_module_is_own(uintptr_t addr)
+{
+	(void)addr;
+	return false;
+}
+
+bool pg_symbol_at(const struct pg_module *m, uintptr_t addr, char name[PG_SYMBOL_MAX],
+		  uintptr_t *offset)
+{
+	const struct pg_area *a = pg_tracee_now ? area_of(pg_tracee_now, addr) : NULL;
+	const char *found;
+	uint64_t start;
+
+	if (!a || a->file->stamp != m->stamp)
+		return false;
+	found = pg_file_function(a->file, addr - m->base, &start);
+	if (!found)
+		return false;
+	pg_copy(name, PG_SYMBOL_MAX, found);
+	*offset = addr - m->base - start;
+	return true;
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+#include "move.h"
+
+#include "memory.h"
+
+#include "../config.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+enum { STEP = 1 << 16, NOWAIT = 8 /* RWF_NOWAIT */ };
+static char buffer[STEP];
+
+static bool message(const struct pg_ruled *c, struct msghdr *m)
+{
+	const struct pg_layout *l = pg_call_layout(c->call);
+
+	return pg_memory_read(c->of->pid, (uintptr_t)c->arg[l->data], m, sizeof *m);
+}
+
+bool pg_move_can(const struct pg_ruled *c)
+{
+	struct msghdr m;
+
+	switch (c->call) {
+	case PG_CALL_write:
+	case PG_CALL_writev:
+	case PG_CALL_read:
+	case PG_CALL_readv:
+		return true;
+	case PG_CALL_send:
+	case PG_CALL_recv:
+		return !(c->arg[3] & (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE));
+	case PG_CALL_sendmsg:
+	case PG_CALL_recvmsg:
+		return message(c, &m) && !m.msg_controllen &&
+		       !(c->arg[2] & (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE));
+	default:
+		return false;
+	}
+}
+
+/* The piece of C's memory from byte AT on: where, and how long. */
+static bool piece(const struct pg_ruled *c, uint64_t at, uintptr_t *where, size_t *n)
+{
+	const struct pg_layout *l = pg_call_layout(c->call);
+	uintptr_t vector = (uintptr_t)c->arg[l->data];
+	uint64_t count = l->len >= 0 ? (uint64_t)c->arg[l->len] : 0;
+	struct msghdr m;
+	struct iovec v;
+
+	if (l->shape == PG_BUF) {
+		*where = vector + at;
+		*n = (size_t)(count - at);
+		return at < count;
+	}
+	if (l->shape == PG_MSG) {
+		if (!message(c, &m))
+			return false;
+		vector = (uintptr_t)m.msg_iov;
+		count = m.msg_iovlen;
+	}
+	for (uint64_t i = 0; i < count; i++) {
+		if (!pg_memory_read(c->of->pid, vector + i * sizeof v, &v, sizeof v))
+			return false;
+		if (at < v.iov_len) {
+			*where = (uintptr_t)v.iov_base + at;
+			*n = v.iov_len - at;
+			return true;
+		}
+		at -= v.iov_len;
+	}
+	return false;
+}
+
+static int flags_of(const struct pg_ruled *c)
+{
+	const struct pg_layout *l = pg_call_layout(c->call);
+	int all = l->flags >= 0 ? (int)c->arg[l->flags] : 0;
+
+	return (all & ~MSG_WAITALL) | MSG_DONTWAIT | MSG_NOSIGNAL;
+}
+
+static bool is_socket(const struct pg_ruled *c)
+{
+	return pg_kind_is_socket(c->object.kind);
+}
+
+static long put_out(struct pg_ruled *c, size_t n)
+{
+	struct iovec v = {buffer, n};
+	long ret;
+
+	if (is_socket(c))
+		return pg_sys6(SYS_sendto, c->copy, buffer, n, flags_of(c), 0, 0);
+	ret = pg_sys6(SYS_pwritev2, c->copy, &v, 1, -1L, -1L, NOWAIT);
+	if (ret == -EOPNOTSUPP || ret == -EINVAL)
+		ret = pg_sys3(SYS_write, c->copy, buffer, n);
+	return ret;
+}
+
+static long take_in(struct pg_ruled *c, size_t n)
+{
+	struct iovec v = {buffer, n};
+	long ret;
+
+	if (is_socket(c))
+		return pg_sys6(SYS_recvfrom, c->copy, buffer, n, flags_of(c), 0, 0);
+	ret = pg_sys6(SYS_preadv2, c->copy, &v, 1, -1L, -1L, NOWAIT);
+	if (ret == -EOPNOTSUPP || ret == -EINVAL)
+		ret = pg_sys3(SYS_read, c->copy, buffer, n);
+	return ret;
+}
+
+static size_t step_of(const struct pg_ruled *c, size_t n)
+{
+	int64_t left = c->want - c->done;
+
+	n = n < STEP ? n : STEP;
+	return (int64_t)n < left ? n : (size_t)left;
+}
+
+static int write_step(struct pg_ruled *c)
+{
+	uintptr_t where;
+	size_t n;
+	long ret;
+
+	if (!piece(c, (uint64_t)c->done, &where, &n))
+		return -EFAULT;
+	n = step_of(c, n);
+	if (!pg_memory_read(c->of->pid, where, buffer, n))
+		return -EFAULT;
+	ret = put_out(c, n);
+	if (ret < 0)
+		return (int)ret;
+	c->done += ret;
+	return 0;
+}
+
+/* Bytes of a generator that starts from the seed: the same in every run. */
+static void spoil(const struct pg_ruled *c, size_t n)
+{
+	const struct pg_story *s = c->object.story;
+	uint64_t state = pg_config.seed + (s ? s->received : 0) + 1;
+
+	for (size_t i = 0; i < n && i < c->plan.garbage; i++) {
+		state = state * 6364136223846793005u + 1442695040888963407u;
+		buffer[i] = (char)(unsigned char)(state >> 56);
+	}
+}
+
+static int read_step(struct pg_ruled *c)
+{
+	uintptr_t where;
+	size_t n;
+	long ret;
+
+	if (!piece(c, (uint64_t)c->done, &where, &n))
+		return -EFAULT;
+	ret = take_in(c, step_of(c, n));
+	if (ret <= 0)
+		return (int)ret;
+	if (!c->done)
+		spoil(c, (size_t)ret);
+	if (!pg_memory_write(c->of->pid, where, buffer, (size_t)ret))
+		return -EFAULT;
+	c->done += ret;
+	return 0;
+}
+
+static int wait(struct pg_ruled *c)
+{
+	if (c->nonblock)
+		return c->done ? 0 : -EAGAIN;
+	c->events = c->reads ? POLLIN : POLLOUT;
+	return 1;
+}
+
+/* A read returns with what there is; a write goes on until all is written. */
+int pg_move(struct pg_ruled *c)
+{
+	int64_t before;
+	int ret;
+
+	do {
+		before = c->done;
+		ret = c->reads ? read_step(c) : write_step(c);
+		if (ret == -EAGAIN)
+			return c->reads && c->done ? 0 : wait(c);
+		if (ret < 0)
+			return c->done ? 0 : ret;
+	} while (c->done < c->want && c->done != before && !(c->reads && c->done < STEP));
+	return 0;
+}

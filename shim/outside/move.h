@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* Bytes between a process's memory and a descriptor, moved in its place: as many as a rule lets
+ * through, counted. */
+#ifndef PG_MOVE_H
+#define PG_MOVE_H
+
+#include "ruled.h"
+
+/* Can the bytes of C be moved here? Not where descriptors, addresses or other descriptors' bytes go
+ * with them. */
+bool pg_move_can(const struct pg_ruled *c);
+
+/* Moves what it can of C.WANT without waiting, counts it in C.DONE. Returns 0: all there is to do
+ * is done; 1: it has to wait for C.EVENTS; or -errno. */
+int pg_move(struct pg_ruled *c);
+
+#endif

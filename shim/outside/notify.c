@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+#include "notify.h"
+
+#include "memory.h"
+#include "ruled.h"
+
+#include <errno.h>
+#include <linux/seccomp.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+/* Linux 6.6, not in every <linux/seccomp.h>: the two sides take turns on one processor. */
+#define SET_FLAGS SECCOMP_IOW(4, __u64)
+enum { SYNC_WAKE_UP = 1 };
+
+static int listener = -1;
+
+void pg_notify_start(int fd)
+{
+	listener = fd;
+	ioctl(fd, SET_FLAGS, SYNC_WAKE_UP);
+	pg_match_start();
+}
+
+static bool stands(const struct pg_ruled *c)
+{
+	uint64_t id = c->id;
+
+	return !ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id);
+}
+
+static void go_on(struct pg_ruled *c)
+{
+	struct seccomp_notif_resp r = {.id = c->id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
+
+	ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &r);
+}
+
+static void answer(struct pg_ruled *c, int64_t ret)
+{
+	struct seccomp_notif_resp r = {.id = c->id};
+
+	if (ret < 0)
+		r.error = (int)ret;
+	else
+		r.val = ret;
+	ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &r);
+}
+
+static int place(struct pg_ruled *c, int from, bool cloexec)
+{
+	struct seccomp_notif_addfd a = {.id = c->id,
+					.flags = SECCOMP_ADDFD_FLAG_SETFD,
+					.srcfd = (__u32)from,
+					.newfd = (__u32)c->candidate.fd,
+					.newfd_flags = cloexec ? 02000000 : 0};
+
+	return ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &a) < 0 ? -errno : 0;
+}
+
+static const struct pg_way way = {stands, go_on, answer, place};
+
+void pg_notify_take(void)
+{
+	struct seccomp_notif n;
+	struct pg_ruled c = {.way = &way, .copy = -1};
+
+	memset(&n, 0, sizeof n);
+	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &n))
+		return; /* it has gone meanwhile */
+	c.id = n.id;
+	c.tid = (int)n.pid;
+	c.number = n.data.nr;
+	for (int i = 0; i < 6; i++)
+		c.arg[i] = (long)n.data.args[i];
+	c.of = pg_tracee(pg_tracee_of(c.tid));
+	if (!pg_memory_is_up(c.of, (uintptr_t)n.data.instruction_pointer))
+		go_on(&c);
+	else
+		pg_ruled_come(&c);
+}

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+#include "registers.h"
+
+#include "../sys.h"
+
+#include <elf.h>
+#include <sys/ptrace.h>
+#include <sys/uio.h>
+#include <sys/user.h>
+
+#if defined(__x86_64__)
+
+/* The kernel's user_regs of a 32-bit thread. */
+struct narrow {
+	uint32_t bx, cx, dx, si, di, bp, ax, ds, es, fs, gs, orig_ax, ip, cs, flags, sp, ss;
+};
+union set {
+	struct user_regs_struct wide;
+	struct narrow narrow;
+};
+
+/* Calls that can break a pipe, and those that rules name, by their numbers there (syscall_32.tbl).
+ */
+static long wide_number(uint32_t number)
+{
+	static const struct {
+		short narrow, wide;
+	} pairs[] = {{3, SYS_read},
+		     {4, SYS_write},
+		     {145, SYS_readv},
+		     {146, SYS_writev},
+		     {187, SYS_sendfile},
+		     {239, SYS_sendfile},
+		     {313, SYS_splice},
+		     {315, SYS_tee},
+		     {316, SYS_vmsplice},
+		     {345, SYS_sendmmsg},
+		     {362, SYS_connect},
+		     {364, SYS_accept4},
+		     {369, SYS_sendto},
+		     {370, SYS_sendmsg},
+		     {371, SYS_recvfrom},
+		     {372, SYS_recvmsg},
+		     {377, SYS_copy_file_range}};
+
+	for (unsigned i = 0; i < sizeof pairs / sizeof *pairs; i++)
+		if ((uint32_t)pairs[i].narrow == number)
+			return pairs[i].wide;
+	return -1;
+}
+
+static void from_narrow(struct pg_registers *r, const struct narrow *n)
+{
+	*r = (struct pg_registers){
+		.number = wide_number(n->orig_ax),
+		.arg = {(long)n->bx, (long)n->cx, (long)n->dx, (long)n->si, (long)n->di,
+			(long)n->bp},
+		.result = (int32_t)n->ax,
+		.arguments = true,
+		.narrow = true,
+		.pc = n->ip,
+		.sp = n->sp,
+		.frame = n->bp,
+	};
+}
+
+static void from_wide(struct pg_registers *r, const struct user_regs_struct *w)
+{
+	*r = (struct pg_registers){
+		.number = (long)w->orig_rax,
+		.arg = {(long)w->rdi, (long)w->rsi, (long)w->rdx, (long)w->r10, (long)w->r8,
+			(long)w->r9},
+		.result = (long)w->rax,
+		.arguments = true,
+		.pc = w->rip,
+		.sp = w->rsp,
+		.frame = w->rbp,
+	};
+}
+
+static bool take(int tid, union set *set, bool *narrow)
+{
+	struct iovec io = {set, sizeof *set};
+
+	if (ptrace(PTRACE_GETREGSET, tid, (void *)NT_PRSTATUS, &io))
+		return false;
+	*narrow = io.iov_len == sizeof set->narrow;
+	return true;
+}
+
+static bool put(int tid, union set *set, bool narrow)
+{
+	struct iovec io = {set, narrow ? sizeof set->narrow : sizeof set->wide};
+
+	return !ptrace(PTRACE_SETREGSET, tid, (void *)NT_PRSTATUS, &io);
+}
+
+bool pg_registers_read(int tid, struct pg_registers *r)
+{
+	union set set;
+	bool narrow;
+
+	if (!take(tid, &set, &narrow))
+		return false;
+	if (narrow)
+		from_narrow(r, &set.narrow);
+	else
+		from_wide(r, &set.wide);
+	return true;
+}
+
+bool pg_registers_skip(int tid)
+{
+	union set set;
+	bool narrow;
+
+	if (!take(tid, &set, &narrow))
+		return false;
+	if (narrow)
+		set.narrow.orig_ax = (uint32_t)-1;
+	else
+		set.wide.orig_rax = (unsigned long)-1;
+	return put(tid, &set, narrow);
+}
+
+bool pg_registers_result(int tid, long result)
+{
+	union set set;
+	bool narrow;
+
+	if (!take(tid, &set, &narrow))
+		return false;
+	if (narrow)
+		set.narrow.ax = (uint32_t)result;
+	else
+		set.wide.rax = (unsigned long)result;
+	return put(tid, &set, narrow);
+}
+
+bool pg_registers_argument(int tid, unsigned n, long value)
+{
+	union set set;
+	bool narrow;
+
+	if (!take(tid, &set, &narrow))
+		return false;
+	if (narrow) {
+		uint32_t *at[] = {&set.narrow.bx, &set.narrow.cx, &set.narrow.dx,
+				  &set.narrow.si, &set.narrow.di, &set.narrow.bp};
+
+		*at[n] = (uint32_t)value;
+	} else {
+		unsigned long long *at[] = {&set.wide.rdi, &set.wide.rsi, &set.wide.rdx,
+					    &set.wide.r10, &set.wide.r8,  &set.wide.r9};
+
+		*at[n] = (unsigned long long)value;
+	}
+	return put(tid, &set, narrow);
+}
+
+#elif defined(__aarch64__)
+
+static bool take(int tid, struct user_regs_struct *set)
+{
+	struct iovec io = {set, sizeof *set};
+
+	return !ptrace(PTRACE_GETREGSET, tid, (void *)NT_PRSTATUS, &io) &&
+	       io.iov_len == sizeof *set;
+}
+
+static bool put(int tid, struct user_regs_struct *set)
+{
+	struct iovec io = {set, sizeof *set};
+
+	return !ptrace(PTRACE_SETREGSET, tid, (void *)NT_PRSTATUS, &io);
+}
+
+/* The result takes the first argument's register. */
+bool pg_registers_read(int tid, struct pg_registers *r)
+{
+	struct user_regs_struct set;
+
+	if (!take(tid, &set))
+		return false;
+	*r = (struct pg_registers){
+		.number = (long)set.regs[8],
+		.arg = {-1, (long)set.regs[1], (long)set.regs[2], (long)set.regs[3],
+			(long)set.regs[4], (long)set.regs[5]},
+		.result = (long)set.regs[0],
+		.pc = set.pc,
+		.sp = set.sp,
+		.frame = set.regs[29],
+	};
+	return true;
+}
+
+bool pg_registers_skip(int tid)
+{
+	int none = -1;
+	struct iovec io = {&none, sizeof none};
+
+	return !ptrace(PTRACE_SETREGSET, tid, (void *)0x404, &io); /* NT_ARM_SYSTEM_CALL */
+}
+
+bool pg_registers_result(int tid, long result)
+{
+	return pg_registers_argument(tid, 0, result);
+}
+
+bool pg_registers_argument(int tid, unsigned n, long value)
+{
+	struct user_regs_struct set;
+
+	if (!take(tid, &set))
+		return false;
+	set.regs[n] = (unsigned long)value;
+	return put(tid, &set);
+}
+
+#else
+
+bool pg_registers_read(int tid, struct pg_registers *r)
+{
+	(void)tid;
+	*r = (struct pg_registers){.number = -1};
+	return false;
+}
+
+bool pg_registers_skip(int tid)
+{
+	(void)tid;
+	return false;
+}
+
+bool pg_registers_result(int tid, long result)
+{
+	(void)tid, (void)result;
+	return false;
+}
+
+bool pg_registers_argument(int tid, unsigned n, long value)
+{
+	(void)tid, (void)n, (void)value;
+	return false;
+}
+
+#endif

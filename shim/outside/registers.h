@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* What the registers of a stopped thread say: the system call it is in, or has just made. */
+#ifndef PG_REGISTERS_H
+#define PG_REGISTERS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct pg_registers {
+	long number; /* as this machine counts system calls, also of a 32-bit thread; -1: none */
+	long arg[6];
+	long result;		 /* -errno, or what it returned */
+	bool arguments;		 /* ARG is known */
+	bool narrow;		 /* a 32-bit thread */
+	uintptr_t pc, sp, frame; /* FRAME: the frame pointer */
+};
+
+/* Thread TID is stopped, and traced by this process. False: it has gone. */
+bool pg_registers_read(int tid, struct pg_registers *r);
+
+/* At the entry of a call: it is not made, and RESULT is returned; or it is made with
+ * argument N changed. */
+bool pg_registers_skip(int tid);
+bool pg_registers_result(int tid, long result);
+bool pg_registers_argument(int tid, unsigned n, long value);
+
+#endif

@@ -1,0 +1,910 @@
+/* SPDX-License-Identifier: MIT */
+#include "ruled.h"
+
+#include "frames.h"
+#include "memory.h"
+#include "move.h"
+#include "place.h"
+#include "sets.h"
+#include "stories.h"
+#include "tell.h"
+#include "thing.h"
+
+#include "../clock.h"
+#include "../fault.h"
+#include "../guard.h"
+#include "../listener.h"
+#include "../site.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- those that wait ---- */
+
+static struct pg_ruled *waiting;
+
+static void add_waiting(struct pg_ruled *c)
+{
+	struct pg_ruled *kept = malloc(sizeof *kept);
+
+	if (!kept) {
+		c->way->go_on(c);
+		return;
+	}
+	*kept = *c;
+	kept->candidate.object = &kept->object;
+	kept->next = waiting;
+	waiting = kept;
+}
+
+static void drop(struct pg_ruled **at)
+{
+	struct pg_ruled *c = *at;
+
+	*at = c->next;
+	if (c->copy >= 0)
+		close(c->copy);
+	free(c);
+}
+
+/* ---- signals in the kernel's place ---- */
+
+/* Threads that are sent a SIGPIPE by us, or whose next one is to be taken away. */
+enum { OWED = 256 };
+static struct {
+	int tid, rule;
+	bool owed, spared;
+} marks[OWED];
+
+static void mark(int tid, bool owed, bool spared)
+{
+	unsigned at = (unsigned)tid % OWED;
+
+	if (marks[at].tid != tid)
+		marks[at].owed = marks[at].spared = false;
+	marks[at].tid = tid;
+	marks[at].owed |= owed;
+	marks[at].spared |= spared;
+}
+
+static bool take_mark(int tid, bool *word)
+{
+	bool was = *word && marks[(unsigned)tid % OWED].tid == tid;
+
+	*word = false;
+	return was;
+}
+
+bool pg_ruled_owes(int tid, int *rule)
+{
+	*rule = marks[(unsigned)tid % OWED].rule;
+	return take_mark(tid, &marks[(unsigned)tid % OWED].owed);
+}
+
+bool pg_ruled_spares(int tid)
+{
+	return take_mark(tid, &marks[(unsigned)tid % OWED].spared);
+}
+
+static void send_signal(const struct pg_ruled *c, int sig)
+{
+	pg_sys3(SYS_tgkill, c->of->pid, c->tid, sig);
+}
+
+/* ---- the object ---- */
+
+/* The n-th stream connection of its side, in its process. */
+static void number_connection(struct pg_ruled *c)
+{
+	struct pg_object *o = &c->object;
+	struct pg_story *s = o->story;
+
+	if (!s || s->number || !o->stream || !pg_kind_is_socket(o->kind) ||
+	    (!o->peer.family && o->kind == PG_TCP) || c->call == PG_CALL_connect)
+		return;
+	s->side = (uint8_t)o->side;
+	s->peer = o->peer;
+	s->local = o->local;
+	s->number = ++c->of->connections[o->side == PG_SERVER];
+	o->number = s->number;
+	pg_match_stands(c->candidate.fd, o);
+}
+
+/* Whoever's port nobody listens on made the connection. */
+static void settle_side(struct pg_object *o)
+{
+	const struct pg_story *s = o->story;
+
+	if (s && s->side != PG_NO_SIDE)
+		o->side = (enum pg_side)s->side;
+	else if (o->kind == PG_TCP && o->peer.family && o->side == PG_NO_SIDE)
+		o->side = pg_listens_at(&o->local) ? PG_SERVER : PG_CLIENT;
+}
+
+/* ALL: for an event; else what the rules want to know. */
+static void look(struct pg_ruled *c, bool all)
+{
+	struct pg_object *o = &c->object;
+	struct pg_story *s;
+
+	if (all)
+		pg_thing_by_copy(c->of, c->copy, o);
+	else
+		pg_look_for(c->copy, o, pg_match_wants | PG_LOOK_KIND, false);
+	s = pg_stories_of(o->dev, o->ino, true);
+	o->story = s;
+	if (!s)
+		return;
+	if (!o->peer.family)
+		o->peer = s->peer;
+	if (!o->local.family && s->injected)
+		o->local = s->local;
+	o->number = s->number;
+	o->rule = s->injected ? s->rule : -1;
+	o->sent = o->offset = -1;
+	if (pg_match_streams)
+		o->offset = (int64_t)(c->reads ? s->received : s->sent);
+}
+
+/* ---- what is told ---- */
+
+static void tell(struct pg_ruled *c, int failed, const char *held)
+{
+	struct pg_event *e;
+	struct pg_place *first;
+
+	if (!c->plan.tells)
+		return;
+	e = pg_tell_room(PG_EV_INJECT, c->of);
+	e->call = c->call;
+	e->fd = c->candidate.fd;
+	e->len = c->candidate.length_known ? (int64_t)c->candidate.length : -1;
+	e->ret = 0;
+	e->rule = (int)c->plan.rule;
+	e->failed = failed;
+	e->held = held;
+	e->seeded = pg_has(&pg_rules.rule[c->plan.rule], PG_F_PROB);
+	e->object = c->object;
+	c->of->told = true;
+	if (pg_site_count(e, 0, &first))
+		pg_tell(c->of, c->tid, e);
+	if (first)
+		pg_site_describe(first, e, 0);
+}
+
+static const char *held_word(const struct pg_ruled *c)
+{
+	static const char *const words[] = {NULL, "held until the peer left",
+					    "held in vain: the peer is still there"};
+
+	return words[c->held];
+}
+
+/* ---- the final action ---- */
+
+static struct pg_ruled *placed; /* whose number is worked on */
+
+static bool has_cloexec(const struct pg_ruled *c)
+{
+	char path[64], line[128];
+	unsigned flags = 0;
+	FILE *f;
+
+	snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", c->tid, c->candidate.fd);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof line, f))
+		if (sscanf(line, "flags: %o", &flags) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return flags & O_CLOEXEC;
+}
+
+static int place(int from)
+{
+	long flags = pg_sys3(SYS_fcntl, placed->copy, F_GETFL, 0);
+	struct pg_stat st;
+	int ret;
+
+	pg_sys3(SYS_fcntl, from, F_SETFL, flags & (O_NONBLOCK | O_APPEND));
+	ret = placed->way->place(placed, from, has_cloexec(placed));
+	if (ret >= 0)
+		pg_sets_replace(placed->of, placed->candidate.fd, placed->copy, from);
+	if (ret >= 0 && placed->object.story && !pg_fstat(from, &st))
+		pg_stories_also(placed->object.story, st.dev, st.ino);
+	return ret < 0 ? ret : 0;
+}
+
+static void remember(struct pg_ruled *c)
+{
+	struct pg_story *s = c->object.story;
+
+	if (!s)
+		return;
+	s->rule = (uint8_t)c->plan.rule;
+	s->injected = true;
+	s->peer = c->object.peer;
+	s->local = c->object.local;
+	s->side = (uint8_t)c->object.side;
+}
+
+static int make(struct pg_ruled *c)
+{
+	enum pg_kind kind = c->object.kind;
+	int waits = -1, ret;
+
+	if (kind == PG_PIPE && (pg_sys3(SYS_fcntl, c->copy, F_GETFL, 0) & O_ACCMODE) == O_RDWR)
+		return -EOPNOTSUPP;
+	switch (c->plan.final->terminal) {
+	case PG_F_RESET:
+		ret = pg_fault_reset(c->copy, kind, !c->reads, &waits);
+		pg_fault_wake(waits);
+		return ret;
+	case PG_F_BREAK:
+		return pg_fault_break(c->copy, kind);
+	case PG_F_FIN:
+		return pg_fault_fin(c->copy);
+	default:
+		return pg_fault_eof(c->copy, kind);
+	}
+}
+
+static bool is_broken(const struct pg_ruled *c)
+{
+	return c->plan.final->terminal != PG_F_EOF && pg_look_is_broken(c->copy);
+}
+
+static void change(struct pg_ruled *c)
+{
+	bool ends = c->plan.final->terminal == PG_F_EOF;
+	int ret;
+
+	if (is_broken(c)) {
+		tell(c, 0, "it was broken before");
+		c->way->go_on(c);
+		return;
+	}
+	placed = c;
+	pg_place_by(place);
+	ret = make(c);
+	pg_place_by(NULL);
+	if (!ret)
+		remember(c);
+	tell(c, -ret, held_word(c));
+	if (ret || !ends || c->object.kind == PG_PIPE || !c->reads) {
+		c->way->go_on(c);
+		return;
+	}
+	if (c->object.story)
+		c->object.story->ended = true;
+	c->way->answer(c, 0);
+}
+
+/* Would the kernel raise SIGPIPE with an EPIPE of such a call on O? */
+static bool raises(enum pg_call call, int flags, const struct pg_object *o)
+{
+	enum { RWF_WITHOUT = 0x100 }; /* RWF_NOSIGNAL, Linux 6.18 */
+	bool sends = call == PG_CALL_send || call == PG_CALL_sendto || call == PG_CALL_sendmsg ||
+		     call == PG_CALL_sendmmsg;
+
+	if ((sends && flags & MSG_NOSIGNAL) || (call == PG_CALL_pwritev2 && flags & RWF_WITHOUT))
+		return false;
+	return o->stream;
+}
+
+static bool is_blocked(int tid, int sig)
+{
+	return pg_tracee_masked(tid, "SigBlk:", sig);
+}
+
+/* An EPIPE that the kernel does not make: its signal comes from here, and where none can come the
+ * event is told at once. */
+static void fail_broken(struct pg_ruled *c)
+{
+	const struct pg_layout *l = pg_call_layout(c->call);
+	int flags = l->flags >= 0 ? (int)c->arg[l->flags] : 0;
+	bool signals = raises(c->call, flags, &c->object);
+	struct pg_event *e;
+
+	if (signals && !is_blocked(c->tid, SIGPIPE)) {
+		mark(c->tid, true, false);
+		marks[(unsigned)c->tid % OWED].rule = (int)c->plan.rule;
+		send_signal(c, SIGPIPE);
+		return;
+	}
+	e = pg_tell_room(PG_EV_EPIPE, c->of);
+	e->call = c->call;
+	e->fd = c->candidate.fd;
+	e->len = c->candidate.length_known ? (int64_t)c->candidate.length : -1;
+	e->ret = -1;
+	e->err = EPIPE;
+	e->signal = signals ? PG_SIG_BLOCKED : PG_SIG_NONE;
+	e->object = c->object;
+	e->object.rule = (int)c->plan.rule;
+	pg_tell(c->of, c->tid, e);
+}
+
+static void fail(struct pg_ruled *c)
+{
+	int err = c->plan.final->error;
+
+	tell(c, 0, held_word(c));
+	if (err == EPIPE && !c->reads && c->call != PG_CALL_connect) {
+		if (c->object.kind == PG_PIPE && !c->candidate.length) {
+			c->way->go_on(c);
+			return;
+		}
+		fail_broken(c);
+	}
+	c->way->answer(c, -err);
+}
+
+static bool address_of(const struct pg_ruled *c, struct sockaddr_storage *ss)
+{
+	size_t n = (size_t)(uint32_t)c->arg[2];
+
+	memset(ss, 0, sizeof *ss);
+	return n >= sizeof(sa_family_t) && n <= sizeof *ss &&
+	       pg_memory_read(c->of->pid, (uintptr_t)c->arg[1], ss, n);
+}
+
+static void wait_for_ever(struct pg_ruled *c)
+{
+	c->stage = PG_STAGE_STALL;
+	c->events = 0;
+	c->deadline = 0;
+	add_waiting(c);
+	c->copy = -1;
+}
+
+static void misconnect(struct pg_ruled *c)
+{
+	bool hangs = c->plan.final->terminal == PG_F_STALL;
+	struct sockaddr_storage ss;
+	int got;
+
+	if (!address_of(c, &ss)) {
+		c->way->go_on(c);
+		return;
+	}
+	if (hangs && !c->nonblock) {
+		remember(c);
+		tell(c, 0, NULL);
+		wait_for_ever(c);
+		return;
+	}
+	got = hangs ? pg_fault_hang(c->copy, &ss) : pg_fault_refuse(c->copy, &ss);
+	if (got == -EAFNOSUPPORT)
+		got = hangs ? -ETIMEDOUT : -ECONNREFUSED;
+	remember(c);
+	tell(c, 0, held_word(c));
+	c->way->answer(c, got);
+}
+
+/* How long the program itself lets the call wait; 0: for ever. */
+static uint64_t patience(const struct pg_ruled *c)
+{
+	struct timeval t = {0, 0};
+	socklen_t n = sizeof t;
+
+	if (pg_kind_is_socket(c->object.kind))
+		pg_sys5(SYS_getsockopt, c->copy, SOL_SOCKET, c->reads ? SO_RCVTIMEO : SO_SNDTIMEO,
+			&t, &n);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_usec * 1000u;
+}
+
+static void stall(struct pg_ruled *c)
+{
+	uint64_t ns = patience(c);
+	bool accepts = c->call == PG_CALL_accept;
+
+	tell(c, 0, held_word(c));
+	if (c->reads && !accepts && (pg_kind_is_socket(c->object.kind) || c->nonblock)) {
+		placed = c;
+		pg_place_by(place);
+		pg_fault_silence(c->copy, c->object.kind);
+		pg_place_by(NULL);
+	}
+	if (c->nonblock) {
+		c->way->answer(c, -EAGAIN);
+		return;
+	}
+	wait_for_ever(c);
+	if (ns && waiting)
+		waiting->deadline = pg_now() + ns;
+}
+
+/* ---- bytes ---- */
+
+static void count(struct pg_ruled *c, int64_t n)
+{
+	struct pg_story *s = c->object.story;
+
+	if (s && c->reads)
+		s->received += (uint64_t)n;
+	else if (s)
+		s->sent += (uint64_t)n;
+}
+
+/* The reader leaves in the middle of a write: what was taken is returned, and a signal comes. */
+static void break_midway(struct pg_ruled *c)
+{
+	int ret;
+
+	placed = c;
+	pg_place_by(place);
+	ret = pg_fault_break(c->copy, c->object.kind);
+	pg_place_by(NULL);
+	if (!ret)
+		remember(c);
+	tell(c, -ret, NULL);
+	if (ret)
+		return;
+	mark(c->tid, true, false);
+	marks[(unsigned)c->tid % OWED].rule = (int)c->plan.rule;
+	if (!is_blocked(c->tid, SIGPIPE))
+		send_signal(c, SIGPIPE);
+}
+
+/* True: it has been answered. */
+static bool move_on(struct pg_ruled *c)
+{
+	int ret = pg_move(c);
+
+	if (ret > 0)
+		return false;
+	count(c, c->done);
+	if (ret < 0 && ret != -EAGAIN) { /* the kernel says the same, and signals */
+		c->way->go_on(c);
+		return true;
+	}
+	if (c->then_breaks && c->done == c->want)
+		break_midway(c);
+	c->way->answer(c, ret < 0 ? ret : c->done);
+	return true;
+}
+
+static void start_moving(struct pg_ruled *c, bool breaks)
+{
+	c->stage = PG_STAGE_MOVE;
+	c->done = 0;
+	c->want = (int64_t)c->candidate.length;
+	if ((uint64_t)c->want > c->plan.most)
+		c->want = (int64_t)c->plan.most;
+	c->then_breaks = breaks;
+	if (move_on(c))
+		return;
+	c->deadline = 0;
+	if (c->reads && patience(c))
+		c->deadline = pg_now() + patience(c);
+	add_waiting(c);
+	c->copy = -1;
+}
+
+/* Are C's bytes to be moved here: fewer of them, other ones, or because they are counted? */
+static bool is_moved(const struct pg_ruled *c)
+{
+	return c->candidate.length_known && c->candidate.length && c->call != PG_CALL_connect &&
+	       c->call != PG_CALL_accept &&
+	       (c->plan.most < c->candidate.length || c->plan.garbage || pg_match_streams) &&
+	       pg_move_can(c);
+}
+
+/* ---- the plan, carried out ---- */
+
+/* A signal that stops it, or ends it with a core: here, before the call. */
+static bool halt(struct pg_ruled *c)
+{
+	if (c->plan.nosignal)
+		mark(c->tid, false, true);
+	if (!c->plan.stop && !c->plan.abort)
+		return false;
+	tell(c, 0, held_word(c));
+	c->plan.tells = false;
+	if (c->plan.abort)
+		send_signal(c, SIGABRT);
+	if (c->plan.stop)
+		send_signal(c, SIGSTOP);
+	return !(c->plan.abort && is_blocked(c->tid, SIGABRT));
+}
+
+static void finish(struct pg_ruled *c)
+{
+	enum pg_field what = c->plan.final ? c->plan.final->terminal : PG_F_COUNT;
+
+	switch (what) {
+	case PG_F_RESET:
+	case PG_F_BREAK:
+	case PG_F_FIN:
+	case PG_F_EOF:
+		if (c->plan.midway && pg_move_can(c))
+			start_moving(c, true);
+		else
+			change(c);
+		return;
+	case PG_F_DROP:
+		tell(c, 0, "the bytes are lost");
+		c->way->answer(c, (int64_t)c->candidate.length);
+		return;
+	case PG_F_REFUSE:
+		misconnect(c);
+		return;
+	case PG_F_STALL:
+		if (c->call == PG_CALL_connect)
+			misconnect(c);
+		else
+			stall(c);
+		return;
+	case PG_F_ERROR:
+		fail(c);
+		return;
+	default:
+		break;
+	}
+	tell(c, c->plan.most < c->candidate.length && !is_moved(c) ? EOPNOTSUPP : 0, held_word(c));
+	if (is_moved(c))
+		start_moving(c, false);
+	else
+		c->way->go_on(c);
+}
+
+enum { RESTART = 513 }; /* ERESTARTNOINTR: the call is made again, when the signals are over */
+
+/* What a stopped, or a parked, call comes to when it comes again. */
+static void park(struct pg_ruled *c)
+{
+	c->way->answer(c, -RESTART);
+	add_waiting(c);
+	waiting->parked = true;
+	c->copy = -1;
+}
+
+static void act(struct pg_ruled *c)
+{
+	if (c->plan.fires && halt(c)) {
+		c->plan.stop = c->plan.abort = false;
+		c->stage = PG_STAGE_DELAY;
+		c->deadline = 1; /* at once */
+		park(c);
+		return;
+	}
+	finish(c);
+}
+
+static void hold(struct pg_ruled *c)
+{
+	if (!c->plan.hold || (c->object.kind == PG_TCP ? pg_look_hung_up(c->copy)
+							: pg_look_is_broken(c->copy))) {
+		c->held = c->plan.hold ? PG_HELD : PG_NOT_HELD;
+		act(c);
+		return;
+	}
+	c->stage = PG_STAGE_HOLD;
+	c->events = c->object.kind == PG_TCP ? POLLRDHUP : 0;
+	c->deadline = pg_now() + c->plan.hold;
+	add_waiting(c);
+	c->copy = -1;
+}
+
+static void start(struct pg_ruled *c)
+{
+	if (!c->plan.delay) {
+		hold(c);
+		return;
+	}
+	c->stage = PG_STAGE_DELAY;
+	c->events = 0;
+	c->deadline = pg_now() + c->plan.delay;
+	add_waiting(c);
+	c->copy = -1;
+}
+
+/* ---- a call comes ---- */
+
+static bool by_thread(void)
+{
+	for (unsigned i = 0; i < pg_rules.n; i++)
+		if (pg_has(&pg_rules.rule[i], PG_F_THREAD))
+			return true;
+	return false;
+}
+
+static void fill_candidate(struct pg_ruled *c)
+{
+	struct pg_candidate *k = &c->candidate;
+	const struct pg_layout *l = pg_call_layout(c->call);
+	bool about = c->call == PG_CALL_connect || c->call == PG_CALL_accept;
+	int64_t length = about ? -1 : pg_thing_length(c->of->pid, c->call, c->arg, false);
+	static char name[16];
+
+	*k = (struct pg_candidate){.object = &c->object, .fd = (int)c->arg[l->fd], .copy = c->copy};
+	k->length_known = length >= 0;
+	k->length = length >= 0 ? (uint64_t)length : 0;
+	k->thread = (uint64_t)c->tid << 32 | (uint32_t)c->of->pid;
+	k->thread_name = name;
+	if (by_thread())
+		pg_tracee_comm(c->tid, name);
+	if (c->object.story)
+		k->offset = c->reads ? c->object.story->received : c->object.story->sent;
+}
+
+static bool is_nonblock(const struct pg_ruled *c)
+{
+	const struct pg_layout *l = pg_call_layout(c->call);
+
+	if (pg_kind_is_socket(c->object.kind) && l->flags >= 0 && l->shape != PG_NOTHING &&
+	    c->arg[l->flags] & MSG_DONTWAIT)
+		return true;
+	return (pg_sys3(SYS_fcntl, c->copy, F_GETFL, 0) & O_NONBLOCK) != 0;
+}
+
+/* Of a connect, whom it asks. */
+static void look_at_target(struct pg_ruled *c)
+{
+	struct sockaddr_storage ss;
+
+	if (c->call != PG_CALL_connect)
+		return;
+	c->object.side = PG_CLIENT;
+	if (address_of(c, &ss))
+		pg_look_address(&c->object, (const struct sockaddr *)&ss, (size_t)c->arg[2]);
+	if (c->object.story) {
+		c->object.story->side = PG_CLIENT;
+		c->object.story->number = 0;
+		pg_match_attempt(c->candidate.fd, &c->object);
+	}
+}
+
+static bool is_ended(const struct pg_ruled *c)
+{
+	return c->reads && c->object.story && c->object.story->ended;
+}
+
+static void judge(struct pg_ruled *c)
+{
+	struct pg_op op = {.call = c->call, .fd = c->copy, .shape = pg_call_layout(c->call)->shape};
+
+	look(c, false);
+	settle_side(&c->object);
+	fill_candidate(c);
+	look_at_target(c);
+	number_connection(c);
+	if (is_ended(c)) {
+		pg_fault_drain(c->copy, c->object.kind);
+		c->way->answer(c, 0);
+		return;
+	}
+	pg_plan_make(&c->plan, &op, &c->candidate, c->bits);
+	if (c->plan.fires && c->plan.tells) {
+		int rule = c->object.rule;
+		struct pg_object before = c->object;
+
+		look(c, true);
+		settle_side(&c->object);
+		c->object.rule = rule;
+		if (c->call == PG_CALL_connect) {
+			c->object.side = before.side;
+			c->object.peer = before.peer;
+			memcpy(c->object.peer_path, before.peer_path, sizeof before.peer_path);
+		}
+	}
+	c->nonblock = c->plan.fires || pg_match_streams ? is_nonblock(c) : false;
+	if (!c->plan.fires && !is_moved(c))
+		c->way->go_on(c);
+	else
+		start(c);
+}
+
+/* Does C's thread come again with the call that was parked? */
+static bool comes_again(const struct pg_ruled *come)
+{
+	for (struct pg_ruled **at = &waiting; *at; at = &(*at)->next) {
+		struct pg_ruled *c = *at;
+
+		if (c->tid != come->tid || !c->parked)
+			continue;
+		if (c->number != come->number) {
+			drop(at); /* its program was told of the signal instead */
+			return false;
+		}
+		c->id = come->id;
+		c->parked = false;
+		return true;
+	}
+	return false;
+}
+
+static enum pg_call call_of(const struct pg_ruled *c, uint64_t *bits)
+{
+	enum pg_call call = pg_call_of_number(c->number);
+
+#ifdef SYS_accept
+	if (c->number == SYS_accept)
+		call = PG_CALL_accept;
+#endif
+	*bits = 0;
+	for (int other = 1; other < PG_CALL_COUNT; other++)
+		if (pg_call_number((enum pg_call)other) == pg_call_number(call) &&
+		    pg_call_has_rules((enum pg_call)other) && other != PG_CALL_syscall &&
+		    !pg_call_formats((enum pg_call)other))
+			*bits |= PG_BIT(other);
+	if (call == PG_CALL_send && c->arg[4]) {
+		*bits = PG_BIT(PG_CALL_sendto);
+		return PG_CALL_sendto;
+	}
+	if (call == PG_CALL_recv && c->arg[4]) {
+		*bits = PG_BIT(PG_CALL_recvfrom);
+		return PG_CALL_recvfrom;
+	}
+	return call;
+}
+
+void pg_ruled_come(const struct pg_ruled *come)
+{
+	struct pg_ruled c = *come;
+
+	if (comes_again(come))
+		return; /* it goes on in the next step */
+	c.call = call_of(&c, &c.bits);
+	c.reads = !pg_is_out(c.call) && c.call != PG_CALL_connect;
+	pg_tracee_now = c.of;
+	pg_tracee_name(c.of);
+	if (!c.call || c.of->left_out || c.of->guarded) {
+		c.way->go_on(&c);
+		return;
+	}
+	c.copy = pg_thing_copy(c.of, c.tid, (int)c.arg[pg_call_layout(c.call)->fd]);
+	if (c.copy < 0) { /* the kernel says what is wrong with it */
+		c.way->go_on(&c);
+		return;
+	}
+	pg_tracee_counts(c.of);
+	pg_match_take(c.of->counts);
+	judge(&c);
+	pg_match_put_back(c.of->counts);
+	if (c.copy >= 0)
+		close(c.copy);
+}
+
+/* ---- time passes ---- */
+
+unsigned pg_ruled_poll(struct pollfd *p, unsigned most, uint64_t *until)
+{
+	enum { LOOK = 20000000 }; /* ns: whether a signal waits is asked so often */
+	unsigned n = 0;
+	uint64_t at = waiting ? pg_now() + LOOK : 0;
+
+	for (const struct pg_ruled *c = waiting; c; c = c->next) {
+		if (!c->parked && c->deadline && c->deadline < at)
+			at = c->deadline;
+		if (!c->parked && n < most &&
+		    (c->stage == PG_STAGE_HOLD || c->stage == PG_STAGE_MOVE))
+			p[n++] = (struct pollfd){.fd = c->copy, .events = c->events};
+	}
+	if (at && (!*until || at < *until))
+		*until = at;
+	return n;
+}
+
+/* A signal that its thread would act on waits. */
+static bool is_signalled(const struct pg_ruled *c)
+{
+	return pg_tracee_is_signalled(c->tid);
+}
+
+static bool has_come(const struct pg_ruled *c)
+{
+	struct pollfd p = {.fd = c->copy, .events = c->events};
+
+	return poll(&p, 1, 0) == 1;
+}
+
+/* C, which is in nobody's list any more. */
+static void go_on_from(struct pg_ruled *c, uint64_t now)
+{
+	switch (c->stage) {
+	case PG_STAGE_DELAY:
+		hold(c);
+		return;
+	case PG_STAGE_HOLD:
+		c->held = now >= c->deadline && !has_come(c) ? PG_HELD_IN_VAIN : PG_HELD;
+		act(c);
+		return;
+	case PG_STAGE_STALL:
+		c->way->answer(c, -EAGAIN);
+		return;
+	case PG_STAGE_MOVE:
+		if (now >= c->deadline && c->deadline)
+			c->way->answer(c, c->done ? c->done : -EAGAIN);
+		else if (!move_on(c)) {
+			add_waiting(c);
+			c->copy = -1;
+		}
+		return;
+	}
+}
+
+static bool is_due(const struct pg_ruled *c, uint64_t now)
+{
+	if (c->deadline && now >= c->deadline)
+		return true;
+	return (c->stage == PG_STAGE_HOLD || c->stage == PG_STAGE_MOVE) && has_come(c);
+}
+
+enum { INTERRUPTED = 512 }; /* ERESTARTSYS: as the kernel has it, by SA_RESTART */
+
+/* Its thread is let go to the signal. */
+static void interrupt(struct pg_ruled *c)
+{
+	bool waits = c->stage == PG_STAGE_STALL || c->stage == PG_STAGE_MOVE;
+
+	if (c->stage == PG_STAGE_MOVE && c->done) {
+		count(c, c->done);
+		c->way->answer(c, c->done);
+		return;
+	}
+	c->way->answer(c, waits ? -INTERRUPTED : -RESTART);
+	add_waiting(c);
+	waiting->parked = true;
+	c->copy = -1;
+}
+
+/* Takes C out of the list and lets it go on; it may come in again. */
+static void take(struct pg_ruled **at, void (*fn)(struct pg_ruled *, uint64_t), uint64_t now)
+{
+	struct pg_ruled c = **at, *old = *at;
+
+	*at = old->next;
+	free(old);
+	c.candidate.object = &c.object;
+	pg_tracee_now = c.of;
+	pg_tracee_counts(c.of);
+	pg_match_take(c.of->counts);
+	fn(&c, now);
+	pg_match_put_back(c.of->counts);
+	if (c.copy >= 0)
+		close(c.copy);
+}
+
+static void interrupt_at(struct pg_ruled *c, uint64_t now)
+{
+	(void)now;
+	interrupt(c);
+}
+
+void pg_ruled_step(void)
+{
+	uint64_t now = waiting ? pg_now() : 0;
+	struct pg_ruled **at = &waiting;
+	unsigned steps = 0;
+
+	while (*at && steps++ < 4096) {
+		struct pg_ruled *c = *at;
+
+		if (c->parked)
+			at = &c->next;
+		else if (!c->way->stands(c))
+			drop(at);
+		else if (is_due(c, now))
+			take(at, go_on_from, now);
+		else if (is_signalled(c))
+			take(at, interrupt_at, now);
+		else
+			at = &c->next;
+	}
+}
+
+void pg_ruled_gone(int tid)
+{
+	for (struct pg_ruled **at = &waiting; *at;)
+		if ((*at)->tid == tid || (*at)->of->pid == tid)
+			drop(at);
+		else
+			at = &(*at)->next;
+}

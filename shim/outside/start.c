@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+#include "start.h"
+
+#include "engine.h"
+#include "filter.h"
+#include "thing.h"
+#include "tracee.h"
+
+#include "../clock.h"
+#include "../config.h"
+#include "../log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { WAITING, READY, FAILED };
+
+/* What both sides of the start see. */
+struct meeting {
+	_Atomic int state, engine; /* ENGINE: its number */
+	_Atomic int allowed;
+	_Atomic int told, taken; /* TOLD: the number, here, of what tells of calls, plus 1 */
+	int why; /* errno */
+	pid_t program;
+};
+
+/* As fork(2), but the parent is sent no signal at its end, which could wait for the program. */
+static pid_t split(void)
+{
+	return (pid_t)syscall(SYS_clone, 0, NULL, NULL, NULL, NULL);
+}
+
+/* Waits for the other side, ten seconds at the most. */
+static bool meet(_Atomic int *word)
+{
+	struct timespec pause = {0, 100000};
+
+	for (int i = 0; i < 100000 && !atomic_load(word); i++)
+		nanosleep(&pause, NULL);
+	return atomic_load(word);
+}
+
+/* Of the program's descriptors it keeps what the log goes to alone: who waits for the end of the
+ * others waits for the program. */
+static void let_go(int null)
+{
+	bool numbered = pg_config.log_kind == PG_LOG_FD;
+	unsigned kept = numbered && pg_config.log_fd > 2 ? (unsigned)pg_config.log_fd : 2;
+	struct rlimit most;
+
+	for (int fd = 0; fd < 2; fd++)
+		if (!pg_log_goes_to(fd))
+			dup2(null, fd);
+	if (kept > 3)
+		close_range(3, kept - 1, 0);
+	close_range(kept + 1, ~0u, 0);
+	if (!getrlimit(RLIMIT_NOFILE, &most)) {
+		most.rlim_cur = most.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &most);
+	}
+}
+
+/* A log that cannot be opened is told on standard error. */
+static void open_log(void)
+{
+	int null = open("/dev/null", O_RDWR);
+
+	let_go(null);
+	pg_log_start();
+	null = open("/dev/null", O_RDWR);
+	if (!pg_log_goes_to(2))
+		dup2(null, 2);
+	if (null > 2)
+		close(null);
+	if (chdir("/")) /* no folder is held */
+		return;
+}
+
+/* What tells of the program's calls, out of it. */
+static int take_listener(struct meeting *m)
+{
+	int fd = meet(&m->told) ? atomic_load(&m->told) - 1 : -1;
+	int copy = fd >= 0 ? pg_thing_copy(pg_tracee(m->program), m->program, fd) : -1;
+
+	atomic_store(&m->taken, copy >= 0 ? 1 : 2);
+	return copy;
+}
+
+static void __attribute__((noreturn)) look_after(struct meeting *m)
+{
+	struct pg_engine how = {.listener = -1};
+	int ret;
+
+	setsid();
+	prctl(PR_SET_NAME, "pipeguard");
+	atomic_store(&m->engine, getpid());
+	if (!meet(&m->allowed))
+		_exit(0);
+	open_log();
+	ret = pg_engine_prepare() ? pg_engine_seize(m->program) : -EMFILE;
+	m->why = ret < 0 ? -ret : 0;
+	atomic_store(&m->state, ret < 0 ? FAILED : READY);
+	if (ret >= 0 && pg_rules.n)
+		how.listener = take_listener(m);
+	if (ret >= 0)
+		pg_engine_run(&how);
+	_exit(0);
+}
+
+/* The engine's parent ends at once: the program shall have no child of ours. */
+static void start_apart(struct meeting *m)
+{
+	pid_t between = split();
+
+	if (!between) {
+		if (!split())
+			look_after(m);
+		_exit(0);
+	}
+	if (between > 0)
+		waitpid(between, NULL, __WALL);
+}
+
+static const char *reason(int err)
+{
+	static char text[200];
+
+	if (err == EPERM)
+		return "this process may not be traced: another tracer has it, or the system "
+		       "forbids it (a container without ptrace, say)";
+	snprintf(text, sizeof text, "this process cannot be traced: %s", strerror(err));
+	return text;
+}
+
+/* From here on every call that rules name is told of. */
+static const char *tell_of_calls(struct meeting *m)
+{
+	int fd = pg_filter_install();
+
+	if (fd < 0)
+		return "rules from outside need seccomp notifications, which this system does not "
+		       "have (Linux 5.0), or forbids";
+	atomic_store(&m->told, fd + 1);
+	if (!meet(&m->taken) || atomic_load(&m->taken) != 1)
+		return "rules from outside need pidfd_getfd (Linux 5.6)";
+	close(fd);
+	return NULL;
+}
+
+const char *pg_start_engine(char **variables)
+{
+	struct meeting *m =
+		mmap(NULL, sizeof *m, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (m == MAP_FAILED)
+		return "no memory";
+	pg_config_read(variables);
+	pg_config.start = pg_now();
+	if (pg_filter_refuses())
+		return pg_filter_refuses();
+	m->program = getpid();
+	start_apart(m);
+	if (!meet(&m->engine))
+		return "no process could be started";
+	prctl(PR_SET_PTRACER, atomic_load(&m->engine), 0, 0,
+	      0); /* Yama lets no others but parents */
+	atomic_store(&m->allowed, 1);
+	if (!meet(&m->state))
+		return "the engine did not start";
+	if (atomic_load(&m->state) != READY)
+		return reason(m->why);
+	return pg_rules.n ? tell_of_calls(m) : NULL;
+}

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+#include "tell.h"
+
+#include "frames.h"
+#include "memory.h"
+#include "ruled.h"
+#include "stories.h"
+#include "thing.h"
+
+#include "../guard.h"
+#include "../log.h"
+#include "../site.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <unistd.h>
+
+uint64_t pg_told;
+
+static struct pg_event event;
+static char line[PG_LINE_MAX];
+
+struct pg_event *pg_tell_room(enum pg_ev ev, struct pg_tracee *t)
+{
+	memset(&event, 0, sizeof event);
+	event.ev = ev;
+	event.outside = true;
+	event.pid = t->pid;
+	event.object.rule = -1;
+	return &event;
+}
+
+void pg_tell(struct pg_tracee *t, int tid, struct pg_event *e)
+{
+	e->tid = tid;
+	if (!e->comm[0])
+		pg_tracee_comm(tid, e->comm);
+	pg_tracee_now = t;
+	pg_log_of(t->pid);
+	pg_event_write(e, line, ~(uint64_t)0);
+}
+
+void pg_tell_stack(struct pg_event *e)
+{
+	unsigned n = pg_config.stack;
+
+	if (pg_config.json && n < PG_SITE_FRAMES)
+		n = PG_SITE_FRAMES;
+	n = pg_stack_walk(e->frame, n, NULL);
+	e->hash = pg_match_site(e->frame, n);
+	e->frames = n < pg_config.stack ? n : pg_config.stack;
+}
+
+/* ---- a signal ---- */
+
+/* The last of the numbers of PID, that in its own namespace, as signals name it. */
+static int own_number(int tid)
+{
+	char path[48], text[256];
+	int number = -1;
+	FILE *f;
+
+	snprintf(path, sizeof path, "/proc/%d/status", tid);
+	f = fopen(path, "re");
+	while (f && number < 0 && fgets(text, sizeof text, f))
+		if (!strncmp(text, "NStgid:", 7))
+			number = atoi(strrchr(text, '\t') ? strrchr(text, '\t') : text + 7);
+	if (f)
+		fclose(f);
+	return number;
+}
+
+/* Which write ended so; PG_NO_CALL: none. A pipe's may return a count, too. */
+static enum pg_call call_of(const struct pg_registers *r)
+{
+	enum pg_call call = r->number < 0 ? PG_NO_CALL : pg_call_of_number(r->number);
+
+	if (!call || !pg_is_out(call) || (r->result != -EPIPE && r->result <= 0))
+		return PG_NO_CALL;
+	return call == PG_CALL_send && r->arg[4] ? PG_CALL_sendto : call;
+}
+
+static struct pg_event *event_of(struct pg_tracee *t, const struct pg_registers *r,
+				 enum pg_call call)
+{
+	const struct pg_layout *l = pg_call_layout(call);
+	struct pg_event *e = pg_tell_room(PG_EV_EPIPE, t);
+
+	e->via = PG_VIA_SIGNAL;
+	e->call = call;
+	e->inlined = true;
+	e->fd = r->arguments || l->fd > 0 ? (int)r->arg[l->fd] : -1;
+	e->len = pg_thing_length(t->pid, call, r->arg, r->narrow);
+	e->ret = r->result < 0 ? -1 : r->result;
+	e->err = r->result < 0 ? (int)-r->result : 0;
+	return e;
+}
+
+/* Is one more signal to be taken away on this object? A program that ignores errors must end. */
+static bool spares(struct pg_tracee *t, const struct pg_object *o)
+{
+	unsigned at = (unsigned)(o->ino % PG_SPARED);
+
+	if (pg_config.suppress == PG_KEEP ||
+	    (pg_config.suppress == PG_SUPPRESS_SOCKETS && !pg_kind_is_socket(o->kind)))
+		return false;
+	if (t->spared[at].ino != o->ino) {
+		t->spared[at].ino = o->ino;
+		t->spared[at].count = 0;
+	}
+	return t->spared[at].count++ < pg_config.limit;
+}
+
+static void add_inherited(struct pg_tracee *t, struct pg_event *e)
+{
+	e->inherited = t->ignored && e->signal == PG_SIG_IGNORED;
+	t->inherited_told |= e->inherited;
+}
+
+/* What rules did to it, and saw of it before. */
+static void add_story(struct pg_object *o)
+{
+	const struct pg_story *s = pg_stories_of(o->dev, o->ino, false);
+
+	if (!s)
+		return;
+	if (s->injected) {
+		o->rule = s->rule;
+		o->local = s->local.family ? s->local : o->local;
+	}
+	if (!o->peer.family)
+		o->peer = s->peer;
+	if (o->side == PG_NO_SIDE)
+		o->side = (enum pg_side)s->side;
+	o->number = s->number;
+}
+
+static int tell_write(struct pg_tracee *t, int tid, const struct pg_registers *r, enum pg_call call,
+		      int rule)
+{
+	struct pg_event *e = event_of(t, r, call);
+	struct pg_place *first;
+	int copy = pg_thing_look(t, tid, e->fd, &e->object);
+
+	e->signal = pg_tracee_sigpipe(tid);
+	add_story(&e->object);
+	if (rule >= 0)
+		e->object.rule = rule;
+	if (e->signal == PG_SIG_FATAL && (pg_ruled_spares(tid) || spares(t, &e->object)))
+		e->signal = PG_SIG_SUPPRESSED;
+	pg_frames_climb(t, tid, r);
+	pg_tell_stack(e);
+	add_inherited(t, e);
+	pg_told++;
+	t->told = true;
+	if (pg_site_count(e, (uintptr_t)e->hash, &first))
+		pg_tell(t, tid, e);
+	if (first)
+		pg_site_describe(first, e, 0);
+	if (copy >= 0)
+		close(copy);
+	return e->signal == PG_SIG_SUPPRESSED ? 0 : SIGPIPE;
+}
+
+static void tell_killed(struct pg_tracee *t, int tid, const siginfo_t *si, int own)
+{
+	struct pg_event *e;
+
+	if (pg_config.verbose < 1 || pg_tracee_sigpipe(tid) != PG_SIG_FATAL)
+		return;
+	e = pg_tell_room(PG_EV_KILLED, t);
+	e->sender = si->si_pid;
+	e->by_itself = si->si_pid == own && si->si_code == SI_TKILL;
+	pg_tell(t, tid, e);
+}
+
+int pg_tell_sigpipe(struct pg_tracee *t, int tid)
+{
+	struct pg_registers r;
+	enum pg_call call;
+	siginfo_t si;
+	int own, rule = -1;
+	bool owed;
+
+	pg_tracee_now = t;
+	pg_tracee_name(t);
+	pg_memory_map(t);
+	if (t->left_out || t->guarded || ptrace(PTRACE_GETSIGINFO, tid, 0, &si) ||
+	    !pg_registers_read(tid, &r))
+		return SIGPIPE;
+	own = own_number(tid);
+	owed = pg_ruled_owes(tid, &rule);
+	call = owed || (si.si_code == SI_USER && si.si_pid == own) ? call_of(&r) : PG_NO_CALL;
+	if (call)
+		return tell_write(t, tid, &r, call, owed ? rule : -1);
+	tell_killed(t, tid, &si, own);
+	return SIGPIPE;
+}
+
+/* ---- programs ---- */
+
+static int parent_of(int pid)
+{
+	char path[48], text[256];
+	int parent = -1;
+	FILE *f;
+
+	snprintf(path, sizeof path, "/proc/%d/status", pid);
+	f = fopen(path, "re");
+	while (f && fgets(text, sizeof text, f))
+		if (!strncmp(text, "PPid:", 5))
+			parent = atoi(text + 5);
+	if (f)
+		fclose(f);
+	return parent;
+}
+
+void pg_tell_load(struct pg_tracee *t)
+{
+	struct pg_event *e;
+
+	pg_tracee_now = t;
+	pg_tracee_name(t);
+	if (pg_config.verbose < 1 || t->left_out)
+		return;
+	e = pg_tell_room(PG_EV_LOAD, t);
+	e->gates = "signal";
+	e->sender = parent_of(t->pid);
+	e->inherited = t->ignored;
+	e->change.to = t->ignored ? PG_STATE_IGNORED : PG_STATE_DEFAULT;
+	pg_tell(t, t->pid, e);
+}
+
+static bool has_last_word(const struct pg_tracee *t)
+{
+	struct pg_log_missing missing = pg_log_missing();
+
+	if (t->left_out || t->guarded)
+		return false;
+	if (pg_config.verbose >= 1 || missing.dropped || missing.limited)
+		return t->told || t->born || t->counts;
+	return t->told && pg_site_held_back(t->pid);
+}
+
+void pg_tell_exit(struct pg_tracee *t)
+{
+	struct pg_event *e;
+
+	pg_tracee_now = t;
+	pg_tracee_name(t);
+	if (!has_last_word(t))
+		return;
+	e = pg_tell_room(PG_EV_EXIT, t);
+	pg_site_collect(e);
+	if (t->counts)
+		pg_match_take(t->counts);
+	for (unsigned i = 0; i < pg_rules.n && t->counts; i++)
+		e->counts[i] = pg_match_fired(i);
+	pg_tell(t, t->pid, e);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* The lines of the log, of processes that are looked at. */
+#ifndef PG_TELL_H
+#define PG_TELL_H
+
+#include "registers.h"
+#include "tracee.h"
+
+/* Thread TID of T is about to be given SIGPIPE. Tells the write behind it. Returns the signal that
+ * it is to be given: SIGPIPE, or 0. */
+int pg_tell_sigpipe(struct pg_tracee *t, int tid);
+
+/* T runs a new program. */
+void pg_tell_load(struct pg_tracee *t);
+
+/* T has ended: the last word, where there is one to say. */
+void pg_tell_exit(struct pg_tracee *t);
+
+/* How many broken writes were told, or counted. */
+extern uint64_t pg_told;
+
+/* A line about E, of thread TID. */
+void pg_tell(struct pg_tracee *t, int tid, struct pg_event *e);
+
+/* Room for one event. */
+struct pg_event *pg_tell_room(enum pg_ev ev, struct pg_tracee *t);
+
+/* Fills in the stack that was climbed last, and its hash. */
+void pg_tell_stack(struct pg_event *e);
+
+#endif

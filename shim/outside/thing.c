@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+#include "thing.h"
+
+#include "memory.h"
+
+#include "../listener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+/* Not in every libc's headers. */
+enum { PIDFD_OPEN = 434, PIDFD_GETFD = 438, PIDFD_THREAD = O_EXCL, SO_PEER_NAME = 28 };
+
+/* Of a thread, since Linux 6.9: for one whose leader has gone, or that has descriptors of its own. */
+static long copy_of_thread(int tid, int fd)
+{
+	long pidfd = pg_sys2(PIDFD_OPEN, tid, PIDFD_THREAD), copy;
+
+	if (pidfd < 0)
+		return pidfd;
+	copy = pg_sys3(PIDFD_GETFD, pidfd, fd, 0);
+	pg_sys1(SYS_close, pidfd);
+	return copy;
+}
+
+int pg_thing_copy(struct pg_tracee *t, int tid, int fd)
+{
+	long copy;
+
+	if (t->pidfd <= 0)
+		t->pidfd = (int)pg_sys2(PIDFD_OPEN, t->pid, 0);
+	if (t->pidfd < 0)
+		return t->pidfd;
+	copy = pg_sys3(PIDFD_GETFD, t->pidfd, fd, 0);
+	return (int)(copy == -ESRCH && tid != t->pid ? copy_of_thread(tid, fd) : copy);
+}
+
+/* After a RST getpeername(2) tells nothing any more; the socket still knows whom it was connected
+ * to, and this option says it. */
+static void look_last_peer(int fd, struct pg_object *o)
+{
+	struct sockaddr_storage ss;
+	socklen_t len =
+		o->domain == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+
+	if (o->kind == PG_TCP && !o->peer.family &&
+	    !pg_sys5(SYS_getsockopt, fd, SOL_SOCKET, SO_PEER_NAME, &ss, &len))
+		pg_look_address(o, (const struct sockaddr *)&ss, len);
+}
+
+void pg_thing_by_copy(const struct pg_tracee *t, int copy, struct pg_object *o)
+{
+	pg_look_for(copy, o, PG_LOOK_ALL, false);
+	o->sent = o->offset = -1; /* our own numbers say nothing of theirs */
+	look_last_peer(copy, o);
+	if (o->kind == PG_TCP && o->peer.family && pg_listens_at(&o->local))
+		o->side = PG_SERVER;
+	if (o->peer_pid == t->pid)
+		o->peer_pid = 0;
+}
+
+/* The inode, and what a name in /proc tells. */
+static void look_from_afar(int tid, int fd, struct pg_object *o)
+{
+	char path[64];
+	struct stat st;
+
+	*o = (struct pg_object){.sent = -1, .offset = -1, .unread = -1, .idle_ms = -1, .rule = -1};
+	snprintf(path, sizeof path, "/proc/%d/fd/%d", tid, fd);
+	if (stat(path, &st))
+		return;
+	o->ino = st.st_ino;
+	o->dev = st.st_dev;
+	o->kind = S_ISFIFO(st.st_mode)	 ? PG_PIPE
+		  : S_ISSOCK(st.st_mode) ? PG_SOCKET
+		  : S_ISREG(st.st_mode)	 ? PG_FILE
+					 : PG_OTHER;
+	o->stream = o->kind == PG_PIPE;
+}
+
+int pg_thing_look(struct pg_tracee *t, int tid, int fd, struct pg_object *o)
+{
+	int copy = pg_thing_copy(t, tid, fd);
+
+	if (copy < 0) {
+		look_from_afar(tid, fd, o);
+		return -1;
+	}
+	pg_thing_by_copy(t, copy, o);
+	return copy;
+}
+
+/* ---- lengths ---- */
+
+static int64_t vector_length(int pid, uintptr_t at, uint64_t count, bool narrow)
+{
+	enum { MOST = 1024 };
+	size_t each = narrow ? 8 : sizeof(struct iovec);
+	char entry[sizeof(struct iovec)];
+	int64_t sum = 0;
+
+	if (count > MOST)
+		return -1;
+	for (uint64_t i = 0; i < count; i++) {
+		uint32_t n;
+		struct iovec v;
+
+		if (!pg_memory_read(pid, at + i * each, entry, each))
+			return -1;
+		memcpy(&n, entry + 4, sizeof n);
+		memcpy(&v, entry, sizeof v < each ? sizeof v : each);
+		sum += narrow ? (int64_t)n : (int64_t)v.iov_len;
+	}
+	return sum;
+}
+
+/* A struct msghdr: the vector is behind the name and its length. */
+static int64_t message_length(int pid, uintptr_t at, bool narrow)
+{
+	struct msghdr m;
+	uint32_t words[4];
+
+	if (!narrow)
+		return pg_memory_read(pid, at, &m, sizeof m)
+			       ? vector_length(pid, (uintptr_t)m.msg_iov, m.msg_iovlen, false)
+			       : -1;
+	return pg_memory_read(pid, at, words, sizeof words)
+		       ? vector_length(pid, words[2], words[3], true)
+		       : -1;
+}
+
+int64_t pg_thing_length(int pid, enum pg_call call, const long arg[6], bool narrow)
+{
+	const struct pg_layout *l = pg_call_layout(call);
+
+	switch (l->shape) {
+	case PG_IOV:
+		return vector_length(pid, (uintptr_t)arg[l->data], (uint64_t)arg[l->len], narrow);
+	case PG_MSG:
+		return message_length(pid, (uintptr_t)arg[l->data], narrow);
+	default:
+		return l->len < 0 ? -1 : arg[l->len];
+	}
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* What is behind a descriptor of another process, by a copy of it. */
+#ifndef PG_THING_H
+#define PG_THING_H
+
+#include "tracee.h"
+
+/* A copy of descriptor FD of thread TID of T with close-on-exec; negative: -errno. */
+int pg_thing_copy(struct pg_tracee *t, int tid, int fd);
+
+/* Fills in what the kernel tells of FD. Returns a copy to be closed, or -1 where none could be had:
+ * then little is known. */
+int pg_thing_look(struct pg_tracee *t, int tid, int fd, struct pg_object *o);
+
+/* What there is to know by COPY of T's. */
+void pg_thing_by_copy(const struct pg_tracee *t, int copy, struct pg_object *o);
+
+/* Bytes that call CALL of thread TID with the arguments ARG asks for; -1: not known. */
+int64_t pg_thing_length(int pid, enum pg_call call, const long arg[6], bool narrow);
+
+#endif

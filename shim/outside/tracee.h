@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The processes that are looked after, each from its first event to its end:
+ * what is remembered of it is given back then, so that it does not grow with
+ * how many processes there were.
+ */
+#ifndef PG_TRACEE_H
+#define PG_TRACEE_H
+
+#include "../match.h"
+
+struct pg_file;
+
+/* A part of a process's memory that a file is behind. */
+struct pg_area {
+	uintptr_t lo, hi, offset;
+	bool runs; /* its bytes are code */
+	struct pg_file *file;
+};
+
+enum { PG_SPARED = 64 };
+
+struct pg_tracee {
+	struct pg_tracee *next;
+	int pid;
+	char program[256]; /* its name, as rules and the log have it */
+	bool named, mapped;
+	bool guarded;  /* the library is in it, and tells what there is to tell */
+	bool left_out; /* by PIPEGUARD_ONLY or PIPEGUARD_SKIP */
+	bool ignored;  /* SIGPIPE was ignored when it started */
+	bool born;     /* it was seen to start */
+	bool told;     /* an event of it was counted */
+	bool inherited_told;
+	unsigned areas;
+	struct pg_area *area;
+	void *unwind; /* frames.c's */
+	struct {
+		uint64_t ino;
+		unsigned count;
+	} spared[PG_SPARED]; /* signals taken away, by object */
+	int pidfd;		 /* 0: not opened yet */
+	unsigned connections[2]; /* that it made, that it accepted, as far as rules looked at them */
+	bool up;		 /* its loader has done its work */
+	char *counts;	     /* PG_MATCH_ROOM bytes: how often rules matched and fired in it */
+};
+
+/* The record of the process PID; it begins if there is none. */
+struct pg_tracee *pg_tracee(int pid);
+struct pg_tracee *pg_tracee_known(int pid); /* a null pointer: there is none */
+void pg_tracee_gone(int pid);
+
+/* It runs another program now: what was learnt of the one before is forgotten. */
+void pg_tracee_renewed(struct pg_tracee *t);
+
+/* The process that TID is a thread of; TID itself if that cannot be known. */
+int pg_tracee_of(int tid);
+
+/* The name, and whether the engine leaves it alone. */
+void pg_tracee_name(struct pg_tracee *t);
+
+/* The process that is looked at now, whom module.h, symbol.h and unwinder.h speak of. */
+extern struct pg_tracee *pg_tracee_now;
+
+/* What SIGPIPE does in thread TID. */
+enum pg_signal pg_tracee_sigpipe(int tid);
+
+/* Is SIG in the mask of thread TID that /proc calls WORD ("SigBlk:")? */
+bool pg_tracee_masked(int tid, const char *word, int sig);
+
+/* Does a signal wait that thread TID would act on? */
+bool pg_tracee_is_signalled(int tid);
+
+/* T's counts are there. */
+void pg_tracee_counts(struct pg_tracee *t);
+
+/* Thread TID has ended. */
+void pg_tracee_thread_gone(int tid);
+
+/* As the kernel calls thread TID. */
+void pg_tracee_comm(int tid, char comm[16]);
+
+#endif
