@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "move.h"
+#include "outside/move.h"
 
-#include "memory.h"
+#include "outside/memory.h"
 
-#include "../config.h"
+#include "rules/config.h"
 
 #include <errno.h>
 #include <poll.h>
