@@ -132,6 +132,16 @@ static void on_exec(int pid)
 	go_on(pid, 0);
 }
 
+/* What its program wrote until now counts for the child, too. */
+static void on_fork(int tid)
+{
+	unsigned long child = 0;
+
+	if (pg_match_streams && !ptrace(PTRACE_GETEVENTMSG, tid, 0, &child))
+		pg_tracee((int)child)->image = pg_tracee(pg_tracee_of(tid))->image;
+	go_on(tid, 0);
+}
+
 static void on_stop(int tid, int status)
 {
 	int sig = WSTOPSIG(status), event = status >> 16;
@@ -140,6 +150,8 @@ static void on_stop(int tid, int status)
 		ptrace(PTRACE_LISTEN, tid, 0, 0); /* it stays stopped, until SIGCONT */
 	else if (event == PTRACE_EVENT_EXEC)
 		on_exec(tid);
+	else if (event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_VFORK)
+		on_fork(tid);
 	else if (event || sig == (SIGTRAP | 0x80))
 		go_on(tid, 0);
 	else if (sig == SIGPIPE)

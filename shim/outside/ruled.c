@@ -141,6 +141,10 @@ static void look(struct pg_ruled *c, bool all)
 	o->story = s;
 	if (!s)
 		return;
+	if (s->generation != (uint32_t)c->of->image) { /* bytes count from a program's start on */
+		s->generation = (uint32_t)c->of->image;
+		s->sent = s->received = 0;
+	}
 	if (!o->peer.family)
 		o->peer = s->peer;
 	if (!o->local.family && s->injected)
@@ -452,6 +456,16 @@ static void break_midway(struct pg_ruled *c)
 		send_signal(c, SIGPIPE);
 }
 
+/* Of several messages the first, so that each meets the rules. */
+static void answer_message(struct pg_ruled *c)
+{
+	uint32_t n = (uint32_t)c->done;
+
+	pg_memory_write(c->of->pid, (uintptr_t)c->arg[1] + offsetof(struct mmsghdr, msg_len), &n,
+			sizeof n);
+	c->way->answer(c, 1);
+}
+
 /* True: it has been answered. */
 static bool move_on(struct pg_ruled *c)
 {
@@ -466,7 +480,10 @@ static bool move_on(struct pg_ruled *c)
 	}
 	if (c->then_breaks && c->done == c->want)
 		break_midway(c);
-	c->way->answer(c, ret < 0 ? ret : c->done);
+	if (ret >= 0 && c->call == PG_CALL_sendmmsg)
+		answer_message(c);
+	else
+		c->way->answer(c, ret < 0 ? ret : c->done);
 	return true;
 }
 
@@ -530,7 +547,11 @@ static void finish(struct pg_ruled *c)
 		return;
 	case PG_F_DROP:
 		tell(c, 0, "the bytes are lost");
-		c->way->answer(c, (int64_t)c->candidate.length);
+		c->done = (int64_t)c->candidate.length;
+		if (c->call == PG_CALL_sendmmsg)
+			answer_message(c);
+		else
+			c->way->answer(c, c->done);
 		return;
 	case PG_F_REFUSE:
 		misconnect(c);

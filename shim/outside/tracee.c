@@ -70,6 +70,9 @@ void pg_tracee_gone(int pid)
 
 void pg_tracee_renewed(struct pg_tracee *t)
 {
+	static uint64_t images;
+
+	t->image = ++images;
 	forget(t);
 	free(t->counts);
 	t->counts = NULL;

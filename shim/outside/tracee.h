@@ -40,6 +40,7 @@ struct pg_tracee {
 	} spared[PG_SPARED]; /* signals taken away, by object */
 	int pidfd;		 /* 0: not opened yet */
 	unsigned connections[2]; /* that it made, that it accepted, as far as rules looked at them */
+	uint64_t image; /* which program, of those that were started; a fork's child has its parent's */
 	bool up;		 /* its loader has done its work */
 	char *counts;	     /* PG_MATCH_ROOM bytes: how often rules matched and fired in it */
 };
