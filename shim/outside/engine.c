@@ -132,13 +132,16 @@ static void on_exec(int pid)
 	go_on(pid, 0);
 }
 
-/* What its program wrote until now counts for the child, too. */
-static void on_fork(int tid)
+/* What its program wrote until now counts for the child, too; one by vfork counts as its parent. */
+static void on_fork(int tid, bool vfork)
 {
 	unsigned long child = 0;
+	int parent = pg_tracee_of(tid);
 
-	if (pg_match_streams && !ptrace(PTRACE_GETEVENTMSG, tid, 0, &child))
-		pg_tracee((int)child)->image = pg_tracee(pg_tracee_of(tid))->image;
+	if (pg_rules.n && !ptrace(PTRACE_GETEVENTMSG, tid, 0, &child)) {
+		pg_tracee((int)child)->image = pg_tracee(parent)->image;
+		pg_tracee((int)child)->vfork_of = vfork ? parent : 0;
+	}
 	go_on(tid, 0);
 }
 
@@ -151,7 +154,7 @@ static void on_stop(int tid, int status)
 	else if (event == PTRACE_EVENT_EXEC)
 		on_exec(tid);
 	else if (event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_VFORK)
-		on_fork(tid);
+		on_fork(tid, event == PTRACE_EVENT_VFORK);
 	else if (event || sig == (SIGTRAP | 0x80))
 		go_on(tid, 0);
 	else if (sig == SIGPIPE)

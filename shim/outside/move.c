@@ -101,8 +101,8 @@ static bool is_socket(const struct pg_ruled *c)
 	return pg_kind_is_socket(c->object.kind);
 }
 
-/* Where the kernel cannot be told not to wait (a FIFO, a terminal): is there anything to wait for? A
- * pipe that can be written to takes a page. */
+/* Where the kernel cannot be told not to wait (a FIFO, a terminal): is there anything to wait for?
+ * A pipe that can be written to takes a page. */
 static bool is_ready(const struct pg_ruled *c, short events)
 {
 	struct pollfd p = {.fd = c->copy, .events = events};
