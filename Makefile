@@ -10,7 +10,11 @@ COMPDIR ?= $(PREFIX)/share/bash-completion/completions
 ZSHDIR  ?= $(PREFIX)/share/zsh/site-functions
 FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 CFLAGS  ?= -O2 -g
-BUILD   ?= build
+# These are told on make's command line: BUILD, T, S and ROOT of somebody's environment mean something else.
+BUILD   = build
+T       = tests
+S       =
+ROOT    =
 # However it is written: the flags, and what objects depend on, name it.
 override BUILD := $(patsubst $(CURDIR)/%,%,$(BUILD))
 ifeq ($(origin CC),default)
@@ -28,7 +32,7 @@ TARGET := $(shell $(CC) $(CFLAGS) -dM -E -include stdlib.h -x c /dev/null 2>/dev
 
 # Ours come last, whatever the packager's CFLAGS say. The -U: they would rename the very calls we define.
 PG_CPPFLAGS := -D_GNU_SOURCE -DPG_VERSION=$(VERSION) -U_FORTIFY_SOURCE -U_FILE_OFFSET_BITS -U_TIME_BITS
-PG_CFLAGS := -std=gnu11 -fPIC -fvisibility=hidden -fexceptions -fasynchronous-unwind-tables \
+PG_CFLAGS := -std=gnu11 -fno-lto -fPIC -fvisibility=hidden -fexceptions -fasynchronous-unwind-tables \
 	-ftls-model=initial-exec -fno-stack-protector -Wall -Wextra -Wshadow -Wconversion \
 	-Wmissing-prototypes -Wstrict-prototypes -Wvla -Wundef -Wpointer-arith -Wframe-larger-than=1024
 PG_LDFLAGS := -shared -static-libgcc -Wl,-soname,libpipeguard.so -Wl,-z,defs,-z,now,-z,relro \
@@ -51,7 +55,7 @@ OBJECTS := $(SHIM:shim/%.c=$(BUILD)/%.o)
 PYTHON   := $(addprefix scripts/,pipeguard-report pipeguard-sweep pgargs.py pghtml.py pglog.py pgrun.py pgsites.py)
 
 .PHONY: all fixtures bench bench-programs compat demo sweep-demo test check load install uninstall clean distclean \
-	32 musl clang arm64 matrix ubsan asan tsan fuzz fuzz-probe fuzz-rules fuzz-log fuzz-elf fuzz-readers lint \
+	32 musl clang arm64 matrix distros ubsan asan tsan fuzz fuzz-probe fuzz-rules fuzz-log fuzz-elf fuzz-readers lint \
 	format format-check dist help FORCE
 .DELETE_ON_ERROR:
 
@@ -158,13 +162,12 @@ demo: all ## show the main job on real programs
 sweep-demo: all fixtures ## sweep real programs, and planted bugs, into build/sweep
 	@scripts/sweep-real
 
-T ?= tests
 test: ## install what is missing, build, run every test (T=tests/log.bats: one file)
 	@scripts/install-deps
 	@$(MAKE) --no-print-directory check
 
 check: all fixtures ## the same, without installing
-	BUILD='$(BUILD)' bats --timing --tap $(T)
+	@BUILD='$(BUILD)' scripts/suite --timing --tap $(T)
 
 load: all fixtures ## ten thousand connections broken at once, and a minute of them (some four minutes)
 	LOAD=full BATS_TEST_TIMEOUT=240 BUILD='$(BUILD)' bats --timing --tap tests/load.bats
@@ -238,6 +241,8 @@ matrix: ## every build, and the part of the suite that fits it (make matrix-ROW:
 	@scripts/matrix
 matrix-%:
 	@scripts/matrix $*
+distros: ## the demo and the suite in fresh systems of each distribution (ROOT=trixie: one; needs root, half an hour)
+	@scripts/distros $(ROOT)
 
 # At most so many inputs, and so many seconds; what it finds becomes a row of a table, a seed or a check.
 FUZZ_RUNS ?= 1000000
@@ -286,7 +291,7 @@ C_FILES = $(SHIM) $(filter %.h,$(HEADERS)) $(wildcard tests/fixtures/*.c tests/f
 lint: format-check all ## everything that can be checked without running
 	scripts/check-layers
 	shellcheck scripts/completion.bash scripts/check-layers \
-		scripts/install-deps scripts/matrix scripts/sweep-real scripts/compat tests/fuzz/races scripts/demo .ci/run
+		scripts/install-deps scripts/matrix scripts/distros scripts/suite scripts/tally scripts/sweep-real scripts/compat tests/fuzz/races scripts/demo .ci/run
 	shellcheck -x tests/compat/*.sh
 	shellcheck -s bats $(wildcard tests/*.bats tests/*.bash)
 	clang-tidy --quiet $(SHIM) -- $(PG_CPPFLAGS) -std=gnu11 2>/dev/null

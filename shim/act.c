@@ -99,11 +99,13 @@ static struct pg_op stall(struct pg_op op, const struct pg_object *o)
 	bool reads = !pg_is_out(op.call);
 	bool waits = !(socket && op.flags & MSG_DONTWAIT) &&
 		     !(pg_sys3(SYS_fcntl, op.fd, F_GETFL, 0) & O_NONBLOCK);
-	int err = waits ? pg_fault_stall(socket ? patience(op.fd, reads) : 0) : EAGAIN;
+	int err = waits ? pg_fault_stall(socket ? patience(op.fd, reads) : 0) : EAGAIN, other;
 
 	if (reads && (socket || !waits) && !is_accept(op.call)) {
-		pg_fault_silence(op.fd, o->kind);
+		other = pg_fault_silence(op.fd, o->kind);
 		pg_fd_replaced(op.fd); /* it may be another object now */
+		if (other >= 0)
+			pg_fd_keep(op.fd, other);
 	}
 	return decided(op, -1, err);
 }
@@ -172,6 +174,13 @@ static int reset(const struct pg_op *op, const struct pg_plan *p, const struct p
 static bool has_no_end(int fd, enum pg_kind kind)
 {
 	return kind == PG_PIPE && (pg_sys3(SYS_fcntl, fd, F_GETFL, 0) & O_ACCMODE) == O_RDWR;
+}
+
+/* Is P's error one that the kernel never gives on FD? */
+static bool is_unheard_of(const struct pg_plan *p, int fd, enum pg_kind kind)
+{
+	return p->final && p->final->terminal == PG_F_ERROR && p->final->error == EPIPE &&
+	       has_no_end(fd, kind);
 }
 
 /* The fault that the final action is. Returns 0 or -errno. */
@@ -295,15 +304,12 @@ static void tell(const struct pg_op *op, const struct pg_plan *p, struct pg_inje
 	pg_guard_tell_inject(&hit, inject);
 }
 
-/* At most P's bytes. Messages go one by one, so that each meets the rules. */
+/* At most P's bytes. */
 static void shorten(struct pg_op *op, const struct pg_plan *p, const struct pg_candidate *c)
 {
-	bool messages = (PG_IS(op->call, sendmmsg) || PG_IS(op->call, recvmmsg)) && op->len > 0 &&
-			p->matches;
-
-	if (op->skip || !c->length_known || (p->most >= c->length && !messages))
+	if (op->skip || !c->length_known || p->most >= c->length || !pg_plan_may_cut(op, c))
 		return;
-	op->len = (int64_t)(p->most < c->length ? p->most : c->length);
+	op->len = (int64_t)p->most;
 	op->clamped = true;
 	pg_reseat_wake(op->fd); /* epoll(7): a short count is taken for "no more for now" */
 }
@@ -324,11 +330,14 @@ struct pg_op pg_act(struct pg_op op, const struct pg_plan *p, const struct pg_ca
 
 	if (p->fires) {
 		wait_as_asked(&op, p, c->object->kind, &inject);
+		if (is_unheard_of(p, op.fd, c->object->kind))
+			inject.failed = EOPNOTSUPP;
 		if (may_not_return(p))
 			tell(&asked, p, &inject, c);
 		halt_as_asked(p);
 		op.garbage = p->garbage;
-		op = finish(op, p, c, &inject);
+		if (!inject.failed)
+			op = finish(op, p, c, &inject);
 		if (!may_not_return(p))
 			tell(&asked, p, &inject, c);
 	}

@@ -43,6 +43,24 @@ static struct pg_op with_target(struct pg_op op)
 	return op;
 }
 
+/* What rules want to know of OP's object. Its story counts what is read, whatever rules make of the
+ * call. */
+static void look_at_object(struct pg_op *op, struct pg_object *o)
+{
+	unsigned truncates = op->flags & MSG_TRUNC ? PG_LOOK_KIND : 0; /* pg_plan_discards() asks */
+
+	pg_look_for(op->fd, o, pg_match_wants | truncates, true);
+	op->story = o->story;
+}
+
+/* Bytes of the stream that OP is to go on with, before it. */
+static uint64_t offset_of(const struct pg_object *o, bool reads)
+{
+	const struct pg_story *s = pg_match_streams ? o->story : NULL;
+
+	return !s ? 0 : reads ? PG_GET(s->received) : PG_GET(s->sent);
+}
+
 /* OP as the rules want it; a call that writes, or one that READS. */
 static __attribute__((noinline)) struct pg_op apply(struct pg_op op, uint64_t bit, uintptr_t caller,
 						    bool reads)
@@ -52,14 +70,13 @@ static __attribute__((noinline)) struct pg_op apply(struct pg_op op, uint64_t bi
 	const struct pg_story *s;
 	struct pg_plan p;
 
-	pg_look_for(op.fd, &o, pg_match_wants, true);
+	look_at_object(&op, &o);
 	if (!pg_plan_look(&op, &c))
 		return op;
 	op = with_target(op);
 	look_at_target(&op, &o);
 	s = o.story;
-	if (pg_match_streams && s)
-		c.offset = reads ? PG_GET(s->received) : PG_GET(s->sent);
+	c.offset = offset_of(&o, reads);
 	judge(pg_fd(op.fd), &c);
 	if (reads && s && s->ended) {
 		pg_fault_drain(op.fd, o.kind);
@@ -70,9 +87,8 @@ static __attribute__((noinline)) struct pg_op apply(struct pg_op op, uint64_t bi
 		pg_look(op.fd, &o);
 		look_at_target(&op, &o);
 	}
-	if (op.flags & MSG_TRUNC && o.kind == PG_TCP)
-		p.garbage = 0; /* tcp(7): nothing is put into memory */
-	op.story = o.story;
+	if (pg_plan_discards(&op, &o))
+		p.garbage = 0;
 	return pg_act(op, &p, &c);
 }
 
@@ -97,6 +113,79 @@ struct pg_op pg_apply_in(struct pg_op op, uint64_t bit, uintptr_t caller)
 {
 	return keeping_errno(op, bit, caller, true);
 }
+
+/* ---- several messages ---- */
+
+/* Message N of OP, which has several. */
+static struct pg_op message(const struct pg_op *op, unsigned n)
+{
+	struct pg_op one = *op;
+
+	one.data = (const struct mmsghdr *)op->data + n;
+	one.len = 1;
+	return with_target(one);
+}
+
+/* What rules see of message N of M. NAMED: the peer of O is its socket's, not the last message's.
+ * False: the kernel refuses it. */
+static bool look_at_message(const struct pg_messages *m, unsigned n, bool named,
+			    struct pg_object *o, struct pg_candidate *c)
+{
+	struct pg_op one = message(&m->op, n);
+
+	if (!named) {
+		o->peer.family = 0;
+		o->peer_path[0] = 0;
+	}
+	look_at_target(&one, o);
+	return pg_plan_look(&one, c);
+}
+
+static bool is_named(const struct pg_object *o)
+{
+	return o->peer.family || o->peer_path[0];
+}
+
+unsigned pg_apply_idle(struct pg_messages *m)
+{
+	struct pg_object o;
+	struct pg_candidate c = {.object = &o, .fd = m->op.fd, .caller = m->caller - 1};
+	bool named, reads = !pg_is_out(m->op.call);
+	unsigned n = 0;
+
+	look_at_object(&m->op, &o);
+	if (reads && o.story && o.story->ended)
+		return 0;
+	named = is_named(&o);
+	c.offset = m->offset = offset_of(&o, reads);
+	for (; n < m->op.len; n++, c.offset += c.length) {
+		if (!look_at_message(m, n, named, &o, &c))
+			return n + 1; /* the kernel ends there, too */
+		if (!n)
+			judge(pg_fd(m->op.fd), &c);
+		if (!pg_match_idle(&c, m->bit))
+			break;
+	}
+	return n;
+}
+
+void pg_apply_unmade(const struct pg_messages *m, unsigned idle, unsigned made)
+{
+	struct pg_op op = m->op;
+	struct pg_object o;
+	struct pg_candidate c = {
+		.object = &o, .fd = op.fd, .caller = m->caller - 1, .offset = m->offset};
+	bool named;
+
+	look_at_object(&op, &o);
+	named = is_named(&o);
+	for (unsigned n = 0; n < idle && look_at_message(m, n, named, &o, &c);
+	     n++, c.offset += c.length)
+		if (n >= made)
+			pg_match_unmade(&c, m->bit);
+}
+
+/* ---- in the midst, and afterwards ---- */
 
 /* Where no signal handler runs, libc's stdio goes on after a short write, and breaks by the next.
  */

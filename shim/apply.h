@@ -28,6 +28,10 @@ PG_COLD long pg_apply_frame(const struct pg_frame *frame);
 PG_COLD long pg_apply(enum pg_call call, uintptr_t caller, long a, long b, long c, long d, long e,
 		      long f);
 
+/* The same of one made by syscall(2), whose own version is LIBC: rules may watch it or not. */
+typedef long pg_syscall_fn(long nr, ...);
+long pg_apply_raw(const struct pg_frame *frame, pg_syscall_fn *libc);
+
 /* Is a wrapper to hand the call over? One test of a healthy call asks whether it is before
  * start-up, or a rule watches the call; only then it is asked whether a rule can reach the
  * descriptor. */
@@ -50,6 +54,21 @@ PG_COLD struct pg_op pg_apply_in(struct pg_op op, uint64_t bit, uintptr_t caller
 
 /* What a read gave: counts it, and turns it to garbage. errno is as the call left it, and kept. */
 PG_COLD void pg_apply_read(const struct pg_op *op, int64_t ret);
+
+/* Messages of one call, which rules look at one by one. */
+struct pg_messages {
+	struct pg_op op; /* of DATA on, LEN of them */
+	uint64_t bit;
+	uintptr_t caller;
+	uint64_t offset; /* of the stream, before them */
+};
+
+/* How many, from the first one on, no rule acts on: they are counted, and may be moved by one call.
+ * What the kernel will refuse is the last of them. Fills in M's story and offset. */
+PG_COLD unsigned pg_apply_idle(struct pg_messages *m);
+
+/* Of the first IDLE ones, which were counted so, MADE were moved. */
+PG_COLD void pg_apply_unmade(const struct pg_messages *m, unsigned idle, unsigned made);
 
 /* connect and accept. True: *RET is the result, errno is set. */
 PG_COLD bool pg_apply_connect(enum pg_call call, int fd, const struct sockaddr *addr, socklen_t len,

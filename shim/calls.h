@@ -2,6 +2,7 @@
 #ifndef PG_CALLS_H
 #define PG_CALLS_H
 
+#include <signal.h>
 #include <stdint.h>
 
 /* Start-up only, after pg_next_resolve(): lets syscall(2) through to libc's own, but for the calls
@@ -15,6 +16,9 @@ void pg_calls_start(void);
  */
 void pg_raw_before(long nr, const long arg[6]);
 void pg_raw_after(long nr, const long arg[6], long ret, uintptr_t caller);
+
+/* sigaltstack(2) for STACK returned RET. */
+void pg_alternate_set(int ret, const stack_t *stack);
 
 /* FD came of accept on LISTENER. */
 void pg_accepted(int listener, int fd);

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static int type_of(int type)
@@ -115,10 +116,27 @@ PG_EXPORT int close_range(unsigned first, unsigned last, int flags)
 	return NEXT_SYS3(close_range, SYS_close_range, first, last, flags);
 }
 
+/* For who finds our closefrom where libc (before 2.34) has none. */
+static void close_from(unsigned first)
+{
+	uint64_t most[2] = {0, 0}; /* the kernel's struct rlimit64 */
+
+	if (pg_sys3(SYS_close_range, first, ~0u, 0) != -ENOSYS)
+		return;
+	pg_sys4(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, most);
+	for (; first < most[0]; first++)
+		pg_sys1(SYS_close, first);
+}
+
 PG_EXPORT void closefrom(int first)
 {
-	pg_fd_closed_range(first < 0 ? 0 : (unsigned)first, ~0u);
-	NEXT(closefrom)(first);
+	unsigned from = first < 0 ? 0 : (unsigned)first;
+
+	pg_fd_closed_range(from, ~0u);
+	if (pg_next_table[PG_CALL_closefrom])
+		NEXT(closefrom)(first);
+	else
+		close_from(from);
 }
 
 void pg_raw_before(long nr, const long arg[6])
@@ -134,6 +152,9 @@ void pg_raw_before(long nr, const long arg[6])
 static void raw_after(long nr, const long arg[6], int ret, uintptr_t caller)
 {
 	switch (nr) {
+#ifdef SYS_fcntl64
+	case SYS_fcntl64:
+#endif
 	case SYS_fcntl:
 		if (arg[1] == F_DUPFD || arg[1] == F_DUPFD_CLOEXEC)
 			copied((int)arg[0], ret);
@@ -164,7 +185,7 @@ static void raw_after(long nr, const long arg[6], int ret, uintptr_t caller)
 		pg_accepted((int)arg[0], ret);
 		break;
 	case SYS_connect:
-		pg_connected(PG_CALL_connect, (int)arg[0], (const struct sockaddr *)arg[1],
+		pg_connected(PG_CALL_syscall, (int)arg[0], (const struct sockaddr *)arg[1],
 			     (socklen_t)arg[2], ret, caller);
 		break;
 	default:

@@ -68,6 +68,8 @@ static void after_confining(bool done)
 		c = va_arg(ap, unsigned long);                                                     \
 		d = va_arg(ap, unsigned long);                                                     \
 		va_end(ap);                                                                        \
+		if (option == PR_SET_TSC)                                                          \
+			pg_clock_traps(a == PR_TSC_SIGSEGV);                                       \
 		if (option != PR_SET_SECCOMP)                                                      \
 			return NEXT(name)(option, a, b, c, d);                                     \
 		before_confining(a == MODE_STRICT);                                                \
@@ -151,7 +153,6 @@ VFORK("__vfork")
 
 /* ---- syscall(2) ---- */
 
-#if defined(__x86_64__) || defined(__aarch64__)
 /*
  * syscall(2) may be vfork, clone or rt_sigreturn: no frame of ours may stand
  * between. So this is a jump, to libc's own for all but the system calls
@@ -162,14 +163,16 @@ VFORK("__vfork")
 	X(SYS_write) X(SYS_writev) X(SYS_pwritev2) X(SYS_sendto) X(SYS_sendmsg) X(SYS_sendmmsg) \
 	X(SYS_sendfile) X(SYS_splice) X(SYS_tee) X(SYS_vmsplice) X(SYS_copy_file_range) \
 	X(SYS_seccomp) PG_RAW_NUMBERS
-#ifdef __x86_64__
-#define PG_RAW_NUMBERS PG_RAW_EVERYWHERE X(SYS_pipe) X(SYS_dup2)
+#if defined(__x86_64__)
+#define PG_RAW_NUMBERS PG_RAW_EVERYWHERE X(SYS_pipe) X(SYS_dup2) X(SYS_accept)
+#elif defined(__i386__)
+#define PG_RAW_NUMBERS PG_RAW_EVERYWHERE X(SYS_pipe) X(SYS_dup2) X(SYS_fcntl64)
 #else
-#define PG_RAW_NUMBERS PG_RAW_EVERYWHERE
+#define PG_RAW_NUMBERS PG_RAW_EVERYWHERE X(SYS_accept)
 #endif
 #define PG_RAW_EVERYWHERE \
 	X(SYS_close) X(SYS_close_range) X(SYS_dup) X(SYS_dup3) X(SYS_fcntl) X(SYS_pipe2) X(SYS_socket) \
-	X(SYS_socketpair) X(SYS_accept) X(SYS_accept4) X(SYS_connect)
+	X(SYS_socketpair) X(SYS_accept4) X(SYS_connect) X(SYS_sigaltstack)
 /* clang-format on */
 
 extern unsigned char pg_watched[64] __attribute__((visibility("hidden")));
@@ -226,7 +229,10 @@ static long number(long nr, const long a[6], uintptr_t caller)
 
 	pg_raw_before(nr, a);
 	ret = NEXT(syscall)(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
-	pg_raw_after(nr, a, ret, caller);
+	if (nr == SYS_sigaltstack)
+		pg_alternate_set((int)ret, (const stack_t *)a[0]);
+	else
+		pg_raw_after(nr, a, ret, caller);
 	return ret;
 }
 
@@ -234,29 +240,19 @@ static long number(long nr, const long a[6], uintptr_t caller)
 long pg_syscall_watched(long nr, long a, long b, long c, long d, long e, long f)
 {
 	struct pg_frame frame = {.raw = true, .caller = PG_CALLER, .arg = {a, b, c, d, e, f}};
-	struct pg_op op;
 
 	if (nr == SYS_seccomp)
 		return confine(nr, a, b, c, d, e, f);
 	if (is_of_numbers(nr))
 		return number(nr, frame.arg, frame.caller);
-	frame.call = pg_call_of_number(nr);
-	if (PG_UNLIKELY(pg_ruled & PG_BIT(frame.call)))
-		return pg_apply_frame(&frame);
-	op = pg_enter(pg_apply_op(&frame), PG_MARK_RAW, frame.caller);
-	return pg_leave(op, NEXT(syscall)(nr, a, b, c, d, e, f), frame.caller);
+	frame.call = pg_call_made_raw(nr, frame.arg);
+	return pg_apply_raw(&frame, NEXT(syscall));
 }
 
 long pg_syscall_early(long nr, long a, long b, long c, long d, long e, long f)
 {
 	return pg_syscall_errno(nr, a, b, c, d, e, f);
 }
-
-#else
-void pg_calls_start(void)
-{
-}
-#endif
 
 #if defined(__x86_64__)
 __asm__(".text\n.globl syscall\n.type syscall,@function\nsyscall:\n"
@@ -269,6 +265,19 @@ __asm__(".text\n.globl syscall\n.type syscall,@function\nsyscall:\n"
 	"	test %rax,%rax\n	jz pg_syscall_early\n"
 	"	jmp *%rax\n"
 	"2:	jmp pg_syscall_watched\n"
+	"	.cfi_endproc\n.size syscall,.-syscall\n");
+#elif defined(__i386__)
+__asm__(".text\n.globl syscall\n.type syscall,@function\nsyscall:\n"
+	"	.cfi_startproc\n"
+	"	endbr32\n"
+	"	call 4f\n	add $_GLOBAL_OFFSET_TABLE_,%ecx\n"
+	"	mov 4(%esp),%eax\n	cmp $511,%eax\n	ja 1f\n"
+	"	bt %eax,pg_watched@GOTOFF(%ecx)\n	jc 2f\n"
+	"1:	mov pg_next_syscall@GOTOFF(%ecx),%eax\n"
+	"	test %eax,%eax\n	jz pg_syscall_early\n"
+	"	jmp *%eax\n"
+	"2:	jmp pg_syscall_watched\n"
+	"4:	mov (%esp),%ecx\n	ret\n"
 	"	.cfi_endproc\n.size syscall,.-syscall\n");
 #elif defined(__aarch64__)
 __asm__(".text\n.globl syscall\n.type syscall,%function\nsyscall:\n"

@@ -120,7 +120,8 @@ PG_EXPORT ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t room, int
 
 /* The kernel has just filled MSG in: descriptors that came with it are the program's now. */
 #define RECVMSG(name)                                                                              \
-	static ssize_t one_by_##name(int fd, struct msghdr *msg, int flags, uintptr_t caller)      \
+	static PG_INLINE ssize_t one_by_##name(int fd, struct msghdr *msg, int flags,              \
+					       uintptr_t caller)                                   \
 	{                                                                                          \
 		struct pg_asked asked;                                                             \
                                                                                                    \
@@ -144,8 +145,9 @@ PG_EXPORT ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t room, int
 RECVMSG(recvmsg)
 
 #define RECVMMSG(name)                                                                             \
-	static int all_by_##name(int fd, struct mmsghdr *msgs, unsigned n, PG_MMSG_FLAGS flags,    \
-				 struct timespec *wait, uintptr_t caller)                          \
+	static PG_INLINE int all_by_##name(int fd, struct mmsghdr *msgs, unsigned n,               \
+					   PG_MMSG_FLAGS flags, struct timespec *wait,             \
+					   uintptr_t caller)                                       \
 	{                                                                                          \
 		struct pg_asked asked;                                                             \
                                                                                                    \

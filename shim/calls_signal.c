@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* SIGPIPE's disposition: the program sees what it set, whatever stands there. Other signals pass.
  */
+#include "calls.h"
 #include "config.h"
 #include "guard.h"
 #include "twins.h"
@@ -40,7 +41,19 @@ LIKE_SIGNAL(bsd_signal)
 LIKE_SIGNAL(ssignal)
 LIKE_SIGNAL(sysv_signal)
 LIKE_SIGNAL(__sysv_signal)
-LIKE_SIGNAL(sigset)
+
+/* What it returns is SIG_HOLD where the signal was blocked, which says nothing of what was set. */
+PG_EXPORT sighandler_t sigset(int sig, sighandler_t handler)
+{
+	struct sigaction before;
+	sighandler_t old, was;
+
+	if (!ours(sig) || pg_sigpipe_action(NULL, &before, PG_CALLER))
+		return NEXT(sigset)(sig, handler);
+	old = NEXT(sigset)(sig, handler);
+	was = pg_sigpipe_adopt(old == SIG_HOLD ? before.sa_handler : old, PG_CALLER);
+	return old == SIG_HOLD ? old : was;
+}
 
 PG_EXPORT int sigignore(int sig)
 {
@@ -68,14 +81,16 @@ PG_EXPORT int siginterrupt(int sig, int interrupt)
 }
 
 /* The kernel has just read STACK. */
-static int with_stack(int ret, const stack_t *stack)
+void pg_alternate_set(int ret, const stack_t *stack)
 {
 	if (!ret && stack && pg_config.active && !(stack->ss_flags & SS_DISABLE))
 		pg_sigpipe_alternate(stack->ss_size);
-	return ret;
 }
 
 PG_EXPORT int sigaltstack(const stack_t *stack, stack_t *old)
 {
-	return with_stack(NEXT_SYS2(sigaltstack, SYS_sigaltstack, stack, old), stack);
+	int ret = NEXT_SYS2(sigaltstack, SYS_sigaltstack, stack, old);
+
+	pg_alternate_set(ret, stack);
+	return ret;
 }

@@ -38,7 +38,8 @@ PG_EXPORT int __connect(int fd, PG_SOCKADDR addr, socklen_t len)
  * Where the program asks for the peer's address, LEN says how much of it the
  * kernel has stored only if LEN's value before is known: it is read where it
  * is kept for sure. Else, and where the program does not ask, the kernel
- * stores it with us: the one costs getpeername(2), the other nothing.
+ * stores it with us: the one costs getpeername(2), the other nothing. Not where
+ * a family may have no names, and its accept(2) fails for being asked (AF_ALG).
  */
 struct asker {
 	struct sockaddr_storage own;
@@ -47,18 +48,23 @@ struct asker {
 	const socklen_t *len;
 	size_t room; /* 0: not known */
 	int type;    /* of the listener, and so of what it accepts */
+	bool ours;   /* the kernel is to store it with us */
 };
 
 static void prepare(struct asker *a, int fd, const struct sockaddr *addr, const socklen_t *len)
 {
 	a->type = pg_config.active ? pg_fd_type(fd) : 0;
 	a->own_len = sizeof a->own;
-	a->addr = addr ? addr : (const struct sockaddr *)&a->own;
-	a->len = addr ? len : &a->own_len;
-	a->room = !addr ? sizeof a->own : len && pg_is_here(len, sizeof *len) ? *len : 0;
+	a->ours = !addr && a->type == SOCK_STREAM;
+	a->addr = a->ours ? (const struct sockaddr *)&a->own : addr;
+	a->len = a->ours ? &a->own_len : len;
+	if (a->ours)
+		a->room = sizeof a->own;
+	else
+		a->room = addr && len && pg_is_here(len, sizeof *len) ? *len : 0;
 }
 
-static int accepted(int fd, struct asker *a)
+static int take_accepted(int fd, struct asker *a)
 {
 	int saved = errno;
 
@@ -71,9 +77,16 @@ static int accepted(int fd, struct asker *a)
 				 a->own_len, false);
 	else
 		pg_fd_connection(fd, PG_SERVER, a->type, NULL, 0, false);
-	if (PG_UNLIKELY(pg_ruled))
-		pg_match_connection(fd);
 	errno = saved;
+	return fd;
+}
+
+/* The same, where rules count it. */
+static int accepted(int fd, struct asker *a)
+{
+	take_accepted(fd, a);
+	if (fd >= 0)
+		pg_number_connection(fd);
 	return fd;
 }
 
@@ -82,7 +95,7 @@ void pg_accepted(int listener, int fd)
 	struct asker a = {.own_len = sizeof a.own,
 			  .type = pg_config.active ? pg_fd_type(listener) : 0};
 
-	accepted(fd, &a);
+	take_accepted(fd, &a);
 }
 
 PG_EXPORT int accept(int fd, PG_SOCKADDR_OUT addr, socklen_t *len)
@@ -92,7 +105,7 @@ PG_EXPORT int accept(int fd, PG_SOCKADDR_OUT addr, socklen_t *len)
 	if (rules_watch(PG_CALL_accept) && pg_apply_accept(PG_CALL_accept, fd, PG_CALLER))
 		return -1;
 	prepare(&a, fd, PG_ADDR(addr), len);
-	if (!PG_ADDR(addr))
+	if (a.ours)
 		return accepted(NEXT(accept)(fd, (struct sockaddr *)&a.own, &a.own_len), &a);
 	return accepted(NEXT(accept)(fd, addr, len), &a);
 }
@@ -104,7 +117,7 @@ PG_EXPORT int accept4(int fd, PG_SOCKADDR_OUT addr, socklen_t *len, int flags)
 	if (rules_watch(PG_CALL_accept4) && pg_apply_accept(PG_CALL_accept4, fd, PG_CALLER))
 		return -1;
 	prepare(&a, fd, PG_ADDR(addr), len);
-	if (!PG_ADDR(addr))
+	if (a.ours)
 		return accepted(NEXT(accept4)(fd, (struct sockaddr *)&a.own, &a.own_len, flags),
 				&a);
 	return accepted(NEXT(accept4)(fd, addr, len, flags), &a);

@@ -3,6 +3,7 @@
 #include "apply.h"
 #include "connect.h"
 #include "guard.h"
+#include "match.h"
 #include "peek.h"
 #include "twins.h"
 
@@ -93,8 +94,8 @@ static PG_COLD bool refused(int fd, const void *to, socklen_t to_len, uintptr_t 
 	return ret < 0;
 }
 
-static inline ssize_t send_to(int fd, const void *buf, size_t len, int flags, PG_SOCKADDR to,
-			      socklen_t to_len, uintptr_t caller)
+static PG_INLINE ssize_t send_to(int fd, const void *buf, size_t len, int flags, PG_SOCKADDR to,
+				 socklen_t to_len, uintptr_t caller)
 {
 	if (PG_ASIDE(sendto, fd))
 		return pg_apply(PG_CALL_sendto, caller, PG_W(fd), PG_W(buf), PG_W(len), PG_W(flags),
@@ -115,8 +116,8 @@ PG_EXPORT ssize_t sendto(int fd, const void *buf, size_t len, int flags, PG_SOCK
 }
 
 #define SENDMSG(name)                                                                              \
-	static inline ssize_t one_by_##name(int fd, const struct msghdr *msg, int flags,           \
-					    uintptr_t caller)                                      \
+	static PG_INLINE ssize_t one_by_##name(int fd, const struct msghdr *msg, int flags,        \
+					       uintptr_t caller)                                   \
 	{                                                                                          \
 		if (PG_ASIDE(name, fd))                                                            \
 			return pg_apply(PG_CALL_##name, caller, PG_W(fd), PG_W(msg), PG_W(flags),  \
@@ -132,8 +133,8 @@ PG_EXPORT ssize_t sendto(int fd, const void *buf, size_t len, int flags, PG_SOCK
                                                                                                    \
 		if (PG_LIKELY(!(flags & MSG_FASTOPEN))) {                                          \
 			sent = one_by_##name(fd, msg, flags, PG_CALLER);                           \
-			if (PG_UNLIKELY(sent >= 0 && msg->msg_controllen))                         \
-				pg_lend_passed(msg);                                               \
+			if (sent >= 0)                                                             \
+				pg_lend_passed(fd, msg);                                           \
 			return sent;                                                               \
 		}                                                                                  \
 		if (!pg_peek(&copy, msg, sizeof copy) ||                                           \
@@ -144,18 +145,57 @@ PG_EXPORT ssize_t sendto(int fd, const void *buf, size_t len, int flags, PG_SOCK
 	}
 SENDMSG(sendmsg)
 
+/* They were counted as messages: make it bytes. */
+static void count_bytes(int fd, const struct mmsghdr *msgs, int sent)
+{
+	for (int i = 0; i < sent; i++) {
+		pg_fd_sent(fd, (uint64_t)msgs[i].msg_len - 1);
+		pg_lend_passed(fd, &msgs[i].msg_hdr);
+	}
+}
+
+static PG_COLD int opened_by_first(enum pg_call call, int fd, const struct mmsghdr *msgs, int sent,
+				   uintptr_t caller)
+{
+	struct msghdr first;
+	uint64_t bytes = 0;
+
+	if (!pg_peek(&first, msgs, sizeof first))
+		return sent;
+	for (int i = 0; i < sent; i++)
+		bytes += msgs[i].msg_len;
+	opened(call, fd, first.msg_name, first.msg_namelen, sent > 0 ? (ssize_t)bytes : sent,
+	       caller);
+	return sent;
+}
+
 #define SENDMMSG(name)                                                                             \
-	PG_EXPORT int name(int fd, struct mmsghdr *msgs, unsigned n, PG_MMSG_FLAGS flags)          \
+	static PG_INLINE int several_by_##name(int fd, struct mmsghdr *msgs, unsigned n,           \
+					       PG_MMSG_FLAGS flags, uintptr_t caller)              \
 	{                                                                                          \
 		int sent;                                                                          \
                                                                                                    \
 		if (PG_ASIDE(name, fd))                                                            \
-			return (int)PG_APPLY(name, fd, msgs, n, flags);                            \
+			return (int)pg_apply(PG_CALL_##name, caller, PG_W(fd), PG_W(msgs),         \
+					     PG_W(n), PG_W(flags), 0, 0);                          \
 		sent = PG_OUT(name, PG_HOT(name)(fd, msgs, n, flags), fd, n, op.data = msgs,       \
 			      op.flags = (int)flags);                                              \
-		for (int i = 0; i < sent; i++) /* they were counted as messages: make it bytes */  \
-			pg_fd_sent(fd, (uint64_t)msgs[i].msg_len - 1);                             \
+		count_bytes(fd, msgs, sent);                                                       \
 		return sent;                                                                       \
+	}                                                                                          \
+                                                                                                   \
+	PG_EXPORT int name(int fd, struct mmsghdr *msgs, unsigned n, PG_MMSG_FLAGS flags)          \
+	{                                                                                          \
+		struct msghdr first = {.msg_name = NULL};                                          \
+                                                                                                   \
+		if (PG_LIKELY(!((int)flags & MSG_FASTOPEN)))                                       \
+			return several_by_##name(fd, msgs, n, flags, PG_CALLER);                   \
+		if (n && pg_peek(&first, msgs, sizeof first) &&                                    \
+		    refused(fd, first.msg_name, first.msg_namelen, PG_CALLER))                     \
+			return -1;                                                                 \
+		return opened_by_first(PG_CALL_sendmmsg, fd, msgs,                                 \
+				       several_by_##name(fd, msgs, n, flags, PG_CALLER),           \
+				       PG_CALLER);                                                 \
 	}
 SENDMMSG(sendmmsg)
 
@@ -213,92 +253,138 @@ PG_EXPORT ssize_t copy_file_range(int in, off64_t *in_at, int out, off64_t *out_
 /* ---- the dprintf family: libc formats and writes inside; the stdio gate leaves the telling to us
  * ---- */
 
-/* Where a rule watches, what libc formats goes to a file in memory first. Returns it, or a negative
- * number. */
-static int page_to_format(enum pg_call call)
+/* One of them. CHECK: the argument of the __*_chk ones, else negative. CFA: of the wrapper. */
+struct print {
+	enum pg_call call;
+	int fd, check;
+	const char *format;
+	uintptr_t caller, cfa;
+};
+
+static int by_libc(const struct print *p, va_list ap)
 {
-	enum { CLOSE_ON_EXEC = 1 };
-
-	if (PG_LIKELY(!(pg_ruled & PG_BIT(call))) || pg_confined)
-		return -1;
-	return (int)pg_sys2(SYS_memfd_create, "dprintf", CLOSE_ON_EXEC);
-}
-
-/* As libc does: on until all is written, or until an error. */
-static int write_ruled(enum pg_call call, int fd, const char *text, long n, uintptr_t caller)
-{
-	long total = 0, done;
-
-	do {
-		struct pg_op op = pg_enter((struct pg_op){.call = call,
-							  .fd = fd,
-							  .len = n - total,
-							  .shape = PG_BUF,
-							  .data = text + total},
-					   0, caller);
-
-		op = pg_apply_out(op, PG_BIT(call), caller);
-		done = op.skip ? (long)op.result
-			       : NEXT_SYS3(write, SYS_write, fd, text + total, (size_t)op.len);
-		pg_leave(op, done, caller);
-		if (op.midway)
-			pg_apply_midway(&op, n - total, done, caller);
-		total += done > 0 ? done : 0;
-	} while (done > 0 && total < n);
-	return total < n ? -1 : (int)n;
-}
-
-/* The kernel's mmap(2), of a file's first N bytes. */
-#ifdef SYS_mmap2
-#define MAP_PAGE(n, page) pg_sys6(SYS_mmap2, 0, n, PROT_READ, MAP_PRIVATE, page, 0)
-#else
-#define MAP_PAGE(n, page) pg_sys6(SYS_mmap, 0, n, PROT_READ, MAP_PRIVATE, page, 0)
-#endif
-
-/* N bytes of PAGE go to FD as the rules want it. */
-static PG_COLD int write_page(enum pg_call call, int fd, int page, int n, uintptr_t caller)
-{
-	long text = n > 0 ? MAP_PAGE(n, page) : 0;
+	uintptr_t outer = pg_format_frame;
 	int ret;
 
-	pg_sys1(SYS_close, page);
-	if (n <= 0)
-		return n;
-	if (text < 0 && text > -4096) {
-		errno = ENOMEM;
-		return -1;
-	}
-	ret = write_ruled(call, fd, (const char *)text, n, caller);
-	pg_sys2(SYS_munmap, text, n);
+	pg_format_frame = p->cfa;
+	ret = p->check < 0 ? NEXT(vdprintf)(p->fd, p->format, ap)
+			   : NEXT(__vdprintf_chk)(p->fd, p->check, p->format, ap);
+	pg_format_frame = outer;
 	return ret;
 }
 
-/* MADE writes to TO. */
-#define FORMAT(name, made)                                                                         \
-	__extension__({                                                                            \
-		int page = page_to_format(PG_CALL_##name), to = page < 0 ? fd : page;              \
-		uintptr_t outer_frame = pg_format_frame;                                           \
-		struct pg_op op =                                                                  \
-			pg_enter((struct pg_op){.call = PG_CALL_##name, .fd = fd, .len = -2}, 0,   \
-				 PG_CALLER);                                                       \
-		int pg_made = (pg_format_frame = PG_CFA, made);                                    \
-		pg_format_frame = outer_frame;                                                     \
-		if (PG_LIKELY(page < 0))                                                           \
-			pg_leave(op, pg_made, PG_CALLER);                                          \
-		else                                                                               \
-			pg_mark = op.outer,                                                        \
-			pg_made = write_page(PG_CALL_##name, fd, page, pg_made, PG_CALLER);        \
-		pg_made;                                                                           \
-	})
+/* How many bytes it would write; negative: it fails for its format. */
+static int length_of(const struct print *p, va_list ap)
+{
+	va_list again;
+	int saved = errno, n; /* %m is of the errno that was */
+
+	va_copy(again, ap);
+	n = pg_next_format(NULL, 0, p->check, p->format, again);
+	va_end(again);
+	errno = saved;
+	return n;
+}
+
+/* Writes N bytes, of which OP is the first part: on until all is written or until an error, as libc
+ * does; each part meets the rules. */
+static int write_parts(const struct print *p, struct pg_op op, const char *text, long n)
+{
+	long total = 0, done;
+
+	for (;;) {
+		done = op.skip ? (long)op.result
+			       : NEXT_SYS3(write, SYS_write, p->fd, text + total, (size_t)op.len);
+		pg_leave(op, done, p->caller);
+		if (op.midway)
+			pg_apply_midway(&op, n - total, done, p->caller);
+		total += done > 0 ? done : 0;
+		if (done <= 0 || total >= n)
+			return total < n ? -1 : (int)n;
+		op = pg_enter((struct pg_op){.call = p->call,
+					     .fd = p->fd,
+					     .len = n - total,
+					     .shape = PG_BUF,
+					     .data = text + total},
+			      0, p->caller);
+		op = pg_apply_out(op, PG_BIT(p->call), p->caller);
+	}
+}
+
+/* The kernel's mmap(2), of N bytes without a file. */
+#ifdef SYS_mmap2
+#define MAP_ROOM(n)                                                                                \
+	pg_sys6(SYS_mmap2, 0, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+#else
+#define MAP_ROOM(n)                                                                                \
+	pg_sys6(SYS_mmap, 0, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+#endif
+
+/* A rule cuts the first part off what is N bytes: they go to memory, and from there to FD. */
+static PG_COLD int print_cut(const struct print *p, struct pg_op op, int n, va_list ap)
+{
+	long text = MAP_ROOM((size_t)n + 1);
+	int ret;
+
+	if (text < 0 && text > -4096) {
+		errno = ENOMEM;
+		pg_mark = op.outer;
+		return -1;
+	}
+	ret = pg_next_format((char *)text, (size_t)n + 1, p->check, p->format, ap);
+	if (ret > n) /* its arguments changed meanwhile */
+		ret = n;
+	if (ret < op.len)
+		op.len = ret;
+	ret = write_parts(p, op, (const char *)text, ret);
+	pg_sys2(SYS_munmap, text, (size_t)n + 1);
+	return ret;
+}
+
+/* Under a rule. As long as none cuts it libc writes it, in its own way. */
+static PG_COLD int print_ruled(const struct print *p, struct pg_op op, va_list ap)
+{
+	int n = length_of(p, ap), ret;
+
+	if (n < 0) {
+		pg_mark = op.outer;
+		return by_libc(p, ap);
+	}
+	op.len = n;
+	op = pg_apply_out(op, PG_BIT(p->call), p->caller);
+	if (op.clamped)
+		return print_cut(p, op, n, ap);
+	ret = op.skip ? (int)op.result : by_libc(p, ap);
+	pg_leave(op, ret, p->caller);
+	return ret;
+}
+
+static int print(const struct print *p, va_list ap)
+{
+	uint64_t bit = PG_BIT(p->call);
+	struct pg_op op = {.call = p->call, .fd = p->fd, .len = -2};
+	int ret;
+
+	op = pg_enter(op, 0, p->caller);
+	if (PG_UNLIKELY(pg_ruled & bit) && pg_fd_ruled(p->fd, bit) && pg_match_asks(p->fd, bit))
+		return print_ruled(p, op, ap);
+	ret = by_libc(p, ap);
+	if (PG_UNLIKELY(pg_ruled & bit) && ret < 0)
+		pg_match_refused(p->fd, bit, errno);
+	pg_leave(op, ret, p->caller);
+	return ret;
+}
+
+#define PRINT(name, number) ((struct print){PG_CALL_##name, fd, number, format, PG_CALLER, PG_CFA})
 
 PG_EXPORT int vdprintf(int fd, const char *format, va_list ap)
 {
-	return FORMAT(vdprintf, NEXT(vdprintf)(to, format, ap));
+	return print(&PRINT(vdprintf, -1), ap);
 }
 
 PG_EXPORT int __vdprintf_chk(int fd, int flag, const char *format, va_list ap)
 {
-	return FORMAT(__vdprintf_chk, NEXT(__vdprintf_chk)(to, flag, format, ap));
+	return print(&PRINT(__vdprintf_chk, flag), ap);
 }
 
 PG_EXPORT int dprintf(int fd, const char *format, ...)
@@ -307,7 +393,7 @@ PG_EXPORT int dprintf(int fd, const char *format, ...)
 	int ret;
 
 	va_start(ap, format);
-	ret = FORMAT(dprintf, NEXT(vdprintf)(to, format, ap));
+	ret = print(&PRINT(dprintf, -1), ap);
 	va_end(ap);
 	return ret;
 }
@@ -318,7 +404,7 @@ PG_EXPORT int __dprintf_chk(int fd, int flag, const char *format, ...)
 	int ret;
 
 	va_start(ap, format);
-	ret = FORMAT(__dprintf_chk, NEXT(__vdprintf_chk)(to, flag, format, ap));
+	ret = print(&PRINT(__dprintf_chk, flag), ap);
 	va_end(ap);
 	return ret;
 }

@@ -5,6 +5,7 @@
 #include "text.h"
 
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 /* The kernel's own timespec: libc's may be wider on 32 bit. */
@@ -12,14 +13,19 @@ struct clock {
 	long sec, nsec;
 };
 
+static bool traps; /* prctl(PR_SET_TSC): so does the counter that the vDSO reads, in some thread */
 static int (*vdso_clock)(int, struct clock *);
 
 void pg_clock_start(uintptr_t vdso)
 {
+	int counter = 0;
+
 	vdso_clock = (int (*)(int, struct clock *))vdso;
+	pg_sys2(SYS_prctl, PR_GET_TSC, &counter);
+	traps = counter == PR_TSC_SIGSEGV;
 }
 
-static bool safe; /* the vDSO needs no system call, and does not trap */
+static bool safe;  /* the vDSO needs no system call, and does not trap */
 
 /* Clock sources that the vDSO reads by itself. */
 static bool is_readable_source(const char *name)
@@ -37,6 +43,7 @@ void pg_clock_confine(bool strictly)
 	char name[40];
 	long n;
 
+	safe = false;
 	if (fd < 0)
 		return;
 	n = pg_sys3(SYS_read, fd, name, sizeof name - 1);
@@ -45,11 +52,16 @@ void pg_clock_confine(bool strictly)
 	safe = is_readable_source(name);
 }
 
+void pg_clock_traps(bool so)
+{
+	PG_PUT(traps, so);
+}
+
 static void clock_now(int id, struct clock *c)
 {
-	if (pg_confined && !safe)
-		return;
-	if ((!vdso_clock || vdso_clock(id, c)) && !pg_confined)
+	bool may = vdso_clock && !PG_GET(traps) && (safe || !pg_confined);
+
+	if ((!may || vdso_clock(id, c)) && !pg_confined)
 		pg_sys2(SYS_clock_gettime, id, c);
 }
 

@@ -13,6 +13,9 @@ void pg_clock_start(uintptr_t vdso);
  * (prctl(2), PR_SET_SECCOMP); else it may be asked if it needs no system call. */
 void pg_clock_confine(bool strictly);
 
+/* The program asked that reading the counter be a fault, or no more so (prctl(2), PR_SET_TSC). */
+void pg_clock_traps(bool so);
+
 uint64_t pg_now(void);				/* CLOCK_MONOTONIC, ns; 0: it cannot be asked */
 void pg_realtime(int64_t *sec, uint32_t *nsec); /* CLOCK_REALTIME; 0, 0: it cannot be asked */
 

@@ -46,14 +46,25 @@ static bool is_same_peer(int fd)
 		      !__builtin_memcmp(o.peer.ip, s->peer.ip, sizeof o.peer.ip)));
 }
 
-static void begin(enum pg_call call, int fd, const struct sockaddr *addr, size_t len, int ret,
-		  uintptr_t caller)
+void pg_number_connection(int fd)
+{
+	int saved = errno;
+
+	pg_fd_number(fd);
+	if (PG_UNLIKELY(pg_ruled))
+		pg_match_connection(fd);
+	errno = saved;
+}
+
+/* RAW: asked for by syscall(2). */
+static void begin(enum pg_call call, bool raw, int fd, const struct sockaddr *addr, size_t len,
+		  int ret, uintptr_t caller)
 {
 	int saved = errno;
 
 	pg_fd_connection(fd, PG_CLIENT, pg_fd_type(fd), addr, len, ret != 0);
-	if (PG_UNLIKELY(pg_ruled))
-		pg_match_connection(fd);
+	if (!raw)
+		pg_number_connection(fd);
 	errno = saved;
 	if (PG_UNLIKELY(pg_watch_all) && call == PG_CALL_connect) /* others are told themselves */
 		pg_guard_connected(call, fd, ret, caller);
@@ -77,7 +88,10 @@ int pg_connected(enum pg_call call, int fd, const struct sockaddr *addr, socklen
 	const struct sockaddr *a = (const struct sockaddr *)&copy;
 	int saved = errno;
 	enum came came = pg_config.active ? came_of(ret, saved) : NOTHING;
+	bool raw = call == PG_CALL_syscall;
 
+	if (raw)
+		call = PG_CALL_connect;
 	if (came == NOTHING || len > sizeof copy || !pg_take_kept(&copy, addr, len))
 		return ret;
 	if (came == FAILED)
@@ -87,7 +101,7 @@ int pg_connected(enum pg_call call, int fd, const struct sockaddr *addr, socklen
 	else if (came == STANDS && pg_fd_is_connecting(fd) && is_same_peer(fd))
 		pg_fd_established(fd);
 	else
-		errno = saved, begin(call, fd, a, len, ret, caller);
+		errno = saved, begin(call, raw, fd, a, len, ret, caller);
 	errno = saved;
 	return ret;
 }
@@ -99,30 +113,37 @@ static void adopt(int fd)
 }
 
 /* Those of one control message, whose N bytes of data are at DATA. */
-static void each_of(const unsigned char *data, size_t n, void (*what)(int fd))
+static void each_of(const unsigned char *data, size_t n, bool (*take)(void *, const void *, size_t),
+		    void (*what)(int fd))
 {
-	int fd;
+	enum { BATCH = 32 };
+	int fd[BATCH];
 
-	for (; n >= sizeof fd; n -= sizeof fd, data += sizeof fd) {
-		__builtin_memcpy(&fd, data, sizeof fd);
-		what(fd);
+	for (size_t k; n >= sizeof *fd; n -= k * sizeof *fd, data += k * sizeof *fd) {
+		k = n / sizeof *fd < BATCH ? n / sizeof *fd : BATCH;
+		if (!take(fd, data, k * sizeof *fd))
+			return;
+		for (size_t i = 0; i < k; i++)
+			what(fd[i]);
 	}
 }
 
-static void each_passed(const struct msghdr *msg, void (*what)(int fd))
+/* TAKE copies from the program's memory. */
+static void each_passed(const struct msghdr *msg, bool (*take)(void *, const void *, size_t),
+			void (*what)(int fd))
 {
 	const unsigned char *at = msg->msg_control;
 	size_t left = msg->msg_controllen;
 	int saved = errno;
+	struct cmsghdr c;
 
-	while (pg_config.active && left >= CMSG_LEN(0)) {
-		const struct cmsghdr *c = (const void *)at;
-		size_t len = c->cmsg_len, whole = CMSG_ALIGN(len);
+	while (pg_config.active && left >= CMSG_LEN(0) && take(&c, at, sizeof c)) {
+		size_t len = c.cmsg_len, whole = CMSG_ALIGN(len);
 
 		if (len < CMSG_LEN(0) || len > left)
 			break;
-		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-			each_of(at + CMSG_LEN(0), len - CMSG_LEN(0), what);
+		if (c.cmsg_level == SOL_SOCKET && c.cmsg_type == SCM_RIGHTS)
+			each_of(at + CMSG_LEN(0), len - CMSG_LEN(0), take, what);
 		if (whole >= left)
 			break;
 		at += whole;
@@ -131,12 +152,27 @@ static void each_passed(const struct msghdr *msg, void (*what)(int fd))
 	errno = saved;
 }
 
-void pg_adopt_passed(const struct msghdr *msg)
+static bool copy(void *to, const void *from, size_t n)
 {
-	each_passed(msg, adopt);
+	__builtin_memcpy(to, from, n);
+	return true;
 }
 
-void pg_lend_passed(const struct msghdr *msg)
+void pg_adopt_passed(const struct msghdr *msg)
 {
-	each_passed(msg, pg_fd_lent);
+	each_passed(msg, copy, adopt);
+}
+
+void pg_lend_passed(int fd, const struct msghdr *msg)
+{
+	enum { NEAR = 256 << 10 };
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+	struct msghdr m;
+
+	if ((uintptr_t)msg - here < NEAR) /* above, on the stack */
+		m = *msg;
+	else if (pg_fd_is_ip(fd) || !pg_take_kept(&m, msg, sizeof m))
+		return;
+	if (m.msg_controllen)
+		each_passed(&m, pg_take_kept, pg_fd_lent);
 }

@@ -207,7 +207,7 @@ static void copy_timeouts(int from, int to)
 			pg_sys5(SYS_setsockopt, to, SOL_SOCKET, names[i], value, len);
 }
 
-void pg_fault_silence(int fd, enum pg_kind kind)
+int pg_fault_silence(int fd, enum pg_kind kind)
 {
 	enum { TIMES = 65536 };
 	struct pollfd p = {.fd = fd, .events = POLLIN | PG_POLLRDHUP};
@@ -222,14 +222,13 @@ void pg_fault_silence(int fd, enum pg_kind kind)
 		pg_fault_drain(fd, kind);
 	if ((kind != PG_PIPE && kind != PG_TCP && kind != PG_UNIX) ||
 	    pg_sys5(SYS_ppoll, &p, 1, &none, 0, 0) <= 0)
-		return;
+		return -1;
 	mine = pg_standin_silent(fd, kind, &other);
-	if (other >= 0)
-		lift(other);
 	if (mine < 0)
-		return;
+		return -1;
 	copy_timeouts(fd, mine);
 	pg_reseat(fd, mine);
+	return lift(other);
 }
 
 int pg_fault_eof(int fd, enum pg_kind kind)

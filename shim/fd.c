@@ -146,11 +146,24 @@ static uint32_t begin_story(void)
 	s->index = n - 1;
 	s->forks = PG_GET(pg_forks);
 	__atomic_fetch_add(&s->generation, 1, __ATOMIC_RELEASE);
+	PG_PUT(s->numbers, 1); /* whoever begins it holds it */
 	return n;
+}
+
+/* The program may have closed it, and its number be another file's. */
+static void close_kept(struct pg_story *s)
+{
+	int fd = __atomic_exchange_n(&s->kept, 0, __ATOMIC_RELAXED) - 1;
+	struct pg_stat st;
+
+	if (fd >= 0 && !pg_fstat(fd, &st) && st.ino == s->kept_ino)
+		pg_sys1(SYS_close, fd);
 }
 
 static void end_story(struct pg_story *s)
 {
+	if (PG_UNLIKELY(PG_GET(s->kept)))
+		close_kept(s);
 	PG_PUT(s->ino, 0);
 	__atomic_fetch_add(&s->generation, 1, __ATOMIC_RELEASE);
 	push_free(s);
@@ -178,6 +191,12 @@ static void list(struct pg_story *s, int32_t from, int32_t to)
 	}
 }
 
+static void drop(struct pg_story *s)
+{
+	if (!__atomic_sub_fetch(&s->numbers, 1, __ATOMIC_ACQ_REL))
+		end_story(s);
+}
+
 /* F's number has its story no more, which ends with its last number. */
 static void let_go(int fd, struct pg_fd *f)
 {
@@ -188,25 +207,33 @@ static void let_go(int fd, struct pg_fd *f)
 		return;
 	settle(s, f);
 	list(s, fd + 1, 0);
-	if (!__atomic_sub_fetch(&s->numbers, 1, __ATOMIC_ACQ_REL))
-		end_story(s);
+	drop(s);
 }
 
-static void take(int fd, struct pg_fd *f, uint32_t n)
+/* F takes over the caller's hold of story N; not if another thread was quicker. */
+static void give(int fd, struct pg_fd *f, uint32_t n)
 {
 	struct pg_story *s = story(n);
 	uint32_t none = 0;
 
-	if (!s)
-		return;
-	__atomic_fetch_add(&s->numbers, 1, __ATOMIC_ACQ_REL);
-	if (__atomic_compare_exchange_n(&f->story, &none, n, false, __ATOMIC_ACQ_REL,
-					__ATOMIC_RELAXED)) {
+	if (s && __atomic_compare_exchange_n(&f->story, &none, n, false, __ATOMIC_ACQ_REL,
+					     __ATOMIC_RELAXED))
 		list(s, 0, fd + 1);
-		return;
-	}
-	if (!__atomic_sub_fetch(&s->numbers, 1, __ATOMIC_ACQ_REL)) /* another thread was quicker */
-		end_story(s);
+	else if (s)
+		drop(s);
+}
+
+/* One that has ended meanwhile is not held: another may begin in its place. */
+static bool hold(struct pg_story *s)
+{
+	uint32_t n = PG_GET(s->numbers);
+
+	do {
+		if (!n)
+			return false;
+	} while (!__atomic_compare_exchange_n(&s->numbers, &n, n + 1, true, __ATOMIC_ACQ_REL,
+					      __ATOMIC_RELAXED));
+	return true;
 }
 
 /* The story that F has; one begins if it has none. 0: there is no room. */
@@ -222,7 +249,7 @@ static uint32_t story_of(int fd, struct pg_fd *f)
 		return 0;
 	s->partial = f->partial;
 	s->foreign = !pg_fd_is_sure(fd, f);
-	take(fd, f, n);
+	give(fd, f, n);
 	return __atomic_load_n(&f->story, __ATOMIC_ACQUIRE);
 }
 
@@ -282,6 +309,7 @@ void pg_fd_closed_range(unsigned first, unsigned last)
 void pg_fd_copied(int from, int to)
 {
 	struct pg_fd *a, *b;
+	struct pg_story *s;
 	uint32_t n;
 
 	if (from == to || from < 0 || to < 0 || pg_process_is_vforked())
@@ -293,13 +321,18 @@ void pg_fd_copied(int from, int to)
 	let_go(to, b);
 	start_again(b, false);
 	n = a ? story_of(from, a) : 0;
-	if (!n)
+	s = story(n);
+	if (!s || !hold(s))
 		return;
+	if (__atomic_load_n(&a->story, __ATOMIC_ACQUIRE) != n) { /* FROM was closed meanwhile */
+		drop(s);
+		return;
+	}
 	PG_PUT(b->unsure, 0);
 	PG_PUT(b->born, a->born);
 	PG_PUT(b->type, a->type);
 	PG_PUT(b->connection, a->connection);
-	take(to, b, n);
+	give(to, b, n);
 }
 
 void pg_fd_passed_by(int fd)
@@ -385,6 +418,19 @@ static struct pg_story *own_story(int fd, struct pg_fd *f, const struct pg_stat 
 	return NULL;
 }
 
+/* F is one more number of story N, if that is still ST's. */
+static void share(int fd, struct pg_fd *f, uint32_t n, const struct pg_stat *st)
+{
+	struct pg_story *s = story(n);
+
+	if (!s || !hold(s))
+		return;
+	if (is_of(s, st))
+		give(fd, f, n);
+	else
+		drop(s);
+}
+
 struct pg_story *pg_fd_story(int fd, const struct pg_stat *st, bool make)
 {
 	bool change = make && !pg_process_is_vforked();
@@ -394,11 +440,10 @@ struct pg_story *pg_fd_story(int fd, const struct pg_stat *st, bool make)
 
 	if (s || !f || !st->ino)
 		return s;
-	n = find_story(st);
+	n = PG_GET(f->born) ? 0 : find_story(st); /* what was just made is behind no other number */
 	if (!change)
 		return story(n);
-	if (n)
-		take(fd, f, n);
+	share(fd, f, n, st);
 	s = story(story_of(fd, f));
 	if (s)
 		tie(s, st);
@@ -457,9 +502,24 @@ void pg_fd_replaced(int fd)
 		return;
 	settle(s, f);
 	__builtin_memcpy(&copy->sent, &s->sent, sizeof *s - offsetof(struct pg_story, sent));
+	copy->kept = 0; /* the other one's */
 	tie(copy, &st);
 	let_go(fd, f);
-	take(fd, f, n);
+	give(fd, f, n);
+}
+
+void pg_fd_keep(int fd, int kept)
+{
+	struct pg_fd *f = pg_process_is_vforked() ? NULL : record(fd);
+	struct pg_story *s = f ? story(story_of(fd, f)) : NULL;
+	struct pg_stat st;
+
+	if (!s || pg_fstat(kept, &st))
+		return;
+	if (s->kept)
+		close_kept(s);
+	s->kept_ino = st.ino;
+	PG_PUT(s->kept, kept + 1);
 }
 
 /* ---- warnings ---- */
@@ -570,10 +630,17 @@ void pg_fd_connection(int fd, enum pg_side side, int type, const struct sockaddr
 	s->since = pg_now();
 	s->connecting = connecting;
 	PG_PUT(f->type, (uint8_t)type);
-	if (type == SOCK_STREAM)
-		s->number = next_number(side);
 	if (addr)
 		pg_addr_set(&s->peer, addr, len);
+}
+
+void pg_fd_number(int fd)
+{
+	const struct pg_fd *f = pg_fd(fd);
+	struct pg_story *s = f ? story(PG_GET(f->story)) : NULL;
+
+	if (s && PG_GET(f->type) == SOCK_STREAM && !pg_process_is_vforked())
+		s->number = next_number(s->side);
 }
 
 void pg_fd_established(int fd)
@@ -605,6 +672,14 @@ void pg_fd_disconnected(int fd)
 		return;
 	begin_connection(fd, f);
 	PG_PUT(f->connection, 0);
+}
+
+bool pg_fd_is_ip(int fd)
+{
+	const struct pg_fd *f = pg_fd(fd);
+	const struct pg_story *s = f ? story(PG_GET(f->story)) : NULL;
+
+	return s && (s->peer.family == AF_INET || s->peer.family == AF_INET6);
 }
 
 bool pg_fd_is_connecting(int fd)

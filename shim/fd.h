@@ -66,10 +66,11 @@ struct pg_story {
 	uint64_t since;		    /* connected or accepted, ns; 0: not known, or not connected */
 	struct pg_addr peer, local; /* LOCAL: of what a rule broke, a reset takes it away */
 	struct pg_warning told[PG_WHATS]; /* to the program */
-	uint64_t process;		  /* that COUNTS are of; match.c */
+	uint64_t kept_ino;		  /* of KEPT */
 	uint32_t conn[PG_CONN_SLOTS];	  /* numbers of the connection, for conn=; match.c */
 	uint32_t number;     /* the n-th client, or server, stream of the process; 0: none */
 	uint32_t suppressed; /* signals taken away on it; guard.c */
+	int32_t kept;	     /* a descriptor of ours + 1: the other end of what a rule put there */
 	uint8_t side;	     /* enum pg_side */
 	uint8_t rule;	     /* that broke it; act.c */
 	bool injected;	     /* a rule did; act.c */
@@ -139,6 +140,10 @@ void pg_fd_copied(int from, int to); /* dup2 */
  * on with it. */
 void pg_fd_replaced(int fd);
 
+/* KEPT, a descriptor of the library, stays open for as long as the object behind FD has a number.
+ */
+void pg_fd_keep(int fd, int kept);
+
 /* Is what F, FD's record, counts of one object, and all that was sent on it by this number? Where
  * records begin late, only if its birth was seen. */
 bool pg_fd_is_sure(int fd, const struct pg_fd *f);
@@ -162,6 +167,9 @@ int pg_fd_type(int fd);
 void pg_fd_connection(int fd, enum pg_side side, int type, const struct sockaddr *addr, size_t len,
 		      bool connecting);
 
+/* The connection of FD, a stream's, takes the next number of its side. */
+void pg_fd_number(int fd);
+
 /* The one that was on its way stands. */
 void pg_fd_established(int fd);
 
@@ -170,6 +178,9 @@ void pg_fd_unconnected(int fd, const struct sockaddr *addr, size_t len);
 
 /* Whatever came about is over: connect(AF_UNSPEC). */
 void pg_fd_disconnected(int fd);
+
+/* Is FD's peer known to be one of the internet, whose sockets pass no descriptors? */
+bool pg_fd_is_ip(int fd);
 
 /* Was connect on FD told that it is on its way, and nothing since? One fstat, if any. */
 bool pg_fd_is_connecting(int fd);

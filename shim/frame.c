@@ -3,6 +3,7 @@
  * calls.def says which of them is what. */
 #include "apply.h"
 
+#include "look.h"
 #include "match.h"
 #include "peek.h"
 
@@ -19,9 +20,27 @@ struct shorter {
 	struct mmsghdr msg;
 };
 
+static bool is_several(enum pg_call call)
+{
+	return PG_IS(call, sendmmsg) || PG_IS(call, recvmmsg);
+}
+
+static const struct pg_layout *layout_of(const struct pg_frame *frame)
+{
+	return frame->raw ? pg_call_raw_layout(frame->call) : pg_call_layout(frame->call);
+}
+
+/* pwritev2(2): an offset of -1 is none. splice(2): a pointer to one. */
+static bool names_place(const struct pg_frame *frame)
+{
+	if (frame->call == PG_CALL_pwritev2 || frame->call == PG_CALL_pwritev64v2)
+		return frame->arg[3] != -1;
+	return frame->call == PG_CALL_splice && frame->arg[3];
+}
+
 struct pg_op pg_apply_op(const struct pg_frame *frame)
 {
-	const struct pg_layout *l = pg_call_layout(frame->call);
+	const struct pg_layout *l = layout_of(frame);
 	struct pg_op op = {.call = frame->call, .len = -2, .shape = (enum pg_shape)l->shape};
 
 	op.fd = (int)frame->arg[l->fd];
@@ -39,6 +58,9 @@ struct pg_op pg_apply_op(const struct pg_frame *frame)
 		op.to = (const void *)frame->arg[l->to];
 		op.to_len = (uint32_t)frame->arg[l->to + 1];
 	}
+	if (is_several(frame->call))
+		op.len = (uint32_t)frame->arg[l->len]; /* the kernel takes an unsigned int */
+	op.placed = names_place(frame);
 	return op;
 }
 
@@ -89,7 +111,7 @@ static void cut(struct pg_op *op, struct shorter *s, const struct iovec *from, s
 /* A rule made OP shorter: so are the arguments. */
 static void shorten(struct pg_frame *frame, struct pg_op *op, struct shorter *s)
 {
-	const struct pg_layout *l = pg_call_layout(frame->call);
+	const struct pg_layout *l = layout_of(frame);
 	struct msghdr *msg = &s->msg.msg_hdr;
 
 	if (op->shape == PG_IOV) {
@@ -102,8 +124,6 @@ static void shorten(struct pg_frame *frame, struct pg_op *op, struct shorter *s)
 		msg->msg_iov = (struct iovec *)(uintptr_t)s->from;
 		msg->msg_iovlen = (__typeof__(msg->msg_iovlen))s->n;
 		frame->arg[l->data] = (long)&s->msg;
-		if (l->len >= 0) /* of several messages, the first */
-			frame->arg[l->len] = 1;
 	} else {
 		frame->arg[l->len] = (long)op->len;
 	}
@@ -121,7 +141,7 @@ static void copy_back(const struct pg_op *op, const struct shorter *s, long ret)
 		msg->msg_controllen = s->msg.msg_hdr.msg_controllen;
 		msg->msg_flags = s->msg.msg_hdr.msg_flags;
 	}
-	if (PG_IS(op->call, sendmmsg) || PG_IS(op->call, recvmmsg))
+	if (is_several(op->call))
 		((struct mmsghdr *)(void *)msg)->msg_len = s->msg.msg_len;
 }
 
@@ -138,7 +158,7 @@ static long make(const struct pg_frame *frame)
 		return pg_syscall_errno(pg_call_number(frame->call), a[0], a[1], a[2], a[3], a[4],
 					a[5]);
 	ret = next(a[0], a[1], a[2], a[3], a[4], a[5]);
-	return PG_IS(frame->call, sendmmsg) || PG_IS(frame->call, recvmmsg) ? (int)ret : ret;
+	return is_several(frame->call) ? (int)ret : ret;
 }
 
 /*
@@ -158,15 +178,6 @@ static long make_early(struct pg_frame *frame)
 	return make(frame);
 }
 
-/* sendmmsg counts messages, the record bytes. */
-static void count_messages(const struct pg_op *op, long sent)
-{
-	const struct mmsghdr *msgs = op->data;
-
-	for (long i = 0; i < sent && !op->skip; i++)
-		pg_fd_sent(op->fd, (uint64_t)msgs[i].msg_len - 1);
-}
-
 /* How many bytes RET stands for. */
 static int64_t bytes_of(const struct pg_op *op, const struct shorter *s, long ret)
 {
@@ -177,7 +188,7 @@ static int64_t bytes_of(const struct pg_op *op, const struct shorter *s, long re
  * short write. Returns its bytes. */
 static unsigned make_rest(struct pg_frame *frame, struct shorter *s)
 {
-	const struct pg_layout *l = pg_call_layout(frame->call);
+	const struct pg_layout *l = layout_of(frame);
 	unsigned before = s->msg.msg_len;
 	int saved = errno;
 	long ret;
@@ -202,9 +213,7 @@ static unsigned make_rest(struct pg_frame *frame, struct shorter *s)
 /* A read must not wait for a rest; a file's offset would have to follow. */
 static bool has_rest(const struct pg_frame *frame, const struct shorter *s)
 {
-	bool positioned = frame->call == PG_CALL_pwritev2 || frame->call == PG_CALL_pwritev64v2;
-
-	return s->rest.iov_len && pg_is_out(frame->call) && (!positioned || frame->arg[3] == -1);
+	return s->rest.iov_len && pg_is_out(frame->call) && !names_place(frame);
 }
 
 static long make_shorter(const struct pg_frame *frame, struct pg_op *op)
@@ -239,52 +248,188 @@ static int64_t asked_of(const struct pg_frame *frame)
 	return op.shape == PG_IOV ? pg_iov_bytes(op.data, op.count) : op.len;
 }
 
-/* Bytes of N messages. */
-static long bytes_in(const struct mmsghdr *msgs, long n)
+/* Bytes of the first N messages at MSGS, which the kernel has moved. */
+static uint64_t bytes_in(const struct mmsghdr *msgs, long n)
 {
-	long sum = 0;
+	uint64_t sum = 0;
 
 	for (long i = 0; i < n; i++)
-		sum += (long)msgs[i].msg_len;
+		sum += msgs[i].msg_len;
 	return sum;
 }
 
-static long apply_read(const struct pg_frame *frame)
+/* The bits in rules' sets of FRAME's call: a system call by itself is every function that makes it.
+ */
+static uint64_t bits_of(const struct pg_frame *frame)
 {
-	struct pg_op asked = pg_apply_op(frame);
-	struct pg_op op = asked;
-	long ret;
+	long nr = pg_call_number(frame->call);
+	uint64_t bits = 0;
 
-	op = pg_apply_in(op, PG_BIT(op.call), frame->caller);
-	ret = make_shorter(frame, &op);
-	if (ret <= 0)
-		ret = (long)pg_guard_in(op.call, &asked, ret, frame->caller);
-	pg_apply_read(&op, PG_IS(op.call, recvmmsg) && ret > 0 ? bytes_in(op.data, ret) : ret);
+	if (!frame->raw)
+		return PG_BIT(frame->call);
+	for (int call = PG_NO_CALL + 1; pg_is_out((enum pg_call)call); call++)
+		if (pg_call_number((enum pg_call)call) == nr &&
+		    !pg_call_formats((enum pg_call)call))
+			bits |= PG_BIT(call);
+	return bits;
+}
+
+/* A call is over that writes: as pg_leave(), but sendmmsg counts messages, and the record bytes. */
+static void leave(struct pg_op op, long ret, uintptr_t caller)
+{
+	pg_leave(op, ret, caller);
+	if (PG_IS(op.call, sendmmsg) && ret > 0 && !op.skip)
+		pg_fd_sent(op.fd, bytes_in(op.data, ret) - (uint64_t)ret);
+}
+
+static struct pg_op enter(const struct pg_frame *frame)
+{
+	return pg_enter(pg_apply_op(frame), frame->raw ? PG_MARK_RAW : 0, frame->caller);
+}
+
+/* What a read gave: RET, of several messages how many. */
+static void take(const struct pg_op *op, long ret)
+{
+	pg_apply_read(op, is_several(op->call) && ret > 0 ? (int64_t)bytes_in(op->data, ret) : ret);
+}
+
+static long apply_read(const struct pg_frame *frame, bool *decided)
+{
+	struct pg_op op = pg_apply_in(pg_apply_op(frame), PG_BIT(frame->call), frame->caller);
+	long ret = make_shorter(frame, &op);
+
+	*decided = op.skip;
+	take(&op, ret);
 	return ret;
 }
 
-static long apply_write(const struct pg_frame *frame)
+/* DECIDED: by a rule, the kernel was not asked. */
+static long apply_write(const struct pg_frame *frame, bool *decided)
 {
-	struct pg_op op = pg_enter(pg_apply_op(frame), frame->raw ? PG_MARK_RAW : 0, frame->caller);
-	long ret;
+	struct pg_op op = pg_apply_out(enter(frame), bits_of(frame), frame->caller);
+	long ret = make_shorter(frame, &op);
 
-	op = pg_apply_out(op, PG_BIT(op.call), frame->caller);
-	ret = make_shorter(frame, &op);
+	*decided = op.skip;
 	if (op.midway)
 		pg_apply_midway(&op, asked_of(frame), ret, frame->caller);
-	pg_leave(op, ret, frame->caller);
-	if (PG_IS(op.call, sendmmsg))
-		count_messages(&op, ret);
+	leave(op, ret, frame->caller);
 	return ret;
+}
+
+static long apply_one(const struct pg_frame *frame, bool *decided)
+{
+	return pg_is_out(frame->call) ? apply_write(frame, decided) : apply_read(frame, decided);
+}
+
+/* ---- several messages ---- */
+
+static long apply_first(const struct pg_frame *frame, bool *decided)
+{
+	struct pg_frame first = *frame;
+
+	first.arg[layout_of(frame)->len] = 1;
+	return apply_one(&first, decided);
+}
+
+/* Those that no rule acts on go by one call. Returns what it returns; IDLE: how many. */
+static long make_idle_ones(const struct pg_frame *frame, long *idle)
+{
+	struct pg_messages m = {
+		.op = pg_apply_op(frame), .bit = bits_of(frame), .caller = frame->caller};
+	struct pg_frame some = *frame;
+	bool writes = pg_is_out(frame->call);
+	long ret;
+
+	*idle = (long)pg_apply_idle(&m);
+	if (!*idle)
+		return 0;
+	some.arg[layout_of(frame)->len] = *idle;
+	if (writes)
+		m.op = enter(&some);
+	ret = make(&some);
+	if (writes)
+		leave(m.op, ret, frame->caller);
+	else
+		take(&m.op, ret);
+	if (ret < *idle)
+		pg_apply_unmade(&m, (unsigned)*idle, ret > 0 ? (unsigned)ret : 1);
+	return ret;
+}
+
+/* Is no time left of recvmmsg's? The kernel counts it down. On 32 bit it is of either size. */
+static bool is_over(const struct pg_frame *frame)
+{
+	size_t size = PG_IS(frame->call, recvmmsg) && frame->call != PG_CALL_recvmmsg
+			      ? 16
+			      : 2 * sizeof(long);
+	uint64_t left[2] = {0, 0};
+
+	return frame->arg[4] && pg_peek(left, (const void *)frame->arg[4], size) && !left[0] &&
+	       !left[1];
+}
+
+/* Would the kernel go on behind MSG, the last one that it moved, to those that FRAME says? Not
+ * behind one that was sent in part, nor behind urgent data; and an error that waits by then is the
+ * next call's. */
+static bool goes_on(const struct pg_frame *frame, const struct mmsghdr *msg)
+{
+	const struct pg_layout *l = layout_of(frame);
+
+	if (pg_is_out(frame->call))
+		return msg->msg_len >= pg_msg_bytes(msg);
+	if (msg->msg_hdr.msg_flags & MSG_OOB || is_over(frame))
+		return false;
+	return frame->arg[l->flags] & MSG_ERRQUEUE || !pg_look_failed((int)frame->arg[l->fd]);
+}
+
+/* The frame of what is left behind the first N. */
+static void step_over(struct pg_frame *frame, long n)
+{
+	const struct pg_layout *l = layout_of(frame);
+
+	frame->arg[l->data] += n * (long)sizeof(struct mmsghdr);
+	frame->arg[l->len] -= n;
+	if (!pg_is_out(frame->call) && frame->arg[l->flags] & MSG_WAITFORONE)
+		frame->arg[l->flags] |= MSG_DONTWAIT;
+}
+
+/* One call where no rule acts on any of its messages; else those on which one does go alone, and so
+ * does what lies between them. What comes of it is what one call would have given. */
+static long apply_several(const struct pg_frame *frame)
+{
+	enum { MOST = 1024 }; /* UIO_MAXIOV */
+	const struct pg_layout *l = layout_of(frame);
+	struct pg_frame left = *frame;
+	bool decided = false;
+	long ret, n, done = 0;
+	int saved = errno;
+
+	left.arg[l->len] = (long)(uint32_t)left.arg[l->len];
+	if (left.arg[l->len] > MOST)
+		left.arg[l->len] = MOST;
+	do {
+		ret = make_idle_ones(&left, &n);
+		if (!n)
+			ret = apply_first(&left, &decided), n = 1;
+		if (ret <= 0)
+			break;
+		done += ret;
+		step_over(&left, ret);
+	} while (ret == n && !decided && left.arg[l->len] &&
+		 goes_on(&left, (const struct mmsghdr *)left.arg[l->data] - 1));
+	if (!done)
+		return ret;
+	errno = saved;
+	return done;
 }
 
 static long make_first(struct pg_frame *frame)
 {
 	long ret = make_early(frame);
 
-	if (!pg_is_out(frame->call))
-		return ret;
-	return (long)pg_leave(pg_apply_op(frame), ret, frame->caller);
+	if (pg_is_out(frame->call))
+		leave(pg_apply_op(frame), ret, frame->caller);
+	return ret;
 }
 
 /* The rule that watches it waits for its turn, and has counted it. */
@@ -305,7 +450,31 @@ static long make_idle(const struct pg_frame *frame, struct pg_op op)
 
 long pg_apply_frame(const struct pg_frame *frame)
 {
-	return pg_is_out(frame->call) ? apply_write(frame) : apply_read(frame);
+	struct pg_op op = pg_apply_op(frame);
+	bool decided;
+	long ret;
+
+	if (is_several(frame->call) && op.len && !pg_confined)
+		ret = apply_several(frame);
+	else
+		ret = apply_one(frame, &decided);
+	if (ret <= 0 && !pg_is_out(frame->call))
+		ret = (long)pg_guard_in(op.call, &op, ret, frame->caller);
+	return ret;
+}
+
+long pg_apply_raw(const struct pg_frame *frame, pg_syscall_fn *libc)
+{
+	const long *a = frame->arg;
+	struct pg_op op;
+	long ret;
+
+	if (PG_UNLIKELY(pg_ruled) && pg_ruled & bits_of(frame))
+		return pg_apply_frame(frame);
+	op = enter(frame);
+	ret = libc(pg_call_number(frame->call), a[0], a[1], a[2], a[3], a[4], a[5]);
+	leave(op, ret, frame->caller);
+	return ret;
 }
 
 long pg_apply(enum pg_call call, uintptr_t caller, long a, long b, long c, long d, long e, long f)

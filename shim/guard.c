@@ -84,6 +84,14 @@ bool pg_guard_raises(enum pg_call call, int flags, const struct pg_object *o)
 	return o->stream;
 }
 
+static bool waits_pending(void)
+{
+	uint64_t set = 0;
+
+	pg_sys2(SYS_rt_sigpending, &set, SIGSET_BYTES);
+	return set >> (SIGPIPE - 1) & 1;
+}
+
 /* What became of the signal of a write that its wrapper tells: if it had been deadly, the handler
  * would have told it. */
 static enum pg_signal signal_of(const struct pg_hit *hit, const struct pg_object *o, uint64_t mask)
@@ -93,8 +101,12 @@ static enum pg_signal signal_of(const struct pg_hit *hit, const struct pg_object
 	if (!pg_guard_raises(hit->call, hit->flags, o))
 		return PG_SIG_NONE;
 	outcome = pg_sigpipe_outcome_under(mask);
-	if (outcome == PG_SIG_BLOCKED)
+	if (outcome == PG_SIG_BLOCKED) {
+		/* af_unix.c: a send that had waited for room breaks without one. */
+		if (!pg_confined && !waits_pending())
+			return PG_SIG_NONE;
 		pg_owed = PG_MARK(hit->call, hit->fd, 0);
+	}
 	return outcome == PG_SIG_FATAL ? PG_SIG_NONE : outcome;
 }
 
@@ -386,12 +398,17 @@ static uint64_t hex_word(const char *s)
 	return v;
 }
 
-/* Does this process catch any signal but SIGPIPE? Then one may have cut a write short. True, too,
- * if that cannot be known. */
+/* Does this process catch any signal but SIGPIPE, and those of libc's own for threads? Then one may
+ * have cut a write short. True, too, if that cannot be known. */
 static PG_COLD bool catches_others(void)
 {
 	static const char key[] = "\nSigCgt:\t";
-	enum { WHOLE = sizeof key - 1 + 16 };
+	enum { WHOLE = sizeof key - 1 + 16, FIRST_OF_LIBC = 32 };
+#ifdef __GLIBC__
+	enum { LIBCS = 3 }; /* SIGRTMIN is 34 */
+#else
+	enum { LIBCS = 7 }; /* musl: 35 */
+#endif
 	char buf[512];
 	size_t have = 0;
 	uint64_t caught = ~(uint64_t)0;
@@ -411,15 +428,7 @@ static PG_COLD bool catches_others(void)
 	}
 	if (fd >= 0)
 		pg_sys1(SYS_close, fd);
-	return caught & ~((uint64_t)1 << (SIGPIPE - 1));
-}
-
-static bool waits_pending(void)
-{
-	uint64_t set = 0;
-
-	pg_sys2(SYS_rt_sigpending, &set, SIGSET_BYTES);
-	return set >> (SIGPIPE - 1) & 1;
+	return caught & ~((uint64_t)1 << (SIGPIPE - 1) | (uint64_t)LIBCS << (FIRST_OF_LIBC - 1));
 }
 
 /* Is OP a call that, where it waits, goes on until a pipe has taken all, and that only its reader
@@ -444,8 +453,8 @@ static bool waits(int fd)
 /*
  * Fewer bytes than asked on a pipe without a reader: did its reader leave, with
  * a signal? Where a handler stands it has told so, or there was none. Where
- * the signal is blocked it waits; where it is ignored, it is known only of a
- * call that nothing else cuts short.
+ * the signal is blocked it waits, perhaps since an earlier write; then, and
+ * where it is ignored, it is known only of a call that nothing else cuts short.
  */
 static enum pg_signal midway_signal(const struct pg_op *op, int64_t ret)
 {
@@ -459,7 +468,8 @@ static enum pg_signal midway_signal(const struct pg_op *op, int64_t ret)
 		return PG_SIG_NONE;
 	switch (pg_sigpipe_outcome()) {
 	case PG_SIG_BLOCKED:
-		return waits_pending() ? PG_SIG_BLOCKED : PG_SIG_NONE;
+		return waits_pending() && (!pg_owed || !catches_others()) ? PG_SIG_BLOCKED
+									  : PG_SIG_NONE;
 	case PG_SIG_IGNORED:
 		return catches_others() ? PG_SIG_NONE : PG_SIG_IGNORED;
 	default:
@@ -770,11 +780,12 @@ static bool lines_missing(void)
 
 bool pg_guard_has_last_word(void)
 {
-	if (!pg_started || !pg_config.active || pg_confined || pg_process_is_vforked())
+	bool any = pg_config.verbose >= 1 || early || lines_missing();
+
+	if (!pg_started || !pg_config.active || pg_confined || (!any && !pg_site_any()) ||
+	    pg_process_is_vforked()) /* last: it may ask the kernel */
 		return false;
-	if (pg_config.verbose >= 1 || early || lines_missing())
-		return true;
-	return pg_site_any() && pg_site_held_back(pg_pid());
+	return any || pg_site_held_back(pg_pid());
 }
 
 void pg_guard_exit(void)

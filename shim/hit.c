@@ -66,6 +66,10 @@ struct regs {
 	long nr; /* -1: unknown */
 	uintptr_t arg[6];
 	bool first_lost; /* arg[0] was overwritten by the result */
+#ifdef __i386__
+	uintptr_t sp;
+	bool unpacked; /* of a socketcall(2): NR and ARG are those of the call that it stands for */
+#endif
 };
 
 __attribute__((noinline)) int64_t pg_iov_bytes(const void *iov, uint64_t count)
@@ -133,18 +137,30 @@ static long number_before(const uint8_t *pc)
  * arguments are in memory. The kernel is entered through the vDSO, so the
  * number may be unknown; a wrapper of ours that sends is at work then.
  */
+static bool copy_args(const struct regs *r, uintptr_t *to, int n)
+{
+	enum { NEAR = 256 };
+	const uintptr_t *from = (const uintptr_t *)r->arg[1];
+	size_t size = (size_t)n * sizeof *to;
+
+	if (r->arg[1] - r->sp >= NEAR) /* else they are in the frame of the call itself */
+		return pg_peek(to, from, size);
+	memcpy(to, from, size);
+	return true;
+}
+
 static void unpack_socketcall(struct regs *r)
 {
 	static const short numbers[] = {
 		[9] = SYS_sendto, [11] = SYS_sendto, [16] = SYS_sendmsg, [20] = SYS_sendmmsg};
-	const uintptr_t *args = (const uintptr_t *)r->arg[1];
 	uintptr_t which = r->arg[0], copy[4];
 	int n = which == 16 ? 3 : 4;
 
 	if ((r->nr >= 0 && r->nr != SYS_socketcall) || which >= sizeof numbers / sizeof *numbers ||
-	    !numbers[which] || !pg_peek(copy, args, (size_t)n * sizeof *copy))
+	    !numbers[which] || !copy_args(r, copy, n))
 		return;
 	r->nr = numbers[which];
+	r->unpacked = true;
 	for (int i = 0; i < n; i++)
 		r->arg[i] = copy[i];
 }
@@ -162,6 +178,8 @@ static void read_regs(const ucontext_t *uc, struct regs *r)
 
 	r->ret = uc->uc_mcontext.gregs[REG_EAX];
 	r->nr = number_before((const uint8_t *)uc->uc_mcontext.gregs[REG_EIP]);
+	r->sp = (uintptr_t)uc->uc_mcontext.gregs[REG_ESP];
+	r->unpacked = false;
 #endif
 #if defined(__x86_64__) || defined(__i386__)
 	for (int i = 0; i < 6; i++)
@@ -335,7 +353,9 @@ static bool from_ring(const struct regs *r, struct pg_hit *hit)
  * midway. */
 static bool broken(const struct pg_hit *hit)
 {
-	return hit->err || pg_confined || pg_look_is_broken_pipe(hit->fd);
+	/* sendmmsg(2) returns how many messages went before the one that broke. */
+	return hit->err || pg_confined || pg_look_is_broken_pipe(hit->fd) ||
+	       (PG_IS(hit->call, sendmmsg) && pg_look_is_broken(hit->fd));
 }
 
 /* Which call of ours it was; false: none. */
@@ -378,26 +398,54 @@ bool pg_hit_recognise(const siginfo_t *si, const void *uc, struct pg_hit *hit)
 	return broken(hit) || from_ring(&raw, hit);
 }
 
+/* Of a write that broke once: which system call is to be made to meet the same again, and with what
+ * where not all arguments are left. False: not known. */
+static bool to_repeat(struct regs *r, const void *uc)
+{
+	static const char byte;
+	struct pg_hit hit = {.fd = -1};
+
+	if (!from_ours(r, uc, &hit))
+		r->nr = pg_hit_number(uc);
+#ifdef __i386__
+	if (r->unpacked)
+		r->nr = SYS_socketcall; /* whose own arguments are as they were */
+#endif
+	if (!r->first_lost)
+		return r->nr >= 0;
+	if (hit.fd < 0)
+		return false;
+	r->arg[0] = (uintptr_t)hit.fd;
+	if (pg_call_layout(pg_call_of_number(r->nr))->fd == 0)
+		return true;
+	r->nr = SYS_write;
+	r->arg[1] = (uintptr_t)&byte;
+	r->arg[2] = 1;
+	return true;
+}
+
 bool pg_hit_repeat(void *context)
 {
-#ifdef __x86_64__
-	enum { SYSCALL_BYTES = 2 };
 	ucontext_t *uc = context;
 	struct regs r;
-	struct pg_hit hit;
 
 	read_regs(uc, &r);
 	if (r.ret != -EPIPE && !pg_confined) /* what it took might be written twice */
 		return false;
-	if (!from_ours(&r, uc, &hit))
-		r.nr = pg_hit_number(uc);
-	if (r.nr < 0)
+	if (!to_repeat(&r, uc))
 		return false;
+#if defined(__x86_64__)
 	uc->uc_mcontext.gregs[REG_RAX] = r.nr;
-	uc->uc_mcontext.gregs[REG_RIP] -= SYSCALL_BYTES;
-	return true;
-#else
-	(void)context;
-	return false;
+	uc->uc_mcontext.gregs[REG_RIP] -= 2;
+#elif defined(__i386__)
+	/* The vDSO's other ways into the kernel come back behind its int $0x80, too. */
+	uc->uc_mcontext.gregs[REG_EAX] = (greg_t)r.nr;
+	uc->uc_mcontext.gregs[REG_EIP] -= 2;
+#elif defined(__aarch64__)
+	for (int i = 0; i < 3; i++)
+		uc->uc_mcontext.regs[i] = r.arg[i];
+	uc->uc_mcontext.regs[8] = (uint64_t)r.nr;
+	uc->uc_mcontext.pc -= 4;
 #endif
+	return true;
 }

@@ -317,6 +317,11 @@ bool pg_look_is_broken(int fd)
 	return poll_now(fd, 0) & (POLLERR | POLLHUP);
 }
 
+bool pg_look_failed(int fd)
+{
+	return poll_now(fd, 0) & POLLERR;
+}
+
 bool pg_look_is_broken_pipe(int fd)
 {
 	struct pg_stat st;

@@ -109,28 +109,30 @@ static unsigned fd_slots;
 static uint8_t fd_slot[PG_RULES_MAX];
 static void *story_counts[PG_STORY_CHUNKS];
 
+/* Words of COUNT_BITS; above them TAG says whose counts they are: a word with another tag counts
+ * nothing yet. */
 struct pair {
-	uint32_t matched, fired;
+	uint64_t matched, fired;
 };
+enum { COUNT_BITS = 40 };
+
+/* Of the object of S, in this process. */
+static uint64_t tag_of(const struct pg_story *s)
+{
+	return (pg_mix(pg_process(), PG_GET(s->generation)) | 1) << COUNT_BITS;
+}
 
 /* The counts of rule N for the object of S; a null pointer: there is no room. */
-static struct pair *object_counts(unsigned n, struct pg_story *s)
+static struct pair *object_counts(unsigned n, const struct pg_story *s)
 {
 	size_t of_story = fd_slots * sizeof(struct pair);
 	char *chunk = pg_filled(&story_counts[s->index / PG_STORIES], PG_STORIES * of_story);
-	uint64_t process = pg_process();
-	struct pair *first;
 
-	if (!chunk) {
-		__atomic_fetch_add(&uncounted, 1, __ATOMIC_RELAXED);
-		return NULL;
-	}
-	first = (struct pair *)(void *)(chunk + s->index % PG_STORIES * of_story);
-	if (PG_GET(s->process) != process) {
-		__builtin_memset(first, 0, of_story);
-		PG_PUT(s->process, process);
-	}
-	return &first[fd_slot[n]];
+	if (chunk)
+		return (struct pair *)(void *)(chunk + s->index % PG_STORIES * of_story) +
+		       fd_slot[n];
+	__atomic_fetch_add(&uncounted, 1, __ATOMIC_RELAXED);
+	return NULL;
 }
 
 uint64_t pg_match_uncounted(void)
@@ -219,7 +221,7 @@ static uint64_t simple;
 /* What has to be looked at in each call. */
 #define OF_CALLS                                                                                   \
 	(BIT(PG_F_LEN) | BIT(PG_F_SEEN) | BIT(PG_F_THREAD) | BIT(PG_F_CALLER) | BIT(PG_F_STACK) |  \
-	 BIT(PG_F_SITE) | BIT(PG_F_AT) | BIT(PG_F_DROP))
+	 BIT(PG_F_SITE) | BIT(PG_F_AT))
 
 static unsigned wants_of(const struct pg_rule *r)
 {
@@ -369,7 +371,7 @@ static __attribute__((noinline)) bool frame_is(const char *wanted, uintptr_t add
 	buf[t.len] = 0;
 	if (pg_same(wanted, buf))
 		return true;
-	return pg_symbol_at(m, true, addr, symbol, &offset) && pg_glob(wanted, symbol);
+	return pg_symbol_at(m, addr, symbol, &offset) && pg_glob(wanted, symbol);
 }
 
 static bool frames_match(const struct pg_words *ws, const uintptr_t *frames, unsigned n)
@@ -515,8 +517,6 @@ bool pg_match(unsigned n, const struct pg_candidate *c)
 
 	if (!object_matches(n, c))
 		return false;
-	if (r->terminal == PG_F_DROP && !c->in_memory)
-		return false;
 	if (pg_has(r, PG_F_LEN) && (!c->length_known || !in_ranges(&r->len, (int64_t)c->length)))
 		return false;
 	if (pg_has(r, PG_F_SEEN) && !seen_matches(r, c))
@@ -535,25 +535,52 @@ static uint64_t add_one(uint64_t *at)
 	return __atomic_add_fetch(at, 1, __ATOMIC_RELAXED);
 }
 
-/* One more call, or firing, of rule N in its scope. Returns how many; 0: it cannot be counted. */
-static uint64_t count_scope(unsigned n, const struct pg_candidate *c, bool fired)
-{
-	const struct pg_rule *r = &pg_rules.rule[n];
-	struct pair *p;
-	uint64_t *at;
+/* Where something is counted; AT a null pointer: there is no room. TAG: 0, the whole word counts;
+ * else see struct pair. */
+struct place {
+	uint64_t *at, tag;
+};
 
-	switch (r->scope) {
+static inline uint64_t count_in(uint64_t word, uint64_t tag)
+{
+	if (!tag)
+		return word;
+	return word >> COUNT_BITS == tag >> COUNT_BITS ? word - tag : 0;
+}
+
+/* The calls, or firings, of rule N in its scope. */
+static struct place place_of(unsigned n, const struct pg_candidate *c, bool fired)
+{
+	struct pair *p;
+
+	switch (pg_rules.rule[n].scope) {
 	case PG_SCOPE_THREAD:
-		at = thread_counter(n, fired, c->thread);
-		return at ? add_one(at) : 0;
+		return (struct place){thread_counter(n, fired, c->thread), 0};
 	case PG_SCOPE_FD:
 		p = c->object->story ? object_counts(n, c->object->story) : NULL;
-		return p ? __atomic_add_fetch(fired ? &p->fired : &p->matched, 1, __ATOMIC_RELAXED)
-			 : 0;
+		if (!p)
+			return (struct place){NULL, 0};
+		return (struct place){fired ? &p->fired : &p->matched, tag_of(c->object->story)};
 	case PG_SCOPE_RULE:
 		break;
 	}
-	return add_one(fired ? &sum_of(n)->fired : &sum_of(n)->matched);
+	return (struct place){fired ? &sum_of(n)->fired : &sum_of(n)->matched, 0};
+}
+
+/* One more. Returns how many; 0: it cannot be counted. */
+static uint64_t count_scope(unsigned n, const struct pg_candidate *c, bool fired)
+{
+	struct place p = place_of(n, c, fired);
+	uint64_t word, count;
+
+	if (!p.at || !p.tag)
+		return p.at ? add_one(p.at) : 0;
+	word = PG_GET(*p.at);
+	do
+		count = count_in(word, p.tag) + 1;
+	while (!__atomic_compare_exchange_n(p.at, &word, p.tag + count, true, __ATOMIC_RELAXED,
+					    __ATOMIC_RELAXED));
+	return count;
 }
 
 /* The N-th draw of rule RULE: the same for the same seed, whatever else the program does. */
@@ -591,18 +618,79 @@ static bool is_turn(unsigned n, uint64_t count)
 	return !pg_has(r, PG_F_PROB) || drawn(r, n, count);
 }
 
-/* Counts a call for rule N, unless N fires on it. */
-static bool count_idle(unsigned n)
+/* Counts a call for rule N in MATCHED, unless N, which fired as FIRED says, fires on it. Both are
+ * of TAG. */
+static inline bool count_unless(unsigned n, uint64_t *matched, const uint64_t *fired, uint64_t tag)
 {
-	struct sum *s = sum_of(n);
-	uint64_t count = PG_GET(s->matched);
+	uint64_t word = PG_GET(*matched), count;
 
 	do {
-		if (is_turn(n, count + 1) && PG_GET(s->fired) < pg_rules.rule[n].limit)
+		count = count_in(word, tag) + 1;
+		if (is_turn(n, count) && count_in(PG_GET(*fired), tag) < pg_rules.rule[n].limit)
 			return false;
-	} while (!__atomic_compare_exchange_n(&s->matched, &count, count + 1, true,
-					      __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	} while (!__atomic_compare_exchange_n(matched, &word, tag + count, true, __ATOMIC_RELAXED,
+					      __ATOMIC_RELAXED));
 	return true;
+}
+
+/* The same in N's scope. What cannot be counted does not fire. */
+static bool count_idle(unsigned n, const struct pg_candidate *c)
+{
+	struct place matched = place_of(n, c, false), fired = place_of(n, c, true);
+
+	return !matched.at || !fired.at || count_unless(n, matched.at, fired.at, matched.tag);
+}
+
+static void count_back(unsigned n, const struct pg_candidate *c)
+{
+	struct place p = place_of(n, c, false);
+
+	if (p.at)
+		__atomic_sub_fetch(p.at, 1, __ATOMIC_RELAXED);
+}
+
+bool pg_match_is_inside(unsigned n, const struct pg_candidate *c)
+{
+	const struct pg_rule *r = &pg_rules.rule[n];
+	uint64_t moves = c->length < PG_MOVES_MOST ? c->length : PG_MOVES_MOST;
+
+	return pg_has(r, PG_F_AT) && r->terminal != PG_F_PASS && c->length_known &&
+	       c->offset < r->at && c->offset + moves > r->at;
+}
+
+/* Is C one of the calls that rule N counts? */
+static bool counts(unsigned n, const struct pg_candidate *c, uint64_t bit)
+{
+	const struct pg_rule *r = &pg_rules.rule[n];
+
+	return r->calls & bit && (!pg_has(r, PG_F_AT) || c->offset >= r->at) && pg_match(n, c);
+}
+
+/* The first N rules count C back. */
+static void unmade(unsigned n, const struct pg_candidate *c, uint64_t bit)
+{
+	while (n--)
+		if (counts(n, c, bit))
+			count_back(n, c);
+}
+
+bool pg_match_idle(const struct pg_candidate *c, uint64_t bit)
+{
+	for (unsigned n = 0; n < pg_rules.n; n++) {
+		bool cuts =
+			pg_rules.rule[n].calls & bit && pg_match_is_inside(n, c) && pg_match(n, c);
+
+		if (!cuts && (!counts(n, c, bit) || count_idle(n, c)))
+			continue;
+		unmade(n, c, bit);
+		return false;
+	}
+	return true;
+}
+
+void pg_match_unmade(const struct pg_candidate *c, uint64_t bit)
+{
+	unmade(pg_rules.n, c, bit);
 }
 
 enum { NO_RULE = PG_RULES_MAX, UNKNOWN };
@@ -631,10 +719,14 @@ static unsigned waiting(const struct pg_fd *f, uint64_t bit)
 bool pg_match_asks(int fd, uint64_t bit)
 {
 	unsigned n = waiting(pg_fd(fd), bit);
+	struct sum *s;
 
 	if (pg_confined || n == UNKNOWN)
 		return true;
-	return n != NO_RULE && !count_idle(n);
+	if (n == NO_RULE)
+		return false;
+	s = sum_of(n);
+	return !count_unless(n, &s->matched, &s->fired, 0);
 }
 
 void pg_match_refused(int fd, uint64_t bit, int err)

@@ -18,7 +18,6 @@ struct pg_candidate {
 	const struct pg_object *object;
 	int fd;
 	bool length_known;
-	bool in_memory;	 /* what is written is the program's memory, not another descriptor's */
 	uint64_t length; /* bytes asked for */
 	uint64_t offset; /* bytes of the stream before this call, for at= */
 	uintptr_t caller;
@@ -60,6 +59,20 @@ bool pg_match_fires(unsigned n, const struct pg_candidate *c);
 
 /* Counts it only. Returns the count; 0: it does not count. */
 uint64_t pg_match_count(unsigned n, const struct pg_candidate *c);
+
+/* The most that the kernel moves in one call: MAX_RW_COUNT in its <linux/fs.h>. */
+enum { PG_MOVES_MOST = 0x7ffff000 };
+
+/* Does the offset of rule N's at= lie inside the call, behind its first byte, so that the bytes before
+ * it are to be delivered first? */
+bool pg_match_is_inside(unsigned n, const struct pg_candidate *c);
+
+/* Counts the call for all the rules that watch the calls in BIT and match. False: one of them acts
+ * on it, or cuts it; then none has counted it. */
+bool pg_match_idle(const struct pg_candidate *c, uint64_t bit);
+
+/* A call that was counted so was not made after all. */
+void pg_match_unmade(const struct pg_candidate *c, uint64_t bit);
 
 /* Numbers a connection on FD, to O, for the rules with conn=. A rule that watches connect counts
  * attempts, before the call; the others count what came about. */

@@ -141,19 +141,37 @@ static void add_header(struct pg_module *m, const ElfW(Phdr) * at, read_fn *read
 	}
 }
 
-/* Of its build-id, and of the place and length of its code and tables; read now. False: it cannot
- * be read. */
-static bool stamp_now(const struct pg_module *m, read_fn *read, uint64_t *stamp)
+/* What its stamp is made of, of a module that stays. */
+static void take_stamp(const struct pg_module *m, ElfW(Phdr) * code, ElfW(Phdr) * table,
+		       uint64_t *id)
 {
-	uint64_t id = 0;
-	ElfW(Phdr) code = {.p_type = PT_NULL}, table = code;
+	*code = *m->code;
+	*table = *m->table;
+	if (m->build_id)
+		__builtin_memcpy(id, (const void *)m->build_id, sizeof *id);
+}
 
-	if ((m->build_id && !read(&id, (const void *)m->build_id, sizeof id)) ||
-	    (m->code && !read(&code, m->code, sizeof code)) ||
-	    (m->table && !read(&table, m->table, sizeof table)))
+/* Of its build-id, and of the place and length of its code and tables; copied now, by one call.
+ * False: it cannot be read. */
+static bool stamp_now(const struct pg_module *m, uint64_t *stamp)
+{
+	struct {
+		ElfW(Phdr) code, table;
+		uint64_t id;
+	} now = {.id = 0};
+	struct iovec pieces[] = {{(void *)(uintptr_t)m->code, sizeof now.code},
+				 {(void *)(uintptr_t)m->table, sizeof now.table},
+				 {(void *)m->build_id, sizeof now.id}};
+
+	if (!m->code || !m->table)
 		return false;
-	*stamp = pg_mix(pg_mix(pg_mix(id, code.p_vaddr), code.p_memsz ^ table.p_memsz),
-			table.p_vaddr) |
+	if (m->stays)
+		take_stamp(m, &now.code, &now.table, &now.id);
+	else if (!pg_peek_pieces(&now, pieces, m->build_id ? 3 : 2))
+		return false;
+	*stamp = pg_mix(pg_mix(pg_mix(now.id, now.code.p_vaddr),
+			       now.code.p_memsz ^ now.table.p_memsz),
+			now.table.p_vaddr) |
 		 1;
 	return true;
 }
@@ -182,7 +200,7 @@ static bool describe(struct pg_module *m, const ElfW(Phdr) * phdr, size_t n, rea
 		add_header(m, &phdr[i], read);
 	if (!m->table)
 		m->table = m->code;
-	return m->lo < m->hi && stamp_now(m, read, &m->stamp);
+	return m->lo < m->hi && stamp_now(m, &m->stamp);
 }
 
 /* Where the program headers of the module that is mapped from START on are; their number, or 0.
@@ -352,7 +370,24 @@ struct link {
 	const struct link_map *l_next;
 };
 
-/* The module of LINK, which may go at any moment, mapped from START on. */
+/* The page of its tables, which is that of its headers: where a module begins whose first segment
+ * is not at address 0. */
+static uintptr_t tables_of(const struct link *l)
+{
+	enum { MOST = 64 };
+	uintptr_t lowest = ~(uintptr_t)0, at;
+	ElfW(Dyn) d;
+
+	for (int i = 0; i < MOST && pg_peek(&d, l->l_ld + i, sizeof d) && d.d_tag; i++) {
+		if (d.d_tag != DT_STRTAB && d.d_tag != DT_SYMTAB && d.d_tag != DT_GNU_HASH)
+			continue;
+		at = d.d_un.d_ptr < l->l_addr ? d.d_un.d_ptr + l->l_addr : d.d_un.d_ptr;
+		lowest = at < lowest ? at : lowest;
+	}
+	return lowest & ~(uintptr_t)(PAGE - 1);
+}
+
+/* The module of LINK, which may go at any moment, mapped from START on (0: not known). */
 static PG_COLD bool learn_guarded(const struct link_map *link, uintptr_t start, struct pg_module *m)
 {
 	char path[256];
@@ -364,11 +399,13 @@ static PG_COLD bool learn_guarded(const struct link_map *link, uintptr_t start, 
 		return false;
 	start_module(m, l.l_addr, l.l_ld, path, false);
 	n = headers_at(start ? start : l.l_addr, &phdr, pg_peek);
+	if (!n && !start)
+		n = headers_at(tables_of(&l), &phdr, pg_peek);
 	return n && describe(m, phdr, n, pg_peek);
 }
 
 /* By the loader's own lock-free answer. */
-static bool ask_loader(uintptr_t addr, read_fn *read, struct pg_module *room)
+static bool ask_loader(uintptr_t addr, struct pg_module *room)
 {
 	struct found_object o;
 	struct slot *s;
@@ -378,7 +415,7 @@ static bool ask_loader(uintptr_t addr, read_fn *read, struct pg_module *room)
 		return false;
 	s = slot_of((uintptr_t)o.map_start);
 	if (recall(s, o.link_map, room) && room->hi <= (uintptr_t)o.map_end &&
-	    addr - room->lo < room->hi - room->lo && stamp_now(room, read, &stamp) &&
+	    addr - room->lo < room->hi - room->lo && stamp_now(room, &stamp) &&
 	    stamp == room->stamp)
 		return true;
 	if (!learn_guarded(o.link_map, (uintptr_t)o.map_start, room)) {
@@ -396,7 +433,7 @@ static bool is_same(const struct link_map *link, const struct pg_module *room)
 	uint64_t stamp;
 
 	return pg_peek(&l, link, sizeof l) && l.l_addr == room->base && l.l_ld == room->dynamic &&
-	       stamp_now(room, pg_peek, &stamp) && stamp == room->stamp;
+	       stamp_now(room, &stamp) && stamp == room->stamp;
 }
 
 /* An older loader's list, which another thread may change: each link is copied. */
@@ -437,7 +474,7 @@ static bool search_lists(uintptr_t addr, struct pg_module *room)
 	return false;
 }
 
-static const struct pg_module *find(uintptr_t addr, read_fn *read, struct pg_module *room)
+const struct pg_module *pg_module_at(uintptr_t addr, struct pg_module *room)
 {
 	const struct pg_module *m;
 
@@ -446,19 +483,13 @@ static const struct pg_module *find(uintptr_t addr, read_fn *read, struct pg_mod
 	m = search_known(addr);
 	if (m || pg_confined)
 		return m;
-	return (find_object ? ask_loader(addr, read, room) : search_lists(addr, room)) ? room
-										       : NULL;
+	return (find_object ? ask_loader(addr, room) : search_lists(addr, room)) ? room : NULL;
 }
 
 void pg_module_prepare(void)
 {
 	if (!PG_GET(known_n))
 		learn();
-}
-
-const struct pg_module *pg_module_at(uintptr_t addr, struct pg_module *room)
-{
-	return find(addr, read_plainly, room);
 }
 
 struct pg_code pg_code_at(uintptr_t at)
@@ -471,7 +502,7 @@ struct pg_code pg_code_at(uintptr_t at)
 
 const struct pg_module *pg_code_module(const struct pg_code *code, struct pg_module *room)
 {
-	const struct pg_module *m = find(code->at, pg_peek, room);
+	const struct pg_module *m = pg_module_at(code->at, room);
 
 	return m && m->stamp == code->stamp ? m : NULL;
 }
@@ -523,6 +554,7 @@ bool pg_module_vdso(struct pg_module *out)
 	size_t n = headers_at(start, &phdr, read_plainly);
 
 	start_module(out, start, NULL, "linux-vdso.so", false);
+	out->stays = true;
 	for (size_t i = 0; i < n; i++)
 		if (phdr[i].p_type == PT_LOAD && !phdr[i].p_offset)
 			out->base = start - phdr[i].p_vaddr;

@@ -44,10 +44,9 @@ void pg_module_start(void);
 void pg_module_prepare(void);
 
 /*
- * The module that holds ADDR, which code of this thread is running in or will
- * return to: so it is not unloaded meanwhile, and may be read. A null pointer:
- * none, or code made at run time. The answer may lie in *ROOM.
- * Async-signal-safe.
+ * The module that holds ADDR. A null pointer: none, or code made at run time. If
+ * !stays, only pg_peek() may read it: it may go at any moment, for ADDR may be what
+ * somebody left on the stack. The answer may lie in *ROOM. Async-signal-safe.
  */
 const struct pg_module *pg_module_at(uintptr_t addr, struct pg_module *room);
 
@@ -60,11 +59,11 @@ struct pg_code {
 /* AT as above: code that is running. */
 struct pg_code pg_code_at(uintptr_t at);
 
-/* CODE's module, if it is still there. If !stays, only pg_peek() may read it. */
+/* CODE's module, if it is still there. */
 const struct pg_module *pg_code_module(const struct pg_code *code, struct pg_module *room);
 
-/* Are the N bytes at P in what M has mapped from its file? Of a module that stays or runs, they can
- * be read then. */
+/* Are the N bytes at P in what M has mapped from its file? Of a module that stays they can be read
+ * then. */
 bool pg_module_has(const struct pg_module *m, uintptr_t p, size_t n);
 
 /* The part of M that holds P; 0, 0: none does. */

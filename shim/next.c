@@ -45,6 +45,7 @@ static const struct pg_layout layouts[PG_ARGS_COUNT] = {
 	[PG_ARGS_SPLICE] = {2, -1, 4, -1, 0, -1, PG_NOTHING},
 	[PG_ARGS_TEE] = {1, -1, 2, -1, 0, -1, PG_NOTHING},
 	[PG_ARGS_FORMAT] = {0, -1, -1, -1, -1, -1, PG_NOTHING},
+	[PG_ARGS_KERNEL2] = {0, 1, 2, 5, -1, -1, PG_IOV},
 };
 
 const struct pg_layout *pg_call_layout(enum pg_call call)
@@ -52,9 +53,29 @@ const struct pg_layout *pg_call_layout(enum pg_call call)
 	return &layouts[(unsigned)call < PG_CALL_COUNT ? args[call] : PG_ARGS_PLAIN];
 }
 
+const struct pg_layout *pg_call_raw_layout(enum pg_call call)
+{
+	if (args[call] == PG_ARGS_VECTOR2 || args[call] == PG_ARGS_VECTOR64)
+		return &layouts[PG_ARGS_KERNEL2];
+	return pg_call_layout(call);
+}
+
 bool pg_call_formats(enum pg_call call)
 {
 	return (unsigned)call < PG_CALL_COUNT && args[call] == PG_ARGS_FORMAT;
+}
+
+/* Not linked against, as all that the library calls on the program's behalf. */
+typedef int format_fn(char *, size_t, const char *, va_list);
+typedef int checked_fn(char *, size_t, int, size_t, const char *, va_list);
+static format_fn *format_unchecked;
+static checked_fn *format_checked;
+
+int pg_next_format(char *to, size_t size, int check, const char *format, va_list ap)
+{
+	if (check >= 0 && format_checked)
+		return format_checked(to, size, check, size, format, ap);
+	return format_unchecked ? format_unchecked(to, size, format, ap) : -1;
 }
 
 /* Points at itself once the loader has relocated this library, and not before. */
@@ -64,6 +85,8 @@ void pg_next_resolve(void)
 {
 	for (int call = PG_NO_CALL + 1; call < PG_CALL_COUNT; call++)
 		pg_next_table[call] = (pg_fn *)dlsym(RTLD_NEXT, names[call]);
+	format_unchecked = (format_fn *)dlsym(RTLD_NEXT, "vsnprintf");
+	format_checked = (checked_fn *)dlsym(RTLD_NEXT, "__vsnprintf_chk");
 	dlerror(); /* a missing name leaves a message that the program must not find */
 }
 
@@ -129,6 +152,13 @@ enum pg_call pg_call_of_number(long nr)
 		if (numbers[call] == nr)
 			return (enum pg_call)call;
 	return PG_NO_CALL;
+}
+
+enum pg_call pg_call_made_raw(long nr, const long arg[6])
+{
+	enum pg_call call = pg_call_of_number(nr);
+
+	return call == PG_CALL_send && arg[4] ? PG_CALL_sendto : call;
 }
 
 PG_COLD long pg_syscall_errno(long nr, long a, long b, long c, long d, long e, long f)

@@ -6,6 +6,7 @@
 #include "sys.h"
 
 #include <errno.h>
+#include <stdarg.h>
 
 enum pg_call {
 	PG_NO_CALL,
@@ -32,6 +33,7 @@ enum pg_args {
 	PG_ARGS_SPLICE,	  /* in, offset, out, offset, length, flags */
 	PG_ARGS_TEE,	  /* in, out, length, flags */
 	PG_ARGS_FORMAT,	  /* fd, format, arguments */
+	PG_ARGS_KERNEL2,  /* pwritev2(2) past libc: fd, iovec, count, offset in two words, flags */
 	PG_ARGS_COUNT
 };
 
@@ -45,6 +47,10 @@ struct pg_layout {
 	enum pg_shape shape;
 };
 const struct pg_layout *pg_call_layout(enum pg_call call);
+
+/* The same of the system call behind CALL, made by syscall(2): the kernel's arguments are not always
+ * those of libc's function. */
+const struct pg_layout *pg_call_raw_layout(enum pg_call call);
 
 /* Is CALL the one that takes messages, or libc's second name for it? */
 #if __SIZEOF_LONG__ == 4
@@ -77,6 +83,9 @@ bool pg_next_within(uintptr_t lo, uintptr_t hi);
 /* Does CALL format, and write what comes of it inside libc? */
 bool pg_call_formats(enum pg_call call);
 
+/* libc's way to format into memory, with the checks of __vdprintf_chk if CHECK is not negative. */
+int pg_next_format(char *to, size_t size, int check, const char *format, va_list ap);
+
 /* The log's name of a call ("send"); "?" if out of range. */
 const char *pg_call_name(enum pg_call call);
 
@@ -87,6 +96,10 @@ enum pg_call pg_call_plain(enum pg_call call);
  * PG_NO_CALL). */
 long pg_call_number(enum pg_call call);
 enum pg_call pg_call_of_number(long nr);
+
+/* The call that the log takes system call NR of syscall(2) for: where ARG names an address it is
+ * sendto, else send. */
+enum pg_call pg_call_made_raw(long nr, const long arg[6]);
 
 /* A system call made for the program without libc (before start-up, or where it called syscall(2)):
  * errno is set as libc would. */

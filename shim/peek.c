@@ -40,41 +40,97 @@ static int find_way(void)
 	return found;
 }
 
-/* The kernel's copy; -1: it has no such call. */
-static int copied(void *to, const void *from, size_t n)
+/* The kernel's copy of COUNT pieces, N bytes in all; -1: it has no such call. */
+static int copied(void *to, size_t n, const struct iovec *theirs, unsigned count)
 {
-	struct iovec mine = {to, n}, theirs = {(void *)(uintptr_t)from, n};
-	long got = pg_sys6(SYS_process_vm_readv, pg_pid(), &mine, 1, &theirs, 1, 0);
+	struct iovec mine = {to, n};
+	long got = pg_sys6(SYS_process_vm_readv, pg_pid(), &mine, 1, theirs, count, 0);
 
 	if (got < 0 && got != -EFAULT)
 		return -1;
 	return got == (long)n;
 }
 
-static bool asked(void *to, const void *from, size_t n)
+static bool asked(uintptr_t first, uintptr_t last)
 {
-	uintptr_t first = (uintptr_t)from, last = first + n - 1;
-
 	for (uintptr_t at = first; at >= first && at <= last; at = (at | (SMALLEST_PAGE - 1)) + 1)
 		if (!word_readable(at))
 			return false;
-	__builtin_memcpy(to, from, n);
 	return true;
 }
 
 bool pg_peek(void *to, const void *from, size_t n)
 {
-	int got;
+	struct iovec theirs = {(void *)(uintptr_t)from, n};
+	uintptr_t first = (uintptr_t)from;
+	int got = -1;
 
-	if (!n || pg_confined || (uintptr_t)from + n < (uintptr_t)from)
+	if (!n || pg_confined || first + n < first)
 		return !n;
-	if (find_way() == ASKS)
-		return asked(to, from, n);
-	got = copied(to, from, n);
+	if (find_way() == COPIES) {
+		got = copied(to, n, &theirs, 1);
+		if (got < 0)
+			PG_PUT(way, ASKS);
+	}
 	if (got >= 0)
 		return got;
-	PG_PUT(way, ASKS);
-	return asked(to, from, n);
+	if (!asked(first, first + n - 1))
+		return false;
+	__builtin_memcpy(to, from, n);
+	return true;
+}
+
+bool pg_peek_pieces(void *to, const struct iovec *pieces, unsigned n)
+{
+	char *at = to;
+	size_t all = 0;
+	int got = -1;
+
+	for (unsigned i = 0; i < n; i++)
+		all += pieces[i].iov_len;
+	if (pg_confined)
+		return false;
+	if (find_way() == COPIES)
+		got = copied(to, all, pieces, n);
+	if (got >= 0)
+		return got;
+	for (unsigned i = 0; i < n; at += pieces[i++].iov_len)
+		if (!pg_peek(at, pieces[i].iov_base, pieces[i].iov_len))
+			return false;
+	return true;
+}
+
+/* A byte of each page from *AT to LAST, as many as one call copies; moves *AT behind them. As
+ * copied(). */
+static int some_pages(uintptr_t *at, uintptr_t last)
+{
+	enum { PAGES = 24 };
+	struct iovec theirs[PAGES];
+	char bytes[PAGES];
+	unsigned n = 0;
+
+	for (; n < PAGES && *at <= last; n++) {
+		theirs[n] = (struct iovec){(void *)*at, 1};
+		*at = (*at | (SMALLEST_PAGE - 1)) + 1;
+	}
+	return copied(bytes, n, theirs, n);
+}
+
+bool pg_readable_all(const void *p, size_t n)
+{
+	enum { MOST = 1 << 20 };
+	uintptr_t at = (uintptr_t)p, last = at + n - 1;
+
+	if (!n || last < at || !pg_readable((const void *)last))
+		return !n;
+	if (n > MOST)
+		last = at + MOST - 1;
+	if (find_way() == ASKS)
+		return asked(at, last);
+	while (at <= last)
+		if (some_pages(&at, last) <= 0)
+			return false;
+	return true;
 }
 
 __attribute__((noinline)) bool pg_is_here(const void *p, size_t n)

@@ -10,6 +10,8 @@
 
 #include "sys.h"
 
+#include <sys/uio.h>
+
 /*
  * Copies N bytes. False: the kernel would answer EFAULT, or it cannot be asked
  * (the program confined itself). process_vm_readv(2) copies without a race; a
@@ -31,7 +33,13 @@ bool pg_take_kept(void *to, const void *from, size_t n);
 /* A string, cut at SIZE - 1 bytes; always terminated. False: its first byte is not readable. */
 bool pg_peek_string(char *to, const char *from, size_t size);
 
+/* All of N pieces, at most 4, one behind the other; lengths of zero are not allowed. */
+bool pg_peek_pieces(void *to, const struct iovec *pieces, unsigned n);
+
 /* Is the byte at P readable now? One system call. */
 bool pg_readable(const void *p);
+
+/* The same of N bytes; of more than 1 MiB, of the first of them and of the last one. */
+bool pg_readable_all(const void *p, size_t n);
 
 #endif

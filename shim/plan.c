@@ -11,11 +11,36 @@ enum { IOVECS = 1024 }; /* IOV_MAX: the kernel takes no more */
 
 /* ---- lengths ---- */
 
-/* Is every one of N entries, which take SUM so far, what the kernel would take? */
-static bool add_entries(const struct iovec *iov, uint64_t n, uint64_t *sum)
+/* Is there no address space that holds N bytes from P on? access_ok() in the kernel, which read and
+ * write ask of all that they are given. */
+static bool beyond_all(const void *p, uint64_t n)
+{
+	enum { BITS = sizeof(void *) == 8 ? 56 : 32 };
+
+	return n > ((uint64_t)1 << BITS) - (uintptr_t)p;
+}
+
+bool pg_plan_discards(const struct pg_op *op, const struct pg_object *o)
+{
+	return op->flags & MSG_TRUNC && o->kind == PG_TCP && !pg_is_out(op->call);
+}
+
+/* What a vector is looked through for. */
+enum look { BEGINNINGS, WHOLE, SIZES };
+
+/* Are N bytes at P what the kernel would take? */
+static bool fits(const void *p, uint64_t n, enum look look)
+{
+	if (!n || look == SIZES)
+		return true;
+	return look == WHOLE ? pg_readable_all(p, (size_t)n) : pg_readable(p);
+}
+
+/* Is every one of N entries, which take SUM so far? */
+static bool add_entries(const struct iovec *iov, uint64_t n, enum look look, uint64_t *sum)
 {
 	for (uint64_t i = 0; i < n; i++) {
-		if (iov[i].iov_len && !pg_readable(iov[i].iov_base))
+		if (!fits(iov[i].iov_base, iov[i].iov_len, look))
 			return false;
 		*sum += iov[i].iov_len;
 		if (iov[i].iov_len > LONG_MAX || *sum > LONG_MAX)
@@ -24,7 +49,7 @@ static bool add_entries(const struct iovec *iov, uint64_t n, uint64_t *sum)
 	return true;
 }
 
-static bool vector_bytes(const struct iovec *iov, uint64_t n, uint64_t *sum)
+static bool vector_bytes(const struct iovec *iov, uint64_t n, enum look look, uint64_t *sum)
 {
 	enum { BATCH = 8 };
 	struct iovec some[BATCH];
@@ -34,53 +59,114 @@ static bool vector_bytes(const struct iovec *iov, uint64_t n, uint64_t *sum)
 		uint64_t k = n - at < BATCH ? n - at : BATCH;
 
 		if (!pg_peek(some, iov + at, (size_t)k * sizeof *some) ||
-		    !add_entries(some, k, sum))
+		    !add_entries(some, k, look, sum))
 			return false;
 	}
 	return n <= IOVECS;
+}
+
+/* The same of a buffer. */
+static bool buffer_fits(const struct pg_op *op, enum look look)
+{
+	bool capped = pg_call_layout(op->call)->flags >= 0; /* send and recv look at no more */
+
+	if (op->len < 0 || !fits(op->data, (uint64_t)op->len, look))
+		return false;
+	return capped || !op->len || !beyond_all(op->data, (uint64_t)op->len);
+}
+
+/* Is the address at P, LEN bytes, what the kernel would copy? It cuts a message's short itself. */
+static bool address_fits(const void *p, socklen_t len)
+{
+	enum { MOST = sizeof(struct sockaddr_storage) };
+
+	return !p || !len || pg_readable_all(p, len < MOST ? len : MOST);
+}
+
+/* All that OP is to move, looked through for LOOK; SUM: its bytes. */
+static bool memory_fits(const struct pg_op *op, enum look look, uint64_t *sum)
+{
+	struct msghdr msg;
+
+	*sum = op->len > 0 ? (uint64_t)op->len : 0;
+	if (op->shape == PG_BUF)
+		return buffer_fits(op, look);
+	if (op->shape == PG_IOV)
+		return vector_bytes(op->data, op->count, look, sum);
+	if (op->shape != PG_MSG)
+		return true;
+	if (!op->len) /* no message */
+		return false;
+	return pg_peek(&msg, op->data, sizeof msg) &&
+	       (!pg_is_out(op->call) || address_fits(msg.msg_name, msg.msg_namelen)) &&
+	       vector_bytes(msg.msg_iov, (uint64_t)msg.msg_iovlen, look, sum);
 }
 
 /* What OP asks for, its memory read as carefully as the kernel would. False: it would answer EFAULT
  * or EINVAL. */
 static bool look_at_length(const struct pg_op *op, struct pg_candidate *c)
 {
-	struct msghdr msg;
+	enum look look = pg_plan_discards(op, c->object) ? SIZES : BEGINNINGS;
 
 	c->length_known = op->len >= 0 || op->shape != PG_NOTHING;
-	c->length = op->len > 0 ? (uint64_t)op->len : 0;
-	if (op->shape == PG_BUF)
-		return op->len >= 0 && (!c->length || pg_readable(op->data));
-	if (op->shape == PG_IOV)
-		return vector_bytes(op->data, op->count, &c->length);
-	if (op->shape != PG_MSG)
-		return true;
-	if (!op->len) /* no message */
+	if (op->shape == PG_BUF && !address_fits(op->to, op->to_len))
 		return false;
-	return pg_peek(&msg, op->data, sizeof msg) &&
-	       vector_bytes(msg.msg_iov, (uint64_t)msg.msg_iovlen, &c->length);
+	return memory_fits(op, look, &c->length);
+}
+
+bool pg_plan_may_cut(const struct pg_op *op, const struct pg_candidate *c)
+{
+	uint64_t sum;
+
+	return pg_plan_discards(op, c->object) || memory_fits(op, WHOLE, &sum);
 }
 
 const struct iovec *pg_plan_vector(const struct pg_op *op, uint64_t *n)
 {
 	const struct msghdr *msg = op->data;
 
-	*n = op->shape == PG_MSG ? (uint64_t)msg->msg_iovlen : op->count;
-	return op->shape == PG_MSG ? msg->msg_iov : op->data;
+	if (op->shape != PG_MSG) {
+		*n = op->count;
+		return op->data;
+	}
+	*n = (uint64_t)msg->msg_iovlen;
+	return msg->msg_iov;
 }
 
-static bool is_pipe(int fd)
+/* Would the kernel refuse to take bytes for OP from where it says? All want it open for reading;
+ * tee(2) a pipe, and another one than O, as splice(2) if both are; copy_file_range(2) a file. */
+static bool lacks_source(const struct pg_op *op, const struct pg_object *o)
 {
+	long flags = pg_sys3(SYS_fcntl, op->source, F_GETFL, 0);
 	struct pg_stat st;
+	bool pipe;
 
-	return !pg_fstat(fd, &st) && S_ISFIFO(st.mode);
+	if (flags < 0 || flags & O_PATH || (flags & O_ACCMODE) == O_WRONLY ||
+	    pg_fstat(op->source, &st))
+		return true;
+	pipe = S_ISFIFO(st.mode);
+	switch (op->call) {
+	case PG_CALL_copy_file_range:
+		return !S_ISREG(st.mode);
+	case PG_CALL_tee:
+		return !pipe || st.ino == o->ino;
+	case PG_CALL_splice:
+		return o->kind == PG_PIPE ? pipe && st.ino == o->ino : !pipe;
+	default: /* sendfile(2): into a pipe from anything, else from what has places */
+		return o->kind != PG_PIPE && (pipe || S_ISSOCK(st.mode));
+	}
 }
 
-/* tee(2), vmsplice(2) and splice(2) want pipes, one end at least; the kernel refuses the rest. */
-static bool lacks_pipe(const struct pg_op *op, const struct pg_object *o)
+/* Would it refuse to write by OP to what O is: no pipe (tee, vmsplice), no file (copy_file_range),
+ * no place as OP names it (ESPIPE)? */
+static bool lacks_target(const struct pg_op *op, const struct pg_object *o)
 {
 	if (op->call == PG_CALL_tee || op->call == PG_CALL_vmsplice)
 		return o->kind != PG_PIPE;
-	return op->call == PG_CALL_splice && o->kind != PG_PIPE && !is_pipe(op->source);
+	if (op->call == PG_CALL_copy_file_range)
+		return o->kind != PG_FILE;
+	return op->placed &&
+	       (o->kind == PG_PIPE || o->kind == PG_TTY || pg_kind_is_socket(o->kind));
 }
 
 /* Would the kernel refuse OP for what O is: no socket (ENOTSOCK), not open for it (EBADF), or
@@ -92,7 +178,7 @@ static bool unfit(const struct pg_op *op, const struct pg_object *o)
 	bool of_sockets = l->flags >= 0 && (l->shape == PG_BUF || l->shape == PG_MSG);
 	long flags;
 
-	if (lacks_pipe(op, o))
+	if (lacks_target(op, o) || (l->source >= 0 && lacks_source(op, o)))
 		return true;
 	if (socket || of_sockets)
 		return !socket;
@@ -102,7 +188,6 @@ static bool unfit(const struct pg_op *op, const struct pg_object *o)
 
 bool pg_plan_look(const struct pg_op *op, struct pg_candidate *c)
 {
-	c->in_memory = op->shape != PG_NOTHING;
 	return c->object->ino && !unfit(op, c->object) && look_at_length(op, c);
 }
 
@@ -131,16 +216,6 @@ static void add_modifiers(struct pg_plan *p, const struct pg_rule *r, uint64_t b
 	p->tells |= (pg_rule_actions(r, bit) & ~QUIET) != 0;
 }
 
-/* The bytes before at= are delivered first: they may not pass it in one call. */
-static void stop_at(struct pg_plan *p, const struct pg_rule *r, const struct pg_candidate *c)
-{
-	if (!pg_has(r, PG_F_AT) || r->terminal == PG_F_PASS || !c->length_known ||
-	    c->offset >= r->at || c->offset + c->length <= r->at)
-		return;
-	if (r->at - c->offset < p->most)
-		p->most = r->at - c->offset;
-}
-
 /* Rule N, which fires. */
 static void add_rule(struct pg_plan *p, unsigned n, uint64_t bit)
 {
@@ -163,10 +238,24 @@ static bool breaks_midway(const struct pg_op *op, const struct pg_rule *r,
 {
 	bool writes = op->shape == PG_BUF || (op->shape == PG_IOV && op->call != PG_CALL_vmsplice);
 
-	return pg_has(r, PG_F_AT) && r->terminal == PG_F_BREAK && c->object->kind == PG_PIPE &&
-	       writes && c->length > PIPE_BUF && c->offset < r->at &&
-	       c->offset + c->length > r->at &&
-	       !(pg_sys3(SYS_fcntl, op->fd, F_GETFL, 0) & O_NONBLOCK);
+	return r->terminal == PG_F_BREAK && c->object->kind == PG_PIPE && writes &&
+	       c->length > PIPE_BUF && !(pg_sys3(SYS_fcntl, op->fd, F_GETFL, 0) & O_NONBLOCK);
+}
+
+/* Rule N, for which the call is C, or what it is to be counted as. Returns whether N fires in its
+ * midst. */
+static bool at_offset(struct pg_plan *p, const struct pg_op *op, unsigned n, struct pg_candidate *c)
+{
+	const struct pg_rule *r = &pg_rules.rule[n];
+
+	if (!pg_match_is_inside(n, c) || !pg_plan_may_cut(op, c))
+		return false;
+	if (r->at - c->offset < p->most) /* the bytes before it are delivered first */
+		p->most = r->at - c->offset;
+	if (!breaks_midway(op, r, c))
+		return false;
+	c->offset = r->at;
+	return true;
 }
 
 /* Behind a pass, rules only count. */
@@ -177,20 +266,20 @@ void pg_plan_make(struct pg_plan *p, const struct pg_op *op, const struct pg_can
 	for (unsigned n = 0; n < pg_rules.n; n++) {
 		const struct pg_rule *r = &pg_rules.rule[n];
 		struct pg_candidate at = *c;
+		bool midst;
 
 		if (!(r->calls & bit) || !pg_match(n, c))
 			continue;
-		p->matches = true;
+		if (r->terminal == PG_F_DROP && !pg_plan_may_cut(op, c))
+			continue; /* the kernel would refuse it */
 		if (p->final && p->final->terminal == PG_F_PASS) {
 			pg_match_count(n, c);
 			continue;
 		}
-		stop_at(p, r, c);
-		if (breaks_midway(op, r, c))
-			at.offset = r->at;
+		midst = at_offset(p, op, n, &at);
 		if (!pg_match_fires(n, &at))
 			continue;
 		add_rule(p, n, bit);
-		p->midway |= p->final == r && at.offset != c->offset;
+		p->midway |= p->final == r && midst;
 	}
 }

@@ -11,7 +11,7 @@
 struct pg_plan {
 	const struct pg_rule *final; /* the first that fires with a final action */
 	unsigned rule;		     /* of final, or the first that fires at all; from 0 */
-	bool matches, fires;
+	bool fires;
 	bool tells; /* more than an exemption, or a signal that may be taken away */
 	uint64_t hold, delay;
 	uint64_t most; /* bytes that the call may move; ~0: all */
@@ -24,6 +24,13 @@ struct pg_plan {
  * object is, and that is the kernel's to do. Reads the program's memory as carefully as the kernel.
  */
 bool pg_plan_look(const struct pg_op *op, struct pg_candidate *c);
+
+/* Does OP throw away what it reads, so that its memory is not touched (tcp(7), MSG_TRUNC)? */
+bool pg_plan_discards(const struct pg_op *op, const struct pg_object *o);
+
+/* May OP be made with less than C's length? Not where the kernel would stumble over its memory: of
+ * the rest it could not tell then. */
+bool pg_plan_may_cut(const struct pg_op *op, const struct pg_candidate *c);
 
 /* Asks the rules that watch the calls in BIT, and counts. */
 void pg_plan_make(struct pg_plan *p, const struct pg_op *op, const struct pg_candidate *c,

@@ -43,9 +43,22 @@ bool pg_process_ask(void)
 
 static const char *single_threaded; /* glibc 2.32's word, <sys/single_threaded.h> */
 
+/* Its forerunner, in the thread's own block (tcbhead_t); set by the first pthread_create. */
+static bool has_threads(void)
+{
+	int has = 1;
+
+#if defined(__GLIBC__) && defined(__x86_64__)
+	__asm__ volatile("movl %%fs:0x18, %0" : "=r"(has));
+#elif defined(__GLIBC__) && defined(__i386__)
+	__asm__ volatile("movl %%gs:0xc, %0" : "=r"(has));
+#endif
+	return has;
+}
+
 bool pg_process_is_single(void)
 {
-	return single_threaded && PG_GET(*single_threaded);
+	return single_threaded ? PG_GET(*single_threaded) : !has_threads();
 }
 
 static void on_fork(void)

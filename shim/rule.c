@@ -236,7 +236,7 @@ static bool cut_rule(struct pg_parse *p, size_t at, size_t eol, size_t *end, siz
 static bool read_line(struct pg_parse *p, size_t at, size_t eol)
 {
 	struct pg_rules *out = p->out;
-	size_t end, next;
+	size_t end = eol, next = eol;
 
 	for (; (at = skip_blanks(p->text, at, eol)) < eol && p->text[at] != '#'; at = next) {
 		p->number = out->n + 1;

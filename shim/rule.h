@@ -29,7 +29,8 @@ enum {
 	PG_CONN_RULES = 4
 };
 
-/* Bits of a SET: calls by their number, and stdio's writes. */
+/* Bits of a SET: calls by their number, and stdio's writes. Calls that rules can name come first,
+ * and are fewer than 63. */
 #define PG_BIT(call) ((uint64_t)1 << (call))
 #define PG_STDIO_BIT ((uint64_t)1 << 63)
 
@@ -175,8 +176,8 @@ bool pg_rules_parse(struct pg_rules *rules, const char *text, struct pg_rule_err
  */
 void pg_rule_put(struct pg_text *t, const struct pg_rules *rules, unsigned n);
 
-/* "rule 2, column 17: unknown action 'resett' (did you mean 'reset'?)"; where the text has several
- * lines, "line 3, " comes first. */
+/* "rule 2, column 17: unknown action 'resett' (did you mean 'reset'?)", or "(possible: reset,
+ * eof)"; where the text has several lines, "line 3, " comes first. */
 void pg_rule_put_error(struct pg_text *t, const struct pg_rule_error *error);
 
 /* The words of the grammar, for lists: the name of field F, and of group N (a null pointer after

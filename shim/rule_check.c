@@ -133,8 +133,8 @@ static struct where where_selected(const struct pg_parse *p, enum pg_field f)
 		return (struct where){any_call, PG_KINDS_SOCKET};
 	case PG_F_LEN:
 		return (struct where){moving, PG_KINDS_ANY};
-	case PG_F_AT:
-		return (struct where){moving, PG_KINDS_ANY & ~PG_KINDS_UDP};
+	case PG_F_AT: /* it may cut them, as short= */
+		return (struct where){moving, PG_KINDS_ALL & ~PG_KINDS_UDP};
 	case PG_F_SEEN:
 		return where_seen(r);
 	default:
@@ -211,6 +211,20 @@ static struct where where_error(int err)
 	return (struct where){any_call, PG_KINDS_ANY};
 }
 
+/* Those that write what is in the program's memory, stdio too. */
+static uint64_t calls_of_memory(void)
+{
+	uint64_t calls = pg_group_calls(PG_G_OUT);
+
+	for (uint64_t left = calls & ~PG_STDIO_BIT; left; left &= left - 1) {
+		enum pg_call call = (enum pg_call)__builtin_ctzll(left);
+
+		if (pg_call_layout(call)->shape == PG_NOTHING && !pg_call_formats(call))
+			calls &= ~PG_BIT(call);
+	}
+	return calls;
+}
+
 static struct where where_done(const struct pg_rule *r, enum pg_field action)
 {
 	uint64_t out = pg_group_calls(PG_G_OUT), in = pg_group_calls(PG_G_IN);
@@ -229,7 +243,7 @@ static struct where where_done(const struct pg_rule *r, enum pg_field action)
 		return (struct where){out, PG_KINDS_ANY &
 						   ~(PG_KINDS_FILE | PG_KINDS_TTY | PG_KINDS_UDP)};
 	case PG_F_DROP:
-		return (struct where){out, PG_KINDS_ANY};
+		return (struct where){calls_of_memory(), PG_KINDS_ANY};
 	case PG_F_EOF:
 	case PG_F_GARBAGE:
 		return (struct where){in, PG_KINDS_ANY};
@@ -270,9 +284,9 @@ static bool fail_calls(struct pg_parse *p, enum pg_field f)
 {
 	if (f == PG_F_ERROR)
 		return pg_parse_fail(p, value_of(p, f), "an errno that these calls never give:");
-	return fail_field(p, f,
-			  f < PG_F_HOLD ? "can never fire with these calls:"
-					: "impossible for these calls:");
+	if (f < PG_F_HOLD)
+		return fail_field(p, f, "can never fire with these calls:");
+	return fail_field(p, f, "impossible for these calls:");
 }
 
 static bool fail_kinds(struct pg_parse *p, enum pg_field f)

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <ucontext.h>
 
 enum { SIGSET_BYTES = 8, HANDLERS = 32, DEFAULTS = 32, CHANGES = 8 };
 
@@ -73,6 +74,29 @@ static bool is_init(void)
 	return !pg_confined && pg_pid() == 1;
 }
 
+static void set_mask_word(sigset_t *set, uint64_t word)
+{
+	memcpy(set, &word, sizeof word);
+}
+
+static uint64_t mask_word(const sigset_t *set)
+{
+	uint64_t word;
+
+	memcpy(&word, set, sizeof word);
+	return word;
+}
+
+/* sigsuspend, ppoll and the like let a signal through for the time of the call alone: the mask that
+ * comes back after this handler would hold it. */
+static void let_through(void *context)
+{
+	ucontext_t *uc = context;
+
+	set_mask_word(&uc->uc_sigmask,
+		      mask_word(&uc->uc_sigmask) & ~((uint64_t)1 << (SIGPIPE - 1)));
+}
+
 /*
  * The process is to die of the signal once this handler returns: it is queued
  * again, while it is blocked, so that what is told next is certain; or, where a
@@ -82,6 +106,7 @@ static bool prepare_death(const siginfo_t *si, void *uc, bool by_write)
 {
 	uint64_t only = (uint64_t)1 << (SIGPIPE - 1);
 
+	let_through(uc);
 	if (pg_confined)
 		return by_write ? pg_hit_repeat(uc) : pg_sigpipe_queue(si);
 	pg_sys4(SYS_rt_sigprocmask, SIG_BLOCK, &only, 0, SIGSET_BYTES);
@@ -216,19 +241,6 @@ static uint32_t mask_of_coded(void)
 	for (unsigned i = 0; i < 5; i++)
 		all |= coded[i];
 	return all;
-}
-
-static void set_mask_word(sigset_t *set, uint64_t word)
-{
-	memcpy(set, &word, sizeof word);
-}
-
-static uint64_t mask_word(const sigset_t *set)
-{
-	uint64_t word;
-
-	memcpy(&word, set, sizeof word);
-	return word;
 }
 
 /* All signals but KILL and STOP, libc's internal ones included: a set that no program can make
@@ -468,8 +480,10 @@ __asm__(".text\n	nop\n"
 	".size __restore_rt,.-__restore_rt\n");
 extern const char pg_restore_rt[] __asm__("__restore_rt") PG_HIDDEN;
 #define RESTORER ((uintptr_t)pg_restore_rt)
+#define RESTORER_FLAG PG_SA_RESTORER
 #else
 #define RESTORER 0
+#define RESTORER_FLAG 0
 #endif
 
 /* What rt_sigaction(2) takes: four words and, on 64 bits, no more. */
@@ -485,7 +499,7 @@ static bool kernel_action(const struct sigaction *act, struct sigaction *old)
 
 	if (act) {
 		a.handler = (uintptr_t)act->sa_sigaction;
-		a.flags = (uint32_t)act->sa_flags | (RESTORER ? PG_SA_RESTORER : 0);
+		a.flags = (uint32_t)act->sa_flags | RESTORER_FLAG;
 		a.restorer = RESTORER;
 		a.mask = mask_word(&act->sa_mask);
 	}

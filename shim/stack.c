@@ -76,7 +76,7 @@ static bool name_wrapper(const struct pg_cursor *c, struct pg_wrapper *out)
 	out->name[0] = 0;
 	if (is_stdio(place))
 		return true;
-	if (!pg_symbol_at(c->module, true, place, name, &offset))
+	if (!pg_symbol_at(c->module, place, name, &offset))
 		return false;
 	pg_copy(out->name, sizeof out->name, name);
 	return true;
@@ -87,6 +87,9 @@ enum pg_between pg_stack_wrapper(const void *uc, struct pg_wrapper *out)
 	struct pg_cursor c;
 
 	pg_cursor_at(&c, uc);
+	/* The frames up to the wrapper are libc's and ours, which will read what they saved: where
+	 * nothing may be asked, that is relied on. */
+	c.sure = pg_confined;
 	for (unsigned steps = 0; steps < BELOW_MAX; steps++) {
 		if (c.module && pg_module_is_own(pg_cursor_place(&c))) {
 			if (!name_wrapper(&c, out) || !pg_cursor_up(&c))
@@ -110,7 +113,7 @@ bool pg_stack_passes(const char *name)
 	pg_cursor_here(&c);
 	for (unsigned steps = 0; steps < STEPS && pg_cursor_up(&c); steps++)
 		if (c.module && c.module->is_libc &&
-		    pg_symbol_at(c.module, true, pg_cursor_place(&c), symbol, &offset) &&
+		    pg_symbol_at(c.module, pg_cursor_place(&c), symbol, &offset) &&
 		    pg_same(symbol, name))
 			return true;
 	return false;
@@ -131,7 +134,7 @@ static void put_unknown(struct pg_text *t, uintptr_t addr)
 	pg_put_hex(t, addr);
 }
 
-static void put_frame(struct pg_text *t, const struct pg_module *m, bool runs, uintptr_t addr)
+static void put_frame(struct pg_text *t, const struct pg_module *m, uintptr_t addr)
 {
 	char name[PG_SYMBOL_MAX];
 	uintptr_t offset;
@@ -141,13 +144,13 @@ static void put_frame(struct pg_text *t, const struct pg_module *m, bool runs, u
 		return;
 	}
 	put_module(t, m, addr);
-	if (!pg_symbol_at(m, runs, addr, name, &offset))
+	if (!pg_symbol_at(m, addr, name, &offset))
 		return;
 	pg_put_char(t, ' ');
 	pg_put_name(t, name, NAME_SHOWN);
 }
 
-static void put_place(struct pg_text *t, const struct pg_module *m, bool runs, uintptr_t addr)
+static void put_place(struct pg_text *t, const struct pg_module *m, uintptr_t addr)
 {
 	char name[PG_SYMBOL_MAX];
 	uintptr_t offset;
@@ -157,7 +160,7 @@ static void put_place(struct pg_text *t, const struct pg_module *m, bool runs, u
 		put_unknown(t, addr);
 		return;
 	}
-	known = pg_symbol_at(m, runs, addr, name, &offset);
+	known = pg_symbol_at(m, addr, name, &offset);
 	if (known) {
 		pg_put_name(t, name, NAME_SHOWN);
 		pg_put_char(t, '+');
@@ -173,26 +176,26 @@ void pg_stack_put_frame(struct pg_text *t, uintptr_t addr)
 {
 	struct pg_module room;
 
-	put_frame(t, pg_module_at(addr, &room), true, addr);
+	put_frame(t, pg_module_at(addr, &room), addr);
 }
 
 void pg_stack_put_place(struct pg_text *t, uintptr_t addr)
 {
 	struct pg_module room;
 
-	put_place(t, pg_module_at(addr, &room), true, addr);
+	put_place(t, pg_module_at(addr, &room), addr);
 }
 
 void pg_stack_put_code_frame(struct pg_text *t, const struct pg_code *code)
 {
 	struct pg_module room;
 
-	put_frame(t, pg_code_module(code, &room), false, code->at);
+	put_frame(t, pg_code_module(code, &room), code->at);
 }
 
 void pg_stack_put_code(struct pg_text *t, const struct pg_code *code)
 {
 	struct pg_module room;
 
-	put_place(t, pg_code_module(code, &room), false, code->at);
+	put_place(t, pg_code_module(code, &room), code->at);
 }

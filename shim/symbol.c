@@ -251,10 +251,10 @@ static const char *name_at(const struct pg_module *m, bool guarded, uintptr_t ad
 	return name;
 }
 
-bool pg_symbol_at(const struct pg_module *m, bool runs, uintptr_t addr, char name[PG_SYMBOL_MAX],
+bool pg_symbol_at(const struct pg_module *m, uintptr_t addr, char name[PG_SYMBOL_MAX],
 		  uintptr_t *offset)
 {
-	bool guarded = !m->stays && !runs;
+	bool guarded = !m->stays;
 	const char *at = name_at(m, guarded, addr, offset);
 
 	if (!at)

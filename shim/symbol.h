@@ -12,8 +12,8 @@ enum { PG_SYMBOL_MAX = 128 };
 void pg_symbol_start(void);
 
 /* The function of M that holds ADDR into NAME, perhaps cut, and how far into it; false if its name
- * is unknown. M may be read plainly if it STAYS or RUNS (module.h). Async-signal-safe. */
-bool pg_symbol_at(const struct pg_module *m, bool runs, uintptr_t addr, char name[PG_SYMBOL_MAX],
+ * is unknown. Async-signal-safe. */
+bool pg_symbol_at(const struct pg_module *m, uintptr_t addr, char name[PG_SYMBOL_MAX],
 		  uintptr_t *offset);
 
 /* The address of the symbol that M defines by one of two names; 0: it has none. M may be read. */

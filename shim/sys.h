@@ -14,6 +14,12 @@
 #define PG_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define PG_EXPORT __attribute__((visibility("default")))
 #define PG_COLD __attribute__((noinline, cold))
+#define PG_INLINE inline __attribute__((always_inline))
+
+/* The same on every machine; Debian 11's headers do not have it yet. */
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
 
 /* For data on the hot path: without it the compiler goes through the GOT for what it only sees
  * declared. */

@@ -111,15 +111,36 @@ _Static_assert((int)REGISTERS <= (int)PG_UNWIND_REGISTERS, "a cursor has room fo
 
 /* ---- reading the tables ---- */
 
+/* What lies in a module that may go is copied, part by part: its address came from the stack, and
+ * may be what somebody left there, not where this thread returns to. */
 struct reader {
 	const uint8_t *p, *end;
-	bool failed;
+	bool failed, copies;
+	uint8_t n; /* bytes of PART, which are those at FROM */
+	const uint8_t *from;
+	uint8_t part[64];
 };
+
+static PG_COLD uint8_t copied_byte(struct reader *r)
+{
+	if (r->p < r->from || r->p >= r->from + r->n) {
+		size_t left = (size_t)(r->end - r->p);
+
+		r->from = r->p;
+		r->n = (uint8_t)(left < sizeof r->part ? left : sizeof r->part);
+		if (!pg_peek(r->part, r->p, r->n)) {
+			r->n = 0;
+			r->failed = true;
+			return 0;
+		}
+	}
+	return r->part[r->p++ - r->from];
+}
 
 static uint8_t byte(struct reader *r)
 {
 	if (r->p < r->end)
-		return *r->p++;
+		return r->copies ? copied_byte(r) : *r->p++;
 	r->failed = true;
 	return 0;
 }
@@ -359,7 +380,10 @@ static bool run(struct program *g, struct reader *r)
 static struct reader entry(const struct pg_module *m, uintptr_t at)
 {
 	struct pg_span part = pg_module_part(m, at);
-	struct reader r = {(const uint8_t *)at, (const uint8_t *)part.hi, !part.hi};
+	struct reader r = {.p = (const uint8_t *)at,
+			   .end = (const uint8_t *)part.hi,
+			   .failed = !part.hi,
+			   .copies = !m->stays};
 	uint64_t length = fixed(&r, 4);
 
 	r.failed |= !length || length > (uint64_t)(r.end - r.p);
@@ -368,52 +392,52 @@ static struct reader entry(const struct pg_module *m, uintptr_t at)
 }
 
 /* The augmentation of a CIE, letter by letter. */
-static bool read_letters(struct program *g, struct reader *r, const uint8_t *letters)
+static bool read_letters(struct program *g, struct reader *r, struct reader *letters)
 {
-	struct reader data = *r;
+	uint8_t letter = byte(letters);
+	struct reader data;
 	uint64_t length;
 
-	if (!*letters)
+	if (!letter)
 		return true;
-	g->extra = *letters == 'z';
+	g->extra = letter == 'z';
 	if (!g->extra)
 		return false;
-	length = uleb(&data);
-	*r = data;
+	length = uleb(r);
+	data = *r;
 	skip(r, length);
-	while (*++letters) {
-		if (*letters == 'S')
+	while ((letter = byte(letters))) {
+		if (letter == 'S')
 			g->row.signal = true;
-		else if (*letters == 'R')
+		else if (letter == 'R')
 			g->encoding = byte(&data);
-		else if (*letters == 'L')
+		else if (letter == 'L')
 			byte(&data);
-		else if (*letters == 'P')
+		else if (letter == 'P')
 			skip(&data, pointer_size(byte(&data)));
-		else if (*letters != 'B') /* aarch64: signed with the B key */
+		else if (letter != 'B') /* aarch64: signed with the B key */
 			return false;
 	}
-	return !r->failed && !data.failed;
+	return !r->failed && !data.failed && !letters->failed;
 }
 
 /* The part that functions share. */
 static bool run_cie(struct program *g, uintptr_t at)
 {
-	struct reader r = entry(g->module, at);
-	const uint8_t *letters;
+	struct reader r = entry(g->module, at), letters;
 	uint8_t version;
 
 	if (fixed(&r, 4)) /* its id */
 		return false;
 	version = byte(&r);
-	letters = r.p;
+	letters = r;
 	while (byte(&r))
 		;
 	g->code_align = uleb(&r);
 	g->data_align = sleb(&r);
 	if ((version != 1 && version != 3) || slot_of(uleb(&r)) != RETURN)
 		return false;
-	if (!read_letters(g, &r, letters) || !run(g, &r))
+	if (!read_letters(g, &r, &letters) || !run(g, &r))
 		return false;
 	g->first = g->row;
 	return true;
@@ -425,51 +449,67 @@ struct pair {
 	int32_t start, entry;
 };
 
-/* The last pair that does not start behind PC; a null pointer: there is none, or no table. */
-static const struct pair *find_pair(const struct pg_module *m, uintptr_t pc)
+static bool read(const struct pg_module *m, void *to, uintptr_t from, size_t n)
+{
+	if (!pg_module_has(m, from, n))
+		return false;
+	if (!m->stays)
+		return pg_peek(to, (const void *)from, n);
+	__builtin_memcpy(to, (const void *)from, n);
+	return true;
+}
+
+struct table_head {
+	uint8_t form[4];
+	int32_t frames;
+	uint32_t n;
+};
+
+/* The last pair that does not start behind PC. False: there is none, or no table. */
+static bool find_pair(const struct pg_module *m, uintptr_t pc, struct pair *out)
 {
 	static const uint8_t usual[4] = {1, 0x1b, 0x03, 0x3b}; /* version; pcrel, count, datarel */
-	uintptr_t hdr = m->eh_frame_hdr;
-	const struct pair *pairs = (const struct pair *)(hdr + 12);
-	uint32_t lo = 0, hi, n;
+	uintptr_t hdr = m->eh_frame_hdr, pairs = hdr + sizeof(struct table_head);
+	struct table_head head;
+	struct pair pair;
+	uint32_t lo = 0, hi;
 
-	if (!hdr || !pg_module_has(m, hdr, 12) ||
-	    __builtin_memcmp((const void *)hdr, usual, sizeof usual) != 0)
-		return NULL;
-	n = hi = *(const uint32_t *)(hdr + 8);
-	if (!n || !pg_module_has(m, hdr, 12 + (size_t)n * sizeof *pairs) ||
-	    hdr + (uintptr_t)(intptr_t)pairs->start > pc)
-		return NULL;
-	while (hi - lo > 1) {
+	if (!hdr || !read(m, &head, hdr, sizeof head) ||
+	    __builtin_memcmp(head.form, usual, sizeof usual) != 0 || !head.n ||
+	    !read(m, out, pairs, sizeof *out) || hdr + (uintptr_t)(intptr_t)out->start > pc)
+		return false;
+	for (hi = head.n; hi - lo > 1;) {
 		uint32_t middle = lo + (hi - lo) / 2;
 
-		if (hdr + (uintptr_t)(intptr_t)pairs[middle].start > pc)
+		if (!read(m, &pair, pairs + middle * sizeof pair, sizeof pair))
+			return false;
+		if (hdr + (uintptr_t)(intptr_t)pair.start > pc)
 			hi = middle;
 		else
-			lo = middle;
+			lo = middle, *out = pair;
 	}
-	return &pairs[lo];
+	return true;
 }
 
 static PG_COLD bool read_row(uintptr_t pc, const struct pg_module *m, struct row *row)
 {
-	const struct pair *pair = find_pair(m, pc);
 	struct program g = {.module = m, .wanted = pc};
+	struct pair pair;
 	struct reader r;
 	uintptr_t cie;
 	unsigned size;
 
-	if (!pair)
+	if (!find_pair(m, pc, &pair))
 		return false;
 	for (int i = 0; i < REGISTERS; i++)
 		g.row.at[i] = SAME;
-	r = entry(m, m->eh_frame_hdr + (uintptr_t)(intptr_t)pair->entry);
+	r = entry(m, m->eh_frame_hdr + (uintptr_t)(intptr_t)pair.entry);
 	cie = (uintptr_t)r.p;
 	cie -= (uintptr_t)(intptr_t)(int32_t)fixed(&r, 4);
 	if (r.failed || !run_cie(&g, cie) || !(size = pointer_size(g.encoding)))
 		return false;
 	skip(&r, size); /* where it starts: the table has said it */
-	g.pc = m->eh_frame_hdr + (uintptr_t)(intptr_t)pair->start;
+	g.pc = m->eh_frame_hdr + (uintptr_t)(intptr_t)pair.start;
 	if (pc - g.pc >= fixed(&r, size))
 		return false;
 	if (g.extra)
@@ -547,7 +587,9 @@ static bool on_stack(struct pg_cursor *c, uintptr_t p)
 {
 	if (p - c->stack.lo < c->stack.hi - c->stack.lo)
 		return true;
-	if (p < c->stack.lo || p >= c->stack.hi + NEAR_PAGES * PAGE || !pg_readable((void *)p))
+	if (p < c->stack.lo || p >= c->stack.hi + NEAR_PAGES * PAGE)
+		return false;
+	if (!c->sure && !pg_readable((void *)p))
 		return false;
 	if (p < c->stack.hi + PAGE)
 		c->stack.hi += PAGE;
@@ -598,6 +640,7 @@ static void take_context(struct pg_cursor *c, const void *uc)
 	for (int i = 0; i < REGISTERS; i++)
 		c->reg[i] = context_word(uc, CONTEXT_REGISTER(i));
 	know_page(c, c->reg[SP]); /* what was interrupted runs on it */
+	c->sure = false;
 	arrive(c, context_word(uc, CONTEXT_PC), true);
 }
 
@@ -673,6 +716,7 @@ void pg_cursor_here(struct pg_cursor *c)
 {
 	HERE(c);
 	know_page(c, c->reg[SP]);
+	c->sure = false;
 #ifdef __aarch64__
 	arrive(c, c->pc, true);
 #else

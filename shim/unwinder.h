@@ -30,6 +30,7 @@ struct pg_cursor {
 		       call */
 	const struct pg_module *module; /* that holds PC; a null pointer: none. Perhaps in ROOM */
 	struct pg_span stack;		/* known to be readable */
+	bool sure; /* what its frame saved is there, and need not be asked about */
 	struct pg_module room;
 };
 

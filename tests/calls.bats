@@ -53,8 +53,6 @@ def wrong($row; $events):
 # library, each with its event.
 check() {
 	local wrong raw=call inline=known
-	# For syscall() is interposed where long is what it takes.
-	[[ $BUILD != */32 ]] || raw=unseen
 	[[ $BUILD != */musl ]] || inline=guessed
 	plain "$FIXTURES/call" "$1" >"$BATS_TEST_TMPDIR/plain"
 	guarded "$FIXTURES/call" "$1" >"$BATS_TEST_TMPDIR/rows"

@@ -153,7 +153,8 @@ c_story_1() {
 	wait_for test -s "$real"
 	at=$(port greet)
 	SEEN=$(outcome plain node "$SOURCE/net.js" "$(<"$real")")
-	equal "what a real end does" $'end\nfirst taken\nsecond EPIPE\nerror EPIPE write\nclosed\nstatus 0' "$SEEN"
+	# Which of the two that tell of the error comes first differs by version.
+	equal "what a real end does" $'closed\nend\nerror EPIPE write\nfirst taken\nsecond EPIPE\nstatus 0' "$(sort <<<"$SEEN")"
 	equal "what the rules do" "$SEEN" "$(outcome guarded \
 		PIPEGUARD_RULES="%in:port=$at:at=5:eof;%out:port=$at:seen=eof:when=2+:break" node "$SOURCE/net.js" "$at")"
 	equal "what fired" $'["read","eof"]\n["write","break"]' "$(injected '[.call, .action]')"
@@ -215,7 +216,7 @@ c_story_2() {
 	requires curl
 	alike 'connect:port=@:refuse' "$(refused)" "$(port site)" curl -sS --no-progress-meter --parallel \
 		http://127.0.0.1:@/name "http://127.0.0.1:$(port other)/name"
-	[[ $SEEN == *other*'status 7' ]]
+	[[ $SEEN == *'(7)'*other* ]]
 	equal "what fired" "\"127.0.0.1:$(port site)\"" "$(injected .peer)"
 }
 
@@ -292,7 +293,7 @@ start_nginx() {
 		"}"
 	: >"$DIR/errors"
 	"$FIXTURES/sigdfl" timeout "$LIMIT" env "${library[@]}" \
-		nginx -p "$DIR" -c "$DIR/nginx.conf" -e "$DIR/errors" >"$DIR/out" 2>&1 </dev/null 3>&- &
+		"${NGINX[@]}" >"$DIR/out" 2>&1 </dev/null 3>&- &
 	SERVER=$!
 }
 
@@ -349,10 +350,11 @@ start_redis() {
 	on_a_port start_redis
 	printf 'SET a 1\nINCR a\n' >"$DIR/commands"
 	SEEN=$(guarded PIPEGUARD_RULES="%in:port=$PORT:conn=1:at=0:reset" \
-		redis-cli -p "$PORT" <"$DIR/commands" 2>&1)
+		redis-cli -p "$PORT" <"$DIR/commands" 2>&1) || :
 	echo "$SEEN"
 	equal "what fired" '["recv","reset"]' "$(injected '[.call, .action]')"
-	equal seen $'OK\n2' "$SEEN"
+	# It makes the second connection for the first command again, or for the next one.
+	[[ $SEEN == $'OK\n2' || $SEEN == $'Error: Connection reset by peer\n'[12] ]]
 }
 
 # Multipath TCP: one program on both ends, over the loopback.

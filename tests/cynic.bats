@@ -124,7 +124,7 @@ slow_page() {
 	SEEN=$(outcome guarded PIPEGUARD_RULES="%in:port=$at:at=$JSON_HEADERS:trickle=1/5ms" curl -sSi "http://127.0.0.1:$at/json")
 	equal "what curl saw" "$(outcome plain curl -sSi "http://127.0.0.1:$(port slow)/json")" "$SEEN"
 	[[ $SEEN == *'Hello, World!'*'status 0' ]]
-	equal "how often it waited" '[20,"trickle=1/5ms"]' "$(injected '[.repeated, .action]' | tail -n 1)"
+	equal "how often it waited" '[20,"trickle=1/5ms"]' "$(injected 'select(.repeated > 10) | [.repeated, .action]')"
 }
 
 # ---- HTTPNoBodyResponse ----
@@ -139,7 +139,7 @@ slow_page() {
 @test "HTTPNoBodyResponse with a length: curl misses the rest, by its error 18" {
 	requires curl
 	alike "%in:port=@:at=$HTML_HEADERS:eof" "$(port no_body)" "$(port site)" curl -sSi http://127.0.0.1:@/
-	[[ $SEEN == *'transfer closed with 49 bytes remaining to read'*'status 18' ]]
+	[[ $SEEN == *'curl: (18) '*' 49 bytes '*'status 18' ]]
 }
 
 @test "HTTPNoBodyResponse over IPv6: curl takes it for an empty page" {
@@ -198,7 +198,7 @@ random_data() {
 @test "NoResponse to a client that waits with poll: its own time is up, and nothing spun" {
 	alike '%in:port=@:stall' "$(port no_response)" "$(port site)" \
 		"$PYTHON" "$SOURCE/see.py" @ timeout=0.3 get=/ one one write cpu
-	[[ $SEEN == *'recv TimeoutError timeout'*'send 1'*'send 1'*waited* ]]
+	[[ $SEEN == *'recv '@(TimeoutError|timeout)' timeout'*'send 1'*'send 1'*waited* ]]
 	[[ $(injected .call | grep -c .) -lt 10 ]]
 }
 
@@ -212,7 +212,7 @@ random_data() {
 @test "NoResponse to a client whose server speaks first" {
 	alike '%in:port=@:stall' "$(port no_response)" "$(port greet)" \
 		"$PYTHON" "$SOURCE/see.py" @ timeout=0.3 one write cpu
-	[[ $SEEN == *'recv TimeoutError timeout'*waited* ]]
+	[[ $SEEN == *'recv '@(TimeoutError|timeout)' timeout'*waited* ]]
 }
 
 @test "NoResponse to curl: error 28, though the answer came and the server left, and nothing spun" {
@@ -250,23 +250,27 @@ recorded() {
 }
 
 @test "LogRecordHandler: a record broken in the middle is half there, the handler drops it" {
-	local at=$BATS_FILE_TMPDIR/s
+	local at=$BATS_FILE_TMPDIR/s size
 	rm -f "$at/records"
 	alike '%out:kind=unix:at=1000:break' "$at/hurried" "$at/log" "$PYTHON" "$SOURCE/logs.py" @ 1000000
-	equal seen "$(printf 'record 1000399 dropped\n%.0s' 1 2 3)"$'\nstatus 0' "$SEEN"
+	size=$(awk '{ print $2; exit }' <<<"$SEEN") # more than its text, in each version of Python
+	((size > 1000000))
+	equal seen "$(printf "record $size dropped\n%.0s" 1 2 3)"$'\nstatus 0' "$SEEN"
 	wait_for recorded "$at" 4
-	equal "what arrived" $'1000\n1000\n1000\n3001197' "$(sort -n "$at/records")"
+	equal "what arrived" "$(printf '1000\n1000\n1000\n%s' $((3 * size)))" "$(sort -n "$at/records")"
 	equal "what broke" "$(printf '["send","unix","EPIPE","ignored",1000,true]\n%.0s' 1 2 3)" \
 		"$(broken '[.call, .kind, .errno, .signal, .sent, .injected]')"
 	equal "of whom" "\"$at/log\"" "$(broken .peer | sort -u)"
 }
 
 @test "LogRecordHandler: only the first connection is broken, the records after it arrive" {
-	local at=$BATS_FILE_TMPDIR/s
+	local at=$BATS_FILE_TMPDIR/s size
 	rm -f "$at/records"
 	SEEN=$(guarded PIPEGUARD_RULES='%out:kind=unix:side=client:conn=1:at=20:break' "$PYTHON" "$SOURCE/logs.py" "$at/log" 100)
-	equal seen $'record 499 dropped\nrecord 499 kept\nrecord 499 kept' "$SEEN"
+	size=$(awk '{ print $2; exit }' <<<"$SEEN")
+	((size > 100))
+	equal seen "record $size dropped"$'\n'"record $size kept"$'\n'"record $size kept" "$SEEN"
 	wait_for recorded "$at" 2
-	equal "what arrived" $'20\n998' "$(sort -n "$at/records")"
+	equal "what arrived" $'20\n'$((2 * size)) "$(sort -n "$at/records")"
 	equal "what fired" '["send","break"]' "$(injected '[.call, .action]')"
 }

@@ -446,12 +446,13 @@ print(len(failed))'
 
 @test "the flush at exit breaks: killed, or the message and status of a real broken pipe" {
 	native_only
-	run guarded PIPEGUARD_RULES='%stdio:fd=1:break' seq 3
+	local numbers=$FIXTURES/numbers
+	run guarded PIPEGUARD_RULES='%stdio:fd=1:break' "$numbers" 3
 	equal "status and lines" "141 " "$status $output"
-	run guarded -i PIPEGUARD_RULES='%stdio:fd=1:break' seq 3
-	equal "status and lines" "1 seq: write error: Broken pipe" "$status $output"
+	run guarded -i PIPEGUARD_RULES='%stdio:fd=1:break' "$numbers" 3
+	equal "status and lines" "1 numbers: write error: Broken pipe" "$status $output"
 	run guarded -i PIPEGUARD_RULES='%stdio:fd=1:error=EIO' date
 	equal "status and lines" "1 date: write error: Input/output error" "$status $output"
-	run guarded PIPEGUARD_RULES='%stdio:fd=1:error=EPIPE' seq 3
+	run guarded PIPEGUARD_RULES='%stdio:fd=1:error=EPIPE' "$numbers" 3
 	equal "status and lines" "141 " "$status $output"
 }

@@ -142,7 +142,7 @@ native_only() {
 		skip "built for another libc or machine"
 }
 
-# nginx_conf DIR LINE...: DIR/nginx.conf, with the lines inside http { } and all that it writes in DIR.
+# nginx_conf DIR LINE...: DIR/nginx.conf, with the lines inside http { } and all that it writes in DIR; $NGINX starts it.
 nginx_conf() {
 	local dir=$1 what
 	shift
@@ -155,6 +155,9 @@ nginx_conf() {
 		done
 		printf '%s\n' "$@" '}'
 	} >"$dir/nginx.conf"
+	NGINX=(nginx -p "$dir" -c "$dir/nginx.conf")
+	# Older ones open the log of their build until they have read that file.
+	[[ $(nginx -h 2>&1) != *' -e '* ]] || NGINX+=(-e "$dir/errors")
 }
 
 # install_launcher: the command of this build under its name alone in a folder; in $PIPEGUARD.

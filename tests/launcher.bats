@@ -7,6 +7,12 @@ load helpers
 
 setup_file() { install_launcher; }
 
+# The library as the launcher names it: LD_PRELOAD can hold no blank.
+setup() {
+	OURS=$(timeout 10 env -u LD_PRELOAD "$PIPEGUARD" -o off sh -c 'echo "$LD_PRELOAD"' 3>&-)
+	[[ $OURS -ef $LIB ]]
+}
+
 @test "the program's status is the launcher's" {
 	for wanted in 0 1 7 125 255; do
 		run launch sh -c "exit $wanted"
@@ -70,11 +76,11 @@ setup_file() { install_launcher; }
 
 @test "an LD_PRELOAD that is there is kept, behind the library" {
 	run timeout 10 env LD_PRELOAD="$FIXTURES/plugin.so" "$PIPEGUARD" sh -c 'echo "$LD_PRELOAD"' 3>&-
-	equal "LD_PRELOAD" "$LIB:$FIXTURES/plugin.so" "$output"
+	equal "LD_PRELOAD" "$OURS:$FIXTURES/plugin.so" "$output"
 }
 
 @test "the runtime of a sanitizer stays before the library" {
-	equal "LD_PRELOAD" "LD_PRELOAD='libasan.so.8:$LIB:$FIXTURES/plugin.so'" \
+	equal "LD_PRELOAD" "LD_PRELOAD='libasan.so.8:$OURS:$FIXTURES/plugin.so'" \
 		"$(LD_PRELOAD=libasan.so.8:$FIXTURES/plugin.so "$PIPEGUARD" -n true 2>/dev/null | grep -o 'LD_PRELOAD=[^ ]*')"
 }
 
@@ -85,13 +91,13 @@ setup_file() { install_launcher; }
 	odd with "$FIXTURES/environ" print >native
 	[ "$(tr -cd '\0' <native | wc -c)" -ge 20 ]
 	odd with "$PIPEGUARD" run "$FIXTURES/environ" print >guarded
-	printf 'LD_PRELOAD=%s\0' "$LIB" | cat native - | cmp - guarded
+	printf 'LD_PRELOAD=%s\0' "$OURS" | cat native - | cmp - guarded
 	odd with "$PIPEGUARD" -j --stack 3 "$FIXTURES/environ" print >guarded
-	printf '%s\0' PIPEGUARD_FORMAT=json PIPEGUARD_STACK=3 "LD_PRELOAD=$LIB" | cat native - | cmp - guarded
+	printf '%s\0' PIPEGUARD_FORMAT=json PIPEGUARD_STACK=3 "LD_PRELOAD=$OURS" | cat native - | cmp - guarded
 	# Each entry of a name that an option sets: the loader takes the last one, getenv the first.
 	odd twice "$PIPEGUARD" -v "$FIXTURES/environ" print >guarded
-	printf '%s\0' A=1 "LD_PRELOAD=$LIB" PIPEGUARD_VERBOSE=1 B=2 "LD_PRELOAD=$LIB" PIPEGUARD_VERBOSE=1 | cmp - guarded
-	wanted=$(printf '%s\n' A=1 "LD_PRELOAD=$LIB")
+	printf '%s\0' A=1 "LD_PRELOAD=$OURS" PIPEGUARD_VERBOSE=1 B=2 "LD_PRELOAD=$OURS" PIPEGUARD_VERBOSE=1 | cmp - guarded
+	wanted=$(printf '%s\n' A=1 "LD_PRELOAD=$OURS")
 	equal "an empty environment" "$wanted" "$(timeout 20 env -i A=1 "$PIPEGUARD" /usr/bin/env 3>&-)"
 	f() { echo "it is f"; }
 	export -f f

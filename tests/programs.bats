@@ -66,14 +66,19 @@ told() {
 	equal inherited '{"state":"ignored","by":"inherited","tid":null,"ago_ms":null}' "$(broken .disposition)"
 }
 
-@test "seq | head, by stdio" {
+@test "seq | head" {
 	same leaving 141 seq 1 10000000
-	told '["seq","write","stdio","fatal"]'
+	equal event '["seq","write","fatal"]' "$(broken '[.comm, .call, .signal]')"
 }
 
-@test "seq into a pipe that nobody reads: the flush at exit" {
-	same nobody 141 seq 1 3
-	told '["seq","write","stdio","fatal"]'
+@test "numbers | head, by stdio" {
+	same leaving 141 "$FIXTURES/numbers" 10000000
+	told '["numbers","write","stdio","fatal"]'
+}
+
+@test "numbers into a pipe that nobody reads: the flush at exit" {
+	same nobody 141 "$FIXTURES/numbers" 3
+	told '["numbers","write","stdio","fatal"]'
 	equal bytes '[6,0]' "$(broken '[.len, .sent]')"
 }
 
@@ -123,10 +128,11 @@ told() {
 	for program in 'sed p' 'grep .' 'sort' 'od'; do
 		# shellcheck disable=SC2086 # words
 		same nobody 141 $program numbers
+		equal "$program" "[\"${program%% *}\",\"write\",\"stdio\"]" "$(broken '[.comm, .call, .via]')"
 		signal=fatal
-		[[ $program != sort ]] || signal=caught # it removes its temporary files
-		equal "$program" "[\"${program%% *}\",\"write\",\"stdio\",\"$signal\"]" \
-			"$(broken '[.comm, .call, .via, .signal]')"
+		[[ $program != sort ]] || signal='@(caught|ignored)' # it removes its temporary files
+		# shellcheck disable=SC2053 # a pattern
+		[[ $(broken .signal) == '"'$signal'"' ]]
 	done
 }
 
@@ -189,8 +195,9 @@ told() {
 	printf '#!/bin/sh\nexit 0\n' >.git/hooks/pre-push
 	chmod +x .git/hooks/pre-push
 	guarded git push -q ../there 'refs/heads/*'
-	told '["git","write","call","ignored"]'
-	equal "who ignores it" '["ignored",true]' "$(broken '.disposition | [.state, (.by | test("^git\\+0x"))]')"
+	# Newer ones try again.
+	equal event '["git","write","call","ignored"]' "$(broken '[.comm, .call, .via, .signal]' | sort -u)"
+	equal "who ignores it" '["ignored",true]' "$(broken '.disposition | [.state, (.by | test("^git\\+0x"))]' | sort -u)"
 }
 
 @test "perl" {
@@ -203,7 +210,8 @@ told() {
 }
 
 @test "python3 ignores SIGPIPE; the line says who did" {
-	same leaving 1 "$PYTHON" -c 'while True: print("line")'
+	same leaving 1 "$PYTHON" -c 'import os
+while True: os.write(1, b"line\n")'
 	equal event '["python3","write","call","ignored"]' "$(broken '[.comm, .call, .via, .signal]' | sort -u)"
 	grep -q BrokenPipeError err
 	[[ $(broken .disposition.by | sort -u) == *'"python3'*'+0x'* ]]
@@ -229,7 +237,8 @@ os.write(1, b"x")'
 	same leaving 1 node -e 'process.stdout.on("error", e => { console.error(e.code); process.exit(1) });
 function more() { while (process.stdout.write("line\n".repeat(10000))); process.stdout.once("drain", more) }
 more()'
-	equal event '["node","ignored","pipe"]' "$(broken '[.comm, .signal, .kind]' | sort -u)"
+	equal event '["ignored","pipe"]' "$(broken '[.signal, .kind]' | sort -u)"
+	[[ $(broken .comm | sort -u) == '"'@(node|MainThread)'"' ]] # newer ones name their thread
 	grep -q EPIPE err
 }
 
@@ -252,7 +261,8 @@ more()'
 @test "gzip, tar and dd" {
 	head -c 3000000 /dev/urandom >noise
 	same nobody 141 gzip -c noise
-	told '["gzip","write","call","caught"]'
+	equal event '["gzip","write","call"]' "$(broken '[.comm, .call, .via]')"
+	[[ $(broken .signal) == '"'@(caught|fatal)'"' ]] # as its version has a handler or none
 	same nobody 141 tar cf - noise
 	told '["tar","write","call","fatal"]'
 	same nobody 141 dd if=noise bs=4096 status=none

@@ -199,7 +199,7 @@ start_nginx() {
 		"listen 127.0.0.1:$PORT;" \
 		"root $DIR/www;" \
 		"}"
-	in_background "$1" nginx -p "$DIR" -c "$DIR/nginx.conf" -e "$DIR/errors"
+	in_background "$1" "${NGINX[@]}"
 }
 
 requests() {
@@ -263,7 +263,7 @@ nginx_told() {
 
 start_redis() {
 	in_background "$1" redis-server --bind 127.0.0.1 --port "$PORT" --save '' --appendonly no \
-		--dir "$DIR" --enable-debug-command yes --client-output-buffer-limit 'normal 0 0 0'
+		--dir "$DIR" --client-output-buffer-limit normal 0 0 0
 }
 
 redis() {
@@ -275,7 +275,7 @@ redis_story() {
 	on_a_port start_redis "$1"
 	redis SETRANGE big 1000000 x
 	client connect="$PORT" text=$'PING\r\n' recv=7 \
-		text=$'DEBUG SLEEP 0.2\r\nGET big\r\n' local shutdown kill
+		text=$'EVAL "for i = 1, 20000000 do end" 0\r\nGET big\r\n' local shutdown kill
 	redis STRLEN big
 	redis PING
 	redis SETRANGE big 5 y
@@ -294,7 +294,7 @@ redis_alone() {
 	redis_story guarded >"$DIR/replies"
 	equal replies "$wanted" "$(<"$DIR/replies")"
 	equal event "[\"EPIPE\",\"ignored\",\"127.0.0.1:$OURS\",\"server\",7,true]" "$(broken \
-		'[.errno, .signal, .peer, .side, .sent, .age_ms >= 200]')"
+		'[.errno, .signal, .peer, .side, .sent, .age_ms > 0]')"
 	[[ $(broken '.call') = '"write"' || $(broken .call) = '"writev"' ]]
 	[[ $(broken '.stack[0]') == '"redis-'* ]]
 }

@@ -56,7 +56,7 @@ frames() {
 	may_trace
 	local how
 	for how in w f s r; do
-		[[ $how$BUILD != r*/32 && $how$BUILD != f*/musl ]] || continue
+		[[ $how$BUILD != f*/musl ]] || continue
 		echo "how: $how"
 		rm -f "$LOG"
 		run plain "$FIXTURES/stack" "$how"

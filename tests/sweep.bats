@@ -68,15 +68,15 @@ verdicts() { sweep -q --json "$@" | jq -r 'select(.type == "run") | "\(.fault) \
 }
 
 @test "verdicts: killed by SIGPIPE, and clean once it is suppressed" {
-	equal "seq" $'break killed\nbreak clean' "$(verdicts -- seq 10 | sed s/+suppress//)"
+	equal "numbers" $'break killed\nbreak clean' "$(verdicts -- "$FIXTURES/numbers" 10 | sed s/+suppress//)"
 	equal "by the shell's status" 'break killed' "$(verdicts --faults break --sites 'seq:' -- sh -c 'seq 10; exit $?')"
 }
 
 @test "children are swept too, and named; pipefail makes the silent loud" {
-	run -0 sweep -q --faults break --sites '(seq|cat):' -- bash -c 'seq 10 | cat'
-	[[ $output == *'seq: stdio'*'break           silent '*'SIGPIPE ended seq'* ]]
-	run -0 sweep -q --faults break --sites '(seq|cat):' -- bash -c 'set -o pipefail; seq 10 | cat'
-	[[ $output == *'seq: stdio'*'break           killed '* && $output != *silent* ]]
+	run -0 sweep -q --faults break --sites '(numbers|cat):' -- bash -c "'$FIXTURES/numbers' 10 | cat"
+	[[ $output == *'numbers: stdio'*'break           silent '*'SIGPIPE ended numbers'* ]]
+	run -0 sweep -q --faults break --sites '(numbers|cat):' -- bash -c "set -o pipefail; '$FIXTURES/numbers' 10 | cat"
+	[[ $output == *'numbers: stdio'*'break           killed '* && $output != *silent* ]]
 	equal "a child without a program of its own" 'break clean' "$(verdicts --faults break -- "$FIXTURES/planted_ways" child)"
 }
 
@@ -89,27 +89,27 @@ verdicts() { sweep -q --json "$@" | jq -r 'select(.type == "run") | "\(.fault) \
 		[ -n "$first" ]
 		equal "sites of $command" "$first" "$second"
 	done
-	again=$(sweep -q --json --faults break -- seq 10 | jq -r 'select(.type == "run") | .again')
-	[[ $again == 'pipeguard -r %stdio:kind=pipe:comm=seq:site='* ]]
+	again=$(sweep -q --json --faults break -- "$FIXTURES/numbers" 10 | jq -r 'select(.type == "run") | .again')
+	[[ $again == 'pipeguard -r %stdio:kind=pipe:comm=numbers:site='* ]]
 	run timeout "$LIMIT" bash -c "PATH='$ROOT/scripts':\$PATH; $again" 3>&-
 	[[ $output == *'SIGPIPE kills'*'INJECTED by r1'* ]]
 }
 
 @test "a stopped sweep goes on where it was, and another command's state is refused" {
-	run -0 sweep --out "$OUT" --max-runs 1 -- seq 10
-	[[ $output == *'[1/1] killed: break, seq'* ]]
-	run -0 sweep --out "$OUT" -- seq 10
-	[[ $output == *'[1/1] clean: break+suppress, seq'* && $output == *'killed 1, clean 1'* ]]
+	run -0 sweep --out "$OUT" --max-runs 1 -- "$FIXTURES/numbers" 10
+	[[ $output == *'[1/1] killed: break, numbers'* ]]
+	run -0 sweep --out "$OUT" -- "$FIXTURES/numbers" 10
+	[[ $output == *'[1/1] clean: break+suppress, numbers'* && $output == *'killed 1, clean 1'* ]]
 	printf '{"half":' >>"$OUT/runs.jsonl"
-	run -0 sweep --out "$OUT" -- seq 10
+	run -0 sweep --out "$OUT" -- "$FIXTURES/numbers" 10
 	[[ $output != *'[1/'* && $output == *'killed 1, clean 1'* ]]
 	printf '{"half":' >>"$OUT/runs.jsonl" # what is added now comes in a line of its own
-	run -0 sweep --out "$OUT" --faults error=ENOSPC -- seq 10
-	run -0 sweep --out "$OUT" --faults break,break+suppress,error=ENOSPC -- seq 10
+	run -0 sweep --out "$OUT" --faults error=ENOSPC -- "$FIXTURES/numbers" 10
+	run -0 sweep --out "$OUT" --faults break,break+suppress,error=ENOSPC -- "$FIXTURES/numbers" 10
 	[[ $output != *'[1/'* && $output == *'killed 1, clean 1, not reached 1'* ]]
-	run -125 sweep --out "$OUT" -- seq 11
+	run -125 sweep --out "$OUT" -- "$FIXTURES/numbers" 11
 	[[ $output == *'holds a sweep of another command: choose another --out, or --fresh'* ]]
-	run -0 sweep --fresh --out "$OUT" -- seq 11
+	run -0 sweep --fresh --out "$OUT" -- "$FIXTURES/numbers" 11
 	[[ $output == *'[2/2]'* ]]
 	equal "files" 'index.html report.txt results.jsonl runs.jsonl sweep.json' "$(cd "$OUT" && printf '%s ' * | sed 's/ $//')"
 	equal "runs in the results" 2 "$(jq -s 'map(select(.type == "run")) | length' "$OUT/results.jsonl")"
@@ -301,10 +301,10 @@ sys.exit("%s: these do not print: %r" % (sys.argv[1], bad) if bad else 0)' "$fil
 
 @test "on a terminal there is a bar with the time that remains; elsewhere there are lines" {
 	requires script
-	run -0 timeout 40 script -qec "env TMPDIR='$TMPDIR' '$PYTHON' '$ROOT/scripts/pipeguard-sweep' --library '$LIB' -- seq 10" /dev/null </dev/null 3>&-
+	run -0 timeout 40 script -qec "stty cols 80; env TMPDIR='$TMPDIR' '$PYTHON' '$ROOT/scripts/pipeguard-sweep' --library '$LIB' -- '$FIXTURES/numbers' 10" /dev/null </dev/null 3>&-
 	[[ $output == *'[####'*'] 2/2, 0:00 left  killed 1 clean 1'* ]]
-	run -0 sweep -- seq 10
-	[[ $output == *'[1/2] '*'[2/2] '* && $output == *'] killed: break, seq: stdio'* && $output != *'left'* ]]
+	run -0 sweep -- "$FIXTURES/numbers" 10
+	[[ $output == *'[1/2] '*'[2/2] '* && $output == *'] killed: break, numbers: stdio'* && $output != *'left'* ]]
 }
 
 @test "no process and no file is left, whatever a program starts and wherever it hides" {
@@ -417,7 +417,8 @@ sys.exit("%s: these do not print: %r" % (sys.argv[1], bad) if bad else 0)' "$fil
 @test "real programs: sed and gzip tell when the output breaks, and lose nothing in silence" {
 	seq 20000 >"$BATS_TEST_TMPDIR/numbers"
 	[[ $(verdicts -- sed s/1/one/ "$BATS_TEST_TMPDIR/numbers" | sort -u) == $'break killed\nbreak+suppress clean' ]]
-	equal "gzip" $'break killed\nshort recovered' "$(verdicts -- gzip -c "$BATS_TEST_TMPDIR/numbers")"
+	# It has one site or more; some versions catch SIGPIPE, so that nothing is to be suppressed.
+	equal "gzip" $'break killed\nshort recovered' "$(verdicts -- gzip -c "$BATS_TEST_TMPDIR/numbers" | grep -vx 'break+suppress clean' | sort -u)"
 }
 
 @test "a made-up EAGAIN, or a short count, is followed by an edge, so that who waits for one goes on" {

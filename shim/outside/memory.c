@@ -201,14 +201,13 @@ bool pg_module_is_own(uintptr_t addr)
 	return false;
 }
 
-bool pg_symbol_at(const struct pg_module *m, bool runs, uintptr_t addr, char name[PG_SYMBOL_MAX],
+bool pg_symbol_at(const struct pg_module *m, uintptr_t addr, char name[PG_SYMBOL_MAX],
 		  uintptr_t *offset)
 {
 	const struct pg_area *a = pg_tracee_now ? area_of(pg_tracee_now, addr) : NULL;
 	const char *found;
 	uint64_t start;
 
-	(void)runs;
 	if (!a || a->file->stamp != m->stamp)
 		return false;
 	found = pg_file_function(a->file, addr - m->base, &start);

@@ -659,7 +659,6 @@ static void fill_candidate(struct pg_ruled *c)
 	*k = (struct pg_candidate){.object = &c->object, .fd = (int)c->arg[l->fd], .copy = c->copy};
 	k->length_known = length >= 0;
 	k->length = length >= 0 ? (uint64_t)length : 0;
-	k->in_memory = l->shape != PG_NOTHING;
 	k->thread = (uint64_t)c->tid << 32 | (uint32_t)c->of->pid;
 	k->thread_name = name;
 	if (by_thread())

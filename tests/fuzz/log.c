@@ -375,7 +375,7 @@ static void check_text(void)
 
 	if (strncmp(line, "pipeguard[", 10) || !end || end[1] != ' ')
 		broken("text: a record begins with pipeguard[...] ");
-	if (!comm || comm > end || strcspn(line + 10, "0123456789:-") != 0)
+	if (!comm || comm > end || strcspn(line + 10, "0123456789:-?") != 0)
 		broken("text: the process, the thread and the name stand in front");
 	if (!line_len || line[line_len - 1] != '\n')
 		broken("text: a record ends with a newline");

@@ -10,6 +10,8 @@
 #ifndef DIFF_H
 #define DIFF_H
 
+#include "../../fixtures/newer.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

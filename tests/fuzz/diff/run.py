@@ -52,7 +52,32 @@ SETTINGS = [
 ]
 
 # Differences that are right: name, setting ("" is any), pattern of the kind, reason.
-ALLOWED = []
+ALLOWED = [
+    # Natively the signal of a later message is raised, too; only its call is not told.
+    ("a later message that broke", "log-rule",
+     r"^log: epipe where nothing broke: (raw|sendmmsg), short on (tcp|unix)", ""),
+    # What a FILE holds is written later, perhaps under another disposition or mask than at the call that is judged.
+    ("a flush later on", "", r"^log: stdio on \w+: signal is (caught|ignored|blocked)", ""),
+    # connect(AF_UNSPEC) in a child takes the parent's connection away, too; the parent's log says what that was.
+    # A write that was cut short while a SIGPIPE that the program sent itself waits: the two are one (signal(7)).
+    ("a SIGPIPE that waited", "", r"^log: epipe where nothing broke: \w+, short on pipe, signal blocked", ""),
+    # Of a wide FILE that cannot be flushed, glibc's exit() writes once more when its last flush is over.
+    ("a second flush at exit", "",
+     r"^log: (a broken write after the exit line|the exit line counts fewer broken writes)", ""),
+    # What was sent is counted for the connection, and connect(AF_UNSPEC) ended that.
+    ("an ended connection", "", r"^log: tcp: sent is 0, not None/other", ""),
+    ("ended in a child", "", r"^log: tcp: (peer|age_ms|side) is other, not None", ""),
+]
+
+# recvmmsg(2) that moved some messages keeps the error of the next one for the socket's next call. Messages on which
+# a rule acts go one by one: then nothing keeps it, and libpipeguard(7) says so.
+PARTIAL = re.compile(r"\brecvmmsg\(\d+, (\d+) messages.* = (\d+) ")
+KEPT = re.compile(r"EFAULT|EINVAL|EMSGSIZE|error (14|22|90)|[ :]0x[89a-f]\b|[ :]0x1[89a-f]\b")
+
+
+def keeps_error(said):
+    """Does a recvmmsg in SAID move a part of its messages?"""
+    return any(int(m[1]) > int(m[2]) > 0 for m in map(PARTIAL.search, said) if m)
 
 
 class Setting:
@@ -184,7 +209,7 @@ class Fuzzer:
         self.uses = collections.Counter()
         self.unstable, self.hung, self.passing = [], [], []
         self.runs = self.told = self.expected = 0
-        self.checker = os.path.join(os.path.dirname(options.library), "pipeguard-rules")
+        self.checker = os.path.join(os.path.dirname(options.library), "pipeguard")
         self.rules_seen = set()
         self.began = time.monotonic()
 
@@ -241,6 +266,9 @@ class Fuzzer:
             return
         if self.repeats(setting, seed, state, mine):
             _, a, b = first_difference(mine, theirs)
+            if setting.name in ("log-rule", "no-match", "waits") and keeps_error(mine) and KEPT.search(a):
+                self.allowed["recvmmsg's kept error"] += 1
+                return
             self.note("observed: " + kind, seed, state, setting, f"{a}\n      {b}")
         else:
             self.passing.append((seed, setting.name))
