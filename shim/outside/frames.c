@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "frames.h"
+#include "outside/frames.h"
 
-#include "memory.h"
+#include "outside/memory.h"
 
-#include "../unwinder.h"
+#include "who/unwinder.h"
 
 #include <dlfcn.h>
 #include <stddef.h>

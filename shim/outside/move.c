@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "move.h"
+#include "outside/move.h"
 
-#include "memory.h"
-#include "thing.h"
+#include "outside/memory.h"
+#include "outside/thing.h"
 
-#include "../config.h"
+#include "rules/config.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-#include "start.h"
+#include "outside/start.h"
 
-#include "engine.h"
-#include "filter.h"
-#include "thing.h"
-#include "tracee.h"
+#include "outside/engine.h"
+#include "outside/filter.h"
+#include "outside/thing.h"
+#include "outside/tracee.h"
 
-#include "../clock.h"
-#include "../config.h"
-#include "../log.h"
+#include "base/clock.h"
+#include "log/log.h"
+#include "rules/config.h"
 
 #include <errno.h>
 #include <fcntl.h>

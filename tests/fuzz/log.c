@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* libFuzzer's target: what the log promises of any event, whatever names the system holds. */
-#include "../../shim/config.h"
-#include "../../shim/event.h"
-#include "../../shim/log.h"
-#include "../../shim/symbol.h"
+#include "rules/config.h"
+#include "log/event.h"
+#include "log/log.h"
+#include "who/symbol.h"
 
 #include <errno.h>
 #include <stdio.h>
