@@ -81,13 +81,19 @@ $(COMMAND): $(COMMAND_O) $(OUTSIDE_O) $(PURE) $(SHARED)
 # It is an ordinary program itself, which may read large files and have room on its stack.
 COMMAND_FLAGS := -D_FILE_OFFSET_BITS=64 $(filter-out -fexceptions -fasynchronous-unwind-tables -ftls-model=% \
 	-fno-stack-protector -Wframe-larger-than=%,$(PG_CFLAGS))
+# musl-gcc leaves the kernel's headers out with glibc's.
+ifeq ($(filter __GLIBC__,$(TARGET)),)
+COMMAND_FLAGS += -idirafter /usr/include -idirafter /usr/include/$(shell gcc -print-multiarch 2>/dev/null)
+endif
 COMMAND_CPP := -I$(BUILD)
 $(BUILD)/command/%.o: shim/command/%.c $(BUILD)/flags | $(BUILD)/command/where.h $(BUILD)/command/completion.h
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(PG_CPPFLAGS) $(COMMAND_FLAGS) $(COMMAND_CPP) -MMD -MP -c -o $@ $<
 
+# Addresses of other processes are of 64 bits; where the command has 32, so have they.
+OUTSIDE_FLAGS := $(if $(filter __i386__,$(TARGET)),-Wno-conversion)
 $(BUILD)/outside/%.o: shim/outside/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(PG_CPPFLAGS) $(COMMAND_FLAGS) -MMD -MP -c -o $@ $<
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(PG_CPPFLAGS) $(COMMAND_FLAGS) $(OUTSIDE_FLAGS) -MMD -MP -c -o $@ $<
 
 # Where make install puts it, whatever characters are in there. One object is made anew if that changes.
 WHERE = printf '%s\n' "$$PG_WHERE_BIN" "$$PG_WHERE_LIB" | sed -e 's/[\\"]/\\&/g' \
