@@ -3,6 +3,7 @@
 
 #include "notify.h"
 #include "ruled.h"
+#include "stops.h"
 #include "tell.h"
 #include "tracee.h"
 
@@ -50,6 +51,13 @@ static long seize(int tid)
 	return ptrace(PTRACE_SEIZE, tid, 0, options) ? -errno : 0;
 }
 
+/* It runs, and is to stop at calls from now on. */
+static void first_stop(int tid)
+{
+	if (pg_stops_on)
+		ptrace(PTRACE_INTERRUPT, tid, 0, 0);
+}
+
 /* Is TID ours already: by the thread that started it? */
 static bool is_ours(int tid)
 {
@@ -84,7 +92,7 @@ static int seize_round(int pid)
 		long ret = tid > 0 ? seize(tid) : -ESRCH;
 
 		if (!ret)
-			n++;
+			n++, first_stop(tid);
 		else if (ret != -ESRCH && !is_ours(tid)) {
 			closedir(d);
 			return n ? n : (int)ret;
@@ -114,7 +122,7 @@ int pg_engine_seize(int pid)
 
 static void go_on(int tid, int sig)
 {
-	ptrace(PTRACE_CONT, tid, 0, (long)sig);
+	ptrace(pg_stops_on ? PTRACE_SYSCALL : PTRACE_CONT, tid, 0, (long)sig);
 }
 
 static bool stops(int sig)
@@ -155,7 +163,9 @@ static void on_stop(int tid, int status)
 		on_exec(tid);
 	else if (event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_VFORK)
 		on_fork(tid, event == PTRACE_EVENT_VFORK);
-	else if (event || sig == (SIGTRAP | 0x80))
+	else if (sig == (SIGTRAP | 0x80))
+		pg_stops_take(tid);
+	else if (event)
 		go_on(tid, 0);
 	else if (sig == SIGPIPE)
 		go_on(tid, pg_tell_sigpipe(pg_tracee(pg_tracee_of(tid)), tid));
@@ -170,6 +180,7 @@ static void on_end(int tid)
 	struct pg_tracee *t = pg_tracee_known(tid);
 
 	pg_ruled_gone(tid);
+	pg_stops_gone(tid);
 	pg_tracee_thread_gone(tid);
 	if (t)
 		pg_tell_exit(t);
@@ -241,6 +252,8 @@ enum pg_end pg_engine_run(const struct pg_engine *how)
 	for (;;) {
 		if (!take_all())
 			return PG_END_GONE;
+		if (pg_stops_owes())
+			continue;
 		if (how->once && pg_told)
 			return PG_END_ONCE;
 		if (asked)

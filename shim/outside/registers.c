@@ -137,6 +137,18 @@ bool pg_registers_result(int tid, long result)
 	return put(tid, &set, narrow);
 }
 
+bool pg_registers_again(int tid, long number)
+{
+	union set set;
+	bool narrow;
+
+	if (!take(tid, &set, &narrow) || narrow)
+		return false;
+	set.wide.rax = (unsigned long)number;
+	set.wide.rip -= 2;
+	return put(tid, &set, narrow);
+}
+
 bool pg_registers_argument(int tid, unsigned n, long value)
 {
 	union set set;
@@ -207,6 +219,13 @@ bool pg_registers_result(int tid, long result)
 	return pg_registers_argument(tid, 0, result);
 }
 
+/* The first argument is lost. */
+bool pg_registers_again(int tid, long number)
+{
+	(void)number;
+	return pg_registers_result(tid, -4); /* EINTR */
+}
+
 bool pg_registers_argument(int tid, unsigned n, long value)
 {
 	struct user_regs_struct set;
@@ -235,6 +254,12 @@ bool pg_registers_skip(int tid)
 bool pg_registers_result(int tid, long result)
 {
 	(void)tid, (void)result;
+	return false;
+}
+
+bool pg_registers_again(int tid, long number)
+{
+	(void)tid, (void)number;
 	return false;
 }
 

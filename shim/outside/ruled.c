@@ -226,15 +226,18 @@ static int place(int from)
 {
 	long flags = pg_sys3(SYS_fcntl, placed->copy, F_GETFL, 0);
 	struct pg_stat st;
-	int ret;
+	int ret, new;
 
 	pg_sys3(SYS_fcntl, from, F_SETFL, flags & (O_NONBLOCK | O_APPEND));
 	ret = placed->way->place(placed, from, has_cloexec(placed));
-	if (ret >= 0)
-		pg_sets_replace(placed->of, placed->candidate.fd, placed->copy, from);
-	if (ret >= 0 && placed->object.story && !pg_fstat(from, &st))
+	new = ret < 0 ? ret : pg_thing_copy(placed->of, placed->tid, placed->candidate.fd);
+	if (new < 0)
+		return ret < 0 ? ret : 0;
+	pg_sets_replace(placed->of, placed->candidate.fd, placed->copy, new);
+	if (placed->object.story && !pg_fstat(new, &st))
 		pg_stories_also(placed->object.story, st.dev, st.ino);
-	return ret < 0 ? ret : 0;
+	close(new);
+	return 0;
 }
 
 static void remember(struct pg_ruled *c)
@@ -259,7 +262,7 @@ static int make(struct pg_ruled *c)
 		return -EOPNOTSUPP;
 	switch (c->plan.final->terminal) {
 	case PG_F_RESET:
-		ret = pg_fault_reset(c->copy, kind, !c->reads, &waits);
+		ret = pg_fault_reset(c->copy, kind, !c->reads && !c->way->pipes_only, &waits);
 		pg_fault_wake(waits);
 		return ret;
 	case PG_F_BREAK:
@@ -639,6 +642,15 @@ static void start(struct pg_ruled *c)
 }
 
 /* ---- a call comes ---- */
+
+bool pg_ruled_by_stack(void)
+{
+	for (unsigned i = 0; i < pg_rules.n; i++)
+		if (pg_has(&pg_rules.rule[i], PG_F_CALLER) ||
+		    pg_has(&pg_rules.rule[i], PG_F_STACK) || pg_has(&pg_rules.rule[i], PG_F_SITE))
+			return true;
+	return false;
+}
 
 static bool by_thread(void)
 {
