@@ -23,6 +23,7 @@
 
 static int signals = -1;
 static bool asked;
+static bool changed = true; /* SIGCHLD has come since what had happened was taken */
 
 /* Everything waits: a log that breaks, too, must not end this process. */
 bool pg_engine_prepare(void)
@@ -213,9 +214,12 @@ static void take_signals(void)
 {
 	struct signalfd_siginfo si;
 
-	while (read(signals, &si, sizeof si) == (ssize_t)sizeof si)
-		if (si.ssi_signo != SIGCHLD)
+	while (read(signals, &si, sizeof si) == (ssize_t)sizeof si) {
+		if (si.ssi_signo == SIGCHLD)
+			changed = true;
+		else
 			asked = true;
+	}
 }
 
 static bool is_told(const struct pollfd *p)
@@ -250,8 +254,9 @@ enum pg_end pg_engine_run(const struct pg_engine *how)
 	if (how->listener >= 0)
 		pg_notify_start(how->listener);
 	for (;;) {
-		if (!take_all())
+		if ((changed || pg_stops_on) && !take_all())
 			return PG_END_GONE;
+		changed = false;
 		if (pg_stops_owes())
 			continue;
 		if (how->once && pg_told)

@@ -135,7 +135,7 @@ static unsigned by_connection(void)
 {
 	for (unsigned i = 0; i < pg_rules.n; i++)
 		if (pg_has(&pg_rules.rule[i], PG_F_SIDE) || pg_has(&pg_rules.rule[i], PG_F_CONN))
-			return PG_LOOK_NAMES;
+			return PG_LOOK_KIND | PG_LOOK_NAMES;
 	return 0;
 }
 
@@ -148,7 +148,7 @@ static void look(struct pg_ruled *c, bool all)
 	if (all)
 		pg_thing_by_copy(c->of, c->copy, o);
 	else
-		pg_look_for(c->copy, o, pg_match_wants | PG_LOOK_KIND | by_connection(), false);
+		pg_look_for(c->copy, o, pg_match_wants | by_connection(), false);
 	s = pg_stories_of(o->dev, o->ino, true);
 	o->story = s;
 	if (!s)
@@ -752,7 +752,10 @@ static bool is_unfit(const struct pg_ruled *c)
 
 static void judge(struct pg_ruled *c)
 {
-	struct pg_op op = {.call = c->call, .fd = c->copy, .shape = pg_call_layout(c->call)->shape};
+	/* Its memory is another process's: here an empty vector stands for it. */
+	bool vector = pg_call_layout(c->call)->shape == PG_BUF ||
+		      pg_call_layout(c->call)->shape == PG_IOV;
+	struct pg_op op = {.call = c->call, .fd = c->copy, .shape = vector ? PG_IOV : PG_NOTHING};
 
 	look(c, false);
 	settle_side(&c->object);
