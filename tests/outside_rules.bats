@@ -61,7 +61,7 @@ pairs() {
 }
 
 @test "exact.bats: the byte, from outside" {
-	pairs exact.bats '^without rules|^at=: (exactly|a file fills|inside a vector|large|counted)|^at= on reads: (the bytes|a look)' 7
+	pairs exact.bats '^without rules|^at=: (exactly|a file fills|inside a vector|counted)|^at= on reads: (the bytes|a look)' 6
 }
 
 @test "exact.bats: the call, the order, the draw, the window, the kind, the scope, from outside" {
