@@ -726,6 +726,23 @@ static bool lacks_pipe(const struct pg_ruled *c)
 	return n < 5 || memcmp(link, "pipe:", 5) != 0;
 }
 
+/* Is there a byte at ADDRESS? A page where there was one is not asked about again: what is taken away
+ * later is counted once too often. */
+static bool is_there(const struct pg_tracee *t, uintptr_t address)
+{
+	enum { PAGES = 1024, SHIFT = 12 };
+	static uint64_t seen[PAGES];
+	uint64_t key = pg_mix(pg_mix(1, (uint64_t)t->pid + (t->image << 32)), address >> SHIFT) | 1;
+	char byte;
+
+	if (seen[key >> 1 & (PAGES - 1)] == key)
+		return true;
+	if (!pg_memory_read(t->pid, address, &byte, 1))
+		return false;
+	seen[key >> 1 & (PAGES - 1)] = key;
+	return true;
+}
+
 /* Would the kernel refuse C for what its object is, or for its arguments? Then no rule counts it.
  */
 static bool is_unfit(const struct pg_ruled *c)
@@ -734,14 +751,13 @@ static bool is_unfit(const struct pg_ruled *c)
 	bool socket = pg_kind_is_socket(c->object.kind);
 	bool of_sockets = l->shape == PG_MSG || (l->flags >= 0 && l->shape == PG_BUF);
 	long flags;
-	char byte;
 
 	if (c->call == PG_CALL_connect || c->call == PG_CALL_accept)
 		return !socket;
 	if (l->shape != PG_NOTHING && !c->candidate.length_known)
 		return true;
 	if (l->shape == PG_BUF && c->candidate.length &&
-	    !pg_memory_read(c->of->pid, (uintptr_t)c->arg[l->data], &byte, 1))
+	    !is_there(c->of, (uintptr_t)c->arg[l->data]))
 		return true;
 	if (socket || of_sockets)
 		return !socket;
@@ -811,6 +827,21 @@ static bool comes_again(const struct pg_ruled *come)
 	return false;
 }
 
+/* The rows of calls.def that the system call behind CALL may have been made by. */
+static uint64_t rows_of(enum pg_call call)
+{
+	static uint64_t known[PG_CALL_COUNT];
+
+	if (known[call])
+		return known[call];
+	for (int other = 1; other < PG_CALL_COUNT; other++)
+		if (pg_call_number((enum pg_call)other) == pg_call_number(call) &&
+		    pg_call_has_rules((enum pg_call)other) && other != PG_CALL_syscall &&
+		    !pg_call_formats((enum pg_call)other))
+			known[call] |= PG_BIT(other);
+	return known[call];
+}
+
 static enum pg_call call_of(const struct pg_ruled *c, uint64_t *bits)
 {
 	enum pg_call call = pg_call_of_number(c->number);
@@ -819,12 +850,7 @@ static enum pg_call call_of(const struct pg_ruled *c, uint64_t *bits)
 	if (c->number == SYS_accept)
 		call = PG_CALL_accept;
 #endif
-	*bits = 0;
-	for (int other = 1; other < PG_CALL_COUNT; other++)
-		if (pg_call_number((enum pg_call)other) == pg_call_number(call) &&
-		    pg_call_has_rules((enum pg_call)other) && other != PG_CALL_syscall &&
-		    !pg_call_formats((enum pg_call)other))
-			*bits |= PG_BIT(other);
+	*bits = rows_of(call);
 	if (call == PG_CALL_send && c->arg[4]) {
 		*bits = PG_BIT(PG_CALL_sendto);
 		return PG_CALL_sendto;
