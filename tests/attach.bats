@@ -222,6 +222,7 @@ except OSError: pass' <"$BATS_TEST_TMPDIR/in"
 @test "-r RULE in a process that runs already: it fires, its cost is said, and nothing stays behind" {
 	mkfifo "$BATS_TEST_TMPDIR/in"
 	exec 7<>"$BATS_TEST_TMPDIR/in"
+	# shellcheck disable=SC2016 # for the inner shell
 	begin "$BATS_TEST_TMPDIR/sh" bash -c 'while read -r line; do echo "$line"; done' <"$BATS_TEST_TMPDIR/in"
 	attached "$PID" -- -r 'write:fd=1:when=2:error=ENOSPC'
 	grep -q 'stop each of its system calls twice' "$BATS_TEST_TMPDIR/said"

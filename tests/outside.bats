@@ -124,6 +124,7 @@ headed() {
 }
 
 @test "the program is the process that was started: pid, parent, children, descriptors" {
+	# shellcheck disable=SC2016 # for the inner shell
 	local -r tell='echo $$; echo $PPID; ls -l /proc/self/fd | wc -l; cat /proc/$$/task/$$/children | wc -w; ps -o pgid=,sid= -p $$'
 	bash -c "$tell" >"$BATS_TEST_TMPDIR/native" 3>&-
 	bash -c "exec '$BUILD/pipeguard' run --outside bash -c '$tell'" >"$BATS_TEST_TMPDIR/traced" 2>&1 3>&- &
