@@ -141,13 +141,15 @@ static void on_exec(int pid)
 	go_on(pid, 0);
 }
 
-/* What its program wrote until now counts for the child, too; one by vfork counts as its parent. */
+/* What its program wrote until now counts for the child, too; one by vfork counts as its parent. The
+ * child may have ended before this is told. */
 static void on_fork(int tid, bool vfork)
 {
 	unsigned long child = 0;
 	int parent = pg_tracee_of(tid);
 
-	if (pg_rules.n && !ptrace(PTRACE_GETEVENTMSG, tid, 0, &child)) {
+	if (pg_rules.n && !ptrace(PTRACE_GETEVENTMSG, tid, 0, &child) &&
+	    pg_tracee_lives((int)child)) {
 		pg_tracee((int)child)->image = pg_tracee(parent)->image;
 		pg_tracee((int)child)->vfork_of = vfork ? parent : 0;
 	}

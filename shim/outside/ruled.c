@@ -546,6 +546,16 @@ static bool halt(struct pg_ruled *c)
 	return !(c->plan.abort && is_blocked(c->tid, SIGABRT));
 }
 
+static void lose(struct pg_ruled *c)
+{
+	tell(c, 0, "the bytes are lost");
+	c->done = (int64_t)c->candidate.length;
+	if (c->call == PG_CALL_sendmmsg)
+		answer_message(c);
+	else
+		c->way->answer(c, c->done);
+}
+
 static void finish(struct pg_ruled *c)
 {
 	enum pg_field what = c->plan.final ? c->plan.final->terminal : PG_F_COUNT;
@@ -561,12 +571,7 @@ static void finish(struct pg_ruled *c)
 			change(c);
 		return;
 	case PG_F_DROP:
-		tell(c, 0, "the bytes are lost");
-		c->done = (int64_t)c->candidate.length;
-		if (c->call == PG_CALL_sendmmsg)
-			answer_message(c);
-		else
-			c->way->answer(c, c->done);
+		lose(c);
 		return;
 	case PG_F_REFUSE:
 		misconnect(c);
