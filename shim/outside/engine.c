@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-#include "engine.h"
+#include "outside/engine.h"
 
-#include "notify.h"
-#include "ruled.h"
-#include "stops.h"
-#include "tell.h"
-#include "tracee.h"
+#include "outside/notify.h"
+#include "outside/ruled.h"
+#include "outside/stops.h"
+#include "outside/tell.h"
+#include "outside/tracee.h"
 
-#include "../clock.h"
-#include "../log.h"
+#include "base/clock.h"
+#include "log/log.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -141,8 +141,8 @@ static void on_exec(int pid)
 	go_on(pid, 0);
 }
 
-/* What its program wrote until now counts for the child, too; one by vfork counts as its parent. The
- * child may have ended before this is told. */
+/* What its program wrote until now counts for the child, too; one by vfork counts as its parent.
+ * The child may have ended before this is told. */
 static void on_fork(int tid, bool vfork)
 {
 	unsigned long child = 0;

@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-#include "ruled.h"
+#include "outside/ruled.h"
 
-#include "frames.h"
-#include "memory.h"
-#include "move.h"
-#include "place.h"
-#include "sets.h"
-#include "stories.h"
-#include "tell.h"
-#include "thing.h"
+#include "outside/frames.h"
+#include "outside/memory.h"
+#include "outside/move.h"
+#include "outside/place.h"
+#include "outside/sets.h"
+#include "outside/stories.h"
+#include "outside/tell.h"
+#include "outside/thing.h"
 
-#include "../clock.h"
-#include "../fault.h"
-#include "../guard.h"
-#include "../listener.h"
-#include "../site.h"
+#include "base/clock.h"
+#include "fault/fault.h"
+#include "log/site.h"
+#include "object/listener.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/time.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -731,8 +731,8 @@ static bool lacks_pipe(const struct pg_ruled *c)
 	return n < 5 || memcmp(link, "pipe:", 5) != 0;
 }
 
-/* Is there a byte at ADDRESS? A page where there was one is not asked about again: what is taken away
- * later is counted once too often. */
+/* Is there a byte at ADDRESS? A page where there was one is not asked about again: what is taken
+ * away later is counted once too often. */
 static bool is_there(const struct pg_tracee *t, uintptr_t address)
 {
 	enum { PAGES = 1024, SHIFT = 12 };

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "stops.h"
+#include "outside/stops.h"
 
-#include "frames.h"
-#include "memory.h"
-#include "registers.h"
-#include "ruled.h"
-
-#include "../guard.h"
+#include "outside/frames.h"
+#include "outside/memory.h"
+#include "outside/registers.h"
+#include "outside/ruled.h"
 
 #include <errno.h>
 #include <fcntl.h>
