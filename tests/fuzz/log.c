@@ -210,6 +210,7 @@ static void call(struct pg_event *e)
 	e->nonblock = byte() & 1;
 	e->failed = byte() & 1 ? byte() % 140 : 0;
 	e->confined = byte() % 8 == 0;
+	e->outside = false;
 	e->perhaps = e->by_itself = byte() & 1;
 	e->uncounted = byte() & 1 ? number() : 0;
 	e->gates = "call stdio signal";
