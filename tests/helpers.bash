@@ -58,7 +58,8 @@ guarded() {
 	started "${mode[@]}" LD_PRELOAD="$LIB" PIPEGUARD_LOG="$LOG" PIPEGUARD_FORMAT=json "$@"
 }
 
-# The same from outside, ENGINE=outside: of statically linked fixtures, which no library enters.
+# The same from outside, ENGINE=outside: of statically linked fixtures, which no library enters. There
+# stdio's writes are calls like others: a rule without fd= is not for what the fixture itself prints.
 [[ ${ENGINE-} != outside ]] || FIXTURES=$BUILD/fixtures/static
 outside_guarded() {
 	local mode=() vars=()
@@ -67,6 +68,10 @@ outside_guarded() {
 		shift
 	done
 	while [[ $1 = [A-Z]*=* ]]; do
+		[[ $1 != WITH_RULES=* || $1 = *PORT* ]] || set -- "PIPEGUARD_RULES=${1#*=}" "${@:2}"
+		[[ $1 != PIPEGUARD_RULES=* ]] || set -- "PIPEGUARD_RULES=$(awk -v RS=';' -v ORS=';' '
+			!/:fd=|^[!%]*stdio|%out/ { sub(":", ":fd=3-:") } { printf "%s%s", (NR > 1 ? ";" : ""), $0 }
+			' < <(printf %s "${1#*=}"))" "${@:2}"
 		vars+=("$1")
 		shift
 	done

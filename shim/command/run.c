@@ -10,6 +10,8 @@
 #include "takes.h"
 #include "variables.h"
 
+#include "../config.h"
+#include "../outside/filter.h"
 #include "../outside/start.h"
 
 #include <errno.h>
@@ -84,7 +86,11 @@ static void start_engine(const struct engines *e)
 
 	if (!e->outside)
 		return;
-	why = pg_start_engine(pg_variables());
+	pg_config_read(pg_variables());
+	why = pg_filter_refuses();
+	if (why)
+		pg_fail(PG_FAILED, "%s", why);
+	why = pg_start_engine();
 	if (why)
 		pg_fail(PG_CANNOT_RUN, "%s", why);
 }

@@ -132,6 +132,19 @@ static void on_exec(int pid)
 	go_on(pid, 0);
 }
 
+/* What its program wrote until now counts for the child, too; one by vfork counts as its parent. */
+static void on_fork(int tid, bool vfork)
+{
+	unsigned long child = 0;
+	int parent = pg_tracee_of(tid);
+
+	if (pg_rules.n && !ptrace(PTRACE_GETEVENTMSG, tid, 0, &child)) {
+		pg_tracee((int)child)->image = pg_tracee(parent)->image;
+		pg_tracee((int)child)->vfork_of = vfork ? parent : 0;
+	}
+	go_on(tid, 0);
+}
+
 static void on_stop(int tid, int status)
 {
 	int sig = WSTOPSIG(status), event = status >> 16;
@@ -140,6 +153,8 @@ static void on_stop(int tid, int status)
 		ptrace(PTRACE_LISTEN, tid, 0, 0); /* it stays stopped, until SIGCONT */
 	else if (event == PTRACE_EVENT_EXEC)
 		on_exec(tid);
+	else if (event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_VFORK)
+		on_fork(tid, event == PTRACE_EVENT_VFORK);
 	else if (event || sig == (SIGTRAP | 0x80))
 		go_on(tid, 0);
 	else if (sig == SIGPIPE)

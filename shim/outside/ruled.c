@@ -116,15 +116,27 @@ static void number_connection(struct pg_ruled *c)
 	pg_match_stands(c->candidate.fd, o);
 }
 
-/* Whoever's port nobody listens on made the connection. */
+/* Whoever's port nobody listens on made the connection; a unix socket has the name of what was
+ * listened on, or its peer has it. */
 static void settle_side(struct pg_object *o)
 {
 	const struct pg_story *s = o->story;
 
 	if (s && s->side != PG_NO_SIDE)
 		o->side = (enum pg_side)s->side;
+	else if (o->kind == PG_UNIX && o->stream)
+		o->side = o->peer_path[0] ? PG_CLIENT : o->local_path[0] ? PG_SERVER : PG_NO_SIDE;
 	else if (o->kind == PG_TCP && o->peer.family && o->side == PG_NO_SIDE)
 		o->side = pg_listens_at(&o->local) ? PG_SERVER : PG_CLIENT;
+}
+
+/* The names of both ends, where a rule asks which side it is. */
+static unsigned by_connection(void)
+{
+	for (unsigned i = 0; i < pg_rules.n; i++)
+		if (pg_has(&pg_rules.rule[i], PG_F_SIDE) || pg_has(&pg_rules.rule[i], PG_F_CONN))
+			return PG_LOOK_NAMES;
+	return 0;
 }
 
 /* ALL: for an event; else what the rules want to know. */
@@ -136,11 +148,15 @@ static void look(struct pg_ruled *c, bool all)
 	if (all)
 		pg_thing_by_copy(c->of, c->copy, o);
 	else
-		pg_look_for(c->copy, o, pg_match_wants | PG_LOOK_KIND, false);
+		pg_look_for(c->copy, o, pg_match_wants | PG_LOOK_KIND | by_connection(), false);
 	s = pg_stories_of(o->dev, o->ino, true);
 	o->story = s;
 	if (!s)
 		return;
+	if (s->generation != (uint32_t)c->of->image) { /* bytes count from a program's start on */
+		s->generation = (uint32_t)c->of->image;
+		s->sent = s->received = 0;
+	}
 	if (!o->peer.family)
 		o->peer = s->peer;
 	if (!o->local.family && s->injected)
@@ -452,6 +468,16 @@ static void break_midway(struct pg_ruled *c)
 		send_signal(c, SIGPIPE);
 }
 
+/* Of several messages the first, so that each meets the rules. */
+static void answer_message(struct pg_ruled *c)
+{
+	uint32_t n = (uint32_t)c->done;
+
+	pg_memory_write(c->of->pid, (uintptr_t)c->arg[1] + offsetof(struct mmsghdr, msg_len), &n,
+			sizeof n);
+	c->way->answer(c, 1);
+}
+
 /* True: it has been answered. */
 static bool move_on(struct pg_ruled *c)
 {
@@ -466,7 +492,10 @@ static bool move_on(struct pg_ruled *c)
 	}
 	if (c->then_breaks && c->done == c->want)
 		break_midway(c);
-	c->way->answer(c, ret < 0 ? ret : c->done);
+	if (ret >= 0 && c->call == PG_CALL_sendmmsg)
+		answer_message(c);
+	else
+		c->way->answer(c, ret < 0 ? ret : c->done);
 	return true;
 }
 
@@ -530,7 +559,11 @@ static void finish(struct pg_ruled *c)
 		return;
 	case PG_F_DROP:
 		tell(c, 0, "the bytes are lost");
-		c->way->answer(c, (int64_t)c->candidate.length);
+		c->done = (int64_t)c->candidate.length;
+		if (c->call == PG_CALL_sendmmsg)
+			answer_message(c);
+		else
+			c->way->answer(c, c->done);
 		return;
 	case PG_F_REFUSE:
 		misconnect(c);
@@ -579,8 +612,8 @@ static void act(struct pg_ruled *c)
 
 static void hold(struct pg_ruled *c)
 {
-	if (!c->plan.hold || (c->object.kind == PG_TCP ? pg_look_hung_up(c->copy)
-							: pg_look_is_broken(c->copy))) {
+	if (!c->plan.hold ||
+	    (c->object.kind == PG_TCP ? pg_look_hung_up(c->copy) : pg_look_is_broken(c->copy))) {
 		c->held = c->plan.hold ? PG_HELD : PG_NOT_HELD;
 		act(c);
 		return;
@@ -666,6 +699,45 @@ static bool is_ended(const struct pg_ruled *c)
 	return c->reads && c->object.story && c->object.story->ended;
 }
 
+/* A pipe, where the call wants one at either end. */
+static bool lacks_pipe(const struct pg_ruled *c)
+{
+	char path[64], link[16];
+	ssize_t n;
+
+	if (c->call == PG_CALL_tee || c->call == PG_CALL_vmsplice)
+		return c->object.kind != PG_PIPE;
+	if (c->call != PG_CALL_splice || c->object.kind == PG_PIPE)
+		return false;
+	snprintf(path, sizeof path, "/proc/%d/fd/%d", c->tid, (int)c->arg[0]);
+	n = readlink(path, link, sizeof link);
+	return n < 5 || memcmp(link, "pipe:", 5) != 0;
+}
+
+/* Would the kernel refuse C for what its object is, or for its arguments? Then no rule counts it.
+ */
+static bool is_unfit(const struct pg_ruled *c)
+{
+	const struct pg_layout *l = pg_call_layout(c->call);
+	bool socket = pg_kind_is_socket(c->object.kind);
+	bool of_sockets = l->shape == PG_MSG || (l->flags >= 0 && l->shape == PG_BUF);
+	long flags;
+	char byte;
+
+	if (c->call == PG_CALL_connect || c->call == PG_CALL_accept)
+		return !socket;
+	if (l->shape != PG_NOTHING && !c->candidate.length_known)
+		return true;
+	if (l->shape == PG_BUF && c->candidate.length &&
+	    !pg_memory_read(c->of->pid, (uintptr_t)c->arg[l->data], &byte, 1))
+		return true;
+	if (socket || of_sockets)
+		return !socket;
+	flags = pg_sys3(SYS_fcntl, c->copy, F_GETFL, 0);
+	return flags & O_PATH || (flags & O_ACCMODE) == (c->reads ? O_WRONLY : O_RDONLY) ||
+	       lacks_pipe(c);
+}
+
 static void judge(struct pg_ruled *c)
 {
 	struct pg_op op = {.call = c->call, .fd = c->copy, .shape = pg_call_layout(c->call)->shape};
@@ -673,6 +745,10 @@ static void judge(struct pg_ruled *c)
 	look(c, false);
 	settle_side(&c->object);
 	fill_candidate(c);
+	if (is_unfit(c)) {
+		c->way->go_on(c);
+		return;
+	}
 	look_at_target(c);
 	number_connection(c);
 	if (is_ended(c)) {
@@ -764,10 +840,9 @@ void pg_ruled_come(const struct pg_ruled *come)
 		c.way->go_on(&c);
 		return;
 	}
-	pg_tracee_counts(c.of);
-	pg_match_take(c.of->counts);
+	pg_match_take(pg_tracee_counts(c.of));
 	judge(&c);
-	pg_match_put_back(c.of->counts);
+	pg_match_put_back(pg_tracee_counts(c.of));
 	if (c.copy >= 0)
 		close(c.copy);
 }
@@ -864,10 +939,9 @@ static void take(struct pg_ruled **at, void (*fn)(struct pg_ruled *, uint64_t), 
 	free(old);
 	c.candidate.object = &c.object;
 	pg_tracee_now = c.of;
-	pg_tracee_counts(c.of);
-	pg_match_take(c.of->counts);
+	pg_match_take(pg_tracee_counts(c.of));
 	fn(&c, now);
-	pg_match_put_back(c.of->counts);
+	pg_match_put_back(pg_tracee_counts(c.of));
 	if (c.copy >= 0)
 		close(c.copy);
 }

@@ -32,8 +32,8 @@ static unsigned read_set(int pid, int number, int fd, uint64_t ino, struct membe
 	snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", pid, number);
 	f = fopen(path, "re");
 	while (f && !n && fgets(line, sizeof line, f)) {
-		if (sscanf(line, "tfd: %d events: %x data: %llx pos:%llu ino:%llx", &target, &events,
-			   &data, &at, &is) < 3 ||
+		if (sscanf(line, "tfd: %d events: %x data: %llx pos:%llu ino:%llx", &target,
+			   &events, &data, &at, &is) < 3 ||
 		    target != fd || is != ino)
 			continue;
 		m->event.events = events;

@@ -31,7 +31,7 @@ struct meeting {
 	_Atomic int state, engine; /* ENGINE: its number */
 	_Atomic int allowed;
 	_Atomic int told, taken; /* TOLD: the number, here, of what tells of calls, plus 1 */
-	int why; /* errno */
+	int why;		 /* errno */
 	pid_t program;
 };
 
@@ -158,17 +158,14 @@ static const char *tell_of_calls(struct meeting *m)
 	return NULL;
 }
 
-const char *pg_start_engine(char **variables)
+const char *pg_start_engine(void)
 {
 	struct meeting *m =
 		mmap(NULL, sizeof *m, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	if (m == MAP_FAILED)
 		return "no memory";
-	pg_config_read(variables);
 	pg_config.start = pg_now();
-	if (pg_filter_refuses())
-		return pg_filter_refuses();
 	m->program = getpid();
 	start_apart(m);
 	if (!meet(&m->engine))

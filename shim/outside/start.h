@@ -3,9 +3,9 @@
 #ifndef PG_START_H
 #define PG_START_H
 
-/* Starts the other process, which seizes this one: what it runs from now on is looked after, by the
- * environment VARIABLES as the library would read it. The program has no new child, parent, or
- * descriptor. A null pointer, or a sentence that says why it cannot be. */
-const char *pg_start_engine(char **variables);
+/* Starts the other process, which seizes this one: what it runs from now on is looked after, as
+ * pg_config says. The program has no new child, parent, or descriptor. A null pointer, or a
+ * sentence that says why it cannot be. */
+const char *pg_start_engine(void);
 
 #endif

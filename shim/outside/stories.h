@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What objects that rules look at went through, by device and inode: those of all processes that are
- * looked at. As many as fit; the one that was asked for least lately makes room. */
+/* What objects that rules look at went through, by device and inode: those of all processes that
+ * are looked at. As many as fit; the one that was asked for least lately makes room. */
 #ifndef PG_STORIES_H
 #define PG_STORIES_H
 

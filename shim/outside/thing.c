@@ -17,7 +17,8 @@
 /* Not in every libc's headers. */
 enum { PIDFD_OPEN = 434, PIDFD_GETFD = 438, PIDFD_THREAD = O_EXCL, SO_PEER_NAME = 28 };
 
-/* Of a thread, since Linux 6.9: for one whose leader has gone, or that has descriptors of its own. */
+/* Of a thread, since Linux 6.9: for one whose leader has gone, or that has descriptors of its own.
+ */
 static long copy_of_thread(int tid, int fd)
 {
 	long pidfd = pg_sys2(PIDFD_OPEN, tid, PIDFD_THREAD), copy;

@@ -70,9 +70,13 @@ void pg_tracee_gone(int pid)
 
 void pg_tracee_renewed(struct pg_tracee *t)
 {
+	static uint64_t images;
+
+	t->image = ++images;
 	forget(t);
 	free(t->counts);
 	t->counts = NULL;
+	t->vfork_of = 0;
 	memset(t->connections, 0, sizeof t->connections);
 	t->up = t->inherited_told = false;
 	t->born = true;
@@ -147,12 +151,15 @@ enum pg_signal pg_tracee_sigpipe(int tid)
 	return pg_tracee_masked(tid, "SigCgt:", SIGPIPE) ? PG_SIG_CAUGHT : PG_SIG_FATAL;
 }
 
-void pg_tracee_counts(struct pg_tracee *t)
+char *pg_tracee_counts(struct pg_tracee *t)
 {
+	if (t->vfork_of && pg_tracee_known(t->vfork_of))
+		t = pg_tracee_known(t->vfork_of);
 	if (!t->counts)
 		t->counts = calloc(1, PG_MATCH_ROOM);
 	if (!t->counts)
 		abort();
+	return t->counts;
 }
 
 void pg_tracee_comm(int tid, char comm[16])

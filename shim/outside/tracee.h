@@ -38,10 +38,14 @@ struct pg_tracee {
 		uint64_t ino;
 		unsigned count;
 	} spared[PG_SPARED]; /* signals taken away, by object */
-	int pidfd;		 /* 0: not opened yet */
-	unsigned connections[2]; /* that it made, that it accepted, as far as rules looked at them */
-	bool up;		 /* its loader has done its work */
-	char *counts;	     /* PG_MATCH_ROOM bytes: how often rules matched and fired in it */
+	int vfork_of;	     /* 0: none */
+	int pidfd;	     /* 0: not opened yet */
+	unsigned
+		connections[2]; /* that it made, that it accepted, as far as rules looked at them */
+	uint64_t image;		/* which program, of those that were started; a fork's child has its
+				   parent's */
+	bool up;		/* its loader has done its work */
+	char *counts;		/* PG_MATCH_ROOM bytes: how often rules matched and fired in it */
 };
 
 /* The record of the process PID; it begins if there is none. */
@@ -70,8 +74,8 @@ bool pg_tracee_masked(int tid, const char *word, int sig);
 /* Does a signal wait that thread TID would act on? */
 bool pg_tracee_is_signalled(int tid);
 
-/* T's counts are there. */
-void pg_tracee_counts(struct pg_tracee *t);
+/* PG_MATCH_ROOM bytes: T's counts, or those of the process whose memory it shares since a vfork. */
+char *pg_tracee_counts(struct pg_tracee *t);
 
 /* Thread TID has ended. */
 void pg_tracee_thread_gone(int tid);
