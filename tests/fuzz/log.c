@@ -467,6 +467,7 @@ static void worst(struct pg_event *e)
 	e->inlined = false;
 	e->nonblock = e->inherited = e->changed = e->seeded = e->object.stream = true;
 	e->confined = e->perhaps = e->by_itself = true;
+	e->outside = false;
 	e->failed = EAFNOSUPPORT;
 	e->object.story = NULL;
 	e->object.offset = INT64_MAX;
