@@ -21,8 +21,9 @@ ifeq ($(origin CC),default)
 CC := gcc
 endif
 
-SHIM     := $(sort $(wildcard shim/*.c))
-HEADERS  := $(wildcard shim/*.h) shim/calls.def
+# The folders of shim/ are floors: shim/README.md lists them, scripts/check-layers keeps them.
+OUTER    := shim/outside/% shim/command/%
+SHIM     := $(filter-out $(OUTER),$(sort $(wildcard shim/*/*.c)))
 LIB      := $(BUILD)/libpipeguard.so
 FIXTURES := $(patsubst tests/fixtures/%.c,$(BUILD)/fixtures/%,$(sort $(wildcard tests/fixtures/*.c)))
 
@@ -31,7 +32,7 @@ TARGET := $(shell $(CC) $(CFLAGS) -dM -E -include stdlib.h -x c /dev/null 2>/dev
 	sed -n 's/^.define \(__GLIBC__\|__x86_64__\|__i386__\|__aarch64__\) .*/\1/p')
 
 # Ours come last, whatever the packager's CFLAGS say. The -U: they would rename the very calls we define.
-PG_CPPFLAGS := -D_GNU_SOURCE -DPG_VERSION=$(VERSION) -U_FORTIFY_SOURCE -U_FILE_OFFSET_BITS -U_TIME_BITS
+PG_CPPFLAGS := -Ishim -D_GNU_SOURCE -DPG_VERSION=$(VERSION) -U_FORTIFY_SOURCE -U_FILE_OFFSET_BITS -U_TIME_BITS
 PG_CFLAGS := -std=gnu11 -fno-lto -fPIC -fvisibility=hidden -fexceptions -fasynchronous-unwind-tables \
 	-ftls-model=initial-exec -fno-stack-protector -Wall -Wextra -Wshadow -Wconversion \
 	-Wmissing-prototypes -Wstrict-prototypes -Wvla -Wundef -Wpointer-arith -Wframe-larger-than=1024
@@ -66,25 +67,32 @@ COMMAND_O := $(COMMAND_C:shim/%.c=$(BUILD)/%.o)
 all: $(LIB) $(COMMAND) ## build build/libpipeguard.so and build/pipeguard (the default)
 
 # The lower floors in an ordinary program: the same parser for the command, for tests and the fuzzer.
-PURE := $(addprefix $(BUILD)/,$(patsubst shim/%.c,%.o,$(wildcard shim/rule*.c)) text.o names.o next.o sys.o)
-# What the outside engine shares with the library; it has its own module, symbol, unwinder and reseat.
+PURE := $(patsubst shim/%.c,$(BUILD)/%.o,$(wildcard shim/rules/rule*.c)) \
+	$(addprefix $(BUILD)/base/,text.o names.o next.o sys.o)
+# What the outside engine shares with the library; it has its own module, symbol and reseat, and unwinds by itself.
 OUTSIDE_C := $(sort $(wildcard shim/outside/*.c))
 OUTSIDE_O := $(OUTSIDE_C:shim/%.c=$(BUILD)/%.o)
-SHARED := $(addprefix $(BUILD)/,$(addsuffix .o,addr clock config event fault fd listener log look match peek plan \
-	process site stack standin))
+SHARED := $(addprefix $(BUILD)/,$(addsuffix .o,base/clock base/peek base/process object/addr object/fd object/listener \
+	object/look rules/config rules/match rules/plan who/stack fault/fault fault/standin log/event log/log log/site))
 $(COMMAND): $(COMMAND_O) $(OUTSIDE_O) $(PURE) $(SHARED)
 	$(COMPILE) $(LDFLAGS) -o $@ $^ -ldl
 
 # It is an ordinary program itself, which may read large files and have room on its stack.
 COMMAND_FLAGS := -D_FILE_OFFSET_BITS=64 $(filter-out -fexceptions -fasynchronous-unwind-tables -ftls-model=% \
 	-fno-stack-protector -Wframe-larger-than=%,$(PG_CFLAGS))
-COMMAND_CPP := -I$(BUILD)/command
+# musl-gcc leaves the kernel's headers out with glibc's.
+ifeq ($(filter __GLIBC__,$(TARGET)),)
+COMMAND_FLAGS += -idirafter /usr/include -idirafter /usr/include/$(shell gcc -print-multiarch 2>/dev/null)
+endif
+COMMAND_CPP := -I$(BUILD)
 $(BUILD)/command/%.o: shim/command/%.c $(BUILD)/flags | $(BUILD)/command/where.h $(BUILD)/command/completion.h
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(PG_CPPFLAGS) $(COMMAND_FLAGS) $(COMMAND_CPP) -MMD -MP -c -o $@ $<
 
+# Addresses of other processes are of 64 bits; where the command has 32, so have they.
+OUTSIDE_FLAGS := $(if $(filter __i386__,$(TARGET)),-Wno-conversion)
 $(BUILD)/outside/%.o: shim/outside/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(PG_CPPFLAGS) $(COMMAND_FLAGS) -MMD -MP -c -o $@ $<
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(PG_CPPFLAGS) $(COMMAND_FLAGS) $(OUTSIDE_FLAGS) -MMD -MP -c -o $@ $<
 
 # Where make install puts it, whatever characters are in there. One object is made anew if that changes.
 WHERE = printf '%s\n' "$$PG_WHERE_BIN" "$$PG_WHERE_LIB" | sed -e 's/[\\"]/\\&/g' \
@@ -107,12 +115,13 @@ $(LIB): $(OBJECTS) $(BUILD)/exports.map
 	$(COMPILE) $(LDFLAGS) $(PG_LDFLAGS) -o $@ $(OBJECTS) $(PG_LIBS)
 
 $(BUILD)/%.o: shim/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
 	$(COMPILE) -MMD -MP -c -o $@ $<
 
 # Exported is what calls.def lists, and nothing else.
 $(BUILD)/exports.map: shim/calls.def $(BUILD)/flags
 	@{ echo '{ global:'; printf '#define CALL(name, ...) name;\n#include "calls.def"\n' | \
-		$(COMPILE) -Ishim -E -P -x c -; echo 'local: *; };'; } > $@
+		$(COMPILE) -E -P -x c -; echo 'local: *; };'; } > $@
 
 # Other flags, other objects.
 $(BUILD)/flags: FORCE
@@ -126,9 +135,10 @@ fixtures: $(FIXTURES) ## build the programs that the tests run
 WANTS = $(shell sed -n '1,10s/^.*$(2): \(.*[^ ]\) *\*\/.*/\1/p' $(1))
 $(BUILD)/fixtures/%.so: tests/fixtures/%.so.c $(BUILD)/flags
 	$(CC) -O1 -g -Wall -Wextra -D_GNU_SOURCE -U_FORTIFY_SOURCE $(filter -m%,$(CFLAGS)) -shared -fPIC -pthread \
-		$(call WANTS,$<,CFLAGS) -o $@ $< $(ROOMS) $(call WANTS,$<,LDFLAGS) -ldl
-$(BUILD)/fixtures/climb.so: ROOMS = $(addprefix $(BUILD)/,$(addsuffix .o,unwinder module peek process sys text))
-$(BUILD)/fixtures/climb.so: $(addprefix $(BUILD)/,$(addsuffix .o,unwinder module peek process sys text))
+		-Ishim $(call WANTS,$<,CFLAGS) -o $@ $< $(ROOMS) $(call WANTS,$<,LDFLAGS) -ldl
+CLIMB := $(addprefix $(BUILD)/,$(addsuffix .o,who/unwinder who/module base/peek base/process base/sys base/text))
+$(BUILD)/fixtures/climb.so: ROOMS = $(CLIMB)
+$(BUILD)/fixtures/climb.so: $(CLIMB)
 # NAME.pure.c is linked with the lower floors, and preloads nothing.
 $(BUILD)/fixtures/%.pure: tests/fixtures/%.pure.c $(PURE)
 	$(COMPILE) $(LDFLAGS) -o $@ $< $(PURE) -ldl
@@ -214,7 +224,8 @@ ubsan: ## with the undefined-behaviour sanitizer, into build/ubsan, and the test
 # The lower floors with sanitizers need none of the flags of a library.
 SANITIZE = -g -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all
 PURE_C   = $(PURE:$(BUILD)/%.o=shim/%.c)
-LOG_C    = $(PURE_C) $(addprefix shim/,event.c stack.c unwinder.c fd.c look.c listener.c process.c clock.c addr.c peek.c)
+LOG_C    = $(PURE_C) $(addprefix shim/,log/event.c who/stack.c who/unwinder.c object/fd.c object/look.c \
+	object/listener.c object/addr.c base/process.c base/clock.c base/peek.c)
 asan: ## the parser, the log writer and the reader of ELF files with the address and undefined-behaviour sanitizers
 	@mkdir -p $(BUILD)/asan
 	$(CC) -std=gnu11 $(PG_CPPFLAGS) $(SANITIZE) -fsanitize=address,undefined -o $(BUILD)/asan/rules \
@@ -222,15 +233,15 @@ asan: ## the parser, the log writer and the reader of ELF files with the address
 	$(CC) -std=gnu11 $(PG_CPPFLAGS) $(SANITIZE) -fsanitize=address,undefined -o $(BUILD)/asan/log \
 		tests/fuzz/run.c tests/fuzz/log.c $(LOG_C) -ldl
 	$(CC) -std=gnu11 $(PG_CPPFLAGS) $(SANITIZE) -fsanitize=address,undefined -o $(BUILD)/asan/elf \
-		tests/fuzz/run.c tests/fuzz/elf.c shim/command/elf_file.c
+		tests/fuzz/run.c tests/fuzz/elf.c shim/outside/elf_file.c
 	$(BUILD)/asan/rules
 	$(BUILD)/asan/log 20000 <tests/fuzz/log.seeds
 	$(BUILD)/asan/elf 20000 <tests/fuzz/elf.seeds
 
 # All but the wrappers and the records of descriptors, which the kernel orders: the sanitizer's own
 # pipe and close are these.
-TSAN = clang -std=gnu11 $(PG_CPPFLAGS) -g -O1 -fPIE -fexceptions -fasynchronous-unwind-tables -ftls-model=initial-exec
-TSAN_PLAIN = $(wildcard shim/calls_*.c) shim/fd.c
+TSAN = clang -std=gnu11 -I$(CURDIR)/shim $(PG_CPPFLAGS) -g -O1 -fPIE -fexceptions -fasynchronous-unwind-tables -ftls-model=initial-exec
+TSAN_PLAIN = $(wildcard shim/inside/calls_*.c) shim/object/fd.c
 tsan: ## eight threads through the library under the thread sanitizer (needs clang)
 	@rm -rf $(BUILD)/tsan && mkdir -p $(BUILD)/tsan
 	cd $(BUILD)/tsan && $(TSAN) -c $(abspath $(TSAN_PLAIN))
@@ -270,7 +281,7 @@ fuzz-log: fuzz-probe
 	@perl -ne 'chomp; open F, ">", "$(BUILD)/fuzz/events/$$."; print F pack "H*", $$_' tests/fuzz/log.seeds
 	$(BUILD)/fuzz/log $(FUZZ_BOUNDS) -max_len=2500 $(BUILD)/fuzz/events
 fuzz-elf: fuzz-probe
-	$(FUZZER) -o $(BUILD)/fuzz/elf tests/fuzz/elf.c shim/command/elf_file.c
+	$(FUZZER) -o $(BUILD)/fuzz/elf tests/fuzz/elf.c shim/outside/elf_file.c
 	@perl -ne 'chomp; open F, ">", "$(BUILD)/fuzz/files/$$."; print F pack "H*", $$_' tests/fuzz/elf.seeds
 	$(BUILD)/fuzz/elf $(FUZZ_BOUNDS) -max_len=4096 $(BUILD)/fuzz/files
 fuzz-readers: all $(BUILD)/fixtures/planted_ways
@@ -287,7 +298,7 @@ $(BUILD)/fuzz/diff: $(wildcard tests/fuzz/diff/*.c) tests/fuzz/diff/diff.h
 	$(CC) -O2 -g -Wall -Wextra -Wshadow -Wconversion -D_GNU_SOURCE -U_FORTIFY_SOURCE $(filter -m%,$(CFLAGS)) \
 		-pthread -o $@ $(filter %.c,$^) -lutil
 
-C_FILES = $(SHIM) $(filter %.h,$(HEADERS)) $(wildcard tests/fixtures/*.c tests/fuzz/*.c tests/fuzz/diff/*.[ch] tests/bench/*.c shim/command/*.[ch] shim/outside/*.[ch])
+C_FILES = $(wildcard shim/*/*.[ch] tests/fixtures/*.c tests/fuzz/*.c tests/fuzz/diff/*.[ch] tests/bench/*.c)
 lint: format-check all ## everything that can be checked without running
 	scripts/check-layers
 	shellcheck scripts/completion.bash scripts/check-layers \

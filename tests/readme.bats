@@ -47,7 +47,7 @@ sessions() {
 }
 
 @test "the manual's variables are those that the library reads" {
-	for variable in $(grep -o '"PIPEGUARD_[A-Z][A-Z]*"' "$ROOT/shim/config.c" | tr -d '"' | sort -u); do
+	for variable in $(grep -o '"PIPEGUARD_[A-Z][A-Z]*"' "$ROOT/shim/rules/config.c" | tr -d '"' | sort -u); do
 		echo "variable: $variable"
 		grep -q "$variable" "$ROOT/shim/libpipeguard.7"
 		grep -q "$variable" "$ROOT/README.md"

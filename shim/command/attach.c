@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* attach: processes that run already are looked at from outside. */
-#include "acts.h"
-#include "given.h"
-#include "options.h"
-#include "process.h"
-#include "say.h"
-#include "takes.h"
-#include "variables.h"
+#include "command/acts.h"
+#include "command/given.h"
+#include "command/options.h"
+#include "command/process.h"
+#include "command/say.h"
+#include "command/takes.h"
+#include "command/variables.h"
 
-#include "../clock.h"
-#include "../config.h"
-#include "../log.h"
-#include "../outside/engine.h"
+#include "base/clock.h"
+#include "log/log.h"
+#include "outside/engine.h"
+#include "rules/config.h"
 
 #include <errno.h>
 #include <stdio.h>

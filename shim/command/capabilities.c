@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "capabilities.h"
+#include "command/capabilities.h"
 
-#include "say.h"
+#include "command/say.h"
 
 #include <errno.h>
 #include <stdbool.h>

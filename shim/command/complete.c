@@ -11,14 +11,14 @@
  * (command). SPACE or nospace: does a blank follow? Then one candidate a line,
  * the whole word, and behind a tab what it means.
  */
-#include "acts.h"
-#include "options.h"
-#include "say.h"
-#include "words.h"
+#include "command/acts.h"
+#include "command/options.h"
+#include "command/say.h"
+#include "command/words.h"
 
-#include "../rule.h"
+#include "rules/rule.h"
 
-#include "completion.h" /* PG_COMPLETION_BASH and so on: the scripts, as C strings */
+#include "command/completion.h" /* PG_COMPLETION_BASH and so on: the scripts, as C strings */
 
 #include <stdio.h>
 #include <string.h>

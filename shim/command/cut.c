@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* cut: what a running process holds is broken, now, on a copy of its descriptor. Nothing of ours is
  * in the process, and it is not stopped. */
-#include "acts.h"
-#include "options.h"
-#include "process.h"
-#include "say.h"
-#include "takes.h"
-#include "variables.h"
+#include "command/acts.h"
+#include "command/options.h"
+#include "command/process.h"
+#include "command/say.h"
+#include "command/takes.h"
+#include "command/variables.h"
 
-#include "../config.h"
-#include "../outside/thing.h"
-#include "../fault.h"
-#include "../match.h"
-#include "../rule.h"
-#include "../text.h"
+#include "base/text.h"
+#include "fault/fault.h"
+#include "outside/thing.h"
+#include "rules/config.h"
+#include "rules/match.h"
+#include "rules/rule.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "diagnosis.h"
+#include "command/diagnosis.h"
 
-#include "places.h"
-#include "say.h"
+#include "command/places.h"
+#include "command/say.h"
 
-#include "../rule.h"
+#include "rules/rule.h"
 
 #include <string.h>
 

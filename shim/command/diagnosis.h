@@ -3,9 +3,9 @@
 #ifndef PG_DIAGNOSIS_H
 #define PG_DIAGNOSIS_H
 
-#include "examine.h"
-#include "imports.h"
-#include "process.h"
+#include "command/examine.h"
+#include "command/imports.h"
+#include "command/process.h"
 
 struct pg_diagnosis {
 	const char *word;     /* as it was asked */

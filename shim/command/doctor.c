@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* doctor: what a program or a process is to the library; the verdict first. */
-#include "acts.h"
-#include "diagnosis.h"
-#include "options.h"
-#include "places.h"
-#include "say.h"
+#include "command/acts.h"
+#include "command/diagnosis.h"
+#include "command/options.h"
+#include "command/places.h"
+#include "command/say.h"
 
-#include "../text.h"
+#include "base/text.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,43 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-#include "examine_parts.h"
-#include "places.h"
-#include "say.h"
+#include "command/examine.h"
+
+#include "command/linkage.h"
+#include "command/places.h"
+#include "command/say.h"
+#include "command/script.h"
+#include "command/settle.h"
 
 #include <elf.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
-enum { INTERPRETERS_MAX = 5, LINE_MAX_BYTES = 4096, BINARY_BYTES = 64 };
-
-void pg_settle(struct pg_examined *x, enum pg_reach reach, const char *format, ...)
-{
-	va_list args;
-	char *why;
-
-	va_start(args, format);
-	x->reach = reach;
-	if (vasprintf(&why, format, args) >= 0)
-		x->why = why;
-	va_end(args);
-}
-
-void pg_follow(struct pg_examined *x, const char *sentence, const char *to)
-{
-	x->scripts[x->script_count++] = sentence;
-	if (x->script_count > INTERPRETERS_MAX)
-		pg_settle(x, PG_R_MISSING,
-			  "'%s': more than five interpreters, one run by the other", x->path);
-	else if (access(to, F_OK))
-		pg_settle(x, PG_R_MISSING, "'%s' needs '%s', which was not found", x->path, to);
-	else if (!pg_can_run(to))
-		pg_settle(x, PG_R_NO, "'%s' needs '%s', which cannot be run", x->path, to);
-	else
-		x->path = to;
-}
+enum { LINE_MAX_BYTES = 4096, BINARY_BYTES = 64 };
 
 static void look_at_elf(struct pg_examined *x, int fd, const char *library)
 {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-#include "given.h"
+#include "command/given.h"
 
-#include "options.h"
-#include "places.h"
-#include "say.h"
-#include "takes.h"
-#include "variables.h"
+#include "command/options.h"
+#include "command/places.h"
+#include "command/say.h"
+#include "command/takes.h"
+#include "command/variables.h"
 
-#include "../rule.h"
+#include "rules/rule.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* help, and --help: from the tables of verbs and options. */
-#include "acts.h"
-#include "options.h"
-#include "parse.h"
-#include "say.h"
-#include "takes.h"
+#include "command/acts.h"
+#include "command/options.h"
+#include "command/parse.h"
+#include "command/say.h"
+#include "command/takes.h"
 
 #include <stdio.h>
 #include <stdlib.h>

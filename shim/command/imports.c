@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "imports.h"
+#include "command/imports.h"
 
-#include "elf_file.h"
-#include "say.h"
+#include "command/say.h"
+#include "outside/elf_file.h"
 
-#include "../rule.h"
+#include "rules/rule.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

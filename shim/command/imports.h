@@ -3,7 +3,7 @@
 #ifndef PG_IMPORTS_H
 #define PG_IMPORTS_H
 
-#include "../next.h"
+#include "base/next.h"
 
 #include <stdbool.h>
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "capabilities.h"
-#include "examine_parts.h"
-#include "say.h"
-#include "variables.h"
+#include "command/linkage.h"
+
+#include "command/capabilities.h"
+#include "command/say.h"
+#include "command/settle.h"
+#include "command/variables.h"
 
 #include <elf.h>
 #include <fcntl.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* list: the words of rules, each with what it means. The word is the first column, for scripts. */
-#include "acts.h"
-#include "options.h"
-#include "say.h"
-#include "words.h"
+#include "command/acts.h"
+#include "command/options.h"
+#include "command/say.h"
+#include "command/words.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* The option that says where the log goes. What cannot be a log is refused here, before the start.
  */
-#include "options.h"
-#include "places.h"
-#include "say.h"
-#include "takes.h"
-#include "variables.h"
+#include "command/options.h"
+#include "command/places.h"
+#include "command/say.h"
+#include "command/takes.h"
+#include "command/variables.h"
 
-#include "../text.h"
+#include "base/text.h"
 
 #include <fcntl.h>
 #include <stddef.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The program pipeguard. */
-#include "acts.h"
-#include "given.h"
-#include "parse.h"
-#include "say.h"
+#include "command/acts.h"
+#include "command/given.h"
+#include "command/parse.h"
+#include "command/say.h"
 
 #include <stdio.h>
 

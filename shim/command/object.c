@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The doctor's findings as one JSON object: every key is there, null where it means nothing. */
-#include "diagnosis.h"
-#include "say.h"
+#include "command/diagnosis.h"
+#include "command/say.h"
 
-#include "../rule.h"
+#include "rules/rule.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "options.h"
+#include "command/options.h"
 
-#include "acts.h"
-#include "takes.h"
+#include "command/acts.h"
+#include "command/takes.h"
 
 #include <stddef.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "parse.h"
+#include "command/parse.h"
 
-#include "say.h"
+#include "command/say.h"
 
 #include <stddef.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 #ifndef PG_PARSE_H
 #define PG_PARSE_H
 
-#include "options.h"
+#include "command/options.h"
 
 /* Reads the words behind the program's name, which end with a null pointer. Ends the program where
  * they are wrong, or ask for help. */

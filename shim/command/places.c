@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "places.h"
+#include "command/places.h"
 
-#include "say.h"
+#include "command/say.h"
 
-#include "where.h" /* PG_WHERE_BIN, PG_WHERE_LIB: of make install, as C strings */
+#include "command/where.h" /* PG_WHERE_BIN, PG_WHERE_LIB: of make install, as C strings */
 
 #include <limits.h>
 #include <stdio.h>

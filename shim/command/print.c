@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* The variables, for whoever will set them: env, and the command that run -n prints. */
-#include "print.h"
+#include "command/print.h"
 
-#include "acts.h"
-#include "given.h"
-#include "places.h"
-#include "say.h"
-#include "takes.h"
-#include "variables.h"
+#include "command/acts.h"
+#include "command/given.h"
+#include "command/places.h"
+#include "command/say.h"
+#include "command/takes.h"
+#include "command/variables.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 #ifndef PG_PRINT_H
 #define PG_PRINT_H
 
-#include "options.h"
+#include "command/options.h"
 
 /* The command that does what run would do, as one line for any shell. */
 void pg_print_command(char *const *words);

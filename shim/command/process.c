@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "process.h"
+#include "command/process.h"
 
-#include "say.h"
+#include "command/say.h"
 
 #include <limits.h>
 #include <signal.h>

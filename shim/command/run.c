@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* run: what is wrong is told first, then this process becomes the program. */
-#include "acts.h"
-#include "examine.h"
-#include "given.h"
-#include "parse.h"
-#include "places.h"
-#include "print.h"
-#include "say.h"
-#include "takes.h"
-#include "variables.h"
+#include "command/acts.h"
+#include "command/examine.h"
+#include "command/given.h"
+#include "command/parse.h"
+#include "command/places.h"
+#include "command/print.h"
+#include "command/say.h"
+#include "command/takes.h"
+#include "command/variables.h"
 
-#include "../config.h"
-#include "../outside/filter.h"
-#include "../outside/start.h"
+#include "outside/filter.h"
+#include "outside/start.h"
+#include "rules/config.h"
 
 #include <errno.h>
 #include <string.h>

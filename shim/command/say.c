@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "say.h"
+#include "command/say.h"
 
-#include "../text.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <stdarg.h>

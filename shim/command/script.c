@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "examine_parts.h"
-#include "places.h"
-#include "say.h"
+#include "command/script.h"
+
+#include "command/places.h"
+#include "command/say.h"
+#include "command/settle.h"
 
 #include <string.h>
 

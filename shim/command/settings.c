@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Options that are one variable, or one word of the request. */
-#include "options.h"
-#include "say.h"
-#include "takes.h"
-#include "variables.h"
+#include "command/options.h"
+#include "command/say.h"
+#include "command/takes.h"
+#include "command/variables.h"
 
-#include "../text.h"
+#include "base/text.h"
 
 #include <stddef.h>
 #include <stdlib.h>

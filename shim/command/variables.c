@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "variables.h"
+#include "command/variables.h"
 
-#include "say.h"
+#include "command/say.h"
 
 #include <stdlib.h>
 #include <string.h>

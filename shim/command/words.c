@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "words.h"
+#include "command/words.h"
 
-#include "../names.h"
-#include "../rule.h"
+#include "base/names.h"
+#include "rules/rule.h"
 
 #include <stddef.h>
 #include <string.h>

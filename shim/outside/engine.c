@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-#include "engine.h"
+#include "outside/engine.h"
 
-#include "notify.h"
-#include "ruled.h"
-#include "tell.h"
-#include "tracee.h"
+#include "outside/notify.h"
+#include "outside/ruled.h"
+#include "outside/tell.h"
+#include "outside/tracee.h"
 
-#include "../clock.h"
-#include "../log.h"
+#include "base/clock.h"
+#include "log/log.h"
 
 #include <dirent.h>
 #include <errno.h>

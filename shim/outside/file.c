@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "file.h"
+#include "outside/file.h"
 
-#include "../command/elf_file.h"
-#include "../text.h"
+#include "base/text.h"
+#include "outside/elf_file.h"
 
 #include <elf.h>
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "filter.h"
+#include "outside/filter.h"
 
-#include "../match.h"
-#include "../rule.h"
+#include "rules/match.h"
+#include "rules/rule.h"
 
 #include <errno.h>
 #include <linux/audit.h>

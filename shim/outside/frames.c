@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "frames.h"
+#include "outside/frames.h"
 
-#include "memory.h"
+#include "outside/memory.h"
 
-#include "../unwinder.h"
+#include "who/unwinder.h"
 
 #include <dlfcn.h>
 #include <stddef.h>
@@ -149,10 +149,10 @@ static void climb_by_pointers(struct pg_tracee *t, const struct pg_registers *r)
 			pair[0] = narrow[0], pair[1] = narrow[1];
 		else if (r->narrow || !pg_memory_read(t->pid, frame, pair, sizeof pair))
 			return;
-		if (!pg_memory_runs(t, pair[1]) || !add(pair[1], false))
+		if (!pg_memory_runs(t, (uintptr_t)pair[1]) || !add((uintptr_t)pair[1], false))
 			return;
 		below = frame + 1;
-		frame = pair[0];
+		frame = (uintptr_t)pair[0];
 	}
 }
 

@@ -7,8 +7,8 @@
 #ifndef PG_FRAMES_H
 #define PG_FRAMES_H
 
-#include "registers.h"
-#include "tracee.h"
+#include "outside/registers.h"
+#include "outside/tracee.h"
 
 /* Climbs from R, the registers of thread TID of T, which is stopped. pg_cursor_here() is its first
  * frame afterwards. A null pointer for R: no stack is known. */

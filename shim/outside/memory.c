@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#include "memory.h"
+#include "outside/memory.h"
 
-#include "file.h"
+#include "outside/file.h"
 
-#include "../config.h"
-#include "../module.h"
-#include "../next.h"
-#include "../symbol.h"
+#include "base/next.h"
+#include "rules/config.h"
+#include "who/module.h"
+#include "who/symbol.h"
 
 #include <elf.h>
 #include <stdio.h>

@@ -4,7 +4,7 @@
 #ifndef PG_MEMORY_H
 #define PG_MEMORY_H
 
-#include "tracee.h"
+#include "outside/tracee.h"
 
 /* Copies N bytes at ADDRESS of the process, or to it. False: not all of them are there. */
 bool pg_memory_read(int pid, uintptr_t address, void *to, size_t n);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "move.h"
+#include "outside/move.h"
 
-#include "memory.h"
-#include "thing.h"
+#include "outside/memory.h"
+#include "outside/thing.h"
 
-#include "../config.h"
+#include "rules/config.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -73,7 +73,7 @@ static bool piece(const struct pg_ruled *c, uint64_t at, uintptr_t *where, size_
 		if (!message(c, &m))
 			return false;
 		vector = (uintptr_t)m.msg_iov;
-		count = m.msg_iovlen;
+		count = (uint64_t)m.msg_iovlen;
 	}
 	for (uint64_t i = 0; i < count; i++) {
 		if (!pg_memory_read(c->of->pid, vector + i * sizeof v, &v, sizeof v))

@@ -4,7 +4,7 @@
 #ifndef PG_MOVE_H
 #define PG_MOVE_H
 
-#include "ruled.h"
+#include "outside/ruled.h"
 
 /* Can the bytes of C be moved here? Not where descriptors, addresses or other descriptors' bytes go
  * with them. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "notify.h"
+#include "outside/notify.h"
 
-#include "memory.h"
-#include "ruled.h"
+#include "outside/memory.h"
+#include "outside/ruled.h"
 
 #include <errno.h>
 #include <linux/seccomp.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "registers.h"
+#include "outside/registers.h"
 
-#include "../sys.h"
+#include "base/sys.h"
 
 #include <elf.h>
 #include <sys/ptrace.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "place.h"
+#include "outside/place.h"
 
-#include "../reseat.h"
-#include "../sys.h"
+#include "base/sys.h"
+#include "fault/reseat.h"
 
 #include <errno.h>
 

@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-#include "ruled.h"
+#include "outside/ruled.h"
 
-#include "frames.h"
-#include "memory.h"
-#include "move.h"
-#include "place.h"
-#include "sets.h"
-#include "stories.h"
-#include "tell.h"
-#include "thing.h"
+#include "outside/frames.h"
+#include "outside/memory.h"
+#include "outside/move.h"
+#include "outside/place.h"
+#include "outside/sets.h"
+#include "outside/stories.h"
+#include "outside/tell.h"
+#include "outside/thing.h"
 
-#include "../clock.h"
-#include "../fault.h"
-#include "../guard.h"
-#include "../listener.h"
-#include "../site.h"
+#include "base/clock.h"
+#include "fault/fault.h"
+#include "log/site.h"
+#include "object/listener.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/time.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -7,9 +7,9 @@
 #ifndef PG_RULED_H
 #define PG_RULED_H
 
-#include "tracee.h"
+#include "outside/tracee.h"
 
-#include "../plan.h"
+#include "rules/plan.h"
 
 struct pg_ruled;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "sets.h"
+#include "outside/sets.h"
 
-#include "thing.h"
+#include "outside/thing.h"
 
 #include <dirent.h>
 #include <fcntl.h>

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-#include "start.h"
+#include "outside/start.h"
 
-#include "engine.h"
-#include "filter.h"
-#include "thing.h"
-#include "tracee.h"
+#include "outside/engine.h"
+#include "outside/filter.h"
+#include "outside/thing.h"
+#include "outside/tracee.h"
 
-#include "../clock.h"
-#include "../config.h"
-#include "../log.h"
+#include "base/clock.h"
+#include "log/log.h"
+#include "rules/config.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +20,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -63,8 +64,8 @@ static void let_go(int null)
 		if (!pg_log_goes_to(fd))
 			dup2(null, fd);
 	if (kept > 3)
-		close_range(3, kept - 1, 0);
-	close_range(kept + 1, ~0u, 0);
+		syscall(SYS_close_range, 3, kept - 1, 0);
+	syscall(SYS_close_range, kept + 1, ~0u, 0);
 	if (!getrlimit(RLIMIT_NOFILE, &most)) {
 		most.rlim_cur = most.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &most);

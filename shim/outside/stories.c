@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "stories.h"
+#include "outside/stories.h"
 
 #include <stdlib.h>
 #include <string.h>

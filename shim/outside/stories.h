@@ -4,7 +4,7 @@
 #ifndef PG_STORIES_H
 #define PG_STORIES_H
 
-#include "../look.h"
+#include "object/look.h"
 
 /* The story of the object ST. MAKE: it begins if there is none. A null pointer: there is none. */
 struct pg_story *pg_stories_of(uint64_t dev, uint64_t ino, bool make);

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-#include "tell.h"
+#include "outside/tell.h"
 
-#include "frames.h"
-#include "memory.h"
-#include "ruled.h"
-#include "stories.h"
-#include "thing.h"
+#include "outside/frames.h"
+#include "outside/memory.h"
+#include "outside/ruled.h"
+#include "outside/stories.h"
+#include "outside/thing.h"
 
-#include "../guard.h"
-#include "../log.h"
-#include "../site.h"
+#include "log/log.h"
+#include "log/site.h"
 
 #include <signal.h>
 #include <stdio.h>

@@ -3,8 +3,9 @@
 #ifndef PG_TELL_H
 #define PG_TELL_H
 
-#include "registers.h"
-#include "tracee.h"
+#include "log/event.h"
+#include "outside/registers.h"
+#include "outside/tracee.h"
 
 /* Thread TID of T is about to be given SIGPIPE. Tells the write behind it. Returns the signal that
  * it is to be given: SIGPIPE, or 0. */

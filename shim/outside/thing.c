@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "thing.h"
+#include "outside/thing.h"
 
-#include "memory.h"
+#include "outside/memory.h"
 
-#include "../listener.h"
+#include "object/listener.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,7 +3,7 @@
 #ifndef PG_THING_H
 #define PG_THING_H
 
-#include "tracee.h"
+#include "outside/tracee.h"
 
 /* A copy of descriptor FD of thread TID of T with close-on-exec; negative: -errno. */
 int pg_thing_copy(struct pg_tracee *t, int tid, int fd);

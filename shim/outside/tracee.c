@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "tracee.h"
+#include "outside/tracee.h"
 
-#include "frames.h"
-#include "memory.h"
+#include "outside/frames.h"
+#include "outside/memory.h"
 
-#include "../config.h"
-#include "../text.h"
+#include "base/text.h"
+#include "rules/config.h"
 
 #include <signal.h>
 #include <stdio.h>

@@ -7,7 +7,8 @@
 #ifndef PG_TRACEE_H
 #define PG_TRACEE_H
 
-#include "../match.h"
+#include "log/event.h"
+#include "rules/match.h"
 
 struct pg_file;
 

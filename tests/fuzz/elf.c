@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* libFuzzer's target: what the reader of ELF files promises of any bytes. */
-#include "../../shim/command/elf_file.h"
+#include "outside/elf_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>

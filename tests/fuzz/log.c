@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* libFuzzer's target: what the log promises of any event, whatever names the system holds. */
-#include "../../shim/config.h"
-#include "../../shim/event.h"
-#include "../../shim/log.h"
-#include "../../shim/symbol.h"
+#include "rules/config.h"
+#include "log/event.h"
+#include "log/log.h"
+#include "who/symbol.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -210,7 +210,7 @@ static void call(struct pg_event *e)
 	e->nonblock = byte() & 1;
 	e->failed = byte() & 1 ? byte() % 140 : 0;
 	e->confined = byte() % 8 == 0;
-	e->outside = false;
+	e->outside = byte() % 8 == 0;
 	e->perhaps = e->by_itself = byte() & 1;
 	e->uncounted = byte() & 1 ? number() : 0;
 	e->gates = "call stdio signal";
@@ -466,8 +466,9 @@ static void worst(struct pg_event *e)
 	e->object.rule = e->rule = 1;
 	e->inlined = false;
 	e->nonblock = e->inherited = e->changed = e->seeded = e->object.stream = true;
-	e->confined = e->perhaps = e->by_itself = true;
-	e->outside = false;
+	e->confined = e->perhaps = e->by_itself = e->outside = true;
+	e->tid = INT32_MIN;
+	e->comm[sizeof e->comm - 1] = 0;
 	e->failed = EAFNOSUPPORT;
 	e->object.story = NULL;
 	e->object.offset = INT64_MAX;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* libFuzzer's target: what the parser promises of any text. */
-#include "../../shim/rule.h"
+#include "rules/rule.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -26,7 +26,7 @@ EPIPE = {
     "errno": "EPIPE", "signal": "ignored", "sent": 5, "age_ms": 1, "idle_ms": 0, "unread": 0,
     "peer_pid": None, "history": [{"what": "eof", "call": "recv", "ago_ms": 0}],
     "disposition": None, "repeated": 1, "injected": False, "rule": None, "again": None,
-    "site": "0", "stack": [], "dropped": 0}
+    "site": "0", "stack": [], "engine": "inside", "dropped": 0}
 EXIT = {"v": 1, "pid": 10, "ev": "exit", "events": 1}
 
 WRONG = {

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/names.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+/* clang-format off */
+#define ERRNOS(X) \
+	X(EPERM) X(ENOENT) X(EINTR) X(EIO) X(ENXIO) X(EBADF) X(EAGAIN) X(ENOMEM) X(EACCES) \
+	X(EFAULT) X(EBUSY) X(EEXIST) X(ENODEV) X(ENOTDIR) X(EISDIR) X(EINVAL) X(ENFILE) \
+	X(EMFILE) X(EFBIG) X(ENOSPC) X(ESPIPE) X(EROFS) X(EPIPE) X(ENAMETOOLONG) X(ENOSYS) \
+	X(ELOOP) X(EPROTO) X(EOVERFLOW) X(ENOTSOCK) X(EDESTADDRREQ) X(EMSGSIZE) \
+	X(EPROTOTYPE) X(EOPNOTSUPP) X(EAFNOSUPPORT) X(EADDRINUSE) X(EADDRNOTAVAIL) \
+	X(ENETDOWN) X(ENETUNREACH) X(ENETRESET) X(ECONNABORTED) X(ECONNRESET) X(ENOBUFS) \
+	X(EISCONN) X(ENOTCONN) X(ESHUTDOWN) X(ETIMEDOUT) X(ECONNREFUSED) X(EHOSTDOWN) \
+	X(EHOSTUNREACH) X(EALREADY) X(EINPROGRESS) X(ESTALE) X(EDQUOT) X(ECANCELED)
+/* clang-format on */
+
+/* A switch, not a table: nothing to relocate. */
+const char *pg_errno_action(int err)
+{
+	switch (err) {
+#define X(name)                                                                                    \
+	case name:                                                                                 \
+		return "error=" #name;
+		ERRNOS(X)
+#undef X
+	default:
+		return NULL;
+	}
+}
+
+const char *pg_errno_name(int err)
+{
+	const char *action = pg_errno_action(err);
+
+	return action ? action + sizeof "error=" - 1 : NULL;
+}
+
+int pg_errno_listed(unsigned n)
+{
+	static const unsigned char numbers[] = {
+#define X(name) name,
+		ERRNOS(X)
+#undef X
+	};
+
+	return n < sizeof numbers ? numbers[n] : 0;
+}

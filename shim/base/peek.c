@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/peek.h"
+
+#include "base/process.h"
+
+#include <errno.h>
+#include <sys/prctl.h>
+#include <sys/uio.h>
+
+enum { WORD = 8, SMALLEST_PAGE = 4096 };
+
+/*
+ * rt_sigprocmask(2) reads its set of 8 bytes before it looks at HOW, which is
+ * wrong here: no effect, and hardly a sandbox forbids it. A null pointer would
+ * be no set at all, so the first word is asked about at 1.
+ */
+static bool word_readable(uintptr_t at)
+{
+	at &= ~(uintptr_t)(WORD - 1);
+	return pg_sys4(SYS_rt_sigprocmask, -1, at ? at : 1, 0, WORD) != -EFAULT;
+}
+
+bool pg_readable(const void *p)
+{
+	return !pg_confined && word_readable((uintptr_t)p);
+}
+
+/* May process_vm_readv be called? prctl(2): PR_GET_SECCOMP is 0 where no filter stands. */
+enum { UNKNOWN, COPIES, ASKS };
+static int way;
+
+static int find_way(void)
+{
+	int found = PG_GET(way);
+
+	if (found)
+		return found;
+	found = pg_sys5(SYS_prctl, PR_GET_SECCOMP, 0, 0, 0, 0) > 0 ? ASKS : COPIES;
+	PG_PUT(way, found);
+	return found;
+}
+
+/* The kernel's copy of COUNT pieces, N bytes in all; -1: it has no such call. */
+static int copied(void *to, size_t n, const struct iovec *theirs, unsigned count)
+{
+	struct iovec mine = {to, n};
+	long got = pg_sys6(SYS_process_vm_readv, pg_pid(), &mine, 1, theirs, count, 0);
+
+	if (got < 0 && got != -EFAULT)
+		return -1;
+	return got == (long)n;
+}
+
+static bool asked(uintptr_t first, uintptr_t last)
+{
+	for (uintptr_t at = first; at >= first && at <= last; at = (at | (SMALLEST_PAGE - 1)) + 1)
+		if (!word_readable(at))
+			return false;
+	return true;
+}
+
+bool pg_peek(void *to, const void *from, size_t n)
+{
+	struct iovec theirs = {(void *)(uintptr_t)from, n};
+	uintptr_t first = (uintptr_t)from;
+	int got = -1;
+
+	if (!n || pg_confined || first + n < first)
+		return !n;
+	if (find_way() == COPIES) {
+		got = copied(to, n, &theirs, 1);
+		if (got < 0)
+			PG_PUT(way, ASKS);
+	}
+	if (got >= 0)
+		return got;
+	if (!asked(first, first + n - 1))
+		return false;
+	__builtin_memcpy(to, from, n);
+	return true;
+}
+
+bool pg_peek_pieces(void *to, const struct iovec *pieces, unsigned n)
+{
+	char *at = to;
+	size_t all = 0;
+	int got = -1;
+
+	for (unsigned i = 0; i < n; i++)
+		all += pieces[i].iov_len;
+	if (pg_confined)
+		return false;
+	if (find_way() == COPIES)
+		got = copied(to, all, pieces, n);
+	if (got >= 0)
+		return got;
+	for (unsigned i = 0; i < n; at += pieces[i++].iov_len)
+		if (!pg_peek(at, pieces[i].iov_base, pieces[i].iov_len))
+			return false;
+	return true;
+}
+
+/* A byte of each page from *AT to LAST, as many as one call copies; moves *AT behind them. As
+ * copied(). */
+static int some_pages(uintptr_t *at, uintptr_t last)
+{
+	enum { PAGES = 24 };
+	struct iovec theirs[PAGES];
+	char bytes[PAGES];
+	unsigned n = 0;
+
+	for (; n < PAGES && *at <= last; n++) {
+		theirs[n] = (struct iovec){(void *)*at, 1};
+		*at = (*at | (SMALLEST_PAGE - 1)) + 1;
+	}
+	return copied(bytes, n, theirs, n);
+}
+
+bool pg_readable_all(const void *p, size_t n)
+{
+	enum { MOST = 1 << 20 };
+	uintptr_t at = (uintptr_t)p, last = at + n - 1;
+
+	if (!n || last < at || !pg_readable((const void *)last))
+		return !n;
+	if (n > MOST)
+		last = at + MOST - 1;
+	if (find_way() == ASKS)
+		return asked(at, last);
+	while (at <= last)
+		if (some_pages(&at, last) <= 0)
+			return false;
+	return true;
+}
+
+__attribute__((noinline)) bool pg_is_here(const void *p, size_t n)
+{
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+	uintptr_t page_end = (here | (SMALLEST_PAGE - 1)) + 1, at = (uintptr_t)p;
+
+	return at >= here && at < page_end && n <= page_end - at;
+}
+
+bool pg_is_kept(const void *p, size_t n)
+{
+	return pg_is_here(p, n) || pg_process_is_single();
+}
+
+bool pg_take_kept(void *to, const void *from, size_t n)
+{
+	if (!pg_is_kept(from, n))
+		return pg_peek(to, from, n);
+	__builtin_memcpy(to, from, n);
+	return true;
+}
+
+bool pg_peek_string(char *to, const char *from, size_t size)
+{
+	size_t done = 0;
+
+	while (done < size - 1) {
+		size_t page = SMALLEST_PAGE - ((uintptr_t)(from + done) & (SMALLEST_PAGE - 1));
+		size_t n = size - 1 - done < page ? size - 1 - done : page;
+
+		if (!pg_peek(to + done, from + done, n))
+			break;
+		for (size_t end = done + n; done < end; done++)
+			if (!to[done])
+				return true;
+	}
+	to[done] = 0;
+	return done;
+}

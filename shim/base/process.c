@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/process.h"
+
+#include "base/dl.h"
+
+#include <sys/mman.h>
+
+/* A page of its own: madvise works on whole pages. */
+static _Alignas(PG_PAGE_MOST) uint64_t forgotten[PG_PAGE_MOST / sizeof(uint64_t)];
+
+uint32_t pg_forks;
+__thread bool pg_vforked __attribute__((tls_model("initial-exec")));
+
+uint64_t pg_process(void)
+{
+	static int wiped; /* by a fork: 1; -1: the kernel cannot */
+	uint64_t pid = PG_GET(*forgotten);
+
+	if (pid)
+		return pid;
+	pid = (uint64_t)pg_pid();
+	if (!PG_GET(wiped))
+		PG_PUT(wiped,
+		       pg_sys3(SYS_madvise, forgotten, sizeof forgotten, MADV_WIPEONFORK) ? -1 : 1);
+	if (PG_GET(wiped) > 0)
+		PG_PUT(*forgotten, pid);
+	return pid;
+}
+
+void pg_process_before_vfork(void)
+{
+	pg_process();
+	pg_vforked = true;
+}
+
+bool pg_process_ask(void)
+{
+	if (pg_confined || (uint64_t)pg_pid() != pg_process())
+		return !pg_confined;
+	pg_vforked = false; /* the parent goes on when its child has gone */
+	return false;
+}
+
+static const char *single_threaded; /* glibc 2.32's word, <sys/single_threaded.h> */
+
+/* Its forerunner, in the thread's own block (tcbhead_t); set by the first pthread_create. */
+static bool has_threads(void)
+{
+	int has = 1;
+
+#if defined(__GLIBC__) && defined(__x86_64__)
+	__asm__ volatile("movl %%fs:0x18, %0" : "=r"(has));
+#elif defined(__GLIBC__) && defined(__i386__)
+	__asm__ volatile("movl %%gs:0xc, %0" : "=r"(has));
+#endif
+	return has;
+}
+
+bool pg_process_is_single(void)
+{
+	return single_threaded ? PG_GET(*single_threaded) : !has_threads();
+}
+
+static void on_fork(void)
+{
+	__atomic_fetch_add(&pg_forks, 1, __ATOMIC_RELAXED);
+}
+
+/* pthread_atfork(3) is a part of the static library; this is what it calls in glibc. */
+void pg_process_start(void)
+{
+	typedef int ask_fn(void (*)(void), void (*)(void), void (*)(void), void *);
+	ask_fn *ask = (ask_fn *)dlsym(RTLD_NEXT, "__register_atfork");
+
+	single_threaded = (const char *)dlsym(RTLD_DEFAULT, "__libc_single_threaded");
+	if (!ask)
+		ask = (ask_fn *)dlsym(RTLD_NEXT, "pthread_atfork"); /* musl's; it takes three */
+	dlerror();
+	if (ask)
+		ask(NULL, on_fork, on_fork, NULL);
+	pg_process();
+}

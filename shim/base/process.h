@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* Which process this is: a fork's child has a copy of our memory, a vfork's child the very same. */
+#ifndef PG_PROCESS_H
+#define PG_PROCESS_H
+
+#include "base/sys.h"
+
+/* Start-up only: is told of forks. */
+void pg_process_start(void);
+
+/* How often this process, or those it was forked from, forked. */
+extern uint32_t pg_forks PG_HIDDEN;
+
+/*
+ * This process, for what is counted in each process anew: its pid, but a child
+ * by vfork, which shares the memory, counts as its parent. Asked of the kernel
+ * once, where it can wipe a page at a fork (Linux 4.14). Async-signal-safe.
+ */
+uint64_t pg_process(void);
+
+/* Is there but one thread, for sure? Then nobody changes memory while a call waits. */
+bool pg_process_is_single(void);
+
+/* This thread is about to vfork, or to make another process that shares its memory. */
+void pg_process_before_vfork(void);
+
+/* May this be the child of a vfork? Then the kernel is asked whether it is; nobody else pays a
+ * system call. Async-signal-safe. */
+extern __thread bool pg_vforked __attribute__((tls_model("initial-exec"))) PG_HIDDEN;
+bool pg_process_ask(void);
+static inline bool pg_process_is_vforked(void)
+{
+	return PG_UNLIKELY(pg_vforked) && pg_process_ask();
+}
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Bounded text: built without malloc, stdio or locale. All functions are
+ * async-signal-safe, leave errno alone, and drop what does not fit.
+ */
+#ifndef PG_TEXT_H
+#define PG_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct pg_text {
+	char *buf;
+	size_t len; /* bytes in use; buf is not terminated */
+	size_t cap; /* bytes that fit */
+};
+
+void pg_put(struct pg_text *t, const char *s);
+void pg_put_bytes(struct pg_text *t, const char *s, size_t n);
+void pg_put_char(struct pg_text *t, char c);
+void pg_put_u64(struct pg_text *t, uint64_t v);
+void pg_put_i64(struct pg_text *t, int64_t v);
+void pg_put_hex(struct pg_text *t, uint64_t v);	   /* 0x..., lower case */
+void pg_put_digits(struct pg_text *t, uint64_t v); /* the same without 0x */
+void pg_put_padded(struct pg_text *t, uint64_t v, unsigned digits);
+
+/* A byte as \xNN. */
+void pg_put_byte(struct pg_text *t, unsigned char c);
+
+/* A name from outside, at most MAX bytes of it: control bytes, quotes and bytes over 0x7e are
+ * escaped. */
+void pg_put_name(struct pg_text *t, const char *s, size_t max);
+
+/* The same as a JSON string with its quotes; a null pointer is null. Bytes over 0x7e become \u00XX.
+ */
+void pg_put_json(struct pg_text *t, const char *s, size_t max);
+
+/* A duration for people: "38 us", "1.8 ms", "3.2 s", "2 h". */
+void pg_put_duration(struct pg_text *t, uint64_t ns);
+
+/* RFC 3339, UTC, microseconds. SEC since 1970, not negative. */
+void pg_put_time(struct pg_text *t, int64_t sec, uint32_t nsec);
+
+size_t pg_len(const char *s);
+bool pg_same(const char *a, const char *b);
+bool pg_prefix(const char *s, const char *prefix);
+const char *pg_basename(const char *path);
+
+/* Copies as much of SRC as fits into CAP bytes, always terminated. */
+void pg_copy(char *dst, size_t cap, const char *src);
+
+/* A decimal number from S to MAX; false if S is empty, has another character, or is greater. */
+bool pg_number(const char *s, uint64_t max, uint64_t *out);
+
+/* Shell glob: * ? [a-z] [!x] and \c. Bounded time: at most one * is backtracked. */
+bool pg_glob(const char *pattern, const char *s);
+
+/* Edit distance of two words under 32 letters, whatever their case, for "did you mean"; 99 if
+ * longer. */
+unsigned pg_distance(const char *a, const char *b);
+
+#endif

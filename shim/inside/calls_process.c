@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: MIT */
+/* Leaving without destructors; a program that confines itself; processes that share our memory;
+ * syscall(2). */
+#include "base/clock.h"
+#include "base/process.h"
+#include "base/twins.h"
+#include "inside/apply.h"
+#include "inside/calls.h"
+#include "inside/guard.h"
+#include "log/event.h"
+#include "who/module.h"
+
+#include <sched.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+
+PG_EXPORT void _exit(int status)
+{
+	pg_guard_exit();
+	NEXT(_exit)(status);
+	__builtin_unreachable();
+}
+
+PG_EXPORT void _Exit(int status)
+{
+	pg_guard_exit();
+	NEXT(_Exit)(status);
+	__builtin_unreachable();
+}
+
+/* ---- a program that confines itself ---- */
+
+/* <linux/seccomp.h> */
+enum { SET_MODE_STRICT, SET_MODE_FILTER };
+enum { MODE_STRICT = 1 };
+
+/* In strict mode a handler with siginfo does not come back on i386: rt_sigreturn(2) is not among
+ * what it may call (kernel/seccomp.c), and kills. */
+#ifdef __i386__
+enum { HANDLER_KILLS = true };
+#else
+enum { HANDLER_KILLS = false };
+#endif
+
+/* What is asked now cannot be asked later; and the default handler of SIGPIPE must do without
+ * system calls from then on. */
+static void before_confining(bool strictly)
+{
+	if (!pg_config.active || pg_confined)
+		return;
+	pg_module_prepare();
+	pg_event_note_process();
+	pg_clock_confine(strictly);
+	if (strictly && HANDLER_KILLS)
+		pg_sigpipe_withdraw(false);
+	else
+		pg_sigpipe_confine(false);
+}
+
+static void after_confining(bool done)
+{
+	if (done)
+		pg_confined = true;
+	else if (pg_config.active && !pg_confined && HANDLER_KILLS)
+		pg_sigpipe_withdraw(true);
+	else if (pg_config.active && !pg_confined)
+		pg_sigpipe_confine(true);
+}
+
+#define PRCTL(name)                                                                                \
+	PG_EXPORT int name(int option, ...)                                                        \
+	{                                                                                          \
+		unsigned long a, b, c, d;                                                          \
+		va_list ap;                                                                        \
+		int ret, saved;                                                                    \
+                                                                                                   \
+		va_start(ap, option);                                                              \
+		a = va_arg(ap, unsigned long);                                                     \
+		b = va_arg(ap, unsigned long);                                                     \
+		c = va_arg(ap, unsigned long);                                                     \
+		d = va_arg(ap, unsigned long);                                                     \
+		va_end(ap);                                                                        \
+		if (option == PR_SET_TSC)                                                          \
+			pg_clock_traps(a == PR_TSC_SIGSEGV);                                       \
+		if (option != PR_SET_SECCOMP)                                                      \
+			return NEXT(name)(option, a, b, c, d);                                     \
+		before_confining(a == MODE_STRICT);                                                \
+		ret = NEXT(name)(option, a, b, c, d);                                              \
+		saved = errno;                                                                     \
+		after_confining(!ret);                                                             \
+		errno = saved;                                                                     \
+		return ret;                                                                        \
+	}
+PRCTL(prctl)
+#if __SIZEOF_LONG__ == 4
+PRCTL(__prctl_time64)
+#endif
+
+/* ---- a process that shares our memory ---- */
+
+pg_fn *pg_vfork_prepare(void) __attribute__((visibility("hidden")));
+
+/* libc's own, once it is noted what comes. */
+pg_fn *pg_vfork_prepare(void)
+{
+	pg_fn *next = pg_next_table[PG_CALL_vfork];
+
+	if (pg_config.active)
+		pg_process_before_vfork();
+	return next ? next : pg_next_early(PG_CALL_vfork);
+}
+
+#define CLONE(name)                                                                                \
+	PG_EXPORT int name(int (*fn)(void *), void *stack, int flags, void *arg, ...)              \
+	{                                                                                          \
+		void *parent, *tls, *child;                                                        \
+		va_list ap;                                                                        \
+                                                                                                   \
+		va_start(ap, arg);                                                                 \
+		parent = va_arg(ap, void *);                                                       \
+		tls = va_arg(ap, void *);                                                          \
+		child = va_arg(ap, void *);                                                        \
+		va_end(ap);                                                                        \
+		if (flags & CLONE_VM && !(flags & CLONE_THREAD) && pg_config.active)               \
+			pg_process_before_vfork();                                                 \
+		return NEXT(name)(fn, stack, flags, arg, parent, tls, child);                      \
+	}
+CLONE(clone)
+CLONE(__clone)
+
+/* vfork returns twice, the second time when the child has used the stack: no frame of ours may be
+ * there. So it is a jump. */
+#if defined(__x86_64__)
+#define VFORK(name)                                                                                \
+	__asm__(".text\n.globl " name "\n.type " name ",@function\n" name ":\n"                    \
+		"	.cfi_startproc\n	endbr64\n"                                                      \
+		"	sub $8,%rsp\n	.cfi_adjust_cfa_offset 8\n"                                        \
+		"	call pg_vfork_prepare\n"                                                         \
+		"	add $8,%rsp\n	.cfi_adjust_cfa_offset -8\n"                                       \
+		"	jmp *%rax\n"                                                                     \
+		"	.cfi_endproc\n.size " name ",.-" name "\n");
+#elif defined(__i386__)
+#define VFORK(name)                                                                                \
+	__asm__(".text\n.globl " name "\n.type " name ",@function\n" name ":\n"                    \
+		"	.cfi_startproc\n	endbr32\n"                                                      \
+		"	sub $12,%esp\n	.cfi_adjust_cfa_offset 12\n"                                      \
+		"	call pg_vfork_prepare\n"                                                         \
+		"	add $12,%esp\n	.cfi_adjust_cfa_offset -12\n"                                     \
+		"	jmp *%eax\n"                                                                     \
+		"	.cfi_endproc\n.size " name ",.-" name "\n");
+#elif defined(__aarch64__)
+#define VFORK(name)                                                                                \
+	__asm__(".text\n.globl " name "\n.type " name ",%function\n" name ":\n"                    \
+		"	.cfi_startproc\n	hint #34\n"                                                     \
+		"	stp x29,x30,[sp,#-16]!\n	.cfi_adjust_cfa_offset 16\n"                            \
+		"	.cfi_rel_offset x29,0\n	.cfi_rel_offset x30,8\n"                                 \
+		"	bl pg_vfork_prepare\n"                                                           \
+		"	ldp x29,x30,[sp],#16\n	.cfi_adjust_cfa_offset -16\n"                             \
+		"	.cfi_restore x29\n	.cfi_restore x30\n"                                           \
+		"	mov x16,x0\n	br x16\n"                                                           \
+		"	.cfi_endproc\n.size " name ",.-" name "\n");
+#endif
+VFORK("vfork")
+VFORK("__vfork")
+
+/* ---- syscall(2) ---- */
+
+/*
+ * syscall(2) may be vfork, clone or rt_sigreturn: no frame of ours may stand
+ * between. So this is a jump, to libc's own for all but the system calls
+ * whose bit is set here.
+ */
+/* clang-format off */
+#define PG_WATCHED \
+	X(SYS_write) X(SYS_writev) X(SYS_pwritev2) X(SYS_sendto) X(SYS_sendmsg) X(SYS_sendmmsg) \
+	X(SYS_sendfile) X(SYS_splice) X(SYS_tee) X(SYS_vmsplice) X(SYS_copy_file_range) \
+	X(SYS_seccomp) PG_RAW_NUMBERS
+#if defined(__x86_64__)
+#define PG_RAW_NUMBERS PG_RAW_EVERYWHERE X(SYS_pipe) X(SYS_dup2) X(SYS_accept)
+#elif defined(__i386__)
+#define PG_RAW_NUMBERS PG_RAW_EVERYWHERE X(SYS_pipe) X(SYS_dup2) X(SYS_fcntl64)
+#else
+#define PG_RAW_NUMBERS PG_RAW_EVERYWHERE X(SYS_accept)
+#endif
+#define PG_RAW_EVERYWHERE \
+	X(SYS_close) X(SYS_close_range) X(SYS_dup) X(SYS_dup3) X(SYS_fcntl) X(SYS_pipe2) X(SYS_socket) \
+	X(SYS_socketpair) X(SYS_accept4) X(SYS_connect) X(SYS_sigaltstack)
+/* clang-format on */
+
+extern unsigned char pg_watched[64] __attribute__((visibility("hidden")));
+unsigned char pg_watched[64];
+
+pg_fn *pg_next_syscall;
+
+void pg_calls_start(void)
+{
+#define X(nr) pg_watched[(nr) / 8] = (unsigned char)(pg_watched[(nr) / 8] | 1u << (nr) % 8);
+	PG_WATCHED
+#undef X
+	pg_next_syscall = pg_next_table[PG_CALL_syscall];
+}
+
+long pg_syscall_watched(long nr, long a, long b, long c, long d, long e, long f)
+	__attribute__((visibility("hidden")));
+long pg_syscall_early(long nr, long a, long b, long c, long d, long e, long f)
+	__attribute__((visibility("hidden")));
+
+/* seccomp(2): its other operations only ask. */
+static long confine(long nr, long a, long b, long c, long d, long e, long f)
+{
+	bool confines = a == SET_MODE_STRICT || a == SET_MODE_FILTER;
+	long ret;
+	int saved;
+
+	if (!confines)
+		return NEXT(syscall)(nr, a, b, c, d, e, f);
+	before_confining(a == SET_MODE_STRICT);
+	ret = NEXT(syscall)(nr, a, b, c, d, e, f);
+	saved = errno;
+	after_confining(ret >= 0); /* a listener's descriptor, perhaps */
+	errno = saved;
+	return ret;
+}
+
+/* Does NR make or end numbers of descriptors? */
+static bool is_of_numbers(long nr)
+{
+	switch (nr) {
+#define X(number) case number:
+		PG_RAW_NUMBERS
+#undef X
+		return true;
+	default:
+		return false;
+	}
+}
+
+static long number(long nr, const long a[6], uintptr_t caller)
+{
+	long ret;
+
+	pg_raw_before(nr, a);
+	ret = NEXT(syscall)(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+	if (nr == SYS_sigaltstack)
+		pg_alternate_set((int)ret, (const stack_t *)a[0]);
+	else
+		pg_raw_after(nr, a, ret, caller);
+	return ret;
+}
+
+/* The mark says which call it is; the descriptor and length are the kernel's arguments. */
+long pg_syscall_watched(long nr, long a, long b, long c, long d, long e, long f)
+{
+	struct pg_frame frame = {.raw = true, .caller = PG_CALLER, .arg = {a, b, c, d, e, f}};
+
+	if (nr == SYS_seccomp)
+		return confine(nr, a, b, c, d, e, f);
+	if (is_of_numbers(nr))
+		return number(nr, frame.arg, frame.caller);
+	frame.call = pg_call_made_raw(nr, frame.arg);
+	return pg_apply_raw(&frame, NEXT(syscall));
+}
+
+long pg_syscall_early(long nr, long a, long b, long c, long d, long e, long f)
+{
+	return pg_syscall_errno(nr, a, b, c, d, e, f);
+}
+
+#if defined(__x86_64__)
+__asm__(".text\n.globl syscall\n.type syscall,@function\nsyscall:\n"
+	"	.cfi_startproc\n"
+	"	endbr64\n"
+	"	cmp $511,%rdi\n	ja 1f\n"
+	"	lea pg_watched(%rip),%rax\n"
+	"	bt %rdi,(%rax)\n	jc 2f\n"
+	"1:	mov pg_next_syscall(%rip),%rax\n"
+	"	test %rax,%rax\n	jz pg_syscall_early\n"
+	"	jmp *%rax\n"
+	"2:	jmp pg_syscall_watched\n"
+	"	.cfi_endproc\n.size syscall,.-syscall\n");
+#elif defined(__i386__)
+__asm__(".text\n.globl syscall\n.type syscall,@function\nsyscall:\n"
+	"	.cfi_startproc\n"
+	"	endbr32\n"
+	"	call 4f\n	add $_GLOBAL_OFFSET_TABLE_,%ecx\n"
+	"	mov 4(%esp),%eax\n	cmp $511,%eax\n	ja 1f\n"
+	"	bt %eax,pg_watched@GOTOFF(%ecx)\n	jc 2f\n"
+	"1:	mov pg_next_syscall@GOTOFF(%ecx),%eax\n"
+	"	test %eax,%eax\n	jz pg_syscall_early\n"
+	"	jmp *%eax\n"
+	"2:	jmp pg_syscall_watched\n"
+	"4:	mov (%esp),%ecx\n	ret\n"
+	"	.cfi_endproc\n.size syscall,.-syscall\n");
+#elif defined(__aarch64__)
+__asm__(".text\n.globl syscall\n.type syscall,%function\nsyscall:\n"
+	"	.cfi_startproc\n"
+	"	hint #34\n"
+	"	cmp x0,#511\n	b.hi 1f\n"
+	"	adrp x9,pg_watched\n	add x9,x9,:lo12:pg_watched\n"
+	"	lsr x10,x0,#3\n	ldrb w9,[x9,x10]\n"
+	"	and w10,w0,#7\n	lsr w9,w9,w10\n	tbnz w9,#0,2f\n"
+	/* x16: a function that only calls may reach (BTI) takes jumps by x16 and x17, too */
+	"1:	adrp x16,pg_next_syscall\n	ldr x16,[x16,:lo12:pg_next_syscall]\n"
+	"	cbz x16,3f\n	br x16\n"
+	"2:	b pg_syscall_watched\n"
+	"3:	b pg_syscall_early\n"
+	"	.cfi_endproc\n.size syscall,.-syscall\n");
+#endif

@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: MIT */
+/* The calls that write. Each is marked as in progress, made, and its result looked at. */
+#include "base/peek.h"
+#include "base/twins.h"
+#include "inside/apply.h"
+#include "inside/connect.h"
+#include "inside/guard.h"
+#include "rules/match.h"
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define VECTOR(iov, n) op.data = (iov), op.count = (uint64_t)(__typeof__(0u + (n)))(n)
+
+PG_EXPORT ssize_t write(int fd, const void *buf, size_t len)
+{
+	if (PG_ASIDE(write, fd))
+		return PG_APPLY(write, fd, buf, len);
+	return PG_OUT(write, PG_HOT(write)(fd, buf, len), fd, len);
+}
+
+PG_EXPORT ssize_t __write(int fd, const void *buf, size_t len)
+{
+	if (PG_ASIDE(__write, fd))
+		return PG_APPLY(__write, fd, buf, len);
+	return PG_OUT(__write, PG_HOT(__write)(fd, buf, len), fd, len);
+}
+
+PG_EXPORT ssize_t writev(int fd, const struct iovec *iov, int n)
+{
+	if (PG_ASIDE(writev, fd))
+		return PG_APPLY(writev, fd, iov, n);
+	return PG_OUT_VECTOR(writev, PG_HOT(writev)(fd, iov, n), fd, VECTOR(iov, n));
+}
+
+PG_EXPORT ssize_t pwritev2(int fd, const struct iovec *iov, int n, off_t at, int flags)
+{
+	if (PG_ASIDE(pwritev2, fd))
+		return PG_APPLY(pwritev2, fd, iov, n, at, flags);
+	return PG_OUT_VECTOR(pwritev2, PG_HOT(pwritev2)(fd, iov, n, at, flags), fd, VECTOR(iov, n),
+			     op.flags = flags);
+}
+
+PG_EXPORT ssize_t pwritev64v2(int fd, const struct iovec *iov, int n, off64_t at, int flags)
+{
+	if (PG_ASIDE(pwritev64v2, fd))
+#ifdef __i386__
+		return PG_APPLY(pwritev64v2, fd, iov, n, at, (uint64_t)at >> 32, flags);
+#else
+		return PG_APPLY(pwritev64v2, fd, iov, n, at, flags);
+#endif
+	return PG_OUT_VECTOR(pwritev64v2, PG_HOT(pwritev64v2)(fd, iov, n, at, flags), fd,
+			     VECTOR(iov, n), op.flags = flags);
+}
+
+PG_EXPORT ssize_t send(int fd, const void *buf, size_t len, int flags)
+{
+	if (PG_ASIDE(send, fd))
+		return PG_APPLY(send, fd, buf, len, flags);
+	return PG_OUT(send, PG_HOT(send)(fd, buf, len, flags), fd, len, op.flags = flags);
+}
+
+PG_EXPORT ssize_t __send(int fd, const void *buf, size_t len, int flags)
+{
+	if (PG_ASIDE(__send, fd))
+		return PG_APPLY(__send, fd, buf, len, flags);
+	return PG_OUT(__send, PG_HOT(__send)(fd, buf, len, flags), fd, len, op.flags = flags);
+}
+
+/* MSG_FASTOPEN (tcp(7)): sending opens a connection. What is sent by it belongs to that. */
+static PG_COLD ssize_t opened(enum pg_call call, int fd, const void *to, socklen_t to_len,
+			      ssize_t sent, uintptr_t caller)
+{
+	pg_connected(call, fd, to, to_len, sent < 0 ? -1 : 0, caller);
+	if (sent > 0)
+		pg_fd_sent(fd, (uint64_t)sent);
+	return sent;
+}
+
+/* Does a rule decide how the connection goes? Then that is what the call returns. */
+static PG_COLD bool refused(int fd, const void *to, socklen_t to_len, uintptr_t caller)
+{
+	int ret;
+
+	if (!(pg_ruled & PG_BIT(PG_CALL_connect)) ||
+	    !pg_apply_connect(PG_CALL_connect, fd, to, to_len, &ret, caller))
+		return false;
+	pg_connected(PG_CALL_connect, fd, to, to_len, ret, caller);
+	return ret < 0;
+}
+
+static PG_INLINE ssize_t send_to(int fd, const void *buf, size_t len, int flags, PG_SOCKADDR to,
+				 socklen_t to_len, uintptr_t caller)
+{
+	if (PG_ASIDE(sendto, fd))
+		return pg_apply(PG_CALL_sendto, caller, PG_W(fd), PG_W(buf), PG_W(len), PG_W(flags),
+				PG_W(PG_ADDR(to)), PG_W(to_len));
+	return PG_OUT(sendto, PG_HOT(sendto)(fd, buf, len, flags, to, to_len), fd, len,
+		      op.flags = flags, op.to = PG_ADDR(to), op.to_len = to_len);
+}
+
+PG_EXPORT ssize_t sendto(int fd, const void *buf, size_t len, int flags, PG_SOCKADDR to,
+			 socklen_t to_len)
+{
+	if (PG_LIKELY(!(flags & MSG_FASTOPEN)))
+		return send_to(fd, buf, len, flags, to, to_len, PG_CALLER);
+	if (refused(fd, PG_ADDR(to), to_len, PG_CALLER))
+		return -1;
+	return opened(PG_CALL_sendto, fd, PG_ADDR(to), to_len,
+		      send_to(fd, buf, len, flags, to, to_len, PG_CALLER), PG_CALLER);
+}
+
+#define SENDMSG(name)                                                                              \
+	static PG_INLINE ssize_t one_by_##name(int fd, const struct msghdr *msg, int flags,        \
+					       uintptr_t caller)                                   \
+	{                                                                                          \
+		if (PG_ASIDE(name, fd))                                                            \
+			return pg_apply(PG_CALL_##name, caller, PG_W(fd), PG_W(msg), PG_W(flags),  \
+					0, 0, 0);                                                  \
+		return PG_OUT_VECTOR(name, PG_HOT(name)(fd, msg, flags), fd, op.data = msg,        \
+				     op.flags = flags);                                            \
+	}                                                                                          \
+                                                                                                   \
+	PG_EXPORT ssize_t name(int fd, const struct msghdr *msg, int flags)                        \
+	{                                                                                          \
+		struct msghdr copy = {.msg_name = NULL};                                           \
+		ssize_t sent;                                                                      \
+                                                                                                   \
+		if (PG_LIKELY(!(flags & MSG_FASTOPEN))) {                                          \
+			sent = one_by_##name(fd, msg, flags, PG_CALLER);                           \
+			if (sent >= 0)                                                             \
+				pg_lend_passed(fd, msg);                                           \
+			return sent;                                                               \
+		}                                                                                  \
+		if (!pg_peek(&copy, msg, sizeof copy) ||                                           \
+		    refused(fd, copy.msg_name, copy.msg_namelen, PG_CALLER))                       \
+			return copy.msg_name ? -1 : one_by_##name(fd, msg, flags, PG_CALLER);      \
+		return opened(PG_CALL_sendmsg, fd, copy.msg_name, copy.msg_namelen,                \
+			      one_by_##name(fd, msg, flags, PG_CALLER), PG_CALLER);                \
+	}
+SENDMSG(sendmsg)
+
+/* They were counted as messages: make it bytes. */
+static void count_bytes(int fd, const struct mmsghdr *msgs, int sent)
+{
+	for (int i = 0; i < sent; i++) {
+		pg_fd_sent(fd, (uint64_t)msgs[i].msg_len - 1);
+		pg_lend_passed(fd, &msgs[i].msg_hdr);
+	}
+}
+
+static PG_COLD int opened_by_first(enum pg_call call, int fd, const struct mmsghdr *msgs, int sent,
+				   uintptr_t caller)
+{
+	struct msghdr first;
+	uint64_t bytes = 0;
+
+	if (!pg_peek(&first, msgs, sizeof first))
+		return sent;
+	for (int i = 0; i < sent; i++)
+		bytes += msgs[i].msg_len;
+	opened(call, fd, first.msg_name, first.msg_namelen, sent > 0 ? (ssize_t)bytes : sent,
+	       caller);
+	return sent;
+}
+
+#define SENDMMSG(name)                                                                             \
+	static PG_INLINE int several_by_##name(int fd, struct mmsghdr *msgs, unsigned n,           \
+					       PG_MMSG_FLAGS flags, uintptr_t caller)              \
+	{                                                                                          \
+		int sent;                                                                          \
+                                                                                                   \
+		if (PG_ASIDE(name, fd))                                                            \
+			return (int)pg_apply(PG_CALL_##name, caller, PG_W(fd), PG_W(msgs),         \
+					     PG_W(n), PG_W(flags), 0, 0);                          \
+		sent = PG_OUT(name, PG_HOT(name)(fd, msgs, n, flags), fd, n, op.data = msgs,       \
+			      op.flags = (int)flags);                                              \
+		count_bytes(fd, msgs, sent);                                                       \
+		return sent;                                                                       \
+	}                                                                                          \
+                                                                                                   \
+	PG_EXPORT int name(int fd, struct mmsghdr *msgs, unsigned n, PG_MMSG_FLAGS flags)          \
+	{                                                                                          \
+		struct msghdr first = {.msg_name = NULL};                                          \
+                                                                                                   \
+		if (PG_LIKELY(!((int)flags & MSG_FASTOPEN)))                                       \
+			return several_by_##name(fd, msgs, n, flags, PG_CALLER);                   \
+		if (n && pg_peek(&first, msgs, sizeof first) &&                                    \
+		    refused(fd, first.msg_name, first.msg_namelen, PG_CALLER))                     \
+			return -1;                                                                 \
+		return opened_by_first(PG_CALL_sendmmsg, fd, msgs,                                 \
+				       several_by_##name(fd, msgs, n, flags, PG_CALLER),           \
+				       PG_CALLER);                                                 \
+	}
+SENDMMSG(sendmmsg)
+
+#if __SIZEOF_LONG__ == 4
+SENDMSG(__sendmsg64)
+SENDMMSG(__sendmmsg64)
+#endif
+
+PG_EXPORT ssize_t sendfile(int out, int in, off_t *at, size_t len)
+{
+	if (PG_ASIDE(sendfile, out))
+		return PG_APPLY(sendfile, out, in, at, len);
+	return PG_OUT(sendfile, PG_HOT(sendfile)(out, in, at, len), out, len);
+}
+
+PG_EXPORT ssize_t sendfile64(int out, int in, off64_t *at, size_t len)
+{
+	if (PG_ASIDE(sendfile64, out))
+		return PG_APPLY(sendfile64, out, in, at, len);
+	return PG_OUT(sendfile64, PG_HOT(sendfile64)(out, in, at, len), out, len);
+}
+
+PG_EXPORT ssize_t splice(int in, off64_t *in_at, int out, off64_t *out_at, size_t len,
+			 unsigned flags)
+{
+	if (PG_ASIDE(splice, out))
+		return PG_APPLY(splice, in, in_at, out, out_at, len, flags);
+	return PG_OUT(splice, PG_HOT(splice)(in, in_at, out, out_at, len, flags), out, len);
+}
+
+PG_EXPORT ssize_t tee(int in, int out, size_t len, unsigned flags)
+{
+	if (PG_ASIDE(tee, out))
+		return PG_APPLY(tee, in, out, len, flags);
+	return PG_OUT(tee, PG_HOT(tee)(in, out, len, flags), out, len);
+}
+
+PG_EXPORT ssize_t vmsplice(int fd, const struct iovec *iov, size_t n, unsigned flags)
+{
+	if (PG_ASIDE(vmsplice, fd))
+		return PG_APPLY(vmsplice, fd, iov, n, flags);
+	return PG_OUT_VECTOR(vmsplice, PG_HOT(vmsplice)(fd, iov, n, flags), fd, VECTOR(iov, n),
+			     op.flags = (int)flags);
+}
+
+PG_EXPORT ssize_t copy_file_range(int in, off64_t *in_at, int out, off64_t *out_at, size_t len,
+				  unsigned flags)
+{
+	if (PG_ASIDE(copy_file_range, out))
+		return PG_APPLY(copy_file_range, in, in_at, out, out_at, len, flags);
+	return PG_OUT(copy_file_range, PG_HOT(copy_file_range)(in, in_at, out, out_at, len, flags),
+		      out, len);
+}
+
+/* ---- the dprintf family: libc formats and writes inside; the stdio gate leaves the telling to us
+ * ---- */
+
+/* One of them. CHECK: the argument of the __*_chk ones, else negative. CFA: of the wrapper. */
+struct print {
+	enum pg_call call;
+	int fd, check;
+	const char *format;
+	uintptr_t caller, cfa;
+};
+
+static int by_libc(const struct print *p, va_list ap)
+{
+	uintptr_t outer = pg_format_frame;
+	int ret;
+
+	pg_format_frame = p->cfa;
+	ret = p->check < 0 ? NEXT(vdprintf)(p->fd, p->format, ap)
+			   : NEXT(__vdprintf_chk)(p->fd, p->check, p->format, ap);
+	pg_format_frame = outer;
+	return ret;
+}
+
+/* How many bytes it would write; negative: it fails for its format. */
+static int length_of(const struct print *p, va_list ap)
+{
+	va_list again;
+	int saved = errno, n; /* %m is of the errno that was */
+
+	va_copy(again, ap);
+	n = pg_next_format(NULL, 0, p->check, p->format, again);
+	va_end(again);
+	errno = saved;
+	return n;
+}
+
+/* Writes N bytes, of which OP is the first part: on until all is written or until an error, as libc
+ * does; each part meets the rules. */
+static int write_parts(const struct print *p, struct pg_op op, const char *text, long n)
+{
+	long total = 0, done;
+
+	for (;;) {
+		done = op.skip ? (long)op.result
+			       : NEXT_SYS3(write, SYS_write, p->fd, text + total, (size_t)op.len);
+		pg_leave(op, done, p->caller);
+		if (op.midway)
+			pg_apply_midway(&op, n - total, done, p->caller);
+		total += done > 0 ? done : 0;
+		if (done <= 0 || total >= n)
+			return total < n ? -1 : (int)n;
+		op = pg_enter((struct pg_op){.call = p->call,
+					     .fd = p->fd,
+					     .len = n - total,
+					     .shape = PG_BUF,
+					     .data = text + total},
+			      0, p->caller);
+		op = pg_apply_out(op, PG_BIT(p->call), p->caller);
+	}
+}
+
+/* The kernel's mmap(2), of N bytes without a file. */
+#ifdef SYS_mmap2
+#define MAP_ROOM(n)                                                                                \
+	pg_sys6(SYS_mmap2, 0, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+#else
+#define MAP_ROOM(n)                                                                                \
+	pg_sys6(SYS_mmap, 0, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+#endif
+
+/* A rule cuts the first part off what is N bytes: they go to memory, and from there to FD. */
+static PG_COLD int print_cut(const struct print *p, struct pg_op op, int n, va_list ap)
+{
+	long text = MAP_ROOM((size_t)n + 1);
+	int ret;
+
+	if (text < 0 && text > -4096) {
+		errno = ENOMEM;
+		pg_mark = op.outer;
+		return -1;
+	}
+	ret = pg_next_format((char *)text, (size_t)n + 1, p->check, p->format, ap);
+	if (ret > n) /* its arguments changed meanwhile */
+		ret = n;
+	if (ret < op.len)
+		op.len = ret;
+	ret = write_parts(p, op, (const char *)text, ret);
+	pg_sys2(SYS_munmap, text, (size_t)n + 1);
+	return ret;
+}
+
+/* Under a rule. As long as none cuts it libc writes it, in its own way. */
+static PG_COLD int print_ruled(const struct print *p, struct pg_op op, va_list ap)
+{
+	int n = length_of(p, ap), ret;
+
+	if (n < 0) {
+		pg_mark = op.outer;
+		return by_libc(p, ap);
+	}
+	op.len = n;
+	op = pg_apply_out(op, PG_BIT(p->call), p->caller);
+	if (op.clamped)
+		return print_cut(p, op, n, ap);
+	ret = op.skip ? (int)op.result : by_libc(p, ap);
+	pg_leave(op, ret, p->caller);
+	return ret;
+}
+
+static int print(const struct print *p, va_list ap)
+{
+	uint64_t bit = PG_BIT(p->call);
+	struct pg_op op = {.call = p->call, .fd = p->fd, .len = -2};
+	int ret;
+
+	op = pg_enter(op, 0, p->caller);
+	if (PG_UNLIKELY(pg_ruled & bit) && pg_fd_ruled(p->fd, bit) && pg_match_asks(p->fd, bit))
+		return print_ruled(p, op, ap);
+	ret = by_libc(p, ap);
+	if (PG_UNLIKELY(pg_ruled & bit) && ret < 0)
+		pg_match_refused(p->fd, bit, errno);
+	pg_leave(op, ret, p->caller);
+	return ret;
+}
+
+#define PRINT(name, number) ((struct print){PG_CALL_##name, fd, number, format, PG_CALLER, PG_CFA})
+
+PG_EXPORT int vdprintf(int fd, const char *format, va_list ap)
+{
+	return print(&PRINT(vdprintf, -1), ap);
+}
+
+PG_EXPORT int __vdprintf_chk(int fd, int flag, const char *format, va_list ap)
+{
+	return print(&PRINT(__vdprintf_chk, flag), ap);
+}
+
+PG_EXPORT int dprintf(int fd, const char *format, ...)
+{
+	va_list ap;
+	int ret;
+
+	va_start(ap, format);
+	ret = print(&PRINT(dprintf, -1), ap);
+	va_end(ap);
+	return ret;
+}
+
+PG_EXPORT int __dprintf_chk(int fd, int flag, const char *format, ...)
+{
+	va_list ap;
+	int ret;
+
+	va_start(ap, format);
+	ret = print(&PRINT(__dprintf_chk, flag), ap);
+	va_end(ap);
+	return ret;
+}

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The one brain: what to do about a call that has ended. The macros at the
+ * end are all that a healthy call pays: what it was asked is stored, the result
+ * compared, and added to the bytes sent.
+ */
+#ifndef PG_GUARD_H
+#define PG_GUARD_H
+
+#include "inside/sigpipe.h"
+#include "rules/config.h"
+#include "rules/plan.h"
+
+/* Start-up is over, and this program is looked after. */
+extern bool pg_started PG_HIDDEN;
+extern bool pg_watch_all PG_HIDDEN; /* PIPEGUARD_VERBOSE=2: every call is told */
+
+/* What a rule did, for the log. */
+struct pg_inject {
+	const struct pg_object *object;
+	unsigned rule; /* from 0 */
+	enum pg_held held;
+	bool prob;
+	bool lost;    /* drop: the bytes go nowhere */
+	bool already; /* what was to be broken was so before */
+	int failed;   /* errno: why the fault could not be made; 0: it was, or none was asked for */
+};
+
+/* Would the kernel raise SIGPIPE with an EPIPE of CALL on O? Pipes and stream sockets do, unless
+ * told not to. */
+bool pg_guard_raises(enum pg_call call, int flags, const struct pg_object *o);
+
+/* Has a rule reset the object that FD is now? */
+bool pg_guard_was_reset(int fd);
+
+/* A rule fires on HIT's call. */
+void pg_guard_tell_inject(const struct pg_hit *hit, const struct pg_inject *inject);
+
+/* error=EPIPE, or a pipe broken midway: tells of HIT and, if it SIGNALS, raises SIGPIPE as the
+ * kernel would. May not return.
+ */
+void pg_guard_injected_epipe(const struct pg_hit *hit, bool signals);
+
+#define PG_CALLER ((uintptr_t)__builtin_return_address(0))
+#define PG_CFA ((uintptr_t)__builtin_dwarf_cfa())
+
+/* What the kernel answered, once it is not all that was asked: logs a break. CFA: the wrapper's,
+ * or 0 of a marked call. errno is kept. */
+PG_COLD void pg_guard_out(const struct pg_op *op, int64_t ret, uintptr_t caller, uintptr_t cfa);
+
+/* A read that returned RET <= 0. Returns RET; but in a thread that waited while a rule reset the
+ * connection, what a received RST would have made it return. errno is kept, or set. */
+PG_COLD int64_t pg_guard_in(enum pg_call call, const struct pg_op *op, int64_t ret,
+			    uintptr_t caller);
+
+/* A descriptor's error came to the program's knowledge in another way: connect, SO_ERROR. */
+PG_COLD void pg_guard_warned(enum pg_call call, int fd, int err, uintptr_t caller);
+
+/* connect was refused ADDR, LEN bytes long, which is the program's. */
+PG_COLD void pg_guard_refused(enum pg_call call, int fd, const void *addr, uint32_t len,
+			      uintptr_t caller);
+
+/* At PIPEGUARD_VERBOSE=2, a connection that stands or is on its way. errno is kept. */
+PG_COLD void pg_guard_connected(enum pg_call call, int fd, int ret, uintptr_t caller);
+
+/* Before close() at PIPEGUARD_VERBOSE=1: are there unread bytes, so that the kernel will reset the
+ * peer? */
+void pg_guard_close(int fd);
+
+/* The exit line, if there is anything to say: once in each process. */
+bool pg_guard_has_last_word(void);
+void pg_guard_exit(void);
+
+/* Start-up, when all below is ready. GATES: for the load line. */
+void pg_guard_start(const char *gates);
+
+/* Marks OP as in progress, for the signal gate. BITS: PG_MARK_. */
+static inline struct pg_op pg_enter(struct pg_op op, uint64_t bits, uintptr_t caller)
+{
+	op.outer = pg_mark;
+	pg_mark = PG_MARK(op.call, op.fd, bits);
+	PG_NOTE_CALLER(caller);
+	(void)caller;
+	return op;
+}
+
+/* OP has ended with RET: counts it, tells if it broke. */
+static inline int64_t pg_leave(struct pg_op op, int64_t ret, uintptr_t caller)
+{
+	if (ret > 0 && !op.skip)
+		pg_fd_sent(op.fd, (uint64_t)ret);
+	if (ret != op.len || ret < 0 || pg_watch_all)
+		pg_guard_out(&op, ret, caller, 0);
+	pg_mark = op.outer;
+	return ret;
+}
+
+/* A call that did not do all it was asked, as a wrapper saw it: OP holds what the wrapper stored.
+ * Counts it, tells if it broke. Returns RET; errno is kept. */
+PG_COLD int64_t pg_guard_odd(enum pg_call call, struct pg_op *op, int64_t ret, uintptr_t caller,
+			     uintptr_t cfa);
+
+#if PG_MARKS
+static inline void pg_begin(struct pg_op *op, enum pg_call call, uintptr_t caller)
+{
+	*op = pg_enter((struct pg_op){.call = call, .fd = op->fd}, 0, caller);
+}
+static inline void pg_end(const struct pg_op *op)
+{
+	pg_mark = op->outer;
+}
+#else
+#define pg_begin(op, call, caller) ((void)0)
+#define pg_end(op) ((void)0)
+#endif
+
+/*
+ * PG_OUT(send, PG_HOT(send)(…), fd, len, op.flags = flags): the call, made, and
+ * its result looked at. OP lies in memory, and only what is given here is
+ * stored: that is all a healthy call pays, besides one addition.
+ */
+#define PG_OUT(name, made, descriptor, length, ...)                                                \
+	__extension__({                                                                            \
+		struct pg_op op;                                                                   \
+		__typeof__(made) made_;                                                            \
+		op.fd = (descriptor);                                                              \
+		pg_begin(&op, PG_CALL_##name, PG_CALLER);                                          \
+		op.len = (int64_t)(length);                                                        \
+		(void)0, ##__VA_ARGS__;                                                            \
+		made_ = (made);                                                                    \
+		if (PG_UNLIKELY(made_ != op.len || made_ < 0)) /* a length may be -1, too */       \
+			made_ = (__typeof__(made_))pg_guard_odd(PG_CALL_##name, &op, made_,        \
+								PG_CALLER, PG_CFA);                \
+		else                                                                               \
+			pg_fd_sent(op.fd, (uint64_t)made_);                                        \
+		pg_end(&op);                                                                       \
+		made_;                                                                             \
+	})
+
+/* The same for a vector, whose length is not known before the kernel has read it: a count is odd
+ * only on what may be a pipe. */
+#define PG_OUT_VECTOR(name, made, descriptor, ...)                                                 \
+	__extension__({                                                                            \
+		struct pg_op op;                                                                   \
+		__typeof__(made) made_;                                                            \
+		op.fd = (descriptor);                                                              \
+		pg_begin(&op, PG_CALL_##name, PG_CALLER);                                          \
+		op.len = -2;                                                                       \
+		__VA_ARGS__;                                                                       \
+		made_ = (made);                                                                    \
+		if (PG_LIKELY(made_ > 0 && pg_fd_is_connection(op.fd)))                            \
+			pg_fd_sent(op.fd, (uint64_t)made_);                                        \
+		else                                                                               \
+			made_ = (__typeof__(made_))pg_guard_odd(PG_CALL_##name, &op, made_,        \
+								PG_CALLER, PG_CFA);                \
+		pg_end(&op);                                                                       \
+		made_;                                                                             \
+	})
+
+/*
+ * What a wrapper was asked, as far as it stores it: in memory, which costs a
+ * healthy call less than registers that must be kept. The rest is left as it is.
+ */
+struct pg_asked {
+	int fd, flags, count;
+	size_t len;
+	const void *data;
+};
+
+/* The same as pg_guard_in() where the wrapper stored its buffer's length; that and flags; a vector;
+ * a message and flags. */
+PG_COLD int64_t pg_guard_in_buffer(enum pg_call call, const struct pg_asked *asked, int64_t ret,
+				   uintptr_t caller);
+PG_COLD int64_t pg_guard_in_flagged(enum pg_call call, const struct pg_asked *asked, int64_t ret,
+				    uintptr_t caller);
+PG_COLD int64_t pg_guard_in_vector(enum pg_call call, const struct pg_asked *asked, int64_t ret,
+				   uintptr_t caller);
+PG_COLD int64_t pg_guard_in_message(enum pg_call call, const struct pg_asked *asked, int64_t ret,
+				    uintptr_t caller);
+
+/* A call that reads, MADE: only an end or an error is of interest. SHAPE: which of the above tells
+ * it, of what was stored in ASKED before. */
+#define PG_IN(name, shape, asked, made)                                                            \
+	__extension__({                                                                            \
+		__typeof__(made) made_ = (made);                                                   \
+		if (PG_UNLIKELY(made_ <= 0))                                                       \
+			made_ = (__typeof__(made_))pg_guard_in_##shape(PG_CALL_##name, &(asked),   \
+								       made_, PG_CALLER);          \
+		made_;                                                                             \
+	})
+
+#endif

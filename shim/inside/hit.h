@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A write that broke: which one it was, from the registers that the signal
+ * interrupted and from the mark of the wrapper that was at work.
+ */
+#ifndef PG_HIT_H
+#define PG_HIT_H
+
+#include "log/event.h"
+
+#include <signal.h>
+
+/* ---- the call in progress in this thread, for the handler ---- */
+
+#define PG_MARK_SET ((uint64_t)1 << 49)
+#define PG_MARK_STDIO ((uint64_t)1 << 50)
+#define PG_MARK_RAW ((uint64_t)1 << 51)	     /* made by syscall(2) */
+#define PG_MARK_NOSIGNAL ((uint64_t)1 << 52) /* a rule takes the signal away */
+#define PG_MARK_LOGGED ((uint64_t)1 << 63)   /* the handler has told it */
+#define PG_MARK(call, fd, bits) (PG_MARK_SET | (bits) | (uint64_t)(call) << 32 | (uint32_t)(fd))
+
+extern __thread uint64_t pg_mark __attribute__((tls_model("initial-exec"))) PG_HIDDEN;
+
+/* The frame of the innermost call that formats (dprintf): what libc writes for it lies below. */
+extern __thread uintptr_t pg_format_frame __attribute__((tls_model("initial-exec"))) PG_HIDDEN;
+
+/*
+ * Where PG_MARKS is 0: the calls that the handler has told and whose wrappers
+ * have not looked yet, by the stack pointer that the wrapper returns to. Calls
+ * nest (a signal handler of the program's breaks a write while another waits to
+ * be looked at), so there are several.
+ */
+void pg_hit_told(uintptr_t cfa);
+bool pg_hit_take_told(uintptr_t cfa); /* was it told? Once. */
+
+/* The last broken write of this thread whose signal is blocked, and so will come later: its call
+ * and descriptor, as in a mark; 0: none. */
+extern __thread uint64_t pg_owed __attribute__((tls_model("initial-exec"))) PG_HIDDEN;
+
+/*
+ * musl has no unwind tables, so a stack cannot be walked out of it: there the
+ * wrapper notes its caller. glibc's can, and a healthy call pays less.
+ */
+#ifdef __GLIBC__
+#define PG_NOTE_CALLER(caller) ((void)0)
+#define PG_MARKED_CALLER 0
+#else
+extern __thread uintptr_t pg_mark_caller __attribute__((tls_model("initial-exec")));
+#define PG_NOTE_CALLER(caller) (pg_mark_caller = (caller))
+#define PG_MARKED_CALLER (pg_mark_caller - 1)
+#endif
+
+/* A write that broke, as far as the gate knows it. */
+struct pg_hit {
+	enum pg_via via;
+	enum pg_call call;
+	int fd;
+	int64_t len, ret;
+	int err;
+	int flags;	/* as of a pg_op */
+	const void *to; /* as of a pg_op */
+	uint32_t to_len;
+	bool perhaps;	  /* what is told holds only if no child has the descriptor, too */
+	uintptr_t caller; /* inside the calling instruction; 0: look at the stack */
+	uintptr_t cfa;	  /* of the wrapper, if the stack told of it; else 0 */
+	const void *uc;	  /* what the signal interrupted, in its handler; else a null pointer */
+	bool marked;	  /* pg_mark is this call's */
+	bool inlined;	  /* no wrapper of ours was at work: rules do not reach it */
+};
+
+/*
+ * Did the kernel raise this SIGPIPE for a write of this thread's? A
+ * kernel-made one says SI_USER and our own pid, and the registers hold the
+ * call's result: -EPIPE, or a count where a pipe's reader left midway.
+ * Fills HIT if so. UC: the ucontext_t that the handler was given.
+ */
+bool pg_hit_recognise(const siginfo_t *si, const void *uc, struct pg_hit *hit);
+
+/* Is what was interrupted a write that was told, and has nothing run since? Then this signal is
+ * another's, which came while the handler ran. */
+bool pg_hit_is_stale(const void *uc);
+
+/* The write that UC is of is told; what returns to it need not tell it again. */
+void pg_hit_mark_told(const struct pg_hit *hit, void *uc);
+
+/* The number of the system call that UC interrupted; -1: unknown. */
+long pg_hit_number(const void *uc);
+
+/* Makes the interrupted system call happen once more when the handler returns. False: not known
+ * how. */
+bool pg_hit_repeat(void *uc);
+
+/* Bytes that the vector or message of a call asks for; -1: it cannot be read. */
+int64_t pg_iov_bytes(const void *iov, uint64_t count);
+int64_t pg_msg_bytes(const void *msg);
+
+#endif

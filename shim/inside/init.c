@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Start and end. The library is linked with -z initfirst, so on glibc this
+ * runs before the constructors of all others, and even before libc has set
+ * environ: there the loader's own argument is used.
+ */
+#include "base/clock.h"
+#include "base/dl.h"
+#include "base/process.h"
+#include "inside/apply.h"
+#include "inside/calls.h"
+#include "inside/guard.h"
+#include "inside/stdio_gate.h"
+#include "log/log.h"
+#include "rules/config.h"
+#include "who/symbol.h"
+
+#include <unistd.h>
+
+/* Was asked for first, so it runs last of what exit() calls; libc's flush of all FILEs follows. */
+static void at_exit(void *unused)
+{
+	(void)unused;
+	if (pg_guard_has_last_word() && !pg_stdio_waits())
+		pg_guard_exit();
+}
+
+/* quick_exit flushes nothing. */
+static void quick_exit_runs(void *unused)
+{
+	(void)unused;
+	pg_guard_exit();
+}
+
+/* Not the program's: a sanitizer's runtime inside it has one that is not ready yet. */
+static void ask_for_exit(void)
+{
+	typedef int ask_fn(void (*)(void *), void *, void *);
+	typedef int ask_quick_fn(void (*)(void *), void *);
+	ask_fn *ask = (ask_fn *)dlsym(RTLD_NEXT, "__cxa_atexit");
+	ask_quick_fn *ask_quick = (ask_quick_fn *)dlsym(RTLD_NEXT, "__cxa_at_quick_exit");
+
+	if (ask)
+		ask(at_exit, NULL, NULL);
+	if (ask_quick)
+		ask_quick(quick_exit_runs, NULL);
+	dlerror();
+}
+
+/* Loaded by dlopen (ctypes, say), nothing calls us; a second copy must not tell everything twice.
+ */
+static bool in_charge(void)
+{
+	void *first = dlsym(RTLD_DEFAULT, "__sysv_signal");
+
+	dlerror();
+	return pg_module_is_first_copy() && pg_module_is_own((uintptr_t)first);
+}
+
+static void start_clock(void)
+{
+	struct pg_module vdso;
+
+	if (pg_module_vdso(&vdso))
+		pg_clock_start(
+			pg_symbol_address(&vdso, "__vdso_clock_gettime", "__kernel_clock_gettime"));
+	pg_config.start = pg_now();
+}
+
+/* What was inherited as a connection: nobody knows its peer after a reset. */
+static void adopt_inherited(void)
+{
+	for (int fd = 0; fd < 3; fd++)
+		pg_fd_adopt(fd);
+	for (int fd = 3; fd < 3 + (int)pg_config.passed; fd++)
+		pg_fd_adopt(fd);
+}
+
+static const char *gates(bool stdio)
+{
+	if (stdio)
+		return "call stdio signal";
+	return "call signal (no stdio: this libc has no such slot)";
+}
+
+static void __attribute__((constructor)) start(int argc, char **argv, char **envp)
+{
+	int saved = errno;
+
+	(void)argc;
+	(void)argv;
+	pg_next_resolve();
+	pg_calls_start();
+	pg_module_start();
+	pg_symbol_start();
+	if (in_charge())
+		pg_config_read(environ ? environ : envp);
+	if (pg_config.active) {
+		pg_process_start();
+		start_clock();
+		pg_apply_start();
+		pg_log_start();
+		adopt_inherited();
+		pg_guard_start(gates(pg_stdio_start()));
+		ask_for_exit();
+	}
+	pg_aside = pg_ruled | (pg_watch_all ? pg_rule_out_calls() : 0);
+	errno = saved;
+}

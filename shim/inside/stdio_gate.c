@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+#include "inside/stdio_gate.h"
+
+#include "base/dl.h"
+#include "base/peek.h"
+#include "inside/apply.h"
+#include "log/log.h"
+#include "rules/match.h"
+#include "who/module.h"
+#include "who/stack.h"
+
+#include <stdio.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+
+#ifdef __GLIBC__
+
+/* _IO_ERR_SEEN of glibc's libio.h: ferror(). The real slot sets it; a rule that fails the write
+ * must, too. */
+enum { PG_IO_ERR_SEEN = 0x20 };
+
+enum { REACH = 4096 }; /* bytes each way; the tables span about 3 KiB */
+
+typedef ssize_t write_slot(FILE *, const void *, ssize_t);
+typedef ssize_t read_slot(FILE *, void *, ssize_t);
+typedef int close_slot(FILE *);
+
+static write_slot *next_write;
+static read_slot *next_read;
+static close_slot *next_close, *next_proc_close;
+
+/* ---- the end: what exit() still flushes ---- */
+
+/* The head of libc's list of all FILEs (GLIBC_2.2.5), and where their tables are. */
+struct _IO_FILE_plus;
+static struct _IO_FILE_plus **all_files;
+static uintptr_t tables_lo, tables_hi;
+static const FILE *last_to_flush; /* behind which nothing comes */
+
+/* The start of <wchar.h>'s half of a FILE (libio.h, _IO_wide_data). */
+struct wide {
+	wchar_t *read[3], *write_base, *write_ptr;
+};
+
+/* A FILE, and behind it the table of its kind (libioP.h, _IO_FILE_plus). */
+struct file {
+	FILE f;
+	uintptr_t table;
+};
+
+/* Will exit() write what waits in F, through our gate? */
+static bool waits(const struct file *file)
+{
+	const FILE *f = &file->f;
+	struct wide wide;
+
+	if (file->table < tables_lo || file->table >= tables_hi)
+		return false;
+	if (f->_mode <= 0)
+		return f->_IO_write_ptr > f->_IO_write_base;
+	return pg_take_kept(&wide, f->_wide_data, sizeof wide) && wide.write_ptr > wide.write_base;
+}
+
+bool pg_stdio_waits(void)
+{
+	enum { FILES_MAX = 10000 };
+	struct file file;
+	FILE *f = all_files ? (FILE *)*all_files : NULL;
+
+	last_to_flush = NULL;
+	for (int i = 0; f && i < FILES_MAX && pg_take_kept(&file, f, sizeof file); i++) {
+		if (waits(&file))
+			last_to_flush = f;
+		f = file.f._chain;
+	}
+	return last_to_flush;
+}
+
+/* Is F what one of our dprintf wrappers writes to, below its frame? It tells the break itself. (A
+ * program may have jumped out of it: then its mark is left, but such an F is not.) */
+static bool within_dprintf(const FILE *f)
+{
+	enum pg_call call = (enum pg_call)(pg_mark >> 32 & 0x3fff);
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+
+	return pg_mark & PG_MARK_SET && pg_call_formats(call) && (uintptr_t)f >= here &&
+	       (uintptr_t)f < pg_format_frame;
+}
+
+/*
+ * Under a rule. libio's contract (_IO_new_file_write): the bytes written;
+ * fewer than N means an error, with errno set. So what a rule makes short is
+ * not the end.
+ */
+static PG_COLD ssize_t write_ruled(FILE *f, const char *data, ssize_t n)
+{
+	ssize_t total = 0, done;
+	struct pg_op op;
+
+	do {
+		op = pg_enter((struct pg_op){.call = PG_CALL_write,
+					     .via = PG_VIA_STDIO,
+					     .fd = f->_fileno,
+					     .len = n - total,
+					     .shape = PG_BUF,
+					     .data = data + total},
+			      PG_MARK_STDIO, PG_CALLER);
+		op = pg_apply_out(op, PG_STDIO_BIT, PG_CALLER);
+		done = op.skip ? (ssize_t)op.result : next_write(f, data + total, (ssize_t)op.len);
+		if (done > 0 && done < op.len && !op.skip)
+			pg_fd_sent(op.fd, (uint64_t)done);
+		if (op.midway)
+			pg_apply_midway(&op, n - total, done, PG_CALLER);
+		pg_leave(op, done < op.len ? -1 : done, PG_CALLER);
+		total += done > 0 ? done : 0;
+	} while (done > 0 && total < n && (op.clamped || op.skip));
+	if (total < n)
+		f->_flags |= PG_IO_ERR_SEEN;
+	return total;
+}
+
+/* After exit() began: the last FILE has been flushed. */
+static PG_COLD void flushed(void)
+{
+	last_to_flush = NULL;
+	pg_guard_exit();
+}
+
+static PG_STDIO_CODE ssize_t gate_write(FILE *f, const void *data, ssize_t n)
+{
+	struct pg_op op;
+	ssize_t done;
+
+	if (within_dprintf(f))
+		return next_write(f, data, n);
+	op = (struct pg_op){.call = PG_CALL_write, .via = PG_VIA_STDIO, .fd = f->_fileno, .len = n};
+	if (PG_UNLIKELY(pg_ruled & PG_STDIO_BIT) && pg_fd_ruled(f->_fileno, PG_STDIO_BIT) &&
+	    pg_match_asks(f->_fileno, PG_STDIO_BIT)) {
+		done = write_ruled(f, data, n);
+	} else {
+		if (PG_MARKS)
+			op = pg_enter(op, PG_MARK_STDIO, PG_CALLER);
+		done = next_write(f, data, n);
+		if (done > 0)
+			pg_fd_sent(op.fd, (uint64_t)done);
+		if (done != n || pg_watch_all)
+			pg_guard_out(&op, done < n ? -1 : done, PG_CALLER, PG_CFA);
+		if (PG_MARKS)
+			pg_mark = op.outer;
+	}
+	if (PG_UNLIKELY(f == last_to_flush))
+		flushed();
+	return done;
+}
+
+static struct pg_op reading(const FILE *f, void *data, ssize_t n)
+{
+	return (struct pg_op){.call = PG_CALL_read,
+			      .via = PG_VIA_STDIO,
+			      .fd = f->_fileno,
+			      .len = n,
+			      .shape = PG_BUF,
+			      .data = data};
+}
+
+static PG_COLD ssize_t read_ruled(FILE *f, void *data, ssize_t n)
+{
+	const struct pg_op asked = reading(f, data, n);
+	struct pg_op op = pg_apply_in(asked, PG_BIT(PG_CALL_read), PG_CALLER);
+	ssize_t got = op.skip ? (ssize_t)op.result : next_read(f, data, (ssize_t)op.len);
+
+	if (got <= 0)
+		got = (ssize_t)pg_guard_in(op.call, &asked, got, PG_CALLER);
+	pg_apply_read(&op, got);
+	return got;
+}
+
+static PG_COLD ssize_t ended(FILE *f, void *data, ssize_t n, ssize_t got, uintptr_t caller)
+{
+	const struct pg_op asked = reading(f, data, n);
+
+	return (ssize_t)pg_guard_in(PG_CALL_read, &asked, got, caller);
+}
+
+/* What fread and getline read. */
+static ssize_t gate_read(FILE *f, void *data, ssize_t n)
+{
+	ssize_t got;
+
+	if (PG_UNLIKELY(pg_ruled & PG_BIT(PG_CALL_read)) &&
+	    pg_fd_ruled(f->_fileno, PG_BIT(PG_CALL_read)) &&
+	    pg_match_asks(f->_fileno, PG_BIT(PG_CALL_read)))
+		return read_ruled(f, data, n);
+	got = next_read(f, data, n);
+	return PG_LIKELY(got > 0) ? got : ended(f, data, n, got, PG_CALLER);
+}
+
+/* fclose, and pclose, reach no close() that could be interposed. */
+static int gate_close(FILE *f)
+{
+	pg_guard_close(f->_fileno);
+	pg_fd_closed(f->_fileno);
+	return next_close(f);
+}
+
+static int gate_proc_close(FILE *f)
+{
+	pg_fd_closed(f->_fileno);
+	return next_proc_close(f);
+}
+
+/* A slot's old value, and ours. */
+struct exchange {
+	void *old, *ours;
+	int found;
+};
+
+enum { SLOTS = 4 };
+
+/* Replaces every pointer from LO to HI that is one of the old ones. */
+static void replace(uintptr_t lo, uintptr_t hi, struct exchange e[SLOTS])
+{
+	void *const a = e[0].old, *const b = e[1].old, *const c = e[2].old, *const d = e[3].old;
+
+	for (void **slot = (void **)lo; slot < (void **)hi; slot++) {
+		void *has = *slot;
+
+		if (!has || (has != a && has != b && has != c && has != d))
+			continue;
+		for (int i = 0; i < SLOTS; i++)
+			if (has == e[i].old)
+				*slot = e[i].ours, e[i].found++;
+	}
+}
+
+/* The part of libc's read-only data around the tables that may be searched. */
+static bool tables(uintptr_t *lo, uintptr_t *hi)
+{
+	uintptr_t jumps = (uintptr_t)dlsym(RTLD_DEFAULT, "_IO_file_jumps");
+	struct pg_module room;
+	const struct pg_module *libc = jumps ? pg_module_at(jumps, &room) : NULL;
+
+	if (!libc || jumps < libc->relro.lo || jumps >= libc->relro.hi)
+		return false;
+	*lo = jumps - REACH > libc->relro.lo ? jumps - REACH : libc->relro.lo;
+	*hi = jumps + REACH < libc->relro.hi ? jumps + REACH : libc->relro.hi;
+	*lo &= ~(sizeof(void *) - 1);
+	*hi &= ~(sizeof(void *) - 1);
+	return true;
+}
+
+bool pg_stdio_start(void)
+{
+	struct exchange e[SLOTS] = {
+		{dlsym(RTLD_DEFAULT, "_IO_file_write"), (void *)gate_write, 0},
+		{dlsym(RTLD_DEFAULT, "_IO_file_read"), (void *)gate_read, 0},
+		{dlsym(RTLD_DEFAULT, "_IO_file_close"), (void *)gate_close, 0},
+		{dlsym(RTLD_DEFAULT, "_IO_proc_close"), (void *)gate_proc_close, 0},
+	};
+	uintptr_t lo, hi, page;
+
+	dlerror();
+	if (!e[0].old || !tables(&lo, &hi))
+		return false;
+	page = lo & ~(getauxval(AT_PAGESZ) - 1);
+	next_write = (write_slot *)e[0].old;
+	next_read = (read_slot *)e[1].old;
+	next_close = (close_slot *)e[2].old;
+	next_proc_close = (close_slot *)e[3].old;
+	all_files = (struct _IO_FILE_plus **)dlsym(RTLD_DEFAULT, "_IO_list_all");
+	if (pg_sys3(SYS_mprotect, page, hi - page, PROT_READ | PROT_WRITE))
+		return false;
+	replace(lo, hi, e);
+	tables_lo = lo;
+	tables_hi = hi;
+	pg_sys3(SYS_mprotect, page, hi - page, PROT_READ);
+	return e[0].found > 0;
+}
+
+#else
+
+bool pg_stdio_start(void)
+{
+	return false;
+}
+
+bool pg_stdio_waits(void)
+{
+	return false;
+}
+
+#endif

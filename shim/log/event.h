@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/* One event, and how it reads: text or JSON. */
+#ifndef PG_EVENT_H
+#define PG_EVENT_H
+
+#include "base/next.h"
+#include "object/look.h"
+#include "rules/op.h"
+#include "rules/rule.h"
+#include "who/stack.h"
+
+enum pg_ev {
+	PG_EV_EPIPE,
+	PG_EV_RESET,
+	PG_EV_REFUSED,
+	PG_EV_EOF,
+	PG_EV_DISPOSITION,
+	PG_EV_LOAD,
+	PG_EV_DOOMED,
+	PG_EV_EXIT,
+	PG_EV_CALL,
+	PG_EV_KILLED,
+	PG_EV_INJECT
+};
+enum pg_signal {
+	PG_SIG_NONE,
+	PG_SIG_FATAL,
+	PG_SIG_CAUGHT,
+	PG_SIG_IGNORED,
+	PG_SIG_BLOCKED,
+	PG_SIG_SUPPRESSED,
+	PG_SIG_ASK /* not known yet: of the object and the call's flags */
+};
+enum pg_state { PG_STATE_DEFAULT, PG_STATE_IGNORED, PG_STATE_CAUGHT };
+
+/* The last change of SIGPIPE's disposition. */
+struct pg_change {
+	enum pg_state from, to;
+	struct pg_code by; /* 0: inherited */
+	uint64_t at;
+	int tid;
+};
+
+struct pg_site {
+	const char *call;
+	struct pg_code caller;
+	uint64_t count;
+	int fd;
+};
+
+struct pg_event {
+	enum pg_ev ev;
+	enum pg_via via;
+	enum pg_signal signal;
+	enum pg_call call; /* PG_NO_CALL: unknown */
+	int fd;		   /* -1: unknown */
+	int64_t len, ret;  /* len -1: unknown */
+	int err;	   /* 0: it did not fail */
+	bool inlined;	   /* no wrapper was at work: rules do not reach it */
+	bool inherited;	   /* say that SIGPIPE was ignored at start */
+	bool changed;	   /* CHANGE is to be told */
+	struct pg_change change;
+	struct pg_object object;
+	uint64_t repeated, events, early, uncounted;
+	uint64_t hash; /* of the stack: what site= compares */
+	bool nonblock; /* call */
+	bool confined; /* the program has confined itself: little can be asked */
+	bool perhaps;  /* doomed: unless a child has the descriptor, too */
+	unsigned frames;
+	uintptr_t frame[PG_FRAMES_MAX];
+	unsigned sites;
+	struct pg_site site[16];
+	int rule;		       /* inject: from 0; epipe: object.rule */
+	const char *held;	       /* inject: what became of a hold, or a null pointer */
+	int failed;		       /* inject: errno, why the fault could not be made; or 0 */
+	bool seeded;		       /* inject: a rule with prob= */
+	uint64_t counts[PG_RULES_MAX]; /* exit: how often each rule fired */
+	const char *gates;	       /* load */
+	int sender;	/* killed: who sent the signal; CALL and FD: of whose write it is */
+	bool by_itself; /* killed: the program raised it */
+	int pid;
+	bool outside; /* seen by the outside engine: TID and COMM are filled in, too */
+	/* Set by pg_event_write, unless OUTSIDE. */
+	int tid;
+	uint64_t now;
+	char comm[16];
+};
+
+/* Formats and logs E as the configuration asks. Async-signal-safe; needs LINE, a buffer of
+ * PG_LINE_MAX bytes. MASK: as pg_log_write wants it. */
+void pg_event_write(struct pg_event *e, char *line, uint64_t mask);
+
+/* Start-up, and before the program confines itself: what can be told afterwards without asking. */
+void pg_event_note_process(void);
+
+/* After the program confined itself: what can be said with write(2) alone. */
+void pg_event_write_confined(struct pg_event *e, char *line);
+
+#endif

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+#include "log/room.h"
+
+#include <signal.h>
+#include <sys/mman.h>
+
+enum { ROOMS = 64, ERRNO_MAX = 4095, SIGSET_BYTES = 8 };
+
+/* Pages of their own, which a fork child finds zeroed. */
+static struct rooms {
+	struct pg_room room[ROOMS];
+} __attribute__((aligned(PG_PAGE_MOST))) rooms;
+
+void pg_room_start(void)
+{
+	pg_sys3(SYS_madvise, &rooms, sizeof rooms, MADV_WIPEONFORK);
+}
+
+static struct pg_room *map_room(void)
+{
+	enum { PROT = PROT_READ | PROT_WRITE, FLAGS = MAP_PRIVATE | MAP_ANONYMOUS };
+	struct pg_room *s;
+#ifdef SYS_mmap2
+	long at = pg_sys6(SYS_mmap2, 0, sizeof *s, PROT, FLAGS, -1, 0);
+#else
+	long at = pg_sys6(SYS_mmap, 0, sizeof *s, PROT, FLAGS, -1, 0);
+#endif
+	if (at < 0 && at >= -ERRNO_MAX)
+		return NULL;
+	s = (struct pg_room *)at;
+	s->mapped = true;
+	return s;
+}
+
+static struct pg_room *free_room(void)
+{
+	for (int i = 0; i < ROOMS; i++)
+		if (!__atomic_exchange_n(&rooms.room[i].taken, 1, __ATOMIC_ACQUIRE))
+			return &rooms.room[i];
+	return pg_confined ? NULL : map_room();
+}
+
+struct pg_room *pg_room_take(void)
+{
+	uint64_t all = ~(uint64_t)0, mask = 0;
+	bool masked = !pg_confined;
+	struct pg_room *s;
+
+	if (masked)
+		pg_sys4(SYS_rt_sigprocmask, SIG_BLOCK, &all, &mask, SIGSET_BYTES);
+	s = free_room();
+	if (s) {
+		s->masked = masked;
+		s->mask = mask;
+		return s;
+	}
+	pg_log_drop();
+	if (masked)
+		pg_sys4(SYS_rt_sigprocmask, SIG_SETMASK, &mask, 0, SIGSET_BYTES);
+	return NULL;
+}
+
+void pg_room_give(struct pg_room *s)
+{
+	uint64_t mask = s->mask;
+	bool masked = s->masked;
+
+	if (s->mapped)
+		pg_sys2(SYS_munmap, s, sizeof *s);
+	else
+		__atomic_store_n(&s->taken, 0, __ATOMIC_RELEASE);
+	if (masked)
+		pg_sys4(SYS_rt_sigprocmask, SIG_SETMASK, &mask, 0, SIGSET_BYTES);
+}

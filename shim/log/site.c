@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+#include "log/site.h"
+
+#include <sys/mman.h>
+
+enum { SITES = 512, PROBES = 16, FIRST_TOLD = 10 };
+
+/* How often one place in the program broke on one object. */
+struct pg_place {
+	uint64_t key; /* 0: free */
+	uint64_t count;
+	struct pg_code caller;
+	int pid, fd;
+	enum pg_call call;
+	bool broke; /* not a warning, nor a rule that fired */
+};
+static struct pg_place sites[SITES];
+
+/* Pages of their own, which a fork child finds zeroed. */
+static struct wiped {
+	uint64_t broken; /* writes of the process PID; a vfork child's are not counted */
+	int pid;
+	bool held; /* of a place that had to make room, not all was told */
+} __attribute__((aligned(PG_PAGE_MOST))) wiped;
+
+static uint64_t total; /* in this process and those it was forked from */
+
+void pg_site_start(void)
+{
+	pg_sys3(SYS_madvise, &wiped, sizeof wiped, MADV_WIPEONFORK);
+}
+
+/* Room for KEY where all is taken, counted once: that of the place which broke least often; a null
+ * pointer if another thread took it. */
+static struct pg_place *evict(uint64_t key)
+{
+	struct pg_place *least = &sites[key % SITES];
+	uint64_t old;
+
+	for (unsigned i = 1; i < PROBES; i++) {
+		struct pg_place *s = &sites[(key + i) % SITES];
+
+		if (PG_GET(s->count) < PG_GET(least->count))
+			least = s;
+	}
+	old = PG_GET(least->key);
+	if (!__atomic_compare_exchange_n(&least->key, &old, key, false, __ATOMIC_RELAXED,
+					 __ATOMIC_RELAXED))
+		return NULL;
+	if (__atomic_exchange_n(&least->count, 1, __ATOMIC_RELAXED) > FIRST_TOLD)
+		PG_PUT(wiped.held, true);
+	return least;
+}
+
+/* Counts at the place KEY; N is how often by now. A null pointer: there is no room for it. */
+static struct pg_place *find_site(uint64_t key, uint64_t *n)
+{
+	*n = 1;
+	for (unsigned i = 0; i < PROBES; i++) {
+		struct pg_place *s = &sites[(key + i) % SITES];
+		uint64_t none = 0;
+
+		if (__atomic_compare_exchange_n(&s->key, &none, key, false, __ATOMIC_RELAXED,
+						__ATOMIC_RELAXED) ||
+		    none == key) {
+			uint64_t count = __atomic_add_fetch(&s->count, 1, __ATOMIC_RELAXED);
+
+			if (PG_GET(s->key) != key)
+				return NULL; /* another thread took it meanwhile */
+			*n = count;
+			return s;
+		}
+	}
+	return evict(key);
+}
+
+static void count_broken(int pid)
+{
+	int none = 0;
+
+	if (__atomic_compare_exchange_n(&wiped.pid, &none, pid, false, __ATOMIC_RELAXED,
+					__ATOMIC_RELAXED) ||
+	    none == pid)
+		__atomic_add_fetch(&wiped.broken, 1, __ATOMIC_RELAXED);
+}
+
+bool pg_site_count(struct pg_event *e, uintptr_t place, struct pg_place **first)
+{
+	uint64_t what = (uint64_t)e->call + ((uint64_t)e->ev << 8) + ((uint64_t)e->rule << 16);
+	uint64_t key =
+		pg_mix(pg_mix(pg_mix(pg_mix(1, (uint64_t)e->pid), e->object.ino), place), what);
+	uint64_t n;
+	struct pg_place *s = find_site(key | 1, &n);
+
+	if (e->ev == PG_EV_EPIPE)
+		count_broken(e->pid);
+	__atomic_add_fetch(&total, 1, __ATOMIC_RELAXED);
+	*first = s && n == 1 ? s : NULL;
+	e->repeated = n;
+	while (n > FIRST_TOLD && !(n & 1))
+		n /= 2;
+	return e->repeated <= FIRST_TOLD || n == FIRST_TOLD || e->signal == PG_SIG_FATAL;
+}
+
+/* Another thread may make room in this very place: then what the two say of it is mixed, once. */
+void pg_site_describe(struct pg_place *s, const struct pg_event *e, uintptr_t caller)
+{
+	s->caller = pg_code_at(e->frames ? e->frame[0] : caller);
+	PG_PUT(s->pid, e->pid);
+	PG_PUT(s->fd, e->fd);
+	PG_PUT(s->call, e->call);
+	PG_PUT(s->broke, e->ev == PG_EV_EPIPE);
+}
+
+void pg_site_collect(struct pg_event *e)
+{
+	for (int i = 0; i < SITES; i++) {
+		const struct pg_place *s = &sites[i];
+		uint64_t count = PG_GET(s->count);
+
+		if (!PG_GET(s->broke) || PG_GET(s->pid) != e->pid)
+			continue;
+		e->events += count;
+		if (e->sites < sizeof e->site / sizeof *e->site)
+			e->site[e->sites++] = (struct pg_site){pg_call_name(PG_GET(s->call)),
+							       s->caller, count, PG_GET(s->fd)};
+	}
+	if (PG_GET(wiped.pid) == e->pid) /* else more than one process counted */
+		e->events = PG_GET(wiped.broken);
+}
+
+bool pg_site_any(void)
+{
+	return PG_GET(total);
+}
+
+bool pg_site_held_back(int pid)
+{
+	for (int i = 0; i < SITES; i++)
+		if (PG_GET(sites[i].count) > FIRST_TOLD && PG_GET(sites[i].pid) == pid)
+			return true;
+	return PG_GET(wiped.held) && PG_GET(wiped.pid) == pid;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PG_LISTENER_H
+#define PG_LISTENER_H
+
+#include "object/addr.h"
+
+/*
+ * Does a TCP socket listen at the Internet address A, in this network namespace?
+ * Then a connection that has A as its own end was accepted. Asked by
+ * sock_diag(7), for events only: four system calls. False, too, if that cannot
+ * be known. Async-signal-safe, errno untouched.
+ */
+bool pg_listens_at(const struct pg_addr *a);
+
+#endif

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: MIT */
+#include "rules/config.h"
+
+#include "base/sys.h"
+#include "base/text.h"
+#include "who/module.h"
+
+#include <fcntl.h>
+#include <sys/auxv.h>
+#include <sys/stat.h>
+
+enum { EXIT_WRONG_INPUT = 125 };
+
+struct pg_rules pg_rules;
+uint64_t pg_ruled;
+
+struct pg_config pg_config = {.stack = 8, .limit = 10000, .log_kind = PG_LOG_FD, .log_fd = 2};
+
+/* Ends the process with "pipeguard: NAME: column C: WHAT 'WORD' (did you mean 'NEAR'?)"; column 0
+ * and null words are left out. */
+static void __attribute__((noreturn))
+refuse(const char *name, size_t column, const char *what, const char *word, const char *near)
+{
+	char buf[512];
+	struct pg_text t = {buf, 0, sizeof buf - 1};
+
+	pg_put(&t, "pipeguard: ");
+	pg_put_name(&t, name, 60);
+	pg_put(&t, ": ");
+	if (column) {
+		pg_put(&t, "column ");
+		pg_put_u64(&t, column);
+		pg_put(&t, ": ");
+	}
+	pg_put(&t, what);
+	if (word) {
+		pg_put(&t, " '");
+		pg_put_name(&t, word, 100);
+		pg_put(&t, "'");
+	}
+	if (near) {
+		pg_put(&t, " (did you mean '");
+		pg_put(&t, near);
+		pg_put(&t, "'?)");
+	}
+	t.cap++;
+	pg_put_char(&t, '\n');
+	pg_sys3(SYS_write, 2, buf, t.len);
+	for (;;)
+		pg_sys1(SYS_exit_group, EXIT_WRONG_INPUT);
+}
+
+/* The nearest of WORDS (ended by a null pointer) if it is near enough to be meant. */
+static const char *nearest(const char *word, const char *const *words)
+{
+	const char *best = NULL;
+	unsigned best_distance = 4;
+
+	for (; *words; words++) {
+		unsigned d = pg_distance(word, *words);
+
+		if (d < best_distance && d < pg_len(*words)) {
+			best = *words;
+			best_distance = d;
+		}
+	}
+	return best;
+}
+
+static void read_format(const char *name, const char *value)
+{
+	static const char *const words[] = {"text", "json", NULL};
+
+	if (pg_same(value, "json"))
+		pg_config.json = true;
+	else if (!pg_same(value, "text"))
+		refuse(name, 1, "unknown format", value, nearest(value, words));
+}
+
+/* A number from 0 to MAX; the error's column is that of the first character that does not fit. */
+static unsigned read_number(const char *name, const char *value, unsigned max, const char *what)
+{
+	uint64_t n;
+	size_t column = 0;
+
+	if (pg_number(value, max, &n))
+		return (unsigned)n;
+	while (value[column] >= '0' && value[column] <= '9')
+		column++;
+	refuse(name, value[column] ? column + 1 : 1, what, value, NULL);
+}
+
+static void read_verbose(const char *name, const char *value)
+{
+	pg_config.verbose = (int)read_number(name, value, 2, "not a number from 0 to 2:");
+}
+
+static void read_stack(const char *name, const char *value)
+{
+	pg_config.stack = read_number(name, value, 32, "not a number from 0 to 32:");
+}
+
+static void read_sigpipe(const char *name, const char *value)
+{
+	static const char *const words[] = {"keep", "suppress", "sockets", NULL};
+
+	for (int i = 0; words[i]; i++) {
+		if (pg_same(value, words[i])) {
+			pg_config.suppress = (enum pg_suppress)i;
+			return;
+		}
+	}
+	refuse(name, 1, "unknown word", value, nearest(value, words));
+}
+
+static void read_limit(const char *name, const char *value)
+{
+	pg_config.limit = read_number(name, value, 1000000000, "not a number up to 1000000000:");
+}
+
+static void read_seed(const char *name, const char *value)
+{
+	if (!pg_number(value, UINT64_MAX, &pg_config.seed))
+		refuse(name, 1, "not a number of 64 bits:", value, NULL);
+}
+
+/* The file behind "@path". */
+static const char *read_file(const char *name, const char *path)
+{
+	static char text[PG_RULE_TEXT + 1];
+	int fd = pg_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	struct pg_stat st;
+	size_t n = 0;
+	long got = 1;
+
+	if (fd < 0 || pg_fstat(fd, &st))
+		refuse(name, 2, "cannot be read:", path, NULL);
+	if (!S_ISREG(st.mode)) /* which its reader might wait for, or that a child would find empty
+				*/
+		refuse(name, 2, "is not a regular file:", path, NULL);
+	while (n < sizeof text - 1 &&
+	       (got = pg_sys3(SYS_read, fd, text + n, sizeof text - 1 - n)) > 0)
+		n += (size_t)got;
+	pg_sys1(SYS_close, fd);
+	if (got < 0)
+		refuse(name, 2, "cannot be read:", path, NULL);
+	if (pg_len(text) < n)
+		refuse(name, 2, "holds a NUL byte:", path, NULL);
+	return text;
+}
+
+static void read_rules(const char *name, const char *value)
+{
+	struct pg_rule_error error;
+	char buf[400];
+	struct pg_text t = {buf, 0, sizeof buf - 1};
+
+	if (*value == '@')
+		value = read_file(name, value + 1);
+	if (pg_rules_parse(&pg_rules, value, &error))
+		return;
+	pg_rule_put_error(&t, &error);
+	buf[t.len] = 0;
+	refuse(name, 0, buf, NULL, NULL);
+}
+
+static void check_pattern(const char *name, const char *value)
+{
+	for (size_t i = 0; value[i]; i++) {
+		if (value[i] != '%')
+			continue;
+		i++;
+		if (value[i] != 'p' && value[i] != 'n' && value[i] != '%')
+			refuse(name, i, "unknown % word (%p is the pid, %n the program, %% a %) in",
+			       value, NULL);
+	}
+}
+
+/* The path at column COLUMN of VALUE, made absolute: it must still lead there after a chdir. */
+static void set_log_path(const char *name, const char *value, size_t column)
+{
+	const char *path = value + column - 1;
+	size_t used = 0;
+	long n = 0;
+
+	if (!*path)
+		refuse(name, column, "a path is missing", NULL, NULL);
+	check_pattern(name, value);
+	if (*path != '/') {
+		n = pg_sys2(SYS_getcwd, pg_config.log_path, sizeof pg_config.log_path - 2);
+		if (n > 1)
+			used = (size_t)n - 1;
+		pg_config.log_path[used++] = '/';
+	}
+	if (used + pg_len(path) >= sizeof pg_config.log_path)
+		refuse(name, column, "the path is longer than 511 bytes", NULL, NULL);
+	pg_copy(pg_config.log_path + used, sizeof pg_config.log_path - used, path);
+}
+
+/* "N" of fd:N and /dev/fd/N, which starts at column COLUMN. */
+static void set_log_fd(const char *name, const char *value, size_t column)
+{
+	uint64_t n;
+
+	if (!pg_number(value + column - 1, 0x7fffffff, &n))
+		refuse(name, column, "not a descriptor number:", value + column - 1, NULL);
+	pg_config.log_kind = PG_LOG_FD;
+	pg_config.log_fd = (int)n;
+}
+
+/* A word that looks like a scheme or is near one must not become a file in the working folder. */
+static void refuse_near_words(const char *name, const char *value)
+{
+	static const char *const words[] = {"stderr", "off", NULL};
+	const char *near = nearest(value, words);
+	size_t colon = 0;
+
+	while (value[colon] && value[colon] != ':' && value[colon] != '/')
+		colon++;
+	if (near && value[colon] != '/')
+		refuse(name, 1, "unknown log", value, near);
+	if (value[colon] == ':')
+		refuse(name, 1,
+		       "unknown log (stderr, off, fd:N, unix:/path or a path; write ./NAME for "
+		       "such a file):",
+		       value, pg_prefix(value, "uni") ? "unix:" : NULL);
+}
+
+static void read_log(const char *name, const char *value)
+{
+	static const char dev_fd[] = "/dev/fd/", proc_fd[] = "/proc/self/fd/";
+
+	pg_config.log_kind = PG_LOG_FD;
+	pg_config.log_fd = 2;
+	if (pg_same(value, "stderr") || pg_same(value, "/dev/stderr"))
+		return;
+	if (pg_same(value, "off")) {
+		pg_config.log_kind = PG_LOG_OFF;
+	} else if (pg_same(value, "/dev/stdout")) {
+		pg_config.log_fd = 1;
+	} else if (pg_prefix(value, "fd:")) {
+		set_log_fd(name, value, 4);
+	} else if (pg_prefix(value, dev_fd)) {
+		set_log_fd(name, value, sizeof dev_fd);
+	} else if (pg_prefix(value, proc_fd)) {
+		set_log_fd(name, value, sizeof proc_fd);
+	} else if (pg_prefix(value, "unix:")) {
+		pg_config.log_kind = PG_LOG_UNIX;
+		set_log_path(name, value, 6);
+	} else {
+		refuse_near_words(name, value);
+		pg_config.log_kind = PG_LOG_FILE;
+		set_log_path(name, value, 1);
+	}
+}
+
+/* Is PROGRAM matched by one of the comma-separated globs of VALUE? */
+static bool listed(const char *name, const char *value, const char *program)
+{
+	char glob[128];
+	bool found = false;
+
+	for (size_t start = 0;;) {
+		size_t n = 0;
+
+		while (value[start + n] && value[start + n] != ',')
+			n++;
+		if (!n)
+			refuse(name, start + 1, "an empty name in", value, NULL);
+		if (n >= sizeof glob)
+			refuse(name, start + 1, "a name is longer than 127 bytes", NULL, NULL);
+		pg_copy(glob, n + 1, value + start);
+		found |= pg_glob(glob, program);
+		start += n + 1;
+		if (!value[start - 1])
+			return found;
+	}
+}
+
+static void read_only(const char *name, const char *value)
+{
+	pg_config.active = listed(name, value, pg_program_name());
+}
+
+static void read_skip(const char *name, const char *value)
+{
+	pg_config.active = !listed(name, value, pg_program_name());
+}
+
+static const char *const variables[] = {
+	"PIPEGUARD_LOG",
+	"PIPEGUARD_FORMAT",
+	"PIPEGUARD_VERBOSE",
+	"PIPEGUARD_STACK",
+	"PIPEGUARD_ONLY",
+	"PIPEGUARD_SKIP",
+	"PIPEGUARD_SIGPIPE",
+	"PIPEGUARD_LIMIT",
+	"PIPEGUARD_RULES",
+	"PIPEGUARD_SEED",
+	NULL,
+};
+static void (*const readers[])(const char *, const char *) = {
+	read_log,  read_format,	 read_verbose, read_stack, read_only,
+	read_skip, read_sigpipe, read_limit,   read_rules, read_seed,
+};
+
+/* One "NAME=VALUE" of the environment; returns the number of its variable. */
+static int read_one(const char *entry)
+{
+	char name[64];
+	size_t n = 0;
+
+	while (entry[n] && entry[n] != '=')
+		n++;
+	pg_copy(name, n + 1 < sizeof name ? n + 1 : sizeof name, entry);
+	for (int i = 0; variables[i]; i++) {
+		if (!pg_same(name, variables[i]))
+			continue;
+		if (entry[n] != '=' || !entry[n + 1])
+			refuse(name, 1, "the value is empty", NULL, NULL);
+		readers[i](name, entry + n + 1);
+		return i;
+	}
+	refuse(name, 0, "unknown variable", NULL, nearest(name, variables));
+}
+
+/* LISTEN_FDS, if LISTEN_PID says that they are for this process (sd_listen_fds(3)). */
+static unsigned passed_descriptors(char **envp)
+{
+	enum { MOST = 64 };
+	uint64_t pid = 0, n = 0;
+
+	for (; envp && *envp; envp++) {
+		if (pg_prefix(*envp, "LISTEN_PID="))
+			pg_number(*envp + 11, UINT32_MAX, &pid);
+		else if (pg_prefix(*envp, "LISTEN_FDS="))
+			pg_number(*envp + 11, MOST, &n);
+	}
+	return n && pid == (uint64_t)pg_pid() ? (unsigned)n : 0;
+}
+
+void pg_config_read(char **envp)
+{
+	char **all = envp;
+	unsigned seen = 0;
+
+	if (getauxval(AT_SECURE))
+		return;
+	pg_config.active = true;
+	for (; envp && *envp; envp++)
+		if (pg_prefix(*envp, "PIPEGUARD_"))
+			seen |= 1u << read_one(*envp);
+	pg_config.passed = passed_descriptors(all);
+	if (pg_config.active)
+		pg_ruled = pg_rules.calls;
+	if ((seen & 48) == 48)
+		refuse("PIPEGUARD_SKIP", 1, "PIPEGUARD_ONLY is set as well: choose one", NULL,
+		       NULL);
+}
+
+bool pg_config_log_path(char *path, unsigned size, int pid)
+{
+	struct pg_text t = {path, 0, size - 1};
+	bool has_pid = false;
+
+	for (const char *p = pg_config.log_path; *p; p++) {
+		if (*p != '%') {
+			pg_put_char(&t, *p);
+			continue;
+		}
+		p++;
+		if (*p == 'p')
+			pg_put_i64(&t, pid), has_pid = true;
+		else if (*p == 'n')
+			pg_put(&t, pg_program_name());
+		else
+			pg_put_char(&t, '%');
+	}
+	path[t.len] = 0;
+	return has_pid;
+}

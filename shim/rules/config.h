@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* The environment, read once at start into one immutable struct. Nobody else reads it. */
+#ifndef PG_CONFIG_H
+#define PG_CONFIG_H
+
+#include "rules/rule.h"
+
+enum pg_log_kind { PG_LOG_FD, PG_LOG_FILE, PG_LOG_UNIX, PG_LOG_OFF };
+
+/* PIPEGUARD_SIGPIPE: where a SIGPIPE that would kill is taken away. */
+enum pg_suppress { PG_KEEP, PG_SUPPRESS, PG_SUPPRESS_SOCKETS };
+
+struct pg_config {
+	bool active; /* false: secure execution, or PIPEGUARD_ONLY/SKIP leave this program out */
+	bool json;
+	int verbose;
+	unsigned stack; /* frames */
+	enum pg_suppress suppress;
+	unsigned limit; /* suppressed signals on one descriptor before the next one kills after all
+			 */
+	uint64_t seed;
+	uint64_t start; /* CLOCK_MONOTONIC, ns */
+	enum pg_log_kind log_kind;
+	int log_fd;	 /* PG_LOG_FD */
+	unsigned passed; /* descriptors from 3 on that a service manager passed: sd_listen_fds(3) */
+	char log_path[512]; /* PG_LOG_FILE, PG_LOG_UNIX: absolute; %p still in it */
+};
+
+extern struct pg_config pg_config;
+extern struct pg_rules pg_rules; /* empty: no rule */
+
+/* The calls that a rule watches, PG_BIT() each: what every wrapper asks first. */
+extern uint64_t pg_ruled PG_HIDDEN;
+
+/*
+ * Reads ENVP. Wrong input ends the process: one line on stderr, exit status 125.
+ * Start-up only.
+ */
+void pg_config_read(char **envp);
+
+/* Fills PATH (of SIZE bytes) from the log's pattern: %p the process id, %n the program, %% itself.
+ * True if %p was in it. */
+bool pg_config_log_path(char *path, unsigned size, int pid);
+
+#endif

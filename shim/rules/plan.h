@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* What the rules together want done with one call. */
+#ifndef PG_PLAN_H
+#define PG_PLAN_H
+
+#include "rules/match.h"
+#include "rules/op.h"
+
+#include <sys/uio.h>
+
+/* What became of a hold. */
+enum pg_held { PG_NOT_HELD, PG_HELD, PG_HELD_IN_VAIN };
+
+struct pg_plan {
+	const struct pg_rule *final; /* the first that fires with a final action */
+	unsigned rule;		     /* of final, or the first that fires at all; from 0 */
+	bool fires;
+	bool tells; /* more than an exemption, or a signal that may be taken away */
+	uint64_t hold, delay;
+	uint64_t most; /* bytes that the call may move; ~0: all */
+	uint64_t garbage;
+	bool nosignal, stop, abort;
+	bool midway; /* final breaks a pipe inside this call */
+};
+
+/* Fills in what OP asks for. False: the kernel would refuse OP for its arguments, or for what its
+ * object is, and that is the kernel's to do. Reads the program's memory as carefully as the kernel.
+ */
+bool pg_plan_look(const struct pg_op *op, struct pg_candidate *c);
+
+/* Does OP throw away what it reads, so that its memory is not touched (tcp(7), MSG_TRUNC)? */
+bool pg_plan_discards(const struct pg_op *op, const struct pg_object *o);
+
+/* May OP be made with less than C's length? Not where the kernel would stumble over its memory: of
+ * the rest it could not tell then. */
+bool pg_plan_may_cut(const struct pg_op *op, const struct pg_candidate *c);
+
+/* Asks the rules that watch the calls in BIT, and counts. */
+void pg_plan_make(struct pg_plan *p, const struct pg_op *op, const struct pg_candidate *c,
+		  uint64_t bit);
+
+/* The vector of OP, and how many entries it has. */
+const struct iovec *pg_plan_vector(const struct pg_op *op, uint64_t *n);
+
+#endif

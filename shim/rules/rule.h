@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The rules' grammar, pure: a string in, rules or one error out. No
+ * environment, no allocation, no global state but what the caller gives.
+ *
+ *	rules    = rule { (";" | newline) rule }
+ *	rule     = [ID "="] SET { ":" field }
+ *	SET      = ["!"] (name | glob | "%" group) { "," ... }
+ *	field    = WORD ["=" VALUE]
+ *
+ * Blanks stand around rules only. "#" at the start of a line, or after a
+ * blank, starts a comment. "[...]" as a glob's class or an address, and "\"
+ * before a byte, protect what would end a word: : , ; = / and the blank.
+ *
+ * Limits, each with an error of its own: 16 KiB of text, 64 rules, 4 of them
+ * with conn=, 8 alternatives in a list, 120 bytes in one of them, 15 in an id.
+ */
+#ifndef PG_RULE_H
+#define PG_RULE_H
+
+#include "base/next.h"
+#include "base/text.h"
+
+enum {
+	PG_RULES_MAX = 64,
+	PG_RULE_TEXT = 16384, /* with the NUL at the end */
+	PG_LIST_MAX = 8,
+	PG_WORD_MAX = 120,
+	PG_CONN_RULES = 4
+};
+
+/* Bits of a SET: calls by their number, and stdio's writes. Calls that rules can name come first,
+ * and are fewer than 63. */
+#define PG_BIT(call) ((uint64_t)1 << (call))
+#define PG_STDIO_BIT ((uint64_t)1 << 63)
+
+enum pg_field {
+	PG_F_FD,
+	PG_F_KIND,
+	PG_F_SIDE,
+	PG_F_PEER,
+	PG_F_PORT,
+	PG_F_LPORT,
+	PG_F_PATH,
+	PG_F_CONN,
+	PG_F_COMM,
+	PG_F_THREAD,
+	PG_F_LEN,
+	PG_F_CALLER,
+	PG_F_STACK,
+	PG_F_SITE,
+	PG_F_SEEN,
+	PG_F_WHEN,
+	PG_F_SCOPE,
+	PG_F_AT,
+	PG_F_AFTER,
+	PG_F_FOR,
+	PG_F_PROB,
+	PG_F_LIMIT,
+	PG_F_HOLD,
+	PG_F_DELAY,
+	PG_F_SHORT,
+	PG_F_TRICKLE,
+	PG_F_GARBAGE,
+	PG_F_NOSIGNAL,
+	PG_F_LOG,
+	PG_F_STOP,
+	PG_F_ABORT,
+	PG_F_RESET,
+	PG_F_REFUSE,
+	PG_F_BREAK,
+	PG_F_FIN,
+	PG_F_EOF,
+	PG_F_ERROR,
+	PG_F_DROP,
+	PG_F_STALL,
+	PG_F_PASS,
+	PG_F_COUNT
+};
+
+struct pg_range {
+	int64_t lo, hi; /* inclusive */
+};
+
+struct pg_ranges {
+	struct pg_range r[PG_LIST_MAX];
+	uint8_t n;
+	bool negate;
+};
+
+/* A piece of the rules' text. */
+struct pg_word {
+	uint16_t at, len;
+};
+
+struct pg_words {
+	struct pg_word w[PG_LIST_MAX];
+	uint8_t n;
+	bool negate;
+};
+
+struct pg_net {
+	uint16_t family; /* AF_INET, AF_INET6, AF_UNIX: the word is a glob of a path */
+	uint8_t bits, ip[16];
+};
+
+enum {
+	PG_KINDS_PIPE = 1,
+	PG_KINDS_TCP4 = 2,
+	PG_KINDS_TCP6 = 4,
+	PG_KINDS_UNIX = 8,
+	PG_KINDS_UDP = 16,
+	PG_KINDS_TTY = 32,
+	PG_KINDS_FILE = 64,
+	PG_KINDS_OTHER_SOCKET = 128,
+	PG_KINDS_ALL = 255,
+	PG_KINDS_OTHER = 256, /* what kind= has no word for: event descriptors, devices */
+	PG_KINDS_ANY = PG_KINDS_ALL | PG_KINDS_OTHER
+};
+enum {
+	PG_KINDS_TCP = PG_KINDS_TCP4 | PG_KINDS_TCP6,
+	PG_KINDS_SOCKET = PG_KINDS_TCP | PG_KINDS_UNIX | PG_KINDS_UDP | PG_KINDS_OTHER_SOCKET
+};
+enum { PG_SEEN_EOF = 1, PG_SEEN_RESET = 2, PG_SEEN_HUP = 4, PG_SEEN_REFUSED = 8 };
+#define PG_PROB_ALWAYS ((uint64_t)1 << 32)
+enum pg_scope { PG_SCOPE_RULE, PG_SCOPE_FD, PG_SCOPE_THREAD };
+
+struct pg_rule {
+	char id[16];
+	uint64_t calls;
+	uint64_t fields; /* which are given: bit enum pg_field */
+	uint16_t able;	 /* kinds of objects that it is for, and all its actions possible on */
+	struct pg_word set, raw[PG_F_COUNT]; /* as written */
+	struct pg_ranges fd, port, lport, len, conn;
+	struct pg_words path, comm, thread, caller, stack, peer;
+	struct pg_net net[PG_LIST_MAX]; /* of peer */
+	uint64_t site[PG_LIST_MAX];
+	uint8_t sites, kinds, side, seen, conn_slot;
+	bool not_site;
+	uint64_t first, last, step; /* when=; step 0: all from first to last */
+	enum pg_scope scope;
+	uint64_t at;		/* bytes */
+	uint64_t after, during; /* ns since start; during: length, of for= */
+	uint64_t prob;		/* of PG_PROB_ALWAYS */
+	uint64_t limit;
+	uint64_t hold, delay, trickle_every; /* ns */
+	uint64_t shorten, trickle, garbage;  /* bytes; garbage ~0: all */
+	enum pg_field terminal;		     /* PG_F_RESET ... PG_F_PASS; PG_F_COUNT: none */
+	int error;			     /* errno of error= */
+};
+
+struct pg_rules {
+	unsigned n;
+	uint64_t calls; /* of all rules */
+	struct pg_rule rule[PG_RULES_MAX];
+	char text[PG_RULE_TEXT];
+};
+
+struct pg_rule_error {
+	unsigned line;	       /* from 1; 0: the text has one line */
+	unsigned rule, column; /* from 1; column in its line, in bytes */
+	const char *what;      /* "unknown action" */
+	char word[64];	       /* the wrong word, or "" */
+	const char *near;      /* the word that may be meant, or a null pointer */
+};
+
+static inline bool pg_has(const struct pg_rule *r, enum pg_field f)
+{
+	return r->fields >> f & 1;
+}
+
+/* Parses TEXT into RULES. False: ERROR says what is wrong. Bounded time and stack. */
+bool pg_rules_parse(struct pg_rules *rules, const char *text, struct pg_rule_error *error);
+
+/* The normal form of rule N: its id, its set, its fields in one order. It parses to the same rule.
+ */
+void pg_rule_put(struct pg_text *t, const struct pg_rules *rules, unsigned n);
+
+/* "rule 2, column 17: unknown action 'resett' (did you mean 'reset'?)", or "(possible: reset,
+ * eof)"; where the text has several lines, "line 3, " comes first. */
+void pg_rule_put_error(struct pg_text *t, const struct pg_rule_error *error);
+
+/* The words of the grammar, for lists: the name of field F, and of group N (a null pointer after
+ * the last). */
+const char *pg_field_name(enum pg_field f);
+const char *pg_group_name(unsigned n);
+
+/* Has field F a value, and may it be left out? */
+bool pg_value_taken(enum pg_field f);
+bool pg_value_optional(enum pg_field f);
+
+/* The N-th of the words that F's value can be; a null pointer after the last, and where it is no
+ * word. */
+const char *pg_value_word(enum pg_field f, unsigned n);
+
+/* All calls that write; that read. */
+uint64_t pg_rule_out_calls(void);
+uint64_t pg_rule_in_calls(void);
+
+/* Has R the action ACTION, and is it possible with one of CALLS? */
+bool pg_rule_can(const struct pg_rule *r, enum pg_field action, uint64_t calls);
+
+/* Those of R's actions that are, as bits of their numbers. */
+uint64_t pg_rule_actions(const struct pg_rule *r, uint64_t calls);
+
+/* Does R watch a call that reads? */
+bool pg_rule_reads(const struct pg_rule *r);
+
+/* Does R watch connect? */
+bool pg_rule_connects(const struct pg_rule *r);
+
+/* The calls that rules can name. */
+bool pg_call_has_rules(enum pg_call call);
+
+#endif

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What cannot be. A rule is refused if no call of its SET, on no kind of
+ * descriptor, could ever make it fire, or if one of its words contradicts
+ * another or could never do a thing. What can fire is never refused.
+ */
+#include "rules/rule_check.h"
+
+#include "rules/rule_shadow.h"
+#include "rules/rule_words.h"
+
+#include <sys/socket.h>
+
+enum {
+	CONNECTED = PG_KINDS_SOCKET & ~PG_KINDS_UDP,
+	INTERNET = PG_KINDS_TCP | PG_KINDS_UDP | PG_KINDS_OTHER_SOCKET,
+	DISK = PG_KINDS_FILE | PG_KINDS_OTHER
+};
+
+static const uint64_t any_call = ~(uint64_t)0;
+
+/* The calls, and the kinds of descriptors, that something is possible with. */
+struct where {
+	uint64_t calls;
+	unsigned kinds;
+};
+
+/* The value of field F as a word; the field's name if it has none. */
+static struct pg_word value_of(const struct pg_parse *p, enum pg_field f)
+{
+	struct pg_word raw = p->rule->raw[f];
+	size_t end = raw.at + raw.len, equal = pg_find(p->text, raw.at, end, '=');
+
+	return equal < end ? pg_word(equal + 1, end) : raw;
+}
+
+static bool fail_field(struct pg_parse *p, enum pg_field f, const char *what)
+{
+	struct pg_word raw = p->rule->raw[f];
+
+	raw.len = (uint16_t)pg_len(pg_field_name(f));
+	return pg_parse_fail(p, raw, what);
+}
+
+/* ---- selectors and triggers ---- */
+
+/* Can a link of /proc/self/fd that starts with START match the glob W? */
+static bool may_start(const struct pg_parse *p, struct pg_word w, const char *start)
+{
+	for (unsigned i = 0; start[i]; i++) {
+		if (i == w.len)
+			return false;
+		if (p->text[w.at + i] == '*' || p->text[w.at + i] == '?' ||
+		    p->text[w.at + i] == '[' || p->text[w.at + i] == '\\')
+			return true;
+		if (p->text[w.at + i] != start[i])
+			return false;
+	}
+	return true;
+}
+
+static unsigned kinds_of_paths(const struct pg_parse *p)
+{
+	const struct pg_words *path = &p->rule->path;
+	unsigned kinds = PG_KINDS_OTHER;
+
+	for (unsigned i = 0; i < path->n; i++) {
+		kinds |= may_start(p, path->w[i], "socket:[") ? PG_KINDS_SOCKET : 0;
+		kinds |= may_start(p, path->w[i], "pipe:[") ? PG_KINDS_PIPE : 0;
+		if (may_start(p, path->w[i], "/")) /* a pipe with a name is one, too */
+			kinds |= PG_KINDS_PIPE | PG_KINDS_TTY | PG_KINDS_FILE;
+	}
+	return kinds;
+}
+
+static unsigned kinds_of_peers(const struct pg_rule *r)
+{
+	unsigned kinds = 0;
+
+	for (unsigned i = 0; i < r->peer.n; i++) {
+		if (r->net[i].family == AF_UNIX)
+			kinds |= PG_KINDS_UNIX;
+		else if (r->net[i].family == AF_INET6)
+			kinds |= INTERNET & ~(unsigned)PG_KINDS_TCP4;
+		else
+			kinds |= INTERNET;
+	}
+	return kinds;
+}
+
+/* A negated selector is true of what has no such thing at all. */
+static struct where where_peer(const struct pg_rule *r)
+{
+	if (r->peer.negate)
+		return (struct where){any_call, PG_KINDS_ANY};
+	return (struct where){~pg_group_calls(PG_G_ACCEPT), kinds_of_peers(r)};
+}
+
+/* What was told of before cannot be of a socket that listens, or of one that never connected. */
+static struct where where_seen(const struct pg_rule *r)
+{
+	uint64_t calls = pg_group_calls(PG_G_OUT) | pg_group_calls(PG_G_IN);
+
+	if (r->seen & (PG_SEEN_REFUSED | PG_SEEN_HUP))
+		calls |= pg_group_calls(PG_G_CONN);
+	return (struct where){calls, r->seen & (PG_SEEN_EOF | PG_SEEN_HUP) ? PG_KINDS_ANY
+									   : PG_KINDS_SOCKET};
+}
+
+static struct where where_side(const struct pg_rule *r)
+{
+	if (r->side == 1)
+		return (struct where){~pg_group_calls(PG_G_ACCEPT), PG_KINDS_SOCKET};
+	return (struct where){~pg_group_calls(PG_G_CONN), CONNECTED};
+}
+
+static struct where where_selected(const struct pg_parse *p, enum pg_field f)
+{
+	const struct pg_rule *r = p->rule;
+	uint64_t moving = pg_group_calls(PG_G_OUT) | pg_group_calls(PG_G_IN);
+
+	switch (f) {
+	case PG_F_KIND:
+		return (struct where){any_call, r->kinds};
+	case PG_F_SIDE:
+		return where_side(r);
+	case PG_F_PEER:
+		return where_peer(r);
+	case PG_F_PORT:
+		return (struct where){any_call, r->port.negate ? PG_KINDS_ANY : INTERNET};
+	case PG_F_LPORT:
+		return (struct where){any_call, r->lport.negate ? PG_KINDS_ANY : INTERNET};
+	case PG_F_PATH:
+		return (struct where){any_call, r->path.negate ? PG_KINDS_ANY : kinds_of_paths(p)};
+	case PG_F_CONN:
+		return (struct where){any_call, PG_KINDS_SOCKET};
+	case PG_F_LEN:
+		return (struct where){moving, PG_KINDS_ANY};
+	case PG_F_AT: /* it may cut them, as short= */
+		return (struct where){moving, PG_KINDS_ALL & ~PG_KINDS_UDP};
+	case PG_F_SEEN:
+		return where_seen(r);
+	default:
+		return (struct where){any_call, PG_KINDS_ANY};
+	}
+}
+
+/* ---- actions ---- */
+
+enum on { ON_OUT, ON_IN, ON_ACCEPT, ON_SOCKETS, ON_ADDRESSES, ON_ALL };
+
+/* Which calls can answer with an errno, on what, by the man pages; what is not here, all can. */
+static const struct {
+	int err;
+	enum on on;
+	unsigned kinds;
+} errors[] = {
+	{EPIPE, ON_OUT, PG_KINDS_SOCKET | PG_KINDS_PIPE},
+	{ENOSPC, ON_OUT, DISK},
+	{EFBIG, ON_OUT, DISK},
+	{EDQUOT, ON_OUT, DISK},
+	{EISDIR, ON_IN, DISK},
+	{EMSGSIZE, ON_OUT, PG_KINDS_SOCKET},
+	{EDESTADDRREQ, ON_OUT, PG_KINDS_SOCKET},
+	{EMFILE, ON_ACCEPT, PG_KINDS_SOCKET},
+	{ENFILE, ON_ACCEPT, PG_KINDS_SOCKET},
+	{EALREADY, ON_ADDRESSES, PG_KINDS_SOCKET},
+	{EINPROGRESS, ON_ADDRESSES, PG_KINDS_SOCKET},
+	{EADDRINUSE, ON_ADDRESSES, PG_KINDS_SOCKET},
+	{EADDRNOTAVAIL, ON_ADDRESSES, PG_KINDS_SOCKET},
+	{EISCONN, ON_ADDRESSES, PG_KINDS_SOCKET},
+	{ENOTSOCK, ON_SOCKETS, PG_KINDS_ANY},
+	{ENETDOWN, ON_ALL, INTERNET},
+	{ENETUNREACH, ON_ALL, INTERNET},
+	{ENETRESET, ON_ALL, INTERNET},
+	{EHOSTDOWN, ON_ALL, INTERNET | DISK}, /* CIFS */
+	{EHOSTUNREACH, ON_ALL, INTERNET},
+	{ECONNREFUSED, ON_ALL, PG_KINDS_SOCKET},
+	{ECONNRESET, ON_ALL, PG_KINDS_SOCKET},
+	{ECONNABORTED, ON_ALL, PG_KINDS_SOCKET},
+	{ENOTCONN, ON_ALL, PG_KINDS_SOCKET},
+	{ESHUTDOWN, ON_ALL, PG_KINDS_SOCKET},
+	{EPROTOTYPE, ON_ALL, PG_KINDS_SOCKET},
+	{EAFNOSUPPORT, ON_ALL, PG_KINDS_SOCKET},
+	{ETIMEDOUT, ON_ALL, PG_KINDS_ANY & ~PG_KINDS_PIPE},
+	{ENOBUFS, ON_ALL, PG_KINDS_ANY & ~PG_KINDS_PIPE},
+};
+
+static uint64_t calls_on(enum on on)
+{
+	switch (on) {
+	case ON_OUT:
+		return pg_group_calls(PG_G_OUT);
+	case ON_IN:
+		return pg_group_calls(PG_G_IN);
+	case ON_ACCEPT:
+		return pg_group_calls(PG_G_ACCEPT);
+	case ON_SOCKETS:
+		return pg_group_calls(PG_G_SOCK);
+	case ON_ADDRESSES: /* connect, and sendto with an address */
+		return pg_group_calls(PG_G_CONN) |
+		       (pg_group_calls(PG_G_SOCK) & pg_group_calls(PG_G_OUT));
+	case ON_ALL:
+		break;
+	}
+	return any_call;
+}
+
+static struct where where_error(int err)
+{
+	for (size_t i = 0; i < sizeof errors / sizeof *errors; i++)
+		if (errors[i].err == err)
+			return (struct where){calls_on(errors[i].on), errors[i].kinds};
+	return (struct where){any_call, PG_KINDS_ANY};
+}
+
+/* Those that write what is in the program's memory, stdio too. */
+static uint64_t calls_of_memory(void)
+{
+	uint64_t calls = pg_group_calls(PG_G_OUT);
+
+	for (uint64_t left = calls & ~PG_STDIO_BIT; left; left &= left - 1) {
+		enum pg_call call = (enum pg_call)__builtin_ctzll(left);
+
+		if (pg_call_layout(call)->shape == PG_NOTHING && !pg_call_formats(call))
+			calls &= ~PG_BIT(call);
+	}
+	return calls;
+}
+
+static struct where where_done(const struct pg_rule *r, enum pg_field action)
+{
+	uint64_t out = pg_group_calls(PG_G_OUT), in = pg_group_calls(PG_G_IN);
+
+	switch (action) {
+	case PG_F_REFUSE:
+		return (struct where){pg_group_calls(PG_G_CONN), PG_KINDS_TCP | PG_KINDS_UNIX};
+	case PG_F_RESET:
+		return (struct where){out | in, PG_KINDS_TCP | PG_KINDS_UNIX};
+	case PG_F_FIN:
+		return (struct where){out | in, CONNECTED};
+	case PG_F_BREAK:
+	case PG_F_HOLD:
+		return (struct where){out, PG_KINDS_SOCKET | PG_KINDS_PIPE};
+	case PG_F_NOSIGNAL:
+		return (struct where){out, PG_KINDS_ANY &
+						   ~(PG_KINDS_FILE | PG_KINDS_TTY | PG_KINDS_UDP)};
+	case PG_F_DROP:
+		return (struct where){calls_of_memory(), PG_KINDS_ANY};
+	case PG_F_EOF:
+	case PG_F_GARBAGE:
+		return (struct where){in, PG_KINDS_ANY};
+	case PG_F_SHORT:
+	case PG_F_TRICKLE: /* event descriptors, and devices of records, take whole ones only */
+		return (struct where){out | in, PG_KINDS_ALL & ~PG_KINDS_UDP};
+	case PG_F_ERROR:
+		return where_error(r->error);
+	default:
+		return (struct where){any_call, PG_KINDS_ANY};
+	}
+}
+
+/* ---- both together ---- */
+
+/* The kinds that these calls work on. */
+static unsigned kinds_of_calls(uint64_t calls)
+{
+	uint64_t sockets = pg_group_calls(PG_G_SOCK), accept = pg_group_calls(PG_G_ACCEPT);
+	uint64_t pipes = PG_BIT(PG_CALL_tee) | PG_BIT(PG_CALL_vmsplice);
+	uint64_t files = PG_BIT(PG_CALL_copy_file_range);
+	unsigned kinds = 0;
+
+	kinds |= calls & accept ? CONNECTED : 0;
+	kinds |= calls & sockets & ~accept ? PG_KINDS_SOCKET : 0;
+	kinds |= calls & pipes ? PG_KINDS_PIPE : 0;
+	kinds |= calls & files ? DISK : 0;
+	return calls & ~(sockets | pipes | files) ? PG_KINDS_ANY : kinds;
+}
+
+/* Are some of LEFT's calls possible with W, on a kind that both have? */
+static bool meets(struct where left, struct where w)
+{
+	return kinds_of_calls(left.calls & w.calls) & left.kinds & w.kinds;
+}
+
+static bool fail_calls(struct pg_parse *p, enum pg_field f)
+{
+	if (f == PG_F_ERROR)
+		return pg_parse_fail(p, value_of(p, f), "an errno that these calls never give:");
+	if (f < PG_F_HOLD)
+		return fail_field(p, f, "can never fire with these calls:");
+	return fail_field(p, f, "impossible for these calls:");
+}
+
+static bool fail_kinds(struct pg_parse *p, enum pg_field f)
+{
+	if (f == PG_F_KIND)
+		return pg_parse_fail(p, value_of(p, f),
+				     "can never fire, these calls do not work on");
+	if (f == PG_F_ERROR)
+		return pg_parse_fail(p, value_of(p, f),
+				     "an errno that is never given on this kind:");
+	return fail_field(p, f,
+			  f < PG_F_HOLD ? "can never fire on this kind of descriptor:"
+					: "impossible on this kind of descriptor:");
+}
+
+/* The selectors must all hold at once; each action must be possible where they do. With a call of
+ * the SET that none is possible with, the rule has nothing to do. */
+static bool check_possible(struct pg_parse *p)
+{
+	struct where left = {p->rule->calls, PG_KINDS_ANY};
+	unsigned able = PG_KINDS_ANY;
+	uint64_t useful = 0;
+
+	for (uint64_t fields = p->rule->fields; fields; fields &= fields - 1) {
+		enum pg_field f = (enum pg_field)__builtin_ctzll(fields);
+		struct where w = f < PG_F_HOLD ? where_selected(p, f) : where_done(p->rule, f);
+
+		if (!(left.calls & w.calls))
+			return fail_calls(p, f);
+		if (!meets(left, w))
+			return fail_kinds(p, f);
+		if (f >= PG_F_HOLD || f == PG_F_KIND || f == PG_F_AT)
+			able &= w.kinds;
+		if (f >= PG_F_HOLD) {
+			useful |= w.calls;
+			continue;
+		}
+		left.calls &= w.calls;
+		left.kinds &= w.kinds;
+	}
+	p->rule->able = (uint16_t)able;
+	p->rule->calls &= useful;
+	return true;
+}
+
+bool pg_rule_can(const struct pg_rule *r, enum pg_field action, uint64_t calls)
+{
+	return pg_has(r, action) && where_done(r, action).calls & calls;
+}
+
+uint64_t pg_rule_actions(const struct pg_rule *r, uint64_t calls)
+{
+	uint64_t can = 0;
+
+	for (unsigned f = PG_F_HOLD; f < PG_F_COUNT; f++)
+		if (pg_rule_can(r, (enum pg_field)f, calls))
+			can |= (uint64_t)1 << f;
+	return can;
+}
+
+/* Words that contradict each other, or that mean nothing alone. */
+static bool check_words(struct pg_parse *p, struct pg_word whole)
+{
+	const struct pg_rule *r = p->rule;
+
+	if (!(r->fields >> PG_F_HOLD))
+		return pg_parse_fail_at(p, whole.at, "a rule without an action");
+	if (pg_has(r, PG_F_SCOPE) && !pg_has(r, PG_F_WHEN) && !pg_has(r, PG_F_LIMIT))
+		return fail_field(p, PG_F_SCOPE, "counts nothing without when= or limit=:");
+	if (pg_has(r, PG_F_CONN) && !(r->calls & ~pg_group_calls(PG_G_ACCEPT)))
+		return fail_field(p, PG_F_CONN, "can never fire with accept, use when= instead of");
+	if (pg_has(r, PG_F_SHORT) && pg_has(r, PG_F_TRICKLE))
+		return fail_field(p, PG_F_TRICKLE, "short= says how many bytes as well as");
+	if (pg_has(r, PG_F_NOSIGNAL) &&
+	    (pg_has(r, PG_F_DROP) || (pg_has(r, PG_F_ERROR) && r->error != EPIPE)))
+		return fail_field(p, PG_F_NOSIGNAL,
+				  "no signal comes with this rule's final action:");
+	if (r->side == 2 && !(r->calls & ~pg_group_calls(PG_G_CONN)))
+		return pg_parse_fail(p, value_of(p, PG_F_SIDE),
+				     "can never fire, connect makes a client:");
+	if (r->side == 1 && !(r->calls & ~pg_group_calls(PG_G_ACCEPT)))
+		return pg_parse_fail(p, value_of(p, PG_F_SIDE),
+				     "can never fire, accept makes a server:");
+	return true;
+}
+
+bool pg_rule_check(struct pg_parse *p, struct pg_word whole)
+{
+	return check_words(p, whole) && check_possible(p) && pg_shadow_check(p, whole);
+}

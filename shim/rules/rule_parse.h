@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* The state of one parse; its errors; its words, cut out of the text. */
+#ifndef PG_RULE_PARSE_H
+#define PG_RULE_PARSE_H
+
+#include "rules/rule.h"
+
+/* The state of one parse. */
+struct pg_parse {
+	struct pg_rules *out;
+	const char *text; /* of OUT */
+	struct pg_rule_error *error;
+	struct pg_rule *rule;  /* under work */
+	unsigned number, line; /* of that rule; of the text's line, 0 if it has only one */
+	size_t line_start;
+};
+
+/* All fail functions fill the error and return false. */
+bool pg_parse_fail_at(struct pg_parse *p, size_t at, const char *what);
+bool pg_parse_fail(struct pg_parse *p, struct pg_word w, const char *what);
+bool pg_parse_fail_near(struct pg_parse *p, struct pg_word w, const char *what, const char *near);
+
+/* The bytes of TEXT from AT to END as a word. */
+static inline struct pg_word pg_word(size_t at, size_t end)
+{
+	return (struct pg_word){(uint16_t)at, (uint16_t)(end - at)};
+}
+
+/* The byte behind AT; a "[class]" or a "\" with what it protects counts as one. */
+size_t pg_step_over(const char *text, size_t at, size_t end);
+static inline size_t pg_step(const char *text, size_t at, size_t end)
+{
+	return text[at] == '\\' || text[at] == '[' ? pg_step_over(text, at, end) : at + 1;
+}
+
+/* The next STOP from AT on that nothing protects, or END. */
+size_t pg_find(const char *text, size_t at, size_t end, char stop);
+
+#endif

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+/* peer=: addresses, networks and the globs of paths, read and printed. */
+#include "rules/rule_peer.h"
+
+#include "rules/rule_words.h"
+
+#include <sys/socket.h>
+
+/* ---- reading ---- */
+
+/* a.b.c.d; a leading zero is refused, since some would read an octal number. */
+static bool take_ip4(struct pg_rest *r, uint8_t *ip)
+{
+	for (int i = 0; i < 4; i++) {
+		uint64_t v;
+		const char *digits;
+
+		if (i && !pg_take(r, "."))
+			return false;
+		digits = r->s;
+		if (!pg_take_number(r, &v) || v > 255 || (*digits == '0' && r->s > digits + 1))
+			return false;
+		ip[i] = (uint8_t)v;
+	}
+	return true;
+}
+
+/* One group of an IPv6 address at IP, or the a.b.c.d that ends one. Returns the bytes, 0: neither.
+ */
+static unsigned take_group(struct pg_rest *r, uint8_t *ip, unsigned room)
+{
+	struct pg_rest dotted = *r;
+	uint64_t v;
+
+	if (room >= 4 && take_ip4(&dotted, ip)) {
+		*r = dotted;
+		return 4;
+	}
+	if (room < 2 || !pg_take_hex(r, 4, &v))
+		return 0;
+	ip[0] = (uint8_t)(v >> 8);
+	ip[1] = (uint8_t)v;
+	return 2;
+}
+
+/* What stands behind "::", at GAP in the N bytes of IP, belongs to the end. */
+static void spread(uint8_t ip[16], unsigned gap, unsigned n)
+{
+	unsigned behind = n - gap;
+
+	for (unsigned i = 1; i <= behind; i++)
+		ip[16 - i] = ip[n - i];
+	for (unsigned i = gap; i < 16 - behind; i++)
+		ip[i] = 0;
+}
+
+static bool take_ip6(struct pg_rest *r, uint8_t ip[16])
+{
+	unsigned n = 0, got;
+	int gap = pg_take(r, "::") ? 0 : -1;
+
+	while ((got = take_group(r, ip + n, 16 - n))) {
+		n += got;
+		if (got == 4)
+			break;
+		if (gap < 0 && pg_take(r, "::"))
+			gap = (int)n;
+		else if (n == 16 || !pg_take(r, ":"))
+			break;
+	}
+	if (gap < 0)
+		return n == 16;
+	if (n == 16 || r->s[-1] == ':')
+		return n < 16 && gap == (int)n;
+	spread(ip, (unsigned)gap, n);
+	return true;
+}
+
+static void clear_host(uint8_t ip[16], unsigned bits)
+{
+	for (unsigned i = 0; i<16; i++, bits = bits> 8 ? bits - 8 : 0)
+		ip[i] &= (uint8_t)(0xff00 >> (bits < 8 ? bits : 8));
+}
+
+/* An IP address, a network, [v6], or the glob of a path. */
+static bool one_peer(struct pg_parse *p, enum pg_field f, struct pg_word w, unsigned n)
+{
+	struct pg_net *net = &p->rule->net[n];
+	struct pg_rest r = pg_rest_of(p, w);
+	uint64_t bits;
+	bool ok, v6 = pg_take(&r, "[");
+
+	(void)f;
+	p->rule->peer.w[n] = w;
+	p->rule->peer.n = (uint8_t)(n + 1);
+	if (!v6 && (*r.s == '/' || *r.s == '@' || *r.s == '*')) {
+		net->family = AF_UNIX;
+		return true;
+	}
+	net->family = v6 ? AF_INET6 : AF_INET;
+	bits = v6 ? 128 : 32;
+	ok = v6 ? take_ip6(&r, net->ip) && pg_take(&r, "]") : take_ip4(&r, net->ip);
+	if (ok && pg_take(&r, "/"))
+		ok = pg_take_number(&r, &bits) && bits <= (v6 ? 128 : 32);
+	if (!ok || !pg_rest_done(&r))
+		return pg_parse_fail_near(
+			p, w,
+			"not an address (10.0.0.9, 10.0.0.0/8, [::1], [fd00::]/8) "
+			"or the glob of a path (/run/*):",
+			pg_word_is(p, w, "localhost") ? "127.0.0.1" : NULL);
+	net->bits = (uint8_t)bits;
+	clear_host(net->ip, net->bits);
+	return true;
+}
+
+bool pg_peer_read(struct pg_parse *p, enum pg_field f, struct pg_word v)
+{
+	return pg_each(p, f, v, &p->rule->peer.negate, one_peer);
+}
+
+/* ---- printing ---- */
+
+static void put_ip4(struct pg_text *t, const uint8_t *ip)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		if (i)
+			pg_put_char(t, '.');
+		pg_put_u64(t, ip[i]);
+	}
+}
+
+static unsigned ip6_group(const uint8_t *ip, unsigned n)
+{
+	return (unsigned)ip[2 * n] << 8 | ip[2 * n + 1];
+}
+
+/* The longest run of zero groups, RFC 5952: of two or more, the first of equals. Returns its
+ * length. */
+static unsigned longest_gap(const uint8_t *ip, unsigned *start)
+{
+	unsigned best = 1;
+
+	for (unsigned n = 0; n < 8; n++) {
+		unsigned len = 0;
+
+		while (n + len < 8 && !ip6_group(ip, n + len))
+			len++;
+		if (len <= best)
+			continue;
+		best = len;
+		*start = n;
+	}
+	return best;
+}
+
+static void put_ip6(struct pg_text *t, const uint8_t *ip)
+{
+	unsigned start = 8, len = longest_gap(ip, &start);
+
+	pg_put_char(t, '[');
+	for (unsigned n = 0; n < 8; n++) {
+		if (n == start) {
+			pg_put(t, "::");
+			n += len - 1;
+			continue;
+		}
+		if (n && n != start + len)
+			pg_put_char(t, ':');
+		pg_put_digits(t, ip6_group(ip, n));
+	}
+	pg_put_char(t, ']');
+}
+
+void pg_peer_put(struct pg_text *t, const char *text, const struct pg_rule *r)
+{
+	if (r->peer.negate)
+		pg_put_char(t, '!');
+	for (unsigned i = 0; i < r->peer.n; i++) {
+		const struct pg_net *net = &r->net[i];
+		unsigned whole = net->family == AF_INET ? 32 : 128;
+
+		if (i)
+			pg_put_char(t, ',');
+		if (net->family == AF_UNIX) {
+			pg_put_bytes(t, text + r->peer.w[i].at, r->peer.w[i].len);
+			continue;
+		}
+		(net->family == AF_INET ? put_ip4 : put_ip6)(t, net->ip);
+		if (net->bits == whole)
+			continue;
+		pg_put_char(t, '/');
+		pg_put_u64(t, net->bits);
+	}
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* Numbers, sizes, durations, lists. */
+#ifndef PG_RULE_READ_H
+#define PG_RULE_READ_H
+
+#include "rules/rule_parse.h"
+
+/* Numbers up to here are told apart; greater ones are too big for every field. */
+#define PG_NUMBER_MAX ((uint64_t)1 << 53)
+enum { PG_US = 1000, PG_MS = 1000 * PG_US, PG_S = 1000 * PG_MS }; /* in ns */
+
+/* What is left of a value. */
+struct pg_rest {
+	const char *s, *end;
+};
+
+static inline struct pg_rest pg_rest_of(const struct pg_parse *p, struct pg_word w)
+{
+	return (struct pg_rest){p->text + w.at, p->text + w.at + w.len};
+}
+
+static inline bool pg_rest_done(const struct pg_rest *r)
+{
+	return r->s == r->end;
+}
+
+/* These move on behind what they found; false: it is not there. Numbers beyond PG_NUMBER_MAX
+ * become PG_NUMBER_MAX + 1. */
+bool pg_take(struct pg_rest *r, const char *word);
+bool pg_take_number(struct pg_rest *r, uint64_t *out);
+bool pg_take_size(struct pg_rest *r, uint64_t *out);		   /* 512, 64k, 1M, 1MiB */
+bool pg_take_hex(struct pg_rest *r, unsigned most, uint64_t *out); /* MOST digits */
+/* ".25": 25 of 100. No point: 0 of 1. False: no digit behind it, or more than MOST. */
+bool pg_take_decimals(struct pg_rest *r, unsigned most, uint64_t *part, uint64_t *of);
+
+/* All of W; else the error is set. */
+bool pg_read_size(struct pg_parse *p, struct pg_word w, uint64_t *out);
+bool pg_read_duration(struct pg_parse *p, struct pg_word w, uint64_t *out); /* ns */
+bool pg_fits(struct pg_parse *p, struct pg_word w, uint64_t v, uint64_t max);
+
+typedef bool pg_read_fn(struct pg_parse *p, enum pg_field f, struct pg_word v);
+typedef bool pg_one_fn(struct pg_parse *p, enum pg_field f, struct pg_word w, unsigned n);
+
+/* Calls ONE for alternative N = 0, 1, ... of a comma list; a '!' before it sets NEGATE. */
+bool pg_each(struct pg_parse *p, enum pg_field f, struct pg_word list, bool *negate,
+	     pg_one_fn *one);
+
+#endif

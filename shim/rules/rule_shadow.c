@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/* Rules that can never fire because an earlier one takes all their calls. */
+#include "rules/rule_shadow.h"
+
+#include "rules/rule_select.h"
+
+#include <sys/socket.h>
+
+#define BITS(from, to) (((uint64_t)1 << (to)) - ((uint64_t)1 << (from)))
+#define SELECTORS BITS(0, PG_F_WHEN)
+#define TRIGGERS BITS(PG_F_WHEN, PG_F_HOLD)
+
+static bool always(const struct pg_rule *r)
+{
+	if (!(r->fields & TRIGGERS))
+		return true;
+	return r->first == 1 && r->last == UINT64_MAX && r->step == 1 && !r->at && !r->after &&
+	       !r->during && r->prob == PG_PROB_ALWAYS && r->limit == UINT64_MAX;
+}
+
+static bool same_word(const struct pg_parse *p, struct pg_word a, struct pg_word b)
+{
+	for (unsigned i = 0; i < a.len && i < b.len; i++)
+		if (p->text[a.at + i] != p->text[b.at + i])
+			return false;
+	return a.len == b.len;
+}
+
+/* The first BITS bits. */
+static bool same_bits(const uint8_t *a, const uint8_t *b, unsigned bits)
+{
+	for (unsigned i = 0; i < bits; i++)
+		if ((a[i / 8] ^ b[i / 8]) >> (7 - i % 8) & 1)
+			return false;
+	return true;
+}
+
+/* Is each range of IN inside one of OF's? */
+static bool ranges_covered(const struct pg_ranges *in, const struct pg_ranges *of)
+{
+	for (unsigned i = 0; i < in->n; i++) {
+		unsigned j = 0;
+
+		while (j < of->n && (in->r[i].lo < of->r[j].lo || in->r[i].hi > of->r[j].hi))
+			j++;
+		if (j == of->n)
+			return false;
+	}
+	return true;
+}
+
+static unsigned alternatives(const struct pg_rule *r, enum pg_field f)
+{
+	return f == PG_F_SITE ? r->sites : pg_rule_words(r, f)->n;
+}
+
+static bool negated(const struct pg_rule *r, enum pg_field f)
+{
+	return f == PG_F_SITE ? r->not_site : pg_rule_words(r, f)->negate;
+}
+
+/* Is alternative I of B's field F inside alternative J of A's? */
+static bool inside(const struct pg_parse *p, const struct pg_rule *b, unsigned i,
+		   const struct pg_rule *a, unsigned j, enum pg_field f)
+{
+	if (f == PG_F_SITE)
+		return b->site[i] == a->site[j];
+	if (f == PG_F_PEER && b->net[i].family != AF_UNIX)
+		return b->net[i].family == a->net[j].family && b->net[i].bits >= a->net[j].bits &&
+		       same_bits(b->net[i].ip, a->net[j].ip, a->net[j].bits);
+	return same_word(p, pg_rule_words(b, f)->w[i], pg_rule_words(a, f)->w[j]);
+}
+
+/* Is each alternative of B's field F inside one of A's? */
+static bool covered(const struct pg_parse *p, const struct pg_rule *b, const struct pg_rule *a,
+		    enum pg_field f)
+{
+	for (unsigned i = 0; i < alternatives(b, f); i++) {
+		unsigned j = 0;
+
+		while (j < alternatives(a, f) && !inside(p, b, i, a, j, f))
+			j++;
+		if (j == alternatives(a, f))
+			return false;
+	}
+	return true;
+}
+
+/* Is selector F, which both have, true of A whenever it is of B? By what it means, not how it is
+ * written. */
+static bool implied(const struct pg_parse *p, const struct pg_rule *a, const struct pg_rule *b,
+		    enum pg_field f)
+{
+	const struct pg_ranges *ours, *theirs;
+
+	if (f == PG_F_CONN) /* counts per rule */
+		return false;
+	if (f == PG_F_KIND)
+		return !(b->kinds & ~a->kinds);
+	if (f == PG_F_SIDE)
+		return a->side == b->side;
+	if (f == PG_F_SEEN)
+		return !(b->seen & ~a->seen);
+	ours = pg_rule_ranges(a, f);
+	theirs = pg_rule_ranges(b, f);
+	if (ours)
+		return ours->negate == theirs->negate &&
+		       (ours->negate ? ranges_covered(ours, theirs) : ranges_covered(theirs, ours));
+	if (negated(a, f) != negated(b, f))
+		return false;
+	return negated(a, f) ? covered(p, a, b, f) : covered(p, b, a, f);
+}
+
+/* Does A, whose selectors B all has, fire whenever B matches a call that both have? */
+static bool takes_all(const struct pg_parse *p, const struct pg_rule *a, const struct pg_rule *b)
+{
+	if (a->terminal == PG_F_COUNT || b->able & ~a->able || !always(a))
+		return false;
+	for (uint64_t left = a->fields & SELECTORS; left; left &= left - 1)
+		if (!implied(p, a, b, (enum pg_field)__builtin_ctzll(left)))
+			return false;
+	return true;
+}
+
+/* Only the first final action of a call is carried out; modifiers of later rules still are. */
+bool pg_shadow_check(struct pg_parse *p, struct pg_word whole)
+{
+	uint64_t left = p->rule->calls, others = SELECTORS & ~p->rule->fields;
+	const struct pg_rule *earlier = p->out->rule, *end = earlier + p->out->n;
+
+	if (p->rule->terminal == PG_F_COUNT)
+		return true;
+	for (; earlier < end; earlier++) {
+		if (earlier->fields & others || !takes_all(p, earlier, p->rule))
+			continue;
+		left &= ~earlier->calls;
+		if (left)
+			continue;
+		pg_parse_fail_at(p, whole.at, "can never fire, all its calls are taken before, by");
+		pg_copy(p->error->word, sizeof p->error->word, earlier->id);
+		return false;
+	}
+	return true;
+}

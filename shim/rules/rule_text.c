@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/* The structure: text to rules, a rule to its id, its set and its fields. */
+#include "rules/rule_check.h"
+#include "rules/rule_parse.h"
+#include "rules/rule_value.h"
+#include "rules/rule_words.h"
+
+/* ---- one rule ---- */
+
+static bool id_char(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '_' || c == '-' || c == '.';
+}
+
+/* Ids are what logs call rules by: two must not share one. */
+static bool check_id(struct pg_parse *p, struct pg_word id, const char *what)
+{
+	const struct pg_rule *earlier = p->out->rule, *end = earlier + p->out->n;
+
+	for (; earlier < end; earlier++) {
+		if (__builtin_memcmp(earlier->id, p->rule->id, sizeof earlier->id) != 0)
+			continue;
+		pg_parse_fail(p, id, what);
+		pg_copy(p->error->word, sizeof p->error->word, p->rule->id);
+		return false;
+	}
+	return true;
+}
+
+/* r1, r2, ... */
+static bool default_id(struct pg_parse *p, struct pg_word head)
+{
+	struct pg_text t = {p->rule->id, 0, sizeof p->rule->id - 1};
+
+	pg_put_char(&t, 'r');
+	pg_put_u64(&t, p->number);
+	return check_id(p, head, "this rule needs an id, an earlier one is called");
+}
+
+/* HEAD: [ID=]SET. Leaves the set in it. */
+static bool read_id(struct pg_parse *p, struct pg_word *head)
+{
+	size_t end = head->at + head->len, equal = pg_find(p->text, head->at, end, '=');
+	struct pg_word id = pg_word(head->at, equal);
+
+	if (equal == end)
+		return default_id(p, *head);
+	for (size_t i = id.at; i < equal; i++)
+		if (!id_char(p->text[i]))
+			return pg_parse_fail(p, id, "not an id (letters, digits, '_', '-', '.'):");
+	if (!id.len)
+		return pg_parse_fail_at(p, id.at, "an id is missing before '='");
+	if (id.len >= sizeof p->rule->id)
+		return pg_parse_fail(p, id, "an id of more than 15 bytes:");
+	pg_copy(p->rule->id, id.len + 1u, p->text + id.at);
+	*head = pg_word(equal + 1, end);
+	return check_id(p, id, "an id that is given twice:");
+}
+
+/* FIELD: WORD[=VALUE] */
+static bool read_field(struct pg_parse *p, struct pg_word field)
+{
+	size_t end = field.at + field.len, equal = pg_find(p->text, field.at, end, '=');
+	struct pg_word name = pg_word(field.at, equal), value;
+	enum pg_field f = pg_field_of(p, name);
+	bool given = equal < end;
+
+	value = given ? pg_word(equal + 1, end) : pg_word(end, end);
+	if (!name.len)
+		return pg_parse_fail_at(p, field.at,
+					given ? "a word is missing before '='" : "an empty field");
+	if (f == PG_F_COUNT)
+		return pg_parse_fail_near(p, name, given ? "unknown field" : "unknown action",
+					  pg_nearest_field(p, name));
+	if (pg_has(p->rule, f))
+		return pg_parse_fail(p, name, "given twice:");
+	if (given && !pg_value_taken(f))
+		return pg_parse_fail(p, name, "takes no value:");
+	if (given && !value.len)
+		return pg_parse_fail_at(
+			p, value.at,
+			f == PG_F_PEER
+				? "the value is empty (IPv6 addresses stand in brackets: [::1])"
+				: "the value is empty");
+	if (!given && pg_value_taken(f) && !pg_value_optional(f))
+		return pg_parse_fail(p, name, "needs a value:");
+	p->rule->fields |= (uint64_t)1 << f;
+	p->rule->raw[f] = field;
+	if (f >= PG_F_RESET && p->rule->terminal != PG_F_COUNT)
+		return pg_parse_fail(p, name, "a second final action:");
+	if (f >= PG_F_RESET)
+		p->rule->terminal = f;
+	return !pg_value_taken(f) || pg_value_read(p, f, value);
+}
+
+static void start_rule(struct pg_rule *r)
+{
+	__builtin_memset(r, 0, sizeof *r);
+	r->terminal = PG_F_COUNT;
+	r->first = r->step = 1;
+	r->last = r->limit = UINT64_MAX;
+	r->prob = PG_PROB_ALWAYS;
+}
+
+static bool read_rule(struct pg_parse *p, struct pg_word whole)
+{
+	size_t at = whole.at, end = whole.at + whole.len, stop = pg_find(p->text, at, end, ':');
+	struct pg_word set = pg_word(at, stop);
+
+	start_rule(p->rule);
+	if (!read_id(p, &set) || !pg_set_read(p, set))
+		return false;
+	p->rule->set = set;
+	while (stop < end) {
+		at = stop + 1;
+		stop = pg_find(p->text, at, end, ':');
+		if (!read_field(p, pg_word(at, stop)))
+			return false;
+	}
+	return pg_rule_check(p, whole);
+}
+
+/* ---- the text ---- */
+
+static bool blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r';
+}
+
+/* A byte that means nothing to what cuts rules. */
+static bool plain(char c)
+{
+	return (unsigned char)c > ' ' && c != '[' && c != '\\' && c != 0x7f;
+}
+
+static size_t skip_blanks(const char *text, size_t at, size_t end)
+{
+	while (at < end && blank(text[at]))
+		at++;
+	return at;
+}
+
+/* The piece of a rule from AT to END, which pg_step() found. */
+static bool check_piece(struct pg_parse *p, size_t at, size_t end)
+{
+	if (p->text[at] == '[' && end == at + 1)
+		return pg_parse_fail_at(p, at, "'[' without ']' (to mean it, write '\\[')");
+	if (p->text[at] == '\\' && end == at + 1)
+		return pg_parse_fail_at(p, at, "a '\\' with nothing to protect");
+	for (; at < end; at++)
+		if ((unsigned char)p->text[at] < 0x20 || p->text[at] == 0x7f)
+			return pg_parse_fail(p, pg_word(at, at + 1), "a control byte:");
+	return true;
+}
+
+/*
+ * The rule that starts at AT, in a line that ends at EOL: it goes to *END, what follows it starts
+ * at *NEXT. False: something in it that no rule may hold.
+ */
+static bool cut_rule(struct pg_parse *p, size_t at, size_t eol, size_t *end, size_t *next)
+{
+	const char *text = p->text;
+
+	while (at < eol && text[at] != ';') {
+		size_t step, word;
+
+		if (plain(text[at])) {
+			at++;
+			continue;
+		}
+		if (!blank(text[at])) {
+			step = pg_step(text, at, eol);
+			if (!check_piece(p, at, step))
+				return false;
+			at = step;
+			continue;
+		}
+		word = skip_blanks(text, at, eol);
+		if (word < eol && text[word] != ';' && text[word] != '#')
+			return pg_parse_fail_at(p, at, "a blank inside a rule");
+		*end = at;
+		*next = word < eol && text[word] == ';' ? word + 1 : eol;
+		return true;
+	}
+	*end = at;
+	*next = at < eol ? at + 1 : eol;
+	return true;
+}
+
+/* All rules of the line from AT to EOL. */
+static bool read_line(struct pg_parse *p, size_t at, size_t eol)
+{
+	struct pg_rules *out = p->out;
+	size_t end = eol, next = eol;
+
+	for (; (at = skip_blanks(p->text, at, eol)) < eol && p->text[at] != '#'; at = next) {
+		p->number = out->n + 1;
+		if (!cut_rule(p, at, eol, &end, &next))
+			return false;
+		if (end == at)
+			continue;
+		if (out->n == PG_RULES_MAX)
+			return pg_parse_fail_at(p, at, "more than 64 rules");
+		p->rule = &out->rule[out->n];
+		if (!read_rule(p, pg_word(at, end)))
+			return false;
+		out->calls |= p->rule->calls;
+		out->n++;
+	}
+	return true;
+}
+
+bool pg_rules_parse(struct pg_rules *rules, const char *text, struct pg_rule_error *error)
+{
+	struct pg_parse p = {.out = rules, .text = rules->text, .error = error, .number = 1};
+	size_t len = pg_len(text);
+
+	rules->n = 0;
+	rules->calls = 0;
+	__builtin_memcpy(rules->text, text, len < sizeof rules->text ? len + 1 : 0);
+	if (len >= sizeof rules->text)
+		return pg_parse_fail_at(&p, 0, "the rules are longer than 16383 bytes");
+	for (size_t at = 0; at < len; at = p.line_start) {
+		size_t eol = at;
+
+		while (eol < len && text[eol] != '\n')
+			eol++;
+		p.line_start = at;
+		p.line += eol + 1 < len || p.line; /* told only where there are several */
+		if (!read_line(&p, at, eol))
+			return false;
+		p.line_start = eol + 1;
+	}
+	p.line = 0;
+	p.line_start = 0;
+	return rules->n ? true : pg_parse_fail_at(&p, 0, "there is no rule");
+}

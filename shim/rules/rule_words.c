@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: MIT */
+/* The words of the grammar, and the nearest right one to a wrong one. */
+#include "rules/rule_words.h"
+
+#include "base/names.h"
+
+_Static_assert(PG_CALL_accept4 < 63, "a SET is a word of bits, the last one stdio's");
+
+static const char *const field_names[PG_F_COUNT] = {
+	"fd",	  "kind",    "side",	"peer",	    "port",  "lport", "path",  "conn",
+	"comm",	  "thread",  "len",	"caller",   "stack", "site",  "seen",  "when",
+	"scope",  "at",	     "after",	"for",	    "prob",  "limit", "hold",  "delay",
+	"short",  "trickle", "garbage", "nosignal", "log",   "stop",  "abort", "reset",
+	"refuse", "break",   "fin",	"eof",	    "error", "drop",  "stall", "pass",
+};
+
+static const char *const group_names[PG_G_COUNT] = {
+	"%out", "%in", "%stdio", "%sock", "%conn", "%accept",
+};
+
+const struct pg_named pg_kind_words[] = {
+	{"pipe", PG_KINDS_PIPE}, {"socket", PG_KINDS_SOCKET},
+	{"tcp", PG_KINDS_TCP},	 {"tcp4", PG_KINDS_TCP4},
+	{"tcp6", PG_KINDS_TCP6}, {"unix", PG_KINDS_UNIX},
+	{"udp", PG_KINDS_UDP},	 {"tty", PG_KINDS_TTY},
+	{"file", PG_KINDS_FILE}, {NULL, 0},
+};
+const struct pg_named pg_side_words[] = {{"client", 1}, {"server", 2}, {NULL, 0}};
+const struct pg_named pg_seen_words[] = {
+	{"eof", PG_SEEN_EOF},
+	{"reset", PG_SEEN_RESET},
+	{"hup", PG_SEEN_HUP},
+	{"refused", PG_SEEN_REFUSED},
+	{NULL, 0},
+};
+const struct pg_named pg_scope_words[] = {
+	{"fd", PG_SCOPE_FD}, {"thread", PG_SCOPE_THREAD}, {NULL, 0}};
+
+const char *pg_field_name(enum pg_field f)
+{
+	return f < PG_F_COUNT ? field_names[f] : NULL;
+}
+
+const char *pg_group_name(unsigned n)
+{
+	return n < PG_G_COUNT ? group_names[n] : NULL;
+}
+
+const char *pg_value_word(enum pg_field f, unsigned n)
+{
+	const struct pg_named *words = f == PG_F_KIND	 ? pg_kind_words
+				       : f == PG_F_SIDE	 ? pg_side_words
+				       : f == PG_F_SEEN	 ? pg_seen_words
+				       : f == PG_F_SCOPE ? pg_scope_words
+							 : NULL;
+
+	if (f == PG_F_ERROR)
+		return pg_errno_listed(n) ? pg_errno_name(pg_errno_listed(n)) : NULL;
+	while (words && words->name && n--)
+		words++;
+	return words ? words->name : NULL;
+}
+
+bool pg_word_is(const struct pg_parse *p, struct pg_word w, const char *s)
+{
+	for (unsigned i = 0; i < w.len; i++)
+		if (!s[i] || s[i] != p->text[w.at + i])
+			return false;
+	return !s[w.len];
+}
+
+const char *pg_word_text(const struct pg_parse *p, struct pg_word w, char buf[PG_WORD_MAX + 1])
+{
+	pg_copy(buf, (w.len < PG_WORD_MAX ? w.len : PG_WORD_MAX) + 1u, p->text + w.at);
+	return buf;
+}
+
+/* ---- the nearest word ---- */
+
+/* What other tools, or habit, call it. */
+static const struct {
+	const char *word, *ours;
+} synonyms[] = {
+	{"rst", "reset"},	   {"close", "fin"},	    {"shutdown", "fin"},
+	{"epipe", "break"},	   {"sigpipe", "break"},    {"retval", "error"},
+	{"errno", "error"},	   {"probability", "prob"}, {"count", "limit"},
+	{"times", "limit"},	   {"signal", "nosignal"},  {"delay_enter", "delay"},
+	{"delay_exit", "delay"},   {"sleep", "delay"},	    {"sigstop", "stop"},
+	{"core", "abort"},	   {"size", "len"},	    {"program", "comm"},
+	{"nth", "when"},	   {"offset", "at"},	    {"fifo", "pipe"},
+	{"inet", "tcp4"},	   {"inet6", "tcp6"},	    {"pty", "tty"},
+	{"local", "unix"},	   {"%network", "%sock"},   {"%net", "%sock"},
+	{"%socket", "%sock"},	   {"%write", "%out"},	    {"%read", "%in"},
+	{"%connect", "%conn"},	   {"printf", "%stdio"},    {"fprintf", "%stdio"},
+	{"puts", "%stdio"},	   {"fputs", "%stdio"},	    {"fwrite", "%stdio"},
+	{"putc", "%stdio"},	   {"fputc", "%stdio"},	    {"putchar", "%stdio"},
+	{"fflush", "%stdio"},	   {"fclose", "%stdio"},    {"EWOULDBLOCK", "EAGAIN"},
+	{"ENOTSUP", "EOPNOTSUPP"}, {"host", "peer"},	    {"addr", "peer"},
+	{"address", "peer"},	   {"ip", "peer"},	    {"dport", "port"},
+	{"dst", "peer"},	   {"sport", "lport"},	    {"latency", "delay"},
+	{"timeout", "stall"},	   {"hang", "stall"},	    {"file", "path"},
+	{"process", "comm"},	   {"truncate", "short"},
+};
+
+/* The best candidate so far. */
+struct near {
+	char word[PG_WORD_MAX + 1];
+	const char *best, *synonym;
+	unsigned distance; /* the next one must be below */
+};
+
+static void start_near(struct near *near, const struct pg_parse *p, struct pg_word w)
+{
+	pg_word_text(p, w, near->word);
+	near->best = near->synonym = NULL;
+	near->distance = w.len < 3 ? 2 : w.len < 6 ? 3 : 4;
+	for (size_t i = 0; i < sizeof synonyms / sizeof *synonyms; i++)
+		if (pg_same(near->word, synonyms[i].word))
+			near->synonym = synonyms[i].ours;
+}
+
+static void try_near(struct near *near, const char *candidate)
+{
+	unsigned d = pg_distance(near->word, candidate);
+
+	if (pg_len(near->word) > 2 && pg_prefix(candidate, near->word))
+		d = 1; /* cut short */
+	if (near->synonym && pg_same(near->synonym, candidate))
+		d = 0;
+	if (d >= near->distance || d >= pg_len(candidate))
+		return;
+	near->best = candidate;
+	near->distance = d;
+}
+
+/* An errno where an action stands. */
+static const char *errno_meant(const char *word)
+{
+	for (unsigned i = 0; pg_errno_listed(i); i++) {
+		int err = pg_errno_listed(i);
+
+		if (!pg_same(word, pg_errno_name(err)))
+			continue;
+		return err == EPIPE	   ? "error=EPIPE' or 'break"
+		       : err == ECONNRESET ? "error=ECONNRESET' or 'reset"
+					   : pg_errno_action(err);
+	}
+	return NULL;
+}
+
+const char *pg_nearest_field(const struct pg_parse *p, struct pg_word w)
+{
+	struct near near;
+
+	start_near(&near, p, w);
+	if (errno_meant(near.word))
+		return errno_meant(near.word);
+	for (unsigned f = 0; f < PG_F_COUNT; f++)
+		try_near(&near, field_names[f]);
+	return near.best;
+}
+
+/* A number is meant as an errno, too. */
+const char *pg_nearest_errno(const struct pg_parse *p, struct pg_word w)
+{
+	struct near near;
+	uint64_t number;
+
+	start_near(&near, p, w);
+	if (pg_number(near.word, 255, &number))
+		return pg_errno_name((int)number);
+	for (unsigned i = 0; pg_errno_listed(i); i++)
+		try_near(&near, pg_errno_name(pg_errno_listed(i)));
+	return near.best;
+}
+
+static const char *nearest_call(const struct pg_parse *p, struct pg_word w)
+{
+	struct near near;
+
+	start_near(&near, p, w);
+	for (int call = 1; call < PG_CALL_COUNT; call++)
+		if (pg_call_has_rules((enum pg_call)call))
+			try_near(&near, pg_call_name((enum pg_call)call));
+	for (unsigned g = 0; g < PG_G_COUNT; g++)
+		try_near(&near, group_names[g]);
+	return near.best;
+}
+
+bool pg_named_read(struct pg_parse *p, struct pg_word w, const struct pg_named *list,
+		   const char *what, unsigned *value)
+{
+	struct near near;
+
+	for (const struct pg_named *n = list; n->name; n++) {
+		if (!pg_word_is(p, w, n->name))
+			continue;
+		*value = n->value;
+		return true;
+	}
+	start_near(&near, p, w);
+	for (; list->name; list++)
+		try_near(&near, list->name);
+	return pg_parse_fail_near(p, w, what, near.best);
+}
+
+/* The fields whose names start with C, as bits. */
+static uint64_t fields_with(char c)
+{
+	static uint64_t known[32];
+	uint64_t *of = &known[c & 31], fields = PG_GET(*of);
+
+	if (fields)
+		return fields;
+	for (unsigned f = 0; f < PG_F_COUNT; f++)
+		fields |= (uint64_t)((field_names[f][0] & 31) == (c & 31)) << f;
+	PG_PUT(*of, fields);
+	return fields;
+}
+
+enum pg_field pg_field_of(const struct pg_parse *p, struct pg_word w)
+{
+	uint64_t left = fields_with(p->text[w.at]);
+
+	while (left && !pg_word_is(p, w, field_names[__builtin_ctzll(left)]))
+		left &= left - 1;
+	return left ? (enum pg_field)__builtin_ctzll(left) : PG_F_COUNT;
+}
+
+/* ---- the set ---- */
+
+enum role { NONE, OUT, IN, CONNECT, ACCEPT };
+
+static enum role role_of(enum pg_call call)
+{
+	static const uint8_t of[PG_CALL_COUNT] = {
+#define CALL(name, kernel, group, args) [PG_CALL_##name] = group,
+#include "calls.def"
+#undef CALL
+	};
+
+	return (enum role)of[call];
+}
+
+bool pg_call_has_rules(enum pg_call call)
+{
+	return role_of(call) != NONE && pg_call_name(call)[0] != '_';
+}
+
+static bool socket_call(enum pg_call call)
+{
+	const char *name = pg_call_name(call);
+
+	while (*name == '_')
+		name++;
+	return role_of(call) == CONNECT || role_of(call) == ACCEPT || pg_prefix(name, "recv") ||
+	       (pg_prefix(name, "send") && !pg_prefix(name, "sendfile"));
+}
+
+static bool in_group(enum pg_call call, enum pg_group g)
+{
+	switch (g) {
+	case PG_G_OUT:
+		return role_of(call) == OUT;
+	case PG_G_IN:
+		return role_of(call) == IN;
+	case PG_G_STDIO:
+		return call >= PG_CALL_dprintf && call <= PG_CALL___vdprintf_chk;
+	case PG_G_SOCK:
+		return socket_call(call);
+	case PG_G_CONN:
+		return role_of(call) == CONNECT;
+	case PG_G_ACCEPT:
+		return role_of(call) == ACCEPT;
+	case PG_G_COUNT:
+		break;
+	}
+	return role_of(call) != NONE;
+}
+
+/* PG_G_COUNT: all calls that have rules. Worked out once: every rule asks several times, and names
+ * are compared for it. */
+uint64_t pg_group_calls(enum pg_group g)
+{
+	static uint64_t known[PG_G_COUNT + 1];
+	uint64_t calls = __atomic_load_n(&known[g], __ATOMIC_RELAXED);
+
+	if (calls)
+		return calls;
+	calls = g == PG_G_OUT || g == PG_G_STDIO || g == PG_G_COUNT ? PG_STDIO_BIT : 0;
+	for (int call = 1; call < PG_CALL_COUNT; call++)
+		if (in_group((enum pg_call)call, g))
+			calls |= PG_BIT(call);
+	__atomic_store_n(&known[g], calls, __ATOMIC_RELAXED);
+	return calls;
+}
+
+/* A name stands for its twins too: write for __write, sendfile for sendfile64, accept for accept4.
+ */
+static bool name_matches(const char *glob, const char *name)
+{
+	char plain[40];
+	struct pg_text t = {plain, 0, sizeof plain - 1};
+
+	if (pg_glob(glob, name))
+		return true;
+	for (const char *s = name; *s; s++) {
+		if (*s == '_' && t.len == 0)
+			continue;
+		if (pg_same(s, "_chk") || pg_same(s, "4"))
+			break;
+		if (pg_prefix(s, "64"))
+			s += s[2] == 'v' ? 2 : 1; /* pwritev64v2 */
+		else
+			pg_put_char(&t, *s);
+	}
+	plain[t.len] = 0;
+	return pg_glob(glob, plain);
+}
+
+/* The calls of one word of a SET; 0: none. */
+static uint64_t word_calls(const struct pg_parse *p, struct pg_word w)
+{
+	char buf[PG_WORD_MAX + 1];
+	const char *glob;
+	uint64_t calls = 0;
+
+	for (unsigned g = 0; g < PG_G_COUNT; g++)
+		if (pg_word_is(p, w, group_names[g]))
+			return pg_group_calls((enum pg_group)g);
+	glob = pg_word_text(p, w, buf);
+	for (int call = 1; call < PG_CALL_COUNT; call++)
+		if (role_of((enum pg_call)call) != NONE &&
+		    name_matches(glob, pg_call_name((enum pg_call)call)))
+			calls |= PG_BIT(call);
+	return calls;
+}
+
+static bool unknown_call(struct pg_parse *p, struct pg_word w)
+{
+	const char *near = nearest_call(p, w), *what = "unknown call";
+
+	if (p->text[w.at] == '%')
+		what = "unknown group";
+	for (int call = 1; call < PG_CALL_COUNT; call++)
+		if (pg_word_is(p, w, pg_call_name((enum pg_call)call)))
+			what = "a call that rules do not reach:", near = NULL;
+	return pg_parse_fail_near(p, w, what, near);
+}
+
+bool pg_set_read(struct pg_parse *p, struct pg_word set)
+{
+	size_t at = set.at, end = set.at + set.len, stop;
+	uint64_t with = 0, without = 0;
+
+	for (;; at = stop + 1) {
+		bool negate = at < end && p->text[at] == '!';
+		struct pg_word w;
+		uint64_t calls;
+
+		stop = pg_find(p->text, at, end, ',');
+		w = pg_word(at + negate, stop);
+		if (!w.len)
+			return pg_parse_fail_at(p, w.at, "the name of a call is missing");
+		if (w.len > PG_WORD_MAX)
+			return pg_parse_fail(p, w, "a word of more than 120 bytes:");
+		calls = word_calls(p, w);
+		if (!calls)
+			return unknown_call(p, w);
+		*(negate ? &without : &with) |= calls;
+		if (stop == end)
+			break;
+	}
+	p->rule->calls = (with ? with : pg_group_calls(PG_G_COUNT)) & ~without;
+	return p->rule->calls ? true : pg_parse_fail(p, set, "no call is left in");
+}
+
+bool pg_rule_connects(const struct pg_rule *r)
+{
+	return r->calls & pg_group_calls(PG_G_CONN);
+}
+
+uint64_t pg_rule_out_calls(void)
+{
+	return pg_group_calls(PG_G_OUT);
+}
+
+uint64_t pg_rule_in_calls(void)
+{
+	return pg_group_calls(PG_G_IN);
+}
+
+bool pg_rule_reads(const struct pg_rule *r)
+{
+	return r->calls & pg_group_calls(PG_G_IN);
+}

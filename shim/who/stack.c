@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+#include "who/stack.h"
+
+#include "base/next.h"
+#include "who/symbol.h"
+#include "who/unwinder.h"
+
+enum { NAME_SHOWN = 80, BELOW_MAX = 24 };
+
+/* Of libc, or of a preload that stands between us and it. */
+static bool is_below_us(const struct pg_module *m)
+{
+	return m->is_libc || pg_next_within(m->lo, m->hi);
+}
+
+struct walk {
+	uintptr_t *frames;
+	unsigned n, max;
+	bool in_page; /* the one frame so far is in no module: code made at run time, or the way
+			 back from a signal */
+};
+
+static bool is_skipped(const struct walk *w, const struct pg_cursor *c)
+{
+	return !w->n &&
+	       (pg_module_is_own(pg_cursor_place(c)) || (c->module && is_below_us(c->module)));
+}
+
+static void add(struct walk *w, const struct pg_cursor *c)
+{
+	if (w->in_page && c->exact) /* qemu's user mode keeps that outside of any module */
+		w->n = 0;
+	w->in_page = !w->n && !c->module;
+	if (!is_skipped(w, c))
+		w->frames[w->n++] = pg_cursor_place(c);
+}
+
+unsigned pg_stack_walk(uintptr_t *frames, unsigned max, const void *uc)
+{
+	struct walk w = {.frames = frames, .max = max};
+	struct pg_cursor c;
+
+	if (!max)
+		return 0;
+	if (uc)
+		pg_cursor_at(&c, uc);
+	else
+		pg_cursor_here(&c);
+	if (!c.pc)
+		return 0;
+	add(&w, &c);
+	for (unsigned steps = 0; w.n < max && steps < PG_FRAMES_MAX + BELOW_MAX; steps++) {
+		if (!pg_cursor_up(&c) || !c.pc)
+			break;
+		add(&w, &c);
+	}
+	return w.n;
+}
+
+/* ---- the wrapper under a signal ---- */
+
+/* The linker names the bounds of a section that is a C identifier. */
+extern const char __start_pg_stdio[] __attribute__((weak)) PG_HIDDEN;
+extern const char __stop_pg_stdio[] __attribute__((weak)) PG_HIDDEN;
+
+static bool is_stdio(uintptr_t place)
+{
+	return place >= (uintptr_t)__start_pg_stdio && place < (uintptr_t)__stop_pg_stdio;
+}
+
+static bool name_wrapper(const struct pg_cursor *c, struct pg_wrapper *out)
+{
+	char name[PG_SYMBOL_MAX];
+	uintptr_t offset, place = pg_cursor_place(c);
+
+	out->name[0] = 0;
+	if (is_stdio(place))
+		return true;
+	if (!pg_symbol_at(c->module, place, name, &offset))
+		return false;
+	pg_copy(out->name, sizeof out->name, name);
+	return true;
+}
+
+enum pg_between pg_stack_wrapper(const void *uc, struct pg_wrapper *out)
+{
+	struct pg_cursor c;
+
+	pg_cursor_at(&c, uc);
+	/* The frames up to the wrapper are libc's and ours, which will read what they saved: where
+	 * nothing may be asked, that is relied on. */
+	c.sure = pg_confined;
+	for (unsigned steps = 0; steps < BELOW_MAX; steps++) {
+		if (c.module && pg_module_is_own(pg_cursor_place(&c))) {
+			if (!name_wrapper(&c, out) || !pg_cursor_up(&c))
+				return PG_OUR_CODE;
+			out->cfa = pg_cursor_sp(&c);
+			return PG_OUR_WRAPPER;
+		}
+		if (!c.module || !is_below_us(c.module) || !pg_cursor_up(&c))
+			return PG_NOTHING_OURS;
+	}
+	return PG_NOTHING_OURS;
+}
+
+bool pg_stack_passes(const char *name)
+{
+	enum { STEPS = 64 };
+	char symbol[PG_SYMBOL_MAX];
+	struct pg_cursor c;
+	uintptr_t offset;
+
+	pg_cursor_here(&c);
+	for (unsigned steps = 0; steps < STEPS && pg_cursor_up(&c); steps++)
+		if (c.module && c.module->is_libc &&
+		    pg_symbol_at(c.module, pg_cursor_place(&c), symbol, &offset) &&
+		    pg_same(symbol, name))
+			return true;
+	return false;
+}
+
+/* ---- text ---- */
+
+static void put_module(struct pg_text *t, const struct pg_module *m, uintptr_t addr)
+{
+	pg_put_name(t, m->name, NAME_SHOWN);
+	pg_put_char(t, '+');
+	pg_put_hex(t, addr - m->base);
+}
+
+static void put_unknown(struct pg_text *t, uintptr_t addr)
+{
+	pg_put(t, "?+");
+	pg_put_hex(t, addr);
+}
+
+static void put_frame(struct pg_text *t, const struct pg_module *m, uintptr_t addr)
+{
+	char name[PG_SYMBOL_MAX];
+	uintptr_t offset;
+
+	if (!m) {
+		put_unknown(t, addr);
+		return;
+	}
+	put_module(t, m, addr);
+	if (!pg_symbol_at(m, addr, name, &offset))
+		return;
+	pg_put_char(t, ' ');
+	pg_put_name(t, name, NAME_SHOWN);
+}
+
+static void put_place(struct pg_text *t, const struct pg_module *m, uintptr_t addr)
+{
+	char name[PG_SYMBOL_MAX];
+	uintptr_t offset;
+	bool known;
+
+	if (!m) {
+		put_unknown(t, addr);
+		return;
+	}
+	known = pg_symbol_at(m, addr, name, &offset);
+	if (known) {
+		pg_put_name(t, name, NAME_SHOWN);
+		pg_put_char(t, '+');
+		pg_put_hex(t, offset);
+		pg_put(t, " (");
+	}
+	put_module(t, m, addr);
+	if (known)
+		pg_put_char(t, ')');
+}
+
+void pg_stack_put_frame(struct pg_text *t, uintptr_t addr)
+{
+	struct pg_module room;
+
+	put_frame(t, pg_module_at(addr, &room), addr);
+}
+
+void pg_stack_put_place(struct pg_text *t, uintptr_t addr)
+{
+	struct pg_module room;
+
+	put_place(t, pg_module_at(addr, &room), addr);
+}
+
+void pg_stack_put_code_frame(struct pg_text *t, const struct pg_code *code)
+{
+	struct pg_module room;
+
+	put_frame(t, pg_code_module(code, &room), code->at);
+}
+
+void pg_stack_put_code(struct pg_text *t, const struct pg_code *code)
+{
+	struct pg_module room;
+
+	put_place(t, pg_code_module(code, &room), code->at);
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who called: the frames that unwinder.h finds, without those of libc, of this
+ * library and of what stands between the two, and how they read. Chosen by
+ * measurement against glibc's backtrace(), which loads libgcc_s at its first
+ * use (0.6 ms, malloc and the loader's lock inside a signal handler), and
+ * frame pointers (17 ns, but absent from distribution builds).
+ */
+#ifndef PG_STACK_H
+#define PG_STACK_H
+
+#include "base/text.h"
+#include "who/module.h"
+
+#include <stdbool.h>
+
+enum { PG_FRAMES_MAX = 32 };
+
+/*
+ * The calling stack, the first frame outside libc, this library and what
+ * stands between them first. UC: the ucontext_t of the signal whose handler is
+ * at work, or a null pointer. Each address lies inside the calling instruction,
+ * so addr2line names its line. Returns how many; at most MAX.
+ * Async-signal-safe; about 1.5 KiB of stack.
+ */
+unsigned pg_stack_walk(uintptr_t *frames, unsigned max, const void *uc);
+
+/* The function of this library that made the call which a signal interrupted. */
+struct pg_wrapper {
+	char name[32]; /* as it is exported; "": the stdio gate's */
+	uintptr_t cfa; /* what its own __builtin_dwarf_cfa() is */
+};
+
+/* From UC, that of the signal: is it a wrapper, code behind one (which leaves a mark), or is
+ * nothing of ours between the program and that call? Async-signal-safe; stack as above. */
+enum pg_between { PG_NOTHING_OURS, PG_OUR_CODE, PG_OUR_WRAPPER };
+enum pg_between pg_stack_wrapper(const void *uc, struct pg_wrapper *out);
+
+/* Is libc's function NAME among the callers? Async-signal-safe; stack as above. */
+bool pg_stack_passes(const char *name);
+
+/* Code between these is the stdio gate's (its section). */
+#define PG_STDIO_CODE __attribute__((section("pg_stdio"), noinline))
+
+/* "module+0xoff", and " symbol" behind it where known. ADDR: code that runs. */
+void pg_stack_put_frame(struct pg_text *t, uintptr_t addr);
+
+/* "symbol+0x41 (module+0x1c01)", or "module+0x1c01". */
+void pg_stack_put_place(struct pg_text *t, uintptr_t addr);
+
+/* The same two of a place that was kept: "?" where its module has gone. */
+void pg_stack_put_code_frame(struct pg_text *t, const struct pg_code *code);
+void pg_stack_put_code(struct pg_text *t, const struct pg_code *code);
+
+#endif

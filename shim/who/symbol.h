@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* The functions of modules: the main program's from its file's own table, others' from what is
+ * loaded. */
+#ifndef PG_SYMBOL_H
+#define PG_SYMBOL_H
+
+#include "who/module.h"
+
+enum { PG_SYMBOL_MAX = 128 };
+
+/* Start-up only: maps the main program's symbol table (it is not loaded by itself). */
+void pg_symbol_start(void);
+
+/* The function of M that holds ADDR into NAME, perhaps cut, and how far into it; false if its name
+ * is unknown. Async-signal-safe. */
+bool pg_symbol_at(const struct pg_module *m, uintptr_t addr, char name[PG_SYMBOL_MAX],
+		  uintptr_t *offset);
+
+/* The address of the symbol that M defines by one of two names; 0: it has none. M may be read. */
+uintptr_t pg_symbol_address(const struct pg_module *m, const char *name, const char *or_name);
+
+#endif

@@ -1,0 +1,729 @@
+/* SPDX-License-Identifier: MIT */
+#include "who/unwinder.h"
+
+#include "base/peek.h"
+
+#include <ucontext.h>
+
+/* ---- machines ---- */
+
+/*
+ * The registers that a caller gets back, RETURN where the way back is found,
+ * and their numbers in the tables (each machine's DWARF ABI). The registers
+ * here, those in a signal's ucontext_t, and the instructions that return from a
+ * signal where no table covers them.
+ */
+#if defined(__x86_64__)
+enum { RBX, RBP, SP, R12, R13, R14, R15, RETURN, REGISTERS };
+enum { FIRST_SP_OPERATION = 0x70 + 7 }; /* DW_OP_breg7 */
+static const int8_t slots[] = {-1, -1, -1, RBX, -1,  -1,  RBP, SP,    -1,
+			       -1, -1, -1, R12, R13, R14, R15, RETURN};
+static const int16_t in_context[REGISTERS] = {REG_RBX, REG_RBP, REG_RSP, REG_R12,
+					      REG_R13, REG_R14, REG_R15, REG_RIP};
+/* mov $15,%rax (or %eax); syscall */
+static const uint8_t restorers[][9] = {{0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05},
+				       {0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05, 0, 0}};
+enum { RESTORER_BYTES = 7 };
+#define CONTEXT_BYTES (offsetof(ucontext_t, uc_mcontext.gregs) + sizeof(gregset_t))
+#define CONTEXT_REGISTER(i) offsetof(ucontext_t, uc_mcontext.gregs[in_context[i]])
+#define CONTEXT_PC offsetof(ucontext_t, uc_mcontext.gregs[REG_RIP])
+/* Where the restorer finds it: the kernel's frame without the way back that has been taken. */
+#define CONTEXT_ON_STACK(sp) (sp)
+#define STRIPPED(pc) (pc)
+#define HERE(c)                                                                                    \
+	__asm__ volatile("movq %%rbx,(%0)\n movq %%rbp,8(%0)\n movq %%rsp,16(%0)\n"                \
+			 "movq %%r12,24(%0)\n movq %%r13,32(%0)\n movq %%r14,40(%0)\n"             \
+			 "movq %%r15,48(%0)\n 1: leaq 1b(%%rip),%%rax\n movq %%rax,56(%0)\n"       \
+			 :                                                                         \
+			 : "r"((c)->reg)                                                           \
+			 : "rax", "memory")
+#elif defined(__i386__)
+enum { EBX, EBP, SP, ESI, EDI, RETURN, REGISTERS };
+enum { FIRST_SP_OPERATION = 0x70 + 4 };
+static const int8_t slots[] = {-1, -1, -1, EBX, SP, EBP, ESI, EDI, RETURN};
+static const int16_t in_context[REGISTERS] = {REG_EBX, REG_EBP, REG_ESP, REG_ESI, REG_EDI, REG_EIP};
+/* mov $173,%eax; int $0x80 */
+static const uint8_t restorers[][9] = {{0xb8, 0xad, 0, 0, 0, 0xcd, 0x80, 0, 0}};
+enum { RESTORER_BYTES = 7 };
+#define CONTEXT_BYTES (offsetof(ucontext_t, uc_mcontext.gregs) + sizeof(gregset_t))
+#define CONTEXT_REGISTER(i) offsetof(ucontext_t, uc_mcontext.gregs[in_context[i]])
+#define CONTEXT_PC offsetof(ucontext_t, uc_mcontext.gregs[REG_EIP])
+#define CONTEXT_ON_STACK(sp) (load_or_zero(c, (sp) + 8)) /* the handler's third argument */
+#define STRIPPED(pc) (pc)
+#define HERE(c)                                                                                    \
+	__asm__ volatile("movl %%ebx,(%0)\n movl %%ebp,4(%0)\n movl %%esp,8(%0)\n"                 \
+			 "movl %%esi,12(%0)\n movl %%edi,16(%0)\n call 1f\n 1: popl 20(%0)\n"      \
+			 :                                                                         \
+			 : "r"((c)->reg)                                                           \
+			 : "memory")
+#elif defined(__aarch64__)
+enum { X19, X29 = 10, RETURN = 11, SP, REGISTERS }; /* x30 is the way back */
+enum { FIRST_SP_OPERATION = 0x70 + 31 };
+static const int8_t slots[] = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+			       -1, -1, -1, 0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, SP};
+/* mov x8,#139; svc #0 */
+static const uint8_t restorers[][9] = {{0x68, 0x11, 0x80, 0xd2, 0x01, 0x00, 0x00, 0xd4, 0}};
+enum { RESTORER_BYTES = 8 };
+#define CONTEXT_BYTES (offsetof(ucontext_t, uc_mcontext.pc) + sizeof(uint64_t))
+#define CONTEXT_REGISTER(i)                                                                        \
+	((i) == SP ? offsetof(ucontext_t, uc_mcontext.sp)                                          \
+		   : offsetof(ucontext_t, uc_mcontext.regs[19 + (i)]))
+#define CONTEXT_PC offsetof(ucontext_t, uc_mcontext.pc)
+#define CONTEXT_ON_STACK(sp) ((sp) + 128) /* behind the siginfo_t */
+
+/* Without the signature of a return address (hint #7: xpaclri; nothing on older machines). */
+static uintptr_t stripped(uintptr_t pc)
+{
+	register uintptr_t x30 __asm__("x30") = pc;
+
+	__asm__("hint #7" : "+r"(x30));
+	return x30;
+}
+#define STRIPPED(pc) stripped(pc)
+#define HERE(c)                                                                                    \
+	__asm__ volatile("stp x19,x20,[%0]\n stp x21,x22,[%0,#16]\n stp x23,x24,[%0,#32]\n"        \
+			 "stp x25,x26,[%0,#48]\n stp x27,x28,[%0,#64]\n stp x29,x30,[%0,#80]\n"    \
+			 "mov x9,sp\n str x9,[%0,#96]\n adr x9,.\n str x9,%1\n"                    \
+			 :                                                                         \
+			 : "r"((c)->reg), "m"((c)->pc)                                             \
+			 : "x9", "memory")
+#endif
+
+/* Of a register's number in the tables; -1: nobody asks for it. */
+static int slot_of(uint64_t dwarf)
+{
+	return dwarf < sizeof slots ? slots[dwarf] : -1;
+}
+
+/* What holds at one place. */
+struct row {
+	int32_t at[REGISTERS]; /* where the caller's are, from a base; or SAME */
+	int32_t cfa;	       /* the caller's stack pointer: so far from register BY, */
+	int8_t by;
+	bool loads : 1;	  /* and there it lies */
+	bool from_by : 1; /* the base is register BY; else the caller's stack pointer */
+	bool ends : 1;	  /* there is no caller */
+	bool signal : 1;  /* the kernel made this frame: it interrupted the caller */
+} __attribute__((aligned(8)));
+enum { SAME = INT32_MIN };
+
+_Static_assert((int)REGISTERS <= (int)PG_UNWIND_REGISTERS, "a cursor has room for them");
+
+/* ---- reading the tables ---- */
+
+/* What lies in a module that may go is copied, part by part: its address came from the stack, and
+ * may be what somebody left there, not where this thread returns to. */
+struct reader {
+	const uint8_t *p, *end;
+	bool failed, copies;
+	uint8_t n; /* bytes of PART, which are those at FROM */
+	const uint8_t *from;
+	uint8_t part[64];
+};
+
+static PG_COLD uint8_t copied_byte(struct reader *r)
+{
+	if (r->p < r->from || r->p >= r->from + r->n) {
+		size_t left = (size_t)(r->end - r->p);
+
+		r->from = r->p;
+		r->n = (uint8_t)(left < sizeof r->part ? left : sizeof r->part);
+		if (!pg_peek(r->part, r->p, r->n)) {
+			r->n = 0;
+			r->failed = true;
+			return 0;
+		}
+	}
+	return r->part[r->p++ - r->from];
+}
+
+static uint8_t byte(struct reader *r)
+{
+	if (r->p < r->end)
+		return r->copies ? copied_byte(r) : *r->p++;
+	r->failed = true;
+	return 0;
+}
+
+static uint64_t fixed(struct reader *r, unsigned bytes)
+{
+	uint64_t v = 0;
+
+	for (unsigned i = 0; i < bytes; i++)
+		v |= (uint64_t)byte(r) << 8 * i;
+	return v;
+}
+
+static uint64_t uleb(struct reader *r)
+{
+	uint64_t v = 0;
+	uint8_t b = 0x80;
+
+	for (unsigned shift = 0; b & 0x80 && shift < 64; shift += 7) {
+		b = byte(r);
+		v |= (uint64_t)(b & 0x7f) << shift;
+	}
+	return v;
+}
+
+static int64_t sleb(struct reader *r)
+{
+	uint64_t v = 0;
+	uint8_t b = 0x80;
+	unsigned shift = 0;
+
+	for (; b & 0x80 && shift < 64; shift += 7) {
+		b = byte(r);
+		v |= (uint64_t)(b & 0x7f) << shift;
+	}
+	return (int64_t)(shift < 64 && b & 0x40 ? v | ~(uint64_t)0 << shift : v);
+}
+
+static void skip(struct reader *r, uint64_t n)
+{
+	r->failed |= n > (uint64_t)(r->end - r->p);
+	r->p = r->failed ? r->end : r->p + n;
+}
+
+static int32_t small(struct reader *r, int64_t v)
+{
+	r->failed |= v <= INT32_MIN || v > INT32_MAX;
+	return (int32_t)v;
+}
+
+/* Bytes of a pointer that is written as ENCODING says (DW_EH_PE_); 0: not understood. */
+static unsigned pointer_size(uint8_t encoding)
+{
+	static const uint8_t sizes[8] = {sizeof(void *), 0, 2, 4, 8, 0, 0, 0};
+
+	return encoding == 0x50 ? 0 : sizes[encoding & 7];
+}
+
+/* ---- a place's row ---- */
+
+struct program {
+	const struct pg_module *module;
+	struct row row, first; /* FIRST: as the CIE leaves it */
+	struct row kept[4];
+	unsigned depth;
+	uint64_t code_align;
+	int64_t data_align;
+	uintptr_t pc, wanted;
+	uint8_t encoding; /* of addresses */
+	bool extra;	  /* entries have data of their own, for exceptions */
+};
+
+static void save(struct program *g, struct reader *r, uint64_t reg, int64_t at)
+{
+	int slot = slot_of(reg);
+
+	if (slot < 0)
+		return;
+	r->failed |= g->row.from_by || slot == SP;
+	g->row.at[slot] = small(r, at);
+}
+
+static void same(struct program *g, uint64_t reg, const struct row *as)
+{
+	int slot = slot_of(reg);
+
+	if (slot >= 0)
+		g->row.at[slot] = as ? as->at[slot] : SAME;
+	if (slot == RETURN)
+		g->row.ends = as && as->ends;
+}
+
+static void define_cfa(struct program *g, struct reader *r, uint64_t reg, int64_t offset)
+{
+	int slot = slot_of(reg);
+
+	r->failed |= slot < 0 || slot == RETURN || g->row.loads;
+	g->row.by = (int8_t)slot;
+	g->row.cfa = small(r, offset);
+}
+
+/* "sp + N", and for the CFA what lies there: all that a signal trampoline needs. */
+static int32_t from_sp(struct reader *r, bool loads)
+{
+	enum { DEREF = 0x06 };
+	uint64_t length = uleb(r);
+	const uint8_t *start = r->p;
+	int32_t n;
+
+	r->failed |= byte(r) != FIRST_SP_OPERATION;
+	n = small(r, sleb(r));
+	r->failed |= loads && byte(r) != DEREF;
+	r->failed |= (uint64_t)(r->p - start) != length;
+	return n;
+}
+
+static void define_cfa_there(struct program *g, struct reader *r)
+{
+	g->row.cfa = from_sp(r, true);
+	g->row.by = SP;
+	g->row.loads = g->row.from_by = true;
+}
+
+static void save_there(struct program *g, struct reader *r)
+{
+	int slot = slot_of(uleb(r));
+	int32_t at = from_sp(r, false);
+
+	r->failed |= !g->row.from_by;
+	if (slot >= 0)
+		g->row.at[slot] = at;
+}
+
+static void push_or_pop(struct program *g, struct reader *r, bool back)
+{
+	if (back ? !g->depth : g->depth == sizeof g->kept / sizeof *g->kept)
+		r->failed = true;
+	else if (back)
+		g->row = g->kept[--g->depth];
+	else
+		g->kept[g->depth++] = g->row;
+}
+
+/* Of the caller's stack pointer. */
+static void extended_cfa(struct program *g, struct reader *r, uint8_t op)
+{
+	uint64_t reg = op == 0x0c || op == 0x0d || op == 0x12 ? uleb(r) : 0;
+
+	switch (op) {
+	case 0x0c: /* def_cfa */
+		define_cfa(g, r, reg, (int64_t)uleb(r));
+		break;
+	case 0x0d: /* def_cfa_register */
+		define_cfa(g, r, reg, g->row.cfa);
+		break;
+	case 0x0e: /* def_cfa_offset */
+		g->row.cfa = small(r, (int64_t)uleb(r));
+		break;
+	case 0x0f: /* def_cfa_expression */
+		define_cfa_there(g, r);
+		break;
+	case 0x12: /* def_cfa_sf */
+		define_cfa(g, r, reg, sleb(r) * g->data_align);
+		break;
+	case 0x13: /* def_cfa_offset_sf */
+		g->row.cfa = small(r, sleb(r) * g->data_align);
+		break;
+	case 0x2d: /* AARCH64_negate_ra_state: signatures are taken off anyway */
+		break;
+	case 0x2e: /* GNU_args_size: of calls with a landing pad */
+		uleb(r);
+		break;
+	default:
+		r->failed = true;
+	}
+}
+
+/* An instruction with its operands in further bytes (DW_CFA_). */
+static void extended(struct program *g, struct reader *r, uint8_t op)
+{
+	uint64_t reg = (op >= 0x05 && op <= 0x08) || op == 0x11 ? uleb(r) : 0;
+
+	switch (op) {
+	case 0x00: /* nop */
+		break;
+	case 0x02: /* advance_loc1, 2, 4 */
+	case 0x03:
+	case 0x04:
+		g->pc += (uintptr_t)(fixed(r, 1u << (op - 2)) * g->code_align);
+		break;
+	case 0x05: /* offset_extended */
+		save(g, r, reg, (int64_t)uleb(r) * g->data_align);
+		break;
+	case 0x06: /* restore_extended */
+		same(g, reg, &g->first);
+		break;
+	case 0x07: /* undefined */
+		g->row.ends |= slot_of(reg) == RETURN;
+		break;
+	case 0x08: /* same_value */
+		same(g, reg, NULL);
+		break;
+	case 0x0a: /* remember_state, restore_state */
+	case 0x0b:
+		push_or_pop(g, r, op == 0x0b);
+		break;
+	case 0x10: /* expression */
+		save_there(g, r);
+		break;
+	case 0x11: /* offset_extended_sf */
+		save(g, r, reg, sleb(r) * g->data_align);
+		break;
+	default:
+		extended_cfa(g, r, op);
+	}
+}
+
+/* Up to the place that is wanted. */
+static bool run(struct program *g, struct reader *r)
+{
+	while (r->p < r->end && g->pc <= g->wanted && !r->failed) {
+		uint8_t op = byte(r), low = op & 0x3f;
+
+		if (op >> 6 == 1) /* advance_loc */
+			g->pc += (uintptr_t)(low * g->code_align);
+		else if (op >> 6 == 2) /* offset */
+			save(g, r, low, (int64_t)uleb(r) * g->data_align);
+		else if (op >> 6 == 3) /* restore */
+			same(g, low, &g->first);
+		else
+			extended(g, r, op);
+	}
+	return !r->failed;
+}
+
+/* What follows the length of the entry at AT, all of it in M. */
+static struct reader entry(const struct pg_module *m, uintptr_t at)
+{
+	struct pg_span part = pg_module_part(m, at);
+	struct reader r = {.p = (const uint8_t *)at,
+			   .end = (const uint8_t *)part.hi,
+			   .failed = !part.hi,
+			   .copies = !m->stays};
+	uint64_t length = fixed(&r, 4);
+
+	r.failed |= !length || length > (uint64_t)(r.end - r.p);
+	r.end = r.failed ? r.p : r.p + length;
+	return r;
+}
+
+/* The augmentation of a CIE, letter by letter. */
+static bool read_letters(struct program *g, struct reader *r, struct reader *letters)
+{
+	uint8_t letter = byte(letters);
+	struct reader data;
+	uint64_t length;
+
+	if (!letter)
+		return true;
+	g->extra = letter == 'z';
+	if (!g->extra)
+		return false;
+	length = uleb(r);
+	data = *r;
+	skip(r, length);
+	while ((letter = byte(letters))) {
+		if (letter == 'S')
+			g->row.signal = true;
+		else if (letter == 'R')
+			g->encoding = byte(&data);
+		else if (letter == 'L')
+			byte(&data);
+		else if (letter == 'P')
+			skip(&data, pointer_size(byte(&data)));
+		else if (letter != 'B') /* aarch64: signed with the B key */
+			return false;
+	}
+	return !r->failed && !data.failed && !letters->failed;
+}
+
+/* The part that functions share. */
+static bool run_cie(struct program *g, uintptr_t at)
+{
+	struct reader r = entry(g->module, at), letters;
+	uint8_t version;
+
+	if (fixed(&r, 4)) /* its id */
+		return false;
+	version = byte(&r);
+	letters = r;
+	while (byte(&r))
+		;
+	g->code_align = uleb(&r);
+	g->data_align = sleb(&r);
+	if ((version != 1 && version != 3) || slot_of(uleb(&r)) != RETURN)
+		return false;
+	if (!read_letters(g, &r, &letters) || !run(g, &r))
+		return false;
+	g->first = g->row;
+	return true;
+}
+
+/* The binary search table of .eh_frame_hdr (LSB): pairs of a function's start and its entry's
+ * address, both from the header on. */
+struct pair {
+	int32_t start, entry;
+};
+
+static bool read(const struct pg_module *m, void *to, uintptr_t from, size_t n)
+{
+	if (!pg_module_has(m, from, n))
+		return false;
+	if (!m->stays)
+		return pg_peek(to, (const void *)from, n);
+	__builtin_memcpy(to, (const void *)from, n);
+	return true;
+}
+
+struct table_head {
+	uint8_t form[4];
+	int32_t frames;
+	uint32_t n;
+};
+
+/* The last pair that does not start behind PC. False: there is none, or no table. */
+static bool find_pair(const struct pg_module *m, uintptr_t pc, struct pair *out)
+{
+	static const uint8_t usual[4] = {1, 0x1b, 0x03, 0x3b}; /* version; pcrel, count, datarel */
+	uintptr_t hdr = m->eh_frame_hdr, pairs = hdr + sizeof(struct table_head);
+	struct table_head head;
+	struct pair pair;
+	uint32_t lo = 0, hi;
+
+	if (!hdr || !read(m, &head, hdr, sizeof head) ||
+	    __builtin_memcmp(head.form, usual, sizeof usual) != 0 || !head.n ||
+	    !read(m, out, pairs, sizeof *out) || hdr + (uintptr_t)(intptr_t)out->start > pc)
+		return false;
+	for (hi = head.n; hi - lo > 1;) {
+		uint32_t middle = lo + (hi - lo) / 2;
+
+		if (!read(m, &pair, pairs + middle * sizeof pair, sizeof pair))
+			return false;
+		if (hdr + (uintptr_t)(intptr_t)pair.start > pc)
+			hi = middle;
+		else
+			lo = middle, *out = pair;
+	}
+	return true;
+}
+
+static PG_COLD bool read_row(uintptr_t pc, const struct pg_module *m, struct row *row)
+{
+	struct program g = {.module = m, .wanted = pc};
+	struct pair pair;
+	struct reader r;
+	uintptr_t cie;
+	unsigned size;
+
+	if (!find_pair(m, pc, &pair))
+		return false;
+	for (int i = 0; i < REGISTERS; i++)
+		g.row.at[i] = SAME;
+	r = entry(m, m->eh_frame_hdr + (uintptr_t)(intptr_t)pair.entry);
+	cie = (uintptr_t)r.p;
+	cie -= (uintptr_t)(intptr_t)(int32_t)fixed(&r, 4);
+	if (r.failed || !run_cie(&g, cie) || !(size = pointer_size(g.encoding)))
+		return false;
+	skip(&r, size); /* where it starts: the table has said it */
+	g.pc = m->eh_frame_hdr + (uintptr_t)(intptr_t)pair.start;
+	if (pc - g.pc >= fixed(&r, size))
+		return false;
+	if (g.extra)
+		skip(&r, uleb(&r));
+	if (!run(&g, &r))
+		return false;
+	*row = g.row;
+	return true;
+}
+
+/* ---- the rows that are known ---- */
+
+/* A key is zero while its entry is written: a reader that sees it twice has read one whole entry.
+ */
+enum { WORDS = sizeof(struct row) / sizeof(uint64_t) };
+struct known_row {
+	uint64_t key; /* of place and module */
+	uint64_t row[WORDS];
+};
+enum { ROW_SETS = 256, ROW_WAYS = 4 };
+static struct known_row rows[ROW_SETS][ROW_WAYS];
+
+_Static_assert(sizeof(struct row) == WORDS * sizeof(uint64_t), "a row is whole words");
+
+static bool recall_row(const struct known_row *k, uint64_t key, struct row *row)
+{
+	uint64_t words[WORDS];
+
+	if (__atomic_load_n(&k->key, __ATOMIC_ACQUIRE) != key)
+		return false;
+	for (int i = 0; i < WORDS; i++)
+		words[i] = PG_GET(k->row[i]);
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	__builtin_memcpy(row, words, sizeof words);
+	return PG_GET(k->key) == key;
+}
+
+static void keep_row(struct known_row *k, uint64_t key, const struct row *row)
+{
+	uint64_t words[WORDS];
+
+	__builtin_memcpy(words, row, sizeof words);
+	__atomic_store_n(&k->key, 0, __ATOMIC_SEQ_CST);
+	for (int i = 0; i < WORDS; i++)
+		__atomic_store_n(&k->row[i], words[i], __ATOMIC_SEQ_CST);
+	__atomic_store_n(&k->key, key, __ATOMIC_SEQ_CST);
+}
+
+static bool find_row(uintptr_t pc, const struct pg_module *m, struct row *row)
+{
+	uint64_t key = pg_mix(pg_mix(pc, (uintptr_t)m->dynamic), m->stamp) | 1;
+	struct known_row *k = pg_way(rows[key >> 40 & (ROW_SETS - 1)], ROW_WAYS, sizeof *k, key);
+
+	if (recall_row(k, key, row))
+		return true;
+	if (!read_row(pc, m, row))
+		return false;
+	keep_row(k, key, row);
+	return true;
+}
+
+/* ---- the words of the stack ---- */
+
+enum { PAGE = 4096, NEAR_PAGES = 16 };
+
+/* The page of P, which is known to be there. */
+static void know_page(struct pg_cursor *c, uintptr_t p)
+{
+	c->stack = (struct pg_span){p & ~(uintptr_t)(PAGE - 1), (p | (PAGE - 1)) + 1};
+}
+
+/* Is the word at P in a page of the stack, or in one not far above? The very word is asked about
+ * that is there: it was saved, so it holds something. */
+static bool on_stack(struct pg_cursor *c, uintptr_t p)
+{
+	if (p - c->stack.lo < c->stack.hi - c->stack.lo)
+		return true;
+	if (p < c->stack.lo || p >= c->stack.hi + NEAR_PAGES * PAGE)
+		return false;
+	if (!c->sure && !pg_readable((void *)p))
+		return false;
+	if (p < c->stack.hi + PAGE)
+		c->stack.hi += PAGE;
+	else
+		know_page(c, p);
+	return true;
+}
+
+static bool load(struct pg_cursor *c, uintptr_t p, uintptr_t *out)
+{
+	if (p % sizeof p || !p)
+		return false;
+	if (!on_stack(c, p))
+		return pg_peek(out, (const void *)p, sizeof *out);
+	*out = *(const uintptr_t *)p;
+	return true;
+}
+
+#ifdef __i386__
+static uintptr_t load_or_zero(struct pg_cursor *c, uintptr_t p)
+{
+	uintptr_t v;
+
+	return load(c, p, &v) ? v : 0;
+}
+#endif
+
+/* ---- the climb ---- */
+
+static void arrive(struct pg_cursor *c, uintptr_t pc, bool exact)
+{
+	c->pc = STRIPPED(pc);
+	c->exact = exact;
+	c->module = c->pc ? pg_module_at(pg_cursor_place(c), &c->room) : NULL;
+}
+
+/* The word at OFFSET of the ucontext_t at UC, which may be a copy of its beginning. */
+static uintptr_t context_word(const void *uc, size_t offset)
+{
+	uintptr_t word;
+
+	__builtin_memcpy(&word, (const char *)uc + offset, sizeof word);
+	return word;
+}
+
+static void take_context(struct pg_cursor *c, const void *uc)
+{
+	for (int i = 0; i < REGISTERS; i++)
+		c->reg[i] = context_word(uc, CONTEXT_REGISTER(i));
+	know_page(c, c->reg[SP]); /* what was interrupted runs on it */
+	c->sure = false;
+	arrive(c, context_word(uc, CONTEXT_PC), true);
+}
+
+void pg_cursor_at(struct pg_cursor *c, const void *uc)
+{
+	take_context(c, uc);
+}
+
+uintptr_t pg_cursor_sp(const struct pg_cursor *c)
+{
+	return c->reg[SP];
+}
+
+/* Is C at instructions that return from a signal, and that no table covers? */
+static bool at_restorer(const struct pg_cursor *c)
+{
+	uint8_t code[RESTORER_BYTES];
+
+	if (!pg_peek(code, (const void *)c->pc, sizeof code))
+		return false;
+	for (size_t i = 0; i < sizeof restorers / sizeof *restorers; i++)
+		if (!__builtin_memcmp(code, restorers[i], sizeof code))
+			return true;
+	return false;
+}
+
+static bool up_by_signal(struct pg_cursor *c)
+{
+	char uc[CONTEXT_BYTES];
+	uintptr_t at = at_restorer(c) ? CONTEXT_ON_STACK(c->reg[SP]) : 0;
+
+	if (!at || !pg_peek(uc, (const void *)at, sizeof uc))
+		return false;
+	take_context(c, uc);
+	return true;
+}
+
+static bool up_by_row(struct pg_cursor *c, const struct row *row)
+{
+	uintptr_t by = c->reg[row->by] + (uintptr_t)(intptr_t)row->cfa, cfa = by, base;
+	uintptr_t now[REGISTERS];
+
+	if (row->loads && !load(c, by, &cfa))
+		return false;
+	base = row->from_by ? c->reg[row->by] : cfa;
+	/* A stack grows downwards: only a leaf that was interrupted has nothing on it. */
+	if (!row->loads && (c->exact ? cfa < c->reg[SP] : cfa <= c->reg[SP]))
+		return false;
+	for (int i = 0; i < REGISTERS; i++) {
+		now[i] = c->reg[i];
+		if (row->at[i] != SAME && !load(c, base + (uintptr_t)(intptr_t)row->at[i], &now[i]))
+			return false;
+	}
+	__builtin_memcpy(c->reg, now, sizeof now);
+	c->reg[SP] = cfa;
+	arrive(c, c->reg[RETURN], row->signal);
+	return true;
+}
+
+bool pg_cursor_up(struct pg_cursor *c)
+{
+	struct row row;
+
+	if (!c->module || !find_row(pg_cursor_place(c), c->module, &row))
+		return up_by_signal(c);
+	if (row.ends || (row.at[RETURN] == SAME && !c->exact))
+		return false;
+	return up_by_row(c, &row);
+}
+
+/* The first step is made while this frame is there. */
+void pg_cursor_here(struct pg_cursor *c)
+{
+	HERE(c);
+	know_page(c, c->reg[SP]);
+	c->sure = false;
+#ifdef __aarch64__
+	arrive(c, c->pc, true);
+#else
+	arrive(c, c->reg[RETURN], true);
+#endif
+	if (pg_cursor_up(c))
+		return;
+	c->pc = 0;
+	c->module = NULL;
+}
