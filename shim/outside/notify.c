@@ -58,7 +58,7 @@ static int place(struct pg_ruled *c, int from, bool cloexec)
 	return ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &a) < 0 ? -errno : 0;
 }
 
-static const struct pg_way way = {stands, go_on, answer, place};
+static const struct pg_way way = {stands, go_on, answer, place, false};
 
 void pg_notify_take(void)
 {

@@ -22,6 +22,7 @@ bool pg_registers_read(int tid, struct pg_registers *r);
  * argument N changed. */
 bool pg_registers_skip(int tid);
 bool pg_registers_result(int tid, long result);
+bool pg_registers_again(int tid, long number); /* after it: NUMBER is called once more */
 bool pg_registers_argument(int tid, unsigned n, long value);
 
 #endif
