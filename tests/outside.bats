@@ -256,3 +256,21 @@ headed() {
 	wait_for test "$(broken | wc -l)" -eq 2
 	equal "engines" '["seq","inside"] ["still","outside"]' "$(broken '[.comm, .engine]' | sort | xargs -d '\n')"
 }
+
+@test "linger: the peer gets a RST when the program closes" {
+	traced_only
+	requires python3
+	local closes python
+	python=$(python3 -c "import sys; print(sys.executable)")
+	closes='import socket
+s = socket.create_server(("127.0.0.1", 0))
+c = socket.create_connection(s.getsockname())
+p, _ = s.accept()
+c.send(b"x")
+print(p.recv(1).decode(), end=" ")
+c.close()
+try: print("end" if p.recv(1) == b"" else "bytes")
+except ConnectionResetError: print("reset")'
+	equal "without" "x end" "$(outside "$python" -c "$closes")"
+	equal "with" "x reset" "$(outside -r 'send:side=client:linger' "$python" -c "$closes")"
+}

@@ -184,6 +184,18 @@ static bool is_unheard_of(const struct pg_plan *p, int fd, enum pg_kind kind)
 	       has_no_end(fd, kind);
 }
 
+/* Nothing is broken yet, and by the program itself then: the rule is not remembered for it. */
+static int linger(int fd, struct pg_story *s)
+{
+	int ret = pg_fault_linger(fd);
+
+	if (!ret && s) {
+		s->lingers = true;
+		pg_story_unrule(s);
+	}
+	return ret;
+}
+
 /* The fault that the final action is. Returns 0 or -errno. */
 static int make(const struct pg_op *op, const struct pg_plan *p, const struct pg_object *o)
 {
@@ -191,6 +203,8 @@ static int make(const struct pg_op *op, const struct pg_plan *p, const struct pg
 
 	if (p->final->terminal == PG_F_RESET)
 		return reset(op, p, o);
+	if (p->final->terminal == PG_F_LINGER)
+		return linger(op->fd, o->story);
 	if (has_no_end(op->fd, o->kind))
 		return -EOPNOTSUPP;
 	if (p->final->terminal == PG_F_BREAK)
@@ -249,6 +263,7 @@ static struct pg_op finish(struct pg_op op, const struct pg_plan *p, const struc
 	case PG_F_BREAK:
 	case PG_F_FIN:
 	case PG_F_EOF:
+	case PG_F_LINGER:
 		if (!p->midway)
 			return change(op, p, o, inject);
 		op.midway = true;

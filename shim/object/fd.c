@@ -597,7 +597,7 @@ static struct pg_story *begin_connection(int fd, struct pg_fd *f)
 	__builtin_memset(s->told, 0, sizeof s->told);
 	s->number = s->suppressed = 0;
 	s->side = PG_NO_SIDE;
-	s->ended = s->connecting = s->foreign = s->partial = false;
+	s->ended = s->lingers = s->connecting = s->foreign = s->partial = false;
 	s->forks = PG_GET(pg_forks);
 	return s;
 }

@@ -75,6 +75,7 @@ struct pg_story {
 	uint8_t rule;	     /* that broke it; act.c */
 	bool injected;	     /* a rule did; act.c */
 	bool ended;	     /* a rule ended its reading; act.c */
+	bool lingers;	     /* a rule wants its close to reset the peer; act.c */
 	bool connecting;     /* connect said EINPROGRESS, nothing yet how it went */
 	bool foreign;	     /* it came from another process, which may have sent on it */
 	bool partial;	     /* more was sent on it than was seen */

@@ -269,6 +269,8 @@ static int make(struct pg_ruled *c)
 		return pg_fault_break(c->copy, kind);
 	case PG_F_FIN:
 		return pg_fault_fin(c->copy);
+	case PG_F_LINGER:
+		return pg_fault_linger(c->copy);
 	default:
 		return pg_fault_eof(c->copy, kind);
 	}
@@ -293,7 +295,9 @@ static void change(struct pg_ruled *c)
 	pg_place_by(place);
 	ret = make(c);
 	pg_place_by(NULL);
-	if (!ret)
+	if (!ret && c->plan.final->terminal == PG_F_LINGER && c->object.story)
+		c->object.story->lingers = true;
+	else if (!ret)
 		remember(c);
 	tell(c, -ret, held_word(c));
 	if (ret || !ends || c->object.kind == PG_PIPE || !c->reads) {
@@ -565,6 +569,7 @@ static void finish(struct pg_ruled *c)
 	case PG_F_BREAK:
 	case PG_F_FIN:
 	case PG_F_EOF:
+	case PG_F_LINGER:
 		if (c->plan.midway && pg_move_can(c))
 			start_moving(c, true);
 		else

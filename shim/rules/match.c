@@ -441,6 +441,8 @@ static bool is_done(unsigned n, const struct pg_object *o)
 {
 	enum pg_field what = pg_rules.rule[n].terminal;
 
+	if (what == PG_F_LINGER)
+		return o->story && o->story->lingers;
 	return what != PG_F_COUNT && pg_field_is(what, PG_IS_FOR_GOOD) && o->rule >= 0 &&
 	       pg_rules.rule[o->rule].terminal == what;
 }

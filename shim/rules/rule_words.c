@@ -98,8 +98,8 @@ static const struct {
 	{"ENOTSUP", "EOPNOTSUPP"}, {"host", "peer"},	    {"addr", "peer"},
 	{"address", "peer"},	   {"ip", "peer"},	    {"dport", "port"},
 	{"dst", "peer"},	   {"sport", "lport"},	    {"latency", "delay"},
-	{"timeout", "stall"},	   {"hang", "stall"},	    {"file", "path"},
-	{"process", "comm"},	   {"truncate", "short"},
+	{"timeout", "stall"},	   {"hang", "stall"},	    {"so_linger", "linger"},
+	{"file", "path"},	   {"process", "comm"},	    {"truncate", "short"},
 };
 
 /* The best candidate so far. */
