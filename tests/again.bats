@@ -409,7 +409,7 @@ redis_stays() { redis_story all; }
 	equal "what a rule does to it" "" "$(events 'select(.ev == "inject")')"
 	rm "$LOG"
 	run guarded "$FIXTURES/call" unix
-	equal "rows without a rule" '"signal"' "$(broken 'select(.again == null) | .via' | sort -u)"
+	[[ $BITS = 32 ]] || equal "rows without a rule" '"signal"' "$(broken 'select(.again == null) | .via' | sort -u)"
 	equal "breaks of a wrapped call without a rule" "" \
 		"$(broken 'select(.again == null and .via != "signal")')"
 	accepted

@@ -5,10 +5,15 @@
 
 load helpers
 
-setup_file() { install_launcher; }
+# A copy, which LD_PRELOAD can name wherever the project stands.
+setup_file() {
+	mkdir "${PIPEGUARD%/*}"
+	cp "$BUILD/pipeguard" "$BUILD/libpipeguard.so" "${PIPEGUARD%/*}"
+}
 
 # Options whose values have all that some form must escape.
 setup() {
+	LIB=${PIPEGUARD%/*}/libpipeguard.so
 	mkdir -p "$BATS_TEST_TMPDIR/a \$b 'c' \"d\""
 	nasty=(
 		-r "write:path=/it's/\"\$HOME\"/\$(x)/\$\$(y)/\\[z/%p%%/*:len=7-:when=999999:break"

@@ -40,6 +40,7 @@ within() {
 	requires valgrind jq
 	native_only
 	grep -q '^gcc .* -O2 ' "$BUILD/flags" || skip "the limits are for gcc -O2"
+	[[ $BITS = 64 ]] || skip "the limits are for 64-bit programs"
 	while read -r call limit; do
 		cost=$(over "$call" "$1")
 		echo "$call, $1: $cost instructions over the empty preload, $limit allowed"

@@ -191,6 +191,8 @@ early() {
 		run guarded "$FIXTURES/brokenfd" 40 "$FIXTURES/life" $mode
 		echo "mode: $mode"
 		equal "the status" 141 "$status"
+		# The kernel lets no handler with siginfo come back from strict mode on i386.
+		[[ $mode$BITS != strict32 ]] || continue
 		equal "the event" '["write",40,"EPIPE",true]' "$(broken '[.call, .fd, .errno, .confined]')"
 	done
 }
@@ -210,6 +212,7 @@ confined() {
 	equal "the status of $1 $2 under ${*:3}" "$wanted" "$got"
 	wanted=2
 	[[ $2 == -i ]] || wanted=1
+	[[ $1$2$BITS != strict-d32 ]] || wanted=0 # no handler comes back there
 	equal "the events of $1 $2 under ${*:3}" "$wanted" "$(grep -c 'EPIPE' "$LOG")"
 }
 

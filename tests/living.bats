@@ -88,6 +88,8 @@ both() {
 @test "libfaketime" {
 	object faketime/libfaketime.so.1 >/dev/null || skip "not installed"
 	both "$(object faketime/libfaketime.so.1)" FAKETIME=-400d "$P/breaker"
+	[[ $(plain LD_PRELOAD="$(object faketime/libfaketime.so.1)" FAKETIME='@2001-01-01 00:00:00' date -u +%Y) = 2001 ]] ||
+		skip "libfaketime does not reach this date"
 	# The clock is the faked one where the program asks; ours is the kernel's.
 	for order in "$(object faketime/libfaketime.so.1):$LIB" "$LIB:$(object faketime/libfaketime.so.1)"; do
 		run -0 guarded LD_PRELOAD="$order" FAKETIME='@2001-01-01 00:00:00' date -u +%Y
@@ -211,7 +213,7 @@ both() {
 		int main(int argc, char **argv)
 		{
 			struct sigaction a;
-			uintptr_t kernel[4], mine[4], again[4];
+			uintptr_t kernel[5], mine[5], again[5]; /* the mask is two words on 32 bit */
 			int p[2];
 
 			if (pipe(p) || close(p[0]))

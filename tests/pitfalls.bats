@@ -250,6 +250,7 @@ b.close(); os.close(log); print(a.recv(999).decode())'
 @test "32-bit and 64-bit programs each load theirs where the loader puts in the folder, and say nothing" {
 	local at=$BATS_TEST_TMPDIR/at
 	native_only
+	[[ $BITS = 64 ]] || skip "no 64-bit programs here"
 	echo 'int main(void) { return 0; }' >"$BATS_TEST_TMPDIR/probe.c"
 	gcc -m32 -o "$BATS_TEST_TMPDIR/probe32" "$BATS_TEST_TMPDIR/probe.c" 2>/dev/null && "$BATS_TEST_TMPDIR/probe32" ||
 		skip "no 32-bit programs here"

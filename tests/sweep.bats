@@ -371,8 +371,9 @@ sys.exit("%s: these do not print: %r" % (sys.argv[1], bad) if bad else 0)' "$fil
 @test "the status is for automation: --fail-on, and what is known is accepted" {
 	run -0 sweep -q -- "$FIXTURES/planted_fclose"
 	run -1 sweep -q --fail-on silent,crashed,hung --write-accept "$BATS_TEST_TMPDIR/known" -- "$FIXTURES/planted_fclose"
-	equal "the finding" 'silent break planted_fclose write stdio pipe close_report<_start' \
-		"$(grep -v '^#' "$BATS_TEST_TMPDIR/known")"
+	# On some machines no table says who calls main.
+	equal "the finding" 'silent break planted_fclose write stdio pipe close_report' \
+		"$(grep -v '^#' "$BATS_TEST_TMPDIR/known" | sed 's/<_start$//')"
 	run -0 sweep -q --fail-on silent --accept "$BATS_TEST_TMPDIR/known" -- "$FIXTURES/planted_fclose"
 	[[ $output == *'(known)'* ]]
 	echo 'silent * planted_other*' >"$BATS_TEST_TMPDIR/known"

@@ -35,7 +35,7 @@ static int find_way(void)
 
 	if (found)
 		return found;
-	found = pg_sys1(SYS_prctl, PR_GET_SECCOMP) > 0 ? ASKS : COPIES;
+	found = pg_sys5(SYS_prctl, PR_GET_SECCOMP, 0, 0, 0, 0) > 0 ? ASKS : COPIES;
 	PG_PUT(way, found);
 	return found;
 }

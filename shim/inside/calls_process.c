@@ -8,6 +8,7 @@
 #include "inside/calls.h"
 #include "inside/guard.h"
 #include "log/event.h"
+#include "log/line.h"
 #include "who/module.h"
 
 #include <sched.h>
@@ -35,6 +36,14 @@ PG_EXPORT void _Exit(int status)
 enum { SET_MODE_STRICT, SET_MODE_FILTER };
 enum { MODE_STRICT = 1 };
 
+/* In strict mode a handler with siginfo does not come back on i386: rt_sigreturn(2) is not among
+ * what it may call (kernel/seccomp.c), and kills. */
+#ifdef __i386__
+enum { HANDLER_KILLS = true };
+#else
+enum { HANDLER_KILLS = false };
+#endif
+
 /* What is asked now cannot be asked later; and the default handler of SIGPIPE must do without
  * system calls from then on. */
 static void before_confining(bool strictly)
@@ -44,13 +53,18 @@ static void before_confining(bool strictly)
 	pg_module_prepare();
 	pg_event_note_process();
 	pg_clock_confine(strictly);
-	pg_sigpipe_confine(false);
+	if (strictly && HANDLER_KILLS)
+		pg_sigpipe_withdraw(false);
+	else
+		pg_sigpipe_confine(false);
 }
 
 static void after_confining(bool done)
 {
 	if (done)
 		pg_confined = true;
+	else if (pg_config.active && !pg_confined && HANDLER_KILLS)
+		pg_sigpipe_withdraw(true);
 	else if (pg_config.active && !pg_confined)
 		pg_sigpipe_confine(true);
 }

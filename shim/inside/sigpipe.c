@@ -548,6 +548,18 @@ void pg_sigpipe_alternate(size_t size)
 	NEXT(sigaction)(SIGPIPE, &a, NULL);
 }
 
+void pg_sigpipe_withdraw(bool undo)
+{
+	struct sigaction a;
+
+	if (NEXT(sigaction)(SIGPIPE, NULL, &a))
+		return;
+	to_program(&a);
+	if (undo)
+		to_kernel(&a, true);
+	NEXT(sigaction)(SIGPIPE, &a, NULL);
+}
+
 /*
  * With SA_RESETHAND the kernel itself puts the default back when our handler
  * runs; the handler then has the write made once more, and that one kills.

@@ -63,6 +63,10 @@ void pg_sigpipe_alternate(size_t size);
  * UNDO: it did not. */
 void pg_sigpipe_confine(bool undo);
 
+/* From now on SIGPIPE does what the program asked for, with no handler of ours; or, to UNDO that,
+ * as before. */
+void pg_sigpipe_withdraw(bool undo);
+
 /* Called after each change of the disposition; may be null. */
 extern void (*pg_sigpipe_changed)(const struct pg_change *change);
 
