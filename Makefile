@@ -68,11 +68,11 @@ all: $(LIB) $(COMMAND) ## build build/libpipeguard.so and build/pipeguard (the d
 
 # The lower floors in an ordinary program: the same parser for the command, for tests and the fuzzer.
 PURE := $(patsubst shim/%.c,$(BUILD)/%.o,$(wildcard shim/rules/rule*.c)) \
-	$(addprefix $(BUILD)/base/,text.o names.o next.o sys.o)
+	$(addprefix $(BUILD)/base/,text.o names.o call.o sys.o)
 # What the outside engine shares with the library; it has its own module, symbol and reseat, and unwinds by itself.
 OUTSIDE_C := $(sort $(wildcard shim/outside/*.c))
 OUTSIDE_O := $(OUTSIDE_C:shim/%.c=$(BUILD)/%.o)
-SHARED := $(addprefix $(BUILD)/,$(addsuffix .o,base/clock base/peek base/process object/addr object/fd object/listener \
+SHARED := $(addprefix $(BUILD)/,$(addsuffix .o,base/next base/clock base/peek base/process object/addr object/fd object/listener \
 	object/look rules/config rules/match rules/plan who/stack fault/fault fault/standin log/again log/event_json log/event_text log/facts log/line \
 	log/log log/site))
 $(COMMAND): $(COMMAND_O) $(OUTSIDE_O) $(PURE) $(SHARED)
@@ -226,7 +226,7 @@ ubsan: ## with the undefined-behaviour sanitizer, into build/ubsan, and the test
 # The lower floors with sanitizers need none of the flags of a library.
 SANITIZE = -g -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all
 PURE_C   = $(PURE:$(BUILD)/%.o=shim/%.c)
-LOG_C    = $(PURE_C) $(addprefix shim/log/,again.c event_json.c event_text.c facts.c line.c) \
+LOG_C    = $(PURE_C) shim/base/next.c $(addprefix shim/log/,again.c event_json.c event_text.c facts.c line.c) \
 	$(addprefix shim/,who/stack.c who/unwinder.c object/fd.c object/look.c \
 	object/listener.c object/addr.c base/process.c base/clock.c base/peek.c)
 asan: ## the parser, the log writer and the reader of ELF files with the address and undefined-behaviour sanitizers

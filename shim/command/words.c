@@ -27,31 +27,9 @@ static const char *call_word(unsigned n)
 static const char *call_meaning(unsigned n)
 {
 	static const char *const meanings[PG_CALL_COUNT] = {
-		[PG_CALL_write] = "writes bytes to any descriptor",
-		[PG_CALL_writev] = "writes several buffers",
-		[PG_CALL_pwritev2] = "writes several buffers at an offset, with flags",
-		[PG_CALL_pwritev64v2] = "the same, with an offset of 64 bits",
-		[PG_CALL_send] = "sends bytes on a socket, with flags",
-		[PG_CALL_sendto] = "sends bytes on a socket, to an address",
-		[PG_CALL_sendmsg] = "sends buffers and descriptors on a socket",
-		[PG_CALL_sendmmsg] = "sends several messages on a socket",
-		[PG_CALL_sendfile] = "copies a file to a descriptor, in the kernel",
-		[PG_CALL_sendfile64] = "the same, with an offset of 64 bits",
-		[PG_CALL_splice] = "moves bytes between a pipe and a descriptor, in the kernel",
-		[PG_CALL_tee] = "copies bytes from pipe to pipe, in the kernel",
-		[PG_CALL_vmsplice] = "puts memory into a pipe",
-		[PG_CALL_copy_file_range] = "copies from file to file, in the kernel",
-		[PG_CALL_dprintf] = "prints to a descriptor",
-		[PG_CALL_vdprintf] = "prints to a descriptor, with a list of arguments",
-		[PG_CALL_read] = "reads bytes from any descriptor",
-		[PG_CALL_readv] = "reads into several buffers",
-		[PG_CALL_recv] = "receives bytes on a socket, with flags",
-		[PG_CALL_recvfrom] = "receives bytes on a socket, and from whom",
-		[PG_CALL_recvmsg] = "receives buffers and descriptors on a socket",
-		[PG_CALL_recvmmsg] = "receives several messages on a socket",
-		[PG_CALL_connect] = "connects a socket",
-		[PG_CALL_accept] = "takes a connection from one who listens",
-		[PG_CALL_accept4] = "the same, with flags",
+#define CALL(name, twin, kernel, role, args, flags, help) [PG_CALL_##name] = help,
+#include "calls.def"
+#undef CALL
 	};
 
 	return meanings[call_of(n)];

@@ -6,6 +6,7 @@
 #include "who/stack.h"
 #include "who/symbol.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/prctl.h>
 
@@ -184,12 +185,15 @@ static unsigned kinds_of(const struct pg_object *o)
 	return kinds[o->kind];
 }
 
+/* Fields that mean nothing to a socket that keeps messages whole; actions that are done once. */
+static uint64_t of_streams, for_good;
+
 static bool able_to(unsigned n, const struct pg_object *o)
 {
 	bool socket = kinds_of(o) & PG_KINDS_SOCKET;
 
 	return pg_rules.rule[n].able & kinds_of(o) &&
-	       (!socket || o->stream || !(pg_rules.rule[n].fields & pg_fields_with(PG_OF_STREAM)));
+	       (!socket || o->stream || !(pg_rules.rule[n].fields & of_streams));
 }
 
 /* ---- what is to be known of a descriptor ---- */
@@ -206,20 +210,14 @@ bool pg_match_streams;
 static uint64_t simple;
 
 /* Calls that move several messages, which meet the rules one by one. */
-#if __SIZEOF_LONG__ == 4
-#define SEVERAL                                                                                    \
-	(BIT(PG_CALL_sendmmsg) | BIT(PG_CALL_recvmmsg) | BIT(PG_CALL___sendmmsg64) |               \
-	 BIT(PG_CALL___recvmmsg64))
-#else
-#define SEVERAL (BIT(PG_CALL_sendmmsg) | BIT(PG_CALL_recvmmsg))
-#endif
+static uint64_t several;
 
 static unsigned wants_of(const struct pg_rule *r)
 {
 	bool any_socket = (r->able & PG_KINDS_SOCKET) == PG_KINDS_SOCKET;
 	unsigned wants = 0;
 
-	if (!any_socket || r->fields & pg_fields_with(PG_OF_STREAM) ||
+	if (!any_socket || r->fields & of_streams ||
 	    (r->able & PG_KINDS_OTHER) != PG_KINDS_OTHER)
 		wants |= PG_LOOK_KIND;
 	if (r->fields & pg_fields_with(PG_OF_NAMES))
@@ -229,6 +227,10 @@ static unsigned wants_of(const struct pg_rule *r)
 
 void pg_match_start(void)
 {
+	of_streams = pg_fields_with(PG_OF_STREAM);
+	for_good = pg_fields_with(PG_IS_FOR_GOOD);
+	for (int call = 1; call < PG_CALL_COUNT; call++)
+		several |= pg_call_has_messages((enum pg_call)call) ? PG_BIT(call) : 0;
 	for (unsigned n = 0; n < pg_rules.n; n++) {
 		const struct pg_rule *r = &pg_rules.rule[n];
 		unsigned wants = wants_of(r);
@@ -443,7 +445,7 @@ static bool is_done(unsigned n, const struct pg_object *o)
 
 	if (what == PG_F_LINGER)
 		return o->story && o->story->lingers;
-	return what != PG_F_COUNT && pg_field_is(what, PG_IS_FOR_GOOD) && o->rule >= 0 &&
+	return for_good >> what & 1 && o->rule >= 0 &&
 	       pg_rules.rule[o->rule].terminal == what;
 }
 
@@ -694,7 +696,7 @@ static unsigned waiting(const struct pg_fd *f, uint64_t bit)
 {
 	unsigned found = NO_RULE;
 
-	if (!f || !PG_GET(f->unruled) || bit & SEVERAL)
+	if (!f || !PG_GET(f->unruled) || bit & several)
 		return UNKNOWN;
 	for (uint64_t left = PG_GET(f->rules); left; left &= left - 1) {
 		unsigned n = (unsigned)__builtin_ctzll(left);
@@ -758,10 +760,8 @@ uint64_t pg_match_fired(unsigned n)
 /* Does a connection to O count for R, at an attempt or when it stands? */
 static bool counts_for(const struct pg_rule *r, const struct pg_object *o, bool attempt)
 {
-	uint64_t connects = PG_BIT(PG_CALL_connect) | PG_BIT(PG_CALL___connect);
-
 	if (o->side == PG_SERVER) /* what only watches connect never meets it */
-		return r->calls & ~connects;
+		return !pg_rule_only_connects(r);
 	return attempt == pg_rule_connects(r);
 }
 

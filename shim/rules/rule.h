@@ -18,7 +18,7 @@
 #ifndef PG_RULE_H
 #define PG_RULE_H
 
-#include "base/next.h"
+#include "base/call.h"
 #include "base/text.h"
 
 enum {
@@ -199,6 +199,7 @@ bool pg_rule_reads(const struct pg_rule *r);
 
 /* Does R watch connect? */
 bool pg_rule_connects(const struct pg_rule *r);
+bool pg_rule_only_connects(const struct pg_rule *r);
 
 /* The calls that rules can name. */
 bool pg_call_has_rules(enum pg_call call);

@@ -9,6 +9,7 @@
 #include "rules/rule_shadow.h"
 #include "rules/rule_words.h"
 
+#include <errno.h>
 #include <sys/socket.h>
 
 /* The words of fields.def: kinds, and calls. */
@@ -213,12 +214,23 @@ static struct where where(const struct pg_rule *r, const char *text, enum pg_fie
 
 /* ---- both together ---- */
 
+static uint64_t calls_that_are(unsigned flag)
+{
+	uint64_t calls = 0;
+
+	for (int call = 1; call < PG_CALL_COUNT; call++)
+		if (pg_call_role((enum pg_call)call) != PG_ROLE_NONE &&
+		    pg_call_is((enum pg_call)call, flag))
+			calls |= PG_BIT(call);
+	return calls;
+}
+
 /* The kinds that these calls work on. */
 static unsigned kinds_of_calls(uint64_t calls)
 {
 	uint64_t sockets = pg_group_calls(PG_G_SOCK), accept = ACCEPT;
-	uint64_t pipes = PG_BIT(PG_CALL_tee) | PG_BIT(PG_CALL_vmsplice);
-	uint64_t files = PG_BIT(PG_CALL_copy_file_range);
+	uint64_t pipes = calls_that_are(PG_CALL_IS_PIPES);
+	uint64_t files = calls_that_are(PG_CALL_IS_FILES);
 	unsigned kinds = 0;
 
 	kinds |= calls & accept ? CONNECTED : 0;
