@@ -443,10 +443,9 @@ static bool is_done(unsigned n, const struct pg_object *o)
 {
 	enum pg_field what = pg_rules.rule[n].terminal;
 
-	if (what == PG_F_LINGER)
-		return o->story && o->story->lingers;
-	return for_good >> what & 1 && o->rule >= 0 &&
-	       pg_rules.rule[o->rule].terminal == what;
+	if (o->rule >= 0 && pg_rules.rule[o->rule].terminal == what)
+		return for_good >> what & 1;
+	return what == PG_F_LINGER && o->story && o->story->lingers;
 }
 
 /* What a connection has from its beginning on. */
