@@ -68,7 +68,7 @@ all: $(LIB) $(COMMAND) ## build build/libpipeguard.so and build/pipeguard (the d
 
 # The lower floors in an ordinary program: the same parser for the command, for tests and the fuzzer.
 PURE := $(patsubst shim/%.c,$(BUILD)/%.o,$(wildcard shim/rules/rule*.c)) \
-	$(addprefix $(BUILD)/base/,text.o names.o call.o sys.o)
+	$(addprefix $(BUILD)/base/,text.o ip.o names.o call.o sys.o)
 # What the outside engine shares with the library; it has its own module, symbol and reseat, and unwinds by itself.
 OUTSIDE_C := $(sort $(wildcard shim/outside/*.c))
 OUTSIDE_O := $(OUTSIDE_C:shim/%.c=$(BUILD)/%.o)

@@ -107,9 +107,7 @@ enum pg_call pg_call_made_raw(long nr, const long arg[6])
 
 bool pg_call_spares(enum pg_call call, int said)
 {
-	enum { NOSIGNAL = 0x100 }; /* RWF_NOSIGNAL, Linux 6.18 */
-
 	if (pg_calls[call].args == PG_ARGS_VECTOR2 || pg_calls[call].args == PG_ARGS_VECTOR64)
-		return said & NOSIGNAL;
+		return said & PG_RWF_NOSIGNAL;
 	return pg_is_out(call) && pg_call_is(call, PG_CALL_IS_SOCKET) && said & MSG_NOSIGNAL;
 }

@@ -94,6 +94,9 @@ static inline bool pg_call_has_messages(enum pg_call call)
 	return pg_calls[call].args == PG_ARGS_MESSAGES;
 }
 
+/* pwritev2(2) without SIGPIPE, Linux 6.18: not in every <sys/uio.h>. */
+#define PG_RWF_NOSIGNAL 0x100
+
 /* Do FLAGS, of CALL's argument, keep the signal away that an EPIPE would bring? */
 bool pg_call_spares(enum pg_call call, int flags);
 

@@ -36,6 +36,9 @@
 #define PG_MARKS 1
 #endif
 
+/* No page is smaller: what lies in one piece of that size lies in one page. */
+enum { PG_PAGE_LEAST = 4096 };
+
 /* No page of a machine that this is built for is larger: what madvise(2) is to work on alone is
  * aligned by it. */
 #ifdef __aarch64__

@@ -4,6 +4,7 @@
 #include "fault/fault.h"
 #include "fault/reseat.h"
 #include "inside/guard.h"
+#include "inside/report.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -64,7 +65,7 @@ static struct pg_op fail(struct pg_op op, const struct pg_plan *p, const struct 
 			return op;
 		hit.ret = -1;
 		hit.err = EPIPE;
-		pg_guard_injected_epipe(&hit, pg_guard_raises(op.call, op.flags, o));
+		pg_guard_injected_epipe(&hit, pg_plan_raises(op.call, op.flags, o));
 	}
 	if (o->story && pg_call_role(op.call) != PG_ROLE_CONNECT) {
 		o->story->injected = injected;
@@ -313,7 +314,7 @@ static void tell(const struct pg_op *op, const struct pg_plan *p, struct pg_inje
 	inject->object = c->object;
 	inject->rule = p->rule;
 	inject->prob = pg_has(&pg_rules.rule[p->rule], PG_F_PROB);
-	pg_guard_tell_inject(&hit, inject);
+	pg_report_inject(&hit, inject);
 }
 
 /* At most P's bytes. */

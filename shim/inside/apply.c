@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "inside/apply.h"
+#include "inside/report.h"
 
 #include "base/peek.h"
 #include "fault/fault.h"
@@ -214,7 +215,7 @@ void pg_apply_midway(const struct pg_op *op, int64_t len, int64_t ret, uintptr_t
 	pg_look(op->fd, &o);
 	inject.failed = -pg_fault_break(op->fd, PG_PIPE);
 	if (inject.failed) {
-		pg_guard_tell_inject(&hit, &inject);
+		pg_report_inject(&hit, &inject);
 		errno = saved;
 		return;
 	}

@@ -6,6 +6,7 @@
 #include "base/twins.h"
 #include "inside/apply.h"
 #include "inside/calls.h"
+#include "inside/ends.h"
 #include "inside/guard.h"
 #include "log/event.h"
 #include "log/line.h"

@@ -4,10 +4,9 @@
 #include "base/clock.h"
 #include "base/peek.h"
 #include "base/process.h"
-#include "log/line.h"
+#include "inside/report.h"
+#include "inside/spare.h"
 #include "log/log.h"
-#include "log/room.h"
-#include "log/site.h"
 #include "object/look.h"
 #include "rules/config.h"
 #include "rules/match.h"
@@ -18,270 +17,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
-/* Not in every <sys/uio.h>: write without SIGPIPE, Linux 6.18. */
-#define PG_RWF_NOSIGNAL 0x100
 enum { SIGSET_BYTES = 8 };
-
-bool pg_watch_all;
-bool pg_started;
-
-static uint64_t early; /* broke before start-up */
-static bool inherited_ignored;
-static int told_pid; /* the process that was told of the inherited disposition */
-
-/* ---- telling ---- */
-
-/* Who made E, the nearest caller outside libc first; and, where it is told or counted by, the hash
- * of it, which is of the same frames whatever PIPEGUARD_STACK says. */
-static void add_stack(struct pg_event *e, const struct pg_hit *hit)
-{
-	unsigned n = pg_config.stack;
-
-	if (pg_config.json && n < PG_SITE_FRAMES)
-		n = PG_SITE_FRAMES;
-	n = pg_stack_walk(e->frame, n, hit->uc);
-	if (!n && hit->caller)
-		e->frame[n++] = hit->caller;
-	if (pg_config.json || e->ev == PG_EV_CALL)
-		e->hash = pg_match_site(e->frame, n);
-	e->frames = n < pg_config.stack ? n : pg_config.stack;
-}
-
-static void add_disposition(struct pg_event *e)
-{
-	int pid = e->pid;
-
-	if (e->signal != PG_SIG_FATAL)
-		e->changed = pg_sigpipe_last_change(e->signal, &e->change);
-	if (inherited_ignored &&
-	    (told_pid != pid || (e->signal == PG_SIG_IGNORED && !e->changed))) {
-		e->inherited = true;
-		told_pid = pid;
-	}
-}
-
-/* A datagram that names whom it goes to, or a connection that never was: the address the program
- * gave. */
-static void add_target(struct pg_event *e, const struct pg_hit *hit)
-{
-	struct pg_object *o = &e->object;
-	struct sockaddr_storage ss;
-
-	if (!hit->to || o->peer.family || o->peer_path[0] || hit->to_len > sizeof ss ||
-	    (o->stream && pg_is_out(hit->call) && !(hit->flags & MSG_FASTOPEN)) ||
-	    !pg_peek(&ss, hit->to, hit->to_len))
-		return;
-	pg_look_address(o, (const struct sockaddr *)&ss, hit->to_len);
-}
-
-bool pg_guard_raises(enum pg_call call, int flags, const struct pg_object *o)
-{
-	return o->stream && !pg_call_spares(call, flags);
-}
-
-static bool waits_pending(void)
-{
-	uint64_t set = 0;
-
-	pg_sys2(SYS_rt_sigpending, &set, SIGSET_BYTES);
-	return set >> (SIGPIPE - 1) & 1;
-}
-
-/* What became of the signal of a write that its wrapper tells: if it had been deadly, the handler
- * would have told it. */
-static enum pg_signal signal_of(const struct pg_hit *hit, const struct pg_object *o, uint64_t mask)
-{
-	enum pg_signal outcome;
-
-	if (!pg_guard_raises(hit->call, hit->flags, o))
-		return PG_SIG_NONE;
-	outcome = pg_sigpipe_outcome_under(mask);
-	if (outcome == PG_SIG_BLOCKED) {
-		/* af_unix.c: a send that had waited for room breaks without one. */
-		if (!pg_confined && !waits_pending())
-			return PG_SIG_NONE;
-		pg_owed = PG_MARK(hit->call, hit->fd, 0);
-	}
-	return outcome == PG_SIG_FATAL ? PG_SIG_NONE : outcome;
-}
-
-/*
- * An event that is only counted costs little: it is looked at closely once it
- * is known that it will be told. A handler knows the place from the stack
- * alone; stdio's places are all one.
- */
-static void write_event(struct pg_room *s, const struct pg_hit *hit)
-{
-	struct pg_event *e = &s->event;
-	struct pg_place *first;
-	struct pg_stat st = pg_look_stat(hit->fd);
-	bool call = e->ev == PG_EV_CALL; /* each of its sites is told */
-	bool walked = call || (!hit->caller && e->via != PG_VIA_STDIO);
-	uintptr_t place = e->via == PG_VIA_STDIO ? 0 : hit->caller;
-
-	e->pid = pg_pid();
-	e->object.ino = st.ino;
-	e->object.dev = st.dev;
-	if (walked) {
-		add_stack(e, hit);
-		place = call ? (uintptr_t)e->hash : e->frames ? e->frame[0] : 0;
-	}
-	if (hit->inlined)
-		pg_fd_passed_by(hit->fd);
-	if (!pg_site_count(e, place, &first))
-		return;
-	pg_look_at(hit->fd, &st, &e->object, PG_LOOK_ALL, true);
-	add_target(e, hit);
-	if (e->signal == PG_SIG_ASK)
-		e->signal = signal_of(hit, &e->object, s->mask);
-	e->nonblock = call && pg_sys3(SYS_fcntl, hit->fd, F_GETFL, 0) & O_NONBLOCK;
-	if (!walked)
-		add_stack(e, hit);
-	if (first)
-		pg_site_describe(first, e, hit->caller);
-	if (e->ev == PG_EV_EPIPE)
-		add_disposition(e);
-	pg_event_write(e, s->line, s->mask);
-}
-
-static void fill(struct pg_event *e, enum pg_ev ev, const struct pg_hit *hit, enum pg_signal signal)
-{
-	__builtin_memset(e, 0, sizeof *e);
-	e->ev = ev;
-	e->via = hit->via;
-	e->signal = signal;
-	e->call = pg_call_plain(hit->call);
-	e->fd = hit->fd;
-	e->len = hit->len;
-	e->ret = hit->ret;
-	e->err = hit->err;
-	e->inlined = hit->inlined;
-	e->perhaps = hit->perhaps;
-}
-
-/* Fills in what the hit does not know, and logs it. */
-static void tell(enum pg_ev ev, const struct pg_hit *hit, enum pg_signal signal)
-{
-	struct pg_room *s = pg_room_take();
-
-	if (!s)
-		return;
-	fill(&s->event, ev, hit, signal);
-	if (!pg_confined)
-		write_event(s, hit);
-	else if (ev == PG_EV_EPIPE)
-		pg_event_write_confined(&s->event, s->line);
-	pg_room_give(s);
-}
-
-/* ---- what the signal gate asks ---- */
-
-/* One more signal on this descriptor's object; false once the limit is reached: a program that
- * ignores errors must end. */
-static bool within_limit(int fd, const struct pg_stat *st)
-{
-	static uint32_t untracked;
-	struct pg_story *story = pg_fd_story(fd, st, true);
-
-	return __atomic_fetch_add(story ? &story->suppressed : &untracked, 1, __ATOMIC_RELAXED) <
-	       pg_config.limit;
-}
-
-static bool spares(const struct pg_hit *hit)
-{
-	bool sockets = pg_config.suppress == PG_SUPPRESS_SOCKETS;
-	bool ruled = hit->marked && pg_mark & PG_MARK_NOSIGNAL;
-	struct pg_stat st = {.ino = 0};
-
-	if (!ruled && pg_config.suppress == PG_KEEP)
-		return false;
-	if (!pg_confined)
-		st = pg_look_stat(hit->fd);
-	if (!ruled && sockets && !S_ISSOCK(st.mode))
-		return false;
-	return within_limit(hit->fd, &st);
-}
-
-/* Of a write that would kill: taken away, and told? */
-static bool spared(const struct pg_hit *hit)
-{
-	if (!spares(hit))
-		return false;
-	if (hit->call)
-		tell(PG_EV_EPIPE, hit, PG_SIG_SUPPRESSED);
-	return true;
-}
-
-static void on_broken(const struct pg_hit *hit, enum pg_signal signal)
-{
-	tell(PG_EV_EPIPE, hit, signal);
-}
-
-static void on_killed(int sender, bool by_itself, uint64_t owed)
-{
-	struct pg_room *s;
-
-	if (pg_config.verbose < 1 || pg_confined || !(s = pg_room_take()))
-		return;
-	__builtin_memset(&s->event, 0, sizeof s->event);
-	s->event.ev = PG_EV_KILLED;
-	s->event.pid = pg_pid();
-	s->event.sender = sender;
-	s->event.by_itself = by_itself;
-	s->event.call = owed ? pg_call_plain((enum pg_call)(owed >> 32 & 0x3fff)) : PG_NO_CALL;
-	s->event.fd = (int)(uint32_t)owed;
-	pg_event_write(&s->event, s->line, s->mask);
-	pg_room_give(s);
-}
-
-static void on_change(const struct pg_change *change)
-{
-	struct pg_room *s;
-	int saved = errno;
-
-	if (pg_confined || !(s = pg_room_take()))
-		return;
-	__builtin_memset(&s->event, 0, sizeof s->event);
-	s->event.ev = PG_EV_DISPOSITION;
-	s->event.pid = pg_pid();
-	s->event.change = *change;
-	s->event.frames = pg_stack_walk(s->event.frame, pg_config.stack, NULL);
-	pg_event_write(&s->event, s->line, s->mask);
-	pg_room_give(s);
-	errno = saved;
-}
-
-/* ---- rules ---- */
-
-void pg_guard_tell_inject(const struct pg_hit *hit, const struct pg_inject *inject)
-{
-	static const char *const held[] = {NULL, "held until the peer left",
-					   "held in vain: the peer is still there"};
-	struct pg_room *s;
-	struct pg_place *first;
-	struct pg_event *e;
-
-	if (pg_confined || !(s = pg_room_take()))
-		return;
-	e = &s->event;
-	fill(e, PG_EV_INJECT, hit, PG_SIG_NONE);
-	e->rule = (int)inject->rule;
-	e->held = inject->already ? "it was broken before"
-		  : inject->lost  ? "the bytes are lost"
-				  : held[inject->held];
-	e->failed = inject->failed;
-	e->seeded = inject->prob;
-	e->pid = pg_pid();
-	e->object = *inject->object;
-	if (pg_site_count(e, hit->caller, &first)) {
-		add_target(e, hit);
-		add_stack(e, hit);
-		pg_event_write(e, s->line, s->mask);
-	}
-	if (first)
-		pg_site_describe(first, e, hit->caller);
-	pg_room_give(s);
-}
 
 /* All signals, for as long as one that was raised is to wait. Returns the mask that was. */
 static uint64_t block_all(void)
@@ -305,13 +41,13 @@ void pg_guard_injected_epipe(const struct pg_hit *hit, bool signals)
 
 	if (signals)
 		outcome = pg_sigpipe_outcome_under(mask);
-	if (outcome == PG_SIG_FATAL && spares(hit))
+	if (outcome == PG_SIG_FATAL && pg_spares(hit))
 		outcome = PG_SIG_SUPPRESSED;
 	if (outcome == PG_SIG_FATAL || outcome == PG_SIG_CAUGHT || outcome == PG_SIG_BLOCKED)
 		outcome = pg_sigpipe_queue(NULL) ? outcome : PG_SIG_NONE;
 	if (outcome == PG_SIG_BLOCKED)
 		pg_owed = PG_MARK(hit->call, hit->fd, 0);
-	tell(PG_EV_EPIPE, hit, outcome);
+	pg_report(PG_EV_EPIPE, hit, outcome);
 	pg_mark |= PG_MARK_LOGGED;
 	if (outcome == PG_SIG_FATAL) {
 		pg_guard_exit();
@@ -350,11 +86,11 @@ static void out_failed(const struct pg_op *op, struct pg_hit *hit)
 	uintptr_t caller = told_at(op, hit->caller + 1);
 
 	if (hit->err == EPIPE) {
-		tell(PG_EV_EPIPE, hit, PG_SIG_ASK);
+		pg_report(PG_EV_EPIPE, hit, PG_SIG_ASK);
 	} else if (hit->flags & MSG_FASTOPEN && hit->err != ECONNRESET) {
 		return; /* the connection did not come about: connect.c tells */
 	} else if (hit->err == ECONNRESET) {
-		tell(PG_EV_RESET, hit, PG_SIG_NONE);
+		pg_report(PG_EV_RESET, hit, PG_SIG_NONE);
 		pg_fd_warn(op->fd, PG_RESET, hit->call, ECONNRESET, caller);
 	} else {
 		pg_guard_warned(hit->call, op->fd, hit->err, caller);
@@ -463,8 +199,8 @@ static enum pg_signal midway_signal(const struct pg_op *op, int64_t ret)
 		return PG_SIG_NONE;
 	switch (pg_sigpipe_outcome()) {
 	case PG_SIG_BLOCKED:
-		return waits_pending() && (!pg_owed || !catches_others()) ? PG_SIG_BLOCKED
-									  : PG_SIG_NONE;
+		return pg_waits_pending() && (!pg_owed || !catches_others()) ? PG_SIG_BLOCKED
+									     : PG_SIG_NONE;
 	case PG_SIG_IGNORED:
 		return catches_others() ? PG_SIG_NONE : PG_SIG_IGNORED;
 	default:
@@ -483,7 +219,7 @@ static void tell_midway(const struct pg_op *op, struct pg_hit *hit, enum pg_sign
 {
 	hit->len = asked(op);
 	pg_fd_sent(op->fd, -(uint64_t)hit->ret); /* what was sent before it is told */
-	tell(PG_EV_EPIPE, hit, signal);
+	pg_report(PG_EV_EPIPE, hit, signal);
 	pg_fd_sent(op->fd, (uint64_t)hit->ret);
 }
 
@@ -516,7 +252,7 @@ static void look_at(const struct pg_op *op, int64_t ret, int err, uintptr_t call
 	} else if (midway != PG_SIG_NONE) {
 		tell_midway(op, &hit, midway);
 	} else if (pg_watch_all) {
-		tell(PG_EV_CALL, &hit, PG_SIG_NONE);
+		pg_report(PG_EV_CALL, &hit, PG_SIG_NONE);
 	}
 }
 
@@ -527,7 +263,7 @@ void pg_guard_out(const struct pg_op *op, int64_t ret, uintptr_t caller, uintptr
 	if (op->skip || (op->clamped && ret == op->len)) /* a rule's own doing, and told */
 		return;
 	if (!pg_started)
-		early += ret < 0 && saved == EPIPE;
+		pg_early += ret < 0 && saved == EPIPE;
 	else if (pg_config.active)
 		look_at(op, ret, saved, caller, cfa);
 	errno = saved;
@@ -569,7 +305,7 @@ void pg_guard_connected(enum pg_call call, int fd, int ret, uintptr_t caller)
 			     .caller = caller - 1};
 
 	if (pg_started)
-		tell(PG_EV_CALL, &hit, PG_SIG_NONE);
+		pg_report(PG_EV_CALL, &hit, PG_SIG_NONE);
 	errno = saved;
 }
 
@@ -585,7 +321,7 @@ static PG_COLD bool is_stream(int fd)
 static void tell_verbose(enum pg_ev ev, const struct pg_hit *hit)
 {
 	if (pg_config.verbose >= 1 && pg_started)
-		tell(ev, hit, PG_SIG_NONE);
+		pg_report(ev, hit, PG_SIG_NONE);
 }
 
 bool pg_guard_was_reset(int fd)
@@ -762,82 +498,4 @@ void pg_guard_close(int fd)
 	if (PG_UNLIKELY(pg_log_goes_to(fd)))
 		log_ends();
 	errno = saved;
-}
-
-/* ---- the end ---- */
-
-static bool lines_missing(void)
-{
-	struct pg_log_missing missing = pg_log_missing();
-
-	return missing.dropped || missing.limited;
-}
-
-bool pg_guard_has_last_word(void)
-{
-	bool any = pg_config.verbose >= 1 || early || lines_missing();
-
-	if (!pg_started || !pg_config.active || pg_confined || (!any && !pg_site_any()) ||
-	    pg_process_is_vforked()) /* last: it may ask the kernel */
-		return false;
-	return any || pg_site_held_back(pg_pid());
-}
-
-void pg_guard_exit(void)
-{
-	static int told; /* the process whose last word was said */
-	int saved = errno, pid;
-	struct pg_room *s;
-
-	if (!pg_guard_has_last_word())
-		return;
-	pid = pg_pid();
-	if (PG_GET(told) == pid || !(s = pg_room_take()))
-		return;
-	PG_PUT(told, pid);
-	__builtin_memset(&s->event, 0, sizeof s->event);
-	s->event.ev = PG_EV_EXIT;
-	s->event.pid = pid;
-	s->event.early = early;
-	s->event.uncounted = pg_match_uncounted();
-	pg_site_collect(&s->event);
-	for (unsigned i = 0; i < pg_rules.n; i++)
-		s->event.counts[i] = pg_match_fired(i);
-	pg_event_write(&s->event, s->line, s->mask);
-	pg_room_give(s);
-	errno = saved;
-}
-
-/* ---- start ---- */
-
-static void tell_load(const char *gates, enum pg_state state)
-{
-	struct pg_room *s = pg_room_take();
-
-	if (!s)
-		return;
-	s->event.ev = PG_EV_LOAD;
-	s->event.pid = pg_pid();
-	s->event.gates = gates;
-	s->event.sender = (int)pg_sys0(SYS_getppid);
-	s->event.change.to = state;
-	s->event.inherited = inherited_ignored;
-	pg_event_write(&s->event, s->line, s->mask);
-	pg_room_give(s);
-}
-
-void pg_guard_start(const char *gates)
-{
-	static const struct pg_sigpipe_calls calls = {spared, on_broken, on_killed, pg_guard_exit};
-	enum pg_state state = pg_sigpipe_start(&calls);
-
-	pg_room_start();
-	pg_site_start();
-	inherited_ignored = state == PG_STATE_IGNORED;
-	pg_watch_all = pg_config.verbose > 1;
-	if (pg_config.verbose >= 1)
-		pg_sigpipe_changed = on_change;
-	pg_started = true;
-	if (pg_config.verbose >= 1)
-		tell_load(gates, state);
 }

@@ -1,41 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The one brain: what to do about a call that has ended. The macros at the
- * end are all that a healthy call pays: what it was asked is stored, the result
+ * What the kernel's answer to a call meant. The macros at the end are all that
+ * a healthy call pays: what it was asked is stored, the result
  * compared, and added to the bytes sent.
  */
 #ifndef PG_GUARD_H
 #define PG_GUARD_H
 
 #include "base/next.h"
+#include "inside/ends.h"
 #include "inside/sigpipe.h"
 #include "rules/config.h"
 #include "rules/plan.h"
 
-/* Start-up is over, and this program is looked after. */
-extern bool pg_started PG_HIDDEN;
-extern bool pg_watch_all PG_HIDDEN; /* PIPEGUARD_VERBOSE=2: every call is told */
-
-/* What a rule did, for the log. */
-struct pg_inject {
-	const struct pg_object *object;
-	unsigned rule; /* from 0 */
-	enum pg_held held;
-	bool prob;
-	bool lost;    /* drop: the bytes go nowhere */
-	bool already; /* what was to be broken was so before */
-	int failed;   /* errno: why the fault could not be made; 0: it was, or none was asked for */
-};
-
-/* Would the kernel raise SIGPIPE with an EPIPE of CALL on O? Pipes and stream sockets do, unless
- * told not to. */
-bool pg_guard_raises(enum pg_call call, int flags, const struct pg_object *o);
-
 /* Has a rule reset the object that FD is now? */
 bool pg_guard_was_reset(int fd);
-
-/* A rule fires on HIT's call. */
-void pg_guard_tell_inject(const struct pg_hit *hit, const struct pg_inject *inject);
 
 /* error=EPIPE, or a pipe broken midway: tells of HIT and, if it SIGNALS, raises SIGPIPE as the
  * kernel would. May not return.
@@ -67,13 +46,6 @@ PG_COLD void pg_guard_connected(enum pg_call call, int fd, int ret, uintptr_t ca
 /* Before close() at PIPEGUARD_VERBOSE=1: are there unread bytes, so that the kernel will reset the
  * peer? */
 void pg_guard_close(int fd);
-
-/* The exit line, if there is anything to say: once in each process. */
-bool pg_guard_has_last_word(void);
-void pg_guard_exit(void);
-
-/* Start-up, when all below is ready. GATES: for the load line. */
-void pg_guard_start(const char *gates);
 
 /* Marks OP as in progress, for the signal gate. BITS: PG_MARK_. */
 static inline struct pg_op pg_enter(struct pg_op op, uint64_t bits, uintptr_t caller)

@@ -107,8 +107,8 @@ int64_t pg_msg_bytes(const void *msg)
  */
 static long number_before(const uint8_t *pc)
 {
-	enum { MOST = 32, LEAST = 7, PAGE = 4096 };
-	int n = (uintptr_t)pc % PAGE < MOST ? (int)((uintptr_t)pc % PAGE) : MOST;
+	enum { MOST = 32, LEAST = 7 };
+	int n = (uintptr_t)pc % PG_PAGE_LEAST < MOST ? (int)((uintptr_t)pc % PG_PAGE_LEAST) : MOST;
 	uint8_t code[MOST];
 	uint32_t nr;
 

@@ -9,6 +9,7 @@
 #include "base/process.h"
 #include "inside/apply.h"
 #include "inside/calls.h"
+#include "inside/ends.h"
 #include "inside/guard.h"
 #include "inside/stdio_gate.h"
 #include "log/log.h"

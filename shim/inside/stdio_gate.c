@@ -4,6 +4,7 @@
 #include "base/dl.h"
 #include "base/peek.h"
 #include "inside/apply.h"
+#include "inside/ends.h"
 #include "log/log.h"
 #include "rules/match.h"
 #include "who/module.h"

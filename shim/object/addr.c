@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "object/addr.h"
 
+#include "base/ip.h"
+
 #include <netinet/in.h>
 #include <sys/un.h>
 
@@ -46,63 +48,19 @@ bool pg_addr_is_set(const struct pg_addr *a)
 	return a->port || any;
 }
 
-static void put_ip4(struct pg_text *t, const uint8_t *ip)
-{
-	for (int i = 0; i < 4; i++) {
-		if (i)
-			pg_put_char(t, '.');
-		pg_put_u64(t, ip[i]);
-	}
-}
-
-/* Groups START to END of the address, with colons between. */
-static void put_groups(struct pg_text *t, const uint8_t *ip, int start, int end)
-{
-	struct pg_text hex;
-	char buf[8];
-
-	for (int i = start; i < end; i++) {
-		hex = (struct pg_text){buf, 0, sizeof buf};
-		if (i > start)
-			pg_put_char(t, ':');
-		pg_put_hex(&hex, (uint64_t)(ip[2 * i] << 8 | ip[2 * i + 1]));
-		pg_put_bytes(t, buf + 2, hex.len - 2);
-	}
-}
-
-/* RFC 5952: the first longest run of at least two zero groups becomes "::". */
-static void put_ip6(struct pg_text *t, const uint8_t *ip)
-{
-	int best = 8, length = 1;
-
-	for (int i = 0; i < 8; i++) {
-		int n = 0;
-
-		while (i + n < 8 && !ip[2 * (i + n)] && !ip[2 * (i + n) + 1])
-			n++;
-		if (n > length)
-			best = i, length = n;
-	}
-	put_groups(t, ip, 0, best);
-	if (best == 8)
-		return;
-	pg_put(t, "::");
-	put_groups(t, ip, best + length, 8);
-}
-
 void pg_put_addr(struct pg_text *t, const struct pg_addr *a)
 {
 	static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
 	if (a->family == AF_INET) {
-		put_ip4(t, a->ip);
+		pg_put_ip4(t, a->ip);
 	} else {
 		pg_put_char(t, '[');
 		if (__builtin_memcmp(a->ip, mapped, sizeof mapped) != 0) {
-			put_ip6(t, a->ip);
+			pg_put_ip6(t, a->ip);
 		} else {
 			pg_put(t, "::ffff:");
-			put_ip4(t, a->ip + 12);
+			pg_put_ip4(t, a->ip + 12);
 		}
 		pg_put_char(t, ']');
 	}

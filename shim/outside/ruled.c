@@ -309,18 +309,6 @@ static void change(struct pg_ruled *c)
 	c->way->answer(c, 0);
 }
 
-/* Would the kernel raise SIGPIPE with an EPIPE of such a call on O? */
-static bool raises(enum pg_call call, int flags, const struct pg_object *o)
-{
-	enum { RWF_WITHOUT = 0x100 }; /* RWF_NOSIGNAL, Linux 6.18 */
-	bool sends = call == PG_CALL_send || call == PG_CALL_sendto || call == PG_CALL_sendmsg ||
-		     call == PG_CALL_sendmmsg;
-
-	if ((sends && flags & MSG_NOSIGNAL) || (call == PG_CALL_pwritev2 && flags & RWF_WITHOUT))
-		return false;
-	return o->stream;
-}
-
 static bool is_blocked(int tid, int sig)
 {
 	return pg_tracee_masked(tid, "SigBlk:", sig);
@@ -332,7 +320,7 @@ static void fail_broken(struct pg_ruled *c)
 {
 	const struct pg_layout *l = pg_call_layout(c->call);
 	int flags = l->flags >= 0 ? (int)c->arg[l->flags] : 0;
-	bool signals = raises(c->call, flags, &c->object);
+	bool signals = pg_plan_raises(c->call, flags, &c->object);
 	struct pg_event *e;
 
 	if (signals && !is_blocked(c->tid, SIGPIPE)) {

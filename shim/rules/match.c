@@ -2,6 +2,7 @@
 #include "rules/match.h"
 
 #include "base/clock.h"
+#include "base/ip.h"
 #include "base/process.h"
 #include "who/stack.h"
 #include "who/symbol.h"
@@ -217,8 +218,7 @@ static unsigned wants_of(const struct pg_rule *r)
 	bool any_socket = (r->able & PG_KINDS_SOCKET) == PG_KINDS_SOCKET;
 	unsigned wants = 0;
 
-	if (!any_socket || r->fields & of_streams ||
-	    (r->able & PG_KINDS_OTHER) != PG_KINDS_OTHER)
+	if (!any_socket || r->fields & of_streams || (r->able & PG_KINDS_OTHER) != PG_KINDS_OTHER)
 		wants |= PG_LOOK_KIND;
 	if (r->fields & pg_fields_with(PG_OF_NAMES))
 		wants |= PG_LOOK_NAMES;
@@ -250,23 +250,15 @@ void pg_match_start(void)
 
 /* ---- selectors ---- */
 
-static bool same_bits(const uint8_t *a, const uint8_t *b, unsigned bits)
-{
-	for (; bits >= 8; bits -= 8)
-		if (*a++ != *b++)
-			return false;
-	return !bits || !((*a ^ *b) >> (8 - bits));
-}
-
 /* A v4 address inside a v6 one (::ffff:1.2.3.4) is that v4 address, too. */
 static bool in_net(const struct pg_net *net, const struct pg_addr *a)
 {
 	static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
 	if (net->family == a->family)
-		return same_bits(net->ip, a->ip, net->bits);
-	return net->family == AF_INET && a->family == AF_INET6 && same_bits(mapped, a->ip, 96) &&
-	       same_bits(net->ip, a->ip + 12, net->bits);
+		return pg_same_bits(net->ip, a->ip, net->bits);
+	return net->family == AF_INET && a->family == AF_INET6 && pg_same_bits(mapped, a->ip, 96) &&
+	       pg_same_bits(net->ip, a->ip + 12, net->bits);
 }
 
 static bool peer_matches(const struct pg_rule *r, const struct pg_object *o)

@@ -23,6 +23,13 @@ struct pg_plan {
 	bool midway; /* final breaks a pipe inside this call */
 };
 
+/* Would the kernel raise SIGPIPE with an EPIPE of CALL on O? Pipes and stream sockets do, unless
+ * told not to. */
+static inline bool pg_plan_raises(enum pg_call call, int flags, const struct pg_object *o)
+{
+	return o->stream && !pg_call_spares(call, flags);
+}
+
 /* Fills in what OP asks for. False: the kernel would refuse OP for its arguments, or for what its
  * object is, and that is the kernel's to do. Reads the program's memory as carefully as the kernel.
  */

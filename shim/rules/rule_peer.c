@@ -2,6 +2,7 @@
 /* peer=: addresses, networks and the globs of paths, read and printed. */
 #include "rules/rule_peer.h"
 
+#include "base/ip.h"
 #include "rules/rule_words.h"
 
 #include <sys/socket.h>
@@ -78,8 +79,8 @@ static bool take_ip6(struct pg_rest *r, uint8_t ip[16])
 
 static void clear_host(uint8_t ip[16], unsigned bits)
 {
-	for (unsigned i = 0; i<16; i++, bits = bits> 8 ? bits - 8 : 0)
-		ip[i] &= (uint8_t)(0xff00 >> (bits < 8 ? bits : 8));
+	for (unsigned i = bits / 8; i < 16; i++)
+		ip[i] &= i == bits / 8 ? (uint8_t)(0xff00 >> bits % 8) : 0;
 }
 
 /* An IP address, a network, [v6], or the glob of a path. */
@@ -120,57 +121,6 @@ bool pg_read_peer(struct pg_parse *p, const struct pg_field_row *f, struct pg_wo
 
 /* ---- printing ---- */
 
-static void put_ip4(struct pg_text *t, const uint8_t *ip)
-{
-	for (unsigned i = 0; i < 4; i++) {
-		if (i)
-			pg_put_char(t, '.');
-		pg_put_u64(t, ip[i]);
-	}
-}
-
-static unsigned ip6_group(const uint8_t *ip, unsigned n)
-{
-	return (unsigned)ip[2 * n] << 8 | ip[2 * n + 1];
-}
-
-/* The longest run of zero groups, RFC 5952: of two or more, the first of equals. Returns its
- * length. */
-static unsigned longest_gap(const uint8_t *ip, unsigned *start)
-{
-	unsigned best = 1;
-
-	for (unsigned n = 0; n < 8; n++) {
-		unsigned len = 0;
-
-		while (n + len < 8 && !ip6_group(ip, n + len))
-			len++;
-		if (len <= best)
-			continue;
-		best = len;
-		*start = n;
-	}
-	return best;
-}
-
-static void put_ip6(struct pg_text *t, const uint8_t *ip)
-{
-	unsigned start = 8, len = longest_gap(ip, &start);
-
-	pg_put_char(t, '[');
-	for (unsigned n = 0; n < 8; n++) {
-		if (n == start) {
-			pg_put(t, "::");
-			n += len - 1;
-			continue;
-		}
-		if (n && n != start + len)
-			pg_put_char(t, ':');
-		pg_put_digits(t, ip6_group(ip, n));
-	}
-	pg_put_char(t, ']');
-}
-
 void pg_print_peer(struct pg_text *t, const struct pg_value *v)
 {
 	if (v->rule->peer.negate)
@@ -185,7 +135,13 @@ void pg_print_peer(struct pg_text *t, const struct pg_value *v)
 			pg_put_bytes(t, v->text + v->rule->peer.w[i].at, v->rule->peer.w[i].len);
 			continue;
 		}
-		(net->family == AF_INET ? put_ip4 : put_ip6)(t, net->ip);
+		if (net->family == AF_INET) {
+			pg_put_ip4(t, net->ip);
+		} else {
+			pg_put_char(t, '[');
+			pg_put_ip6(t, net->ip);
+			pg_put_char(t, ']');
+		}
 		if (net->bits == whole)
 			continue;
 		pg_put_char(t, '/');

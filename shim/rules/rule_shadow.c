@@ -2,6 +2,7 @@
 /* Rules that can never fire because an earlier one takes all their calls. */
 #include "rules/rule_shadow.h"
 
+#include "base/ip.h"
 #include "rules/rule_fields.h"
 
 #include <sys/socket.h>
@@ -20,15 +21,6 @@ static bool same_word(const struct pg_parse *p, struct pg_word a, struct pg_word
 		if (p->text[a.at + i] != p->text[b.at + i])
 			return false;
 	return a.len == b.len;
-}
-
-/* The first BITS bits. */
-static bool same_bits(const uint8_t *a, const uint8_t *b, unsigned bits)
-{
-	for (unsigned i = 0; i < bits; i++)
-		if ((a[i / 8] ^ b[i / 8]) >> (7 - i % 8) & 1)
-			return false;
-	return true;
 }
 
 /* Is each range of IN inside one of OF's? */
@@ -63,7 +55,7 @@ static bool inside(const struct pg_parse *p, const struct pg_rule *b, unsigned i
 		return b->site[i] == a->site[j];
 	if (f == PG_F_PEER && b->net[i].family != AF_UNIX)
 		return b->net[i].family == a->net[j].family && b->net[i].bits >= a->net[j].bits &&
-		       same_bits(b->net[i].ip, a->net[j].ip, a->net[j].bits);
+		       pg_same_bits(b->net[i].ip, a->net[j].ip, a->net[j].bits);
 	return same_word(p, pg_rule_words(b, f)->w[i], pg_rule_words(a, f)->w[j]);
 }
 

@@ -9,7 +9,7 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
-enum { KNOWN_MAX = 256, SLOTS = 64, LINKS_MAX = 4096, HEADERS_MAX = 32, PAGE = 4096 };
+enum { KNOWN_MAX = 256, SLOTS = 64, LINKS_MAX = 4096, HEADERS_MAX = 32 };
 
 /* <link.h>'s r_debug_extended, glibc 2.35: the lists of dlmopen'ed namespaces. */
 struct debug_list {
@@ -105,7 +105,7 @@ static void add_notes(struct pg_module *m, const ElfW(Phdr) * segment, read_fn *
 
 	while (!m->build_id && at < end && end - at > sizeof note &&
 	       read(&note, (const void *)at, sizeof note)) {
-		if (note.name > PAGE || note.desc > PAGE)
+		if (note.name > PG_PAGE_LEAST || note.desc > PG_PAGE_LEAST)
 			return;
 		desc = at + 12 + ((note.name + 3u) & ~3u);
 		if (note.type == BUILD_ID && note.desc >= ID_BYTES && note.name == 4 &&
@@ -211,7 +211,7 @@ static size_t headers_at(uintptr_t start, const ElfW(Phdr) * *phdr, read_fn *rea
 
 	if (!start || !read(&e, (const void *)start, sizeof e) ||
 	    __builtin_memcmp(e.e_ident, ELFMAG, SELFMAG) != 0 || e.e_phentsize != sizeof **phdr ||
-	    e.e_phoff + e.e_phnum * sizeof **phdr > PAGE)
+	    e.e_phoff + e.e_phnum * sizeof **phdr > PG_PAGE_LEAST)
 		return 0;
 	*phdr = (const ElfW(Phdr) *)(start + e.e_phoff);
 	return e.e_phnum;
@@ -336,7 +336,7 @@ static struct slot {
 
 static struct slot *slot_of(uintptr_t lo)
 {
-	return &slots[pg_mix(1, lo / PAGE) % SLOTS];
+	return &slots[pg_mix(1, lo / PG_PAGE_LEAST) % SLOTS];
 }
 
 static bool recall(const struct slot *s, const struct link_map *link, struct pg_module *room)
@@ -384,7 +384,7 @@ static uintptr_t tables_of(const struct link *l)
 		at = d.d_un.d_ptr < l->l_addr ? d.d_un.d_ptr + l->l_addr : d.d_un.d_ptr;
 		lowest = at < lowest ? at : lowest;
 	}
-	return lowest & ~(uintptr_t)(PAGE - 1);
+	return lowest & ~(uintptr_t)(PG_PAGE_LEAST - 1);
 }
 
 /* The module of LINK, which may go at any moment, mapped from START on (0: not known). */

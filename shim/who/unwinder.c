@@ -573,12 +573,13 @@ static bool find_row(uintptr_t pc, const struct pg_module *m, struct row *row)
 
 /* ---- the words of the stack ---- */
 
-enum { PAGE = 4096, NEAR_PAGES = 16 };
+enum { NEAR_PAGES = 16 };
 
 /* The page of P, which is known to be there. */
 static void know_page(struct pg_cursor *c, uintptr_t p)
 {
-	c->stack = (struct pg_span){p & ~(uintptr_t)(PAGE - 1), (p | (PAGE - 1)) + 1};
+	c->stack = (struct pg_span){p & ~(uintptr_t)(PG_PAGE_LEAST - 1),
+				    (p | (PG_PAGE_LEAST - 1)) + 1};
 }
 
 /* Is the word at P in a page of the stack, or in one not far above? The very word is asked about
@@ -587,12 +588,12 @@ static bool on_stack(struct pg_cursor *c, uintptr_t p)
 {
 	if (p - c->stack.lo < c->stack.hi - c->stack.lo)
 		return true;
-	if (p < c->stack.lo || p >= c->stack.hi + NEAR_PAGES * PAGE)
+	if (p < c->stack.lo || p >= c->stack.hi + NEAR_PAGES * PG_PAGE_LEAST)
 		return false;
 	if (!c->sure && !pg_readable((void *)p))
 		return false;
-	if (p < c->stack.hi + PAGE)
-		c->stack.hi += PAGE;
+	if (p < c->stack.hi + PG_PAGE_LEAST)
+		c->stack.hi += PG_PAGE_LEAST;
 	else
 		know_page(c, p);
 	return true;

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+#include "inside/ends.h"
+
+#include "base/process.h"
+#include "inside/report.h"
+#include "inside/spare.h"
+#include "log/line.h"
+#include "log/log.h"
+#include "log/room.h"
+#include "log/site.h"
+#include "rules/config.h"
+#include "rules/match.h"
+
+#include <errno.h>
+
+bool pg_watch_all;
+bool pg_started;
+uint64_t pg_early;
+
+static bool lines_missing(void)
+{
+	struct pg_log_missing missing = pg_log_missing();
+
+	return missing.dropped || missing.limited;
+}
+
+bool pg_guard_has_last_word(void)
+{
+	bool any = pg_config.verbose >= 1 || pg_early || lines_missing();
+
+	if (!pg_started || !pg_config.active || pg_confined || (!any && !pg_site_any()) ||
+	    pg_process_is_vforked()) /* last: it may ask the kernel */
+		return false;
+	return any || pg_site_held_back(pg_pid());
+}
+
+void pg_guard_exit(void)
+{
+	static int told; /* the process whose last word was said */
+	int saved = errno, pid;
+	struct pg_room *s;
+
+	if (!pg_guard_has_last_word())
+		return;
+	pid = pg_pid();
+	if (PG_GET(told) == pid || !(s = pg_room_take()))
+		return;
+	PG_PUT(told, pid);
+	__builtin_memset(&s->event, 0, sizeof s->event);
+	s->event.ev = PG_EV_EXIT;
+	s->event.pid = pid;
+	s->event.early = pg_early;
+	s->event.uncounted = pg_match_uncounted();
+	pg_site_collect(&s->event);
+	for (unsigned i = 0; i < pg_rules.n; i++)
+		s->event.counts[i] = pg_match_fired(i);
+	pg_event_write(&s->event, s->line, s->mask);
+	pg_room_give(s);
+	errno = saved;
+}
+
+static void on_broken(const struct pg_hit *hit, enum pg_signal signal)
+{
+	pg_report(PG_EV_EPIPE, hit, signal);
+}
+
+void pg_guard_start(const char *gates)
+{
+	static const struct pg_sigpipe_calls calls = {pg_spared, on_broken, pg_report_killed,
+						      pg_guard_exit};
+	enum pg_state state = pg_sigpipe_start(&calls);
+
+	pg_room_start();
+	pg_site_start();
+	pg_report_start(state);
+	pg_watch_all = pg_config.verbose > 1;
+	if (pg_config.verbose >= 1)
+		pg_sigpipe_changed = pg_report_change;
+	pg_started = true;
+	if (pg_config.verbose >= 1)
+		pg_report_load(gates, state);
+}

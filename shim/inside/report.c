@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+#include "inside/report.h"
+
+#include "base/peek.h"
+#include "log/line.h"
+#include "log/room.h"
+#include "log/site.h"
+#include "object/look.h"
+#include "rules/config.h"
+#include "rules/match.h"
+#include "who/stack.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+enum { SIGSET_BYTES = 8 };
+
+static bool inherited_ignored;
+static int told_pid; /* the process that was told of the inherited disposition */
+
+void pg_report_start(enum pg_state state)
+{
+	inherited_ignored = state == PG_STATE_IGNORED;
+}
+
+/* Who made E, the nearest caller outside libc first; and, where it is told or counted by, the hash
+ * of it, which is of the same frames whatever PIPEGUARD_STACK says. */
+static void add_stack(struct pg_event *e, const struct pg_hit *hit)
+{
+	unsigned n = pg_config.stack;
+
+	if (pg_config.json && n < PG_SITE_FRAMES)
+		n = PG_SITE_FRAMES;
+	n = pg_stack_walk(e->frame, n, hit->uc);
+	if (!n && hit->caller)
+		e->frame[n++] = hit->caller;
+	if (pg_config.json || e->ev == PG_EV_CALL)
+		e->hash = pg_match_site(e->frame, n);
+	e->frames = n < pg_config.stack ? n : pg_config.stack;
+}
+
+static void add_disposition(struct pg_event *e)
+{
+	int pid = e->pid;
+
+	if (e->signal != PG_SIG_FATAL)
+		e->changed = pg_sigpipe_last_change(e->signal, &e->change);
+	if (inherited_ignored &&
+	    (told_pid != pid || (e->signal == PG_SIG_IGNORED && !e->changed))) {
+		e->inherited = true;
+		told_pid = pid;
+	}
+}
+
+/* A datagram that names whom it goes to, or a connection that never was: the address the program
+ * gave. */
+static void add_target(struct pg_event *e, const struct pg_hit *hit)
+{
+	struct pg_object *o = &e->object;
+	struct sockaddr_storage ss;
+
+	if (!hit->to || o->peer.family || o->peer_path[0] || hit->to_len > sizeof ss ||
+	    (o->stream && pg_is_out(hit->call) && !(hit->flags & MSG_FASTOPEN)) ||
+	    !pg_peek(&ss, hit->to, hit->to_len))
+		return;
+	pg_look_address(o, (const struct sockaddr *)&ss, hit->to_len);
+}
+
+bool pg_waits_pending(void)
+{
+	uint64_t set = 0;
+
+	pg_sys2(SYS_rt_sigpending, &set, SIGSET_BYTES);
+	return set >> (SIGPIPE - 1) & 1;
+}
+
+/* What became of the signal of a write that its wrapper tells: if it had been deadly, the handler
+ * would have told it. */
+static enum pg_signal signal_of(const struct pg_hit *hit, const struct pg_object *o, uint64_t mask)
+{
+	enum pg_signal outcome;
+
+	if (!pg_plan_raises(hit->call, hit->flags, o))
+		return PG_SIG_NONE;
+	outcome = pg_sigpipe_outcome_under(mask);
+	if (outcome == PG_SIG_BLOCKED) {
+		/* af_unix.c: a send that had waited for room breaks without one. */
+		if (!pg_confined && !pg_waits_pending())
+			return PG_SIG_NONE;
+		pg_owed = PG_MARK(hit->call, hit->fd, 0);
+	}
+	return outcome == PG_SIG_FATAL ? PG_SIG_NONE : outcome;
+}
+
+/*
+ * An event that is only counted costs little: it is looked at closely once it
+ * is known that it will be told. A handler knows the place from the stack
+ * alone; stdio's places are all one.
+ */
+static void write_event(struct pg_room *s, const struct pg_hit *hit)
+{
+	struct pg_event *e = &s->event;
+	struct pg_place *first;
+	struct pg_stat st = pg_look_stat(hit->fd);
+	bool call = e->ev == PG_EV_CALL; /* each of its sites is told */
+	bool walked = call || (!hit->caller && e->via != PG_VIA_STDIO);
+	uintptr_t place = e->via == PG_VIA_STDIO ? 0 : hit->caller;
+
+	e->pid = pg_pid();
+	e->object.ino = st.ino;
+	e->object.dev = st.dev;
+	if (walked) {
+		add_stack(e, hit);
+		place = call ? (uintptr_t)e->hash : e->frames ? e->frame[0] : 0;
+	}
+	if (hit->inlined)
+		pg_fd_passed_by(hit->fd);
+	if (!pg_site_count(e, place, &first))
+		return;
+	pg_look_at(hit->fd, &st, &e->object, PG_LOOK_ALL, true);
+	add_target(e, hit);
+	if (e->signal == PG_SIG_ASK)
+		e->signal = signal_of(hit, &e->object, s->mask);
+	e->nonblock = call && pg_sys3(SYS_fcntl, hit->fd, F_GETFL, 0) & O_NONBLOCK;
+	if (!walked)
+		add_stack(e, hit);
+	if (first)
+		pg_site_describe(first, e, hit->caller);
+	if (e->ev == PG_EV_EPIPE)
+		add_disposition(e);
+	pg_event_write(e, s->line, s->mask);
+}
+
+static void fill(struct pg_event *e, enum pg_ev ev, const struct pg_hit *hit, enum pg_signal signal)
+{
+	__builtin_memset(e, 0, sizeof *e);
+	e->ev = ev;
+	e->via = hit->via;
+	e->signal = signal;
+	e->call = pg_call_plain(hit->call);
+	e->fd = hit->fd;
+	e->len = hit->len;
+	e->ret = hit->ret;
+	e->err = hit->err;
+	e->inlined = hit->inlined;
+	e->perhaps = hit->perhaps;
+}
+
+/* Fills in what the hit does not know, and logs it. */
+void pg_report(enum pg_ev ev, const struct pg_hit *hit, enum pg_signal signal)
+{
+	struct pg_room *s = pg_room_take();
+
+	if (!s)
+		return;
+	fill(&s->event, ev, hit, signal);
+	if (!pg_confined)
+		write_event(s, hit);
+	else if (ev == PG_EV_EPIPE)
+		pg_event_write_confined(&s->event, s->line);
+	pg_room_give(s);
+}
+
+void pg_report_killed(int sender, bool by_itself, uint64_t owed)
+{
+	struct pg_room *s;
+
+	if (pg_config.verbose < 1 || pg_confined || !(s = pg_room_take()))
+		return;
+	__builtin_memset(&s->event, 0, sizeof s->event);
+	s->event.ev = PG_EV_KILLED;
+	s->event.pid = pg_pid();
+	s->event.sender = sender;
+	s->event.by_itself = by_itself;
+	s->event.call = owed ? pg_call_plain((enum pg_call)(owed >> 32 & 0x3fff)) : PG_NO_CALL;
+	s->event.fd = (int)(uint32_t)owed;
+	pg_event_write(&s->event, s->line, s->mask);
+	pg_room_give(s);
+}
+
+void pg_report_change(const struct pg_change *change)
+{
+	struct pg_room *s;
+	int saved = errno;
+
+	if (pg_confined || !(s = pg_room_take()))
+		return;
+	__builtin_memset(&s->event, 0, sizeof s->event);
+	s->event.ev = PG_EV_DISPOSITION;
+	s->event.pid = pg_pid();
+	s->event.change = *change;
+	s->event.frames = pg_stack_walk(s->event.frame, pg_config.stack, NULL);
+	pg_event_write(&s->event, s->line, s->mask);
+	pg_room_give(s);
+	errno = saved;
+}
+
+void pg_report_inject(const struct pg_hit *hit, const struct pg_inject *inject)
+{
+	static const char *const held[] = {NULL, "held until the peer left",
+					   "held in vain: the peer is still there"};
+	struct pg_room *s;
+	struct pg_place *first;
+	struct pg_event *e;
+
+	if (pg_confined || !(s = pg_room_take()))
+		return;
+	e = &s->event;
+	fill(e, PG_EV_INJECT, hit, PG_SIG_NONE);
+	e->rule = (int)inject->rule;
+	e->held = inject->already ? "it was broken before"
+		  : inject->lost  ? "the bytes are lost"
+				  : held[inject->held];
+	e->failed = inject->failed;
+	e->seeded = inject->prob;
+	e->pid = pg_pid();
+	e->object = *inject->object;
+	if (pg_site_count(e, hit->caller, &first)) {
+		add_target(e, hit);
+		add_stack(e, hit);
+		pg_event_write(e, s->line, s->mask);
+	}
+	if (first)
+		pg_site_describe(first, e, hit->caller);
+	pg_room_give(s);
+}
+
+void pg_report_load(const char *gates, enum pg_state state)
+{
+	struct pg_room *s = pg_room_take();
+
+	if (!s)
+		return;
+	s->event.ev = PG_EV_LOAD;
+	s->event.pid = pg_pid();
+	s->event.gates = gates;
+	s->event.sender = (int)pg_sys0(SYS_getppid);
+	s->event.change.to = state;
+	s->event.inherited = inherited_ignored;
+	pg_event_write(&s->event, s->line, s->mask);
+	pg_room_give(s);
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* PIPEGUARD_SIGPIPE and nosignal: which signals are taken away. */
+#ifndef PG_SPARE_H
+#define PG_SPARE_H
+
+#include "inside/sigpipe.h"
+
+/* Is the signal of HIT's write, which would kill, to be taken away? It is counted. */
+bool pg_spares(const struct pg_hit *hit);
+
+/* The same, and it is logged. */
+bool pg_spared(const struct pg_hit *hit);
+
+#endif
