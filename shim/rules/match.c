@@ -217,8 +217,7 @@ static unsigned wants_of(const struct pg_rule *r)
 	bool any_socket = (r->able & PG_KINDS_SOCKET) == PG_KINDS_SOCKET;
 	unsigned wants = 0;
 
-	if (!any_socket || r->fields & of_streams ||
-	    (r->able & PG_KINDS_OTHER) != PG_KINDS_OTHER)
+	if (!any_socket || r->fields & of_streams || (r->able & PG_KINDS_OTHER) != PG_KINDS_OTHER)
 		wants |= PG_LOOK_KIND;
 	if (r->fields & pg_fields_with(PG_OF_NAMES))
 		wants |= PG_LOOK_NAMES;
