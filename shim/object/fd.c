@@ -502,7 +502,6 @@ void pg_fd_replaced(int fd)
 		return;
 	settle(s, f);
 	__builtin_memcpy(&copy->sent, &s->sent, sizeof *s - offsetof(struct pg_story, sent));
-	copy->kept = 0; /* the other one's */
 	tie(copy, &st);
 	let_go(fd, f);
 	give(fd, f, n);

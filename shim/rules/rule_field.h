@@ -15,7 +15,6 @@ struct pg_value {
 };
 
 struct pg_field_row {
-	enum pg_field id;
 	const char *name;
 	/* A value V into its member of the rule that P works on; false: the error is set. A null
 	 * pointer: it takes none. */
@@ -23,6 +22,7 @@ struct pg_field_row {
 	void (*print)(struct pg_text *t, const struct pg_value *v);
 	size_t member;
 	uint64_t bound;
+	enum pg_field id;
 	unsigned flags;
 };
 

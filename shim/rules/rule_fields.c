@@ -7,16 +7,16 @@
 #include "rules/rule_value.h"
 
 static const struct pg_field_row rows[PG_F_COUNT] = {
-#define FIELD(id, name, class, reader, printer, member, bound, calls, kinds, flags, help)          \
-	{PG_F_##id,                                                                                \
-	 name,                                                                                     \
-	 pg_read_##reader,                                                                         \
-	 pg_print_##printer,                                                                       \
-	 offsetof(struct pg_rule, member),                                                         \
-	 bound,                                                                                    \
-	 PG_IS_##class | (flags)},
-#define ACTION(id, name, class, calls, kinds, flags, help)                                         \
-	{PG_F_##id, name, NULL, NULL, 0, 0, PG_IS_##class | (flags)},
+#define FIELD(id_, name_, class, reader, printer, member_, bound_, calls, kinds, flags_, help)     \
+	{.id = PG_F_##id_,                                                                         \
+	 .name = name_,                                                                            \
+	 .read = pg_read_##reader,                                                                 \
+	 .print = pg_print_##printer,                                                              \
+	 .member = offsetof(struct pg_rule, member_),                                              \
+	 .bound = bound_,                                                                          \
+	 .flags = PG_IS_##class | (flags_)},
+#define ACTION(id_, name_, class, calls, kinds, flags_, help)                                      \
+	{.id = PG_F_##id_, .name = name_, .flags = PG_IS_##class | (flags_)},
 #include "fields.def"
 #undef FIELD
 #undef ACTION

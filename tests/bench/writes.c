@@ -16,6 +16,7 @@ int main(int argc, char **argv)
 		if (write(fd, "x", 1) != 1)
 			return 1;
 	clock_gettime(CLOCK_MONOTONIC, &b);
-	printf("%.0f\n", ((double)(b.tv_sec - a.tv_sec) * 1e9 + (double)(b.tv_nsec - a.tv_nsec)) / n);
+	printf("%.0f\n",
+	       ((double)(b.tv_sec - a.tv_sec) * 1e9 + (double)(b.tv_nsec - a.tv_nsec)) / n);
 	return 0;
 }
