@@ -51,12 +51,15 @@ PG_LDFLAGS += -Wl,-z,initfirst
 PG_LIBS += -Wl,--no-as-needed -l:libdl.so.2
 endif
 COMPILE = $(CC) $(CPPFLAGS) $(CFLAGS) $(PG_CPPFLAGS) $(PG_CFLAGS)
-OBJECTS := $(SHIM:shim/%.c=$(BUILD)/%.o)
+# Of all machines: the others' are empty.
+ARCH_S   := $(sort $(wildcard shim/arch/*.S))
+ARCH_O   := $(ARCH_S:shim/%.S=$(BUILD)/%.o)
+OBJECTS := $(SHIM:shim/%.c=$(BUILD)/%.o) $(ARCH_O) $(ARCH_O:.o=.jumps.o)
 
 PYTHON   := $(addprefix scripts/,pipeguard-report pipeguard-sweep pgargs.py pghtml.py pglog.py pgrun.py pgsites.py)
 
 .PHONY: all fixtures bench bench-programs compat demo sweep-demo test check load install uninstall clean distclean \
-	32 musl clang arm64 matrix distros ubsan asan tsan fuzz fuzz-probe fuzz-rules fuzz-log fuzz-elf fuzz-readers lint \
+	32 musl clang arm64 riscv64 matrix distros ubsan asan tsan fuzz fuzz-probe fuzz-rules fuzz-log fuzz-elf fuzz-readers lint \
 	format format-check dist help FORCE
 .DELETE_ON_ERROR:
 
@@ -68,7 +71,7 @@ all: $(LIB) $(COMMAND) ## build build/libpipeguard.so and build/pipeguard (the d
 
 # The lower floors in an ordinary program: the same parser for the command, for tests and the fuzzer.
 PURE := $(patsubst shim/%.c,$(BUILD)/%.o,$(wildcard shim/rules/rule*.c)) \
-	$(addprefix $(BUILD)/base/,text.o ip.o names.o call.o sys.o)
+	$(addprefix $(BUILD)/base/,text.o ip.o names.o call.o sys.o) $(ARCH_O)
 # What the outside engine shares with the library; it has its own module, symbol and reseat, and unwinds by itself.
 OUTSIDE_C := $(sort $(wildcard shim/outside/*.c))
 OUTSIDE_O := $(OUTSIDE_C:shim/%.c=$(BUILD)/%.o)
@@ -119,6 +122,14 @@ $(BUILD)/%.o: shim/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(COMPILE) -MMD -MP -c -o $@ $<
 
+ASSEMBLE = $(CC) $(CPPFLAGS) $(CFLAGS) $(PG_CPPFLAGS) $(filter -fcf-protection% -mbranch-protection%,$(PG_CFLAGS))
+$(BUILD)/%.o: shim/%.S $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(ASSEMBLE) -c -o $@ $<
+$(BUILD)/%.jumps.o: shim/%.S $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(ASSEMBLE) -DPG_JUMPS -c -o $@ $<
+
 # Exported is what calls.def lists, and nothing else.
 $(BUILD)/exports.map: shim/calls.def $(BUILD)/flags
 	@{ echo '{ global:'; printf '#define CALL(name, ...) name;\n#include "calls.def"\n' | \
@@ -137,7 +148,7 @@ WANTS = $(shell sed -n '1,10s/^.*$(2): \(.*[^ ]\) *\*\/.*/\1/p' $(1))
 $(BUILD)/fixtures/%.so: tests/fixtures/%.so.c $(BUILD)/flags
 	$(CC) -O1 -g -Wall -Wextra -D_GNU_SOURCE -U_FORTIFY_SOURCE $(filter -m%,$(CFLAGS)) -shared -fPIC -pthread \
 		-Ishim $(call WANTS,$<,CFLAGS) -o $@ $< $(ROOMS) $(call WANTS,$<,LDFLAGS) -ldl
-CLIMB := $(addprefix $(BUILD)/,$(addsuffix .o,who/unwinder who/module base/peek base/process base/sys base/text))
+CLIMB := $(addprefix $(BUILD)/,$(addsuffix .o,who/unwinder who/module base/peek base/process base/sys base/text)) $(ARCH_O)
 $(BUILD)/fixtures/climb.so: ROOMS = $(CLIMB)
 $(BUILD)/fixtures/climb.so: $(CLIMB)
 # NAME.pure.c is linked with the lower floors, and preloads nothing.
@@ -218,6 +229,8 @@ musl: ## for musl's programs, into build/musl
 	$(MAKE) all BUILD=build/musl CC=musl-gcc
 clang: ## with clang, into build/clang
 	$(MAKE) all BUILD=build/clang CC=clang CFLAGS='$(CFLAGS) -Werror'
+riscv64: ## for riscv64's programs, into build/riscv64 (clang, and libc6-dev-riscv64-cross)
+	$(MAKE) all BUILD=build/riscv64 CC='$(or $(shell command -v riscv64-linux-gnu-gcc),clang --target=riscv64-linux-gnu)'
 arm64: ## for aarch64's programs, into build/arm64 (CC=aarch64-linux-gnu-gcc where it is installed)
 	$(MAKE) all BUILD=build/arm64 CC='$(or $(shell command -v aarch64-linux-gnu-gcc),clang --target=aarch64-linux-gnu)'
 ubsan: ## with the undefined-behaviour sanitizer, into build/ubsan, and the tests with it
@@ -225,7 +238,7 @@ ubsan: ## with the undefined-behaviour sanitizer, into build/ubsan, and the test
 
 # The lower floors with sanitizers need none of the flags of a library.
 SANITIZE = -g -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all
-PURE_C   = $(PURE:$(BUILD)/%.o=shim/%.c)
+PURE_C   = $(patsubst $(BUILD)/%.o,shim/%.c,$(filter-out $(ARCH_O),$(PURE))) $(ARCH_S)
 LOG_C    = $(PURE_C) shim/base/next.c $(addprefix shim/log/,again.c event_json.c event_text.c facts.c line.c) \
 	$(addprefix shim/,who/stack.c who/unwinder.c object/fd.c object/look.c \
 	object/listener.c object/addr.c base/process.c base/clock.c base/peek.c)
@@ -249,6 +262,8 @@ tsan: ## eight threads through the library under the thread sanitizer (needs cla
 	@rm -rf $(BUILD)/tsan && mkdir -p $(BUILD)/tsan
 	cd $(BUILD)/tsan && $(TSAN) -c $(abspath $(TSAN_PLAIN))
 	cd $(BUILD)/tsan && $(TSAN) -fsanitize=thread -c $(abspath $(filter-out $(TSAN_PLAIN),$(SHIM)) tests/fuzz/races.c)
+	cd $(BUILD)/tsan && $(TSAN) -c $(abspath $(ARCH_S)) && for s in $(abspath $(ARCH_S)); do \
+		$(TSAN) -DPG_JUMPS -c -o jumps.$$(basename $$s).o $$s; done
 	clang -fsanitize=thread -rdynamic -o $(BUILD)/tsan/races $(BUILD)/tsan/*.o -ldl -lgcc_eh
 	tests/fuzz/races $(BUILD)/tsan/races
 matrix: ## every build, and the part of the suite that fits it (make matrix-ROW: one; scripts/matrix names them)
@@ -301,7 +316,7 @@ $(BUILD)/fuzz/diff: $(wildcard tests/fuzz/diff/*.c) tests/fuzz/diff/diff.h
 	$(CC) -O2 -g -Wall -Wextra -Wshadow -Wconversion -D_GNU_SOURCE -U_FORTIFY_SOURCE $(filter -m%,$(CFLAGS)) \
 		-pthread -o $@ $(filter %.c,$^) -lutil
 
-C_FILES = $(wildcard shim/*/*.[ch] tests/fixtures/*.c tests/fuzz/*.c tests/fuzz/diff/*.[ch] tests/bench/*.c)
+C_FILES = $(filter-out shim/arch/marks.h,$(wildcard shim/*/*.[ch] tests/fixtures/*.c tests/fuzz/*.c tests/fuzz/diff/*.[ch] tests/bench/*.c))
 lint: format-check all ## everything that can be checked without running
 	scripts/check-layers
 	shellcheck scripts/completion.bash scripts/check-layers \

@@ -22,10 +22,11 @@ LIMIT=20 # seconds a program under test may take
 # The system's own programs state SIGPIPE and set variables; what a build for
 # another machine made runs under qemu's user mode, which is not preloaded itself.
 EMULATOR=() STATE=$FIXTURES/sigdfl
-if [[ $BUILD = */arm64 ]]; then
-	EMULATOR=(qemu-aarch64 -L /usr/aarch64-linux-gnu)
-	STATE=$ROOT/build/fixtures/sigdfl
-fi
+case $BUILD in
+*/arm64) EMULATOR=(qemu-aarch64 -L /usr/aarch64-linux-gnu) ;;
+*/riscv64) EMULATOR=(qemu-riscv64 -L /usr/riscv64-linux-gnu) ;;
+esac
+[[ ${#EMULATOR[@]} -eq 0 ]] || STATE=$ROOT/build/fixtures/sigdfl
 
 # started [-d|-i|-b] [VAR=VALUE...] PROGRAM ARGS: what guarded and plain share.
 started() {
@@ -140,7 +141,7 @@ glibc_only() {
 
 # native_only: skips where the system's own programs cannot load this build.
 native_only() {
-	[[ $BUILD != */musl && $BUILD != */32 && $BUILD != */arm64 ]] ||
+	[[ $BUILD != */musl && $BUILD != */32 && $BUILD != */arm64 && $BUILD != */riscv64 ]] ||
 		skip "built for another libc or machine"
 }
 

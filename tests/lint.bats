@@ -54,7 +54,7 @@ listed() {
 	*AArch64*) marks='BTI, PAC' ;;
 	*) skip "no marks known for this machine" ;;
 	esac
-	for object in "$BUILD"/{base,who,object,rules,fault,log,inside}/*.o; do
+	for object in "$BUILD"/{arch,base,who,object,rules,fault,log,inside}/*.o; do
 		echo "object: $object"
 		readelf -n "$object" | grep -q "$marks"
 	done

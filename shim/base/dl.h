@@ -7,16 +7,11 @@
 #ifndef PG_DL_H
 #define PG_DL_H
 
+#include "arch/arch.h"
+
 #include <dlfcn.h>
 
-#if defined(__GLIBC__) && defined(__x86_64__)
-#define PG_DL_VERSION "GLIBC_2.2.5"
-#elif defined(__GLIBC__) && defined(__i386__)
-#define PG_DL_VERSION "GLIBC_2.0"
-#elif defined(__GLIBC__) && defined(__aarch64__)
-#define PG_DL_VERSION "GLIBC_2.17"
-#endif
-#ifdef PG_DL_VERSION
+#ifdef __GLIBC__
 __asm__(".symver dlsym,dlsym@" PG_DL_VERSION);
 __asm__(".symver dlerror,dlerror@" PG_DL_VERSION);
 #endif

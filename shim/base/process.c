@@ -48,10 +48,8 @@ static bool has_threads(void)
 {
 	int has = 1;
 
-#if defined(__GLIBC__) && defined(__x86_64__)
-	__asm__ volatile("movl %%fs:0x18, %0" : "=r"(has));
-#elif defined(__GLIBC__) && defined(__i386__)
-	__asm__ volatile("movl %%gs:0xc, %0" : "=r"(has));
+#ifdef PG_ASK_THREADS
+	PG_ASK_THREADS(has);
 #endif
 	return has;
 }

@@ -7,48 +7,6 @@
 
 bool pg_confined;
 
-/*
- * pg_sys(nr, a, b, c, d, e, f): the system call ABI of each architecture,
- * from syscall(2), "Architecture calling conventions". A leaf: no frame.
- */
-#if defined(__x86_64__) && !defined(__ILP32__)
-__asm__(".text\n.globl pg_sys\n.hidden pg_sys\n.type pg_sys,@function\npg_sys:\n"
-	"	.cfi_startproc\n"
-	"	endbr64\n"
-	"	mov %rdi,%rax\n	mov %rsi,%rdi\n	mov %rdx,%rsi\n	mov %rcx,%rdx\n"
-	"	mov %r8,%r10\n	mov %r9,%r8\n	mov 8(%rsp),%r9\n"
-	"	syscall\n	ret\n"
-	"	.cfi_endproc\n.size pg_sys,.-pg_sys\n");
-#elif defined(__i386__)
-__asm__(".text\n.globl pg_sys\n.hidden pg_sys\n.type pg_sys,@function\npg_sys:\n"
-	"	.cfi_startproc\n"
-	"	endbr32\n"
-	"	push %ebx\n	.cfi_adjust_cfa_offset 4\n	.cfi_rel_offset ebx,0\n"
-	"	push %esi\n	.cfi_adjust_cfa_offset 4\n	.cfi_rel_offset esi,0\n"
-	"	push %edi\n	.cfi_adjust_cfa_offset 4\n	.cfi_rel_offset edi,0\n"
-	"	push %ebp\n	.cfi_adjust_cfa_offset 4\n	.cfi_rel_offset ebp,0\n"
-	"	mov 20(%esp),%eax\n	mov 24(%esp),%ebx\n	mov 28(%esp),%ecx\n"
-	"	mov 32(%esp),%edx\n	mov 36(%esp),%esi\n	mov 40(%esp),%edi\n"
-	"	mov 44(%esp),%ebp\n"
-	"	int $0x80\n"
-	"	pop %ebp\n	.cfi_adjust_cfa_offset -4\n	.cfi_restore ebp\n"
-	"	pop %edi\n	.cfi_adjust_cfa_offset -4\n	.cfi_restore edi\n"
-	"	pop %esi\n	.cfi_adjust_cfa_offset -4\n	.cfi_restore esi\n"
-	"	pop %ebx\n	.cfi_adjust_cfa_offset -4\n	.cfi_restore ebx\n"
-	"	ret\n"
-	"	.cfi_endproc\n.size pg_sys,.-pg_sys\n");
-#elif defined(__aarch64__)
-__asm__(".text\n.globl pg_sys\n.hidden pg_sys\n.type pg_sys,%function\npg_sys:\n"
-	"	.cfi_startproc\n"
-	"	hint #34\n"
-	"	mov x8,x0\n	mov x0,x1\n	mov x1,x2\n	mov x2,x3\n"
-	"	mov x3,x4\n	mov x4,x5\n	mov x5,x6\n"
-	"	svc #0\n	ret\n"
-	"	.cfi_endproc\n.size pg_sys,.-pg_sys\n");
-#else
-#error "pg_sys() is not ported to this architecture: see syscall(2)"
-#endif
-
 /* Where a sandbox or container does not know statx. */
 static int old_fstat(int fd, struct pg_stat *st, int why)
 {

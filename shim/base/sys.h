@@ -4,6 +4,8 @@
 #ifndef PG_SYS_H
 #define PG_SYS_H
 
+#include "arch/arch.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -38,14 +40,6 @@
 
 /* No page is smaller: what lies in one piece of that size lies in one page. */
 enum { PG_PAGE_LEAST = 4096 };
-
-/* No page of a machine that this is built for is larger: what madvise(2) is to work on alone is
- * aligned by it. */
-#ifdef __aarch64__
-enum { PG_PAGE_MOST = 65536 };
-#else
-enum { PG_PAGE_MOST = 4096 };
-#endif
 
 /* System call NR, for the program. Returns the kernel's value: -4095..-1 is -errno; errno itself is
  * untouched. Async-signal-safe. */

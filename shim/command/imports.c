@@ -108,16 +108,8 @@ static const char *const folders[] = {
 	"/usr/lib64",
 	"/usr/local/lib",
 	"/usr/local/lib64",
-#if defined(__x86_64__)
-	"/lib/x86_64-linux-gnu",
-	"/usr/lib/x86_64-linux-gnu",
-#elif defined(__i386__)
-	"/lib/i386-linux-gnu",
-	"/usr/lib/i386-linux-gnu",
-#elif defined(__aarch64__)
-	"/lib/aarch64-linux-gnu",
-	"/usr/lib/aarch64-linux-gnu",
-#endif
+	"/lib/" PG_LIBRARIES,
+	"/usr/lib/" PG_LIBRARIES,
 };
 
 static int open_in(const char *folder, size_t n, const char *name)

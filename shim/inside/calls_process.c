@@ -125,40 +125,7 @@ pg_fn *pg_vfork_prepare(void)
 CLONE(clone)
 CLONE(__clone)
 
-/* vfork returns twice, the second time when the child has used the stack: no frame of ours may be
- * there. So it is a jump. */
-#if defined(__x86_64__)
-#define VFORK(name)                                                                                \
-	__asm__(".text\n.globl " name "\n.type " name ",@function\n" name ":\n"                    \
-		"	.cfi_startproc\n	endbr64\n"                                                      \
-		"	sub $8,%rsp\n	.cfi_adjust_cfa_offset 8\n"                                        \
-		"	call pg_vfork_prepare\n"                                                         \
-		"	add $8,%rsp\n	.cfi_adjust_cfa_offset -8\n"                                       \
-		"	jmp *%rax\n"                                                                     \
-		"	.cfi_endproc\n.size " name ",.-" name "\n");
-#elif defined(__i386__)
-#define VFORK(name)                                                                                \
-	__asm__(".text\n.globl " name "\n.type " name ",@function\n" name ":\n"                    \
-		"	.cfi_startproc\n	endbr32\n"                                                      \
-		"	sub $12,%esp\n	.cfi_adjust_cfa_offset 12\n"                                      \
-		"	call pg_vfork_prepare\n"                                                         \
-		"	add $12,%esp\n	.cfi_adjust_cfa_offset -12\n"                                     \
-		"	jmp *%eax\n"                                                                     \
-		"	.cfi_endproc\n.size " name ",.-" name "\n");
-#elif defined(__aarch64__)
-#define VFORK(name)                                                                                \
-	__asm__(".text\n.globl " name "\n.type " name ",%function\n" name ":\n"                    \
-		"	.cfi_startproc\n	hint #34\n"                                                     \
-		"	stp x29,x30,[sp,#-16]!\n	.cfi_adjust_cfa_offset 16\n"                            \
-		"	.cfi_rel_offset x29,0\n	.cfi_rel_offset x30,8\n"                                 \
-		"	bl pg_vfork_prepare\n"                                                           \
-		"	ldp x29,x30,[sp],#16\n	.cfi_adjust_cfa_offset -16\n"                             \
-		"	.cfi_restore x29\n	.cfi_restore x30\n"                                           \
-		"	mov x16,x0\n	br x16\n"                                                           \
-		"	.cfi_endproc\n.size " name ",.-" name "\n");
-#endif
-VFORK("vfork")
-VFORK("__vfork")
+/* vfork itself is a jump: arch/. */
 
 /* ---- syscall(2) ---- */
 
@@ -172,13 +139,7 @@ VFORK("__vfork")
 	X(SYS_write) X(SYS_writev) X(SYS_pwritev2) X(SYS_sendto) X(SYS_sendmsg) X(SYS_sendmmsg) \
 	X(SYS_sendfile) X(SYS_splice) X(SYS_tee) X(SYS_vmsplice) X(SYS_copy_file_range) \
 	X(SYS_seccomp) PG_RAW_NUMBERS
-#if defined(__x86_64__)
-#define PG_RAW_NUMBERS PG_RAW_EVERYWHERE X(SYS_pipe) X(SYS_dup2) X(SYS_accept)
-#elif defined(__i386__)
-#define PG_RAW_NUMBERS PG_RAW_EVERYWHERE X(SYS_pipe) X(SYS_dup2) X(SYS_fcntl64)
-#else
-#define PG_RAW_NUMBERS PG_RAW_EVERYWHERE X(SYS_accept)
-#endif
+#define PG_RAW_NUMBERS PG_RAW_EVERYWHERE PG_RAW_OLD
 #define PG_RAW_EVERYWHERE \
 	X(SYS_close) X(SYS_close_range) X(SYS_dup) X(SYS_dup3) X(SYS_fcntl) X(SYS_pipe2) X(SYS_socket) \
 	X(SYS_socketpair) X(SYS_accept4) X(SYS_connect) X(SYS_sigaltstack)
@@ -262,44 +223,3 @@ long pg_syscall_early(long nr, long a, long b, long c, long d, long e, long f)
 {
 	return pg_syscall_errno(nr, a, b, c, d, e, f);
 }
-
-#if defined(__x86_64__)
-__asm__(".text\n.globl syscall\n.type syscall,@function\nsyscall:\n"
-	"	.cfi_startproc\n"
-	"	endbr64\n"
-	"	cmp $511,%rdi\n	ja 1f\n"
-	"	lea pg_watched(%rip),%rax\n"
-	"	bt %rdi,(%rax)\n	jc 2f\n"
-	"1:	mov pg_next_syscall(%rip),%rax\n"
-	"	test %rax,%rax\n	jz pg_syscall_early\n"
-	"	jmp *%rax\n"
-	"2:	jmp pg_syscall_watched\n"
-	"	.cfi_endproc\n.size syscall,.-syscall\n");
-#elif defined(__i386__)
-__asm__(".text\n.globl syscall\n.type syscall,@function\nsyscall:\n"
-	"	.cfi_startproc\n"
-	"	endbr32\n"
-	"	call 4f\n	add $_GLOBAL_OFFSET_TABLE_,%ecx\n"
-	"	mov 4(%esp),%eax\n	cmp $511,%eax\n	ja 1f\n"
-	"	bt %eax,pg_watched@GOTOFF(%ecx)\n	jc 2f\n"
-	"1:	mov pg_next_syscall@GOTOFF(%ecx),%eax\n"
-	"	test %eax,%eax\n	jz pg_syscall_early\n"
-	"	jmp *%eax\n"
-	"2:	jmp pg_syscall_watched\n"
-	"4:	mov (%esp),%ecx\n	ret\n"
-	"	.cfi_endproc\n.size syscall,.-syscall\n");
-#elif defined(__aarch64__)
-__asm__(".text\n.globl syscall\n.type syscall,%function\nsyscall:\n"
-	"	.cfi_startproc\n"
-	"	hint #34\n"
-	"	cmp x0,#511\n	b.hi 1f\n"
-	"	adrp x9,pg_watched\n	add x9,x9,:lo12:pg_watched\n"
-	"	lsr x10,x0,#3\n	ldrb w9,[x9,x10]\n"
-	"	and w10,w0,#7\n	lsr w9,w9,w10\n	tbnz w9,#0,2f\n"
-	/* x16: a function that only calls may reach (BTI) takes jumps by x16 and x17, too */
-	"1:	adrp x16,pg_next_syscall\n	ldr x16,[x16,:lo12:pg_next_syscall]\n"
-	"	cbz x16,3f\n	br x16\n"
-	"2:	b pg_syscall_watched\n"
-	"3:	b pg_syscall_early\n"
-	"	.cfi_endproc\n.size syscall,.-syscall\n");
-#endif

@@ -22,7 +22,9 @@ bool pg_guard_was_reset(int fd);
 void pg_guard_injected_epipe(const struct pg_hit *hit, bool signals);
 
 #define PG_CALLER ((uintptr_t)__builtin_return_address(0))
+#ifndef PG_CFA
 #define PG_CFA ((uintptr_t)__builtin_dwarf_cfa())
+#endif
 
 /* What the kernel answered, once it is not all that was asked: logs a break. CFA: the wrapper's,
  * or 0 of a marked call. errno is kept. */

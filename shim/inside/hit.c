@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+#define PG_ARCH_CONTEXT
+#include <ucontext.h>
+
 #include "inside/hit.h"
 
 #include "base/peek.h"
@@ -99,13 +102,12 @@ int64_t pg_msg_bytes(const void *msg)
 	return pg_iov_bytes(m.msg_iov, (uint64_t)m.msg_iovlen);
 }
 
-#if defined(__x86_64__) || defined(__i386__)
 /*
  * The result has replaced the call's number in the register; the instruction
  * that loaded it (mov $nr,%eax) stands before the trap, in most stubs right
  * before it. Looked for in the bytes before PC; -1 if there is none.
  */
-static long number_before(const uint8_t *pc)
+static __attribute__((unused)) long number_before(const uint8_t *pc)
 {
 	enum { MOST = 32, LEAST = 7 };
 	int n = (uintptr_t)pc % PG_PAGE_LEAST < MOST ? (int)((uintptr_t)pc % PG_PAGE_LEAST) : MOST;
@@ -130,7 +132,6 @@ static long number_before(const uint8_t *pc)
 	}
 	return -1;
 }
-#endif
 
 #ifdef __i386__
 /*
@@ -167,44 +168,29 @@ static void unpack_socketcall(struct regs *r)
 }
 #endif
 
+/* The number of the system call that UC interrupted; -1: unknown. */
+static long number_of(const ucontext_t *uc)
+{
+	if (PG_NUMBER_IS_LOST)
+		return number_before((const uint8_t *)PG_CONTEXT_PC(uc));
+	return (long)PG_CONTEXT_NUMBER(uc);
+}
+
 static void read_regs(const ucontext_t *uc, struct regs *r)
 {
-#if defined(__x86_64__)
-	static const int order[6] = {REG_RDI, REG_RSI, REG_RDX, REG_R10, REG_R8, REG_R9};
-
-	r->ret = uc->uc_mcontext.gregs[REG_RAX];
-	r->nr = PG_MARKS ? number_before((const uint8_t *)uc->uc_mcontext.gregs[REG_RIP]) : -1;
-#elif defined(__i386__)
-	static const int order[6] = {REG_EBX, REG_ECX, REG_EDX, REG_ESI, REG_EDI, REG_EBP};
-
-	r->ret = uc->uc_mcontext.gregs[REG_EAX];
-	r->nr = number_before((const uint8_t *)uc->uc_mcontext.gregs[REG_EIP]);
-	r->sp = (uintptr_t)uc->uc_mcontext.gregs[REG_ESP];
+	pg_context_args(uc, r->arg);
+	r->ret = PG_CONTEXT_RESULT(uc);
+	r->nr = PG_MARKS ? number_of(uc) : -1; /* else the wrapper on the stack says it */
+	r->first_lost = PG_RESULT_TAKES_FIRST;
+#ifdef __i386__
+	r->sp = PG_CONTEXT_SP(uc);
 	r->unpacked = false;
-#endif
-#if defined(__x86_64__) || defined(__i386__)
-	for (int i = 0; i < 6; i++)
-		r->arg[i] = (uintptr_t)uc->uc_mcontext.gregs[order[i]];
-	r->first_lost = false;
-#elif defined(__aarch64__)
-	for (int i = 0; i < 6; i++)
-		r->arg[i] = uc->uc_mcontext.regs[i];
-	r->ret = (int64_t)uc->uc_mcontext.regs[0];
-	r->nr = (long)uc->uc_mcontext.regs[8];
-	r->first_lost = true;
 #endif
 }
 
 long pg_hit_number(const void *context)
 {
-	const ucontext_t *uc = context;
-#if defined(__x86_64__)
-	return number_before((const uint8_t *)uc->uc_mcontext.gregs[REG_RIP]);
-#elif defined(__i386__)
-	return number_before((const uint8_t *)uc->uc_mcontext.gregs[REG_EIP]);
-#else
-	return (long)uc->uc_mcontext.regs[8];
-#endif
+	return number_of(context);
 }
 
 /*
@@ -216,10 +202,10 @@ long pg_hit_number(const void *context)
 
 bool pg_hit_is_stale(const void *context)
 {
-#if defined(__x86_64__)
+#ifdef PG_CONTEXT_SPARE
 	const ucontext_t *uc = context;
 
-	return uc->uc_mcontext.gregs[REG_RCX] == (greg_t)TOLD_WORD;
+	return PG_CONTEXT_SPARE(uc) == (greg_t)TOLD_WORD;
 #else
 	(void)context;
 	return pg_mark & PG_MARK_LOGGED;
@@ -228,10 +214,10 @@ bool pg_hit_is_stale(const void *context)
 
 void pg_hit_mark_told(const struct pg_hit *hit, void *context)
 {
-#if defined(__x86_64__)
+#ifdef PG_CONTEXT_SPARE
 	ucontext_t *uc = context;
 
-	uc->uc_mcontext.gregs[REG_RCX] = (greg_t)TOLD_WORD;
+	PG_CONTEXT_SPARE(uc) = (greg_t)TOLD_WORD;
 #else
 	(void)context;
 #endif
@@ -435,18 +421,11 @@ bool pg_hit_repeat(void *context)
 		return false;
 	if (!to_repeat(&r, uc))
 		return false;
-#if defined(__x86_64__)
-	uc->uc_mcontext.gregs[REG_RAX] = r.nr;
-	uc->uc_mcontext.gregs[REG_RIP] -= 2;
-#elif defined(__i386__)
-	/* The vDSO's other ways into the kernel come back behind its int $0x80, too. */
-	uc->uc_mcontext.gregs[REG_EAX] = (greg_t)r.nr;
-	uc->uc_mcontext.gregs[REG_EIP] -= 2;
-#elif defined(__aarch64__)
-	for (int i = 0; i < 3; i++)
-		uc->uc_mcontext.regs[i] = r.arg[i];
-	uc->uc_mcontext.regs[8] = (uint64_t)r.nr;
-	uc->uc_mcontext.pc -= 4;
+#ifdef PG_CONTEXT_ARGS_LOST
+	pg_context_set_args(uc, r.arg, 3);
 #endif
+	/* On i386 the vDSO's other ways into the kernel come back behind its int $0x80, too. */
+	PG_CONTEXT_NUMBER(uc) = (__typeof__(PG_CONTEXT_NUMBER(uc)))r.nr;
+	PG_CONTEXT_PC(uc) -= PG_TRAP_BYTES;
 	return true;
 }

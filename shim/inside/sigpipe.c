@@ -16,9 +16,9 @@ enum { SIGSET_BYTES = 8, HANDLERS = 32, DEFAULTS = 32, CHANGES = 8 };
 /* The kernel's bit for sa_restorer, which libc sets and shows (asm/signal.h). */
 #define PG_SA_RESTORER 0x04000000
 
-/* What libc's sigaction adds to the flags that a query shows. glibc on i386 and aarch64 adds
- * nothing: the vDSO returns. */
-#if (defined(__i386__) || defined(__aarch64__)) && defined(__GLIBC__)
+/* What libc's sigaction adds to the flags that a query shows. Where the vDSO returns, glibc
+ * adds nothing. */
+#if !defined(PG_NEEDS_RESTORER) && defined(__GLIBC__)
 #define LIBC_FLAGS 0
 #else
 #define LIBC_FLAGS PG_SA_RESTORER
@@ -475,11 +475,7 @@ bool pg_sigpipe_last_change(enum pg_signal outcome, struct pg_change *change)
  * The way back from a handler that was set without libc. The kernel of x86-64
  * has none of its own; unwinders know these instructions, and gdb the name.
  */
-#if defined(__x86_64__)
-__asm__(".text\n	nop\n"
-	".globl __restore_rt\n.hidden __restore_rt\n.type __restore_rt,@function\n__restore_rt:\n"
-	"	mov $15,%rax\n	syscall\n"
-	".size __restore_rt,.-__restore_rt\n");
+#ifdef PG_NEEDS_RESTORER
 extern const char pg_restore_rt[] __asm__("__restore_rt") PG_HIDDEN;
 #define RESTORER ((uintptr_t)pg_restore_rt)
 #define RESTORER_FLAG PG_SA_RESTORER

@@ -96,8 +96,8 @@ static inline struct pg_fd *pg_fd(int fd)
  * plain, and may come out low. */
 static inline void pg_fd_add(uint64_t *sum, uint64_t n)
 {
-#if defined(__x86_64__)
-	__asm__ volatile("lock addq %1,%0" : "+m"(*sum) : "r"(n) : "cc"); /* one instruction */
+#ifdef PG_ADD
+	PG_ADD(sum, n);
 #elif defined(__LP64__)
 	__atomic_fetch_add(sum, n, __ATOMIC_RELAXED);
 #else

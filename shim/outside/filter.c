@@ -16,14 +16,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#if defined(__x86_64__)
-#define MACHINE AUDIT_ARCH_X86_64
-#elif defined(__aarch64__)
-#define MACHINE AUDIT_ARCH_AARCH64
-#else
-#define MACHINE AUDIT_ARCH_I386
-#endif
-
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 #define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
 #endif
@@ -117,7 +109,7 @@ static bool is_first(enum pg_call call)
 static void build(void)
 {
 	put(BPF_LD | BPF_W | BPF_ABS, 0, 0, (uint32_t)offsetof(struct seccomp_data, arch));
-	put(BPF_JMP | BPF_JEQ | BPF_K, 1, 0, MACHINE);
+	put(BPF_JMP | BPF_JEQ | BPF_K, 1, 0, PG_AUDIT);
 	put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
 	put(BPF_LD | BPF_W | BPF_ABS, 0, 0, (uint32_t)offsetof(struct seccomp_data, nr));
 	for (int c = 1; c < PG_CALL_COUNT; c++) {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+#define PG_ARCH_UNWIND
+#include <ucontext.h>
+
 #include "who/unwinder.h"
 
 #include "base/peek.h"
-
-#include <ucontext.h>
 
 /* ---- machines ---- */
 
@@ -11,84 +12,8 @@
  * The registers that a caller gets back, RETURN where the way back is found,
  * and their numbers in the tables (each machine's DWARF ABI). The registers
  * here, those in a signal's ucontext_t, and the instructions that return from a
- * signal where no table covers them.
+ * signal where no table covers them: arch/ has them.
  */
-#if defined(__x86_64__)
-enum { RBX, RBP, SP, R12, R13, R14, R15, RETURN, REGISTERS };
-enum { FIRST_SP_OPERATION = 0x70 + 7 }; /* DW_OP_breg7 */
-static const int8_t slots[] = {-1, -1, -1, RBX, -1,  -1,  RBP, SP,    -1,
-			       -1, -1, -1, R12, R13, R14, R15, RETURN};
-static const int16_t in_context[REGISTERS] = {REG_RBX, REG_RBP, REG_RSP, REG_R12,
-					      REG_R13, REG_R14, REG_R15, REG_RIP};
-/* mov $15,%rax (or %eax); syscall */
-static const uint8_t restorers[][9] = {{0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05},
-				       {0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05, 0, 0}};
-enum { RESTORER_BYTES = 7 };
-#define CONTEXT_BYTES (offsetof(ucontext_t, uc_mcontext.gregs) + sizeof(gregset_t))
-#define CONTEXT_REGISTER(i) offsetof(ucontext_t, uc_mcontext.gregs[in_context[i]])
-#define CONTEXT_PC offsetof(ucontext_t, uc_mcontext.gregs[REG_RIP])
-/* Where the restorer finds it: the kernel's frame without the way back that has been taken. */
-#define CONTEXT_ON_STACK(sp) (sp)
-#define STRIPPED(pc) (pc)
-#define HERE(c)                                                                                    \
-	__asm__ volatile("movq %%rbx,(%0)\n movq %%rbp,8(%0)\n movq %%rsp,16(%0)\n"                \
-			 "movq %%r12,24(%0)\n movq %%r13,32(%0)\n movq %%r14,40(%0)\n"             \
-			 "movq %%r15,48(%0)\n 1: leaq 1b(%%rip),%%rax\n movq %%rax,56(%0)\n"       \
-			 :                                                                         \
-			 : "r"((c)->reg)                                                           \
-			 : "rax", "memory")
-#elif defined(__i386__)
-enum { EBX, EBP, SP, ESI, EDI, RETURN, REGISTERS };
-enum { FIRST_SP_OPERATION = 0x70 + 4 };
-static const int8_t slots[] = {-1, -1, -1, EBX, SP, EBP, ESI, EDI, RETURN};
-static const int16_t in_context[REGISTERS] = {REG_EBX, REG_EBP, REG_ESP, REG_ESI, REG_EDI, REG_EIP};
-/* mov $173,%eax; int $0x80 */
-static const uint8_t restorers[][9] = {{0xb8, 0xad, 0, 0, 0, 0xcd, 0x80, 0, 0}};
-enum { RESTORER_BYTES = 7 };
-#define CONTEXT_BYTES (offsetof(ucontext_t, uc_mcontext.gregs) + sizeof(gregset_t))
-#define CONTEXT_REGISTER(i) offsetof(ucontext_t, uc_mcontext.gregs[in_context[i]])
-#define CONTEXT_PC offsetof(ucontext_t, uc_mcontext.gregs[REG_EIP])
-#define CONTEXT_ON_STACK(sp) (load_or_zero(c, (sp) + 8)) /* the handler's third argument */
-#define STRIPPED(pc) (pc)
-#define HERE(c)                                                                                    \
-	__asm__ volatile("movl %%ebx,(%0)\n movl %%ebp,4(%0)\n movl %%esp,8(%0)\n"                 \
-			 "movl %%esi,12(%0)\n movl %%edi,16(%0)\n call 1f\n 1: popl 20(%0)\n"      \
-			 :                                                                         \
-			 : "r"((c)->reg)                                                           \
-			 : "memory")
-#elif defined(__aarch64__)
-enum { X19, X29 = 10, RETURN = 11, SP, REGISTERS }; /* x30 is the way back */
-enum { FIRST_SP_OPERATION = 0x70 + 31 };
-static const int8_t slots[] = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
-			       -1, -1, -1, 0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, SP};
-/* mov x8,#139; svc #0 */
-static const uint8_t restorers[][9] = {{0x68, 0x11, 0x80, 0xd2, 0x01, 0x00, 0x00, 0xd4, 0}};
-enum { RESTORER_BYTES = 8 };
-#define CONTEXT_BYTES (offsetof(ucontext_t, uc_mcontext.pc) + sizeof(uint64_t))
-#define CONTEXT_REGISTER(i)                                                                        \
-	((i) == SP ? offsetof(ucontext_t, uc_mcontext.sp)                                          \
-		   : offsetof(ucontext_t, uc_mcontext.regs[19 + (i)]))
-#define CONTEXT_PC offsetof(ucontext_t, uc_mcontext.pc)
-#define CONTEXT_ON_STACK(sp) ((sp) + 128) /* behind the siginfo_t */
-
-/* Without the signature of a return address (hint #7: xpaclri; nothing on older machines). */
-static uintptr_t stripped(uintptr_t pc)
-{
-	register uintptr_t x30 __asm__("x30") = pc;
-
-	__asm__("hint #7" : "+r"(x30));
-	return x30;
-}
-#define STRIPPED(pc) stripped(pc)
-#define HERE(c)                                                                                    \
-	__asm__ volatile("stp x19,x20,[%0]\n stp x21,x22,[%0,#16]\n stp x23,x24,[%0,#32]\n"        \
-			 "stp x25,x26,[%0,#48]\n stp x27,x28,[%0,#64]\n stp x29,x30,[%0,#80]\n"    \
-			 "mov x9,sp\n str x9,[%0,#96]\n adr x9,.\n str x9,%1\n"                    \
-			 :                                                                         \
-			 : "r"((c)->reg), "m"((c)->pc)                                             \
-			 : "x9", "memory")
-#endif
-
 /* Of a register's number in the tables; -1: nobody asks for it. */
 static int slot_of(uint64_t dwarf)
 {
@@ -718,7 +643,7 @@ void pg_cursor_here(struct pg_cursor *c)
 	HERE(c);
 	know_page(c, c->reg[SP]);
 	c->sure = false;
-#ifdef __aarch64__
+#ifdef PG_HERE_SETS_PC
 	arrive(c, c->pc, true);
 #else
 	arrive(c, c->reg[RETURN], true);

@@ -14,13 +14,8 @@
 #ifndef PG_UNWINDER_H
 #define PG_UNWINDER_H
 
+#include "arch/arch.h"
 #include "who/module.h"
-
-#if defined(__x86_64__) || defined(__i386__)
-enum { PG_UNWIND_REGISTERS = 8 };
-#else
-enum { PG_UNWIND_REGISTERS = 14 };
-#endif
 
 /* One frame. */
 struct pg_cursor {

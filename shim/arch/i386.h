@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PG_I386_H
+#define PG_I386_H
+
+/* The largest page, and the registers that a caller gets back. */
+enum { PG_PAGE_MOST = 4096, PG_UNWIND_REGISTERS = 8 };
+
+/* glibc's first version of dlsym here; the folder of its libraries; <linux/audit.h>'s name. */
+#define PG_DL_VERSION "GLIBC_2.0"
+#define PG_LIBRARIES "i386-linux-gnu"
+#define PG_AUDIT AUDIT_ARCH_I386
+
+/* Old system calls that make or end descriptors here. */
+#define PG_RAW_OLD X(SYS_pipe) X(SYS_dup2) X(SYS_fcntl64)
+
+/* Before glibc 2.32: its word in the thread's own block (tcbhead_t). */
+#ifdef __GLIBC__
+#define PG_ASK_THREADS(has) __asm__ volatile("movl %%gs:0xc, %0" : "=r"(has))
+#endif
+
+/* ---- what a signal interrupted, for hit.c ---- */
+#ifdef PG_ARCH_CONTEXT
+
+enum { PG_TRAP_BYTES = 2, PG_RESULT_TAKES_FIRST = false, PG_NUMBER_IS_LOST = true };
+
+static inline void pg_context_args(const ucontext_t *uc, uintptr_t arg[6])
+{
+	static const int order[6] = {REG_EBX, REG_ECX, REG_EDX, REG_ESI, REG_EDI, REG_EBP};
+
+	for (int i = 0; i < 6; i++)
+		arg[i] = (uintptr_t)uc->uc_mcontext.gregs[order[i]];
+}
+
+#define PG_CONTEXT_RESULT(uc) ((int64_t)(uc)->uc_mcontext.gregs[REG_EAX])
+#define PG_CONTEXT_PC(uc) ((uc)->uc_mcontext.gregs[REG_EIP])
+#define PG_CONTEXT_SP(uc) ((uintptr_t)(uc)->uc_mcontext.gregs[REG_ESP])
+#define PG_CONTEXT_NUMBER(uc) ((uc)->uc_mcontext.gregs[REG_EAX])
+
+#endif
+
+/* ---- the tables' registers, for unwinder.c ---- */
+#ifdef PG_ARCH_UNWIND
+
+enum { EBX, EBP, SP, ESI, EDI, RETURN, REGISTERS };
+enum { FIRST_SP_OPERATION = 0x70 + 4 };
+static const int8_t slots[] = {-1, -1, -1, EBX, SP, EBP, ESI, EDI, RETURN};
+static const int16_t in_context[REGISTERS] = {REG_EBX, REG_EBP, REG_ESP, REG_ESI, REG_EDI, REG_EIP};
+/* mov $173,%eax; int $0x80 */
+static const uint8_t restorers[][9] = {{0xb8, 0xad, 0, 0, 0, 0xcd, 0x80, 0, 0}};
+enum { RESTORER_BYTES = 7 };
+#define CONTEXT_BYTES (offsetof(ucontext_t, uc_mcontext.gregs) + sizeof(gregset_t))
+#define CONTEXT_REGISTER(i) offsetof(ucontext_t, uc_mcontext.gregs[in_context[i]])
+#define CONTEXT_PC offsetof(ucontext_t, uc_mcontext.gregs[REG_EIP])
+#define CONTEXT_ON_STACK(sp) (load_or_zero(c, (sp) + 8)) /* the handler's third argument */
+#define STRIPPED(pc) (pc)
+#define HERE(c)                                                                                    \
+	__asm__ volatile("movl %%ebx,(%0)\n movl %%ebp,4(%0)\n movl %%esp,8(%0)\n"                 \
+			 "movl %%esi,12(%0)\n movl %%edi,16(%0)\n call 1f\n 1: popl 20(%0)\n"      \
+			 :                                                                         \
+			 : "r"((c)->reg)                                                           \
+			 : "memory")
+
+#endif
+#endif

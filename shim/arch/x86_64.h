@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PG_X86_64_H
+#define PG_X86_64_H
+
+/* The largest page, and the registers that a caller gets back. */
+enum { PG_PAGE_MOST = 4096, PG_UNWIND_REGISTERS = 8 };
+
+/* glibc's first version of dlsym here; the folder of its libraries; <linux/audit.h>'s name. */
+#define PG_DL_VERSION "GLIBC_2.2.5"
+#define PG_LIBRARIES "x86_64-linux-gnu"
+#define PG_AUDIT AUDIT_ARCH_X86_64
+
+/* Old system calls that make or end descriptors here. */
+#define PG_RAW_OLD X(SYS_pipe) X(SYS_dup2) X(SYS_accept)
+
+/* Before glibc 2.32: its word in the thread's own block (tcbhead_t). */
+#ifdef __GLIBC__
+#define PG_ASK_THREADS(has) __asm__ volatile("movl %%fs:0x18, %0" : "=r"(has))
+#endif
+
+/* Its kernel has no way back from a handler of its own. */
+#define PG_NEEDS_RESTORER 1
+
+/* One instruction. */
+#define PG_ADD(sum, n) __asm__ volatile("lock addq %1,%0" : "+m"(*(sum)) : "r"(n) : "cc")
+
+/* ---- what a signal interrupted, for hit.c ---- */
+#ifdef PG_ARCH_CONTEXT
+
+enum { PG_TRAP_BYTES = 2, PG_RESULT_TAKES_FIRST = false, PG_NUMBER_IS_LOST = true };
+
+static inline void pg_context_args(const ucontext_t *uc, uintptr_t arg[6])
+{
+	static const int order[6] = {REG_RDI, REG_RSI, REG_RDX, REG_R10, REG_R8, REG_R9};
+
+	for (int i = 0; i < 6; i++)
+		arg[i] = (uintptr_t)uc->uc_mcontext.gregs[order[i]];
+}
+
+#define PG_CONTEXT_RESULT(uc) ((int64_t)(uc)->uc_mcontext.gregs[REG_RAX])
+#define PG_CONTEXT_PC(uc) ((uc)->uc_mcontext.gregs[REG_RIP])
+#define PG_CONTEXT_SP(uc) ((uintptr_t)(uc)->uc_mcontext.gregs[REG_RSP])
+#define PG_CONTEXT_NUMBER(uc) ((uc)->uc_mcontext.gregs[REG_RAX])
+/* What the kernel leaves the way back in, and no instruction after a system call reads. */
+#define PG_CONTEXT_SPARE(uc) ((uc)->uc_mcontext.gregs[REG_RCX])
+
+#endif
+
+/* ---- the tables' registers, for unwinder.c ---- */
+#ifdef PG_ARCH_UNWIND
+
+enum { RBX, RBP, SP, R12, R13, R14, R15, RETURN, REGISTERS };
+enum { FIRST_SP_OPERATION = 0x70 + 7 }; /* DW_OP_breg7 */
+static const int8_t slots[] = {-1, -1, -1, RBX, -1,  -1,  RBP, SP,    -1,
+			       -1, -1, -1, R12, R13, R14, R15, RETURN};
+static const int16_t in_context[REGISTERS] = {REG_RBX, REG_RBP, REG_RSP, REG_R12,
+					      REG_R13, REG_R14, REG_R15, REG_RIP};
+/* mov $15,%rax (or %eax); syscall */
+static const uint8_t restorers[][9] = {{0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05},
+				       {0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05, 0, 0}};
+enum { RESTORER_BYTES = 7 };
+#define CONTEXT_BYTES (offsetof(ucontext_t, uc_mcontext.gregs) + sizeof(gregset_t))
+#define CONTEXT_REGISTER(i) offsetof(ucontext_t, uc_mcontext.gregs[in_context[i]])
+#define CONTEXT_PC offsetof(ucontext_t, uc_mcontext.gregs[REG_RIP])
+/* Where the restorer finds it: the kernel's frame without the way back that has been taken. */
+#define CONTEXT_ON_STACK(sp) (sp)
+#define STRIPPED(pc) (pc)
+#define HERE(c)                                                                                    \
+	__asm__ volatile("movq %%rbx,(%0)\n movq %%rbp,8(%0)\n movq %%rsp,16(%0)\n"                \
+			 "movq %%r12,24(%0)\n movq %%r13,32(%0)\n movq %%r14,40(%0)\n"             \
+			 "movq %%r15,48(%0)\n 1: leaq 1b(%%rip),%%rax\n movq %%rax,56(%0)\n"       \
+			 :                                                                         \
+			 : "r"((c)->reg)                                                           \
+			 : "rax", "memory")
+
+#endif
+#endif
