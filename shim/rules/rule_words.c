@@ -281,10 +281,16 @@ static bool name_matches(const char *glob, enum pg_call call)
 	return pg_glob(glob, pg_call_name(call)) || pg_glob(glob, pg_call_name(pg_call_twin(call)));
 }
 
-/* The bit of CALL, and of the function that it is one with. */
-static uint64_t bits_of(enum pg_call call)
+/* CALLS, and the functions that some of them are one with. */
+static uint64_t with_aliases(uint64_t calls)
 {
-	return PG_BIT(call) | (pg_call_is(call, PG_CALL_IS_ALIAS) ? PG_BIT(pg_call_twin(call)) : 0);
+	for (uint64_t left = calls & ~PG_STDIO_BIT; left; left &= left - 1) {
+		enum pg_call call = (enum pg_call)__builtin_ctzll(left);
+
+		if (pg_call_is(call, PG_CALL_IS_ALIAS))
+			calls |= PG_BIT(pg_call_twin(call));
+	}
+	return calls;
 }
 
 /* The calls of one word of a SET; 0: none. */
@@ -301,7 +307,7 @@ static uint64_t word_calls(const struct pg_parse *p, struct pg_word w)
 	for (int call = 1; call < PG_CALL_COUNT; call++)
 		if (pg_call_role((enum pg_call)call) != PG_ROLE_NONE &&
 		    name_matches(glob, (enum pg_call)call))
-			calls |= bits_of((enum pg_call)call);
+			calls |= PG_BIT(call);
 	return calls;
 }
 
@@ -340,7 +346,7 @@ bool pg_set_read(struct pg_parse *p, struct pg_word set)
 		if (stop == end)
 			break;
 	}
-	p->rule->calls = (with ? with : pg_group_calls(PG_G_COUNT)) & ~without;
+	p->rule->calls = with_aliases((with ? with : pg_group_calls(PG_G_COUNT)) & ~without);
 	return p->rule->calls ? true : pg_parse_fail(p, set, "no call is left in");
 }
 
