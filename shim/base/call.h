@@ -71,7 +71,7 @@ static inline enum pg_role pg_call_role(enum pg_call call)
 	return (enum pg_role)pg_calls[call].role;
 }
 
-/* Does CALL belong to %out? */
+/* True of the calls of %out. */
 static inline bool pg_is_out(enum pg_call call)
 {
 	return pg_call_role(call) == PG_ROLE_OUT;
@@ -88,7 +88,7 @@ static inline enum pg_call pg_call_twin(enum pg_call call)
 	return (enum pg_call)pg_calls[call].twin;
 }
 
-/* Does it move several messages, one by one? */
+/* True of those that move several messages, one by one. */
 static inline bool pg_call_has_messages(enum pg_call call)
 {
 	return pg_calls[call].args == PG_ARGS_MESSAGES;
@@ -97,10 +97,10 @@ static inline bool pg_call_has_messages(enum pg_call call)
 /* pwritev2(2) without SIGPIPE, Linux 6.18: not in every <sys/uio.h>. */
 #define PG_RWF_NOSIGNAL 0x100
 
-/* Do FLAGS, of CALL's argument, keep the signal away that an EPIPE would bring? */
+/* True if FLAGS, CALL's argument, keep away the signal that an EPIPE would bring. */
 bool pg_call_spares(enum pg_call call, int flags);
 
-/* Does CALL format, and write what comes of it inside libc? */
+/* True of those that format, and write what comes of it inside libc. */
 bool pg_call_formats(enum pg_call call);
 
 /* The log's name of a call ("send"); "?" if out of range. */

@@ -25,8 +25,8 @@ void pg_next_resolve(void);
  * loader's lock. */
 pg_fn *pg_next_early(enum pg_call call);
 
-/* Is the version that we call of any call in there? Then that module stands between us and libc: a
- * sanitizer's runtime, another preload. */
+/* True if the version that we call of any call is in there. Then that module stands between us and
+ * libc: a sanitizer's runtime, another preload. */
 bool pg_next_within(uintptr_t lo, uintptr_t hi);
 
 /* libc's way to format into memory, with the checks of __vdprintf_chk if CHECK is not negative. */

@@ -20,11 +20,12 @@
  */
 bool pg_peek(void *to, const void *from, size_t n);
 
-/* Are the N bytes at P in the page of this very stack, below which it is? Then they are there. */
+/* True if the N bytes at P are in the page of this very stack, below which it is: they are there.
+ */
 bool pg_is_here(const void *p, size_t n);
 
-/* Is what the kernel has just read at P, N bytes, surely still there: in the page of this very
- * stack, or because nobody else is there who could have taken it away? No system call. */
+/* True if what the kernel has just read at P, N bytes, is surely still there: in the page of this
+ * very stack, or because nobody else is there who could have taken it away. No system call. */
 bool pg_is_kept(const void *p, size_t n);
 
 /* The same as pg_peek() of what the kernel has just read: plainly where it is kept. */
@@ -36,7 +37,7 @@ bool pg_peek_string(char *to, const char *from, size_t size);
 /* All of N pieces, at most 4, one behind the other; lengths of zero are not allowed. */
 bool pg_peek_pieces(void *to, const struct iovec *pieces, unsigned n);
 
-/* Is the byte at P readable now? One system call. */
+/* True if the byte at P is readable now. One system call. */
 bool pg_readable(const void *p);
 
 /* The same of N bytes; of more than 1 MiB, of the first of them and of the last one. */

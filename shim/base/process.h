@@ -18,14 +18,14 @@ extern uint32_t pg_forks PG_HIDDEN;
  */
 uint64_t pg_process(void);
 
-/* Is there but one thread, for sure? Then nobody changes memory while a call waits. */
+/* True if there is but one thread, for sure. Then nobody changes memory while a call waits. */
 bool pg_process_is_single(void);
 
 /* This thread is about to vfork, or to make another process that shares its memory. */
 void pg_process_before_vfork(void);
 
-/* May this be the child of a vfork? Then the kernel is asked whether it is; nobody else pays a
- * system call. Async-signal-safe. */
+/* True if this may be the child of a vfork. Then the kernel is asked whether it is; nobody else
+ * pays a system call. Async-signal-safe. */
 extern __thread bool pg_vforked __attribute__((tls_model("initial-exec"))) PG_HIDDEN;
 bool pg_process_ask(void);
 static inline bool pg_process_is_vforked(void)

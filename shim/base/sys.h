@@ -72,7 +72,7 @@ static inline bool pg_may(long nr)
  * sent to it: -1 is every process to kill(2), and 0 the whole group. */
 int pg_pid(void);
 
-/* A word that other threads use too, without order to others. */
+/* A word that several threads read and write; no other memory is ordered by it. */
 #define PG_GET(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
 #define PG_PUT(x, value) __atomic_store_n(&(x), value, __ATOMIC_RELAXED)
 

@@ -32,7 +32,7 @@ PG_COLD long pg_apply(enum pg_call call, uintptr_t caller, long a, long b, long 
 typedef long pg_syscall_fn(long nr, ...);
 long pg_apply_raw(const struct pg_frame *frame, pg_syscall_fn *libc);
 
-/* Is a wrapper to hand the call over? One test of a healthy call asks whether it is before
+/* True if a wrapper is to hand the call over. One test of a healthy call asks whether it is before
  * start-up, or a rule watches the call; only then it is asked whether a rule can reach the
  * descriptor. */
 #define PG_ASIDE(name, fd)                                                                         \

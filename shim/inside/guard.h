@@ -13,7 +13,7 @@
 #include "rules/config.h"
 #include "rules/plan.h"
 
-/* Has a rule reset the object that FD is now? */
+/* True if a rule has reset the object that FD is now. */
 bool pg_guard_was_reset(int fd);
 
 /* error=EPIPE, or a pipe broken midway: tells of HIT and, if it SIGNALS, raises SIGPIPE as the

@@ -69,15 +69,15 @@ struct pg_hit {
 };
 
 /*
- * Did the kernel raise this SIGPIPE for a write of this thread's? A
+ * True if the kernel raised this SIGPIPE for a write of this thread's. A
  * kernel-made one says SI_USER and our own pid, and the registers hold the
  * call's result: -EPIPE, or a count where a pipe's reader left midway.
  * Fills HIT if so. UC: the ucontext_t that the handler was given.
  */
 bool pg_hit_recognise(const siginfo_t *si, const void *uc, struct pg_hit *hit);
 
-/* Is what was interrupted a write that was told, and has nothing run since? Then this signal is
- * another's, which came while the handler ran. */
+/* True if what was interrupted is a write that was told, and nothing has run since. Then this
+ * signal is another's, which came while the handler ran. */
 bool pg_hit_is_stale(const void *uc);
 
 /* The write that UC is of is told; what returns to it need not tell it again. */

@@ -32,7 +32,7 @@ void pg_report_inject(const struct pg_hit *hit, const struct pg_inject *inject);
 void pg_report_killed(int sender, bool by_itself, uint64_t owed);
 void pg_report_change(const struct pg_change *change);
 
-/* Does a SIGPIPE wait for this thread? */
+/* True if a SIGPIPE waits for this thread. */
 bool pg_waits_pending(void);
 
 #endif

@@ -5,7 +5,7 @@
 
 #include "inside/sigpipe.h"
 
-/* Is the signal of HIT's write, which would kill, to be taken away? It is counted. */
+/* True if the signal of HIT's write, which would kill, is to be taken away. It is counted. */
 bool pg_spares(const struct pg_hit *hit);
 
 /* The same, and it is logged. */

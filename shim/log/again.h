@@ -5,8 +5,8 @@
 
 #include "log/event.h"
 
-/* Does a rule reach E's write, and no other one before it? Not one that no wrapper sees, nor what a
- * rule cannot break, nor what nothing tells from the writes before. */
+/* True if a rule reaches E's write, and no other one before it. Not one that no wrapper sees, nor
+ * what a rule cannot break, nor what nothing tells from the writes before. */
 bool pg_has_again(const struct pg_event *e);
 
 /*

@@ -27,16 +27,16 @@ void pg_log_start(void);
  */
 void pg_log_write(const char *line, size_t len, uint64_t mask);
 
-/* May one more line be written at NOW (pg_now())? A peer can make a server break as often as it
- * likes: PG_LOG_BURST lines are written at once, then PG_LOG_RATE a second, and PG_LOG_BYTES in
- * all, by each process. What is left out is counted. */
+/* True if one more line may be written at NOW (pg_now()). A peer can make a server break as often
+ * as it likes: PG_LOG_BURST lines are written at once, then PG_LOG_RATE a second, and PG_LOG_BYTES
+ * in all, by each process. What is left out is counted. */
 enum { PG_LOG_BURST = 100000, PG_LOG_RATE = 10, PG_LOG_BYTES = 1 << 30 };
 bool pg_log_allows(uint64_t now);
 
 /* From now on %p in the log's path is PID: of the process whose events are written next. */
 void pg_log_of(int pid);
 
-/* Is FD the program's own descriptor that lines go to? */
+/* True if FD is the program's own descriptor that lines go to. */
 bool pg_log_goes_to(int fd);
 
 /* Lines lost, and left out, since the last one that was written; the caller puts both into the next

@@ -24,7 +24,8 @@ void pg_site_describe(struct pg_place *first, const struct pg_event *e, uintptr_
 /* The places and the sum of E's process, for its exit line. */
 void pg_site_collect(struct pg_event *e);
 
-/* Has anything been counted, in this process or those it was forked from? And held back, in PID? */
+/* True if anything has been counted, in this process or those it was forked from; if an event of
+ * PID was held back. */
 bool pg_site_any(void);
 bool pg_site_held_back(int pid);
 

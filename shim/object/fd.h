@@ -121,7 +121,7 @@ static inline bool pg_fd_is_connection(int fd)
 	return f && f->connection;
 }
 
-/* Can a rule fire on FD for a call whose bit is BIT? True if that is not known. */
+/* True if a rule can fire on FD for a call whose bit is BIT, or if that is not known. */
 static inline bool pg_fd_ruled(int fd, uint64_t bit)
 {
 	const struct pg_fd *f = pg_fd(fd);
@@ -180,10 +180,10 @@ void pg_fd_unconnected(int fd, const struct sockaddr *addr, size_t len);
 /* Whatever came about is over: connect(AF_UNSPEC). */
 void pg_fd_disconnected(int fd);
 
-/* Is FD's peer known to be one of the internet, whose sockets pass no descriptors? */
+/* True if FD's peer is known to be one of the internet, whose sockets pass no descriptors. */
 bool pg_fd_is_ip(int fd);
 
-/* Was connect on FD told that it is on its way, and nothing since? One fstat, if any. */
+/* True if connect on FD was told that it is on its way, and nothing since. One fstat, if any. */
 bool pg_fd_is_connecting(int fd);
 
 /* A number whose object came from elsewhere: inherited, or passed by another process. If it is a
@@ -210,8 +210,7 @@ void *pg_filled(void **place, size_t size);
 /* There are never more stories than these. */
 enum { PG_STORIES = 256, PG_STORY_CHUNKS = 8192 };
 
-/* Has anybody else the object of S for sure not: no other number of ours, no process forked since?
- */
+/* True if nobody else has the object of S: no other number of ours, no process forked since. */
 bool pg_story_is_ours_alone(const struct pg_story *s);
 
 #endif

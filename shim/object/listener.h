@@ -5,7 +5,7 @@
 #include "object/addr.h"
 
 /*
- * Does a TCP socket listen at the Internet address A, in this network namespace?
+ * True if a TCP socket listens at the Internet address A, in this network namespace.
  * Then a connection that has A as its own end was accepted. Asked by
  * sock_diag(7), for events only: four system calls. False, too, if that cannot
  * be known. Async-signal-safe, errno untouched.

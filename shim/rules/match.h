@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Does a rule apply to this call, now? The counters of rules live here. */
+/* Which rules apply to a call, now. The counters of rules live here. */
 #ifndef PG_MATCH_H
 #define PG_MATCH_H
 
@@ -34,8 +34,8 @@ enum { PG_MATCH_ROOM = 32 * PG_RULES_MAX };
 void pg_match_take(const void *room);
 void pg_match_put_back(void *room);
 
-/* Do the selectors of rule N fit, and can its actions be done to such an object? What is reset,
- * broken or ended already cannot be so once more. */
+/* True if the selectors of rule N fit, and its actions can be done to such an object. What is
+ * reset, broken or ended already cannot be so once more. */
 bool pg_match(unsigned n, const struct pg_candidate *c);
 
 /* The calls that R must be asked for: those it names; and where it counts what is read, or ends it,
@@ -46,8 +46,8 @@ uint64_t pg_match_calls(const struct pg_rule *r);
  * their numbers, and the calls for which they may; false if that cannot be known yet. */
 bool pg_match_possible(const struct pg_candidate *c, uint64_t *rules, uint64_t *calls);
 
-/* Must a rule look at a call on FD whose bit is BIT? False: no rule watches it, or the one that
- * does waits for its turn, and has counted it. errno is kept. */
+/* True if a rule must look at a call on FD whose bit is BIT. False: no rule watches it, or the one
+ * that does waits for its turn, and has counted it. errno is kept. */
 bool pg_match_asks(int fd, uint64_t bit) __attribute__((noinline));
 
 /* The kernel refused such a call for its arguments, with ERR: it does not count. */
@@ -80,7 +80,7 @@ void pg_match_attempt(int fd, const struct pg_object *o);
 void pg_match_connection(int fd);
 void pg_match_stands(int fd, const struct pg_object *o); /* the same, where O is known */
 
-/* Has rule N fired in this process? How often did it match? */
+/* How often rule N has fired in this process. */
 uint64_t pg_match_fired(unsigned n);
 
 /* Calls that could not be counted for a rule: more threads, or objects, than there is room for. */

@@ -23,8 +23,8 @@ struct pg_plan {
 	bool midway; /* final breaks a pipe inside this call */
 };
 
-/* Would the kernel raise SIGPIPE with an EPIPE of CALL on O? Pipes and stream sockets do, unless
- * told not to. */
+/* True if the kernel would raise SIGPIPE with an EPIPE of CALL on O. Pipes and stream sockets do,
+ * unless told not to. */
 static inline bool pg_plan_raises(enum pg_call call, int flags, const struct pg_object *o)
 {
 	return o->stream && !pg_call_spares(call, flags);
@@ -35,11 +35,11 @@ static inline bool pg_plan_raises(enum pg_call call, int flags, const struct pg_
  */
 bool pg_plan_look(const struct pg_op *op, struct pg_candidate *c);
 
-/* Does OP throw away what it reads, so that its memory is not touched (tcp(7), MSG_TRUNC)? */
+/* True if OP throws away what it reads, so that its memory is not touched (tcp(7), MSG_TRUNC). */
 bool pg_plan_discards(const struct pg_op *op, const struct pg_object *o);
 
-/* May OP be made with less than C's length? Not where the kernel would stumble over its memory: of
- * the rest it could not tell then. */
+/* True if OP may be made with less than C's length. Not where the kernel would stumble over its
+ * memory: of the rest it could not tell then. */
 bool pg_plan_may_cut(const struct pg_op *op, const struct pg_candidate *c);
 
 /* Asks the rules that watch the calls in BIT, and counts. */

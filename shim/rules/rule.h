@@ -176,7 +176,7 @@ void pg_rule_put_error(struct pg_text *t, const struct pg_rule_error *error);
 const char *pg_field_name(enum pg_field f);
 const char *pg_group_name(unsigned n);
 
-/* Has field F a value, and may it be left out? */
+/* Whether field F takes a value, and whether it may be left out. */
 bool pg_value_taken(enum pg_field f);
 bool pg_value_optional(enum pg_field f);
 
@@ -188,16 +188,16 @@ const char *pg_value_word(enum pg_field f, unsigned n);
 uint64_t pg_rule_out_calls(void);
 uint64_t pg_rule_in_calls(void);
 
-/* Has R the action ACTION, and is it possible with one of CALLS? */
+/* True if R has the action ACTION, and it is possible with one of CALLS. */
 bool pg_rule_can(const struct pg_rule *r, enum pg_field action, uint64_t calls);
 
 /* Those of R's actions that are, as bits of their numbers. */
 uint64_t pg_rule_actions(const struct pg_rule *r, uint64_t calls);
 
-/* Does R watch a call that reads? */
+/* True if R watches a call that reads. */
 bool pg_rule_reads(const struct pg_rule *r);
 
-/* Does R watch connect? */
+/* True if R watches connect; if it watches nothing else. */
 bool pg_rule_connects(const struct pg_rule *r);
 bool pg_rule_only_connects(const struct pg_rule *r);
 

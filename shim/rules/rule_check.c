@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What cannot be. A rule is refused if no call of its SET, on no kind of
+ * A rule is refused if no call of its SET, on no kind of
  * descriptor, could ever make it fire, or if one of its words contradicts
  * another or could never do a thing. What can fire is never refused.
  */

@@ -62,8 +62,8 @@ struct pg_code pg_code_at(uintptr_t at);
 /* CODE's module, if it is still there. */
 const struct pg_module *pg_code_module(const struct pg_code *code, struct pg_module *room);
 
-/* Are the N bytes at P in what M has mapped from its file? Of a module that stays they can be read
- * then. */
+/* True if the N bytes at P are in what M has mapped from its file. Of a module that stays they can
+ * be read then. */
 bool pg_module_has(const struct pg_module *m, uintptr_t p, size_t n);
 
 /* The part of M that holds P; 0, 0: none does. */
@@ -72,10 +72,10 @@ struct pg_span pg_module_part(const struct pg_module *m, uintptr_t p);
 /* The program's own file name, as the kernel ran it (a script's own name for a script). */
 const char *pg_program_name(void);
 
-/* Is ADDR in this library? */
+/* True if ADDR is in this library. */
 bool pg_module_is_own(uintptr_t addr);
 
-/* Is this the first copy of pipeguard in the process? Start-up only. */
+/* True if this is the first copy of pipeguard in the process. Start-up only. */
 bool pg_module_is_first_copy(void);
 
 /* The vDSO, as any other module. Start-up only. False: there is none. */

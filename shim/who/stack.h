@@ -36,7 +36,7 @@ struct pg_wrapper {
 enum pg_between { PG_NOTHING_OURS, PG_OUR_CODE, PG_OUR_WRAPPER };
 enum pg_between pg_stack_wrapper(const void *uc, struct pg_wrapper *out);
 
-/* Is libc's function NAME among the callers? Async-signal-safe; stack as above. */
+/* True if libc's function NAME is among the callers. Async-signal-safe; stack as above. */
 bool pg_stack_passes(const char *name);
 
 /* Code between these is the stdio gate's (its section). */
