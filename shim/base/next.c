@@ -4,7 +4,7 @@
 #include "base/dl.h"
 
 pg_fn *pg_next_table[PG_CALL_COUNT];
-uint64_t pg_aside = ~(uint64_t)0;
+_Alignas(PG_PAGE_MOST) struct pg_front pg_front = {.aside = ~(uint64_t)0};
 
 static const char *const names[PG_CALL_COUNT] = {
 	[PG_NO_CALL] = "?",

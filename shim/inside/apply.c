@@ -15,6 +15,7 @@ static void judge(struct pg_fd *f, const struct pg_candidate *c)
 	if (!f || pg_watch_all || (s && s->ended) || !pg_match_possible(c, &rules, &calls))
 		return;
 	PG_PUT(f->rules, rules);
+	PG_PUT(f->generation, pg_rules.generation);
 	PG_PUT(f->unruled, ~calls);
 }
 
@@ -25,7 +26,7 @@ static __attribute__((noinline)) void look_at_target(const struct pg_op *op, str
 {
 	struct sockaddr_storage ss;
 
-	if (op->to && pg_match_wants & PG_LOOK_NAMES && !o->peer.family && !o->peer_path[0] &&
+	if (op->to && pg_rules.wants & PG_LOOK_NAMES && !o->peer.family && !o->peer_path[0] &&
 	    op->to_len <= sizeof ss && pg_peek(&ss, op->to, op->to_len))
 		pg_look_address(o, (const struct sockaddr *)&ss, op->to_len);
 }
@@ -35,7 +36,7 @@ static struct pg_op with_target(struct pg_op op)
 {
 	struct msghdr msg;
 
-	if (op.shape == PG_MSG && !op.to && pg_match_wants & PG_LOOK_NAMES && pg_is_out(op.call) &&
+	if (op.shape == PG_MSG && !op.to && pg_rules.wants & PG_LOOK_NAMES && pg_is_out(op.call) &&
 	    pg_peek(&msg, op.data, sizeof msg)) {
 		op.to = msg.msg_name;
 		op.to_len = msg.msg_namelen;
@@ -49,14 +50,14 @@ static void look_at_object(struct pg_op *op, struct pg_object *o)
 {
 	unsigned truncates = op->flags & MSG_TRUNC ? PG_LOOK_KIND : 0; /* pg_plan_discards() asks */
 
-	pg_look_for(op->fd, o, pg_match_wants | truncates, true);
+	pg_look_for(op->fd, o, pg_rules.wants | truncates, true);
 	op->story = o->story;
 }
 
 /* Bytes of the stream that OP is to go on with, before it. */
 static uint64_t offset_of(const struct pg_object *o, bool reads)
 {
-	const struct pg_story *s = pg_match_streams ? o->story : NULL;
+	const struct pg_story *s = pg_rules.streams ? o->story : NULL;
 
 	return !s ? 0 : reads ? PG_GET(s->received) : PG_GET(s->sent);
 }
@@ -273,7 +274,7 @@ void pg_apply_start(void)
 	pg_match_start();
 	pg_fault_start();
 	for (unsigned n = 0; n < pg_rules.n; n++)
-		pg_ruled |= pg_match_calls(&pg_rules.rule[n]);
+		pg_front.ruled |= pg_match_calls(&pg_rules.rule[n]);
 }
 
 /* ---- connect and accept ---- */

@@ -51,7 +51,7 @@ void pg_number_connection(int fd)
 	int saved = errno;
 
 	pg_fd_number(fd);
-	if (PG_UNLIKELY(pg_ruled))
+	if (PG_UNLIKELY(pg_front.ruled))
 		pg_match_connection(fd);
 	errno = saved;
 }

@@ -469,7 +469,7 @@ long pg_apply_raw(const struct pg_frame *frame, pg_syscall_fn *libc)
 	struct pg_op op;
 	long ret;
 
-	if (PG_UNLIKELY(pg_ruled) && pg_ruled & bits_of(frame))
+	if (PG_UNLIKELY(pg_front.ruled) && pg_front.ruled & bits_of(frame))
 		return pg_apply_frame(frame);
 	op = enter(frame);
 	ret = libc(pg_call_number(frame->call), a[0], a[1], a[2], a[3], a[4], a[5]);

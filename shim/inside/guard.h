@@ -18,7 +18,7 @@ extern bool pg_watch_all PG_HIDDEN; /* PIPEGUARD_VERBOSE=2: every call is told *
 /* What a rule did, for the log. */
 struct pg_inject {
 	const struct pg_object *object;
-	unsigned rule; /* from 0 */
+	unsigned rule; /* its serial */
 	enum pg_held held;
 	bool prob;
 	bool lost;    /* drop: the bytes go nowhere */

@@ -104,6 +104,6 @@ static void __attribute__((constructor)) start(int argc, char **argv, char **env
 		pg_guard_start(gates(pg_stdio_start()));
 		ask_for_exit();
 	}
-	pg_aside = pg_ruled | (pg_watch_all ? pg_rule_out_calls() : 0);
+	pg_front.aside = pg_front.ruled | (pg_watch_all ? pg_rule_out_calls() : 0);
 	errno = saved;
 }

@@ -17,7 +17,7 @@
 #ifndef PG_FD_H
 #define PG_FD_H
 
-#include "base/sys.h"
+#include "base/next.h"
 #include "object/addr.h"
 #include "who/module.h"
 
@@ -50,6 +50,7 @@ struct pg_fd {
 	uint8_t born;	    /* what opened it was seen */
 	uint8_t partial;    /* more was sent on it than was seen */
 	uint8_t type;	    /* SOCK_, as socket() made it; 0: not known */
+	uint32_t generation; /* of the rules that UNRULED and RULES are of */
 };
 
 /* Of an object. */
@@ -67,12 +68,12 @@ struct pg_story {
 	struct pg_addr peer, local; /* LOCAL: of what a rule broke, a reset takes it away */
 	struct pg_warning told[PG_WHATS]; /* to the program */
 	uint64_t kept_ino;		  /* of KEPT */
-	uint32_t conn[PG_CONN_SLOTS];	  /* numbers of the connection, for conn=; match.c */
+	_Alignas(8) uint64_t conn[PG_CONN_SLOTS]; /* its numbers, for conn=; match.c */
 	uint32_t number;     /* the n-th client, or server, stream of the process; 0: none */
 	uint32_t suppressed; /* signals taken away on it; guard.c */
 	int32_t kept;	     /* a descriptor of ours + 1: the other end of what a rule put there */
 	uint8_t side;	     /* enum pg_side */
-	uint8_t rule;	     /* that broke it; act.c */
+	int32_t rule;	     /* that broke it, its serial; act.c */
 	bool injected;	     /* a rule did; act.c */
 	bool ended;	     /* a rule ended its reading; act.c */
 	bool connecting;     /* connect said EINPROGRESS, nothing yet how it went */
@@ -125,7 +126,7 @@ static inline bool pg_fd_ruled(int fd, uint64_t bit)
 {
 	const struct pg_fd *f = pg_fd(fd);
 
-	return !f || !(f->unruled & bit);
+	return !f || !(f->unruled & bit) || f->generation != pg_front.generation;
 }
 
 /* ---- where numbers begin and end ---- */

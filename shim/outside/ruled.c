@@ -148,7 +148,7 @@ static void look(struct pg_ruled *c, bool all)
 	if (all)
 		pg_thing_by_copy(c->of, c->copy, o);
 	else
-		pg_look_for(c->copy, o, pg_match_wants | by_connection(), false);
+		pg_look_for(c->copy, o, pg_rules.wants | by_connection(), false);
 	s = pg_stories_of(o->dev, o->ino, true);
 	o->story = s;
 	if (!s)
@@ -164,7 +164,7 @@ static void look(struct pg_ruled *c, bool all)
 	o->number = s->number;
 	o->rule = s->injected ? s->rule : -1;
 	o->sent = o->offset = -1;
-	if (pg_match_streams)
+	if (pg_rules.streams)
 		o->offset = (int64_t)(c->reads ? s->received : s->sent);
 }
 
@@ -185,7 +185,7 @@ static void tell(struct pg_ruled *c, int failed, const char *held)
 	e->rule = (int)c->plan.rule;
 	e->failed = failed;
 	e->held = held;
-	e->seeded = pg_has(&pg_rules.rule[c->plan.rule], PG_F_PROB);
+	e->seeded = c->plan.seeded;
 	e->object = c->object;
 	c->of->told = true;
 	if (pg_site_count(e, 0, &first))
@@ -246,7 +246,7 @@ static void remember(struct pg_ruled *c)
 
 	if (!s)
 		return;
-	s->rule = (uint8_t)c->plan.rule;
+	s->rule = (int)c->plan.rule;
 	s->injected = true;
 	s->peer = c->object.peer;
 	s->local = c->object.local;
@@ -524,7 +524,7 @@ static bool is_moved(const struct pg_ruled *c)
 {
 	return c->candidate.length_known && c->candidate.length && c->call != PG_CALL_connect &&
 	       c->call != PG_CALL_accept &&
-	       (c->plan.most < c->candidate.length || c->plan.garbage || pg_match_streams) &&
+	       (c->plan.most < c->candidate.length || c->plan.garbage || pg_rules.streams) &&
 	       pg_move_can(c);
 }
 
@@ -806,7 +806,7 @@ static void judge(struct pg_ruled *c)
 			memcpy(c->object.peer_path, before.peer_path, sizeof before.peer_path);
 		}
 	}
-	c->nonblock = c->plan.fires || pg_match_streams ? is_nonblock(c) : false;
+	c->nonblock = c->plan.fires || pg_rules.streams ? is_nonblock(c) : false;
 	if (!c->plan.fires && !is_moved(c))
 		c->way->go_on(c);
 	else

@@ -11,8 +11,6 @@
 
 enum { EXIT_WRONG_INPUT = 125 };
 
-struct pg_rules pg_rules;
-uint64_t pg_ruled;
 
 struct pg_config pg_config = {.stack = 8, .limit = 10000, .log_kind = PG_LOG_FD, .log_fd = 2};
 
@@ -353,7 +351,7 @@ void pg_config_read(char **envp)
 			seen |= 1u << read_one(*envp);
 	pg_config.passed = passed_descriptors(all);
 	if (pg_config.active)
-		pg_ruled = pg_rules.calls;
+		pg_front.ruled = pg_rules.calls;
 	if ((seen & 48) == 48)
 		refuse("PIPEGUARD_SKIP", 1, "PIPEGUARD_ONLY is set as well: choose one", NULL,
 		       NULL);

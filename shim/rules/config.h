@@ -3,7 +3,7 @@
 #ifndef PG_CONFIG_H
 #define PG_CONFIG_H
 
-#include "rules/rule.h"
+#include "rules/rule_known.h"
 
 enum pg_log_kind { PG_LOG_FD, PG_LOG_FILE, PG_LOG_UNIX, PG_LOG_OFF };
 
@@ -27,10 +27,6 @@ struct pg_config {
 };
 
 extern struct pg_config pg_config;
-extern struct pg_rules pg_rules; /* empty: no rule */
-
-/* The calls that a rule watches, PG_BIT() each: what every wrapper asks first. */
-extern uint64_t pg_ruled PG_HIDDEN;
 
 /*
  * Reads ENVP. Wrong input ends the process: one line on stderr, exit status 125.

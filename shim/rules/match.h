@@ -9,9 +9,11 @@
 /* Start-up only. */
 void pg_match_start(void);
 
-/* What rules ask of a descriptor, as PG_LOOK_ of fd.h; do they ask how far its streams are? */
-extern unsigned pg_match_wants PG_HIDDEN;
-extern bool pg_match_streams PG_HIDDEN;
+/* Works out of SET what is asked of each call. */
+void pg_match_prepare(struct pg_rule_set *set);
+
+/* Start-up, where rules may change later: then rules count by their serials. */
+void pg_match_start_live(void);
 
 /* One call, as rules see it. */
 struct pg_candidate {

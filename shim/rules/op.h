@@ -30,7 +30,7 @@ struct pg_op {
 	bool placed;  /* it names a place in a file, which pipes and sockets have not */
 	bool skip;    /* a rule decided the result: the call is not made */
 	bool midway;  /* a pipe's reader is to leave once LEN bytes are written */
-	uint8_t rule; /* that wants it */
+	uint32_t rule; /* that wants it, its serial */
 	bool clamped; /* a rule made LEN less than was asked for */
 };
 

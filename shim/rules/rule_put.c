@@ -187,7 +187,7 @@ static void put_value(struct pg_text *t, const struct pg_rule *r, enum pg_field 
 	}
 }
 
-void pg_rule_put(struct pg_text *t, const struct pg_rules *rules, unsigned n)
+void pg_rule_put(struct pg_text *t, const struct pg_rule_set *rules, unsigned n)
 {
 	const struct pg_rule *r = &rules->rule[n];
 
