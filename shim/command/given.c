@@ -188,6 +188,11 @@ static bool joinable(const char *form)
 	return rules && !strcmp(form, form_of(rules));
 }
 
+bool pg_given_any(void)
+{
+	return file || lines;
+}
+
 void pg_given_set(void)
 {
 	const char *form;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* run: what is wrong is told first, then this process becomes the program. */
 #include "command/acts.h"
+#include "command/control.h"
 #include "command/examine.h"
 #include "command/given.h"
 #include "command/parse.h"
@@ -115,6 +116,22 @@ static void __attribute__((noreturn)) become(const char *path, char **words, uns
 		strerror(errno));
 }
 
+/* The page is there before the program is, so that ctl finds it. Rules that were given replace what
+ * an earlier run left in it. */
+static void start_page(const struct pg_request *r, const struct engines *e)
+{
+	const char *rules = pg_given_any() ? pg_variable("PIPEGUARD_RULES") : NULL;
+
+	if (e->outside && pg_variable("PIPEGUARD_CONTROL"))
+		pg_fail(PG_FAILED, "--control is for programs that the library is in: the outside "
+				   "engine keeps the rules it started with");
+	if (!r->control)
+		return;
+	pg_control_open(r->control, true);
+	if (rules)
+		pg_control_change(PG_REPLACE, rules, 1);
+}
+
 int pg_run(struct pg_request *r)
 {
 	const char *path;
@@ -131,6 +148,7 @@ int pg_run(struct pg_request *r)
 		pg_print_command(r->words);
 		return pg_flushed(0);
 	}
+	start_page(r, &engines);
 	start_engine(&engines);
 	if (engines.inside)
 		pg_variable_preload(pg_library_for_loader());

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Options that are one variable, or one word of the request. */
+#include "command/control.h"
 #include "command/options.h"
 #include "command/say.h"
 #include "command/takes.h"
@@ -121,6 +122,12 @@ void pg_take_listing(struct pg_request *r, const char *value)
 	r->list = true;
 }
 
+void pg_take_control(struct pg_request *r, const char *value)
+{
+	r->control = pg_control_path(value);
+	pg_variable_set("PIPEGUARD_CONTROL", r->control);
+}
+
 /* A duration as in rules: a unit is needed. */
 void pg_take_for(struct pg_request *r, const char *value)
 {
@@ -135,7 +142,8 @@ void pg_take_for(struct pg_request *r, const char *value)
 		if (!strcmp(end, units[i].unit))
 			r->for_ns = (uint64_t)(n * units[i].ns);
 	if (!r->for_ns)
-		pg_fail(PG_FAILED, "--for: not a time like 500ms, 10s or 5m: '%s'", value);
+		pg_fail(PG_FAILED, "--%s: not a time like 500ms, 10s or 5m: '%s'",
+			r->verb == PG_V_CTL ? "wait" : "for", value);
 }
 
 void pg_take_form(struct pg_request *r, const char *value)

@@ -4,6 +4,7 @@
 #include "base/peek.h"
 #include "fault/fault.h"
 #include "inside/act.h"
+#include "rules/live.h"
 
 /* What no rule can reach is not looked at again, see pg_fd_ruled(); but after the end of its
  * reading every call is. */
@@ -97,9 +98,13 @@ static struct pg_op keeping_errno(struct pg_op op, uint64_t bit, uintptr_t calle
 {
 	int saved = errno;
 
+	struct pg_rule_set *before;
+
 	if (pg_confined)
 		return op;
+	before = pg_live_enter();
 	op = apply(op, bit, caller, reads);
+	pg_live_leave(before);
 	if (!op.skip || op.result >= 0)
 		errno = saved;
 	return op;
@@ -147,7 +152,7 @@ static bool is_named(const struct pg_object *o)
 	return o->peer.family || o->peer_path[0];
 }
 
-unsigned pg_apply_idle(struct pg_messages *m)
+static unsigned idle(struct pg_messages *m)
 {
 	struct pg_object o;
 	struct pg_candidate c = {.object = &o, .fd = m->op.fd, .caller = m->caller - 1};
@@ -170,7 +175,16 @@ unsigned pg_apply_idle(struct pg_messages *m)
 	return n;
 }
 
-void pg_apply_unmade(const struct pg_messages *m, unsigned idle, unsigned made)
+unsigned pg_apply_idle(struct pg_messages *m)
+{
+	struct pg_rule_set *before = pg_live_enter();
+	unsigned n = idle(m);
+
+	pg_live_leave(before);
+	return n;
+}
+
+static void unmade(const struct pg_messages *m, unsigned counted, unsigned made)
 {
 	struct pg_op op = m->op;
 	struct pg_object o;
@@ -180,10 +194,43 @@ void pg_apply_unmade(const struct pg_messages *m, unsigned idle, unsigned made)
 
 	look_at_object(&op, &o);
 	named = is_named(&o);
-	for (unsigned n = 0; n < idle && look_at_message(m, n, named, &o, &c);
+	for (unsigned n = 0; n < counted && look_at_message(m, n, named, &o, &c);
 	     n++, c.offset += c.length)
 		if (n >= made)
 			pg_match_unmade(&c, m->bit);
+}
+
+void pg_apply_unmade(const struct pg_messages *m, unsigned idle_ones, unsigned made)
+{
+	struct pg_rule_set *before = pg_live_enter();
+
+	unmade(m, idle_ones, made);
+	pg_live_leave(before);
+}
+
+bool pg_apply_asks(int fd, uint64_t bit)
+{
+	struct pg_rule_set *before = pg_live_enter();
+	bool asks = pg_match_asks(fd, bit);
+
+	pg_live_leave(before);
+	return asks;
+}
+
+void pg_apply_refused(int fd, uint64_t bit, int err)
+{
+	struct pg_rule_set *before = pg_live_enter();
+
+	pg_match_refused(fd, bit, err);
+	pg_live_leave(before);
+}
+
+void pg_apply_connection(int fd)
+{
+	struct pg_rule_set *before = pg_live_enter();
+
+	pg_match_connection(fd);
+	pg_live_leave(before);
 }
 
 /* ---- in the midst, and afterwards ---- */
@@ -208,6 +255,7 @@ void pg_apply_midway(const struct pg_op *op, int64_t len, int64_t ret, uintptr_t
 			     .caller = caller - 1};
 	struct pg_object o;
 	struct pg_inject inject = {.object = &o, .rule = op->rule};
+	struct pg_rule_set *before;
 	int saved = errno;
 
 	if (ret != op->len)
@@ -215,7 +263,9 @@ void pg_apply_midway(const struct pg_op *op, int64_t len, int64_t ret, uintptr_t
 	pg_look(op->fd, &o);
 	inject.failed = -pg_fault_break(op->fd, PG_PIPE);
 	if (inject.failed) {
+		before = pg_live_enter();
 		pg_guard_tell_inject(&hit, &inject);
+		pg_live_leave(before);
 		errno = saved;
 		return;
 	}
@@ -300,12 +350,17 @@ static __attribute__((noinline)) bool look_at_peer(int fd, const struct sockaddr
 }
 
 /* What the rules do at OP, which moves no bytes. */
-static __attribute__((noinline)) void act_once(struct pg_op *op, const struct pg_candidate *c)
+static __attribute__((noinline)) void act_once(struct pg_op *op, const struct pg_candidate *c,
+					       bool connects)
 {
+	struct pg_rule_set *before = pg_live_enter();
 	struct pg_plan p;
 
+	if (connects)
+		pg_match_attempt(c->fd, c->object);
 	pg_plan_make(&p, op, c, PG_BIT(op->call));
 	*op = pg_act(*op, &p, c);
+	pg_live_leave(before);
 }
 
 bool pg_apply_connect(enum pg_call call, int fd, const struct sockaddr *addr, socklen_t len,
@@ -322,8 +377,7 @@ bool pg_apply_connect(enum pg_call call, int fd, const struct sockaddr *addr, so
 	if (o.story)
 		o.story->injected = false; /* what a rule did was to the connection before */
 	o.rule = -1;
-	pg_match_attempt(fd, &o);
-	act_once(&op, &c);
+	act_once(&op, &c, true);
 	if (!op.skip)
 		errno = saved;
 	*ret = (int)op.result;
@@ -343,7 +397,7 @@ bool pg_apply_accept(enum pg_call call, int fd, uintptr_t caller)
 	if (!o.ino)
 		return false;
 	o.side = PG_SERVER;
-	act_once(&op, &c);
+	act_once(&op, &c, false);
 	if (!op.skip)
 		errno = saved;
 	return op.skip;

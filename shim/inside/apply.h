@@ -55,6 +55,11 @@ PG_COLD struct pg_op pg_apply_in(struct pg_op op, uint64_t bit, uintptr_t caller
 /* What a read gave: counts it, and turns it to garbage. errno is as the call left it, and kept. */
 PG_COLD void pg_apply_read(const struct pg_op *op, int64_t ret);
 
+/* pg_match_asks(), pg_match_refused(), pg_match_connection() of the rules as they are now. */
+bool pg_apply_asks(int fd, uint64_t bit);
+PG_COLD void pg_apply_refused(int fd, uint64_t bit, int err);
+PG_COLD void pg_apply_connection(int fd);
+
 /* Messages of one call, which rules look at one by one. */
 struct pg_messages {
 	struct pg_op op; /* of DATA on, LEN of them */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "inside/connect.h"
 
+#include "inside/apply.h"
+
 #include "base/peek.h"
 #include "inside/guard.h"
 #include "object/look.h"
@@ -52,7 +54,7 @@ void pg_number_connection(int fd)
 
 	pg_fd_number(fd);
 	if (PG_UNLIKELY(pg_front.ruled))
-		pg_match_connection(fd);
+		pg_apply_connection(fd);
 	errno = saved;
 }
 

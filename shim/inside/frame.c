@@ -442,7 +442,7 @@ static long make_idle(const struct pg_frame *frame, struct pg_op op)
 		op = pg_enter(op, 0, frame->caller);
 	ret = make(frame);
 	if (ret < 0)
-		pg_match_refused(op.fd, PG_BIT(op.call), errno);
+		pg_apply_refused(op.fd, PG_BIT(op.call), errno);
 	if (writes)
 		return (long)pg_leave(op, ret, frame->caller);
 	return ret > 0 ? ret : (long)pg_guard_in(op.call, &op, ret, frame->caller);
@@ -485,5 +485,5 @@ long pg_apply(enum pg_call call, uintptr_t caller, long a, long b, long c, long 
 	if (!pg_started)
 		return make_first(&frame);
 	op = pg_apply_op(&frame);
-	return pg_match_asks(op.fd, PG_BIT(call)) ? pg_apply_frame(&frame) : make_idle(&frame, op);
+	return pg_apply_asks(op.fd, PG_BIT(call)) ? pg_apply_frame(&frame) : make_idle(&frame, op);
 }

@@ -13,6 +13,7 @@
 #include "inside/stdio_gate.h"
 #include "log/log.h"
 #include "rules/config.h"
+#include "rules/live.h"
 #include "who/symbol.h"
 
 #include <unistd.h>
@@ -104,6 +105,9 @@ static void __attribute__((constructor)) start(int argc, char **argv, char **env
 		pg_guard_start(gates(pg_stdio_start()));
 		ask_for_exit();
 	}
-	pg_front.aside = pg_front.ruled | (pg_watch_all ? pg_rule_out_calls() : 0);
+	if (pg_page())
+		pg_live_start(!pg_watch_all);
+	else
+		pg_front.aside = pg_front.ruled | (pg_watch_all ? pg_rule_out_calls() : 0);
 	errno = saved;
 }

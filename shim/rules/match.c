@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/process.h"
+#include "rules/page.h"
 #include "who/stack.h"
 #include "who/symbol.h"
 
@@ -765,6 +766,7 @@ bool pg_match_fires(unsigned n, const struct pg_candidate *c)
 	count = count_scope(n, c, true);
 	if (!count || count > r->limit)
 		return false;
+	pg_page_count(r->serial);
 	if (r->scope != PG_SCOPE_RULE)
 		add_one(&sum_of(n)->fired);
 	return true;

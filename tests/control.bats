@@ -1,0 +1,199 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Rules that change while programs run: the page, and ctl.
+
+load helpers
+
+setup_file() {
+	install_launcher
+}
+
+setup() {
+	PAGE=$BATS_TEST_TMPDIR/page STARTED=
+}
+
+# Only what a test started, and by its number.
+teardown() {
+	touch "$BATS_TEST_TMPDIR/file.end"
+	[[ -z $STARTED ]] || wait "$STARTED" || :
+}
+
+ctl() {
+	timeout "$LIMIT" "$PIPEGUARD" ctl "$PAGE" "$@" 3>&-
+}
+
+# start PROCESSES THREADS [OPTION...]: paged under the page, in the background, its lines in $OUT; until all write.
+start() {
+	local processes=$1 threads=$2
+	shift 2
+	OUT=$BATS_TEST_TMPDIR/out
+	launch run --control "$PAGE" -o "$LOG" -j "$@" -- "$FIXTURES/paged" "$processes" "$threads" "$BATS_TEST_TMPDIR/file" >"$OUT" &
+	STARTED=$!
+	wait_for test -s "$BATS_TEST_TMPDIR/file"
+}
+
+# finish: it ends, with status 0.
+finish() {
+	touch "$BATS_TEST_TMPDIR/file.end"
+	wait "$STARTED"
+	STARTED=
+}
+
+# sum COLUMN: of all processes' lines.
+sum() {
+	awk -v column="$1" '{ n += $column } END { print n + 0 }' "$OUT"
+}
+
+@test "a rule comes, counts, is switched off and on, and goes, while the program runs" {
+	native_only
+	start 1 1
+	run -0 ctl show
+	[ "$output" = '# on, change 0' ]
+	ctl rules 'io=write:fd=9:when=3:error=EIO'
+	run -0 ctl fired io --wait 5s
+	[ "$output" = 1 ]
+	ctl off
+	ctl add 'quota=write:fd=9:limit=2:error=EDQUOT'
+	run -1 ctl fired quota
+	[ "$output" = 0 ]
+	ctl on
+	run -0 ctl --wait=5s fired quota
+	run -0 ctl show
+	[[ ${lines[1]} == 'io=write:fd=9:when=3:error=EIO # fired 1 times' ]]
+	ctl clear
+	run -0 ctl show
+	[ "${#lines[@]}" -eq 1 ]
+	finish
+	[ "$(sum 3)" -eq 1 ]
+	[[ "$(sum 4)" == [12] ]]
+	[ "$(sum 5)" -eq 0 ]
+	equal rules '"io"' "$(events 'select(.ev == "inject") | .rule' | head -1)"
+}
+
+@test "what show prints can be given to rules again, and a rule that stays goes on counting" {
+	native_only
+	start 1 1
+	ctl rules 'first=write:fd=9:when=1:error=EIO; last=write:fd=9:when=100000000:error=EIO'
+	run -0 ctl fired first --wait 5s
+	ctl show >"$BATS_TEST_TMPDIR/rules"
+	ctl rules 'other=write:fd=3:error=EIO; first=write:fd=9:when=1:error=EIO'
+	ctl rules "@$BATS_TEST_TMPDIR/rules"
+	ctl add 'seen=write:fd=9:when=5:error=EDQUOT'
+	run -0 ctl fired seen --wait 5s
+	run -0 ctl fired first
+	[ "$output" = 1 ] # had it begun anew it would have fired once more
+	finish
+	[ "$(sum 3)" -eq 1 ]
+}
+
+@test "every process and thread sees a change with its next call, and none sees half of it" {
+	native_only
+	start 4 4
+	ctl rules 'io=write:fd=9:error=EIO'
+	run -0 ctl fired io --wait 5s
+	for _ in {1..100}; do # one of both always fails the write
+		ctl rules 'quota=write:fd=9:error=EDQUOT'
+		ctl rules 'io=write:fd=9:error=EIO; more=write:fd=3:error=EDQUOT'
+	done
+	ctl rules 'io=write:fd=9:error=EIO'
+	finish
+	cat "$OUT"
+	[ "$(wc -l <"$OUT")" -eq 4 ]
+	[ "$(sum 2)" -eq 0 ] # after the first failure no write went well
+	[ "$(sum 3)" -gt 0 ]
+	[ "$(sum 4)" -gt 0 ]
+	[ "$(sum 5)" -eq 0 ]
+}
+
+@test "no count is lost: what ctl tells is what the programs saw" {
+	native_only
+	start 4 2
+	ctl rules 'io=write:fd=9:when=1+2:error=EIO'
+	for n in {1..50}; do
+		ctl add "x$n=write:fd=3:error=EIO"
+		ctl rules 'io=write:fd=9:when=1+2:error=EIO'
+	done
+	finish
+	run -0 ctl fired io
+	[ "$output" -eq "$(sum 3)" ]
+}
+
+@test "wrong rules are refused with their column, and change nothing" {
+	native_only
+	start 1 1 -r 'io=write:fd=9:when=1:error=EIO'
+	run -125 ctl rules 'write:fd=9:resett'
+	[[ $output == *"column 12: unknown action 'resett' (did you mean 'reset'?)" ]]
+	run -125 ctl add 'a=write:fd=9:eror=EIO'
+	[[ $output == *'column 14: unknown '*"(did you mean 'error'?)" ]]
+	run -125 ctl rules ''
+	run -125 ctl add
+	run -125 ctl clear now
+	run -125 ctl clera
+	[[ $output == *"(did you mean 'clear'?)" ]]
+	run -125 ctl fired oi
+	[[ $output == *"there is no rule 'oi'"* ]]
+	run -125 ctl fired io --wait 5
+	run -125 ctl show --wait 5s
+	run -0 ctl show
+	[[ ${lines[0]} == '# on, change 1' && ${lines[1]} == 'io='* ]]
+	finish
+}
+
+@test "PIPEGUARD_CONTROL alone makes the page, and it begins with PIPEGUARD_RULES" {
+	native_only
+	touch "$BATS_TEST_TMPDIR/file.end"
+	run -0 guarded PIPEGUARD_CONTROL="$PAGE" PIPEGUARD_RULES='io=write:fd=9:when=1:error=EIO' "$FIXTURES/paged" 1 1 "$BATS_TEST_TMPDIR/file"
+	run -0 ctl show
+	[ "${lines[1]}" = 'io=write:fd=9:when=1:error=EIO # fired 0 times' ]
+	[ "$(stat -c %a "$PAGE")" = 600 ]
+	ctl clear
+	run -0 guarded PIPEGUARD_CONTROL="$PAGE" PIPEGUARD_RULES='write:fd=1:error=EIO' "$FIXTURES/paged" 1 1 "$BATS_TEST_TMPDIR/file"
+	[ "$output" = '0 0 0 0 0' ] # the page has said something since
+}
+
+@test "a file that is no page, another's, a link or open to others is refused before main" {
+	native_only
+	local run=(guarded PIPEGUARD_CONTROL="$PAGE" /bin/echo main)
+	echo text >"$PAGE"
+	run -125 "${run[@]}"
+	[ "$output" = "pipeguard: PIPEGUARD_CONTROL: column 1: is no page, or another version's: '$PAGE'" ]
+	rm "$PAGE"
+	run -0 "${run[@]}"
+	mv "$PAGE" "$PAGE.real"
+	ln -s "$PAGE.real" "$PAGE"
+	run -125 "${run[@]}"
+	[[ $output == *"is a link: '"* ]]
+	rm "$PAGE"
+	mkfifo "$PAGE"
+	run -125 "${run[@]}"
+	[[ $output == *'not a regular file'* ]]
+	mv "$PAGE.real" "$PAGE"
+	chmod 666 "$PAGE"
+	run -125 "${run[@]}"
+	[[ $output == *'may be written by others'* ]]
+	chmod 600 "$PAGE"
+	if [[ $(id -u) = 0 ]]; then
+		chown 1234 "$PAGE"
+		run -125 "${run[@]}"
+		[[ $output == *"is another user's"* ]]
+	fi
+	run -125 guarded PIPEGUARD_CONTROL=page /bin/echo main
+	[[ $output == *'not an absolute path'* ]]
+	run -125 timeout "$LIMIT" "$PIPEGUARD" ctl "$BATS_TEST_TMPDIR/none" show
+	[[ $output == *'there is no such page'*'run --control'* ]]
+}
+
+@test "a program with a page and no rule costs no instruction and no system call more" {
+	native_only
+	requires valgrind
+	local what count=()
+	local writes=(valgrind --tool=callgrind --callgrind-out-file=/dev/null "--toggle-collect=write")
+	for what in FOO=1 "PIPEGUARD_CONTROL=$PAGE"; do
+		run -0 timeout "$LIMIT" env LD_PRELOAD="$LIB" PIPEGUARD_LOG=off "$what" "${writes[@]}" \
+			python3 -c 'import os; [os.write(1, b"") for _ in range(1000)]' 3>&-
+		count+=("$(sed -n 's/.*Collected : //p' <<<"$output")")
+	done
+	echo "instructions in write: ${count[*]}"
+	[ "${count[0]}" -gt 1000 ]
+	[ "${count[0]}" -eq "${count[1]}" ]
+}
