@@ -183,17 +183,34 @@ sum() {
 	[[ $output == *'there is no such page'*'run --control'* ]]
 }
 
+# per_call COMMAND...: what 2000 writes of the driver add to a count that COMMAND N prints.
+per_call() {
+	echo $(($("$@" 3000) - $("$@" 1000)))
+}
+
+# The run of $1 writes with the variable $WITH, its instructions or its system calls.
+instructions() {
+	env LD_PRELOAD="$LIB" "$WITH" timeout 60 valgrind --tool=callgrind --callgrind-out-file=/dev/null \
+		"$BUILD/bench/bench" -q -n "$1" write 2>&1 3>&- | sed -n 's/.*Collected : //p'
+}
+system_calls() {
+	timeout 60 strace -o "$BATS_TEST_TMPDIR/trace" -E LD_PRELOAD="$LIB" -E "$WITH" "$BUILD/bench/bench" -q -n "$1" write 3>&-
+	wc -l <"$BATS_TEST_TMPDIR/trace"
+}
+
 @test "a program with a page and no rule costs no instruction and no system call more" {
 	native_only
-	requires valgrind
-	local what count=()
-	local writes=(valgrind --tool=callgrind --callgrind-out-file=/dev/null "--toggle-collect=write")
-	for what in FOO=1 "PIPEGUARD_CONTROL=$PAGE"; do
-		run -0 timeout "$LIMIT" env LD_PRELOAD="$LIB" PIPEGUARD_LOG=off "$what" "${writes[@]}" \
-			python3 -c 'import os; [os.write(1, b"") for _ in range(1000)]' 3>&-
-		count+=("$(sed -n 's/.*Collected : //p' <<<"$output")")
+	requires valgrind strace
+	make -s -C "$ROOT" BUILD="${BUILD#"$ROOT"/}" bench-programs 3>&-
+	local count without
+	for count in instructions system_calls; do
+		[[ $count = instructions ]] || strace -o "$BATS_TEST_TMPDIR/trace" true 2>/dev/null || skip "nothing can be traced here"
+		without=$(WITH=FOO=1 per_call "$count")
+		echo "$count of 2000 writes without a page: $without"
+		[ "$without" -ge 2000 ]
+		equal "$count with a page" "$without" "$(WITH=PIPEGUARD_CONTROL=$PAGE per_call "$count")"
 	done
-	echo "instructions in write: ${count[*]}"
-	[ "${count[0]}" -gt 1000 ]
-	[ "${count[0]}" -eq "${count[1]}" ]
+	ctl rules 'write:fd=1:error=EIO'
+	ctl clear
+	equal "instructions after a rule has gone" "$(WITH=FOO=1 per_call instructions)" "$(WITH=PIPEGUARD_CONTROL=$PAGE per_call instructions)"
 }

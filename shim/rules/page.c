@@ -13,19 +13,24 @@ static const char magic[32] = "pipeguard page 1";
 static struct pg_page *page;
 static const char *where; /* its path, for the lock; start-up and the command only */
 static int lock = -1;
+static void *view; /* of its front, read-only, until it takes the place of ours */
 
 struct pg_page *pg_page(void)
 {
 	return page;
 }
 
-static long map(void *at, size_t size, int prot, int flags, int fd)
+/* SIZE bytes of FD; a null pointer: they cannot be mapped. */
+static void *map(size_t size, size_t offset, int prot, int fd)
 {
 #ifdef SYS_mmap2
-	return pg_sys6(SYS_mmap2, at, size, prot, flags, fd, 0);
+	enum { UNIT = 4096 };
+	long at = pg_sys6(SYS_mmap2, 0, size, prot, MAP_SHARED, fd, offset / UNIT);
 #else
-	return pg_sys6(SYS_mmap, at, size, prot, flags, fd, 0);
+	long at = pg_sys6(SYS_mmap, 0, size, prot, MAP_SHARED, fd, offset);
 #endif
+
+	return at < 0 && at > -4096 ? NULL : (void *)at;
 }
 
 /* ---- a new one ---- */
@@ -115,10 +120,21 @@ static const char *reason(long err)
 	}
 }
 
+static const char *map_all(int fd)
+{
+	struct pg_page *at = map(sizeof *at, 0, PROT_READ | PROT_WRITE, fd);
+
+	if (!at)
+		return "cannot be mapped:";
+	page = at;
+	view = map(sizeof pg_front, PG_PAGE_FRONT * sizeof pg_front, PROT_READ, fd);
+	return NULL;
+}
+
 const char *pg_page_open(const char *path, bool make_it)
 {
 	enum { FLAGS = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY };
-	long at, err;
+	long err;
 	int fd = pg_open(path, FLAGS);
 	const char *why;
 
@@ -131,32 +147,19 @@ const char *pg_page_open(const char *path, bool make_it)
 	if (fd < 0)
 		return reason(fd);
 	why = judge(fd);
-	at = why ? 0 : map(NULL, sizeof(struct pg_page), PROT_READ | PROT_WRITE, MAP_SHARED, fd);
+	if (!why)
+		why = map_all(fd);
 	pg_sys1(SYS_close, fd);
-	if (!why && at < 0 && at > -4096)
-		return "cannot be mapped:";
-	if (!why) {
-		page = (struct pg_page *)at;
-		where = path;
-	}
+	where = path;
 	return why;
 }
 
-/* The second view of what is mapped already: no descriptor is needed. */
 bool pg_page_bring_front(void)
 {
-#ifdef __LP64__
-	struct pg_front *mine = &page->front[0];
-#else
-	struct pg_front *mine = &page->front[1];
-#endif
-	long at = pg_sys5(SYS_mremap, mine, 0, sizeof pg_front, MREMAP_MAYMOVE | MREMAP_FIXED,
-			  &pg_front);
+	enum { FLAGS = MREMAP_MAYMOVE | MREMAP_FIXED };
 
-	if (at != (long)&pg_front)
-		return false;
-	pg_sys3(SYS_mprotect, &pg_front, sizeof pg_front, PROT_READ);
-	return true;
+	return view && pg_sys5(SYS_mremap, view, sizeof pg_front, sizeof pg_front, FLAGS,
+			       &pg_front) == (long)&pg_front;
 }
 
 uint32_t pg_page_generation(void)
