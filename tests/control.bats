@@ -29,7 +29,7 @@ start() {
 	OUT=$BATS_TEST_TMPDIR/out
 	launch run --control "$PAGE" -o "$LOG" -j "$@" -- "$FIXTURES/paged" "$processes" "$threads" "$BATS_TEST_TMPDIR/file" >"$OUT" &
 	STARTED=$!
-	wait_for test -s "$BATS_TEST_TMPDIR/file"
+	wait_for test -e "$BATS_TEST_TMPDIR/file"
 }
 
 # finish: it ends, with status 0.
@@ -213,4 +213,90 @@ system_calls() {
 	ctl rules 'write:fd=1:error=EIO'
 	ctl clear
 	equal "instructions after a rule has gone" "$(WITH=FOO=1 per_call instructions)" "$(WITH=PIPEGUARD_CONTROL=$PAGE per_call instructions)"
+}
+
+# noise N: the page is overwritten N times with random bytes, all but what says that it is one.
+noise() {
+	python3 - "$PAGE" "$1" <<-'PY'
+		import os, random, sys
+		r, path = random.Random(7), sys.argv[1]
+		fd, size = os.open(path, os.O_RDWR), os.stat(path).st_size
+		magic = 2 * size if b'pipeguard page' not in (d := open(path, 'rb').read()) else d.index(b'pipeguard page')
+		for _ in range(int(sys.argv[2])):
+		    at = r.choice([0, 8, 16, magic + 32, r.randrange(size), r.randrange(magic + 32, size)])
+		    n = r.choice([1, 4, 8, 64, 4096])
+		    n = min(n, (magic if at < magic else size) - at)
+		    if magic <= at < magic + 32: continue
+		    os.pwrite(fd, r.randbytes(n), at)
+	PY
+}
+
+@test "a page that is cut off, while they run: the programs go on without rules" {
+	native_only
+	start 4 2 -r 'io=write:fd=9:when=5:error=EIO'
+	run -0 ctl fired io --wait 5s
+	: >"$PAGE"
+	run -125 ctl show
+	local size
+	size=$(stat -c %s "$BATS_TEST_TMPDIR/file")
+	grows() { (($(stat -c %s "$BATS_TEST_TMPDIR/file") > size + 1000)); }
+	wait_for grows
+	finish
+	[ "$(wc -l <"$OUT")" -eq 4 ]
+	[ "$(sum 2)" -gt 0 ]
+}
+
+@test "a SIGBUS of the program's own, and one that is sent, do what they did" {
+	native_only
+	run -135 guarded -d PIPEGUARD_CONTROL="$PAGE" python3 -c 'import os; os.kill(os.getpid(), 7)'
+	run -135 guarded -d PIPEGUARD_CONTROL="$PAGE" python3 -c 'if True:
+		import mmap, os, tempfile
+		f = tempfile.TemporaryFile()
+		f.truncate(4096)
+		m = mmap.mmap(f.fileno(), 4096)
+		f.truncate(0)
+		m[0]'
+	run -0 guarded -d PIPEGUARD_CONTROL="$PAGE" python3 -c 'import signal; print(signal.getsignal(signal.SIGBUS) == signal.SIG_DFL)'
+	[ "$output" = True ]
+}
+
+@test "noise in the page while 8 processes run: no crash, no rule that nobody wrote; then it serves again" {
+	native_only
+	start 8 2 -r 'io=write:fd=9:error=EIO'
+	noise 3000
+	ctl rules 'quota=write:fd=9:error=EDQUOT'
+	run -0 ctl fired quota --wait 5s
+	ctl clear
+	finish
+	[ "$(wc -l <"$OUT")" -eq 8 ]
+	[ "$(sum 5)" -eq 0 ]
+}
+
+@test "a writer that is killed at any moment leaves rules that are whole" {
+	native_only
+	start 2 2 -r 'io=write:fd=9:error=EIO'
+	run -0 ctl fired io --wait 5s
+	local n pid
+	for n in {1..60}; do
+		"$PIPEGUARD" ctl "$PAGE" rules "io=write:fd=9:error=EIO; q$n=write:fd=9:error=EDQUOT" 3>&- &
+		pid=$!
+		python3 -c "import time; time.sleep($n * 0.0001)"
+		kill -KILL "$pid" 2>/dev/null || :
+		wait "$pid" 2>/dev/null || :
+		run -0 ctl show
+		[[ ${lines[1]} == 'io='* ]]
+	done
+	finish
+	[ "$(sum 2)" -eq 0 ]
+	[ "$(sum 4)" -eq 0 ]
+}
+
+@test "a disk that is full is told, and leaves nothing" {
+	native_only
+	[[ $(id -u) = 0 ]] || skip "needs root"
+	local small=$BATS_TEST_TMPDIR/small
+	mkdir "$small"
+	unshare -m sh -c "mount -t tmpfs -o size=16k none '$small'" 2>/dev/null || skip "nothing can be mounted here"
+	run -125 timeout "$LIMIT" unshare -m sh -c "mount -t tmpfs -o size=16k none '$small' && LD_PRELOAD=$LIB PIPEGUARD_CONTROL=$small/page /bin/echo main; s=\$?; ls '$small'; exit \$s" 3>&-
+	[[ $output == "pipeguard: PIPEGUARD_CONTROL: column 1: cannot be made, the disk is full: '$small/page'" ]]
 }

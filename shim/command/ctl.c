@@ -6,9 +6,11 @@
 #include "command/say.h"
 #include "command/takes.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 static const char *const actions[] = {"rules", "add",  "clear", "on",
 				      "off",   "show", "fired", NULL};
@@ -126,8 +128,17 @@ static int act(const struct pg_request *r, const char *action)
 	return 0;
 }
 
+static void on_bus(int sig)
+{
+	static const char line[] = "pipeguard: ctl: the page was cut off\n";
+
+	(void)sig;
+	_exit(write(2, line, sizeof line - 1) < 0 ? PG_FAILED : PG_FAILED);
+}
+
 int pg_ctl(struct pg_request *r)
 {
+	signal(SIGBUS, on_bus);
 	take_wait(r);
 	if (r->count < 2)
 		pg_fail(PG_FAILED, "ctl: which page, and what is to be done? (see --help)");

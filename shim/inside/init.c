@@ -8,6 +8,7 @@
 #include "base/dl.h"
 #include "base/process.h"
 #include "inside/apply.h"
+#include "inside/bus.h"
 #include "inside/calls.h"
 #include "inside/guard.h"
 #include "inside/stdio_gate.h"
@@ -105,9 +106,11 @@ static void __attribute__((constructor)) start(int argc, char **argv, char **env
 		pg_guard_start(gates(pg_stdio_start()));
 		ask_for_exit();
 	}
-	if (pg_page())
+	if (pg_page()) {
+		pg_bus_start();
 		pg_live_start(!pg_watch_all);
-	else
+	} else {
 		pg_front.aside = pg_front.ruled | (pg_watch_all ? pg_rule_out_calls() : 0);
+	}
 	errno = saved;
 }

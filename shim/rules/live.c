@@ -110,9 +110,11 @@ static void parse(struct live *l, uint32_t generation)
 	pg_rules_remember(&l->set);
 }
 
-static bool is_newer(uint32_t generation, const struct live *l)
+/* Is L not of GENERATION, which is that of the page? */
+static bool is_late(uint32_t generation, const struct live *l)
 {
-	return !l || (int32_t)(generation - PG_GET(l->set.generation)) > 0;
+	return (!l || PG_GET(l->set.generation) != generation) &&
+	       pg_page_generation() == generation;
 }
 
 /* The rules of GENERATION, held; a null pointer: there are newer ones, or no room. */
@@ -133,7 +135,7 @@ static struct live *load(uint32_t generation, bool whole)
 	parse(l, generation);
 	__atomic_store_n(&l->holds, owned(1), __ATOMIC_RELEASE);
 	was = __atomic_load_n(&current, __ATOMIC_ACQUIRE);
-	while (is_newer(generation, was) &&
+	while (is_late(generation, was) &&
 	       !__atomic_compare_exchange_n(&current, &was, l, false, __ATOMIC_ACQ_REL,
 					    __ATOMIC_ACQUIRE))
 		;

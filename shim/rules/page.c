@@ -162,6 +162,31 @@ bool pg_page_bring_front(void)
 			       &pg_front) == (long)&pg_front;
 }
 
+static bool within(uintptr_t at, const void *lo, size_t size)
+{
+	return at >= (uintptr_t)lo && at - (uintptr_t)lo < size;
+}
+
+/* Zeroed memory takes the place of the N bytes at P. */
+static bool empty(void *p, size_t n)
+{
+	enum { PROT = PROT_READ | PROT_WRITE, FLAGS = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED };
+#ifdef SYS_mmap2
+	long at = pg_sys6(SYS_mmap2, p, n, PROT, FLAGS, -1, 0);
+#else
+	long at = pg_sys6(SYS_mmap, p, n, PROT, FLAGS, -1, 0);
+#endif
+
+	return at == (long)p;
+}
+
+bool pg_page_lost(uintptr_t at)
+{
+	if (!page || (!within(at, page, sizeof *page) && !within(at, &pg_front, sizeof pg_front)))
+		return false;
+	return empty(&pg_front, sizeof pg_front) && empty(page, sizeof *page);
+}
+
 uint32_t pg_page_generation(void)
 {
 	return __atomic_load_n(&page->front[PG_PAGE_FRONT].generation, __ATOMIC_ACQUIRE);

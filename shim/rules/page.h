@@ -42,6 +42,10 @@ struct pg_page *pg_page(void);
 /* From here on wrappers ask the file. False: pages of this machine are too large for that. */
 bool pg_page_bring_front(void);
 
+/* The file was cut off, as an access at AT found: there are no rules from now on. False: AT is
+ * elsewhere. Async-signal-safe. */
+bool pg_page_lost(uintptr_t at);
+
 uint32_t pg_page_generation(void);
 
 /* Copies the rules of GENERATION; false: they do not hold any more, or are not whole. */
