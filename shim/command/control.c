@@ -50,7 +50,8 @@ bool pg_control_read(struct pg_rule_set *set, struct pg_page_rules *rules)
 			return true;
 		}
 		if (pg_page_read(rules, generation))
-			return !rules->n || (pg_rules_parse(set, rules->text, &error) && pg_live_mark(set, rules));
+			return !rules->n || (pg_rules_parse(set, rules->text, &error) &&
+					     pg_live_mark(set, rules));
 	} while (generation != pg_page_generation());
 	return false;
 }

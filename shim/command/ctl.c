@@ -12,8 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static const char *const actions[] = {"rules", "add",  "clear", "on",
-				      "off",   "show", "fired", NULL};
+static const char *const actions[] = {"rules", "add", "clear", "on", "off", "show", "fired", NULL};
 
 static void read_page(struct pg_rule_set *set, struct pg_page_rules *rules)
 {
@@ -100,8 +99,7 @@ static void expect(const struct pg_request *r, unsigned words, const char *what)
 	if (r->count < words)
 		pg_fail(PG_FAILED, "ctl: %s needs %s (see --help)", r->words[1], what);
 	if (r->count > words)
-		pg_fail(PG_FAILED, "ctl: '%s' is one word too many (see --help)",
-			r->words[words]);
+		pg_fail(PG_FAILED, "ctl: '%s' is one word too many (see --help)", r->words[words]);
 }
 
 static int act(const struct pg_request *r, const char *action)

@@ -36,7 +36,8 @@ long pg_apply_raw(const struct pg_frame *frame, pg_syscall_fn *libc);
  * start-up, or a rule watches the call; only then it is asked whether a rule can reach the
  * descriptor. */
 #define PG_ASIDE(name, fd)                                                                         \
-	(PG_UNLIKELY(pg_front.aside & PG_BIT(PG_CALL_##name)) && pg_fd_ruled(fd, PG_BIT(PG_CALL_##name)))
+	(PG_UNLIKELY(pg_front.aside & PG_BIT(PG_CALL_##name)) &&                                   \
+	 pg_fd_ruled(fd, PG_BIT(PG_CALL_##name)))
 
 /* PG_APPLY(send, fd, buf, len, flags): the same for a wrapper. */
 #define PG_APPLY(name, ...) PG_APPLY_(name, __VA_ARGS__, 0, 0, 0, 0, 0, 0)

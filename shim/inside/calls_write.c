@@ -366,7 +366,8 @@ static int print(const struct print *p, va_list ap)
 	int ret;
 
 	op = pg_enter(op, 0, p->caller);
-	if (PG_UNLIKELY(pg_front.ruled & bit) && pg_fd_ruled(p->fd, bit) && pg_apply_asks(p->fd, bit))
+	if (PG_UNLIKELY(pg_front.ruled & bit) && pg_fd_ruled(p->fd, bit) &&
+	    pg_apply_asks(p->fd, bit))
 		return print_ruled(p, op, ap);
 	ret = by_libc(p, ap);
 	if (PG_UNLIKELY(pg_front.ruled & bit) && ret < 0)

@@ -430,7 +430,9 @@ static PG_COLD bool catches_others(void)
 	}
 	if (fd >= 0)
 		pg_sys1(SYS_close, fd);
-	return caught & ~((uint64_t)1 << (SIGPIPE - 1) | (pg_page() ? (uint64_t)1 << (SIGBUS - 1) : 0) | (uint64_t)LIBCS << (FIRST_OF_LIBC - 1));
+	return caught &
+	       ~((uint64_t)1 << (SIGPIPE - 1) | (pg_page() ? (uint64_t)1 << (SIGBUS - 1) : 0) |
+		 (uint64_t)LIBCS << (FIRST_OF_LIBC - 1));
 }
 
 /* Is OP a call that, where it waits, goes on until a pipe has taken all, and that only its reader

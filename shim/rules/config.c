@@ -12,7 +12,6 @@
 
 enum { EXIT_WRONG_INPUT = 125 };
 
-
 struct pg_config pg_config = {.stack = 8, .limit = 10000, .log_kind = PG_LOG_FD, .log_fd = 2};
 
 /* Ends the process with "pipeguard: NAME: column C: WHAT 'WORD' (did you mean 'NEAR'?)"; column 0
@@ -295,23 +294,13 @@ static void read_skip(const char *name, const char *value)
 }
 
 static const char *const variables[] = {
-	"PIPEGUARD_LOG",
-	"PIPEGUARD_FORMAT",
-	"PIPEGUARD_VERBOSE",
-	"PIPEGUARD_STACK",
-	"PIPEGUARD_ONLY",
-	"PIPEGUARD_SKIP",
-	"PIPEGUARD_SIGPIPE",
-	"PIPEGUARD_LIMIT",
-	"PIPEGUARD_RULES",
-	"PIPEGUARD_SEED",
-	"PIPEGUARD_CONTROL",
-	NULL,
+	"PIPEGUARD_LOG",   "PIPEGUARD_FORMAT", "PIPEGUARD_VERBOSE", "PIPEGUARD_STACK",
+	"PIPEGUARD_ONLY",  "PIPEGUARD_SKIP",   "PIPEGUARD_SIGPIPE", "PIPEGUARD_LIMIT",
+	"PIPEGUARD_RULES", "PIPEGUARD_SEED",   "PIPEGUARD_CONTROL", NULL,
 };
 static void (*const readers[])(const char *, const char *) = {
-	read_log,  read_format,	 read_verbose, read_stack, read_only,
-	read_skip, read_sigpipe, read_limit,   read_rules, read_seed,
-	read_control,
+	read_log,     read_format, read_verbose, read_stack, read_only,	   read_skip,
+	read_sigpipe, read_limit,  read_rules,	 read_seed,  read_control,
 };
 
 /* One "NAME=VALUE" of the environment; returns the number of its variable. */

@@ -24,7 +24,7 @@ struct pg_config {
 	int log_fd;	 /* PG_LOG_FD */
 	unsigned passed; /* descriptors from 3 on that a service manager passed: sd_listen_fds(3) */
 	const char *control; /* path of the page, at start only; or a null pointer */
-	char log_path[512]; /* PG_LOG_FILE, PG_LOG_UNIX: absolute; %p still in it */
+	char log_path[512];  /* PG_LOG_FILE, PG_LOG_UNIX: absolute; %p still in it */
 };
 
 extern struct pg_config pg_config;

@@ -16,7 +16,7 @@ struct sum {
 	uint64_t matched, fired, connections;
 };
 static struct sum sums[PG_RULE_SLOTS];
-_Static_assert(sizeof *sums * PG_RULES_MAX == PG_MATCH_ROOM, "what is kept elsewhere");
+_Static_assert(sizeof *sums *PG_RULES_MAX == PG_MATCH_ROOM, "what is kept elsewhere");
 
 void pg_match_take(const void *room)
 {
@@ -88,7 +88,10 @@ static uint64_t this_thread(void)
 static uint64_t *thread_counter(unsigned rule, bool fired, uint64_t other)
 {
 	uint64_t who = other ? other : this_thread();
-	uint64_t key = pg_mix(pg_mix(pg_mix(fired ? 3 : 5, pg_rules.rule[rule].serial), pg_process()), who) | 1;
+	uint64_t key =
+		pg_mix(pg_mix(pg_mix(fired ? 3 : 5, pg_rules.rule[rule].serial), pg_process()),
+		       who) |
+		1;
 
 	for (unsigned i = 0; i < PROBES; i++) {
 		struct counter *c = &counters[(key + i) % COUNTERS];

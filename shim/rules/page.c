@@ -215,8 +215,8 @@ static bool is_sound(const struct pg_page_rules *r)
 	for (unsigned i = 0; i < r->n; i++) {
 		unsigned slot = r->serial[i] % PG_RULE_SLOTS;
 
-		if (!r->serial[i] || r->serial[i] > INT32_MAX ||
-		    r->conn_slot[i] >= PG_CONN_RULES || taken[slot / 64] >> slot % 64 & 1)
+		if (!r->serial[i] || r->serial[i] > INT32_MAX || r->conn_slot[i] >= PG_CONN_RULES ||
+		    taken[slot / 64] >> slot % 64 & 1)
 			return false;
 		taken[slot / 64] |= (uint64_t)1 << slot % 64;
 	}

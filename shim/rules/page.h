@@ -24,7 +24,8 @@ struct pg_page_rules {
 };
 
 struct pg_page {
-	struct pg_front front[2]; /* for programs of 64 and of 32 bit, whose calls have other bits */
+	struct pg_front
+		front[2]; /* for programs of 64 and of 32 bit, whose calls have other bits */
 	char magic[32];
 	uint32_t last_serial, unused;
 	uint64_t fired[PG_RULE_SLOTS]; /* the serial, and how often: PG_PAGE_COUNT_BITS */

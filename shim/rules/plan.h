@@ -16,7 +16,7 @@ struct pg_plan {
 	unsigned rule;		     /* the serial of final, or of the first that fires at all */
 	bool fires;
 	bool seeded; /* that rule has prob= */
-	bool tells; /* more than an exemption, or a signal that may be taken away */
+	bool tells;  /* more than an exemption, or a signal that may be taken away */
 	uint64_t hold, delay;
 	uint64_t most; /* bytes that the call may move; ~0: all */
 	uint64_t garbage;

@@ -14,7 +14,8 @@
 enum { PG_RULE_SLOTS = 128 };
 
 extern struct pg_rule_set pg_first_rules; /* of the start; empty: no rule */
-extern __thread struct pg_rule_set *pg_rules_now __attribute__((tls_model("initial-exec"))) PG_HIDDEN;
+extern __thread struct pg_rule_set *pg_rules_now __attribute__((tls_model("initial-exec")))
+PG_HIDDEN;
 #define pg_rules (*pg_rules_now)
 
 /* Keeps what the next two say of SET's rules when others have taken their place. */
