@@ -68,11 +68,11 @@ all: $(LIB) $(COMMAND) ## build build/libpipeguard.so and build/pipeguard (the d
 
 # The lower floors in an ordinary program: the same parser for the command, for tests and the fuzzer.
 PURE := $(patsubst shim/%.c,$(BUILD)/%.o,$(wildcard shim/rules/rule*.c)) \
-	$(addprefix $(BUILD)/base/,text.o names.o next.o sys.o)
+	$(addprefix $(BUILD)/base/,text.o names.o call.o sys.o)
 # What the outside engine shares with the library; it has its own module, symbol and reseat, and unwinds by itself.
 OUTSIDE_C := $(sort $(wildcard shim/outside/*.c))
 OUTSIDE_O := $(OUTSIDE_C:shim/%.c=$(BUILD)/%.o)
-SHARED := $(addprefix $(BUILD)/,$(addsuffix .o,base/clock base/peek base/process object/addr object/fd object/listener \
+SHARED := $(addprefix $(BUILD)/,$(addsuffix .o,base/next base/clock base/peek base/process object/addr object/fd object/listener \
 	object/look rules/config rules/live rules/match rules/page rules/plan who/stack fault/fault fault/standin log/again log/event_json log/event_text log/facts log/line \
 	log/log log/site))
 $(COMMAND): $(COMMAND_O) $(OUTSIDE_O) $(PURE) $(SHARED)
@@ -166,6 +166,7 @@ $(BUILD)/bench/passthrough.so: tests/bench/passthrough.c $(BUILD)/flags
 
 bench: bench-programs ## what it costs, beside its peers (some four minutes)
 	@BUILD='$(BUILD)' scripts/bench --json '$(BUILD)/bench/result.json'
+	@BUILD='$(BUILD)' scripts/bench-outside
 
 demo: all ## show the main job on real programs
 	@BUILD='$(BUILD)' scripts/demo
@@ -225,7 +226,7 @@ ubsan: ## with the undefined-behaviour sanitizer, into build/ubsan, and the test
 # The lower floors with sanitizers need none of the flags of a library.
 SANITIZE = -g -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all
 PURE_C   = $(PURE:$(BUILD)/%.o=shim/%.c)
-LOG_C    = $(PURE_C) $(addprefix shim/log/,again.c event_json.c event_text.c facts.c line.c) \
+LOG_C    = $(PURE_C) shim/base/next.c $(addprefix shim/log/,again.c event_json.c event_text.c facts.c line.c) \
 	$(addprefix shim/,who/stack.c who/unwinder.c object/fd.c object/look.c \
 	object/listener.c object/addr.c base/process.c base/clock.c base/peek.c)
 asan: ## the parser, the log writer and the reader of ELF files with the address and undefined-behaviour sanitizers
@@ -261,7 +262,7 @@ distros: ## the demo and the suite in fresh systems of each distribution (ROOT=t
 FUZZ_RUNS ?= 1000000
 FUZZ_SECONDS ?= 60
 FUZZER = clang -std=gnu11 $(PG_CPPFLAGS) $(SANITIZE) -fsanitize=fuzzer,address,undefined
-FUZZ_BOUNDS = -runs=$(FUZZ_RUNS) -max_total_time=$(FUZZ_SECONDS) -timeout=5 \
+FUZZ_BOUNDS = -runs=$(FUZZ_RUNS) -max_total_time=$(FUZZ_SECONDS) -timeout=5 -seed=$(shell echo $$(($(FUZZ_SEED) % 2000000000 + 1))) \
 	-artifact_prefix=$(BUILD)/fuzz/ -print_final_stats=1
 fuzz: fuzz-rules fuzz-log fuzz-elf fuzz-readers fuzz-diff ## the parser, the log and ELF files under libFuzzer, what reads logs, the library against native (FUZZ_RUNS=1000000 FUZZ_SECONDS=60 each)
 fuzz-probe:
@@ -304,7 +305,7 @@ C_FILES = $(wildcard shim/*/*.[ch] tests/fixtures/*.c tests/fuzz/*.c tests/fuzz/
 lint: format-check all ## everything that can be checked without running
 	scripts/check-layers
 	shellcheck scripts/completion.bash scripts/check-layers \
-		scripts/install-deps scripts/matrix scripts/distros scripts/suite scripts/tally scripts/sweep-real scripts/compat tests/fuzz/races scripts/demo .ci/run
+		scripts/bench-outside scripts/install-deps scripts/matrix scripts/distros scripts/suite scripts/tally scripts/sweep-real scripts/compat tests/fuzz/races scripts/demo .ci/run
 	shellcheck -x tests/compat/*.sh
 	shellcheck -s bats $(wildcard tests/*.bats tests/*.bash)
 	clang-tidy --quiet $(SHIM) -- $(PG_CPPFLAGS) -std=gnu11 2>/dev/null

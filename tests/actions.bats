@@ -166,3 +166,25 @@ all_right() {
 	done
 	all_right
 }
+
+@test "linger: the peer gets a RST when the program closes, once said, and nothing else changes" {
+	requires python3
+	local closes python
+	python=$(python3 -c "import sys; print(sys.executable)")
+	# What the peer of a client reads when that has closed; both in one program.
+	closes='import socket, sys
+s = socket.create_server(("127.0.0.1", 0))
+c = socket.create_connection(s.getsockname())
+p, _ = s.accept()
+for i in 1, 2:
+    c.send(b"x")
+    print(p.recv(1).decode(), end=" ")
+c.close()
+try: print("end" if p.recv(1) == b"" else "bytes")
+except ConnectionResetError: print("reset")'
+	equal "without" "x x end" "$(plain "$python" -c "$closes")"
+	equal "with" "x x reset" "$(guarded PIPEGUARD_RULES='send:side=client:linger' "$python" -c "$closes")"
+	equal "how often it fired" '{"r1":1}' "$(guarded PIPEGUARD_VERBOSE=1 PIPEGUARD_RULES='send:side=client:linger' "$python" -c "$closes" >/dev/null; events 'select(.ev == "exit") | .rules' | tail -1)"
+	equal "the action" '"linger"' "$(events 'select(.ev == "inject") | .action' | sort -u)"
+	equal "of another side" "x x end" "$(guarded PIPEGUARD_RULES='send:side=server:linger' "$python" -c "$closes")"
+}

@@ -12,7 +12,7 @@ DIFF=$ROOT/tests/fuzz/diff
 # Each object of the target but the log writer's.
 setup_file() {
 	cd "$BATS_FILE_TMPDIR" || return
-	"${CC:-gcc}" "${CFLAGS[@]}" -c "$ROOT"/tests/fuzz/{run,log}.c "$ROOT"/shim/base/{text,names,next,sys,process,clock,peek}.c \
+	"${CC:-gcc}" "${CFLAGS[@]}" -c "$ROOT"/tests/fuzz/{run,log}.c "$ROOT"/shim/base/{text,names,call,next,sys,process,clock,peek}.c \
 		"$ROOT"/shim/object/{addr,fd,look,listener}.c "$ROOT"/shim/who/{stack,unwinder}.c "$ROOT"/shim/rules/rule*.c
 }
 

@@ -9,6 +9,7 @@ load helpers
 BREAK='pipe R, W; close R; syswrite W, "x"; exit 42'
 
 # The text log on stderr, whatever PIPEGUARD_LOG says.
+# shellcheck disable=SC2153 # of helpers.bash
 text() { timeout "$LIMIT" "$FIXTURES/sigdfl" -i env LD_PRELOAD="$LIB" "$@" 3>&-; }
 
 @test "a program that closes every descriptor and uses the numbers again keeps its file clean, and the event is told" {

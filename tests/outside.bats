@@ -125,7 +125,7 @@ headed() {
 
 @test "the program is the process that was started: pid, parent, children, descriptors" {
 	# shellcheck disable=SC2016 # for the inner shell
-	local -r tell='echo $$; echo $PPID; ls -l /proc/self/fd | wc -l; cat /proc/$$/task/$$/children | wc -w; ps -o pgid=,sid= -p $$'
+	local -r tell='c=; read -r c </proc/$$/task/$$/children || :; echo $$; echo $PPID; set -- /proc/$$/fd/*; echo $#; set -- $c; echo $#; ps -o pgid=,sid= -p $$'
 	bash -c "$tell" >"$BATS_TEST_TMPDIR/native" 3>&-
 	bash -c "exec '$BUILD/pipeguard' run --outside bash -c '$tell'" >"$BATS_TEST_TMPDIR/traced" 2>&1 3>&- &
 	local pid=$!
@@ -195,6 +195,10 @@ headed() {
 @test "PIPEGUARD_SKIP leaves a program out" {
 	run -141 outside -d PIPEGUARD_SKIP=still "$STILL" pair 1
 	[[ ! -s $LOG ]]
+	run -141 launch --outside -o "$LOG" --skip 'st*' "$STILL" pair 1
+	[[ ! -s $LOG ]]
+	run -141 launch --outside -o "$LOG" --only 'st*' "$STILL" pair 1
+	[[ -s $LOG ]]
 }
 
 @test "loads and exits are told at -v" {
@@ -255,4 +259,22 @@ headed() {
 	run launch --both -j -o "$LOG" bash -c "'$STILL' writes 100000 | head -1; seq 100000 | head -1"
 	wait_for test "$(broken | wc -l)" -eq 2
 	equal "engines" '["seq","inside"] ["still","outside"]' "$(broken '[.comm, .engine]' | sort | xargs -d '\n')"
+}
+
+@test "linger: the peer gets a RST when the program closes" {
+	traced_only
+	requires python3
+	local closes python
+	python=$(python3 -c "import sys; print(sys.executable)")
+	closes='import socket
+s = socket.create_server(("127.0.0.1", 0))
+c = socket.create_connection(s.getsockname())
+p, _ = s.accept()
+c.send(b"x")
+print(p.recv(1).decode(), end=" ")
+c.close()
+try: print("end" if p.recv(1) == b"" else "bytes")
+except ConnectionResetError: print("reset")'
+	equal "without" "x end" "$(outside "$python" -c "$closes")"
+	equal "with" "x reset" "$(outside -r 'send:side=client:linger' "$python" -c "$closes")"
 }

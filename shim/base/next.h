@@ -3,61 +3,10 @@
 #ifndef PG_NEXT_H
 #define PG_NEXT_H
 
-#include "base/sys.h"
+#include "base/call.h"
 
 #include <errno.h>
 #include <stdarg.h>
-
-enum pg_call {
-	PG_NO_CALL,
-#define CALL(name, kernel, group, args) PG_CALL_##name,
-#include "calls.def"
-#undef CALL
-	PG_CALL_COUNT
-};
-
-/* How a call lays its arguments out. */
-enum pg_args {
-	PG_ARGS_PLAIN,	  /* the descriptor first */
-	PG_ARGS_BUFFER,	  /* fd, buffer, length */
-	PG_ARGS_SEND,	  /* fd, buffer, length, flags */
-	PG_ARGS_SENDTO,	  /* the same, address, its length */
-	PG_ARGS_SEND_CHK, /* fd, buffer, length, room, flags */
-	PG_ARGS_VECTOR,	  /* fd, iovec, count */
-	PG_ARGS_VECTORF,  /* the same, flags */
-	PG_ARGS_VECTOR2,  /* fd, iovec, count, offset, flags */
-	PG_ARGS_VECTOR64, /* the same with an offset of 64 bits */
-	PG_ARGS_MESSAGE,  /* fd, msghdr, flags */
-	PG_ARGS_MESSAGES, /* fd, mmsghdr, count, flags */
-	PG_ARGS_FILE,	  /* out, in, offset, length */
-	PG_ARGS_SPLICE,	  /* in, offset, out, offset, length, flags */
-	PG_ARGS_TEE,	  /* in, out, length, flags */
-	PG_ARGS_FORMAT,	  /* fd, format, arguments */
-	PG_ARGS_KERNEL2,  /* pwritev2(2) past libc: fd, iovec, count, offset in two words, flags */
-	PG_ARGS_COUNT
-};
-
-/* What the data argument points to. */
-enum pg_shape { PG_NOTHING, PG_BUF, PG_IOV, PG_MSG };
-
-/* Which argument is what; -1: there is none. LEN of a PG_IOV is the number of entries; SOURCE: the
- * descriptor that the bytes come from; TO: the address they go to, its length behind it. */
-struct pg_layout {
-	short fd, data, len, flags, source, to;
-	enum pg_shape shape;
-};
-const struct pg_layout *pg_call_layout(enum pg_call call);
-
-/* The same of the system call behind CALL, made by syscall(2): the kernel's arguments are not
- * always those of libc's function. */
-const struct pg_layout *pg_call_raw_layout(enum pg_call call);
-
-/* Is CALL the one that takes messages, or libc's second name for it? */
-#if __SIZEOF_LONG__ == 4
-#define PG_IS(call, name) ((call) == PG_CALL_##name || (call) == PG_CALL___##name##64)
-#else
-#define PG_IS(call, name) ((call) == PG_CALL_##name)
-#endif
 
 typedef void pg_fn(void);
 
@@ -90,26 +39,8 @@ pg_fn *pg_next_early(enum pg_call call);
  * sanitizer's runtime, another preload. */
 bool pg_next_within(uintptr_t lo, uintptr_t hi);
 
-/* Does CALL format, and write what comes of it inside libc? */
-bool pg_call_formats(enum pg_call call);
-
 /* libc's way to format into memory, with the checks of __vdprintf_chk if CHECK is not negative. */
 int pg_next_format(char *to, size_t size, int check, const char *format, va_list ap);
-
-/* The log's name of a call ("send"); "?" if out of range. */
-const char *pg_call_name(enum pg_call call);
-
-/* The call under the name that programs write: send for __send, recv for __recv_chk. */
-enum pg_call pg_call_plain(enum pg_call call);
-
-/* The system call number behind CALL, and the first call in the list that is the system call NR (or
- * PG_NO_CALL). */
-long pg_call_number(enum pg_call call);
-enum pg_call pg_call_of_number(long nr);
-
-/* The call that the log takes system call NR of syscall(2) for: where ARG names an address it is
- * sendto, else send. */
-enum pg_call pg_call_made_raw(long nr, const long arg[6]);
 
 /* A system call made for the program without libc (before start-up, or where it called syscall(2)):
  * errno is set as libc would. */

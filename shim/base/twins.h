@@ -41,19 +41,22 @@
 #define off64_t off_t
 #endif
 
-ssize_t __write(int fd, const void *buf, size_t len);
-ssize_t __read(int fd, void *buf, size_t len);
-ssize_t __recv(int fd, void *buf, size_t len, int flags);
-ssize_t __send(int fd, const void *buf, size_t len, int flags);
+/* NAME's other name: one function, so that they cannot come to differ. */
+#if __has_attribute(copy)
+#define PG_LIKE(name) __attribute__((copy(name)))
+#else
+#define PG_LIKE(name)
+#endif
+#define PG_TWIN(twin, name)                                                                        \
+	extern __typeof__(name) twin __attribute__((alias(#name))) PG_LIKE(name) PG_EXPORT
+
 ssize_t __read_chk(int fd, void *buf, size_t len, size_t room);
 ssize_t __recv_chk(int fd, void *buf, size_t len, size_t room, int flags);
 ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t room, int flags, PG_SOCKADDR_OUT from,
 		       socklen_t *from_len);
 int __dprintf_chk(int fd, int flag, const char *format, ...);
 int __vdprintf_chk(int fd, int flag, const char *format, va_list ap);
-int __connect(int fd, PG_SOCKADDR addr, socklen_t len);
 FILE *freopen64(const char *path, const char *mode, FILE *f);
-int __close(int fd);
 #if __SIZEOF_LONG__ == 4
 ssize_t __sendmsg64(int fd, const struct msghdr *msg, int flags);
 int __sendmmsg64(int fd, struct mmsghdr *msgs, unsigned n, int flags);
@@ -65,9 +68,6 @@ int __prctl_time64(int option, ...);
 #endif
 int __clone(int (*fn)(void *), void *stack, int flags, void *arg, ...);
 int fcntl64(int fd, int command, ...);
-int __dup2(int from, int to);
-int __pipe(int fd[2]);
-int __sigaction(int sig, const struct sigaction *act, struct sigaction *old);
 sighandler_t __sysv_signal(int sig, sighandler_t handler);
 sighandler_t sysv_signal(int sig, sighandler_t handler);
 sighandler_t bsd_signal(int sig, sighandler_t handler);

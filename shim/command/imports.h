@@ -3,7 +3,7 @@
 #ifndef PG_IMPORTS_H
 #define PG_IMPORTS_H
 
-#include "base/next.h"
+#include "base/call.h"
 
 #include <stdbool.h>
 

@@ -180,6 +180,13 @@ int pg_fault_fin(int fd)
 	return shut(fd, SHUT_WR);
 }
 
+int pg_fault_linger(int fd)
+{
+	const struct linger none = {.l_onoff = 1};
+
+	return (int)pg_sys5(SYS_setsockopt, fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+}
+
 void pg_fault_drain(int fd, enum pg_kind kind)
 {
 	enum { TIMES = 65536 };

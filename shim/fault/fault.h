@@ -46,6 +46,9 @@ int pg_fault_break(int fd, enum pg_kind kind);
 
 int pg_fault_fin(int fd); /* shutdown(SHUT_WR): the peer reads EOF */
 
+/* TCP: SO_LINGER with a time of 0. The last close sends a RST; what is unsent then is lost. */
+int pg_fault_linger(int fd);
+
 /* Throws away what waits unread, and lets the writer know that nobody reads on. Sockets:
  * shutdown(SHUT_RD); what comes later is thrown away by the next call. Pipes: the read end of one
  * without a writer takes the number. */

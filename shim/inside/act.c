@@ -66,7 +66,7 @@ static struct pg_op fail(struct pg_op op, const struct pg_plan *p, const struct 
 		hit.err = EPIPE;
 		pg_guard_injected_epipe(&hit, pg_guard_raises(op.call, op.flags, o));
 	}
-	if (o->story && op.call != PG_CALL_connect && op.call != PG_CALL___connect) {
+	if (o->story && pg_call_role(op.call) != PG_ROLE_CONNECT) {
 		o->story->injected = injected;
 		o->story->rule = rule;
 	}
@@ -87,11 +87,6 @@ static uint64_t patience(int fd, bool reads)
 	return (uint64_t)t.sec * 1000000000u + (uint64_t)t.usec * 1000u;
 }
 
-static bool is_accept(enum pg_call call)
-{
-	return call == PG_CALL_accept || call == PG_CALL_accept4;
-}
-
 /* As if the peer sent, or took, nothing. What it did send, or its end, would make poll() say that
  * there is something to read, for ever: it goes. A listener keeps who waits there. */
 static struct pg_op stall(struct pg_op op, const struct pg_object *o)
@@ -102,7 +97,7 @@ static struct pg_op stall(struct pg_op op, const struct pg_object *o)
 		     !(pg_sys3(SYS_fcntl, op.fd, F_GETFL, 0) & O_NONBLOCK);
 	int err = waits ? pg_fault_stall(socket ? patience(op.fd, reads) : 0) : EAGAIN, other;
 
-	if (reads && (socket || !waits) && !is_accept(op.call)) {
+	if (reads && (socket || !waits) && pg_call_role(op.call) != PG_ROLE_ACCEPT) {
 		other = pg_fault_silence(op.fd, o->kind);
 		pg_fd_replaced(op.fd); /* it may be another object now */
 		if (other >= 0)
@@ -137,7 +132,7 @@ struct pg_op pg_act_at_end(struct pg_op op)
 		msg->msg_hdr.msg_controllen = 0;
 		msg->msg_hdr.msg_flags = 0;
 	}
-	if (!PG_IS(op.call, recvmmsg))
+	if (!pg_call_has_messages(op.call))
 		return decided(op, 0, 0);
 	msg->msg_len = 0;
 	return decided(op, 1, 0);
@@ -146,7 +141,7 @@ struct pg_op pg_act_at_end(struct pg_op op)
 /* Of several messages, the first goes nowhere. */
 static struct pg_op lose(struct pg_op op, const struct pg_candidate *c)
 {
-	if (!PG_IS(op.call, sendmmsg))
+	if (!pg_call_has_messages(op.call))
 		return decided(op, (int64_t)c->length, 0);
 	((struct mmsghdr *)(uintptr_t)op.data)->msg_len = (unsigned)c->length;
 	return decided(op, 1, 0);
@@ -184,6 +179,18 @@ static bool is_unheard_of(const struct pg_plan *p, int fd, enum pg_kind kind)
 	       has_no_end(fd, kind);
 }
 
+/* Nothing is broken yet, and by the program itself then: the rule is not remembered for it. */
+static int linger(int fd, struct pg_story *s)
+{
+	int ret = pg_fault_linger(fd);
+
+	if (!ret && s) {
+		s->lingers = true;
+		pg_story_unrule(s);
+	}
+	return ret;
+}
+
 /* The fault that the final action is. Returns 0 or -errno. */
 static int make(const struct pg_op *op, const struct pg_plan *p, const struct pg_object *o)
 {
@@ -191,6 +198,8 @@ static int make(const struct pg_op *op, const struct pg_plan *p, const struct pg
 
 	if (p->final->terminal == PG_F_RESET)
 		return reset(op, p, o);
+	if (p->final->terminal == PG_F_LINGER)
+		return linger(op->fd, o->story);
 	if (has_no_end(op->fd, o->kind))
 		return -EOPNOTSUPP;
 	if (p->final->terminal == PG_F_BREAK)
@@ -249,6 +258,7 @@ static struct pg_op finish(struct pg_op op, const struct pg_plan *p, const struc
 	case PG_F_BREAK:
 	case PG_F_FIN:
 	case PG_F_EOF:
+	case PG_F_LINGER:
 		if (!p->midway)
 			return change(op, p, o, inject);
 		op.midway = true;
@@ -260,7 +270,8 @@ static struct pg_op finish(struct pg_op op, const struct pg_plan *p, const struc
 	case PG_F_REFUSE:
 		return misconnect(op, p, o, inject);
 	case PG_F_STALL:
-		return op.call == PG_CALL_connect ? misconnect(op, p, o, inject) : stall(op, o);
+		return pg_call_role(op.call) == PG_ROLE_CONNECT ? misconnect(op, p, o, inject)
+								: stall(op, o);
 	case PG_F_ERROR:
 		return fail(op, p, o, c);
 	default:

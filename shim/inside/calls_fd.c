@@ -47,11 +47,7 @@ PG_EXPORT int pipe(int fd[2])
 {
 	return fresh_pair(NEXT_SYS(pipe, SYS_pipe2, fd, 0, 0, 0, 0, 0, fd), fd, 0);
 }
-
-PG_EXPORT int __pipe(int fd[2])
-{
-	return fresh_pair(NEXT_SYS(__pipe, SYS_pipe2, fd, 0, 0, 0, 0, 0, fd), fd, 0);
-}
+PG_TWIN(__pipe, pipe);
 
 PG_EXPORT int pipe2(int fd[2], int flags)
 {
@@ -64,13 +60,7 @@ PG_EXPORT int close(int fd)
 	pg_fd_closed(fd);
 	return NEXT_SYS1(close, SYS_close, fd);
 }
-
-PG_EXPORT int __close(int fd)
-{
-	pg_guard_close(fd);
-	pg_fd_closed(fd);
-	return NEXT_SYS1(__close, SYS_close, fd);
-}
+PG_TWIN(__close, close);
 
 /* FD is FROM from now on, if the kernel said so: RET. */
 static int copied(int from, int ret)
@@ -84,11 +74,7 @@ PG_EXPORT int dup2(int from, int to)
 {
 	return copied(from, NEXT(dup2)(from, to));
 }
-
-PG_EXPORT int __dup2(int from, int to)
-{
-	return copied(from, NEXT(__dup2)(from, to));
-}
+PG_TWIN(__dup2, dup2);
 
 PG_EXPORT int dup3(int from, int to, int flags)
 {

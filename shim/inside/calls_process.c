@@ -22,13 +22,7 @@ PG_EXPORT void _exit(int status)
 	NEXT(_exit)(status);
 	__builtin_unreachable();
 }
-
-PG_EXPORT void _Exit(int status)
-{
-	pg_guard_exit();
-	NEXT(_Exit)(status);
-	__builtin_unreachable();
-}
+PG_TWIN(_Exit, _exit);
 
 /* ---- a program that confines itself ---- */
 

@@ -18,17 +18,7 @@ PG_EXPORT ssize_t read(int fd, void *buf, size_t len)
 	asked.len = len;
 	return PG_IN(read, buffer, asked, PG_HOT(read)(fd, buf, len));
 }
-
-PG_EXPORT ssize_t __read(int fd, void *buf, size_t len)
-{
-	struct pg_asked asked;
-
-	if (PG_ASIDE(__read, fd))
-		return PG_APPLY(__read, fd, buf, len);
-	asked.fd = fd;
-	asked.len = len;
-	return PG_IN(read, buffer, asked, PG_HOT(__read)(fd, buf, len));
-}
+PG_TWIN(__read, read);
 
 PG_EXPORT ssize_t __read_chk(int fd, void *buf, size_t len, size_t room)
 {
@@ -64,18 +54,7 @@ PG_EXPORT ssize_t recv(int fd, void *buf, size_t len, int flags)
 	asked.flags = flags;
 	return PG_IN(recv, flagged, asked, PG_HOT(recv)(fd, buf, len, flags));
 }
-
-PG_EXPORT ssize_t __recv(int fd, void *buf, size_t len, int flags)
-{
-	struct pg_asked asked;
-
-	if (PG_ASIDE(__recv, fd))
-		return PG_APPLY(__recv, fd, buf, len, flags);
-	asked.fd = fd;
-	asked.len = len;
-	asked.flags = flags;
-	return PG_IN(recv, flagged, asked, PG_HOT(__recv)(fd, buf, len, flags));
-}
+PG_TWIN(__recv, recv);
 
 PG_EXPORT ssize_t __recv_chk(int fd, void *buf, size_t len, size_t room, int flags)
 {

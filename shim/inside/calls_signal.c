@@ -30,13 +30,7 @@ PG_EXPORT int sigaction(int sig, const struct sigaction *act, struct sigaction *
 		return other(NEXT(sigaction)(sig, act, old), sig, old);
 	return pg_sigpipe_action(act, old, PG_CALLER);
 }
-
-PG_EXPORT int __sigaction(int sig, const struct sigaction *act, struct sigaction *old)
-{
-	if (!ours(sig))
-		return other(NEXT(__sigaction)(sig, act, old), sig, old);
-	return pg_sigpipe_action(act, old, PG_CALLER);
-}
+PG_TWIN(__sigaction, sigaction);
 
 /* libc sets it in its own way (flags, mask); then we stand in front of what it set. */
 #define LIKE_SIGNAL(name)                                                                          \

@@ -23,16 +23,7 @@ PG_EXPORT int connect(int fd, PG_SOCKADDR addr, socklen_t len)
 		ret = NEXT(connect)(fd, addr, len);
 	return pg_connected(PG_CALL_connect, fd, PG_ADDR(addr), len, ret, PG_CALLER);
 }
-
-PG_EXPORT int __connect(int fd, PG_SOCKADDR addr, socklen_t len)
-{
-	int ret;
-
-	if (!rules_watch(PG_CALL___connect) ||
-	    !pg_apply_connect(PG_CALL_connect, fd, PG_ADDR(addr), len, &ret, PG_CALLER))
-		ret = NEXT(__connect)(fd, addr, len);
-	return pg_connected(PG_CALL_connect, fd, PG_ADDR(addr), len, ret, PG_CALLER);
-}
+PG_TWIN(__connect, connect);
 
 /*
  * Where the program asks for the peer's address, LEN says how much of it the

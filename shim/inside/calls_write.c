@@ -23,13 +23,7 @@ PG_EXPORT ssize_t write(int fd, const void *buf, size_t len)
 		return PG_APPLY(write, fd, buf, len);
 	return PG_OUT(write, PG_HOT(write)(fd, buf, len), fd, len);
 }
-
-PG_EXPORT ssize_t __write(int fd, const void *buf, size_t len)
-{
-	if (PG_ASIDE(__write, fd))
-		return PG_APPLY(__write, fd, buf, len);
-	return PG_OUT(__write, PG_HOT(__write)(fd, buf, len), fd, len);
-}
+PG_TWIN(__write, write);
 
 PG_EXPORT ssize_t writev(int fd, const struct iovec *iov, int n)
 {
@@ -64,13 +58,7 @@ PG_EXPORT ssize_t send(int fd, const void *buf, size_t len, int flags)
 		return PG_APPLY(send, fd, buf, len, flags);
 	return PG_OUT(send, PG_HOT(send)(fd, buf, len, flags), fd, len, op.flags = flags);
 }
-
-PG_EXPORT ssize_t __send(int fd, const void *buf, size_t len, int flags)
-{
-	if (PG_ASIDE(__send, fd))
-		return PG_APPLY(__send, fd, buf, len, flags);
-	return PG_OUT(__send, PG_HOT(__send)(fd, buf, len, flags), fd, len, op.flags = flags);
-}
+PG_TWIN(__send, send);
 
 /* MSG_FASTOPEN (tcp(7)): sending opens a connection. What is sent by it belongs to that. */
 static PG_COLD ssize_t opened(enum pg_call call, int fd, const void *to, socklen_t to_len,

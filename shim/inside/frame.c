@@ -20,9 +20,10 @@ struct shorter {
 	struct mmsghdr msg;
 };
 
-static bool is_several(enum pg_call call)
+/* Several, of which it returns how many. */
+static bool sends_messages(enum pg_call call)
 {
-	return PG_IS(call, sendmmsg) || PG_IS(call, recvmmsg);
+	return pg_call_has_messages(call) && pg_is_out(call);
 }
 
 static const struct pg_layout *layout_of(const struct pg_frame *frame)
@@ -33,7 +34,7 @@ static const struct pg_layout *layout_of(const struct pg_frame *frame)
 /* pwritev2(2): an offset of -1 is none. splice(2): a pointer to one. */
 static bool names_place(const struct pg_frame *frame)
 {
-	if (frame->call == PG_CALL_pwritev2 || frame->call == PG_CALL_pwritev64v2)
+	if (pg_call_twin(frame->call) == PG_CALL_pwritev2)
 		return frame->arg[3] != -1;
 	return frame->call == PG_CALL_splice && frame->arg[3];
 }
@@ -58,7 +59,7 @@ struct pg_op pg_apply_op(const struct pg_frame *frame)
 		op.to = (const void *)frame->arg[l->to];
 		op.to_len = (uint32_t)frame->arg[l->to + 1];
 	}
-	if (is_several(frame->call))
+	if (pg_call_has_messages(frame->call))
 		op.len = (uint32_t)frame->arg[l->len]; /* the kernel takes an unsigned int */
 	op.placed = names_place(frame);
 	return op;
@@ -136,12 +137,12 @@ static void copy_back(const struct pg_op *op, const struct shorter *s, long ret)
 
 	if (op->shape != PG_MSG || ret < 0)
 		return;
-	if (PG_IS(op->call, recvmsg) || PG_IS(op->call, recvmmsg)) {
+	if (op->shape == PG_MSG && !pg_is_out(op->call)) {
 		msg->msg_namelen = s->msg.msg_hdr.msg_namelen;
 		msg->msg_controllen = s->msg.msg_hdr.msg_controllen;
 		msg->msg_flags = s->msg.msg_hdr.msg_flags;
 	}
-	if (is_several(op->call))
+	if (pg_call_has_messages(op->call))
 		((struct mmsghdr *)(void *)msg)->msg_len = s->msg.msg_len;
 }
 
@@ -158,7 +159,7 @@ static long make(const struct pg_frame *frame)
 		return pg_syscall_errno(pg_call_number(frame->call), a[0], a[1], a[2], a[3], a[4],
 					a[5]);
 	ret = next(a[0], a[1], a[2], a[3], a[4], a[5]);
-	return is_several(frame->call) ? (int)ret : ret;
+	return pg_call_has_messages(frame->call) ? (int)ret : ret;
 }
 
 /*
@@ -181,7 +182,7 @@ static long make_early(struct pg_frame *frame)
 /* How many bytes RET stands for. */
 static int64_t bytes_of(const struct pg_op *op, const struct shorter *s, long ret)
 {
-	return PG_IS(op->call, sendmmsg) && ret > 0 ? (int64_t)s->msg.msg_len : ret;
+	return sends_messages(op->call) && ret > 0 ? (int64_t)s->msg.msg_len : ret;
 }
 
 /* All entries that fit were written: the rest follows. What becomes of it is no error, it is a
@@ -202,7 +203,7 @@ static unsigned make_rest(struct pg_frame *frame, struct shorter *s)
 		s->msg.msg_hdr.msg_controllen = 0;
 	}
 	ret = make(frame);
-	if (ret > 0 && PG_IS(frame->call, sendmmsg)) {
+	if (ret > 0 && sends_messages(frame->call)) {
 		ret = (long)s->msg.msg_len;
 		s->msg.msg_len += before;
 	}
@@ -232,10 +233,10 @@ static long make_shorter(const struct pg_frame *frame, struct pg_op *op)
 	if (bytes_of(op, &s, ret) == op->len && has_rest(&mine, &s)) {
 		op->len += (int64_t)s.rest.iov_len;
 		more = make_rest(&mine, &s);
-		ret = PG_IS(op->call, sendmmsg) ? ret : ret + (long)more;
+		ret = sends_messages(op->call) ? ret : ret + (long)more;
 	}
 	copy_back(op, &s, ret);
-	if (PG_IS(op->call, sendmmsg)) /* of which a whole success returns one */
+	if (sends_messages(op->call)) /* of which a whole success returns one */
 		op->len = 1;
 	return ret;
 }
@@ -267,8 +268,8 @@ static uint64_t bits_of(const struct pg_frame *frame)
 
 	if (!frame->raw)
 		return PG_BIT(frame->call);
-	for (int call = PG_NO_CALL + 1; pg_is_out((enum pg_call)call); call++)
-		if (pg_call_number((enum pg_call)call) == nr &&
+	for (int call = PG_NO_CALL + 1; call < PG_CALL_COUNT; call++)
+		if (pg_is_out((enum pg_call)call) && pg_call_number((enum pg_call)call) == nr &&
 		    !pg_call_formats((enum pg_call)call))
 			bits |= PG_BIT(call);
 	return bits;
@@ -278,7 +279,7 @@ static uint64_t bits_of(const struct pg_frame *frame)
 static void leave(struct pg_op op, long ret, uintptr_t caller)
 {
 	pg_leave(op, ret, caller);
-	if (PG_IS(op.call, sendmmsg) && ret > 0 && !op.skip)
+	if (sends_messages(op.call) && ret > 0 && !op.skip)
 		pg_fd_sent(op.fd, bytes_in(op.data, ret) - (uint64_t)ret);
 }
 
@@ -290,7 +291,9 @@ static struct pg_op enter(const struct pg_frame *frame)
 /* What a read gave: RET, of several messages how many. */
 static void take(const struct pg_op *op, long ret)
 {
-	pg_apply_read(op, is_several(op->call) && ret > 0 ? (int64_t)bytes_in(op->data, ret) : ret);
+	pg_apply_read(op, pg_call_has_messages(op->call) && ret > 0
+				  ? (int64_t)bytes_in(op->data, ret)
+				  : ret);
 }
 
 static long apply_read(const struct pg_frame *frame, bool *decided)
@@ -359,9 +362,7 @@ static long make_idle_ones(const struct pg_frame *frame, long *idle)
 /* Is no time left of recvmmsg's? The kernel counts it down. On 32 bit it is of either size. */
 static bool is_over(const struct pg_frame *frame)
 {
-	size_t size = PG_IS(frame->call, recvmmsg) && frame->call != PG_CALL_recvmmsg
-			      ? 16
-			      : 2 * sizeof(long);
+	size_t size = pg_call_twin(frame->call) != frame->call ? 16 : 2 * sizeof(long);
 	uint64_t left[2] = {0, 0};
 
 	return frame->arg[4] && pg_peek(left, (const void *)frame->arg[4], size) && !left[0] &&
@@ -454,7 +455,7 @@ long pg_apply_frame(const struct pg_frame *frame)
 	bool decided;
 	long ret;
 
-	if (is_several(frame->call) && op.len && !pg_confined)
+	if (pg_call_has_messages(frame->call) && op.len && !pg_confined)
 		ret = apply_several(frame);
 	else
 		ret = apply_one(frame, &decided);

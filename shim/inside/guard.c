@@ -77,13 +77,7 @@ static void add_target(struct pg_event *e, const struct pg_hit *hit)
 
 bool pg_guard_raises(enum pg_call call, int flags, const struct pg_object *o)
 {
-	bool sends = call == PG_CALL_send || call == PG_CALL_sendto || PG_IS(call, sendmsg) ||
-		     PG_IS(call, sendmmsg) || call == PG_CALL___send;
-	bool vector2 = call == PG_CALL_pwritev2 || call == PG_CALL_pwritev64v2;
-
-	if ((sends && flags & MSG_NOSIGNAL) || (vector2 && flags & PG_RWF_NOSIGNAL))
-		return false;
-	return o->stream;
+	return o->stream && !pg_call_spares(call, flags);
 }
 
 static bool waits_pending(void)

@@ -7,6 +7,7 @@
 #ifndef PG_GUARD_H
 #define PG_GUARD_H
 
+#include "base/next.h"
 #include "inside/sigpipe.h"
 #include "rules/config.h"
 #include "rules/plan.h"

@@ -5,6 +5,7 @@
 #include "object/look.h"
 #include "who/stack.h"
 
+#include <errno.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -355,7 +356,7 @@ static bool broken(const struct pg_hit *hit)
 {
 	/* sendmmsg(2) returns how many messages went before the one that broke. */
 	return hit->err || pg_confined || pg_look_is_broken_pipe(hit->fd) ||
-	       (PG_IS(hit->call, sendmmsg) && pg_look_is_broken(hit->fd));
+	       (pg_call_has_messages(hit->call) && pg_look_is_broken(hit->fd));
 }
 
 /* Which call of ours it was; false: none. */

@@ -2,8 +2,10 @@
 #include "inside/sigpipe.h"
 
 #include "base/clock.h"
+#include "base/next.h"
 #include "rules/config.h"
 
+#include <errno.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/auxv.h>

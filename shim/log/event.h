@@ -3,7 +3,7 @@
 #ifndef PG_EVENT_H
 #define PG_EVENT_H
 
-#include "base/next.h"
+#include "base/call.h"
 #include "log/log.h"
 #include "object/look.h"
 #include "rules/op.h"

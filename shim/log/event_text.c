@@ -59,8 +59,7 @@ static void text_ends(struct pg_text *t, const struct pg_object *o)
 /* Of a call that is about a connection itself, nothing was sent yet. */
 static bool is_transfer(const struct pg_event *e)
 {
-	return e->call != PG_CALL_connect && e->call != PG_CALL___connect &&
-	       e->call != PG_CALL_accept && e->call != PG_CALL_accept4;
+	return pg_call_role(e->call) != PG_ROLE_CONNECT && pg_call_role(e->call) != PG_ROLE_ACCEPT;
 }
 
 static void text_age(struct pg_text *t, const struct pg_event *e)

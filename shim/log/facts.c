@@ -52,7 +52,7 @@ void pg_put_actions(struct pg_text *t, const struct pg_event *e)
 	size_t end = t->len + ACTIONS_MAX;
 	bool some = false;
 
-	for (unsigned f = PG_F_HOLD; f < PG_F_COUNT; f++) {
+	for (unsigned f = 0; f < PG_F_COUNT; f++) {
 		if (!(can >> f & 1) || t->len + r->raw[f].len + 1 > end)
 			continue;
 		if (some)

@@ -502,7 +502,6 @@ void pg_fd_replaced(int fd)
 		return;
 	settle(s, f);
 	__builtin_memcpy(&copy->sent, &s->sent, sizeof *s - offsetof(struct pg_story, sent));
-	copy->kept = 0; /* the other one's */
 	tie(copy, &st);
 	let_go(fd, f);
 	give(fd, f, n);
@@ -597,7 +596,7 @@ static struct pg_story *begin_connection(int fd, struct pg_fd *f)
 	__builtin_memset(s->told, 0, sizeof s->told);
 	s->number = s->suppressed = 0;
 	s->side = PG_NO_SIDE;
-	s->ended = s->connecting = s->foreign = s->partial = false;
+	s->ended = s->lingers = s->connecting = s->foreign = s->partial = false;
 	s->forks = PG_GET(pg_forks);
 	return s;
 }

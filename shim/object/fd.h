@@ -55,14 +55,15 @@ struct pg_fd {
 
 /* Of an object. */
 struct pg_story {
-	uint32_t generation;	   /* odd while it is in use */
-	uint32_t next;		   /* of those that are free */
-	uint32_t index;		   /* which it is, from 0: for what others keep beside stories */
-	uint64_t dev, ino;	   /* 0: not known yet, the numbers stand for it */
-	int32_t fd[4];		   /* its numbers + 1 */
-	uint32_t numbers;	   /* how many */
-	uint32_t forks;		   /* pg_forks when it began */
-	_Alignas(8) uint64_t sent; /* bytes, by all its numbers, as far as they are settled */
+	uint32_t generation; /* odd while it is in use */
+	uint32_t next;	     /* of those that are free */
+	uint32_t index;	     /* which it is, from 0: for what others keep beside stories */
+	uint32_t forks;	     /* pg_forks when it began */
+	uint64_t dev, ino;   /* 0: not known yet, the numbers stand for it */
+	int32_t fd[4];	     /* its numbers + 1 */
+	uint32_t numbers;    /* how many */
+	int32_t kept;	     /* a descriptor of ours + 1: the other end of what a rule put there */
+	_Alignas(8) uint64_t sent;     /* bytes, by all its numbers, as far as they are settled */
 	_Alignas(8) uint64_t received; /* by calls that rules watch; apply.c */
 	uint64_t since;		    /* connected or accepted, ns; 0: not known, or not connected */
 	struct pg_addr peer, local; /* LOCAL: of what a rule broke, a reset takes it away */
@@ -71,11 +72,11 @@ struct pg_story {
 	_Alignas(8) uint64_t conn[PG_CONN_SLOTS]; /* its numbers, for conn=; match.c */
 	uint32_t number;     /* the n-th client, or server, stream of the process; 0: none */
 	uint32_t suppressed; /* signals taken away on it; guard.c */
-	int32_t kept;	     /* a descriptor of ours + 1: the other end of what a rule put there */
 	uint8_t side;	     /* enum pg_side */
 	int32_t rule;	     /* that broke it, its serial; act.c */
 	bool injected;	     /* a rule did; act.c */
 	bool ended;	     /* a rule ended its reading; act.c */
+	bool lingers;	     /* a rule wants its close to reset the peer; act.c */
 	bool connecting;     /* connect said EINPROGRESS, nothing yet how it went */
 	bool foreign;	     /* it came from another process, which may have sent on it */
 	bool partial;	     /* more was sent on it than was seen */

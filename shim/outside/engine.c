@@ -229,25 +229,38 @@ static bool is_told(const struct pollfd *p)
 	return p->revents & POLLIN;
 }
 
+/* The time until the next thing that is to be done at a time; a second at the most, in case a
+ * signal was lost. */
+static struct timespec patience(uint64_t until)
+{
+	const uint64_t second = 1000000000;
+	uint64_t now = until ? pg_now() : 0, left = until > now ? until - now : 0;
+
+	if (!until || left > second)
+		left = second;
+	return (struct timespec){(time_t)(left / second), (long)(left % second)};
+}
+
 /* Until something happens; what waits for its time, or its descriptor, goes on then. */
 static void wait_for_more(const struct pg_engine *how)
 {
 	enum { MOST = 1024 };
 	static struct pollfd p[MOST];
-	uint64_t until = how->until, now, left;
+	uint64_t until = how->until;
 	struct timespec t;
 	unsigned n = 2;
+	int ret;
 
 	p[0] = (struct pollfd){.fd = signals, .events = POLLIN};
 	p[1] = (struct pollfd){.fd = how->listener, .events = POLLIN};
 	n += pg_ruled_poll(p + n, MOST - n, &until);
-	now = until ? pg_now() : 0;
-	left = until > now ? until - now : 0;
-	t = (struct timespec){(time_t)(left / 1000000000), (long)(left % 1000000000)};
-	if (ppoll(p, n, until ? &t : NULL, NULL) > 0 && is_told(&p[1]))
+	t = patience(until);
+	ret = ppoll(p, n, &t, NULL);
+	changed |= !ret;
+	if (ret > 0 && is_told(&p[1]))
 		pg_notify_take();
 	pg_ruled_step();
-	if (is_told(&p[0]))
+	if (ret > 0 && is_told(&p[0]))
 		take_signals();
 }
 

@@ -172,27 +172,6 @@ bool pg_registers_again(int tid, long number)
 	return put(tid, &set, narrow);
 }
 
-bool pg_registers_argument(int tid, unsigned n, long value)
-{
-	union set set;
-	bool narrow;
-
-	if (!take(tid, &set, &narrow))
-		return false;
-	if (narrow) {
-		uint32_t *at[] = {&set.narrow.bx, &set.narrow.cx, &set.narrow.dx,
-				  &set.narrow.si, &set.narrow.di, &set.narrow.bp};
-
-		*at[n] = (uint32_t)value;
-	} else {
-		unsigned long long *at[] = {&set.wide.rdi, &set.wide.rsi, &set.wide.rdx,
-					    &set.wide.r10, &set.wide.r8,  &set.wide.r9};
-
-		*at[n] = (unsigned long long)value;
-	}
-	return put(tid, &set, narrow);
-}
-
 #elif defined(__aarch64__)
 
 static bool take(int tid, struct user_regs_struct *set)
@@ -239,7 +218,12 @@ bool pg_registers_skip(int tid)
 
 bool pg_registers_result(int tid, long result)
 {
-	return pg_registers_argument(tid, 0, result);
+	struct user_regs_struct set;
+
+	if (!take(tid, &set))
+		return false;
+	set.regs[0] = (unsigned long)result;
+	return put(tid, &set);
 }
 
 /* The first argument is lost. */
@@ -247,16 +231,6 @@ bool pg_registers_again(int tid, long number)
 {
 	(void)number;
 	return pg_registers_result(tid, -4); /* EINTR */
-}
-
-bool pg_registers_argument(int tid, unsigned n, long value)
-{
-	struct user_regs_struct set;
-
-	if (!take(tid, &set))
-		return false;
-	set.regs[n] = (unsigned long)value;
-	return put(tid, &set);
 }
 
 #else
@@ -283,12 +257,6 @@ bool pg_registers_result(int tid, long result)
 bool pg_registers_again(int tid, long number)
 {
 	(void)tid, (void)number;
-	return false;
-}
-
-bool pg_registers_argument(int tid, unsigned n, long value)
-{
-	(void)tid, (void)n, (void)value;
 	return false;
 }
 

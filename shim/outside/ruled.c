@@ -269,6 +269,8 @@ static int make(struct pg_ruled *c)
 		return pg_fault_break(c->copy, kind);
 	case PG_F_FIN:
 		return pg_fault_fin(c->copy);
+	case PG_F_LINGER:
+		return pg_fault_linger(c->copy);
 	default:
 		return pg_fault_eof(c->copy, kind);
 	}
@@ -293,7 +295,9 @@ static void change(struct pg_ruled *c)
 	pg_place_by(place);
 	ret = make(c);
 	pg_place_by(NULL);
-	if (!ret)
+	if (!ret && c->plan.final->terminal == PG_F_LINGER && c->object.story)
+		c->object.story->lingers = true;
+	else if (!ret)
 		remember(c);
 	tell(c, -ret, held_word(c));
 	if (ret || !ends || c->object.kind == PG_PIPE || !c->reads) {
@@ -565,6 +569,7 @@ static void finish(struct pg_ruled *c)
 	case PG_F_BREAK:
 	case PG_F_FIN:
 	case PG_F_EOF:
+	case PG_F_LINGER:
 		if (c->plan.midway && pg_move_can(c))
 			start_moving(c, true);
 		else
@@ -867,6 +872,50 @@ static enum pg_call call_of(const struct pg_ruled *c, uint64_t *bits)
 	return call;
 }
 
+/* Asks R nothing of what is behind the descriptor? */
+static bool is_blind(const struct pg_rule *r)
+{
+	const uint64_t fields = (uint64_t)1 << PG_F_FD | (uint64_t)1 << PG_F_WHEN |
+				(uint64_t)1 << PG_F_LIMIT | (uint64_t)1 << PG_F_PROB |
+				(uint64_t)1 << PG_F_AFTER | (uint64_t)1 << PG_F_FOR |
+				(uint64_t)1 << PG_F_COMM;
+	const uint64_t actions = ~(uint64_t)0 << PG_F_HOLD;
+
+	return !(r->fields & ~(fields | actions)) && r->able == PG_KINDS_ANY;
+}
+
+/* The calls all of whose rules are so: plain ones, that the kernel refuses for no object. */
+static uint64_t blind_calls(void)
+{
+	static uint64_t calls;
+	static bool known;
+
+	if (known)
+		return calls;
+	known = true;
+	calls = PG_BIT(PG_CALL_write) | PG_BIT(PG_CALL_read);
+	for (unsigned i = 0; i < pg_rules.n; i++)
+		if (!is_blind(&pg_rules.rule[i]))
+			calls &= ~pg_match_calls(&pg_rules.rule[i]);
+	return calls;
+}
+
+/* Is it for no rule that watches C its turn, and nothing else to be asked? Then C is counted. What
+ * a closed descriptor would refuse counts, too. */
+static bool only_counts(const struct pg_ruled *c)
+{
+	static const struct pg_object any = {.ino = 1, .rule = -1};
+	struct pg_candidate k = {.object = &any, .fd = (int)c->arg[0]};
+	bool idle;
+
+	if (!(blind_calls() & PG_BIT(c->call)) || !is_there(c->of, (uintptr_t)c->arg[1]))
+		return false;
+	pg_match_take(pg_tracee_counts(c->of));
+	idle = pg_match_idle(&k, c->bits);
+	pg_match_put_back(pg_tracee_counts(c->of));
+	return idle;
+}
+
 void pg_ruled_come(const struct pg_ruled *come)
 {
 	struct pg_ruled c = *come;
@@ -877,7 +926,7 @@ void pg_ruled_come(const struct pg_ruled *come)
 	c.reads = !pg_is_out(c.call) && c.call != PG_CALL_connect;
 	pg_tracee_now = c.of;
 	pg_tracee_name(c.of);
-	if (!c.call || c.of->left_out || c.of->guarded) {
+	if (!c.call || c.of->left_out || c.of->guarded || only_counts(&c)) {
 		c.way->go_on(&c);
 		return;
 	}

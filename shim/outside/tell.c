@@ -11,6 +11,7 @@
 #include "log/log.h"
 #include "log/site.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -7,6 +7,7 @@
 #include "who/stack.h"
 #include "who/symbol.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/prctl.h>
 
@@ -190,17 +191,15 @@ static unsigned kinds_of(const struct pg_object *o)
 	return kinds[o->kind];
 }
 
-/* Fields that mean nothing to a socket that keeps messages whole. */
-#define OF_STREAMS                                                                                 \
-	((uint64_t)1 << PG_F_AT | (uint64_t)1 << PG_F_SHORT | (uint64_t)1 << PG_F_TRICKLE |        \
-	 (uint64_t)1 << PG_F_RESET)
+/* Fields that mean nothing to a socket that keeps messages whole; actions that are done once. */
+static uint64_t of_streams, for_good;
 
 static bool able_to(unsigned n, const struct pg_object *o)
 {
 	bool socket = kinds_of(o) & PG_KINDS_SOCKET;
 
 	return pg_rules.rule[n].able & kinds_of(o) &&
-	       (!socket || o->stream || !(pg_rules.rule[n].fields & OF_STREAMS));
+	       (!socket || o->stream || !(pg_rules.rule[n].fields & of_streams));
 }
 
 /* ---- what is to be known of a descriptor ---- */
@@ -208,27 +207,16 @@ static bool able_to(unsigned n, const struct pg_object *o)
 #define BIT(f) ((uint64_t)1 << (f))
 
 /* Calls that move several messages, which meet the rules one by one. */
-#if __SIZEOF_LONG__ == 4
-#define SEVERAL                                                                                    \
-	(BIT(PG_CALL_sendmmsg) | BIT(PG_CALL_recvmmsg) | BIT(PG_CALL___sendmmsg64) |               \
-	 BIT(PG_CALL___recvmmsg64))
-#else
-#define SEVERAL (BIT(PG_CALL_sendmmsg) | BIT(PG_CALL_recvmmsg))
-#endif
-
-/* What has to be looked at in each call. */
-#define OF_CALLS                                                                                   \
-	(BIT(PG_F_LEN) | BIT(PG_F_SEEN) | BIT(PG_F_THREAD) | BIT(PG_F_CALLER) | BIT(PG_F_STACK) |  \
-	 BIT(PG_F_SITE) | BIT(PG_F_AT))
+static uint64_t several;
 
 static unsigned wants_of(const struct pg_rule *r)
 {
 	bool any_socket = (r->able & PG_KINDS_SOCKET) == PG_KINDS_SOCKET;
 	unsigned wants = 0;
 
-	if (!any_socket || r->fields & OF_STREAMS || (r->able & PG_KINDS_OTHER) != PG_KINDS_OTHER)
+	if (!any_socket || r->fields & of_streams || (r->able & PG_KINDS_OTHER) != PG_KINDS_OTHER)
 		wants |= PG_LOOK_KIND;
-	if (r->fields & (BIT(PG_F_PEER) | BIT(PG_F_PORT) | BIT(PG_F_LPORT)))
+	if (r->fields & pg_fields_with(PG_OF_NAMES))
 		wants |= PG_LOOK_NAMES;
 	return wants;
 }
@@ -239,8 +227,8 @@ static void add_facts(struct pg_rule_set *set, unsigned n)
 	unsigned wants = wants_of(r);
 
 	set->wants |= wants;
-	set->streams |= pg_has(r, PG_F_AT) || pg_has(r, PG_F_GARBAGE);
-	if (!(r->fields & OF_CALLS) && r->scope == PG_SCOPE_RULE)
+	set->streams |= (r->fields & pg_fields_with(PG_COUNTS_BYTES)) != 0;
+	if (!(r->fields & pg_fields_with(PG_OF_CALL)) && r->scope == PG_SCOPE_RULE)
 		set->simple |= BIT(n);
 	if (!pg_has(r, PG_F_CONN))
 		return;
@@ -261,6 +249,10 @@ void pg_match_prepare(struct pg_rule_set *set)
 
 void pg_match_start(void)
 {
+	of_streams = pg_fields_with(PG_OF_STREAM);
+	for_good = pg_fields_with(PG_IS_FOR_GOOD);
+	for (int call = 1; call < PG_CALL_COUNT; call++)
+		several |= pg_call_has_messages((enum pg_call)call) ? PG_BIT(call) : 0;
 	pg_match_prepare(&pg_rules);
 	for (unsigned n = 0; n < pg_rules.n; n++)
 		if (pg_rules.rule[n].scope == PG_SCOPE_FD)
@@ -468,10 +460,10 @@ static bool conn_matches(const struct pg_rule *r, const struct pg_candidate *c)
 static bool is_done(unsigned n, const struct pg_object *o)
 {
 	enum pg_field what = pg_rules.rule[n].terminal;
-	bool for_good =
-		what == PG_F_RESET || what == PG_F_BREAK || what == PG_F_FIN || what == PG_F_EOF;
 
-	return for_good && o->rule >= 0 && pg_rule_terminal(o->rule) == what;
+	if (o->rule >= 0 && pg_rule_terminal(o->rule) == what)
+		return for_good >> what & 1;
+	return what == PG_F_LINGER && o->story && o->story->lingers;
 }
 
 /* What a connection has from its beginning on. */
@@ -721,7 +713,7 @@ static unsigned waiting(const struct pg_fd *f, uint64_t bit)
 {
 	unsigned found = NO_RULE;
 
-	if (!f || !PG_GET(f->unruled) || bit & SEVERAL ||
+	if (!f || !PG_GET(f->unruled) || bit & several ||
 	    PG_GET(f->generation) != pg_rules.generation)
 		return UNKNOWN;
 	for (uint64_t left = PG_GET(f->rules); left; left &= left - 1) {
@@ -787,10 +779,8 @@ uint64_t pg_match_fired(unsigned n)
 /* Does a connection to O count for R, at an attempt or when it stands? */
 static bool counts_for(const struct pg_rule *r, const struct pg_object *o, bool attempt)
 {
-	uint64_t connects = PG_BIT(PG_CALL_connect) | PG_BIT(PG_CALL___connect);
-
 	if (o->side == PG_SERVER) /* what only watches connect never meets it */
-		return r->calls & ~connects;
+		return !pg_rule_only_connects(r);
 	return attempt == pg_rule_connects(r);
 }
 

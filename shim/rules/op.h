@@ -3,7 +3,7 @@
 #ifndef PG_OP_H
 #define PG_OP_H
 
-#include "base/next.h"
+#include "base/call.h"
 
 #include <stdbool.h>
 
@@ -33,11 +33,5 @@ struct pg_op {
 	uint32_t rule; /* that wants it, its serial */
 	bool clamped;  /* a rule made LEN less than was asked for */
 };
-
-/* Does CALL belong to %out? Those stand first in calls.def. */
-static inline bool pg_is_out(enum pg_call call)
-{
-	return call && call <= PG_CALL___send;
-}
 
 #endif

@@ -8,6 +8,7 @@
 #ifndef PG_RULE_KNOWN_H
 #define PG_RULE_KNOWN_H
 
+#include "base/next.h"
 #include "rules/rule.h"
 
 /* Serials of rules that hold at the same time differ in their remainder. */

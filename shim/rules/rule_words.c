@@ -4,14 +4,14 @@
 
 #include "base/names.h"
 
-_Static_assert(PG_CALL_accept4 < 63, "a SET is a word of bits, the last one stdio's");
+#include <errno.h>
 
 static const char *const field_names[PG_F_COUNT] = {
-	"fd",	  "kind",    "side",	"peer",	    "port",  "lport", "path",  "conn",
-	"comm",	  "thread",  "len",	"caller",   "stack", "site",  "seen",  "when",
-	"scope",  "at",	     "after",	"for",	    "prob",  "limit", "hold",  "delay",
-	"short",  "trickle", "garbage", "nosignal", "log",   "stop",  "abort", "reset",
-	"refuse", "break",   "fin",	"eof",	    "error", "drop",  "stall", "pass",
+#define FIELD(id, name, ...) name,
+#define ACTION(id, name, ...) name,
+#include "fields.def"
+#undef FIELD
+#undef ACTION
 };
 
 static const char *const group_names[PG_G_COUNT] = {
@@ -98,8 +98,8 @@ static const struct {
 	{"ENOTSUP", "EOPNOTSUPP"}, {"host", "peer"},	    {"addr", "peer"},
 	{"address", "peer"},	   {"ip", "peer"},	    {"dport", "port"},
 	{"dst", "peer"},	   {"sport", "lport"},	    {"latency", "delay"},
-	{"timeout", "stall"},	   {"hang", "stall"},	    {"file", "path"},
-	{"process", "comm"},	   {"truncate", "short"},
+	{"timeout", "stall"},	   {"hang", "stall"},	    {"so_linger", "linger"},
+	{"file", "path"},	   {"process", "comm"},	    {"truncate", "short"},
 };
 
 /* The best candidate so far. */
@@ -229,53 +229,32 @@ enum pg_field pg_field_of(const struct pg_parse *p, struct pg_word w)
 
 /* ---- the set ---- */
 
-enum role { NONE, OUT, IN, CONNECT, ACCEPT };
-
-static enum role role_of(enum pg_call call)
-{
-	static const uint8_t of[PG_CALL_COUNT] = {
-#define CALL(name, kernel, group, args) [PG_CALL_##name] = group,
-#include "calls.def"
-#undef CALL
-	};
-
-	return (enum role)of[call];
-}
-
 bool pg_call_has_rules(enum pg_call call)
 {
-	return role_of(call) != NONE && pg_call_name(call)[0] != '_';
-}
-
-static bool socket_call(enum pg_call call)
-{
-	const char *name = pg_call_name(call);
-
-	while (*name == '_')
-		name++;
-	return role_of(call) == CONNECT || role_of(call) == ACCEPT || pg_prefix(name, "recv") ||
-	       (pg_prefix(name, "send") && !pg_prefix(name, "sendfile"));
+	return pg_call_role(call) != PG_ROLE_NONE && !pg_call_is(call, PG_CALL_IS_UNSAID);
 }
 
 static bool in_group(enum pg_call call, enum pg_group g)
 {
+	enum pg_role role = pg_call_role(call);
+
 	switch (g) {
 	case PG_G_OUT:
-		return role_of(call) == OUT;
+		return role == PG_ROLE_OUT;
 	case PG_G_IN:
-		return role_of(call) == IN;
+		return role == PG_ROLE_IN;
 	case PG_G_STDIO:
-		return call >= PG_CALL_dprintf && call <= PG_CALL___vdprintf_chk;
+		return pg_call_formats(call);
 	case PG_G_SOCK:
-		return socket_call(call);
+		return pg_call_is(call, PG_CALL_IS_SOCKET);
 	case PG_G_CONN:
-		return role_of(call) == CONNECT;
+		return role == PG_ROLE_CONNECT;
 	case PG_G_ACCEPT:
-		return role_of(call) == ACCEPT;
+		return role == PG_ROLE_ACCEPT;
 	case PG_G_COUNT:
 		break;
 	}
-	return role_of(call) != NONE;
+	return role != PG_ROLE_NONE;
 }
 
 /* PG_G_COUNT: all calls that have rules. Worked out once: every rule asks several times, and names
@@ -297,25 +276,15 @@ uint64_t pg_group_calls(enum pg_group g)
 
 /* A name stands for its twins too: write for __write, sendfile for sendfile64, accept for accept4.
  */
-static bool name_matches(const char *glob, const char *name)
+static bool name_matches(const char *glob, enum pg_call call)
 {
-	char plain[40];
-	struct pg_text t = {plain, 0, sizeof plain - 1};
+	return pg_glob(glob, pg_call_name(call)) || pg_glob(glob, pg_call_name(pg_call_twin(call)));
+}
 
-	if (pg_glob(glob, name))
-		return true;
-	for (const char *s = name; *s; s++) {
-		if (*s == '_' && t.len == 0)
-			continue;
-		if (pg_same(s, "_chk") || pg_same(s, "4"))
-			break;
-		if (pg_prefix(s, "64"))
-			s += s[2] == 'v' ? 2 : 1; /* pwritev64v2 */
-		else
-			pg_put_char(&t, *s);
-	}
-	plain[t.len] = 0;
-	return pg_glob(glob, plain);
+/* The bit of CALL, and of the function that it is one with. */
+static uint64_t bits_of(enum pg_call call)
+{
+	return PG_BIT(call) | (pg_call_is(call, PG_CALL_IS_ALIAS) ? PG_BIT(pg_call_twin(call)) : 0);
 }
 
 /* The calls of one word of a SET; 0: none. */
@@ -330,9 +299,9 @@ static uint64_t word_calls(const struct pg_parse *p, struct pg_word w)
 			return pg_group_calls((enum pg_group)g);
 	glob = pg_word_text(p, w, buf);
 	for (int call = 1; call < PG_CALL_COUNT; call++)
-		if (role_of((enum pg_call)call) != NONE &&
-		    name_matches(glob, pg_call_name((enum pg_call)call)))
-			calls |= PG_BIT(call);
+		if (pg_call_role((enum pg_call)call) != PG_ROLE_NONE &&
+		    name_matches(glob, (enum pg_call)call))
+			calls |= bits_of((enum pg_call)call);
 	return calls;
 }
 
@@ -378,6 +347,11 @@ bool pg_set_read(struct pg_parse *p, struct pg_word set)
 bool pg_rule_connects(const struct pg_rule *r)
 {
 	return r->calls & pg_group_calls(PG_G_CONN);
+}
+
+bool pg_rule_only_connects(const struct pg_rule *r)
+{
+	return !(r->calls & ~pg_group_calls(PG_G_CONN));
 }
 
 uint64_t pg_rule_out_calls(void)
