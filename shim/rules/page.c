@@ -10,15 +10,10 @@
 #include <sys/stat.h>
 
 static const char magic[32] = "pipeguard page 1";
-static struct pg_page *page;
+struct pg_page *pg_mapped_page;
 static const char *where; /* its path, for the lock; start-up and the command only */
 static int lock = -1;
 static void *view; /* of its front, read-only, until it takes the place of ours */
-
-struct pg_page *pg_page(void)
-{
-	return page;
-}
 
 /* SIZE bytes of FD; a null pointer: they cannot be mapped. */
 static void *map(size_t size, size_t offset, int prot, int fd)
@@ -126,7 +121,7 @@ static const char *map_all(int fd)
 
 	if (!at)
 		return "cannot be mapped:";
-	page = at;
+	pg_mapped_page = at;
 	view = map(sizeof pg_front, PG_PAGE_FRONT * sizeof pg_front, PROT_READ, fd);
 	return NULL;
 }
@@ -182,14 +177,15 @@ static bool empty(void *p, size_t n)
 
 bool pg_page_lost(uintptr_t at)
 {
-	if (!page || (!within(at, page, sizeof *page) && !within(at, &pg_front, sizeof pg_front)))
+	if (!pg_mapped_page || (!within(at, pg_mapped_page, sizeof *pg_mapped_page) &&
+				!within(at, &pg_front, sizeof pg_front)))
 		return false;
-	return empty(&pg_front, sizeof pg_front) && empty(page, sizeof *page);
+	return empty(&pg_front, sizeof pg_front) && empty(pg_mapped_page, sizeof *pg_mapped_page);
 }
 
 uint32_t pg_page_generation(void)
 {
-	return __atomic_load_n(&page->front[PG_PAGE_FRONT].generation, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&pg_mapped_page->front[PG_PAGE_FRONT].generation, __ATOMIC_ACQUIRE);
 }
 
 /* ---- rules ---- */
@@ -225,7 +221,7 @@ static bool is_sound(const struct pg_page_rules *r)
 
 bool pg_page_read(struct pg_page_rules *to, uint32_t generation)
 {
-	const struct pg_page_rules *from = &page->rules[generation & 1];
+	const struct pg_page_rules *from = &pg_mapped_page->rules[generation & 1];
 
 	return pg_peek(to, from, sizeof *to) && to->generation == generation && is_sound(to);
 }
@@ -245,7 +241,7 @@ static bool is_of(uint64_t word, uint32_t serial)
 /* A rule that has gone does not count any more. */
 void pg_page_count(uint32_t serial)
 {
-	uint64_t *at = page ? &page->fired[serial % PG_RULE_SLOTS] : NULL;
+	uint64_t *at = pg_mapped_page ? &pg_mapped_page->fired[serial % PG_RULE_SLOTS] : NULL;
 	uint64_t word = at ? PG_GET(*at) : 0;
 
 	while (at && is_of(word, serial) &&
@@ -256,7 +252,7 @@ void pg_page_count(uint32_t serial)
 
 uint64_t pg_page_fired(uint32_t serial)
 {
-	uint64_t word = PG_GET(page->fired[serial % PG_RULE_SLOTS]);
+	uint64_t word = PG_GET(pg_mapped_page->fired[serial % PG_RULE_SLOTS]);
 
 	return is_of(word, serial) ? word - begun(serial) : 0;
 }
@@ -286,7 +282,7 @@ void pg_page_unlock(void)
 static void watch(uint64_t calls, bool also)
 {
 	for (unsigned i = 0; i < 2; i++) {
-		struct pg_front *f = &page->front[i];
+		struct pg_front *f = &pg_mapped_page->front[i];
 		uint64_t bits = i == PG_PAGE_FRONT ? calls : calls ? ~(uint64_t)0 : 0;
 
 		if (also)
@@ -300,7 +296,7 @@ static void watch(uint64_t calls, bool also)
 static void begin_counts(const struct pg_page_rules *rules)
 {
 	for (unsigned i = 0; i < rules->n; i++) {
-		uint64_t *at = &page->fired[rules->serial[i] % PG_RULE_SLOTS];
+		uint64_t *at = &pg_mapped_page->fired[rules->serial[i] % PG_RULE_SLOTS];
 
 		if (!is_of(PG_GET(*at), rules->serial[i]))
 			__atomic_store_n(at, begun(rules->serial[i]), __ATOMIC_RELEASE);
@@ -313,7 +309,7 @@ void pg_page_publish(struct pg_page_rules *rules, uint64_t calls)
 	struct pg_page_rules *to;
 
 	next += !next; /* 0 is that of the start */
-	to = &page->rules[next & 1];
+	to = &pg_mapped_page->rules[next & 1];
 	rules->generation = next;
 	rules->sum = sum_of(rules);
 	begin_counts(rules);
@@ -322,6 +318,6 @@ void pg_page_publish(struct pg_page_rules *rules, uint64_t calls)
 	__atomic_store_n(&to->generation, next, __ATOMIC_SEQ_CST);
 	watch(calls, true);
 	for (unsigned i = 0; i < 2; i++)
-		__atomic_store_n(&page->front[i].generation, next, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&pg_mapped_page->front[i].generation, next, __ATOMIC_SEQ_CST);
 	watch(calls, false);
 }

@@ -38,7 +38,11 @@ enum { PG_PAGE_COUNT_BITS = 40, PG_PAGE_FRONT = sizeof(long) == 4 };
 const char *pg_page_open(const char *path, bool make);
 
 /* It, or a null pointer: there is none. */
-struct pg_page *pg_page(void);
+extern struct pg_page *pg_mapped_page PG_HIDDEN;
+static inline struct pg_page *pg_page(void)
+{
+	return pg_mapped_page;
+}
 
 /* From here on wrappers ask the file. False: pages of this machine are too large for that. */
 bool pg_page_bring_front(void);
