@@ -300,3 +300,52 @@ noise() {
 	run -125 timeout "$LIMIT" unshare -m sh -c "mount -t tmpfs -o size=16k none '$small' && LD_PRELOAD=$LIB PIPEGUARD_CONTROL=$small/page /bin/echo main; s=\$?; ls '$small'; exit \$s" 3>&-
 	[[ $output == "pipeguard: PIPEGUARD_CONTROL: column 1: cannot be made, the disk is full: '$small/page'" ]]
 }
+
+# ---- at the end ----
+
+@test "--require-fired: 125 and one line that names the rules which never fired, in any process" {
+	native_only
+	run -125 launch run --require-fired -r 'a=write:fd=9:error=EIO; b=%stdio:fd=1:delay=1ms; c=connect:refuse' -o off sh -c '/bin/echo out; exit 3'
+	equal output $'out\npipeguard: never fired: a, c' "$output"
+	run -3 launch run --require-fired -r 'b=%stdio:fd=1:delay=1ms' -o off sh -c '/bin/echo out; exit 3'
+	[ "$output" = out ]
+	run -125 launch run --require-fired true
+	[[ $output == *'which rules?'* ]]
+	run -137 launch run --require-fired -r 'b=%stdio:fd=1:delay=1ms' -o off bash -c '/bin/echo out; kill -KILL $$'
+	[ "$output" = out ]
+	pages() { find /dev/shm -maxdepth 1 -name "pipeguard-$(id -u)-run-$1"; }
+	launch run --require-fired -r 'b=%stdio:fd=1:delay=1ms' -o off bash -c '/bin/echo $PPID' >"$BATS_TEST_TMPDIR/pid"
+	equal "what is left" '' "$(pages "$(<"$BATS_TEST_TMPDIR/pid")")"
+}
+
+@test "with --control, rules that never fired are named, and the status stays the program's" {
+	native_only
+	run -3 launch run --control "$PAGE" -r 'a=write:fd=9:error=EIO' -o off sh -c '/bin/echo out; exit 3'
+	equal output $'out\npipeguard: never fired: a' "$output"
+}
+
+@test "a signal that is sent to run reaches the program, and run ends as the program does" {
+	native_only
+	launch run --control "$PAGE" -o off -- python3 -c 'if True:
+		import os, signal, sys, time
+		signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
+		print(os.getppid(), flush=True)
+		time.sleep(15)' >"$BATS_TEST_TMPDIR/up" &
+	local started=$! status=0
+	wait_for test -s "$BATS_TEST_TMPDIR/up"
+	kill -TERM "$(<"$BATS_TEST_TMPDIR/up")"
+	wait "$started" || status=$?
+	[ "$status" -eq 7 ]
+}
+
+@test "--again LOG: the last break of a log, again" {
+	native_only
+	run -0 launch run -o "$LOG" -j -S suppress sh -c '/bin/echo x | true; (sleep 0.2; /bin/echo y) | true; true'
+	[[ $(broken .again | tail -1) == '"%stdio:comm=echo'* ]]
+	run -1 launch run --again "$LOG" -S suppress -o off /bin/echo out
+	[[ $output == *'Broken pipe'* ]]
+	: >"$BATS_TEST_TMPDIR/empty"
+	run -125 launch run --again "$BATS_TEST_TMPDIR/empty" true
+	[[ $output == *"no break with a rule in"* ]]
+	run -125 launch run --again "$BATS_TEST_TMPDIR/none" true
+}

@@ -10,6 +10,7 @@
 #include "command/say.h"
 #include "command/takes.h"
 #include "command/variables.h"
+#include "command/watch.h"
 
 #include "outside/filter.h"
 #include "outside/start.h"
@@ -120,18 +121,29 @@ static void __attribute__((noreturn)) become(const char *path, char **words, uns
 
 /* The page is there before the program is, so that ctl finds it. Rules that were given replace what
  * an earlier run left in it. */
-static void start_page(const struct pg_request *r, const struct engines *e)
+static void start_page(struct pg_request *r, const struct engines *e)
 {
 	const char *rules = pg_given_any() ? pg_variable("PIPEGUARD_RULES") : NULL;
 
+	if (r->require_fired && !r->control) {
+		if (!pg_variable("PIPEGUARD_RULES"))
+			pg_fail(PG_FAILED, "--require-fired: which rules? (see --help)");
+		rules = pg_variable("PIPEGUARD_RULES");
+		r->own_page = true;
+		pg_take_control(r, pg_text_of("run-%d", (int)getpid()));
+	}
+
 	if (e->outside && pg_variable("PIPEGUARD_CONTROL"))
-		pg_fail(PG_FAILED, "--control is for programs that the library is in: the outside "
-				   "engine keeps the rules it started with");
+		pg_fail(PG_FAILED,
+			"%s is for programs that the library is in: the outside engine has "
+			"no page",
+			r->own_page ? "--require-fired" : "--control");
 	if (!r->control)
 		return;
 	pg_control_open(r->control, true);
 	if (rules)
 		pg_control_change(PG_REPLACE, rules, 1);
+	pg_watch_start(r);
 }
 
 int pg_run(struct pg_request *r)

@@ -128,6 +128,12 @@ void pg_take_control(struct pg_request *r, const char *value)
 	pg_variable_set("PIPEGUARD_CONTROL", r->control);
 }
 
+void pg_take_require_fired(struct pg_request *r, const char *value)
+{
+	(void)value;
+	r->require_fired = true;
+}
+
 /* A duration as in rules: a unit is needed. */
 void pg_take_for(struct pg_request *r, const char *value)
 {
