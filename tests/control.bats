@@ -314,6 +314,7 @@ noise() {
 	run -137 launch run --require-fired -r 'b=%stdio:fd=1:delay=1ms' -o off bash -c '/bin/echo out; kill -KILL $$'
 	[ "$output" = out ]
 	pages() { find /dev/shm -maxdepth 1 -name "pipeguard-$(id -u)-run-$1"; }
+	# shellcheck disable=SC2016 # the inner shell expands
 	launch run --require-fired -r 'b=%stdio:fd=1:delay=1ms' -o off bash -c '/bin/echo $PPID' >"$BATS_TEST_TMPDIR/pid"
 	equal "what is left" '' "$(pages "$(<"$BATS_TEST_TMPDIR/pid")")"
 }
