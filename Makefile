@@ -148,7 +148,7 @@ $(BUILD)/fixtures/%: tests/fixtures/%.c $(BUILD)/flags
 		$(call WANTS,$<,CFLAGS) -o $@ $< $(call WANTS,$<,LDFLAGS) -ldl
 
 # The same programs, linked statically, for the engine that looks from outside.
-STILL := $(addprefix $(BUILD)/fixtures/static/,probe flow sigdfl peer client pick held)
+STILL := $(addprefix $(BUILD)/fixtures/static/,probe flow sigdfl peer client pick held paged)
 fixtures: $(STILL)
 $(BUILD)/fixtures/static/%: tests/fixtures/%.c $(BUILD)/flags
 	@mkdir -p $(@D)

@@ -246,6 +246,23 @@ noise() {
 	[ "$(sum 2)" -gt 0 ]
 }
 
+@test "the same from outside" {
+	native_only
+	[[ -e $FIXTURES/static/paged ]] || skip "no static fixture"
+	run timeout "$LIMIT" "$PIPEGUARD" run --outside -o off -r 'write:fd=9:delay=1ms' -- "$FIXTURES/static/paged" 0 0 x 3>&-
+	[ "$status" -eq 0 ] || skip "nothing can be traced here: $output"
+	FIXTURES=$FIXTURES/static start 2 2 --outside -r 'io=write:fd=9:when=5:error=EIO'
+	run -0 ctl fired io --wait 5s
+	: >"$PAGE"
+	local size
+	size=$(stat -c %s "$BATS_TEST_TMPDIR/file")
+	grows() { (($(stat -c %s "$BATS_TEST_TMPDIR/file") > size + 200)); }
+	wait_for grows
+	finish
+	[ "$(sum 2)" -gt 0 ]
+	[ "$(sum 5)" -eq 0 ]
+}
+
 @test "a SIGBUS of the program's own, and one that is sent, do what they did" {
 	native_only
 	run -135 guarded -d PIPEGUARD_CONTROL="$PAGE" python3 -c 'import os; os.kill(os.getpid(), 7)'
@@ -301,6 +318,28 @@ noise() {
 	[[ $output == "pipeguard: PIPEGUARD_CONTROL: column 1: cannot be made, the disk is full: '$small/page'" ]]
 }
 
+@test "from outside it is the same: a static program takes other rules, and counts" {
+	native_only
+	[[ -e $FIXTURES/static/paged ]] || skip "no static fixture"
+	run timeout "$LIMIT" "$PIPEGUARD" run --outside -o off -r 'write:fd=9:delay=1ms' -- "$FIXTURES/static/paged" 0 0 x 3>&-
+	[ "$status" -eq 0 ] || skip "nothing can be traced here: $output"
+	FIXTURES=$FIXTURES/static start 2 2 --outside -r 'io=write:fd=9:when=3:error=EIO'
+	run -0 ctl fired io --wait 5s
+	for _ in {1..20}; do
+		ctl rules 'quota=write:fd=9:delay=1ms:error=EDQUOT'
+		ctl rules 'io=write:fd=9:when=3:error=EIO'
+	done
+	ctl rules 'quota=write:fd=9:limit=2:error=EDQUOT; io=write:fd=9:when=3:error=EIO'
+	run -0 ctl fired quota --wait 5s
+	run -0 ctl show
+	[[ ${lines[2]} == *'# fired '[1-9]* ]]
+	ctl clear
+	finish
+	cat "$OUT"
+	[ "$(wc -l <"$OUT")" -eq 2 ]
+	[ "$(sum 2)" -gt 0 ] && [ "$(sum 3)" -gt 0 ] && [ "$(sum 4)" -gt 0 ] && [ "$(sum 5)" -eq 0 ]
+}
+
 # ---- at the end ----
 
 @test "--require-fired: 125 and one line that names the rules which never fired, in any process" {
@@ -349,4 +388,15 @@ noise() {
 	run -125 launch run --again "$BATS_TEST_TMPDIR/empty" true
 	[[ $output == *"no break with a rule in"* ]]
 	run -125 launch run --again "$BATS_TEST_TMPDIR/none" true
+}
+
+@test "--require-fired, of a static program" {
+	native_only
+	[[ -e $FIXTURES/static/paged ]] || skip "no static fixture"
+	touch "$BATS_TEST_TMPDIR/file.end"
+	run launch run --outside --require-fired -o off -r 'a=write:fd=9:error=EIO' -- "$FIXTURES/static/paged" 1 1 "$BATS_TEST_TMPDIR/file"
+	[[ $output != *'traced'* ]] || skip "$output"
+	[ "$status" -eq 125 ]
+	equal output $'0 0 0 0 0\npipeguard: never fired: a' "$output"
+	run -0 launch run --outside --require-fired -o off -r 'a=write:fd=1:delay=1ms' -- "$FIXTURES/static/paged" 1 1 "$BATS_TEST_TMPDIR/file"
 }

@@ -30,7 +30,7 @@ void pg_control_open(const char *path, bool make)
 	const char *why = pg_page_open(path, make);
 
 	if (why)
-		pg_fail(PG_FAILED, "the page %s '%s'%s", why, path,
+		pg_fail(PG_FAILED, "page: %s '%s'%s", why, path,
 			make || access(path, F_OK) == 0
 				? ""
 				: " (pipeguard run --control makes it, or PIPEGUARD_CONTROL)");

@@ -121,7 +121,7 @@ static void __attribute__((noreturn)) become(const char *path, char **words, uns
 
 /* The page is there before the program is, so that ctl finds it. Rules that were given replace what
  * an earlier run left in it. */
-static void start_page(struct pg_request *r, const struct engines *e)
+static void start_page(struct pg_request *r)
 {
 	const char *rules = pg_given_any() ? pg_variable("PIPEGUARD_RULES") : NULL;
 
@@ -133,11 +133,6 @@ static void start_page(struct pg_request *r, const struct engines *e)
 		pg_take_control(r, pg_text_of("run-%d", (int)getpid()));
 	}
 
-	if (e->outside && pg_variable("PIPEGUARD_CONTROL"))
-		pg_fail(PG_FAILED,
-			"%s is for programs that the library is in: the outside engine has "
-			"no page",
-			r->own_page ? "--require-fired" : "--control");
 	if (!r->control)
 		return;
 	pg_control_open(r->control, true);
@@ -162,7 +157,7 @@ int pg_run(struct pg_request *r)
 		pg_print_command(r->words);
 		return pg_flushed(0);
 	}
-	start_page(r, &engines);
+	start_page(r);
 	start_engine(&engines);
 	if (engines.inside)
 		pg_variable_preload(pg_library_for_loader());

@@ -5,6 +5,8 @@
 #include "command/options.h"
 #include "command/say.h"
 
+#include "outside/cut_off.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stddef.h>
@@ -123,6 +125,7 @@ void pg_watch_start(const struct pg_request *r)
 		return;
 	}
 	sigprocmask(SIG_SETMASK, &mask, NULL);
+	pg_survive_cut_off();
 	status = wait_for_end(child);
 	program = 0;
 	idle = idle_rules();

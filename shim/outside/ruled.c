@@ -14,6 +14,7 @@
 #include "fault/fault.h"
 #include "log/site.h"
 #include "object/listener.h"
+#include "rules/live.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -39,6 +40,10 @@ static void add_waiting(struct pg_ruled *c)
 	}
 	*kept = *c;
 	kept->candidate.object = &kept->object;
+	if (c->plan.final) {
+		kept->final = *c->plan.final;
+		kept->plan.final = &kept->final;
+	}
 	kept->next = waiting;
 	waiting = kept;
 }
@@ -888,11 +893,13 @@ static bool is_blind(const struct pg_rule *r)
 static uint64_t blind_calls(void)
 {
 	static uint64_t calls;
+	static uint32_t generation;
 	static bool known;
 
-	if (known)
+	if (known && generation == pg_rules.generation)
 		return calls;
 	known = true;
+	generation = pg_rules.generation;
 	calls = PG_BIT(PG_CALL_write) | PG_BIT(PG_CALL_read);
 	for (unsigned i = 0; i < pg_rules.n; i++)
 		if (!is_blind(&pg_rules.rule[i]))
@@ -916,7 +923,7 @@ static bool only_counts(const struct pg_ruled *c)
 	return idle;
 }
 
-void pg_ruled_come(const struct pg_ruled *come)
+static void come_now(const struct pg_ruled *come)
 {
 	struct pg_ruled c = *come;
 
@@ -940,6 +947,14 @@ void pg_ruled_come(const struct pg_ruled *come)
 	pg_match_put_back(pg_tracee_counts(c.of));
 	if (c.copy >= 0)
 		close(c.copy);
+}
+
+void pg_ruled_come(const struct pg_ruled *come)
+{
+	struct pg_rule_set *before = pg_live_enter();
+
+	come_now(come);
+	pg_live_leave(before);
 }
 
 /* ---- time passes ---- */
@@ -1033,6 +1048,8 @@ static void take(struct pg_ruled **at, void (*fn)(struct pg_ruled *, uint64_t), 
 	*at = old->next;
 	free(old);
 	c.candidate.object = &c.object;
+	if (c.plan.final)
+		c.plan.final = &c.final;
 	pg_tracee_now = c.of;
 	pg_match_take(pg_tracee_counts(c.of));
 	fn(&c, now);
@@ -1047,7 +1064,7 @@ static void interrupt_at(struct pg_ruled *c, uint64_t now)
 	interrupt(c);
 }
 
-void pg_ruled_step(void)
+static void step(void)
 {
 	uint64_t now = waiting ? pg_now() : 0;
 	struct pg_ruled **at = &waiting;
@@ -1067,6 +1084,17 @@ void pg_ruled_step(void)
 		else
 			at = &c->next;
 	}
+}
+
+void pg_ruled_step(void)
+{
+	struct pg_rule_set *before;
+
+	if (!waiting)
+		return;
+	before = pg_live_enter();
+	step();
+	pg_live_leave(before);
 }
 
 void pg_ruled_gone(int tid)

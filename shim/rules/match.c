@@ -17,16 +17,22 @@ struct sum {
 	uint64_t matched, fired, connections;
 };
 static struct sum sums[PG_RULE_SLOTS];
-_Static_assert(sizeof *sums *PG_RULES_MAX == PG_MATCH_ROOM, "what is kept elsewhere");
+_Static_assert(sizeof sums == PG_MATCH_ROOM, "what is kept elsewhere");
+
+/* Without a page those of the start stand first. */
+static size_t used(void)
+{
+	return pg_page() ? sizeof sums : pg_rules.n * sizeof *sums;
+}
 
 void pg_match_take(const void *room)
 {
-	__builtin_memcpy(sums, room, pg_rules.n * sizeof *sums);
+	__builtin_memcpy(sums, room, used());
 }
 
 void pg_match_put_back(void *room)
 {
-	__builtin_memcpy(room, sums, pg_rules.n * sizeof *sums);
+	__builtin_memcpy(room, sums, used());
 }
 
 /* A child by fork counts from zero, and so does a rule that takes the room of one that has gone. */

@@ -32,7 +32,7 @@ struct pg_candidate {
 
 /* The counts of another process are kept by the caller: in a room of PG_MATCH_ROOM bytes, zeroed
  * at first. Taken before its call is looked at, and put back after it. */
-enum { PG_MATCH_ROOM = 32 * PG_RULES_MAX };
+enum { PG_MATCH_ROOM = 32 * PG_RULE_SLOTS };
 void pg_match_take(const void *room);
 void pg_match_put_back(void *room);
 
