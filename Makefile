@@ -56,7 +56,7 @@ OBJECTS := $(SHIM:shim/%.c=$(BUILD)/%.o)
 PYTHON   := $(addprefix scripts/,pipeguard-report pipeguard-sweep pgargs.py pghtml.py pglog.py pgrun.py pgsites.py)
 
 .PHONY: all fixtures bench bench-programs compat demo sweep-demo test check load install uninstall clean distclean \
-	32 musl clang arm64 matrix distros ubsan asan tsan fuzz fuzz-probe fuzz-rules fuzz-log fuzz-elf fuzz-readers lint \
+	32 musl clang arm64 matrix distros ubsan asan tsan fuzz fuzz-probe fuzz-rules fuzz-log fuzz-elf fuzz-page fuzz-readers lint \
 	format format-check dist help FORCE
 .DELETE_ON_ERROR:
 
@@ -264,7 +264,7 @@ FUZZ_SECONDS ?= 60
 FUZZER = clang -std=gnu11 $(PG_CPPFLAGS) $(SANITIZE) -fsanitize=fuzzer,address,undefined
 FUZZ_BOUNDS = -runs=$(FUZZ_RUNS) -max_total_time=$(FUZZ_SECONDS) -timeout=5 -seed=$(shell echo $$(($(FUZZ_SEED) % 2000000000 + 1))) \
 	-artifact_prefix=$(BUILD)/fuzz/ -print_final_stats=1
-fuzz: fuzz-rules fuzz-log fuzz-elf fuzz-readers fuzz-diff ## the parser, the log and ELF files under libFuzzer, what reads logs, the library against native (FUZZ_RUNS=1000000 FUZZ_SECONDS=60 each)
+fuzz: fuzz-rules fuzz-log fuzz-elf fuzz-page fuzz-readers fuzz-diff ## the parser, the page, the log and ELF files under libFuzzer, what reads logs, the library against native (FUZZ_RUNS=1000000 FUZZ_SECONDS=60 each)
 fuzz-probe:
 	@rm -rf $(BUILD)/fuzz/corpus $(BUILD)/fuzz/events $(BUILD)/fuzz/files
 	@mkdir -p $(BUILD)/fuzz/corpus $(BUILD)/fuzz/events $(BUILD)/fuzz/files
@@ -283,6 +283,12 @@ fuzz-log: fuzz-probe
 	$(FUZZER) -o $(BUILD)/fuzz/log tests/fuzz/log.c $(LOG_C) -ldl
 	@perl -ne 'chomp; open F, ">", "$(BUILD)/fuzz/events/$$."; print F pack "H*", $$_' tests/fuzz/log.seeds
 	$(BUILD)/fuzz/log $(FUZZ_BOUNDS) -max_len=2500 $(BUILD)/fuzz/events
+# All of the library but what is inside of a program.
+fuzz-page: fuzz-probe
+	$(FUZZER) -ftls-model=initial-exec -Wno-unknown-warning-option -o $(BUILD)/fuzz/page tests/fuzz/page.c $(filter-out shim/inside/% shim/log/%,$(SHIM)) shim/outside/reseat.c -ldl
+	@mkdir -p $(BUILD)/fuzz/pages
+	@sed 's/ => .*//' tests/fixtures/rules.right | awk -v dir=$(BUILD)/fuzz/pages '{ f = dir "/" NR; printf "\001\001\002\001%s", $$0 > f; close(f) }'
+	$(BUILD)/fuzz/page $(FUZZ_BOUNDS) -max_len=2000 $(BUILD)/fuzz/pages
 fuzz-elf: fuzz-probe
 	$(FUZZER) -o $(BUILD)/fuzz/elf tests/fuzz/elf.c shim/outside/elf_file.c
 	@perl -ne 'chomp; open F, ">", "$(BUILD)/fuzz/files/$$."; print F pack "H*", $$_' tests/fuzz/elf.seeds

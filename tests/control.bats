@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: MIT
 # Rules that change while programs run: the page, and ctl.
 
+# shellcheck disable=SC2317 # functions that wait_for is given
+
 load helpers
 
 setup_file() {
