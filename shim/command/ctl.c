@@ -138,7 +138,7 @@ int pg_ctl(struct pg_request *r)
 {
 	signal(SIGBUS, on_bus);
 	take_wait(r);
-	if (r->count < 2)
+	if (r->count < 2 || !r->words[1])
 		pg_fail(PG_FAILED, "ctl: which page, and what is to be done? (see --help)");
 	for (const char *const *a = actions; *a; a++)
 		if (!strcmp(*a, r->words[1]))

@@ -141,10 +141,10 @@ void pg_take_for(struct pg_request *r, const char *value)
 		const char *unit;
 		double ns;
 	} units[] = {{"us", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}};
-	char *end;
+	char *end = NULL;
 	double n = *value >= '0' && *value <= '9' ? strtod(value, &end) : -1;
 
-	for (size_t i = 0; n > 0 && n < 1e6 && i < sizeof units / sizeof *units; i++)
+	for (size_t i = 0; end && n > 0 && n < 1e6 && i < sizeof units / sizeof *units; i++)
 		if (!strcmp(end, units[i].unit))
 			r->for_ns = (uint64_t)(n * units[i].ns);
 	if (!r->for_ns)
