@@ -59,7 +59,7 @@ OBJECTS := $(SHIM:shim/%.c=$(BUILD)/%.o) $(ARCH_O) $(ARCH_O:.o=.jumps.o)
 PYTHON   := $(addprefix scripts/,pipeguard-report pipeguard-sweep pgargs.py pghtml.py pglog.py pgrun.py pgsites.py)
 
 .PHONY: all fixtures bench bench-programs compat demo sweep-demo test check load install uninstall clean distclean \
-	32 musl clang arm64 riscv64 matrix distros ubsan asan tsan fuzz fuzz-probe fuzz-rules fuzz-log fuzz-elf fuzz-readers lint \
+	32 musl clang arm64 riscv64 matrix distros ubsan asan tsan fuzz fuzz-probe fuzz-rules fuzz-log fuzz-elf fuzz-page fuzz-readers lint \
 	format format-check dist help FORCE
 .DELETE_ON_ERROR:
 
@@ -76,7 +76,7 @@ PURE := $(patsubst shim/%.c,$(BUILD)/%.o,$(wildcard shim/rules/rule*.c)) \
 OUTSIDE_C := $(sort $(wildcard shim/outside/*.c))
 OUTSIDE_O := $(OUTSIDE_C:shim/%.c=$(BUILD)/%.o)
 SHARED := $(addprefix $(BUILD)/,$(addsuffix .o,base/next base/clock base/peek base/process object/addr object/fd object/listener \
-	object/look rules/config rules/match rules/plan who/stack fault/fault fault/standin log/again log/event_json log/event_text log/facts log/line \
+	object/look rules/config rules/live rules/match rules/page rules/plan who/stack fault/fault fault/standin log/again log/event_json log/event_text log/facts log/line \
 	log/log log/site))
 $(COMMAND): $(COMMAND_O) $(OUTSIDE_O) $(PURE) $(SHARED)
 	$(COMPILE) $(LDFLAGS) -o $@ $^ -ldl
@@ -159,7 +159,7 @@ $(BUILD)/fixtures/%: tests/fixtures/%.c $(BUILD)/flags
 		$(call WANTS,$<,CFLAGS) -o $@ $< $(call WANTS,$<,LDFLAGS) -ldl
 
 # The same programs, linked statically, for the engine that looks from outside.
-STILL := $(addprefix $(BUILD)/fixtures/static/,probe flow sigdfl peer client pick held)
+STILL := $(addprefix $(BUILD)/fixtures/static/,probe flow sigdfl peer client pick held paged)
 fixtures: $(STILL)
 $(BUILD)/fixtures/static/%: tests/fixtures/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -279,7 +279,7 @@ FUZZ_SECONDS ?= 60
 FUZZER = clang -std=gnu11 $(PG_CPPFLAGS) $(SANITIZE) -fsanitize=fuzzer,address,undefined
 FUZZ_BOUNDS = -runs=$(FUZZ_RUNS) -max_total_time=$(FUZZ_SECONDS) -timeout=5 -seed=$(shell echo $$(($(FUZZ_SEED) % 2000000000 + 1))) \
 	-artifact_prefix=$(BUILD)/fuzz/ -print_final_stats=1
-fuzz: fuzz-rules fuzz-log fuzz-elf fuzz-readers fuzz-diff ## the parser, the log and ELF files under libFuzzer, what reads logs, the library against native (FUZZ_RUNS=1000000 FUZZ_SECONDS=60 each)
+fuzz: fuzz-rules fuzz-log fuzz-elf fuzz-page fuzz-readers fuzz-diff ## the parser, the page, the log and ELF files under libFuzzer, what reads logs, the library against native (FUZZ_RUNS=1000000 FUZZ_SECONDS=60 each)
 fuzz-probe:
 	@rm -rf $(BUILD)/fuzz/corpus $(BUILD)/fuzz/events $(BUILD)/fuzz/files
 	@mkdir -p $(BUILD)/fuzz/corpus $(BUILD)/fuzz/events $(BUILD)/fuzz/files
@@ -298,6 +298,12 @@ fuzz-log: fuzz-probe
 	$(FUZZER) -o $(BUILD)/fuzz/log tests/fuzz/log.c $(LOG_C) -ldl
 	@perl -ne 'chomp; open F, ">", "$(BUILD)/fuzz/events/$$."; print F pack "H*", $$_' tests/fuzz/log.seeds
 	$(BUILD)/fuzz/log $(FUZZ_BOUNDS) -max_len=2500 $(BUILD)/fuzz/events
+# All of the library but what is inside of a program.
+fuzz-page: fuzz-probe
+	$(FUZZER) -ftls-model=initial-exec -Wno-unknown-warning-option -o $(BUILD)/fuzz/page tests/fuzz/page.c $(filter-out shim/inside/% shim/log/%,$(SHIM)) shim/outside/reseat.c -ldl
+	@mkdir -p $(BUILD)/fuzz/pages
+	@sed 's/ => .*//' tests/fixtures/rules.right | awk -v dir=$(BUILD)/fuzz/pages '{ f = dir "/" NR; printf "\001\001\002\001%s", $$0 > f; close(f) }'
+	$(BUILD)/fuzz/page $(FUZZ_BOUNDS) -max_len=2000 $(BUILD)/fuzz/pages
 fuzz-elf: fuzz-probe
 	$(FUZZER) -o $(BUILD)/fuzz/elf tests/fuzz/elf.c shim/outside/elf_file.c
 	@perl -ne 'chomp; open F, ">", "$(BUILD)/fuzz/files/$$."; print F pack "H*", $$_' tests/fuzz/elf.seeds

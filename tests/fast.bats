@@ -10,10 +10,10 @@ load helpers
 # length of -1 does.
 limits() {
 	cat <<-'EOF'
-		write  17 25 25 440
-		send   18 26 26 440
-		read   10 18 18 440
-		recv   10 18 18 440
+		write  17 29 29 460
+		send   18 30 30 460
+		read   10 22 22 460
+		recv   10 22 22 460
 	EOF
 }
 

@@ -571,7 +571,7 @@ options() { launch help "$1" | grep -oE '^  (-[a-zA-Z], )?--[a-z-]+' | grep -oE 
 
 @test "the manual has the options and verbs that the tables have, and no others" {
 	manual=$ROOT/scripts/pipeguard.1
-	equal "the options" "$({ options run && options env && options check && options doctor && options attach && options cut; } | sort -u)" \
+	equal "the options" "$({ options run && options env && options check && options doctor && options attach && options cut && options ctl; } | sort -u)" \
 		"$({ sed -n '/^\.Sh OPTIONS/,/^\.Sh DOCTOR/s/^\.It//p' "$manual" | grep -oE 'Fl -[a-z-]+' | sed 's/Fl /-/' && printf -- '--%s\n' output sigpipe; } | sort -u | grep -vxE -- '--(output|sigpipe)')"
 	grep -q '^\.Fl -output' "$manual"
 	grep -q '^\.Fl -sigpipe' "$manual"

@@ -4,7 +4,7 @@
 #include "base/dl.h"
 
 pg_fn *pg_next_table[PG_CALL_COUNT];
-uint64_t pg_aside = ~(uint64_t)0;
+_Alignas(PG_PAGE_MOST) struct pg_front pg_front = {.aside = ~(uint64_t)0};
 
 /* Not linked against, as all that the library calls on the program's behalf. */
 typedef int format_fn(char *, size_t, const char *, va_list);

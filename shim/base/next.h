@@ -14,9 +14,19 @@ typedef void pg_fn(void);
  * afterwards. */
 extern pg_fn *pg_next_table[PG_CALL_COUNT] PG_HIDDEN;
 
-/* The calls (bits of their numbers) that are not to be made at once: all before start-up,
- * afterwards those that a rule watches. */
-extern uint64_t pg_aside PG_HIDDEN;
+/*
+ * What every wrapper asks first, as bits of calls' numbers: those that are not
+ * to be made at once (all before start-up, afterwards those that a rule
+ * watches), and those that a rule watches. It lies in a page of its own: where
+ * rules may change while the program runs, the file's page takes its place.
+ */
+struct pg_front {
+	uint64_t aside, ruled;
+	uint32_t generation; /* of the rules; 0: those of the start */
+	uint32_t unused;
+	char rest[PG_PAGE_MOST - 24];
+};
+extern _Alignas(PG_PAGE_MOST) struct pg_front pg_front PG_HIDDEN;
 
 /* Looks every call up with dlsym(RTLD_NEXT). Start-up only: it may take the loader's lock. */
 void pg_next_resolve(void);

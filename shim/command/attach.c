@@ -118,6 +118,8 @@ static void need_rules(void)
 
 	if (why)
 		pg_fail(PG_FAILED, "%s", why);
+	if (pg_variable("PIPEGUARD_CONTROL"))
+		pg_fail(PG_FAILED, "attach has no page: PIPEGUARD_CONTROL is for run");
 	if (!pg_rules.n)
 		return;
 	fputs("pipeguard: rules in a process that runs stop each of its system calls twice, while "

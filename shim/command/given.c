@@ -113,9 +113,9 @@ static int read_file(char text[PG_RULE_TEXT + 1])
 	return strlen(text) < n ? refuse_file("column 2: holds a NUL byte: '%s'") : 0;
 }
 
-static struct pg_rules *parsed(const char *text, struct pg_rule_error *error)
+static struct pg_rule_set *parsed(const char *text, struct pg_rule_error *error)
 {
-	struct pg_rules *rules = pg_room(sizeof *rules);
+	struct pg_rule_set *rules = pg_room(sizeof *rules);
 
 	if (pg_rules_parse(rules, text, error))
 		return rules;
@@ -134,7 +134,7 @@ static int explain(const struct pg_rule_error *error)
 }
 
 /* The normal form of all rules, one a line. */
-static const char *form_of(const struct pg_rules *rules)
+static const char *form_of(const struct pg_rule_set *rules)
 {
 	struct pg_text t = {NULL, 0, 8 * PG_RULE_TEXT};
 
@@ -151,7 +151,7 @@ static int check(const char **form)
 {
 	static char text[PG_RULE_TEXT + 1];
 	struct pg_rule_error error;
-	const struct pg_rules *rules;
+	const struct pg_rule_set *rules;
 	int status = file ? read_file(text) : 0;
 
 	if (status)
@@ -183,9 +183,14 @@ int pg_given_check(void)
 static bool joinable(const char *form)
 {
 	struct pg_rule_error error;
-	const struct pg_rules *rules = parsed(joined, &error);
+	const struct pg_rule_set *rules = parsed(joined, &error);
 
 	return rules && !strcmp(form, form_of(rules));
+}
+
+bool pg_given_any(void)
+{
+	return file || lines;
 }
 
 void pg_given_set(void)

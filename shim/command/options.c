@@ -11,7 +11,7 @@ enum { PROGRAMS = PG_VERB(RUN) | PG_VERB(ENV), LOGGED = PROGRAMS | PG_VERB(ATTAC
 enum { RULES = LOGGED | PG_VERB(CHECK) };
 enum { SWEEP = PG_VERB(SWEEP), REPORT = PG_VERB(REPORT), SCRIPTS = SWEEP | REPORT };
 enum { ALL = (1u << PG_V_COUNT) - 1, OWN = ALL & ~SCRIPTS };
-enum { REPEATED, LOG, SEED, SIGPIPES, GLOBS, STACK, LIMIT, FORM, ENGINE, TIME };
+enum { REPEATED, LOG, SEED, SIGPIPES, GLOBS, STACK, LIMIT, FORM, ENGINE, TIME, CONTROL };
 
 /* clang-format off */
 const struct pg_verb_row pg_verbs[PG_V_COUNT] = {
@@ -44,6 +44,11 @@ const struct pg_verb_row pg_verbs[PG_V_COUNT] = {
 		"Breaks, now, the connections, sockets and pipes of process PID that the selectors name (fd= kind= side= peer= port= lport= "
 		"path=, as in rules; a bare PID is all its TCP connections): reset (the default), fin or break. Prints what it "
 		"cut. Status 1 if nothing matched."},
+	[PG_V_CTL] = {"ctl", "NAME rules RULES | add RULES | clear | on | off | show | fired ID [--wait TIME]", PG_K_NOTHING, true, false, NULL, pg_ctl,
+		"changes the rules of programs that run with --control NAME, and says what they did",
+		"Changes the rules of all programs that run with --control NAME, from their next call on: rules (these from now on), "
+		"add, clear, off (none acts), on. A rule that stays goes on counting. Wrong rules change nothing. show prints the "
+		"rules and how often each fired, in all processes; fired prints it of one, with status 1 if it did not."},
 	[PG_V_REPORT] = {"report", "[OPTION]... LOG...", PG_K_FILE, true, true, NULL, pg_hand_over,
 		"what logs say taken together (see report --help)", ""},
 	[PG_V_SWEEP] = {"sweep", "[OPTION]... [--] COMMAND [ARG]...", PG_K_COMMAND, false, true, NULL, pg_hand_over,
@@ -52,7 +57,7 @@ const struct pg_verb_row pg_verbs[PG_V_COUNT] = {
 		"prints what a shell needs to complete command lines of pipeguard",
 		"Prints what a shell needs to complete command lines of pipeguard, for a start-up file: eval \"$(pipeguard "
 		"completion bash)\". make install puts it where the shells look."},
-	[PG_V_HELP] = {"help", "[VERB]", PG_K_WORDS, false, false, "run check list doctor env attach cut report sweep completion help version",
+	[PG_V_HELP] = {"help", "[VERB]", PG_K_WORDS, false, false, "run check list doctor env attach cut ctl report sweep completion help version",
 		pg_help, "this, or that of one verb",
 		"Prints the help of all, or of one verb."},
 	[PG_V_VERSION] = {"version", "", PG_K_NOTHING, false, false, NULL, pg_version,
@@ -100,6 +105,14 @@ const struct pg_option pg_options[] = {
 		"only print what could be cut"},
 	{'j', PG_K_NOTHING, "json", NULL, NULL, PG_VERB(CUT), REPEATED, NULL, pg_take_object,
 		"JSON, one object a line"},
+	{0, PG_K_NOTHING, "control", NULL, "NAME", PG_VERB(RUN) | PG_VERB(ENV), CONTROL, NULL, pg_take_control,
+		"rules can be changed while it runs, by ctl NAME: a name, or the path of the page"},
+	{0, PG_K_NOTHING, "require-fired", NULL, NULL, PG_VERB(RUN), REPEATED, NULL, pg_take_require_fired,
+		"status 125, and a line, if a rule never fired"},
+	{0, PG_K_FILE, "again", NULL, "LOG", PG_VERB(RUN), REPEATED, NULL, pg_take_again,
+		"the rule of the last break in LOG, which breaks it again"},
+	{0, PG_K_NOTHING, "wait", NULL, "TIME", PG_VERB(CTL), TIME, NULL, pg_take_for,
+		"fired: as long as it has not"},
 	{'n', PG_K_NOTHING, "dry-run", NULL, NULL, PG_VERB(RUN), REPEATED, NULL, pg_take_print,
 		"print the command instead of running it"},
 	{0, PG_K_NOTHING, "shell", NULL, NULL, PG_VERB(ENV), FORM, NULL, pg_take_form,

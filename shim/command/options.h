@@ -19,6 +19,7 @@ enum pg_verb {
 	PG_V_ENV,
 	PG_V_ATTACH,
 	PG_V_CUT,
+	PG_V_CTL,
 	PG_V_REPORT,
 	PG_V_SWEEP,
 	PG_V_COMPLETION,
@@ -36,10 +37,12 @@ struct pg_request {
 	bool named; /* the verb was written */
 	bool print, json;
 	bool first_only, list;
-	uint64_t for_ns;	    /* of attach; 0: no end */
-	const char *engine;	    /* of run: inside, outside, both; a null pointer: what fits */
-	const char *form, *library; /* of env */
-	const char *once[12];	    /* by an option's slot: what was given */
+	uint64_t for_ns;	      /* of attach; 0: no end */
+	const char *engine;	      /* of run: inside, outside, both; a null pointer: what fits */
+	bool require_fired, own_page; /* OWN_PAGE: nobody gave it a name */
+	const char *control;	      /* the page of run; or a null pointer */
+	const char *form, *library;   /* of env */
+	const char *once[12];	      /* by an option's slot: what was given */
 };
 
 /* What can stand in a place, for completion. */

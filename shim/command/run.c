@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* run: what is wrong is told first, then this process becomes the program. */
 #include "command/acts.h"
+#include "command/control.h"
 #include "command/examine.h"
 #include "command/given.h"
 #include "command/parse.h"
@@ -9,6 +10,7 @@
 #include "command/say.h"
 #include "command/takes.h"
 #include "command/variables.h"
+#include "command/watch.h"
 
 #include "outside/filter.h"
 #include "outside/start.h"
@@ -117,6 +119,28 @@ static void __attribute__((noreturn)) become(const char *path, char **words, uns
 		strerror(errno));
 }
 
+/* The page is there before the program is, so that ctl finds it. Rules that were given replace what
+ * an earlier run left in it. */
+static void start_page(struct pg_request *r)
+{
+	const char *rules = pg_given_any() ? pg_variable("PIPEGUARD_RULES") : NULL;
+
+	if (r->require_fired && !r->control) {
+		if (!pg_variable("PIPEGUARD_RULES"))
+			pg_fail(PG_FAILED, "--require-fired: which rules? (see --help)");
+		rules = pg_variable("PIPEGUARD_RULES");
+		r->own_page = true;
+		pg_take_control(r, pg_text_of("run-%d", (int)getpid()));
+	}
+
+	if (!r->control)
+		return;
+	pg_control_open(r->control, true);
+	if (rules)
+		pg_control_change(PG_REPLACE, rules, 1);
+	pg_watch_start(r);
+}
+
 int pg_run(struct pg_request *r)
 {
 	const char *path;
@@ -133,6 +157,7 @@ int pg_run(struct pg_request *r)
 		pg_print_command(r->words);
 		return pg_flushed(0);
 	}
+	start_page(r);
 	start_engine(&engines);
 	if (engines.inside)
 		pg_variable_preload(pg_library_for_loader());

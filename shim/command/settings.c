@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Options that are one variable, or one word of the request. */
+#include "command/control.h"
 #include "command/options.h"
 #include "command/say.h"
 #include "command/takes.h"
@@ -121,6 +122,18 @@ void pg_take_listing(struct pg_request *r, const char *value)
 	r->list = true;
 }
 
+void pg_take_control(struct pg_request *r, const char *value)
+{
+	r->control = pg_control_path(value);
+	pg_variable_set("PIPEGUARD_CONTROL", r->control);
+}
+
+void pg_take_require_fired(struct pg_request *r, const char *value)
+{
+	(void)value;
+	r->require_fired = true;
+}
+
 /* A duration as in rules: a unit is needed. */
 void pg_take_for(struct pg_request *r, const char *value)
 {
@@ -128,14 +141,15 @@ void pg_take_for(struct pg_request *r, const char *value)
 		const char *unit;
 		double ns;
 	} units[] = {{"us", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}};
-	char *end;
+	char *end = NULL;
 	double n = *value >= '0' && *value <= '9' ? strtod(value, &end) : -1;
 
-	for (size_t i = 0; n > 0 && n < 1e6 && i < sizeof units / sizeof *units; i++)
+	for (size_t i = 0; end && n > 0 && n < 1e6 && i < sizeof units / sizeof *units; i++)
 		if (!strcmp(end, units[i].unit))
 			r->for_ns = (uint64_t)(n * units[i].ns);
 	if (!r->for_ns)
-		pg_fail(PG_FAILED, "--for: not a time like 500ms, 10s or 5m: '%s'", value);
+		pg_fail(PG_FAILED, "--%s: not a time like 500ms, 10s or 5m: '%s'",
+			r->verb == PG_V_CTL ? "wait" : "for", value);
 }
 
 void pg_take_form(struct pg_request *r, const char *value)

@@ -13,7 +13,7 @@ static void remember(struct pg_story *s, unsigned rule)
 {
 	if (!s)
 		return;
-	s->rule = (uint8_t)rule;
+	s->rule = (int32_t)rule;
 	s->injected = true;
 	pg_story_unrule(s);
 }
@@ -57,7 +57,7 @@ static struct pg_op fail(struct pg_op op, const struct pg_plan *p, const struct 
 	int err = p->final->error;
 	struct pg_hit hit = hit_of(&op, c);
 	bool injected = o->story && o->story->injected;
-	uint8_t rule = injected ? o->story->rule : 0;
+	int32_t rule = injected ? o->story->rule : 0;
 
 	remember(o->story, p->rule);
 	if (err == EPIPE && pg_is_out(op.call)) {
@@ -263,7 +263,7 @@ static struct pg_op finish(struct pg_op op, const struct pg_plan *p, const struc
 		if (!p->midway)
 			return change(op, p, o, inject);
 		op.midway = true;
-		op.rule = (uint8_t)p->rule;
+		op.rule = p->rule;
 		return op;
 	case PG_F_DROP:
 		inject->lost = true;
@@ -313,7 +313,7 @@ static void tell(const struct pg_op *op, const struct pg_plan *p, struct pg_inje
 		return;
 	inject->object = c->object;
 	inject->rule = p->rule;
-	inject->prob = pg_has(&pg_rules.rule[p->rule], PG_F_PROB);
+	inject->prob = p->seeded;
 	pg_report_inject(&hit, inject);
 }
 

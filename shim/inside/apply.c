@@ -5,6 +5,7 @@
 #include "base/peek.h"
 #include "fault/fault.h"
 #include "inside/act.h"
+#include "rules/live.h"
 
 /* What no rule can reach is not looked at again, see pg_fd_ruled(); but after the end of its
  * reading every call is. */
@@ -16,6 +17,7 @@ static void judge(struct pg_fd *f, const struct pg_candidate *c)
 	if (!f || pg_watch_all || (s && s->ended) || !pg_match_possible(c, &rules, &calls))
 		return;
 	PG_PUT(f->rules, rules);
+	PG_PUT(f->generation, pg_rules.generation);
 	PG_PUT(f->unruled, ~calls);
 }
 
@@ -26,7 +28,7 @@ static __attribute__((noinline)) void look_at_target(const struct pg_op *op, str
 {
 	struct sockaddr_storage ss;
 
-	if (op->to && pg_match_wants & PG_LOOK_NAMES && !o->peer.family && !o->peer_path[0] &&
+	if (op->to && pg_rules.wants & PG_LOOK_NAMES && !o->peer.family && !o->peer_path[0] &&
 	    op->to_len <= sizeof ss && pg_peek(&ss, op->to, op->to_len))
 		pg_look_address(o, (const struct sockaddr *)&ss, op->to_len);
 }
@@ -36,7 +38,7 @@ static struct pg_op with_target(struct pg_op op)
 {
 	struct msghdr msg;
 
-	if (op.shape == PG_MSG && !op.to && pg_match_wants & PG_LOOK_NAMES && pg_is_out(op.call) &&
+	if (op.shape == PG_MSG && !op.to && pg_rules.wants & PG_LOOK_NAMES && pg_is_out(op.call) &&
 	    pg_peek(&msg, op.data, sizeof msg)) {
 		op.to = msg.msg_name;
 		op.to_len = msg.msg_namelen;
@@ -50,14 +52,14 @@ static void look_at_object(struct pg_op *op, struct pg_object *o)
 {
 	unsigned truncates = op->flags & MSG_TRUNC ? PG_LOOK_KIND : 0; /* pg_plan_discards() asks */
 
-	pg_look_for(op->fd, o, pg_match_wants | truncates, true);
+	pg_look_for(op->fd, o, pg_rules.wants | truncates, true);
 	op->story = o->story;
 }
 
 /* Bytes of the stream that OP is to go on with, before it. */
 static uint64_t offset_of(const struct pg_object *o, bool reads)
 {
-	const struct pg_story *s = pg_match_streams ? o->story : NULL;
+	const struct pg_story *s = pg_rules.streams ? o->story : NULL;
 
 	return !s ? 0 : reads ? PG_GET(s->received) : PG_GET(s->sent);
 }
@@ -97,9 +99,13 @@ static struct pg_op keeping_errno(struct pg_op op, uint64_t bit, uintptr_t calle
 {
 	int saved = errno;
 
+	struct pg_rule_set *before;
+
 	if (pg_confined)
 		return op;
+	before = pg_live_enter();
 	op = apply(op, bit, caller, reads);
+	pg_live_leave(before);
 	if (!op.skip || op.result >= 0)
 		errno = saved;
 	return op;
@@ -147,7 +153,7 @@ static bool is_named(const struct pg_object *o)
 	return o->peer.family || o->peer_path[0];
 }
 
-unsigned pg_apply_idle(struct pg_messages *m)
+static unsigned idle(struct pg_messages *m)
 {
 	struct pg_object o;
 	struct pg_candidate c = {.object = &o, .fd = m->op.fd, .caller = m->caller - 1};
@@ -170,7 +176,16 @@ unsigned pg_apply_idle(struct pg_messages *m)
 	return n;
 }
 
-void pg_apply_unmade(const struct pg_messages *m, unsigned idle, unsigned made)
+unsigned pg_apply_idle(struct pg_messages *m)
+{
+	struct pg_rule_set *before = pg_live_enter();
+	unsigned n = idle(m);
+
+	pg_live_leave(before);
+	return n;
+}
+
+static void unmade(const struct pg_messages *m, unsigned counted, unsigned made)
 {
 	struct pg_op op = m->op;
 	struct pg_object o;
@@ -180,10 +195,43 @@ void pg_apply_unmade(const struct pg_messages *m, unsigned idle, unsigned made)
 
 	look_at_object(&op, &o);
 	named = is_named(&o);
-	for (unsigned n = 0; n < idle && look_at_message(m, n, named, &o, &c);
+	for (unsigned n = 0; n < counted && look_at_message(m, n, named, &o, &c);
 	     n++, c.offset += c.length)
 		if (n >= made)
 			pg_match_unmade(&c, m->bit);
+}
+
+void pg_apply_unmade(const struct pg_messages *m, unsigned idle_ones, unsigned made)
+{
+	struct pg_rule_set *before = pg_live_enter();
+
+	unmade(m, idle_ones, made);
+	pg_live_leave(before);
+}
+
+bool pg_apply_asks(int fd, uint64_t bit)
+{
+	struct pg_rule_set *before = pg_live_enter();
+	bool asks = pg_match_asks(fd, bit);
+
+	pg_live_leave(before);
+	return asks;
+}
+
+void pg_apply_refused(int fd, uint64_t bit, int err)
+{
+	struct pg_rule_set *before = pg_live_enter();
+
+	pg_match_refused(fd, bit, err);
+	pg_live_leave(before);
+}
+
+void pg_apply_connection(int fd)
+{
+	struct pg_rule_set *before = pg_live_enter();
+
+	pg_match_connection(fd);
+	pg_live_leave(before);
 }
 
 /* ---- in the midst, and afterwards ---- */
@@ -208,6 +256,7 @@ void pg_apply_midway(const struct pg_op *op, int64_t len, int64_t ret, uintptr_t
 			     .caller = caller - 1};
 	struct pg_object o;
 	struct pg_inject inject = {.object = &o, .rule = op->rule};
+	struct pg_rule_set *before;
 	int saved = errno;
 
 	if (ret != op->len)
@@ -215,7 +264,9 @@ void pg_apply_midway(const struct pg_op *op, int64_t len, int64_t ret, uintptr_t
 	pg_look(op->fd, &o);
 	inject.failed = -pg_fault_break(op->fd, PG_PIPE);
 	if (inject.failed) {
+		before = pg_live_enter();
 		pg_report_inject(&hit, &inject);
+		pg_live_leave(before);
 		errno = saved;
 		return;
 	}
@@ -274,7 +325,7 @@ void pg_apply_start(void)
 	pg_match_start();
 	pg_fault_start();
 	for (unsigned n = 0; n < pg_rules.n; n++)
-		pg_ruled |= pg_match_calls(&pg_rules.rule[n]);
+		pg_front.ruled |= pg_match_calls(&pg_rules.rule[n]);
 }
 
 /* ---- connect and accept ---- */
@@ -300,12 +351,17 @@ static __attribute__((noinline)) bool look_at_peer(int fd, const struct sockaddr
 }
 
 /* What the rules do at OP, which moves no bytes. */
-static __attribute__((noinline)) void act_once(struct pg_op *op, const struct pg_candidate *c)
+static __attribute__((noinline)) void act_once(struct pg_op *op, const struct pg_candidate *c,
+					       bool connects)
 {
+	struct pg_rule_set *before = pg_live_enter();
 	struct pg_plan p;
 
+	if (connects)
+		pg_match_attempt(c->fd, c->object);
 	pg_plan_make(&p, op, c, PG_BIT(op->call));
 	*op = pg_act(*op, &p, c);
+	pg_live_leave(before);
 }
 
 bool pg_apply_connect(enum pg_call call, int fd, const struct sockaddr *addr, socklen_t len,
@@ -322,8 +378,7 @@ bool pg_apply_connect(enum pg_call call, int fd, const struct sockaddr *addr, so
 	if (o.story)
 		o.story->injected = false; /* what a rule did was to the connection before */
 	o.rule = -1;
-	pg_match_attempt(fd, &o);
-	act_once(&op, &c);
+	act_once(&op, &c, true);
 	if (!op.skip)
 		errno = saved;
 	*ret = (int)op.result;
@@ -343,7 +398,7 @@ bool pg_apply_accept(enum pg_call call, int fd, uintptr_t caller)
 	if (!o.ino)
 		return false;
 	o.side = PG_SERVER;
-	act_once(&op, &c);
+	act_once(&op, &c, false);
 	if (!op.skip)
 		errno = saved;
 	return op.skip;

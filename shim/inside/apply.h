@@ -36,7 +36,8 @@ long pg_apply_raw(const struct pg_frame *frame, pg_syscall_fn *libc);
  * start-up, or a rule watches the call; only then it is asked whether a rule can reach the
  * descriptor. */
 #define PG_ASIDE(name, fd)                                                                         \
-	(PG_UNLIKELY(pg_aside & PG_BIT(PG_CALL_##name)) && pg_fd_ruled(fd, PG_BIT(PG_CALL_##name)))
+	(PG_UNLIKELY(pg_front.aside & PG_BIT(PG_CALL_##name)) &&                                   \
+	 pg_fd_ruled(fd, PG_BIT(PG_CALL_##name)))
 
 /* PG_APPLY(send, fd, buf, len, flags): the same for a wrapper. */
 #define PG_APPLY(name, ...) PG_APPLY_(name, __VA_ARGS__, 0, 0, 0, 0, 0, 0)
@@ -54,6 +55,11 @@ PG_COLD struct pg_op pg_apply_in(struct pg_op op, uint64_t bit, uintptr_t caller
 
 /* What a read gave: counts it, and turns it to garbage. errno is as the call left it, and kept. */
 PG_COLD void pg_apply_read(const struct pg_op *op, int64_t ret);
+
+/* pg_match_asks(), pg_match_refused(), pg_match_connection() of the rules as they are now. */
+bool pg_apply_asks(int fd, uint64_t bit);
+PG_COLD void pg_apply_refused(int fd, uint64_t bit, int err);
+PG_COLD void pg_apply_connection(int fd);
 
 /* Messages of one call, which rules look at one by one. */
 struct pg_messages {

@@ -2,9 +2,11 @@
 /* SIGPIPE's disposition: the program sees what it set, whatever stands there. Other signals pass.
  */
 #include "base/twins.h"
+#include "inside/bus.h"
 #include "inside/calls.h"
 #include "inside/guard.h"
 #include "rules/config.h"
+#include "rules/page.h"
 
 /* Old names, but programs call them. */
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
@@ -14,10 +16,18 @@ static bool ours(int sig)
 	return sig == SIGPIPE && pg_config.active;
 }
 
+/* RET of a call about a signal that is not SIGPIPE. */
+static int other(int ret, int sig, struct sigaction *old)
+{
+	if (PG_UNLIKELY(pg_page() != NULL) && !ret)
+		pg_bus_hide(sig, old);
+	return ret;
+}
+
 PG_EXPORT int sigaction(int sig, const struct sigaction *act, struct sigaction *old)
 {
 	if (!ours(sig))
-		return NEXT(sigaction)(sig, act, old);
+		return other(NEXT(sigaction)(sig, act, old), sig, old);
 	return pg_sigpipe_action(act, old, PG_CALLER);
 }
 PG_TWIN(__sigaction, sigaction);
@@ -28,7 +38,7 @@ PG_TWIN(__sigaction, sigaction);
 	{                                                                                          \
 		sighandler_t old = NEXT(name)(sig, handler);                                       \
                                                                                                    \
-		return ours(sig) ? pg_sigpipe_adopt(old, PG_CALLER) : old;                         \
+		return ours(sig) ? pg_sigpipe_adopt(old, PG_CALLER) : pg_bus_hidden(sig, old);     \
 	}
 LIKE_SIGNAL(signal)
 LIKE_SIGNAL(bsd_signal)

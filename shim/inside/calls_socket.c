@@ -11,7 +11,7 @@
 
 static bool rules_watch(enum pg_call call)
 {
-	return PG_UNLIKELY(pg_ruled & PG_BIT(call));
+	return PG_UNLIKELY(pg_front.ruled & PG_BIT(call));
 }
 
 PG_EXPORT int connect(int fd, PG_SOCKADDR addr, socklen_t len)

@@ -75,7 +75,7 @@ static PG_COLD bool refused(int fd, const void *to, socklen_t to_len, uintptr_t 
 {
 	int ret;
 
-	if (!(pg_ruled & PG_BIT(PG_CALL_connect)) ||
+	if (!(pg_front.ruled & PG_BIT(PG_CALL_connect)) ||
 	    !pg_apply_connect(PG_CALL_connect, fd, to, to_len, &ret, caller))
 		return false;
 	pg_connected(PG_CALL_connect, fd, to, to_len, ret, caller);
@@ -354,11 +354,12 @@ static int print(const struct print *p, va_list ap)
 	int ret;
 
 	op = pg_enter(op, 0, p->caller);
-	if (PG_UNLIKELY(pg_ruled & bit) && pg_fd_ruled(p->fd, bit) && pg_match_asks(p->fd, bit))
+	if (PG_UNLIKELY(pg_front.ruled & bit) && pg_fd_ruled(p->fd, bit) &&
+	    pg_apply_asks(p->fd, bit))
 		return print_ruled(p, op, ap);
 	ret = by_libc(p, ap);
-	if (PG_UNLIKELY(pg_ruled & bit) && ret < 0)
-		pg_match_refused(p->fd, bit, errno);
+	if (PG_UNLIKELY(pg_front.ruled & bit) && ret < 0)
+		pg_apply_refused(p->fd, bit, errno);
 	pg_leave(op, ret, p->caller);
 	return ret;
 }

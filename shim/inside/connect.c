@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "inside/connect.h"
 
+#include "inside/apply.h"
+
 #include "base/peek.h"
 #include "inside/guard.h"
 #include "object/look.h"
@@ -51,8 +53,8 @@ void pg_number_connection(int fd)
 	int saved = errno;
 
 	pg_fd_number(fd);
-	if (PG_UNLIKELY(pg_ruled))
-		pg_match_connection(fd);
+	if (PG_UNLIKELY(pg_front.ruled))
+		pg_apply_connection(fd);
 	errno = saved;
 }
 

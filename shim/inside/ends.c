@@ -9,6 +9,7 @@
 #include "log/room.h"
 #include "log/site.h"
 #include "rules/config.h"
+#include "rules/live.h"
 #include "rules/match.h"
 
 #include <errno.h>
@@ -38,6 +39,7 @@ void pg_guard_exit(void)
 {
 	static int told; /* the process whose last word was said */
 	int saved = errno, pid;
+	struct pg_rule_set *before;
 	struct pg_room *s;
 
 	if (!pg_guard_has_last_word())
@@ -52,9 +54,11 @@ void pg_guard_exit(void)
 	s->event.early = pg_early;
 	s->event.uncounted = pg_match_uncounted();
 	pg_site_collect(&s->event);
+	before = pg_live_enter();
 	for (unsigned i = 0; i < pg_rules.n; i++)
 		s->event.counts[i] = pg_match_fired(i);
 	pg_event_write(&s->event, s->line, s->mask);
+	pg_live_leave(before);
 	pg_room_give(s);
 	errno = saved;
 }

@@ -443,7 +443,7 @@ static long make_idle(const struct pg_frame *frame, struct pg_op op)
 		op = pg_enter(op, 0, frame->caller);
 	ret = make(frame);
 	if (ret < 0)
-		pg_match_refused(op.fd, PG_BIT(op.call), errno);
+		pg_apply_refused(op.fd, PG_BIT(op.call), errno);
 	if (writes)
 		return (long)pg_leave(op, ret, frame->caller);
 	return ret > 0 ? ret : (long)pg_guard_in(op.call, &op, ret, frame->caller);
@@ -470,7 +470,7 @@ long pg_apply_raw(const struct pg_frame *frame, pg_syscall_fn *libc)
 	struct pg_op op;
 	long ret;
 
-	if (PG_UNLIKELY(pg_ruled) && pg_ruled & bits_of(frame))
+	if (PG_UNLIKELY(pg_front.ruled) && pg_front.ruled & bits_of(frame))
 		return pg_apply_frame(frame);
 	op = enter(frame);
 	ret = libc(pg_call_number(frame->call), a[0], a[1], a[2], a[3], a[4], a[5]);
@@ -486,5 +486,5 @@ long pg_apply(enum pg_call call, uintptr_t caller, long a, long b, long c, long 
 	if (!pg_started)
 		return make_first(&frame);
 	op = pg_apply_op(&frame);
-	return pg_match_asks(op.fd, PG_BIT(call)) ? pg_apply_frame(&frame) : make_idle(&frame, op);
+	return pg_apply_asks(op.fd, PG_BIT(call)) ? pg_apply_frame(&frame) : make_idle(&frame, op);
 }

@@ -9,6 +9,7 @@
 #include "log/log.h"
 #include "object/look.h"
 #include "rules/config.h"
+#include "rules/live.h"
 #include "rules/match.h"
 #include "who/module.h"
 #include "who/stack.h"
@@ -159,7 +160,9 @@ static PG_COLD bool catches_others(void)
 	}
 	if (fd >= 0)
 		pg_sys1(SYS_close, fd);
-	return caught & ~((uint64_t)1 << (SIGPIPE - 1) | (uint64_t)LIBCS << (FIRST_OF_LIBC - 1));
+	return caught &
+	       ~((uint64_t)1 << (SIGPIPE - 1) | (pg_page() ? (uint64_t)1 << (SIGBUS - 1) : 0) |
+		 (uint64_t)LIBCS << (FIRST_OF_LIBC - 1));
 }
 
 /* Is OP a call that, where it waits, goes on until a pipe has taken all, and that only its reader
@@ -329,7 +332,7 @@ bool pg_guard_was_reset(int fd)
 	struct pg_stat st = pg_look_stat(fd);
 	const struct pg_story *s = pg_fd_story(fd, &st, false);
 
-	return s && s->injected && pg_rules.rule[s->rule].terminal == PG_F_RESET;
+	return s && s->injected && pg_rule_terminal(s->rule) == PG_F_RESET;
 }
 
 /* What a reader returns that a rule's reset woke with an end of stream or EPIPE: as with a received
@@ -369,7 +372,7 @@ int64_t pg_guard_in(enum pg_call call, const struct pg_op *op, int64_t ret, uint
 	if (!pg_config.active || (!ret && !is_end(op)))
 		return ret;
 	caller = told_at(op, caller);
-	if ((!ret || saved == EPIPE) && PG_UNLIKELY(pg_ruled) && pg_guard_was_reset(fd))
+	if ((!ret || saved == EPIPE) && PG_UNLIKELY(pg_front.ruled) && pg_guard_was_reset(fd))
 		ret = woken(fd, &saved);
 	hit = hit_of(op, ret, saved, caller);
 	hit.call = call;

@@ -8,12 +8,14 @@
 #include "base/dl.h"
 #include "base/process.h"
 #include "inside/apply.h"
+#include "inside/bus.h"
 #include "inside/calls.h"
 #include "inside/ends.h"
 #include "inside/guard.h"
 #include "inside/stdio_gate.h"
 #include "log/log.h"
 #include "rules/config.h"
+#include "rules/live.h"
 #include "who/symbol.h"
 
 #include <unistd.h>
@@ -105,6 +107,11 @@ static void __attribute__((constructor)) start(int argc, char **argv, char **env
 		pg_guard_start(gates(pg_stdio_start()));
 		ask_for_exit();
 	}
-	pg_aside = pg_ruled | (pg_watch_all ? pg_rule_out_calls() : 0);
+	if (pg_page()) {
+		pg_bus_start();
+		pg_live_start(!pg_watch_all);
+	} else {
+		pg_front.aside = pg_front.ruled | (pg_watch_all ? pg_rule_out_calls() : 0);
+	}
 	errno = saved;
 }

@@ -9,7 +9,7 @@
 /* What a rule did, for the log. */
 struct pg_inject {
 	const struct pg_object *object;
-	unsigned rule; /* from 0 */
+	unsigned rule; /* its serial */
 	enum pg_held held;
 	bool prob;
 	bool lost;    /* drop: the bytes go nowhere */

@@ -135,8 +135,8 @@ static PG_STDIO_CODE ssize_t gate_write(FILE *f, const void *data, ssize_t n)
 	if (within_dprintf(f))
 		return next_write(f, data, n);
 	op = (struct pg_op){.call = PG_CALL_write, .via = PG_VIA_STDIO, .fd = f->_fileno, .len = n};
-	if (PG_UNLIKELY(pg_ruled & PG_STDIO_BIT) && pg_fd_ruled(f->_fileno, PG_STDIO_BIT) &&
-	    pg_match_asks(f->_fileno, PG_STDIO_BIT)) {
+	if (PG_UNLIKELY(pg_front.ruled & PG_STDIO_BIT) && pg_fd_ruled(f->_fileno, PG_STDIO_BIT) &&
+	    pg_apply_asks(f->_fileno, PG_STDIO_BIT)) {
 		done = write_ruled(f, data, n);
 	} else {
 		if (PG_MARKS)
@@ -188,9 +188,9 @@ static ssize_t gate_read(FILE *f, void *data, ssize_t n)
 {
 	ssize_t got;
 
-	if (PG_UNLIKELY(pg_ruled & PG_BIT(PG_CALL_read)) &&
+	if (PG_UNLIKELY(pg_front.ruled & PG_BIT(PG_CALL_read)) &&
 	    pg_fd_ruled(f->_fileno, PG_BIT(PG_CALL_read)) &&
-	    pg_match_asks(f->_fileno, PG_BIT(PG_CALL_read)))
+	    pg_apply_asks(f->_fileno, PG_BIT(PG_CALL_read)))
 		return read_ruled(f, data, n);
 	got = next_read(f, data, n);
 	return PG_LIKELY(got > 0) ? got : ended(f, data, n, got, PG_CALLER);

@@ -71,7 +71,7 @@ struct pg_event {
 	uintptr_t frame[PG_FRAMES_MAX];
 	unsigned sites;
 	struct pg_site site[16];
-	int rule;		       /* inject: from 0; epipe: object.rule */
+	int rule;		       /* inject: its serial; epipe: object.rule */
 	const char *held;	       /* inject: what became of a hold, or a null pointer */
 	int failed;		       /* inject: errno, why the fault could not be made; or 0 */
 	bool seeded;		       /* inject: a rule with prob= */

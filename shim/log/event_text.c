@@ -203,6 +203,13 @@ static void text_again(struct pg_text *t, const struct pg_event *e)
 		t->len = before;
 }
 
+static const char *rule_word(int serial)
+{
+	const char *id = pg_rule_id(serial);
+
+	return id ? id : "a rule that has gone";
+}
+
 static void text_write(struct pg_text *t, const struct pg_event *e)
 {
 	if (e->ev == PG_EV_DOOMED) {
@@ -227,7 +234,7 @@ static void text_write(struct pg_text *t, const struct pg_event *e)
 	}
 	if (e->ev == PG_EV_EPIPE && pg_event_rule(e) >= 0) {
 		pg_put(t, " (INJECTED by ");
-		pg_put(t, pg_rules.rule[pg_event_rule(e)].id);
+		pg_put(t, rule_word(pg_event_rule(e)));
 		pg_put_char(t, ')');
 	}
 	text_history(t, e);
@@ -239,7 +246,7 @@ static void text_write(struct pg_text *t, const struct pg_event *e)
 static void text_inject(struct pg_text *t, const struct pg_event *e)
 {
 	pg_put(t, "rule ");
-	pg_put(t, pg_rules.rule[e->rule].id);
+	pg_put(t, rule_word(e->rule));
 	pg_put(t, ": ");
 	pg_put_actions(t, e);
 	pg_put(t, " on ");

@@ -46,9 +46,9 @@ int pg_event_rule(const struct pg_event *e)
 
 void pg_put_actions(struct pg_text *t, const struct pg_event *e)
 {
-	const struct pg_rule *r = &pg_rules.rule[e->rule];
+	const struct pg_rule *r = pg_rule_of(e->rule);
 	uint64_t bit = e->via == PG_VIA_STDIO ? PG_STDIO_BIT : (uint64_t)1 << (e->call & 63);
-	uint64_t can = pg_rule_actions(r, bit);
+	uint64_t can = r ? pg_rule_actions(r, bit) : 0;
 	size_t end = t->len + ACTIONS_MAX;
 	bool some = false;
 

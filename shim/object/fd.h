@@ -17,7 +17,7 @@
 #ifndef PG_FD_H
 #define PG_FD_H
 
-#include "base/sys.h"
+#include "base/next.h"
 #include "object/addr.h"
 #include "who/module.h"
 
@@ -41,15 +41,16 @@ struct pg_warning {
 struct pg_fd {
 	_Alignas(64) uint64_t sent; /* bytes the kernel took */
 	uint64_t settled;	    /* what of SENT is in the story, or was another object's */
-	uint64_t unruled;   /* the calls for which no rule can fire on it, whatever comes; 0: not
-			       known */
-	uint64_t rules;	    /* where that is known: those that can, as bits of their numbers */
-	uint32_t story;	    /* 0: none */
-	uint8_t connection; /* what ends short on it is no broken pipe */
-	uint8_t unsure;	    /* it was closed, and what opened it again was not seen */
-	uint8_t born;	    /* what opened it was seen */
-	uint8_t partial;    /* more was sent on it than was seen */
-	uint8_t type;	    /* SOCK_, as socket() made it; 0: not known */
+	uint64_t unruled;    /* the calls for which no rule can fire on it, whatever comes; 0: not
+				known */
+	uint64_t rules;	     /* where that is known: those that can, as bits of their numbers */
+	uint32_t story;	     /* 0: none */
+	uint8_t connection;  /* what ends short on it is no broken pipe */
+	uint8_t unsure;	     /* it was closed, and what opened it again was not seen */
+	uint8_t born;	     /* what opened it was seen */
+	uint8_t partial;     /* more was sent on it than was seen */
+	uint8_t type;	     /* SOCK_, as socket() made it; 0: not known */
+	uint32_t generation; /* of the rules that UNRULED and RULES are of */
 };
 
 /* Of an object. */
@@ -66,13 +67,13 @@ struct pg_story {
 	_Alignas(8) uint64_t received; /* by calls that rules watch; apply.c */
 	uint64_t since;		    /* connected or accepted, ns; 0: not known, or not connected */
 	struct pg_addr peer, local; /* LOCAL: of what a rule broke, a reset takes it away */
-	struct pg_warning told[PG_WHATS]; /* to the program */
-	uint64_t kept_ino;		  /* of KEPT */
-	uint32_t conn[PG_CONN_SLOTS];	  /* numbers of the connection, for conn=; match.c */
+	struct pg_warning told[PG_WHATS];	  /* to the program */
+	uint64_t kept_ino;			  /* of KEPT */
+	_Alignas(8) uint64_t conn[PG_CONN_SLOTS]; /* its numbers, for conn=; match.c */
 	uint32_t number;     /* the n-th client, or server, stream of the process; 0: none */
 	uint32_t suppressed; /* signals taken away on it; guard.c */
 	uint8_t side;	     /* enum pg_side */
-	uint8_t rule;	     /* that broke it; act.c */
+	int32_t rule;	     /* that broke it, its serial; act.c */
 	bool injected;	     /* a rule did; act.c */
 	bool ended;	     /* a rule ended its reading; act.c */
 	bool lingers;	     /* a rule wants its close to reset the peer; act.c */
@@ -126,7 +127,7 @@ static inline bool pg_fd_ruled(int fd, uint64_t bit)
 {
 	const struct pg_fd *f = pg_fd(fd);
 
-	return !f || !(f->unruled & bit);
+	return !f || !(f->unruled & bit) || f->generation != pg_front.generation;
 }
 
 /* ---- where numbers begin and end ---- */

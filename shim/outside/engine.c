@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "log/log.h"
+#include "rules/page.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -148,7 +149,7 @@ static void on_fork(int tid, bool vfork)
 	unsigned long child = 0;
 	int parent = pg_tracee_of(tid);
 
-	if (pg_rules.n && !ptrace(PTRACE_GETEVENTMSG, tid, 0, &child) &&
+	if ((pg_rules.n || pg_page()) && !ptrace(PTRACE_GETEVENTMSG, tid, 0, &child) &&
 	    pg_tracee_lives((int)child)) {
 		pg_tracee((int)child)->image = pg_tracee(parent)->image;
 		pg_tracee((int)child)->vfork_of = vfork ? parent : 0;

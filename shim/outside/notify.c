@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "outside/notify.h"
 
+#include "outside/cut_off.h"
 #include "outside/memory.h"
 #include "outside/ruled.h"
+
+#include "rules/live.h"
 
 #include <linux/seccomp.h>
 #include <string.h>
@@ -25,6 +28,10 @@ void pg_notify_start(int fd)
 	listener = fd;
 	ask(SET_FLAGS, (void *)SYNC_WAKE_UP);
 	pg_match_start();
+	if (!pg_page())
+		return;
+	pg_survive_cut_off();
+	pg_live_start(false);
 }
 
 static bool stands(const struct pg_ruled *c)

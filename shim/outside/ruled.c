@@ -14,6 +14,7 @@
 #include "fault/fault.h"
 #include "log/site.h"
 #include "object/listener.h"
+#include "rules/live.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -39,6 +40,10 @@ static void add_waiting(struct pg_ruled *c)
 	}
 	*kept = *c;
 	kept->candidate.object = &kept->object;
+	if (c->plan.final) {
+		kept->final = *c->plan.final;
+		kept->plan.final = &kept->final;
+	}
 	kept->next = waiting;
 	waiting = kept;
 }
@@ -148,7 +153,7 @@ static void look(struct pg_ruled *c, bool all)
 	if (all)
 		pg_thing_by_copy(c->of, c->copy, o);
 	else
-		pg_look_for(c->copy, o, pg_match_wants | by_connection(), false);
+		pg_look_for(c->copy, o, pg_rules.wants | by_connection(), false);
 	s = pg_stories_of(o->dev, o->ino, true);
 	o->story = s;
 	if (!s)
@@ -164,7 +169,7 @@ static void look(struct pg_ruled *c, bool all)
 	o->number = s->number;
 	o->rule = s->injected ? s->rule : -1;
 	o->sent = o->offset = -1;
-	if (pg_match_streams)
+	if (pg_rules.streams)
 		o->offset = (int64_t)(c->reads ? s->received : s->sent);
 }
 
@@ -185,7 +190,7 @@ static void tell(struct pg_ruled *c, int failed, const char *held)
 	e->rule = (int)c->plan.rule;
 	e->failed = failed;
 	e->held = held;
-	e->seeded = pg_has(&pg_rules.rule[c->plan.rule], PG_F_PROB);
+	e->seeded = c->plan.seeded;
 	e->object = c->object;
 	c->of->told = true;
 	if (pg_site_count(e, 0, &first))
@@ -246,7 +251,7 @@ static void remember(struct pg_ruled *c)
 
 	if (!s)
 		return;
-	s->rule = (uint8_t)c->plan.rule;
+	s->rule = (int)c->plan.rule;
 	s->injected = true;
 	s->peer = c->object.peer;
 	s->local = c->object.local;
@@ -516,7 +521,7 @@ static bool is_moved(const struct pg_ruled *c)
 {
 	return c->candidate.length_known && c->candidate.length && c->call != PG_CALL_connect &&
 	       c->call != PG_CALL_accept &&
-	       (c->plan.most < c->candidate.length || c->plan.garbage || pg_match_streams) &&
+	       (c->plan.most < c->candidate.length || c->plan.garbage || pg_rules.streams) &&
 	       pg_move_can(c);
 }
 
@@ -799,7 +804,7 @@ static void judge(struct pg_ruled *c)
 			memcpy(c->object.peer_path, before.peer_path, sizeof before.peer_path);
 		}
 	}
-	c->nonblock = c->plan.fires || pg_match_streams ? is_nonblock(c) : false;
+	c->nonblock = c->plan.fires || pg_rules.streams ? is_nonblock(c) : false;
 	if (!c->plan.fires && !is_moved(c))
 		c->way->go_on(c);
 	else
@@ -876,11 +881,13 @@ static bool is_blind(const struct pg_rule *r)
 static uint64_t blind_calls(void)
 {
 	static uint64_t calls;
+	static uint32_t generation;
 	static bool known;
 
-	if (known)
+	if (known && generation == pg_rules.generation)
 		return calls;
 	known = true;
+	generation = pg_rules.generation;
 	calls = PG_BIT(PG_CALL_write) | PG_BIT(PG_CALL_read);
 	for (unsigned i = 0; i < pg_rules.n; i++)
 		if (!is_blind(&pg_rules.rule[i]))
@@ -904,7 +911,7 @@ static bool only_counts(const struct pg_ruled *c)
 	return idle;
 }
 
-void pg_ruled_come(const struct pg_ruled *come)
+static void come_now(const struct pg_ruled *come)
 {
 	struct pg_ruled c = *come;
 
@@ -928,6 +935,14 @@ void pg_ruled_come(const struct pg_ruled *come)
 	pg_match_put_back(pg_tracee_counts(c.of));
 	if (c.copy >= 0)
 		close(c.copy);
+}
+
+void pg_ruled_come(const struct pg_ruled *come)
+{
+	struct pg_rule_set *before = pg_live_enter();
+
+	come_now(come);
+	pg_live_leave(before);
 }
 
 /* ---- time passes ---- */
@@ -1021,6 +1036,8 @@ static void take(struct pg_ruled **at, void (*fn)(struct pg_ruled *, uint64_t), 
 	*at = old->next;
 	free(old);
 	c.candidate.object = &c.object;
+	if (c.plan.final)
+		c.plan.final = &c.final;
 	pg_tracee_now = c.of;
 	pg_match_take(pg_tracee_counts(c.of));
 	fn(&c, now);
@@ -1035,7 +1052,7 @@ static void interrupt_at(struct pg_ruled *c, uint64_t now)
 	interrupt(c);
 }
 
-void pg_ruled_step(void)
+static void step(void)
 {
 	uint64_t now = waiting ? pg_now() : 0;
 	struct pg_ruled **at = &waiting;
@@ -1055,6 +1072,17 @@ void pg_ruled_step(void)
 		else
 			at = &c->next;
 	}
+}
+
+void pg_ruled_step(void)
+{
+	struct pg_rule_set *before;
+
+	if (!waiting)
+		return;
+	before = pg_live_enter();
+	step();
+	pg_live_leave(before);
 }
 
 void pg_ruled_gone(int tid)

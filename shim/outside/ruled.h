@@ -36,6 +36,7 @@ struct pg_ruled {
 	struct pg_object object;
 	struct pg_candidate candidate;
 	struct pg_plan plan;
+	struct pg_rule final; /* the plan's, while it waits: the rules may be others then */
 	bool reads, nonblock;
 	enum pg_stage stage;
 	short events;	   /* of COPY, that are waited for */

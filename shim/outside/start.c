@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "log/log.h"
 #include "rules/config.h"
+#include "rules/page.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -111,12 +112,13 @@ static void __attribute__((noreturn)) look_after(struct meeting *m)
 	if (!meet(&m->allowed))
 		_exit(0);
 	open_log();
-	if (pg_ruled_by_stack()) /* who waits for an answer shows no stack; who is stopped does */
+	if (!pg_page() &&
+	    pg_ruled_by_stack()) /* who waits for an answer shows no stack; who is stopped does */
 		pg_stops_start();
 	ret = pg_engine_prepare() ? pg_engine_seize(m->program) : -EMFILE;
 	m->why = ret < 0 ? -ret : 0;
 	atomic_store(&m->state, ret < 0 ? FAILED : READY);
-	if (ret >= 0 && pg_rules.n && !pg_stops_on)
+	if (ret >= 0 && (pg_rules.n || pg_page()) && !pg_stops_on)
 		how.listener = take_listener(m);
 	if (ret >= 0)
 		pg_engine_run(&how);
@@ -182,5 +184,7 @@ const char *pg_start_engine(void)
 		return "the engine did not start";
 	if (atomic_load(&m->state) != READY)
 		return reason(m->why);
-	return pg_rules.n && !pg_ruled_by_stack() ? tell_of_calls(m) : NULL;
+	if (!pg_page() && (!pg_rules.n || pg_ruled_by_stack()))
+		return NULL;
+	return tell_of_calls(m);
 }

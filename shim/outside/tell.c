@@ -11,6 +11,7 @@
 #include "log/log.h"
 #include "log/site.h"
 
+#include "rules/live.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -248,6 +249,7 @@ static bool has_last_word(const struct pg_tracee *t)
 
 void pg_tell_exit(struct pg_tracee *t)
 {
+	struct pg_rule_set *before;
 	struct pg_event *e;
 
 	pg_tracee_now = t;
@@ -256,9 +258,11 @@ void pg_tell_exit(struct pg_tracee *t)
 		return;
 	e = pg_tell_room(PG_EV_EXIT, t);
 	pg_site_collect(e);
+	before = pg_live_enter();
 	if (t->counts)
 		pg_match_take(t->counts);
 	for (unsigned i = 0; i < pg_rules.n && t->counts; i++)
 		e->counts[i] = pg_match_fired(i);
 	pg_tell(t, t->pid, e);
+	pg_live_leave(before);
 }

@@ -3,6 +3,7 @@
 
 #include "base/sys.h"
 #include "base/text.h"
+#include "rules/page.h"
 #include "who/module.h"
 
 #include <fcntl.h>
@@ -10,9 +11,6 @@
 #include <sys/stat.h>
 
 enum { EXIT_WRONG_INPUT = 125 };
-
-struct pg_rules pg_rules;
-uint64_t pg_ruled;
 
 struct pg_config pg_config = {.stack = 8, .limit = 10000, .log_kind = PG_LOG_FD, .log_fd = 2};
 
@@ -164,6 +162,14 @@ static void read_rules(const char *name, const char *value)
 	refuse(name, 0, buf, NULL, NULL);
 }
 
+/* Whoever changes the folder must find the same one. */
+static void read_control(const char *name, const char *value)
+{
+	if (*value != '/')
+		refuse(name, 1, "not an absolute path:", value, NULL);
+	pg_config.control = value;
+}
+
 static void check_pattern(const char *name, const char *value)
 {
 	for (size_t i = 0; value[i]; i++) {
@@ -288,21 +294,13 @@ static void read_skip(const char *name, const char *value)
 }
 
 static const char *const variables[] = {
-	"PIPEGUARD_LOG",
-	"PIPEGUARD_FORMAT",
-	"PIPEGUARD_VERBOSE",
-	"PIPEGUARD_STACK",
-	"PIPEGUARD_ONLY",
-	"PIPEGUARD_SKIP",
-	"PIPEGUARD_SIGPIPE",
-	"PIPEGUARD_LIMIT",
-	"PIPEGUARD_RULES",
-	"PIPEGUARD_SEED",
-	NULL,
+	"PIPEGUARD_LOG",   "PIPEGUARD_FORMAT", "PIPEGUARD_VERBOSE", "PIPEGUARD_STACK",
+	"PIPEGUARD_ONLY",  "PIPEGUARD_SKIP",   "PIPEGUARD_SIGPIPE", "PIPEGUARD_LIMIT",
+	"PIPEGUARD_RULES", "PIPEGUARD_SEED",   "PIPEGUARD_CONTROL", NULL,
 };
 static void (*const readers[])(const char *, const char *) = {
-	read_log,  read_format,	 read_verbose, read_stack, read_only,
-	read_skip, read_sigpipe, read_limit,   read_rules, read_seed,
+	read_log,     read_format, read_verbose, read_stack, read_only,	   read_skip,
+	read_sigpipe, read_limit,  read_rules,	 read_seed,  read_control,
 };
 
 /* One "NAME=VALUE" of the environment; returns the number of its variable. */
@@ -340,6 +338,14 @@ static unsigned passed_descriptors(char **envp)
 	return n && pid == (uint64_t)pg_pid() ? (unsigned)n : 0;
 }
 
+static void open_page(void)
+{
+	const char *why = pg_page_open(pg_config.control, true);
+
+	if (why)
+		refuse("PIPEGUARD_CONTROL", 1, why, pg_config.control, NULL);
+}
+
 void pg_config_read(char **envp)
 {
 	char **all = envp;
@@ -353,7 +359,9 @@ void pg_config_read(char **envp)
 			seen |= 1u << read_one(*envp);
 	pg_config.passed = passed_descriptors(all);
 	if (pg_config.active)
-		pg_ruled = pg_rules.calls;
+		pg_front.ruled = pg_rules.calls;
+	if (pg_config.active && pg_config.control)
+		open_page();
 	if ((seen & 48) == 48)
 		refuse("PIPEGUARD_SKIP", 1, "PIPEGUARD_ONLY is set as well: choose one", NULL,
 		       NULL);

@@ -3,7 +3,7 @@
 #ifndef PG_CONFIG_H
 #define PG_CONFIG_H
 
-#include "rules/rule.h"
+#include "rules/rule_known.h"
 
 enum pg_log_kind { PG_LOG_FD, PG_LOG_FILE, PG_LOG_UNIX, PG_LOG_OFF };
 
@@ -23,14 +23,11 @@ struct pg_config {
 	enum pg_log_kind log_kind;
 	int log_fd;	 /* PG_LOG_FD */
 	unsigned passed; /* descriptors from 3 on that a service manager passed: sd_listen_fds(3) */
-	char log_path[512]; /* PG_LOG_FILE, PG_LOG_UNIX: absolute; %p still in it */
+	const char *control; /* path of the page, at start only; or a null pointer */
+	char log_path[512];  /* PG_LOG_FILE, PG_LOG_UNIX: absolute; %p still in it */
 };
 
 extern struct pg_config pg_config;
-extern struct pg_rules pg_rules; /* empty: no rule */
-
-/* The calls that a rule watches, PG_BIT() each: what every wrapper asks first. */
-extern uint64_t pg_ruled PG_HIDDEN;
 
 /*
  * Reads ENVP. Wrong input ends the process: one line on stderr, exit status 125.

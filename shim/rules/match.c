@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/ip.h"
 #include "base/process.h"
+#include "rules/page.h"
 #include "who/stack.h"
 #include "who/symbol.h"
 
@@ -16,24 +17,31 @@ struct sum {
 	uint64_t process;
 	uint64_t matched, fired, connections;
 };
-static struct sum sums[PG_RULES_MAX];
+static struct sum sums[PG_RULE_SLOTS];
 _Static_assert(sizeof sums == PG_MATCH_ROOM, "what is kept elsewhere");
+
+/* Without a page those of the start stand first. */
+static size_t used(void)
+{
+	return pg_page() ? sizeof sums : pg_rules.n * sizeof *sums;
+}
 
 void pg_match_take(const void *room)
 {
-	__builtin_memcpy(sums, room, pg_rules.n * sizeof *sums);
+	__builtin_memcpy(sums, room, used());
 }
 
 void pg_match_put_back(void *room)
 {
-	__builtin_memcpy(room, sums, pg_rules.n * sizeof *sums);
+	__builtin_memcpy(room, sums, used());
 }
 
-/* A child by fork counts from zero. */
+/* A child by fork counts from zero, and so does a rule that takes the room of one that has gone. */
 static struct sum *sum_of(unsigned rule)
 {
-	struct sum *s = &sums[rule];
-	uint64_t process = pg_process();
+	uint32_t serial = pg_rules.rule[rule].serial;
+	struct sum *s = &sums[serial % PG_RULE_SLOTS];
+	uint64_t process = (uint64_t)serial << 32 | (uint32_t)pg_process();
 
 	if (PG_UNLIKELY(PG_GET(s->process) != process) &&
 	    __atomic_exchange_n(&s->process, process, __ATOMIC_RELAXED) != process)
@@ -88,7 +96,10 @@ static uint64_t this_thread(void)
 static uint64_t *thread_counter(unsigned rule, bool fired, uint64_t other)
 {
 	uint64_t who = other ? other : this_thread();
-	uint64_t key = pg_mix(pg_mix(pg_mix(fired ? 3 : 5, rule), pg_process()), who) | 1;
+	uint64_t key =
+		pg_mix(pg_mix(pg_mix(fired ? 3 : 5, pg_rules.rule[rule].serial), pg_process()),
+		       who) |
+		1;
 
 	for (unsigned i = 0; i < PROBES; i++) {
 		struct counter *c = &counters[(key + i) % COUNTERS];
@@ -109,7 +120,6 @@ static uint64_t *thread_counter(unsigned rule, bool fired, uint64_t other)
 
 /* The rules with scope=fd count in the story of each object, so they begin and end with it. */
 static unsigned fd_slots;
-static uint8_t fd_slot[PG_RULES_MAX];
 static void *story_counts[PG_STORY_CHUNKS];
 
 /* Words of COUNT_BITS; above them TAG says whose counts they are: a word with another tag counts
@@ -119,10 +129,12 @@ struct pair {
 };
 enum { COUNT_BITS = 40 };
 
-/* Of the object of S, in this process. */
-static uint64_t tag_of(const struct pg_story *s)
+/* Of rule N for the object of S, in this process. */
+static uint64_t tag_of(unsigned n, const struct pg_story *s)
 {
-	return (pg_mix(pg_process(), PG_GET(s->generation)) | 1) << COUNT_BITS;
+	uint64_t owner = (uint64_t)pg_rules.rule[n].serial << 32 | (uint32_t)pg_process();
+
+	return (pg_mix(owner, PG_GET(s->generation)) | 1) << COUNT_BITS;
 }
 
 /* The counts of rule N for the object of S; a null pointer: there is no room. */
@@ -133,7 +145,7 @@ static struct pair *object_counts(unsigned n, const struct pg_story *s)
 
 	if (chunk)
 		return (struct pair *)(void *)(chunk + s->index % PG_STORIES * of_story) +
-		       fd_slot[n];
+		       pg_rules.rule[n].fd_slot;
 	__atomic_fetch_add(&uncounted, 1, __ATOMIC_RELAXED);
 	return NULL;
 }
@@ -201,15 +213,6 @@ static bool able_to(unsigned n, const struct pg_object *o)
 
 #define BIT(f) ((uint64_t)1 << (f))
 
-/* Rules with conn=, as bits of their numbers; and what they want to know, as PG_LOOK_. */
-static uint64_t numbering;
-static unsigned numbering_wants;
-unsigned pg_match_wants;
-bool pg_match_streams;
-
-/* Rules that look at nothing of a call but its number, and count the same for all objects. */
-static uint64_t simple;
-
 /* Calls that move several messages, which meet the rules one by one. */
 static uint64_t several;
 
@@ -225,27 +228,47 @@ static unsigned wants_of(const struct pg_rule *r)
 	return wants;
 }
 
+static void add_facts(struct pg_rule_set *set, unsigned n)
+{
+	struct pg_rule *r = &set->rule[n];
+	unsigned wants = wants_of(r);
+
+	set->wants |= wants;
+	set->streams |= (r->fields & pg_fields_with(PG_COUNTS_BYTES)) != 0;
+	if (!(r->fields & pg_fields_with(PG_OF_CALL)) && r->scope == PG_SCOPE_RULE)
+		set->simple |= BIT(n);
+	if (!pg_has(r, PG_F_CONN))
+		return;
+	set->numbering |= BIT(n);
+	set->numbering_wants |= wants;
+}
+
+void pg_match_prepare(struct pg_rule_set *set)
+{
+	set->wants = set->numbering_wants = 0;
+	set->simple = set->numbering = 0;
+	set->streams = false;
+	for (unsigned n = 0; n < set->n; n++) {
+		set->rule[n].fd_slot = (uint8_t)(set->rule[n].serial % PG_RULE_SLOTS);
+		add_facts(set, n);
+	}
+}
+
 void pg_match_start(void)
 {
 	of_streams = pg_fields_with(PG_OF_STREAM);
 	for_good = pg_fields_with(PG_IS_FOR_GOOD);
 	for (int call = 1; call < PG_CALL_COUNT; call++)
 		several |= pg_call_has_messages((enum pg_call)call) ? PG_BIT(call) : 0;
-	for (unsigned n = 0; n < pg_rules.n; n++) {
-		const struct pg_rule *r = &pg_rules.rule[n];
-		unsigned wants = wants_of(r);
+	pg_match_prepare(&pg_rules);
+	for (unsigned n = 0; n < pg_rules.n; n++)
+		if (pg_rules.rule[n].scope == PG_SCOPE_FD)
+			pg_rules.rule[n].fd_slot = (uint8_t)fd_slots++;
+}
 
-		pg_match_wants |= wants;
-		pg_match_streams |= (r->fields & pg_fields_with(PG_COUNTS_BYTES)) != 0;
-		if (!(r->fields & pg_fields_with(PG_OF_CALL)) && r->scope == PG_SCOPE_RULE)
-			simple |= BIT(n);
-		if (r->scope == PG_SCOPE_FD)
-			fd_slot[n] = (uint8_t)fd_slots++;
-		if (!pg_has(r, PG_F_CONN))
-			continue;
-		numbering |= BIT(n);
-		numbering_wants |= wants;
-	}
+void pg_match_start_live(void)
+{
+	fd_slots = PG_RULE_SLOTS;
 }
 
 /* ---- selectors ---- */
@@ -427,7 +450,9 @@ static bool conn_matches(const struct pg_rule *r, const struct pg_candidate *c)
 {
 	const struct pg_story *s = c->object->story;
 
-	return s && s->conn[r->conn_slot] && in_ranges(&r->conn, s->conn[r->conn_slot]);
+	uint64_t conn = s ? s->conn[r->conn_slot] : 0;
+
+	return (uint32_t)conn && conn >> 32 == r->serial && in_ranges(&r->conn, (uint32_t)conn);
 }
 
 /* Has a rule done to O, for good, what rule N would do? */
@@ -435,7 +460,7 @@ static bool is_done(unsigned n, const struct pg_object *o)
 {
 	enum pg_field what = pg_rules.rule[n].terminal;
 
-	if (o->rule >= 0 && pg_rules.rule[o->rule].terminal == what)
+	if (o->rule >= 0 && pg_rule_terminal(o->rule) == what)
 		return for_good >> what & 1;
 	return what == PG_F_LINGER && o->story && o->story->lingers;
 }
@@ -493,7 +518,7 @@ bool pg_match_possible(const struct pg_candidate *c, uint64_t *rules, uint64_t *
 		*rules |= BIT(n);
 		*calls |= pg_match_calls(&pg_rules.rule[n]);
 	}
-	return !socket || !(pg_match_wants & PG_LOOK_NAMES) || o->local.port ||
+	return !socket || !(pg_rules.wants & PG_LOOK_NAMES) || o->local.port ||
 	       o->side != PG_NO_SIDE || o->kind == PG_UNIX;
 }
 
@@ -546,7 +571,7 @@ static struct place place_of(unsigned n, const struct pg_candidate *c, bool fire
 		p = c->object->story ? object_counts(n, c->object->story) : NULL;
 		if (!p)
 			return (struct place){NULL, 0};
-		return (struct place){fired ? &p->fired : &p->matched, tag_of(c->object->story)};
+		return (struct place){fired ? &p->fired : &p->matched, tag_of(n, c->object->story)};
 	case PG_SCOPE_RULE:
 		break;
 	}
@@ -687,7 +712,8 @@ static unsigned waiting(const struct pg_fd *f, uint64_t bit)
 {
 	unsigned found = NO_RULE;
 
-	if (!f || !PG_GET(f->unruled) || bit & several)
+	if (!f || !PG_GET(f->unruled) || bit & several ||
+	    PG_GET(f->generation) != pg_rules.generation)
 		return UNKNOWN;
 	for (uint64_t left = PG_GET(f->rules); left; left &= left - 1) {
 		unsigned n = (unsigned)__builtin_ctzll(left);
@@ -695,7 +721,7 @@ static unsigned waiting(const struct pg_fd *f, uint64_t bit)
 
 		if (!(r->calls & bit) && !(pg_match_calls(r) & bit))
 			continue;
-		if (found != NO_RULE || !(simple >> n & 1) || !(r->calls & bit))
+		if (found != NO_RULE || !(pg_rules.simple >> n & 1) || !(r->calls & bit))
 			return UNKNOWN;
 		found = n;
 	}
@@ -734,6 +760,7 @@ bool pg_match_fires(unsigned n, const struct pg_candidate *c)
 	count = count_scope(n, c, true);
 	if (!count || count > r->limit)
 		return false;
+	pg_page_count(r->serial);
 	if (r->scope != PG_SCOPE_RULE)
 		add_one(&sum_of(n)->fired);
 	return true;
@@ -762,7 +789,7 @@ static void count_connection(int fd, const struct pg_object *o, bool attempt)
 	struct pg_candidate c = {.object = o, .fd = fd};
 	struct pg_story *s = o->story;
 
-	for (uint64_t left = s ? numbering : 0; left; left &= left - 1) {
+	for (uint64_t left = s ? pg_rules.numbering : 0; left; left &= left - 1) {
 		unsigned n = (unsigned)__builtin_ctzll(left);
 		const struct pg_rule *r = &pg_rules.rule[n];
 
@@ -770,7 +797,8 @@ static void count_connection(int fd, const struct pg_object *o, bool attempt)
 			continue;
 		s->conn[r->conn_slot] = 0;
 		if (connection_matches(n, &c))
-			s->conn[r->conn_slot] = (uint32_t)add_one(&sum_of(n)->connections);
+			s->conn[r->conn_slot] = (uint64_t)r->serial << 32 |
+						(uint32_t)add_one(&sum_of(n)->connections);
 	}
 }
 
@@ -788,8 +816,8 @@ void pg_match_connection(int fd)
 {
 	struct pg_object o;
 
-	if (!numbering || !pg_fd(fd))
+	if (!pg_rules.numbering || !pg_fd(fd))
 		return;
-	pg_look_for(fd, &o, numbering_wants, true);
+	pg_look_for(fd, &o, pg_rules.numbering_wants, true);
 	count_connection(fd, &o, false);
 }

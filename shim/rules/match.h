@@ -9,9 +9,11 @@
 /* Start-up only. */
 void pg_match_start(void);
 
-/* What rules ask of a descriptor, as PG_LOOK_ of fd.h; do they ask how far its streams are? */
-extern unsigned pg_match_wants PG_HIDDEN;
-extern bool pg_match_streams PG_HIDDEN;
+/* Works out of SET what is asked of each call. */
+void pg_match_prepare(struct pg_rule_set *set);
+
+/* Start-up, where rules may change later: then rules count by their serials. */
+void pg_match_start_live(void);
 
 /* One call, as rules see it. */
 struct pg_candidate {
@@ -30,7 +32,7 @@ struct pg_candidate {
 
 /* The counts of another process are kept by the caller: in a room of PG_MATCH_ROOM bytes, zeroed
  * at first. Taken before its call is looked at, and put back after it. */
-enum { PG_MATCH_ROOM = 32 * PG_RULES_MAX };
+enum { PG_MATCH_ROOM = 32 * PG_RULE_SLOTS };
 void pg_match_take(const void *room);
 void pg_match_put_back(void *room);
 

@@ -27,11 +27,11 @@ struct pg_op {
 	uint64_t garbage;	/* bytes that a rule wants replaced in what is read; ~0: all */
 	int64_t result;		/* with SKIP */
 	enum pg_via via;
-	bool placed;  /* it names a place in a file, which pipes and sockets have not */
-	bool skip;    /* a rule decided the result: the call is not made */
-	bool midway;  /* a pipe's reader is to leave once LEN bytes are written */
-	uint8_t rule; /* that wants it */
-	bool clamped; /* a rule made LEN less than was asked for */
+	bool placed;   /* it names a place in a file, which pipes and sockets have not */
+	bool skip;     /* a rule decided the result: the call is not made */
+	bool midway;   /* a pipe's reader is to leave once LEN bytes are written */
+	uint32_t rule; /* that wants it, its serial */
+	bool clamped;  /* a rule made LEN less than was asked for */
 };
 
 #endif

@@ -213,19 +213,25 @@ static void add_modifiers(struct pg_plan *p, const struct pg_rule *r, uint64_t b
 	p->tells |= (pg_rule_actions(r, bit) & ~pg_fields_with(PG_IS_QUIET)) != 0;
 }
 
+static void take_rule(struct pg_plan *p, const struct pg_rule *r)
+{
+	p->rule = r->serial;
+	p->seeded = pg_has(r, PG_F_PROB);
+}
+
 /* Rule N, which fires. */
 static void add_rule(struct pg_plan *p, unsigned n, uint64_t bit)
 {
 	const struct pg_rule *r = &pg_rules.rule[n];
 
 	if (!p->fires)
-		p->rule = n;
+		take_rule(p, r);
 	p->fires = true;
 	add_modifiers(p, r, bit);
 	if (p->final || !pg_rule_can(r, r->terminal, bit))
 		return;
 	p->final = r;
-	p->rule = n;
+	take_rule(p, r);
 }
 
 /* Would a reader that leaves be told of after a part of C? A pipe takes PIPE_BUF bytes whole

@@ -13,9 +13,10 @@ enum pg_held { PG_NOT_HELD, PG_HELD, PG_HELD_IN_VAIN };
 
 struct pg_plan {
 	const struct pg_rule *final; /* the first that fires with a final action */
-	unsigned rule;		     /* of final, or the first that fires at all; from 0 */
+	unsigned rule;		     /* the serial of final, or of the first that fires at all */
 	bool fires;
-	bool tells; /* more than an exemption, or a signal that may be taken away */
+	bool seeded; /* that rule has prob= */
+	bool tells;  /* more than an exemption, or a signal that may be taken away */
 	uint64_t hold, delay;
 	uint64_t most; /* bytes that the call may move; ~0: all */
 	uint64_t garbage;

@@ -118,6 +118,7 @@ enum pg_scope { PG_SCOPE_RULE, PG_SCOPE_FD, PG_SCOPE_THREAD };
 
 struct pg_rule {
 	char id[16];
+	uint32_t serial; /* which rule it is, as long as the process lives */
 	uint64_t calls;
 	uint64_t fields; /* which are given: bit enum pg_field */
 	uint16_t able;	 /* kinds of objects that it is for, and all its actions possible on */
@@ -126,7 +127,7 @@ struct pg_rule {
 	struct pg_words path, comm, thread, caller, stack, peer;
 	struct pg_net net[PG_LIST_MAX]; /* of peer */
 	uint64_t site[PG_LIST_MAX];
-	uint8_t sites, kinds, side, seen, conn_slot;
+	uint8_t sites, kinds, side, seen, conn_slot, fd_slot;
 	bool not_site;
 	uint64_t first, last, step; /* when=; step 0: all from first to last */
 	enum pg_scope scope;
@@ -140,9 +141,15 @@ struct pg_rule {
 	int error;			     /* errno of error= */
 };
 
-struct pg_rules {
+/* The rules that hold at one time. What is worked out of them: match.c. */
+struct pg_rule_set {
 	unsigned n;
-	uint64_t calls; /* of all rules */
+	uint64_t calls;	    /* of all rules */
+	uint64_t simple;    /* rules that look at nothing of a call but its number, as bits */
+	uint64_t numbering; /* those with conn=; and what they want to know, as PG_LOOK_ */
+	unsigned numbering_wants, wants; /* WANTS: of all */
+	bool streams;			 /* do they ask how far an object's streams are? */
+	uint32_t generation;
 	struct pg_rule rule[PG_RULES_MAX];
 	char text[PG_RULE_TEXT];
 };
@@ -161,11 +168,11 @@ static inline bool pg_has(const struct pg_rule *r, enum pg_field f)
 }
 
 /* Parses TEXT into RULES. False: ERROR says what is wrong. Bounded time and stack. */
-bool pg_rules_parse(struct pg_rules *rules, const char *text, struct pg_rule_error *error);
+bool pg_rules_parse(struct pg_rule_set *rules, const char *text, struct pg_rule_error *error);
 
 /* The normal form of rule N: its id, its set, its fields in one order. It parses to the same rule.
  */
-void pg_rule_put(struct pg_text *t, const struct pg_rules *rules, unsigned n);
+void pg_rule_put(struct pg_text *t, const struct pg_rule_set *rules, unsigned n);
 
 /* "rule 2, column 17: unknown action 'resett' (did you mean 'reset'?)", or "(possible: reset,
  * eof)"; where the text has several lines, "line 3, " comes first. */

@@ -9,7 +9,7 @@ static bool is_unsaid(const struct pg_rule *r, const struct pg_field_row *f)
 	       *(const uint64_t *)pg_member(r, f) == f->bound;
 }
 
-void pg_rule_put(struct pg_text *t, const struct pg_rules *rules, unsigned n)
+void pg_rule_put(struct pg_text *t, const struct pg_rule_set *rules, unsigned n)
 {
 	const struct pg_rule *r = &rules->rule[n];
 

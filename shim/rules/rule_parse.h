@@ -10,7 +10,7 @@
 
 /* The state of one parse. */
 struct pg_parse {
-	struct pg_rules *out;
+	struct pg_rule_set *out;
 	const char *text; /* of OUT */
 	struct pg_rule_error *error;
 	struct pg_rule *rule;  /* under work */

@@ -191,7 +191,7 @@ static bool cut_rule(struct pg_parse *p, size_t at, size_t eol, size_t *end, siz
 /* All rules of the line from AT to EOL. */
 static bool read_line(struct pg_parse *p, size_t at, size_t eol)
 {
-	struct pg_rules *out = p->out;
+	struct pg_rule_set *out = p->out;
 	size_t end = eol, next = eol;
 
 	for (; (at = skip_blanks(p->text, at, eol)) < eol && p->text[at] != '#'; at = next) {
@@ -205,13 +205,14 @@ static bool read_line(struct pg_parse *p, size_t at, size_t eol)
 		p->rule = &out->rule[out->n];
 		if (!read_rule(p, pg_word(at, end)))
 			return false;
+		p->rule->serial = out->n;
 		out->calls |= p->rule->calls;
 		out->n++;
 	}
 	return true;
 }
 
-bool pg_rules_parse(struct pg_rules *rules, const char *text, struct pg_rule_error *error)
+bool pg_rules_parse(struct pg_rule_set *rules, const char *text, struct pg_rule_error *error)
 {
 	struct pg_parse p = {.out = rules, .text = rules->text, .error = error, .number = 1};
 	size_t len = pg_len(text);

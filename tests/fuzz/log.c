@@ -27,8 +27,6 @@ static void broken(const char *promise)
 /* ---- what the writer asks of the rest of the library ---- */
 
 struct pg_config pg_config;
-struct pg_rules pg_rules;
-uint64_t pg_ruled;
 
 static bool writing; /* else the sanitizer's own unwinder asks */
 static char module[PG_MODULE_NAME], symbol[PG_SYMBOL_MAX], program[256];

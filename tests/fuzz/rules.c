@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct pg_rules rules, again;
+static struct pg_rule_set rules, again;
 static char text[PG_RULE_TEXT + 100], form[4 * PG_RULE_TEXT], second[4 * PG_RULE_TEXT];
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -17,7 +17,7 @@ static void broken(const char *promise)
 	abort();
 }
 
-static void normal_form(const struct pg_rules *rs, char *buf, size_t size)
+static void normal_form(const struct pg_rule_set *rs, char *buf, size_t size)
 {
 	struct pg_text t = {buf, 0, size - 1};
 

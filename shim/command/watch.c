@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+#include "command/watch.h"
+
+#include "command/control.h"
+#include "command/options.h"
+#include "command/say.h"
+
+#include "outside/cut_off.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* What is sent to us is meant for the program; what a terminal sends reaches it by itself. */
+static const int passed_on[] = {SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGCONT, SIGWINCH};
+static const int of_terminal[] = {SIGINT, SIGQUIT, SIGPIPE};
+enum {
+	PASSED = sizeof passed_on / sizeof *passed_on,
+	TERMINAL = sizeof of_terminal / sizeof *of_terminal
+};
+static volatile pid_t program;
+
+static void pass_on(int sig)
+{
+	int saved = errno;
+
+	if (program > 0)
+		kill(program, sig);
+	errno = saved;
+}
+
+static void set(const int *signals, size_t n, void (*handler)(int), struct sigaction *was)
+{
+	struct sigaction a;
+
+	memset(&a, 0, sizeof a);
+	a.sa_handler = handler;
+	a.sa_flags = SA_RESTART;
+	for (size_t i = 0; i < n; i++)
+		sigaction(signals[i], &a, &was[i]);
+}
+
+static void put_back(const int *signals, size_t n, const struct sigaction *was)
+{
+	for (size_t i = 0; i < n; i++)
+		sigaction(signals[i], &was[i], NULL);
+}
+
+/* Until it has ended. Where it stops, so does this process, for the shell that started it. */
+static int wait_for_end(pid_t child)
+{
+	int status = 0;
+	pid_t is;
+
+	for (;;) {
+		is = waitpid(child, &status, WUNTRACED);
+		if (is < 0 && errno == EINTR)
+			continue;
+		if (is < 0)
+			pg_fail(PG_FAILED, "the program was lost: %s", strerror(errno));
+		if (!WIFSTOPPED(status))
+			return status;
+		kill(getpid(), SIGSTOP);
+	}
+}
+
+/* The ids of the rules that never fired, commas between; a null pointer: all did. */
+static const char *idle_rules(void)
+{
+	static struct pg_rule_set set;
+	static struct pg_page_rules rules;
+	const char *idle = NULL;
+
+	if (!pg_control_read(&set, &rules))
+		return "the page is damaged";
+	for (unsigned n = 0; n < set.n; n++) {
+		if (pg_page_fired(set.rule[n].serial))
+			continue;
+		idle = idle ? pg_text_of("%s, %s", idle, set.rule[n].id) : set.rule[n].id;
+	}
+	return idle;
+}
+
+static void __attribute__((noreturn)) end_like(int status)
+{
+	static const struct rlimit none = {0, 0};
+	sigset_t mask;
+
+	if (WIFEXITED(status))
+		pg_end(WEXITSTATUS(status));
+	setrlimit(RLIMIT_CORE, &none); /* the program left its own */
+	signal(WTERMSIG(status), SIG_DFL);
+	sigfillset(&mask);
+	sigprocmask(SIG_UNBLOCK, &mask, NULL);
+	raise(WTERMSIG(status));
+	pg_end(128 + WTERMSIG(status));
+}
+
+void pg_watch_start(const struct pg_request *r)
+{
+	struct sigaction was_passed[PASSED], was_terminal[TERMINAL];
+	const char *idle;
+	sigset_t all, mask;
+	int status;
+	pid_t child;
+
+	fflush(NULL);
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &mask);
+	set(passed_on, PASSED, pass_on, was_passed);
+	set(of_terminal, TERMINAL, SIG_IGN, was_terminal);
+	child = fork();
+	if (child < 0)
+		pg_fail(PG_FAILED, "no process for the program: %s", strerror(errno));
+	program = child;
+	if (!child) {
+		put_back(passed_on, PASSED, was_passed);
+		put_back(of_terminal, TERMINAL, was_terminal);
+		sigprocmask(SIG_SETMASK, &mask, NULL);
+		return;
+	}
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+	pg_survive_cut_off();
+	status = wait_for_end(child);
+	program = 0;
+	idle = idle_rules();
+	if (r->own_page)
+		unlink(r->control);
+	if (idle)
+		fprintf(stderr, "pipeguard: never fired: %s\n", idle);
+	if (idle && r->require_fired)
+		pg_end(PG_FAILED);
+	end_like(status);
+}
