@@ -29,9 +29,12 @@ setup_file() {
 	cat >>"$TREE/shim/inside/calls_write.c" <<-'C'
 		PG_EXPORT ssize_t pwritev(int fd, const struct iovec *iov, int n, off_t at)
 		{
+			struct pg_op op;
+
 			if (PG_ASIDE(pwritev, fd))
 				return PG_APPLY(pwritev, fd, iov, n, at);
-			return PG_OUT_VECTOR(pwritev, PG_HOT(pwritev)(fd, iov, n, at), fd, VECTOR(iov, n));
+			op.data = iov, op.count = ENTRIES(n);
+			return PG_OUT_VECTOR(pwritev, op, fd, PG_HOT(pwritev)(fd, iov, n, at));
 		}
 	C
 

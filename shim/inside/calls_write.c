@@ -15,48 +15,66 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define VECTOR(iov, n) op.data = (iov), op.count = (uint64_t)(__typeof__(0u + (n)))(n)
+/* The number of a vector's entries: what is negative is a great one, as it is to the kernel. */
+#define ENTRIES(n) ((uint64_t)(__typeof__(0u + (n)))(n))
 
 PG_EXPORT ssize_t write(int fd, const void *buf, size_t len)
 {
+	struct pg_op op;
+
 	if (PG_ASIDE(write, fd))
 		return PG_APPLY(write, fd, buf, len);
-	return PG_OUT(write, PG_HOT(write)(fd, buf, len), fd, len);
+	return PG_OUT(write, op, fd, len, PG_HOT(write)(fd, buf, len));
 }
 PG_TWIN(__write, write);
 
 PG_EXPORT ssize_t writev(int fd, const struct iovec *iov, int n)
 {
+	struct pg_op op;
+
 	if (PG_ASIDE(writev, fd))
 		return PG_APPLY(writev, fd, iov, n);
-	return PG_OUT_VECTOR(writev, PG_HOT(writev)(fd, iov, n), fd, VECTOR(iov, n));
+	op.data = iov;
+	op.count = ENTRIES(n);
+	return PG_OUT_VECTOR(writev, op, fd, PG_HOT(writev)(fd, iov, n));
 }
 
 PG_EXPORT ssize_t pwritev2(int fd, const struct iovec *iov, int n, off_t at, int flags)
 {
+	struct pg_op op;
+
 	if (PG_ASIDE(pwritev2, fd))
 		return PG_APPLY(pwritev2, fd, iov, n, at, flags);
-	return PG_OUT_VECTOR(pwritev2, PG_HOT(pwritev2)(fd, iov, n, at, flags), fd, VECTOR(iov, n),
-			     op.flags = flags);
+	op.data = iov;
+	op.count = ENTRIES(n);
+	op.flags = flags;
+	return PG_OUT_VECTOR(pwritev2, op, fd, PG_HOT(pwritev2)(fd, iov, n, at, flags));
 }
 
 PG_EXPORT ssize_t pwritev64v2(int fd, const struct iovec *iov, int n, off64_t at, int flags)
 {
+	struct pg_op op;
+
 	if (PG_ASIDE(pwritev64v2, fd))
 #ifdef __i386__
 		return PG_APPLY(pwritev64v2, fd, iov, n, at, (uint64_t)at >> 32, flags);
 #else
 		return PG_APPLY(pwritev64v2, fd, iov, n, at, flags);
 #endif
-	return PG_OUT_VECTOR(pwritev64v2, PG_HOT(pwritev64v2)(fd, iov, n, at, flags), fd,
-			     VECTOR(iov, n), op.flags = flags);
+	op.data = iov;
+	op.count = ENTRIES(n);
+	op.flags = flags;
+	return PG_OUT_VECTOR(pwritev64v2, op, fd, PG_HOT(pwritev64v2)(fd, iov, n, at, flags));
 }
 
 PG_EXPORT ssize_t send(int fd, const void *buf, size_t len, int flags)
 {
+	struct pg_op op;
+
 	if (PG_ASIDE(send, fd))
 		return PG_APPLY(send, fd, buf, len, flags);
-	return PG_OUT(send, PG_HOT(send)(fd, buf, len, flags), fd, len, op.flags = flags);
+	op.flags = flags;
+	return PG_OUT(send, op, fd, len, PG_HOT(send)(fd, buf, len, flags));
 }
 PG_TWIN(__send, send);
 
@@ -85,11 +103,15 @@ static PG_COLD bool refused(int fd, const void *to, socklen_t to_len, uintptr_t 
 static PG_INLINE ssize_t send_to(int fd, const void *buf, size_t len, int flags, PG_SOCKADDR to,
 				 socklen_t to_len, uintptr_t caller)
 {
+	struct pg_op op;
+
 	if (PG_ASIDE(sendto, fd))
 		return pg_apply(PG_CALL_sendto, caller, PG_W(fd), PG_W(buf), PG_W(len), PG_W(flags),
 				PG_W(PG_ADDR(to)), PG_W(to_len));
-	return PG_OUT(sendto, PG_HOT(sendto)(fd, buf, len, flags, to, to_len), fd, len,
-		      op.flags = flags, op.to = PG_ADDR(to), op.to_len = to_len);
+	op.flags = flags;
+	op.to = PG_ADDR(to);
+	op.to_len = to_len;
+	return PG_OUT(sendto, op, fd, len, PG_HOT(sendto)(fd, buf, len, flags, to, to_len));
 }
 
 PG_EXPORT ssize_t sendto(int fd, const void *buf, size_t len, int flags, PG_SOCKADDR to,
@@ -107,11 +129,14 @@ PG_EXPORT ssize_t sendto(int fd, const void *buf, size_t len, int flags, PG_SOCK
 	static PG_INLINE ssize_t one_by_##name(int fd, const struct msghdr *msg, int flags,        \
 					       uintptr_t caller)                                   \
 	{                                                                                          \
+		struct pg_op op;                                                                   \
+                                                                                                   \
 		if (PG_ASIDE(name, fd))                                                            \
 			return pg_apply(PG_CALL_##name, caller, PG_W(fd), PG_W(msg), PG_W(flags),  \
 					0, 0, 0);                                                  \
-		return PG_OUT_VECTOR(name, PG_HOT(name)(fd, msg, flags), fd, op.data = msg,        \
-				     op.flags = flags);                                            \
+		op.data = msg;                                                                     \
+		op.flags = flags;                                                                  \
+		return PG_OUT_VECTOR(name, op, fd, PG_HOT(name)(fd, msg, flags));                  \
 	}                                                                                          \
                                                                                                    \
 	PG_EXPORT ssize_t name(int fd, const struct msghdr *msg, int flags)                        \
@@ -161,13 +186,15 @@ static PG_COLD int opened_by_first(enum pg_call call, int fd, const struct mmsgh
 	static PG_INLINE int several_by_##name(int fd, struct mmsghdr *msgs, unsigned n,           \
 					       PG_MMSG_FLAGS flags, uintptr_t caller)              \
 	{                                                                                          \
+		struct pg_op op;                                                                   \
 		int sent;                                                                          \
                                                                                                    \
 		if (PG_ASIDE(name, fd))                                                            \
 			return (int)pg_apply(PG_CALL_##name, caller, PG_W(fd), PG_W(msgs),         \
 					     PG_W(n), PG_W(flags), 0, 0);                          \
-		sent = PG_OUT(name, PG_HOT(name)(fd, msgs, n, flags), fd, n, op.data = msgs,       \
-			      op.flags = (int)flags);                                              \
+		op.data = msgs;                                                                    \
+		op.flags = (int)flags;                                                             \
+		sent = PG_OUT(name, op, fd, n, PG_HOT(name)(fd, msgs, n, flags));                  \
 		count_bytes(fd, msgs, sent);                                                       \
 		return sent;                                                                       \
 	}                                                                                          \
@@ -194,48 +221,62 @@ SENDMMSG(__sendmmsg64)
 
 PG_EXPORT ssize_t sendfile(int out, int in, off_t *at, size_t len)
 {
+	struct pg_op op;
+
 	if (PG_ASIDE(sendfile, out))
 		return PG_APPLY(sendfile, out, in, at, len);
-	return PG_OUT(sendfile, PG_HOT(sendfile)(out, in, at, len), out, len);
+	return PG_OUT(sendfile, op, out, len, PG_HOT(sendfile)(out, in, at, len));
 }
 
 PG_EXPORT ssize_t sendfile64(int out, int in, off64_t *at, size_t len)
 {
+	struct pg_op op;
+
 	if (PG_ASIDE(sendfile64, out))
 		return PG_APPLY(sendfile64, out, in, at, len);
-	return PG_OUT(sendfile64, PG_HOT(sendfile64)(out, in, at, len), out, len);
+	return PG_OUT(sendfile64, op, out, len, PG_HOT(sendfile64)(out, in, at, len));
 }
 
 PG_EXPORT ssize_t splice(int in, off64_t *in_at, int out, off64_t *out_at, size_t len,
 			 unsigned flags)
 {
+	struct pg_op op;
+
 	if (PG_ASIDE(splice, out))
 		return PG_APPLY(splice, in, in_at, out, out_at, len, flags);
-	return PG_OUT(splice, PG_HOT(splice)(in, in_at, out, out_at, len, flags), out, len);
+	return PG_OUT(splice, op, out, len, PG_HOT(splice)(in, in_at, out, out_at, len, flags));
 }
 
 PG_EXPORT ssize_t tee(int in, int out, size_t len, unsigned flags)
 {
+	struct pg_op op;
+
 	if (PG_ASIDE(tee, out))
 		return PG_APPLY(tee, in, out, len, flags);
-	return PG_OUT(tee, PG_HOT(tee)(in, out, len, flags), out, len);
+	return PG_OUT(tee, op, out, len, PG_HOT(tee)(in, out, len, flags));
 }
 
 PG_EXPORT ssize_t vmsplice(int fd, const struct iovec *iov, size_t n, unsigned flags)
 {
+	struct pg_op op;
+
 	if (PG_ASIDE(vmsplice, fd))
 		return PG_APPLY(vmsplice, fd, iov, n, flags);
-	return PG_OUT_VECTOR(vmsplice, PG_HOT(vmsplice)(fd, iov, n, flags), fd, VECTOR(iov, n),
-			     op.flags = (int)flags);
+	op.data = iov;
+	op.count = ENTRIES(n);
+	op.flags = (int)flags;
+	return PG_OUT_VECTOR(vmsplice, op, fd, PG_HOT(vmsplice)(fd, iov, n, flags));
 }
 
 PG_EXPORT ssize_t copy_file_range(int in, off64_t *in_at, int out, off64_t *out_at, size_t len,
 				  unsigned flags)
 {
+	struct pg_op op;
+
 	if (PG_ASIDE(copy_file_range, out))
 		return PG_APPLY(copy_file_range, in, in_at, out, out_at, len, flags);
-	return PG_OUT(copy_file_range, PG_HOT(copy_file_range)(in, in_at, out, out_at, len, flags),
-		      out, len);
+	return PG_OUT(copy_file_range, op, out, len,
+		      PG_HOT(copy_file_range)(in, in_at, out, out_at, len, flags));
 }
 
 /* ---- the dprintf family: libc formats and writes inside; the stdio gate leaves the telling to us

@@ -78,7 +78,10 @@ PG_COLD int64_t pg_guard_odd(enum pg_call call, struct pg_op *op, int64_t ret, u
 #if PG_MARKS
 static inline void pg_begin(struct pg_op *op, enum pg_call call, uintptr_t caller)
 {
-	*op = pg_enter((struct pg_op){.call = call, .fd = op->fd}, 0, caller);
+	op->outer = pg_mark;
+	pg_mark = PG_MARK(call, op->fd, 0);
+	PG_NOTE_CALLER(caller);
+	(void)caller;
 }
 static inline void pg_end(const struct pg_op *op)
 {
@@ -90,45 +93,42 @@ static inline void pg_end(const struct pg_op *op)
 #endif
 
 /*
- * PG_OUT(send, PG_HOT(send)(…), fd, len, op.flags = flags): the call, made, and
- * its result looked at. OP lies in memory, and only what is given here is
- * stored: that is all a healthy call pays, besides one addition.
+ * PG_OUT(send, op, fd, len, PG_HOT(send)(…)): the call, made, and its result
+ * looked at. OP is the wrapper's own, in memory, and it has stored there what
+ * else its call's layout has (flags, say): that is all a healthy call pays,
+ * besides one addition.
  */
-#define PG_OUT(name, made, descriptor, length, ...)                                                \
+#define PG_OUT(name, op, descriptor, length, made)                                                 \
 	__extension__({                                                                            \
-		struct pg_op op;                                                                   \
 		__typeof__(made) made_;                                                            \
-		op.fd = (descriptor);                                                              \
-		pg_begin(&op, PG_CALL_##name, PG_CALLER);                                          \
-		op.len = (int64_t)(length);                                                        \
-		(void)0, ##__VA_ARGS__;                                                            \
+		(op).fd = (descriptor);                                                            \
+		pg_begin(&(op), PG_CALL_##name, PG_CALLER);                                        \
+		(op).len = (int64_t)(length);                                                      \
 		made_ = (made);                                                                    \
-		if (PG_UNLIKELY(made_ != op.len || made_ < 0)) /* a length may be -1, too */       \
-			made_ = (__typeof__(made_))pg_guard_odd(PG_CALL_##name, &op, made_,        \
+		if (PG_UNLIKELY(made_ != (op).len || made_ < 0)) /* a length may be -1, too */     \
+			made_ = (__typeof__(made_))pg_guard_odd(PG_CALL_##name, &(op), made_,      \
 								PG_CALLER, PG_CFA);                \
 		else                                                                               \
-			pg_fd_sent(op.fd, (uint64_t)made_);                                        \
-		pg_end(&op);                                                                       \
+			pg_fd_sent((op).fd, (uint64_t)made_);                                      \
+		pg_end(&(op));                                                                     \
 		made_;                                                                             \
 	})
 
 /* The same for a vector, whose length is not known before the kernel has read it: a count is odd
  * only on what may be a pipe. */
-#define PG_OUT_VECTOR(name, made, descriptor, ...)                                                 \
+#define PG_OUT_VECTOR(name, op, descriptor, made)                                                  \
 	__extension__({                                                                            \
-		struct pg_op op;                                                                   \
 		__typeof__(made) made_;                                                            \
-		op.fd = (descriptor);                                                              \
-		pg_begin(&op, PG_CALL_##name, PG_CALLER);                                          \
-		op.len = -2;                                                                       \
-		__VA_ARGS__;                                                                       \
+		(op).fd = (descriptor);                                                            \
+		pg_begin(&(op), PG_CALL_##name, PG_CALLER);                                        \
+		(op).len = -2;                                                                     \
 		made_ = (made);                                                                    \
-		if (PG_LIKELY(made_ > 0 && pg_fd_is_connection(op.fd)))                            \
-			pg_fd_sent(op.fd, (uint64_t)made_);                                        \
+		if (PG_LIKELY(made_ > 0 && pg_fd_is_connection((op).fd)))                          \
+			pg_fd_sent((op).fd, (uint64_t)made_);                                      \
 		else                                                                               \
-			made_ = (__typeof__(made_))pg_guard_odd(PG_CALL_##name, &op, made_,        \
+			made_ = (__typeof__(made_))pg_guard_odd(PG_CALL_##name, &(op), made_,      \
 								PG_CALLER, PG_CFA);                \
-		pg_end(&op);                                                                       \
+		pg_end(&(op));                                                                     \
 		made_;                                                                             \
 	})
 
