@@ -71,7 +71,7 @@ static const char *field_word(unsigned n)
 
 static const char *field_meaning(unsigned n)
 {
-	return field_meanings[n];
+	return n < PG_F_COUNT ? field_meanings[n] : "";
 }
 
 static enum pg_field action_of(unsigned n)
