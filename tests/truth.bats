@@ -584,6 +584,13 @@ timed_out() {
 	done
 }
 
+@test "MSG_FASTOPEN without an address opens nothing, and is read from nowhere" {
+	PIPES=-i
+	lived 0 flagged
+	equal "what was sent" "5 5 1" "$SAID"
+	told '[.side, .sent]' '[null,15]'
+}
+
 @test "a program whose clock may not be read gets its errors, not a fault: strict seccomp, PR_SET_TSC" {
 	local how
 	for how in strict trap; do

@@ -82,6 +82,8 @@ PG_TWIN(__send, send);
 static PG_COLD ssize_t opened(enum pg_call call, int fd, const void *to, socklen_t to_len,
 			      ssize_t sent, uintptr_t caller)
 {
+	if (!to || pg_fd_type(fd) != SOCK_STREAM) /* the flag says nothing */
+		return sent;
 	pg_connected(call, fd, to, to_len, sent < 0 ? -1 : 0, caller);
 	if (sent > 0)
 		pg_fd_sent(fd, (uint64_t)sent);
@@ -93,7 +95,7 @@ static PG_COLD bool refused(int fd, const void *to, socklen_t to_len, uintptr_t 
 {
 	int ret;
 
-	if (!(pg_front.ruled & PG_BIT(PG_CALL_connect)) ||
+	if (!to || !(pg_front.ruled & PG_BIT(PG_CALL_connect)) ||
 	    !pg_apply_connect(PG_CALL_connect, fd, to, to_len, &ret, caller))
 		return false;
 	pg_connected(PG_CALL_connect, fd, to, to_len, ret, caller);

@@ -94,7 +94,7 @@ int pg_connected(enum pg_call call, int fd, const struct sockaddr *addr, socklen
 
 	if (raw)
 		call = PG_CALL_connect;
-	if (came == NOTHING || len > sizeof copy || !pg_take_kept(&copy, addr, len))
+	if (came == NOTHING || !addr || len > sizeof copy || !pg_take_kept(&copy, addr, len))
 		return ret;
 	if (came == FAILED)
 		fail(call, fd, a, len, saved, caller, addr);
