@@ -73,7 +73,8 @@ PURE := $(patsubst shim/%.c,$(BUILD)/%.o,$(wildcard shim/rules/rule*.c)) \
 OUTSIDE_C := $(sort $(wildcard shim/outside/*.c))
 OUTSIDE_O := $(OUTSIDE_C:shim/%.c=$(BUILD)/%.o)
 SHARED := $(addprefix $(BUILD)/,$(addsuffix .o,base/clock base/peek base/process object/addr object/fd object/listener \
-	object/look rules/config rules/match rules/plan who/stack fault/fault fault/standin log/event log/log log/site))
+	object/look rules/config rules/match rules/plan who/stack fault/fault fault/standin log/again log/event_json log/event_text log/facts log/line \
+	log/log log/site))
 $(COMMAND): $(COMMAND_O) $(OUTSIDE_O) $(PURE) $(SHARED)
 	$(COMPILE) $(LDFLAGS) -o $@ $^ -ldl
 
@@ -165,6 +166,7 @@ $(BUILD)/bench/passthrough.so: tests/bench/passthrough.c $(BUILD)/flags
 
 bench: bench-programs ## what it costs, beside its peers (some four minutes)
 	@BUILD='$(BUILD)' scripts/bench --json '$(BUILD)/bench/result.json'
+	@BUILD='$(BUILD)' scripts/bench-outside
 
 demo: all ## show the main job on real programs
 	@BUILD='$(BUILD)' scripts/demo
@@ -224,7 +226,8 @@ ubsan: ## with the undefined-behaviour sanitizer, into build/ubsan, and the test
 # The lower floors with sanitizers need none of the flags of a library.
 SANITIZE = -g -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all
 PURE_C   = $(PURE:$(BUILD)/%.o=shim/%.c)
-LOG_C    = $(PURE_C) $(addprefix shim/,log/event.c who/stack.c who/unwinder.c object/fd.c object/look.c \
+LOG_C    = $(PURE_C) $(addprefix shim/log/,again.c event_json.c event_text.c facts.c line.c) \
+	$(addprefix shim/,who/stack.c who/unwinder.c object/fd.c object/look.c \
 	object/listener.c object/addr.c base/process.c base/clock.c base/peek.c)
 asan: ## the parser, the log writer and the reader of ELF files with the address and undefined-behaviour sanitizers
 	@mkdir -p $(BUILD)/asan
@@ -302,7 +305,7 @@ C_FILES = $(wildcard shim/*/*.[ch] tests/fixtures/*.c tests/fuzz/*.c tests/fuzz/
 lint: format-check all ## everything that can be checked without running
 	scripts/check-layers
 	shellcheck scripts/completion.bash scripts/check-layers \
-		scripts/install-deps scripts/matrix scripts/distros scripts/suite scripts/tally scripts/sweep-real scripts/compat tests/fuzz/races scripts/demo .ci/run
+		scripts/bench-outside scripts/install-deps scripts/matrix scripts/distros scripts/suite scripts/tally scripts/sweep-real scripts/compat tests/fuzz/races scripts/demo .ci/run
 	shellcheck -x tests/compat/*.sh
 	shellcheck -s bats $(wildcard tests/*.bats tests/*.bash)
 	clang-tidy --quiet $(SHIM) -- $(PG_CPPFLAGS) -std=gnu11 2>/dev/null

@@ -19,6 +19,68 @@ import zlib
 
 WRITES = ("epipe", "reset", "refused", "eof", "doomed", "call", "inject")
 
+# The keys of a line, in their order: name, type, events.
+# keys.def: this table is written by scripts/dev/keys
+KEYS = (
+    ("v", "count", "all"),
+    ("t", "time", "all"),
+    ("mono", "seconds", "all"),
+    ("pid", "count", "all"),
+    ("tid", "count", "all"),
+    ("comm", "name", "all"),
+    ("ev", "word", "all"),
+    ("events", "count", "exit"),
+    ("early", "count", "exit"),
+    ("uncounted", "count", "exit"),
+    ("rules", "counts", "exit"),
+    ("sites", "sites", "exit"),
+    ("program", "name", "load"),
+    ("gates", "name", "load"),
+    ("ppid", "count", "load"),
+    ("sigpipe", "word", "load"),
+    ("inherited_ignored", "bool", "load"),
+    ("from", "word", "disposition"),
+    ("to", "word", "disposition"),
+    ("by", "frame", "disposition"),
+    ("sender", "number", "killed"),
+    ("by_itself", "bool", "killed"),
+    ("via", "word", "writes"),
+    ("call", "word", "writes killed"),
+    ("fd", "number", "writes killed"),
+    ("kind", "word", "writes"),
+    ("side", "word", "writes"),
+    ("local", "name", "writes"),
+    ("peer", "name", "writes"),
+    ("ino", "count", "writes"),
+    ("len", "count", "writes"),
+    ("ret", "number", "writes"),
+    ("errno", "word", "writes"),
+    ("signal", "word", "writes"),
+    ("sent", "count", "writes"),
+    ("age_ms", "count", "writes"),
+    ("idle_ms", "count", "writes"),
+    ("unread", "count", "writes"),
+    ("peer_pid", "count", "writes"),
+    ("history", "history", "writes"),
+    ("disposition", "disposition", "writes"),
+    ("repeated", "count", "writes"),
+    ("injected", "bool", "writes"),
+    ("rule", "rule", "writes"),
+    ("action", "name", "inject"),
+    ("held", "name", "inject"),
+    ("seed", "seed", "inject"),
+    ("failed", "word", "inject"),
+    ("again", "again", "writes"),
+    ("stack", "frames", "writes disposition"),
+    ("site", "hash", "writes"),
+    ("nonblock", "bool", "call"),
+    ("engine", "word", "all"),
+    ("confined", "bool", "confined"),
+    ("dropped", "count", "all"),
+    ("limited", "count", "limited"),
+)
+# keys.def ends
+
 # The fields of a write that reports use, in this order, as bytes or None.
 FIELDS = ("t", "pid", "comm", "ev", "via", "call", "fd", "kind", "side", "peer", "ino", "len", "ret", "errno",
           "signal", "history", "repeated", "injected", "rule", "again", "stack", "site", "dropped", "limited")
@@ -121,13 +183,12 @@ TIME, WORD = _pattern(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{1,9}Z"), _pattern(r"\
 NAME, FRAME = _pattern("[\x01-\xff]{0,4096}"), _pattern("[ -~]{1,1024}")
 RULE, AGAIN, HASH = _pattern("[!-~]{1,64}"), _pattern(r"[\w%:=.,+?*-]{1,1024}"), _pattern("[0-9a-f]{1,16}")
 _WARNING = {"what": (WORD, None), "call": (WORD, None), "caller": (FRAME, None)}
-_EVENT = {
-    "t": TIME, "mono": float, "pid": COUNT, "tid": COUNT, "comm": NAME, "ev": WORD, "via": WORD, "call": WORD,
-    "fd": NUMBER, "kind": WORD, "side": WORD, "peer": NAME, "ino": COUNT, "len": COUNT, "ret": NUMBER, "errno": WORD,
-    "signal": WORD, "history": [_WARNING], "repeated": COUNT, "injected": bool, "rule": RULE, "action": NAME,
-    "again": AGAIN, "stack": [FRAME], "site": HASH, "nonblock": bool, "dropped": COUNT, "limited": COUNT,
-    "program": NAME, "sigpipe": WORD, "to": WORD,
-    "events": COUNT, "rules": {str: COUNT}, "sites": [{"call": (WORD, None), "caller": (FRAME, None), "count": COUNT}]}
+_SITE = {"call": (WORD, None), "caller": (FRAME, None), "count": COUNT}
+_TYPES = {"count": COUNT, "number": NUMBER, "seconds": float, "time": TIME, "word": WORD, "name": NAME, "bool": bool,
+          "frame": FRAME, "frames": [FRAME], "rule": RULE, "again": AGAIN, "hash": HASH, "history": [_WARNING],
+          "counts": {str: COUNT}, "sites": [_SITE]}
+_READ = set(FIELDS) | {"mono", "tid", "action", "nonblock", "program", "sigpipe", "to", "events", "rules", "sites"}
+_EVENT = {name: _TYPES[kind] for name, kind, _ in KEYS if name in _READ}
 _SHAPE = {name: (shape, None) for name, shape in _EVENT.items()}
 _NAMES = [name for name, shape in _EVENT.items() if shape is NAME]
 
@@ -185,24 +246,36 @@ def fields_of(event):
     return tuple(_bytes(event[name]) for name in FIELDS)
 
 
-# One line as the library lays it out. What it does not match (names with escapes, the lines of other events, later
-# versions) goes the slow way, through json.
-_TEXT, _N = rb'[ !#-\[\]-~]', rb'\d{1,18}'
-_WORD = rb'(?:"(\w{1,64})"|null)'
-_FAST = re.compile(
-    rb'\{"v":1,"t":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)","mono":\d{1,18}\.\d{6},"pid":(' + _N + rb'),"tid":' + _N +
-    rb',"comm":"(' + _TEXT + rb'*)","ev":"(epipe|reset|refused|eof|doomed|call|inject)","via":' + _WORD +
-    rb',"call":' + _WORD + rb',"fd":(-?' + _N + rb'|null),"kind":' + _WORD + rb',"side":' + _WORD +
-    rb',"local":(?:"' + _TEXT + rb'*"|null),"peer":(?:"(' + _TEXT + rb'*)"|null),"ino":(' + _N + rb'|null),"len":(' +
-    _N + rb'|null),"ret":(-?' + _N + rb'),"errno":' + _WORD + rb',"signal":' + _WORD +
-    rb',"sent":(?:' + _N + rb'|null),"age_ms":(?:' + _N + rb'|null),"idle_ms":(?:' + _N + rb'|null),"unread":(?:' + _N +
-    rb'|null),"peer_pid":(?:' + _N + rb'|null),"history":\[((?:\{"what":"\w+","call":"\w+","ago_ms":' + _N +
-    rb',"errno":(?:"\w+"|null),"sent_since":(?:' + _N + rb'|null),"caller":"' + _TEXT + rb'+"\}(?:,(?=\{))?)*)\],"disposition":(?:null|\{[^}\\]*\}),'
-    rb'"repeated":(' + _N + rb'),"injected":(true|false),"rule":(?:"([!#-\[\]-~]+)"|null)'
-    rb'(?:,"action":"' + _TEXT + rb'*","held":(?:"' + _TEXT + rb'*"|null),"seed":(?:\d{1,20}|null),"failed":(?:"\w+"|null))?'
-    rb',"again":(?:"([\w%:=.,+?*-]+)"|null),"stack":\[((?:"' + _TEXT + rb'+"(?:,(?="))?)*)\]'
-    rb'(?:,"site":"([0-9a-f]{1,16})")?(?:,"nonblock":(?:true|false))?(?:,"engine":"(?:in|out)side")?,"dropped":(' + _N + rb')'
-    rb'(?:,"limited":(' + _N + rb'))?\}\s*')
+# One line of a write as the library lays it out, by KEYS. What it does not match (names with escapes, the lines of other
+# events, later versions) goes the slow way, through json.
+_TEXT, _N = rb"[ !#-\[\]-~]", rb"\d{1,18}"
+_FAST_VALUES = {    # () is what a field takes
+    "count": rb"(?:(" + _N + rb")|null)", "number": rb"(?:(-?" + _N + rb")|null)", "seconds": rb"(\d{1,18}\.\d{6})",
+    "time": rb'"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)"', "word": rb'(?:"(\w{1,64})"|null)',
+    "name": rb'(?:"(' + _TEXT + rb'*)"|null)', "bool": rb"(true|false)", "seed": rb"(\d{1,20}|null)",
+    "rule": rb'(?:"([!#-\[\]-~]+)"|null)', "again": rb'(?:"([\w%:=.,+?*-]+)"|null)', "hash": rb'"([0-9a-f]{1,16})"',
+    "frames": rb'\[((?:"' + _TEXT + rb'+"(?:,(?="))?)*)\]', "disposition": rb"(null|\{[^}\\]*\})",
+    "history": rb'\[((?:\{"what":"\w+","call":"\w+","ago_ms":' + _N + rb',"errno":(?:"\w+"|null),"sent_since":(?:' + _N +
+               rb'|null),"caller":"' + _TEXT + rb'+"\}(?:,(?=\{))?)*)\]'}
+
+
+def _fast():
+    """The pattern of such a line; its groups are FIELDS."""
+    line = rb""
+    for name, kind, events in KEYS:
+        if not {"all", "writes", "inject", "call", "limited"} & set(events.split()):
+            continue
+        value = _FAST_VALUES[kind] if name != "ev" else rb'"(' + "|".join(WRITES).encode() + rb')"'
+        if name not in FIELDS:
+            value = re.sub(rb"(?<!\\)\((?!\?)", b"(?:", value)
+        key = (b"," if line else b"") + rb'"%s":%s' % (name.encode(), value)
+        # Earlier versions had no site and no engine.
+        line += key if events in ("all", "writes") and name not in ("site", "engine") or "killed" in events or \
+            "disposition" in events else b"(?:%s)?" % key
+    return re.compile(rb"\{" + line + rb"\}\s*")
+
+
+_FAST = _fast()
 
 
 # ---- files ----

@@ -219,6 +219,43 @@ except OSError: pass' <"$BATS_TEST_TMPDIR/in"
 	equal "the events" '"inside"' "$(broken .engine)"
 }
 
+@test "-r RULE in a process that runs already: it fires, its cost is said, and nothing stays behind" {
+	mkfifo "$BATS_TEST_TMPDIR/in"
+	exec 7<>"$BATS_TEST_TMPDIR/in"
+	# shellcheck disable=SC2016 # for the inner shell
+	begin "$BATS_TEST_TMPDIR/sh" bash -c 'while read -r line; do echo "$line"; done' <"$BATS_TEST_TMPDIR/in"
+	attached "$PID" -- -r 'write:fd=1:when=2:error=ENOSPC'
+	grep -q 'stop each of its system calls twice' "$BATS_TEST_TMPDIR/said"
+	printf '%s\n' one two three >&7
+	wait_for grep -q three "$BATS_TEST_TMPDIR/sh"
+	kill -TERM "$(sed -n 's/^TracerPid:[^0-9]*//p' "/proc/$PID/status")"
+	wait "$ENGINE"
+	untraced "$PID"
+	printf '%s\n' four five >&7
+	wait_for grep -q five "$BATS_TEST_TMPDIR/sh"
+	exec 7>&-
+	equal "what was written" "one three four five" "$(xargs <"$BATS_TEST_TMPDIR/sh")"
+	grep -q 'No space left' "$BATS_TEST_TMPDIR/sh.errors"
+	grep -q '^Seccomp:[^0-9]*0' "/proc/self/status"
+	equal "what is told" '["r1","error=ENOSPC"]' "$(events 'select(.ev == "inject") | [.rule, .action]')"
+}
+
+@test "-r break in a process that runs already: a pipe without a reader takes its number" {
+	mkfifo "$BATS_TEST_TMPDIR/in"
+	exec 7<>"$BATS_TEST_TMPDIR/in"
+	local status=0
+	begin "$BATS_TEST_TMPDIR/pid" bash -c "echo \$\$; exec bash -c 'read -r l; exec \"$STILL\" writes 5' > >(cat >$BATS_TEST_TMPDIR/out)" \
+		<"$BATS_TEST_TMPDIR/in"
+	attached "$PID" -- -r 'write:fd=1:when=3:break'
+	echo >&7
+	wait "$PID" || status=$?
+	wait "$ENGINE"
+	exec 7>&-
+	((status == 141))
+	equal "what arrived" "line 1 line 2" "$(xargs <"$BATS_TEST_TMPDIR/out")"
+	equal "the event" '["write","pipe","fatal",true]' "$(broken '[.call, .kind, .signal, .injected]')"
+}
+
 @test "who cannot be looked at is refused with one line" {
 	mkfifo "$BATS_TEST_TMPDIR/in"
 	exec 7<>"$BATS_TEST_TMPDIR/in"

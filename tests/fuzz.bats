@@ -9,15 +9,16 @@ load helpers
 CFLAGS=(-O0 -std=gnu11 -D_GNU_SOURCE -U_FORTIFY_SOURCE -I"$ROOT/shim")
 DIFF=$ROOT/tests/fuzz/diff
 
+# Each object of the target but the log writer's.
 setup_file() {
 	cd "$BATS_FILE_TMPDIR" || return
 	"${CC:-gcc}" "${CFLAGS[@]}" -c "$ROOT"/tests/fuzz/{run,log}.c "$ROOT"/shim/base/{text,names,next,sys,process,clock,peek}.c \
 		"$ROOT"/shim/object/{addr,fd,look,listener}.c "$ROOT"/shim/who/{stack,unwinder}.c "$ROOT"/shim/rules/rule*.c
 }
 
-# target EVENT_C: builds it with that log writer, and runs it.
+# target FOLDER: builds it with that log writer, and runs it.
 target() {
-	"${CC:-gcc}" "${CFLAGS[@]}" -o "$BATS_TEST_TMPDIR/log" "$1" "$BATS_FILE_TMPDIR"/*.o -ldl
+	"${CC:-gcc}" "${CFLAGS[@]}" -o "$BATS_TEST_TMPDIR/log" "$1"/{again,event_json,event_text,facts,line}.c "$BATS_FILE_TMPDIR"/*.o -ldl
 	run timeout 30 "$BATS_TEST_TMPDIR/log" 3000 <"$ROOT/tests/fuzz/log.seeds" 3>&-
 	echo "$output"
 }
@@ -33,23 +34,29 @@ random() {
 }
 
 @test "whatever the names and numbers: JSON is one object, text is printable, and no line is too long" {
-	target "$ROOT/shim/log/event.c"
+	target "$ROOT/shim/log"
 	[ "$status" -eq 0 ]
 	[[ $output == *' seeds, 3000 changes' ]]
 }
 
 @test "the target finds a log that is cut, or forged" {
-	local change
-	for change in 's/LIST_RESERVE = [0-9]*/LIST_RESERVE = 8/' 's/CODE_MAX = 112/CODE_MAX = 400/' 's/sizeof e->comm, "\]"/sizeof e->comm, "}"/' \
-		's/while (t->buf\[t->len - 1\] == . ./while (0 \&\& t->buf[0]/'; do
-		sed "$change" "$ROOT/shim/log/event.c" >"$BATS_TEST_TMPDIR/event.c"
-		run cmp -s "$ROOT/shim/log/event.c" "$BATS_TEST_TMPDIR/event.c"
+	local file change
+	while IFS=@ read -r file change; do
+		rm -rf "$BATS_TEST_TMPDIR/changed"
+		cp -r "$ROOT/shim/log" "$BATS_TEST_TMPDIR/changed"
+		sed -i "$change" "$BATS_TEST_TMPDIR/changed/$file"
+		echo "change: $file: $change"
+		run cmp -s "$ROOT/shim/log/$file" "$BATS_TEST_TMPDIR/changed/$file"
 		[ "$status" -eq 1 ]
-		target "$BATS_TEST_TMPDIR/event.c"
-		echo "change: $change"
+		target "$BATS_TEST_TMPDIR/changed"
 		[ "$status" -ne 0 ]
 		[[ $output == *'broken promise: '* ]]
-	done
+	done <<-'END'
+		event_json.c@s/LIST_RESERVE = [0-9]*/LIST_RESERVE = 8/
+		event_json.c@s/CODE_MAX = 112/CODE_MAX = 400/
+		event_text.c@s/sizeof e->comm, "\]"/sizeof e->comm, "}"/
+		event_text.c@s/while (t->buf\[t->len - 1\] == . ./while (0 \&\& t->buf[0]/
+	END
 }
 
 # elf_target READER_C [FLAG...]: builds the target of ELF files with that reader, and runs it.

@@ -87,7 +87,7 @@ listed() {
 	done <<-'END'
 		base/text.c inside/guard.h of a higher floor
 		rules/rule_put.c log/event.h of a higher floor
-		log/event.c outside/tell.h of a higher floor
+		log/line.c outside/tell.h of a higher floor
 		inside/init.c outside/elf_file.h of a higher floor
 		outside/ruled.c inside/guard.h of a higher floor
 		command/main.c inside/guard.h of a higher floor
@@ -101,6 +101,21 @@ listed() {
 	run "$ROOT/scripts/check-layers" "$BATS_TEST_TMPDIR/shim"
 	[ "$status" -eq 1 ]
 	[[ $output == *'input contains a loop'*rules/rule_p* ]]
+}
+
+@test "a key of the log is a row of keys.def: the manual and what reads logs have it from there" {
+	requires python3
+	"$ROOT/scripts/dev/keys" --check
+	mkdir -p "$BATS_TEST_TMPDIR"/tree/scripts
+	cp -r "$ROOT/shim" "$BATS_TEST_TMPDIR/tree"
+	cp -r "$ROOT"/scripts/{dev,pglog.py} "$BATS_TEST_TMPDIR/tree/scripts"
+	echo 'KEY(cwnd, count, WRITES, count(t, 0), "a new one")' >>"$BATS_TEST_TMPDIR/tree/shim/keys.def"
+	run "$BATS_TEST_TMPDIR/tree/scripts/dev/keys" --check
+	[ "$status" -eq 1 ]
+	[[ $output == *pglog.py:*libpipeguard.7:* ]]
+	"$BATS_TEST_TMPDIR/tree/scripts/dev/keys"
+	grep -q '"cwnd", "count", "writes"' "$BATS_TEST_TMPDIR/tree/scripts/pglog.py"
+	grep -q '^.It Cm cwnd' "$BATS_TEST_TMPDIR/tree/shim/libpipeguard.7"
 }
 
 @test "no warning from gcc or clang" {

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # For tests of the outside engine. Loaded after helpers.
 
+# shellcheck disable=SC2034 # used by those who load this
 STILL=$FIXTURES/still # statically linked: no library gets in
 
 # traced_only: skips where processes cannot be traced, with the reason. What a build for another

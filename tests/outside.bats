@@ -124,6 +124,7 @@ headed() {
 }
 
 @test "the program is the process that was started: pid, parent, children, descriptors" {
+	# shellcheck disable=SC2016 # for the inner shell
 	local -r tell='echo $$; echo $PPID; ls -l /proc/self/fd | wc -l; cat /proc/$$/task/$$/children | wc -w; ps -o pgid=,sid= -p $$'
 	bash -c "$tell" >"$BATS_TEST_TMPDIR/native" 3>&-
 	bash -c "exec '$BUILD/pipeguard' run --outside bash -c '$tell'" >"$BATS_TEST_TMPDIR/traced" 2>&1 3>&- &
@@ -223,6 +224,30 @@ headed() {
 	run bash -c "'$FIXTURES/sigdfl' '$BUILD/pipeguard' -j -o '$LOG' seq 100000 | head -1"
 	equal "engine" '"inside"' "$(broken .engine)"
 	run -126 launch --inside "$STILL" pair 1
+}
+
+@test "32-bit programs are told as well" {
+	gcc -m32 -static -pthread -o "$BATS_TEST_TMPDIR/still32" "$ROOT/tests/fixtures/still.c" 2>/dev/null ||
+		skip "no 32-bit compiler"
+	run -141 outside -d "$BATS_TEST_TMPDIR/still32" pair 1
+	outside -d "$BATS_TEST_TMPDIR/still32" writes 100000 2>/dev/null | head -1
+	equal "the events" '["send","unix",1] ["write","pipe",null]' \
+		"$(broken '[.call, .kind, if .call == "send" then .len else null end]' | xargs -d '\n')"
+}
+
+@test "programs with a runtime of their own: the same output and status as without" {
+	local -a programs=()
+	! command -v node >/dev/null || programs+=("node -e 'for (let i = 0; i < 5; i++) console.log(i)'")
+	programs+=("/usr/bin/python3 -c 'import subprocess, threading; print(subprocess.run([\"true\"]).returncode); t = threading.Thread(target=print, args=(1,)); t.start(); t.join()'")
+	programs+=("bash -c 'set -o pipefail; seq 1000 | sort -n | tail -1; (exit 3)'")
+	((EUID != 0)) || programs+=("su nobody -s /bin/sh -c 'id -u'")
+	local p
+	for p in "${programs[@]}"; do
+		equal "$p" "$(timeout 20 bash -c "$p" 2>&1 </dev/null 3>&-; echo $?)" \
+			"$(timeout 20 "$BUILD/pipeguard" run --outside -o "$LOG" -- bash -c "$p" 2>&1 </dev/null 3>&-; echo $?)"
+		equal "$p, with a rule" "$(timeout 20 bash -c "$p" 2>&1 </dev/null 3>&-; echo $?)" \
+			"$(timeout 20 "$BUILD/pipeguard" run --outside -o "$LOG" -r '%out,%in:when=1000000000:error=EIO' -- bash -c "$p" 2>&1 </dev/null 3>&-; echo $?)"
+	done
 }
 
 @test "--both: each process of a mixed tree is told once" {

@@ -9,9 +9,11 @@
 #include "command/variables.h"
 
 #include "base/clock.h"
+#include "rules/config.h"
 #include "log/log.h"
 #include "outside/engine.h"
-#include "rules/config.h"
+#include "outside/filter.h"
+#include "outside/stops.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -107,6 +109,23 @@ static int status_of(const struct pg_request *r, enum pg_end end)
 	return r->first_only && end != PG_END_ONCE ? 1 : 0;
 }
 
+/* In a process that runs nothing may stay behind: its calls are stopped at, while the rules stand.
+ */
+static void need_rules(void)
+{
+	const char *why = pg_filter_refuses();
+
+	if (why)
+		pg_fail(PG_FAILED, "%s", why);
+	if (!pg_rules.n)
+		return;
+	fputs("pipeguard: rules in a process that runs stop each of its system calls twice, while "
+	      "they "
+	      "stand: some 10 us a call\n",
+	      stderr);
+	pg_stops_start();
+}
+
 int pg_attach(struct pg_request *r)
 {
 	struct pg_engine how = {.once = r->first_only, .listener = -1};
@@ -119,6 +138,7 @@ int pg_attach(struct pg_request *r)
 	pg_given_set();
 	pg_config_read(pg_variables());
 	pg_config.start = pg_now();
+	need_rules();
 	if (!pg_engine_prepare())
 		pg_fail(PG_FAILED, "attach: %s", strerror(errno));
 	for (unsigned i = 0; i < r->count; i++) {

@@ -79,46 +79,11 @@ static const char *group_meaning(unsigned n)
 /* ---- fields ---- */
 
 static const char *const field_meanings[PG_F_COUNT] = {
-	[PG_F_FD] = "where: descriptors (1, 3-7, 10-)",
-	[PG_F_KIND] = "where: pipe, tcp, tcp4, tcp6, unix, udp, tty, file, socket",
-	[PG_F_SIDE] = "where: client or server, by who connected",
-	[PG_F_PEER] = "where: the other end (10.0.0.0/8, [::1], /run/*)",
-	[PG_F_PORT] = "where: the remote port if we connected, the one listened on if we accepted",
-	[PG_F_LPORT] = "where: the local port",
-	[PG_F_PATH] = "where: a glob of what /proc/self/fd shows",
-	[PG_F_CONN] = "where: the n-th connection, from 1, of those that match the rest",
-	[PG_F_COMM] = "where: a glob of the program's name",
-	[PG_F_THREAD] = "where: a glob of the thread's name",
-	[PG_F_LEN] = "where: bytes asked for (512, 4k-)",
-	[PG_F_CALLER] = "where: who called, outside libc (SYMBOL, MODULE, MODULE+0xOFFSET)",
-	[PG_F_STACK] = "where: the same, for any caller above",
-	[PG_F_SITE] = "where: the hash of the stack that the log names",
-	[PG_F_SEEN] = "where: what the program was told on it: eof, reset, refused, hup",
-	[PG_F_WHEN] = "when: calls by number (3, 2..5, 2+, 1..9+2)",
-	[PG_F_SCOPE] = "when: when= and limit= count for each fd or thread",
-	[PG_F_AT] = "when: from that byte of the stream on, exactly",
-	[PG_F_AFTER] = "when: from that time after the start on (250us, 1.5ms, 2s)",
-	[PG_F_FOR] = "when: for how long from then",
-	[PG_F_PROB] = "when: by chance (1%, 0.5%), the same in every run with the same seed",
-	[PG_F_LIMIT] = "when: at most so many times in a process",
-	[PG_F_HOLD] = "before: waits until the peer has really gone (5s unless said)",
-	[PG_F_DELAY] = "before: waits (250us, 1.5ms, 2s)",
-	[PG_F_SHORT] = "instead: moves no more than so many bytes",
-	[PG_F_TRICKLE] = "instead: moves no more than BYTES, after TIME (1/20ms)",
-	[PG_F_GARBAGE] = "instead: replaces (the first bytes of) what is read",
-	[PG_F_NOSIGNAL] = "instead: takes away the SIGPIPE that would kill",
-	[PG_F_LOG] = "only tells of the call",
-	[PG_F_STOP] = "before: stops the process (SIGSTOP)",
-	[PG_F_ABORT] = "before: ends the process with a core (SIGABRT)",
-	[PG_F_RESET] = "final: the connection is reset; the peer gets a RST",
-	[PG_F_REFUSE] = "final: connect is refused",
-	[PG_F_BREAK] = "final: no reader is left; EPIPE and SIGPIPE",
-	[PG_F_FIN] = "final: this side is closed for writing; the peer reads the end",
-	[PG_F_EOF] = "final: reads return the end from now on",
-	[PG_F_ERROR] = "final: the call fails with that errno (list errnos), and is not made",
-	[PG_F_DROP] = "final: the call succeeds, and the bytes go nowhere",
-	[PG_F_STALL] = "final: nothing comes and nothing goes",
-	[PG_F_PASS] = "final: nothing is done; rules that follow count the call, and do nothing",
+#define FIELD(id, name, class, reader, printer, member, bound, calls, kinds, flags, help) help,
+#define ACTION(id, name, class, calls, kinds, flags, help) help,
+#include "fields.def"
+#undef FIELD
+#undef ACTION
 };
 
 static const char *field_word(unsigned n)
@@ -131,14 +96,23 @@ static const char *field_meaning(unsigned n)
 	return field_meanings[n];
 }
 
+static enum pg_field action_of(unsigned n)
+{
+	uint64_t left = pg_fields_with(PG_IS_ACTION);
+
+	for (; left && n; n--)
+		left &= left - 1;
+	return left ? (enum pg_field)__builtin_ctzll(left) : PG_F_COUNT;
+}
+
 static const char *action_word(unsigned n)
 {
-	return field_word(PG_F_HOLD + n);
+	return field_word(action_of(n));
 }
 
 static const char *action_meaning(unsigned n)
 {
-	return field_meaning(PG_F_HOLD + n);
+	return field_meaning(action_of(n));
 }
 
 /* ---- errnos ---- */

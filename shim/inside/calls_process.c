@@ -8,6 +8,7 @@
 #include "inside/calls.h"
 #include "inside/guard.h"
 #include "log/event.h"
+#include "log/line.h"
 #include "who/module.h"
 
 #include <sched.h>

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/peek.h"
 #include "base/process.h"
+#include "log/line.h"
 #include "log/log.h"
 #include "log/room.h"
 #include "log/site.h"

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* One event, and how it reads: text or JSON. */
+/* One event. */
 #ifndef PG_EVENT_H
 #define PG_EVENT_H
 
 #include "base/next.h"
+#include "log/log.h"
 #include "object/look.h"
 #include "rules/op.h"
 #include "rules/rule.h"
@@ -80,20 +81,11 @@ struct pg_event {
 	bool by_itself; /* killed: the program raised it */
 	int pid;
 	bool outside; /* seen by the outside engine: TID and COMM are filled in, too */
-	/* Set by pg_event_write, unless OUTSIDE. */
+	/* Set by pg_event_write (line.h), unless OUTSIDE. */
 	int tid;
 	uint64_t now;
+	struct pg_log_missing missing; /* lines before this one */
 	char comm[16];
 };
-
-/* Formats and logs E as the configuration asks. Async-signal-safe; needs LINE, a buffer of
- * PG_LINE_MAX bytes. MASK: as pg_log_write wants it. */
-void pg_event_write(struct pg_event *e, char *line, uint64_t mask);
-
-/* Start-up, and before the program confines itself: what can be told afterwards without asking. */
-void pg_event_note_process(void);
-
-/* After the program confined itself: what can be said with write(2) alone. */
-void pg_event_write_confined(struct pg_event *e, char *line);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "outside/notify.h"
 #include "outside/ruled.h"
+#include "outside/stops.h"
 #include "outside/tell.h"
 #include "outside/tracee.h"
 
@@ -22,6 +23,7 @@
 
 static int signals = -1;
 static bool asked;
+static bool changed = true; /* SIGCHLD has come since what had happened was taken */
 
 /* Everything waits: a log that breaks, too, must not end this process. */
 bool pg_engine_prepare(void)
@@ -48,6 +50,13 @@ static long seize(int tid)
 			     PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD;
 
 	return ptrace(PTRACE_SEIZE, tid, 0, options) ? -errno : 0;
+}
+
+/* It runs, and is to stop at calls from now on. */
+static void first_stop(int tid)
+{
+	if (pg_stops_on)
+		ptrace(PTRACE_INTERRUPT, tid, 0, 0);
 }
 
 /* Is TID ours already: by the thread that started it? */
@@ -84,7 +93,7 @@ static int seize_round(int pid)
 		long ret = tid > 0 ? seize(tid) : -ESRCH;
 
 		if (!ret)
-			n++;
+			n++, first_stop(tid);
 		else if (ret != -ESRCH && !is_ours(tid)) {
 			closedir(d);
 			return n ? n : (int)ret;
@@ -114,7 +123,7 @@ int pg_engine_seize(int pid)
 
 static void go_on(int tid, int sig)
 {
-	ptrace(PTRACE_CONT, tid, 0, (long)sig);
+	ptrace(pg_stops_on ? PTRACE_SYSCALL : PTRACE_CONT, tid, 0, (long)sig);
 }
 
 static bool stops(int sig)
@@ -132,13 +141,15 @@ static void on_exec(int pid)
 	go_on(pid, 0);
 }
 
-/* What its program wrote until now counts for the child, too; one by vfork counts as its parent. */
+/* What its program wrote until now counts for the child, too; one by vfork counts as its parent.
+ * The child may have ended before this is told. */
 static void on_fork(int tid, bool vfork)
 {
 	unsigned long child = 0;
 	int parent = pg_tracee_of(tid);
 
-	if (pg_rules.n && !ptrace(PTRACE_GETEVENTMSG, tid, 0, &child)) {
+	if (pg_rules.n && !ptrace(PTRACE_GETEVENTMSG, tid, 0, &child) &&
+	    pg_tracee_lives((int)child)) {
 		pg_tracee((int)child)->image = pg_tracee(parent)->image;
 		pg_tracee((int)child)->vfork_of = vfork ? parent : 0;
 	}
@@ -155,7 +166,9 @@ static void on_stop(int tid, int status)
 		on_exec(tid);
 	else if (event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_VFORK)
 		on_fork(tid, event == PTRACE_EVENT_VFORK);
-	else if (event || sig == (SIGTRAP | 0x80))
+	else if (sig == (SIGTRAP | 0x80))
+		pg_stops_take(tid);
+	else if (event)
 		go_on(tid, 0);
 	else if (sig == SIGPIPE)
 		go_on(tid, pg_tell_sigpipe(pg_tracee(pg_tracee_of(tid)), tid));
@@ -170,6 +183,7 @@ static void on_end(int tid)
 	struct pg_tracee *t = pg_tracee_known(tid);
 
 	pg_ruled_gone(tid);
+	pg_stops_gone(tid);
 	pg_tracee_thread_gone(tid);
 	if (t)
 		pg_tell_exit(t);
@@ -202,9 +216,12 @@ static void take_signals(void)
 {
 	struct signalfd_siginfo si;
 
-	while (read(signals, &si, sizeof si) == (ssize_t)sizeof si)
-		if (si.ssi_signo != SIGCHLD)
+	while (read(signals, &si, sizeof si) == (ssize_t)sizeof si) {
+		if (si.ssi_signo == SIGCHLD)
+			changed = true;
+		else
 			asked = true;
+	}
 }
 
 static bool is_told(const struct pollfd *p)
@@ -212,25 +229,38 @@ static bool is_told(const struct pollfd *p)
 	return p->revents & POLLIN;
 }
 
+/* The time until the next thing that is to be done at a time; a second at the most, in case a
+ * signal was lost. */
+static struct timespec patience(uint64_t until)
+{
+	const uint64_t second = 1000000000;
+	uint64_t now = until ? pg_now() : 0, left = until > now ? until - now : 0;
+
+	if (!until || left > second)
+		left = second;
+	return (struct timespec){(time_t)(left / second), (long)(left % second)};
+}
+
 /* Until something happens; what waits for its time, or its descriptor, goes on then. */
 static void wait_for_more(const struct pg_engine *how)
 {
 	enum { MOST = 1024 };
 	static struct pollfd p[MOST];
-	uint64_t until = how->until, now, left;
+	uint64_t until = how->until;
 	struct timespec t;
 	unsigned n = 2;
+	int ret;
 
 	p[0] = (struct pollfd){.fd = signals, .events = POLLIN};
 	p[1] = (struct pollfd){.fd = how->listener, .events = POLLIN};
 	n += pg_ruled_poll(p + n, MOST - n, &until);
-	now = until ? pg_now() : 0;
-	left = until > now ? until - now : 0;
-	t = (struct timespec){(time_t)(left / 1000000000), (long)(left % 1000000000)};
-	if (ppoll(p, n, until ? &t : NULL, NULL) > 0 && is_told(&p[1]))
+	t = patience(until);
+	ret = ppoll(p, n, &t, NULL);
+	changed |= !ret;
+	if (ret > 0 && is_told(&p[1]))
 		pg_notify_take();
 	pg_ruled_step();
-	if (is_told(&p[0]))
+	if (ret > 0 && is_told(&p[0]))
 		take_signals();
 }
 
@@ -239,8 +269,11 @@ enum pg_end pg_engine_run(const struct pg_engine *how)
 	if (how->listener >= 0)
 		pg_notify_start(how->listener);
 	for (;;) {
-		if (!take_all())
+		if ((changed || pg_stops_on) && !take_all())
 			return PG_END_GONE;
+		changed = false;
+		if (pg_stops_owes())
+			continue;
 		if (how->once && pg_told)
 			return PG_END_ONCE;
 		if (asked)

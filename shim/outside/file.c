@@ -117,11 +117,13 @@ static int by_address(const void *a, const void *b)
 
 static bool add(struct pg_file *f, uint64_t at, uint64_t size, uint32_t name)
 {
+	if (f->functions >= FUNCTIONS_MAX)
+		return false;
 	if (!(f->functions & (f->functions + 1))) { /* 0, 1, 3, 7, ... */
 		size_t n = 2 * (size_t)f->functions + 2;
 		void *more = realloc(f->function, n * sizeof *f->function);
 
-		if (!more || f->functions >= FUNCTIONS_MAX)
+		if (!more)
 			return false;
 		f->function = more;
 	}

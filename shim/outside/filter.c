@@ -179,9 +179,6 @@ const char *pg_filter_refuses(void)
 		else if (pg_has(r, PG_F_SEEN) && r->seen != PG_SEEN_HUP)
 			why = "what the program was told (seen=eof, reset, refused) is not known "
 			      "from outside: seen=hup is";
-		else if (pg_has(r, PG_F_CALLER) || pg_has(r, PG_F_STACK) || pg_has(r, PG_F_SITE))
-			why = "a thread that waits for an answer shows no stack: caller=, stack= "
-			      "and site= are for --inside";
 		if (why)
 			snprintf(text, sizeof text, "rule %s: %s", r->id, why);
 	}

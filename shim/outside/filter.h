@@ -8,8 +8,7 @@
  * close-on-exec, or -errno. */
 int pg_filter_install(void);
 
-/* Why a rule cannot be followed from outside; a null pointer: all can. STACKS: threads can be
- * stopped and looked at. */
+/* Why a rule cannot be followed from outside; a null pointer: all can. */
 const char *pg_filter_refuses(void);
 
 #endif

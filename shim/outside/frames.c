@@ -3,6 +3,9 @@
 
 #include "outside/memory.h"
 
+#include "base/next.h"
+#include "who/symbol.h"
+#include "base/text.h"
 #include "who/unwinder.h"
 
 #include <dlfcn.h>
@@ -172,11 +175,30 @@ void pg_frames_climb(struct pg_tracee *t, int tid, const struct pg_registers *r)
 
 /* ---- unwinder.h ---- */
 
+/* In a static program, too, libc's own function that makes the call is no caller. */
+static bool is_wrapper(const struct pg_cursor *c)
+{
+	char name[PG_SYMBOL_MAX];
+	uintptr_t offset;
+	const char *plain = name;
+
+	if (!pg_symbol_at(c->module, pg_cursor_place(c), name, &offset))
+		return false;
+	plain += pg_prefix(plain, "__libc_") ? 7 : 0;
+	plain += strspn(plain, "_");
+	for (int call = 1; call < PG_CALL_COUNT; call++)
+		if (pg_same(pg_call_name((enum pg_call)call), plain))
+			return true;
+	return false;
+}
+
 static void stand(struct pg_cursor *c)
 {
 	c->pc = climbed.at < climbed.n ? climbed.pc[climbed.at] : 0;
 	c->exact = climbed.at < climbed.n && climbed.exact[climbed.at];
 	c->module = c->pc ? pg_module_at(c->pc - !c->exact, &c->room) : NULL;
+	if (c->module && !climbed.at && is_wrapper(c))
+		c->room.is_libc = true;
 }
 
 void pg_cursor_here(struct pg_cursor *c)

@@ -4,7 +4,6 @@
 #include "outside/memory.h"
 #include "outside/ruled.h"
 
-#include <errno.h>
 #include <linux/seccomp.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -15,10 +14,16 @@ enum { SYNC_WAKE_UP = 1 };
 
 static int listener = -1;
 
+/* Returns 0 or more, or -errno. */
+static long ask(unsigned long what, void *about)
+{
+	return pg_sys3(SYS_ioctl, listener, what, about);
+}
+
 void pg_notify_start(int fd)
 {
 	listener = fd;
-	ioctl(fd, SET_FLAGS, SYNC_WAKE_UP);
+	ask(SET_FLAGS, (void *)SYNC_WAKE_UP);
 	pg_match_start();
 }
 
@@ -26,14 +31,14 @@ static bool stands(const struct pg_ruled *c)
 {
 	uint64_t id = c->id;
 
-	return !ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id);
+	return !ask(SECCOMP_IOCTL_NOTIF_ID_VALID, &id);
 }
 
 static void go_on(struct pg_ruled *c)
 {
 	struct seccomp_notif_resp r = {.id = c->id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
 
-	ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &r);
+	ask(SECCOMP_IOCTL_NOTIF_SEND, &r);
 }
 
 static void answer(struct pg_ruled *c, int64_t ret)
@@ -44,7 +49,7 @@ static void answer(struct pg_ruled *c, int64_t ret)
 		r.error = (int)ret;
 	else
 		r.val = ret;
-	ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &r);
+	ask(SECCOMP_IOCTL_NOTIF_SEND, &r);
 }
 
 static int place(struct pg_ruled *c, int from, bool cloexec)
@@ -55,10 +60,12 @@ static int place(struct pg_ruled *c, int from, bool cloexec)
 					.newfd = (__u32)c->candidate.fd,
 					.newfd_flags = cloexec ? 02000000 : 0};
 
-	return ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &a) < 0 ? -errno : 0;
+	long ret = ask(SECCOMP_IOCTL_NOTIF_ADDFD, &a);
+
+	return ret < 0 ? (int)ret : 0;
 }
 
-static const struct pg_way way = {stands, go_on, answer, place};
+static const struct pg_way way = {stands, go_on, answer, place, false};
 
 void pg_notify_take(void)
 {
@@ -66,7 +73,7 @@ void pg_notify_take(void)
 	struct pg_ruled c = {.way = &way, .copy = -1};
 
 	memset(&n, 0, sizeof n);
-	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &n))
+	if (ask(SECCOMP_IOCTL_NOTIF_RECV, &n))
 		return; /* it has gone meanwhile */
 	c.id = n.id;
 	c.tid = (int)n.pid;

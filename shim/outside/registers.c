@@ -49,8 +49,29 @@ static long wide_number(uint32_t number)
 	return -1;
 }
 
-static void from_narrow(struct pg_registers *r, const struct narrow *n)
+/* socketcall(2): which call it stands for, and its arguments in memory. */
+static void from_socketcall(struct pg_registers *r, int tid)
 {
+	static const short numbers[] = {
+		[3] = SYS_connect,   [9] = SYS_sendto,	 [10] = SYS_recvfrom, [11] = SYS_sendto,
+		[12] = SYS_recvfrom, [16] = SYS_sendmsg, [17] = SYS_recvmsg,  [20] = SYS_sendmmsg};
+	uint32_t words[6] = {0};
+	unsigned which = (unsigned)r->arg[0], n = which == 9 || which == 10 ? 4 : 6;
+	struct iovec mine = {words, n * sizeof *words};
+	struct iovec its = {(void *)(uintptr_t)(uint32_t)r->arg[1], mine.iov_len};
+
+	if (which >= sizeof numbers / sizeof *numbers || !numbers[which] ||
+	    process_vm_readv(tid, &mine, 1, &its, 1, 0) <= 0)
+		return;
+	r->number = numbers[which];
+	for (int i = 0; i < 6; i++)
+		r->arg[i] = (long)words[i];
+}
+
+static void from_narrow(struct pg_registers *r, const struct narrow *n, int tid)
+{
+	enum { SOCKETCALL = 102 };
+
 	*r = (struct pg_registers){
 		.number = wide_number(n->orig_ax),
 		.arg = {(long)n->bx, (long)n->cx, (long)n->dx, (long)n->si, (long)n->di,
@@ -62,6 +83,8 @@ static void from_narrow(struct pg_registers *r, const struct narrow *n)
 		.sp = n->sp,
 		.frame = n->bp,
 	};
+	if (n->orig_ax == SOCKETCALL)
+		from_socketcall(r, tid);
 }
 
 static void from_wide(struct pg_registers *r, const struct user_regs_struct *w)
@@ -103,7 +126,7 @@ bool pg_registers_read(int tid, struct pg_registers *r)
 	if (!take(tid, &set, &narrow))
 		return false;
 	if (narrow)
-		from_narrow(r, &set.narrow);
+		from_narrow(r, &set.narrow, tid);
 	else
 		from_wide(r, &set.wide);
 	return true;
@@ -137,24 +160,15 @@ bool pg_registers_result(int tid, long result)
 	return put(tid, &set, narrow);
 }
 
-bool pg_registers_argument(int tid, unsigned n, long value)
+bool pg_registers_again(int tid, long number)
 {
 	union set set;
 	bool narrow;
 
-	if (!take(tid, &set, &narrow))
+	if (!take(tid, &set, &narrow) || narrow)
 		return false;
-	if (narrow) {
-		uint32_t *at[] = {&set.narrow.bx, &set.narrow.cx, &set.narrow.dx,
-				  &set.narrow.si, &set.narrow.di, &set.narrow.bp};
-
-		*at[n] = (uint32_t)value;
-	} else {
-		unsigned long long *at[] = {&set.wide.rdi, &set.wide.rsi, &set.wide.rdx,
-					    &set.wide.r10, &set.wide.r8,  &set.wide.r9};
-
-		*at[n] = (unsigned long long)value;
-	}
+	set.wide.rax = (unsigned long)number;
+	set.wide.rip -= 2;
 	return put(tid, &set, narrow);
 }
 
@@ -204,17 +218,19 @@ bool pg_registers_skip(int tid)
 
 bool pg_registers_result(int tid, long result)
 {
-	return pg_registers_argument(tid, 0, result);
-}
-
-bool pg_registers_argument(int tid, unsigned n, long value)
-{
 	struct user_regs_struct set;
 
 	if (!take(tid, &set))
 		return false;
-	set.regs[n] = (unsigned long)value;
+	set.regs[0] = (unsigned long)result;
 	return put(tid, &set);
+}
+
+/* The first argument is lost. */
+bool pg_registers_again(int tid, long number)
+{
+	(void)number;
+	return pg_registers_result(tid, -4); /* EINTR */
 }
 
 #else
@@ -238,9 +254,9 @@ bool pg_registers_result(int tid, long result)
 	return false;
 }
 
-bool pg_registers_argument(int tid, unsigned n, long value)
+bool pg_registers_again(int tid, long number)
 {
-	(void)tid, (void)n, (void)value;
+	(void)tid, (void)number;
 	return false;
 }
 

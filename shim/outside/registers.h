@@ -18,10 +18,10 @@ struct pg_registers {
 /* Thread TID is stopped, and traced by this process. False: it has gone. */
 bool pg_registers_read(int tid, struct pg_registers *r);
 
-/* At the entry of a call: it is not made, and RESULT is returned; or it is made with
- * argument N changed. */
+/* At the entry of a call: it is not made. When its thread comes back from it, RESULT is what it
+ * returned. */
 bool pg_registers_skip(int tid);
 bool pg_registers_result(int tid, long result);
-bool pg_registers_argument(int tid, unsigned n, long value);
+bool pg_registers_again(int tid, long number); /* after it: NUMBER is called once more */
 
 #endif

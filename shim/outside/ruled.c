@@ -135,7 +135,7 @@ static unsigned by_connection(void)
 {
 	for (unsigned i = 0; i < pg_rules.n; i++)
 		if (pg_has(&pg_rules.rule[i], PG_F_SIDE) || pg_has(&pg_rules.rule[i], PG_F_CONN))
-			return PG_LOOK_NAMES;
+			return PG_LOOK_KIND | PG_LOOK_NAMES;
 	return 0;
 }
 
@@ -148,7 +148,7 @@ static void look(struct pg_ruled *c, bool all)
 	if (all)
 		pg_thing_by_copy(c->of, c->copy, o);
 	else
-		pg_look_for(c->copy, o, pg_match_wants | PG_LOOK_KIND | by_connection(), false);
+		pg_look_for(c->copy, o, pg_match_wants | by_connection(), false);
 	s = pg_stories_of(o->dev, o->ino, true);
 	o->story = s;
 	if (!s)
@@ -226,15 +226,18 @@ static int place(int from)
 {
 	long flags = pg_sys3(SYS_fcntl, placed->copy, F_GETFL, 0);
 	struct pg_stat st;
-	int ret;
+	int ret, new;
 
 	pg_sys3(SYS_fcntl, from, F_SETFL, flags & (O_NONBLOCK | O_APPEND));
 	ret = placed->way->place(placed, from, has_cloexec(placed));
-	if (ret >= 0)
-		pg_sets_replace(placed->of, placed->candidate.fd, placed->copy, from);
-	if (ret >= 0 && placed->object.story && !pg_fstat(from, &st))
+	new = ret < 0 ? ret : pg_thing_copy(placed->of, placed->tid, placed->candidate.fd);
+	if (new < 0)
+		return ret < 0 ? ret : 0;
+	pg_sets_replace(placed->of, placed->candidate.fd, placed->copy, new);
+	if (placed->object.story && !pg_fstat(new, &st))
 		pg_stories_also(placed->object.story, st.dev, st.ino);
-	return ret < 0 ? ret : 0;
+	close(new);
+	return 0;
 }
 
 static void remember(struct pg_ruled *c)
@@ -259,7 +262,7 @@ static int make(struct pg_ruled *c)
 		return -EOPNOTSUPP;
 	switch (c->plan.final->terminal) {
 	case PG_F_RESET:
-		ret = pg_fault_reset(c->copy, kind, !c->reads, &waits);
+		ret = pg_fault_reset(c->copy, kind, !c->reads && !c->way->pipes_only, &waits);
 		pg_fault_wake(waits);
 		return ret;
 	case PG_F_BREAK:
@@ -543,6 +546,16 @@ static bool halt(struct pg_ruled *c)
 	return !(c->plan.abort && is_blocked(c->tid, SIGABRT));
 }
 
+static void lose(struct pg_ruled *c)
+{
+	tell(c, 0, "the bytes are lost");
+	c->done = (int64_t)c->candidate.length;
+	if (c->call == PG_CALL_sendmmsg)
+		answer_message(c);
+	else
+		c->way->answer(c, c->done);
+}
+
 static void finish(struct pg_ruled *c)
 {
 	enum pg_field what = c->plan.final ? c->plan.final->terminal : PG_F_COUNT;
@@ -558,12 +571,7 @@ static void finish(struct pg_ruled *c)
 			change(c);
 		return;
 	case PG_F_DROP:
-		tell(c, 0, "the bytes are lost");
-		c->done = (int64_t)c->candidate.length;
-		if (c->call == PG_CALL_sendmmsg)
-			answer_message(c);
-		else
-			c->way->answer(c, c->done);
+		lose(c);
 		return;
 	case PG_F_REFUSE:
 		misconnect(c);
@@ -640,6 +648,15 @@ static void start(struct pg_ruled *c)
 
 /* ---- a call comes ---- */
 
+bool pg_ruled_by_stack(void)
+{
+	for (unsigned i = 0; i < pg_rules.n; i++)
+		if (pg_has(&pg_rules.rule[i], PG_F_CALLER) ||
+		    pg_has(&pg_rules.rule[i], PG_F_STACK) || pg_has(&pg_rules.rule[i], PG_F_SITE))
+			return true;
+	return false;
+}
+
 static bool by_thread(void)
 {
 	for (unsigned i = 0; i < pg_rules.n; i++)
@@ -714,6 +731,23 @@ static bool lacks_pipe(const struct pg_ruled *c)
 	return n < 5 || memcmp(link, "pipe:", 5) != 0;
 }
 
+/* Is there a byte at ADDRESS? A page where there was one is not asked about again: what is taken
+ * away later is counted once too often. */
+static bool is_there(const struct pg_tracee *t, uintptr_t address)
+{
+	enum { PAGES = 1024, SHIFT = 12 };
+	static uint64_t seen[PAGES];
+	uint64_t key = pg_mix(pg_mix(1, (uint64_t)t->pid + (t->image << 32)), address >> SHIFT) | 1;
+	char byte;
+
+	if (seen[key >> 1 & (PAGES - 1)] == key)
+		return true;
+	if (!pg_memory_read(t->pid, address, &byte, 1))
+		return false;
+	seen[key >> 1 & (PAGES - 1)] = key;
+	return true;
+}
+
 /* Would the kernel refuse C for what its object is, or for its arguments? Then no rule counts it.
  */
 static bool is_unfit(const struct pg_ruled *c)
@@ -722,14 +756,13 @@ static bool is_unfit(const struct pg_ruled *c)
 	bool socket = pg_kind_is_socket(c->object.kind);
 	bool of_sockets = l->shape == PG_MSG || (l->flags >= 0 && l->shape == PG_BUF);
 	long flags;
-	char byte;
 
 	if (c->call == PG_CALL_connect || c->call == PG_CALL_accept)
 		return !socket;
 	if (l->shape != PG_NOTHING && !c->candidate.length_known)
 		return true;
 	if (l->shape == PG_BUF && c->candidate.length &&
-	    !pg_memory_read(c->of->pid, (uintptr_t)c->arg[l->data], &byte, 1))
+	    !is_there(c->of, (uintptr_t)c->arg[l->data]))
 		return true;
 	if (socket || of_sockets)
 		return !socket;
@@ -740,7 +773,10 @@ static bool is_unfit(const struct pg_ruled *c)
 
 static void judge(struct pg_ruled *c)
 {
-	struct pg_op op = {.call = c->call, .fd = c->copy, .shape = pg_call_layout(c->call)->shape};
+	/* Its memory is another process's: here an empty vector stands for it. */
+	bool vector = pg_call_layout(c->call)->shape == PG_BUF ||
+		      pg_call_layout(c->call)->shape == PG_IOV;
+	struct pg_op op = {.call = c->call, .fd = c->copy, .shape = vector ? PG_IOV : PG_NOTHING};
 
 	look(c, false);
 	settle_side(&c->object);
@@ -796,6 +832,21 @@ static bool comes_again(const struct pg_ruled *come)
 	return false;
 }
 
+/* The rows of calls.def that the system call behind CALL may have been made by. */
+static uint64_t rows_of(enum pg_call call)
+{
+	static uint64_t known[PG_CALL_COUNT];
+
+	if (known[call])
+		return known[call];
+	for (int other = 1; other < PG_CALL_COUNT; other++)
+		if (pg_call_number((enum pg_call)other) == pg_call_number(call) &&
+		    pg_call_has_rules((enum pg_call)other) && other != PG_CALL_syscall &&
+		    !pg_call_formats((enum pg_call)other))
+			known[call] |= PG_BIT(other);
+	return known[call];
+}
+
 static enum pg_call call_of(const struct pg_ruled *c, uint64_t *bits)
 {
 	enum pg_call call = pg_call_of_number(c->number);
@@ -804,12 +855,7 @@ static enum pg_call call_of(const struct pg_ruled *c, uint64_t *bits)
 	if (c->number == SYS_accept)
 		call = PG_CALL_accept;
 #endif
-	*bits = 0;
-	for (int other = 1; other < PG_CALL_COUNT; other++)
-		if (pg_call_number((enum pg_call)other) == pg_call_number(call) &&
-		    pg_call_has_rules((enum pg_call)other) && other != PG_CALL_syscall &&
-		    !pg_call_formats((enum pg_call)other))
-			*bits |= PG_BIT(other);
+	*bits = rows_of(call);
 	if (call == PG_CALL_send && c->arg[4]) {
 		*bits = PG_BIT(PG_CALL_sendto);
 		return PG_CALL_sendto;
@@ -819,6 +865,50 @@ static enum pg_call call_of(const struct pg_ruled *c, uint64_t *bits)
 		return PG_CALL_recvfrom;
 	}
 	return call;
+}
+
+/* Asks R nothing of what is behind the descriptor? */
+static bool is_blind(const struct pg_rule *r)
+{
+	const uint64_t fields = (uint64_t)1 << PG_F_FD | (uint64_t)1 << PG_F_WHEN |
+				(uint64_t)1 << PG_F_LIMIT | (uint64_t)1 << PG_F_PROB |
+				(uint64_t)1 << PG_F_AFTER | (uint64_t)1 << PG_F_FOR |
+				(uint64_t)1 << PG_F_COMM;
+	const uint64_t actions = ~(uint64_t)0 << PG_F_HOLD;
+
+	return !(r->fields & ~(fields | actions)) && r->able == PG_KINDS_ANY;
+}
+
+/* The calls all of whose rules are so: plain ones, that the kernel refuses for no object. */
+static uint64_t blind_calls(void)
+{
+	static uint64_t calls;
+	static bool known;
+
+	if (known)
+		return calls;
+	known = true;
+	calls = PG_BIT(PG_CALL_write) | PG_BIT(PG_CALL_read);
+	for (unsigned i = 0; i < pg_rules.n; i++)
+		if (!is_blind(&pg_rules.rule[i]))
+			calls &= ~pg_match_calls(&pg_rules.rule[i]);
+	return calls;
+}
+
+/* Is it for no rule that watches C its turn, and nothing else to be asked? Then C is counted. What
+ * a closed descriptor would refuse counts, too. */
+static bool only_counts(const struct pg_ruled *c)
+{
+	static const struct pg_object any = {.ino = 1, .rule = -1};
+	struct pg_candidate k = {.object = &any, .fd = (int)c->arg[0]};
+	bool idle;
+
+	if (!(blind_calls() & PG_BIT(c->call)) || !is_there(c->of, (uintptr_t)c->arg[1]))
+		return false;
+	pg_match_take(pg_tracee_counts(c->of));
+	idle = pg_match_idle(&k, c->bits);
+	pg_match_put_back(pg_tracee_counts(c->of));
+	return idle;
 }
 
 void pg_ruled_come(const struct pg_ruled *come)
@@ -831,7 +921,7 @@ void pg_ruled_come(const struct pg_ruled *come)
 	c.reads = !pg_is_out(c.call) && c.call != PG_CALL_connect;
 	pg_tracee_now = c.of;
 	pg_tracee_name(c.of);
-	if (!c.call || c.of->left_out || c.of->guarded) {
+	if (!c.call || c.of->left_out || c.of->guarded || only_counts(&c)) {
 		c.way->go_on(&c);
 		return;
 	}

@@ -18,6 +18,7 @@ struct pg_way {
 	void (*go_on)(struct pg_ruled *c);	  /* the kernel makes it */
 	void (*answer)(struct pg_ruled *c, int64_t ret);
 	int (*place)(struct pg_ruled *c, int from, bool cloexec); /* 0 or -errno */
+	bool pipes_only;					  /* PLACE */
 };
 
 enum pg_stage { PG_STAGE_DELAY, PG_STAGE_HOLD, PG_STAGE_STALL, PG_STAGE_MOVE };
@@ -55,6 +56,9 @@ unsigned pg_ruled_poll(struct pollfd *p, unsigned most, uint64_t *until);
 
 /* After it: what has come to its time goes on. */
 void pg_ruled_step(void);
+
+/* Does a rule ask who called? */
+bool pg_ruled_by_stack(void);
 
 /* Thread TID has ended. */
 void pg_ruled_gone(int tid);

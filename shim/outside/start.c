@@ -3,6 +3,8 @@
 
 #include "outside/engine.h"
 #include "outside/filter.h"
+#include "outside/ruled.h"
+#include "outside/stops.h"
 #include "outside/thing.h"
 #include "outside/tracee.h"
 
@@ -109,10 +111,12 @@ static void __attribute__((noreturn)) look_after(struct meeting *m)
 	if (!meet(&m->allowed))
 		_exit(0);
 	open_log();
+	if (pg_ruled_by_stack()) /* who waits for an answer shows no stack; who is stopped does */
+		pg_stops_start();
 	ret = pg_engine_prepare() ? pg_engine_seize(m->program) : -EMFILE;
 	m->why = ret < 0 ? -ret : 0;
 	atomic_store(&m->state, ret < 0 ? FAILED : READY);
-	if (ret >= 0 && pg_rules.n)
+	if (ret >= 0 && pg_rules.n && !pg_stops_on)
 		how.listener = take_listener(m);
 	if (ret >= 0)
 		pg_engine_run(&how);
@@ -178,5 +182,5 @@ const char *pg_start_engine(void)
 		return "the engine did not start";
 	if (atomic_load(&m->state) != READY)
 		return reason(m->why);
-	return pg_rules.n ? tell_of_calls(m) : NULL;
+	return pg_rules.n && !pg_ruled_by_stack() ? tell_of_calls(m) : NULL;
 }

@@ -7,6 +7,7 @@
 #include "outside/stories.h"
 #include "outside/thing.h"
 
+#include "log/line.h"
 #include "log/log.h"
 #include "log/site.h"
 

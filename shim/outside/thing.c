@@ -129,7 +129,8 @@ static int64_t message_length(int pid, uintptr_t at, bool narrow)
 
 	if (!narrow)
 		return pg_memory_read(pid, at, &m, sizeof m)
-			       ? vector_length(pid, (uintptr_t)m.msg_iov, m.msg_iovlen, false)
+			       ? vector_length(pid, (uintptr_t)m.msg_iov, (uint64_t)m.msg_iovlen,
+					       false)
 			       : -1;
 	return pg_memory_read(pid, at, words, sizeof words)
 		       ? vector_length(pid, words[2], words[3], true)

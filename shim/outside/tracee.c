@@ -125,6 +125,13 @@ void pg_tracee_thread_gone(int tid)
 		threads[(unsigned)tid % THREADS].tid = 0;
 }
 
+bool pg_tracee_lives(int pid)
+{
+	char line[256];
+
+	return status_line(pid, "State:", line, sizeof line) && !strpbrk(line, "ZX");
+}
+
 static uint64_t mask_of(int tid, const char *word)
 {
 	char line[256];

@@ -69,6 +69,9 @@ extern struct pg_tracee *pg_tracee_now;
 /* What SIGPIPE does in thread TID. */
 enum pg_signal pg_tracee_sigpipe(int tid);
 
+/* Has process PID not ended yet? */
+bool pg_tracee_lives(int pid);
+
 /* Is SIG in the mask of thread TID that /proc calls WORD ("SigBlk:")? */
 bool pg_tracee_masked(int tid, const char *word, int sig);
 

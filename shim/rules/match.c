@@ -184,17 +184,12 @@ static unsigned kinds_of(const struct pg_object *o)
 	return kinds[o->kind];
 }
 
-/* Fields that mean nothing to a socket that keeps messages whole. */
-#define OF_STREAMS                                                                                 \
-	((uint64_t)1 << PG_F_AT | (uint64_t)1 << PG_F_SHORT | (uint64_t)1 << PG_F_TRICKLE |        \
-	 (uint64_t)1 << PG_F_RESET)
-
 static bool able_to(unsigned n, const struct pg_object *o)
 {
 	bool socket = kinds_of(o) & PG_KINDS_SOCKET;
 
 	return pg_rules.rule[n].able & kinds_of(o) &&
-	       (!socket || o->stream || !(pg_rules.rule[n].fields & OF_STREAMS));
+	       (!socket || o->stream || !(pg_rules.rule[n].fields & pg_fields_with(PG_OF_STREAM)));
 }
 
 /* ---- what is to be known of a descriptor ---- */
@@ -219,19 +214,15 @@ static uint64_t simple;
 #define SEVERAL (BIT(PG_CALL_sendmmsg) | BIT(PG_CALL_recvmmsg))
 #endif
 
-/* What has to be looked at in each call. */
-#define OF_CALLS                                                                                   \
-	(BIT(PG_F_LEN) | BIT(PG_F_SEEN) | BIT(PG_F_THREAD) | BIT(PG_F_CALLER) | BIT(PG_F_STACK) |  \
-	 BIT(PG_F_SITE) | BIT(PG_F_AT))
-
 static unsigned wants_of(const struct pg_rule *r)
 {
 	bool any_socket = (r->able & PG_KINDS_SOCKET) == PG_KINDS_SOCKET;
 	unsigned wants = 0;
 
-	if (!any_socket || r->fields & OF_STREAMS || (r->able & PG_KINDS_OTHER) != PG_KINDS_OTHER)
+	if (!any_socket || r->fields & pg_fields_with(PG_OF_STREAM) ||
+	    (r->able & PG_KINDS_OTHER) != PG_KINDS_OTHER)
 		wants |= PG_LOOK_KIND;
-	if (r->fields & (BIT(PG_F_PEER) | BIT(PG_F_PORT) | BIT(PG_F_LPORT)))
+	if (r->fields & pg_fields_with(PG_OF_NAMES))
 		wants |= PG_LOOK_NAMES;
 	return wants;
 }
@@ -243,8 +234,8 @@ void pg_match_start(void)
 		unsigned wants = wants_of(r);
 
 		pg_match_wants |= wants;
-		pg_match_streams |= pg_has(r, PG_F_AT) || pg_has(r, PG_F_GARBAGE);
-		if (!(r->fields & OF_CALLS) && r->scope == PG_SCOPE_RULE)
+		pg_match_streams |= (r->fields & pg_fields_with(PG_COUNTS_BYTES)) != 0;
+		if (!(r->fields & pg_fields_with(PG_OF_CALL)) && r->scope == PG_SCOPE_RULE)
 			simple |= BIT(n);
 		if (r->scope == PG_SCOPE_FD)
 			fd_slot[n] = (uint8_t)fd_slots++;
@@ -449,10 +440,9 @@ static bool conn_matches(const struct pg_rule *r, const struct pg_candidate *c)
 static bool is_done(unsigned n, const struct pg_object *o)
 {
 	enum pg_field what = pg_rules.rule[n].terminal;
-	bool for_good =
-		what == PG_F_RESET || what == PG_F_BREAK || what == PG_F_FIN || what == PG_F_EOF;
 
-	return for_good && o->rule >= 0 && pg_rules.rule[o->rule].terminal == what;
+	return what != PG_F_COUNT && pg_field_is(what, PG_IS_FOR_GOOD) && o->rule >= 0 &&
+	       pg_rules.rule[o->rule].terminal == what;
 }
 
 /* What a connection has from its beginning on. */

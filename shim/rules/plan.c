@@ -193,9 +193,6 @@ bool pg_plan_look(const struct pg_op *op, struct pg_candidate *c)
 
 /* ---- the plan ---- */
 
-/* Actions that are not told when they fire: most calls they fire on are healthy. */
-#define QUIET ((uint64_t)1 << PG_F_NOSIGNAL | (uint64_t)1 << PG_F_PASS)
-
 /* Those of R's modifiers that are possible with the call whose bit is BIT. */
 static void add_modifiers(struct pg_plan *p, const struct pg_rule *r, uint64_t bit)
 {
@@ -213,7 +210,7 @@ static void add_modifiers(struct pg_plan *p, const struct pg_rule *r, uint64_t b
 	p->nosignal |= pg_rule_can(r, PG_F_NOSIGNAL, bit);
 	p->stop |= pg_has(r, PG_F_STOP);
 	p->abort |= pg_has(r, PG_F_ABORT);
-	p->tells |= (pg_rule_actions(r, bit) & ~QUIET) != 0;
+	p->tells |= (pg_rule_actions(r, bit) & ~pg_fields_with(PG_IS_QUIET)) != 0;
 }
 
 /* Rule N, which fires. */

@@ -35,48 +35,39 @@ enum {
 #define PG_STDIO_BIT ((uint64_t)1 << 63)
 
 enum pg_field {
-	PG_F_FD,
-	PG_F_KIND,
-	PG_F_SIDE,
-	PG_F_PEER,
-	PG_F_PORT,
-	PG_F_LPORT,
-	PG_F_PATH,
-	PG_F_CONN,
-	PG_F_COMM,
-	PG_F_THREAD,
-	PG_F_LEN,
-	PG_F_CALLER,
-	PG_F_STACK,
-	PG_F_SITE,
-	PG_F_SEEN,
-	PG_F_WHEN,
-	PG_F_SCOPE,
-	PG_F_AT,
-	PG_F_AFTER,
-	PG_F_FOR,
-	PG_F_PROB,
-	PG_F_LIMIT,
-	PG_F_HOLD,
-	PG_F_DELAY,
-	PG_F_SHORT,
-	PG_F_TRICKLE,
-	PG_F_GARBAGE,
-	PG_F_NOSIGNAL,
-	PG_F_LOG,
-	PG_F_STOP,
-	PG_F_ABORT,
-	PG_F_RESET,
-	PG_F_REFUSE,
-	PG_F_BREAK,
-	PG_F_FIN,
-	PG_F_EOF,
-	PG_F_ERROR,
-	PG_F_DROP,
-	PG_F_STALL,
-	PG_F_PASS,
+#define FIELD(id, ...) PG_F_##id,
+#define ACTION(id, ...) PG_F_##id,
+#include "fields.def"
+#undef FIELD
+#undef ACTION
 	PG_F_COUNT
 };
+#define PG_FIELD(id) ((uint64_t)1 << PG_F_##id)
+
+/* What kind of field it is, and what it means to those who match and plan. */
+enum pg_field_flag {
+	PG_IS_SELECTOR = 1,
+	PG_IS_TRIGGER = 2,
+	PG_IS_MODIFIER = 4,
+	PG_IS_FINAL = 8,
+	PG_IS_ACTION = PG_IS_MODIFIER | PG_IS_FINAL,
+	PG_MAY_LACK_VALUE = 16,
+	PG_DECIDES_KIND = 32,  /* on other kinds of objects the rule has nothing to do */
+	PG_OF_CALL = 64,       /* has to be looked at in each call */
+	PG_OF_STREAM = 128,    /* means nothing to a socket that keeps messages whole */
+	PG_OF_NAMES = 256,     /* asks for the addresses of a socket */
+	PG_COUNTS_BYTES = 512, /* asks how far a stream is */
+	PG_IS_QUIET = 1024,    /* not told when it fires: most calls it fires on are healthy */
+	PG_IS_FOR_GOOD = 2048  /* cannot be done to an object twice */
+};
+
+/* The fields that have one of FLAGS, as bits. */
+uint64_t pg_fields_with(unsigned flags);
+
+static inline bool pg_field_is(enum pg_field f, unsigned flags)
+{
+	return pg_fields_with(flags) >> f & 1;
+}
 
 struct pg_range {
 	int64_t lo, hi; /* inclusive */
@@ -145,7 +136,7 @@ struct pg_rule {
 	uint64_t limit;
 	uint64_t hold, delay, trickle_every; /* ns */
 	uint64_t shorten, trickle, garbage;  /* bytes; garbage ~0: all */
-	enum pg_field terminal;		     /* PG_F_RESET ... PG_F_PASS; PG_F_COUNT: none */
+	enum pg_field terminal;		     /* PG_F_COUNT: none */
 	int error;			     /* errno of error= */
 };
 

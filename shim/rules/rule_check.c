@@ -11,13 +11,24 @@
 
 #include <sys/socket.h>
 
+/* The words of fields.def: kinds, and calls. */
 enum {
+	ANY = PG_KINDS_ANY,
+	PIPE = PG_KINDS_PIPE,
+	TCP = PG_KINDS_TCP,
+	UNIX = PG_KINDS_UNIX,
+	SOCKET = PG_KINDS_SOCKET,
 	CONNECTED = PG_KINDS_SOCKET & ~PG_KINDS_UDP,
 	INTERNET = PG_KINDS_TCP | PG_KINDS_UDP | PG_KINDS_OTHER_SOCKET,
-	DISK = PG_KINDS_FILE | PG_KINDS_OTHER
+	DISK = PG_KINDS_FILE | PG_KINDS_OTHER,
+	WHOLE_STREAMS = PG_KINDS_ALL & ~PG_KINDS_UDP
 };
-
-static const uint64_t any_call = ~(uint64_t)0;
+#define EVERY (~(uint64_t)0)
+#define OUT pg_group_calls(PG_G_OUT)
+#define IN pg_group_calls(PG_G_IN)
+#define MOVING (OUT | IN)
+#define CONN pg_group_calls(PG_G_CONN)
+#define ACCEPT pg_group_calls(PG_G_ACCEPT)
 
 /* The calls, and the kinds of descriptors, that something is possible with. */
 struct where {
@@ -45,29 +56,29 @@ static bool fail_field(struct pg_parse *p, enum pg_field f, const char *what)
 /* ---- selectors and triggers ---- */
 
 /* Can a link of /proc/self/fd that starts with START match the glob W? */
-static bool may_start(const struct pg_parse *p, struct pg_word w, const char *start)
+static bool may_start(const char *text, struct pg_word w, const char *start)
 {
 	for (unsigned i = 0; start[i]; i++) {
 		if (i == w.len)
 			return false;
-		if (p->text[w.at + i] == '*' || p->text[w.at + i] == '?' ||
-		    p->text[w.at + i] == '[' || p->text[w.at + i] == '\\')
+		if (text[w.at + i] == '*' || text[w.at + i] == '?' || text[w.at + i] == '[' ||
+		    text[w.at + i] == '\\')
 			return true;
-		if (p->text[w.at + i] != start[i])
+		if (text[w.at + i] != start[i])
 			return false;
 	}
 	return true;
 }
 
-static unsigned kinds_of_paths(const struct pg_parse *p)
+static unsigned kinds_of_paths(const struct pg_rule *r, const char *text)
 {
-	const struct pg_words *path = &p->rule->path;
+	const struct pg_words *path = &r->path;
 	unsigned kinds = PG_KINDS_OTHER;
 
 	for (unsigned i = 0; i < path->n; i++) {
-		kinds |= may_start(p, path->w[i], "socket:[") ? PG_KINDS_SOCKET : 0;
-		kinds |= may_start(p, path->w[i], "pipe:[") ? PG_KINDS_PIPE : 0;
-		if (may_start(p, path->w[i], "/")) /* a pipe with a name is one, too */
+		kinds |= may_start(text, path->w[i], "socket:[") ? PG_KINDS_SOCKET : 0;
+		kinds |= may_start(text, path->w[i], "pipe:[") ? PG_KINDS_PIPE : 0;
+		if (may_start(text, path->w[i], "/")) /* a pipe with a name is one, too */
 			kinds |= PG_KINDS_PIPE | PG_KINDS_TTY | PG_KINDS_FILE;
 	}
 	return kinds;
@@ -88,61 +99,15 @@ static unsigned kinds_of_peers(const struct pg_rule *r)
 	return kinds;
 }
 
-/* A negated selector is true of what has no such thing at all. */
-static struct where where_peer(const struct pg_rule *r)
-{
-	if (r->peer.negate)
-		return (struct where){any_call, PG_KINDS_ANY};
-	return (struct where){~pg_group_calls(PG_G_ACCEPT), kinds_of_peers(r)};
-}
-
 /* What was told of before cannot be of a socket that listens, or of one that never connected. */
-static struct where where_seen(const struct pg_rule *r)
+static uint64_t calls_that_saw(const struct pg_rule *r)
 {
-	uint64_t calls = pg_group_calls(PG_G_OUT) | pg_group_calls(PG_G_IN);
-
-	if (r->seen & (PG_SEEN_REFUSED | PG_SEEN_HUP))
-		calls |= pg_group_calls(PG_G_CONN);
-	return (struct where){calls, r->seen & (PG_SEEN_EOF | PG_SEEN_HUP) ? PG_KINDS_ANY
-									   : PG_KINDS_SOCKET};
+	return MOVING | (r->seen & (PG_SEEN_REFUSED | PG_SEEN_HUP) ? CONN : 0);
 }
 
-static struct where where_side(const struct pg_rule *r)
+static uint64_t calls_of_side(unsigned side)
 {
-	if (r->side == 1)
-		return (struct where){~pg_group_calls(PG_G_ACCEPT), PG_KINDS_SOCKET};
-	return (struct where){~pg_group_calls(PG_G_CONN), CONNECTED};
-}
-
-static struct where where_selected(const struct pg_parse *p, enum pg_field f)
-{
-	const struct pg_rule *r = p->rule;
-	uint64_t moving = pg_group_calls(PG_G_OUT) | pg_group_calls(PG_G_IN);
-
-	switch (f) {
-	case PG_F_KIND:
-		return (struct where){any_call, r->kinds};
-	case PG_F_SIDE:
-		return where_side(r);
-	case PG_F_PEER:
-		return where_peer(r);
-	case PG_F_PORT:
-		return (struct where){any_call, r->port.negate ? PG_KINDS_ANY : INTERNET};
-	case PG_F_LPORT:
-		return (struct where){any_call, r->lport.negate ? PG_KINDS_ANY : INTERNET};
-	case PG_F_PATH:
-		return (struct where){any_call, r->path.negate ? PG_KINDS_ANY : kinds_of_paths(p)};
-	case PG_F_CONN:
-		return (struct where){any_call, PG_KINDS_SOCKET};
-	case PG_F_LEN:
-		return (struct where){moving, PG_KINDS_ANY};
-	case PG_F_AT: /* it may cut them, as short= */
-		return (struct where){moving, PG_KINDS_ALL & ~PG_KINDS_UDP};
-	case PG_F_SEEN:
-		return where_seen(r);
-	default:
-		return (struct where){any_call, PG_KINDS_ANY};
-	}
+	return side == 1 ? ~ACCEPT : ~CONN;
 }
 
 /* ---- actions ---- */
@@ -190,20 +155,19 @@ static uint64_t calls_on(enum on on)
 {
 	switch (on) {
 	case ON_OUT:
-		return pg_group_calls(PG_G_OUT);
+		return OUT;
 	case ON_IN:
-		return pg_group_calls(PG_G_IN);
+		return IN;
 	case ON_ACCEPT:
-		return pg_group_calls(PG_G_ACCEPT);
+		return ACCEPT;
 	case ON_SOCKETS:
 		return pg_group_calls(PG_G_SOCK);
 	case ON_ADDRESSES: /* connect, and sendto with an address */
-		return pg_group_calls(PG_G_CONN) |
-		       (pg_group_calls(PG_G_SOCK) & pg_group_calls(PG_G_OUT));
+		return CONN | (pg_group_calls(PG_G_SOCK) & OUT);
 	case ON_ALL:
 		break;
 	}
-	return any_call;
+	return EVERY;
 }
 
 static struct where where_error(int err)
@@ -211,13 +175,13 @@ static struct where where_error(int err)
 	for (size_t i = 0; i < sizeof errors / sizeof *errors; i++)
 		if (errors[i].err == err)
 			return (struct where){calls_on(errors[i].on), errors[i].kinds};
-	return (struct where){any_call, PG_KINDS_ANY};
+	return (struct where){EVERY, PG_KINDS_ANY};
 }
 
 /* Those that write what is in the program's memory, stdio too. */
 static uint64_t calls_of_memory(void)
 {
-	uint64_t calls = pg_group_calls(PG_G_OUT);
+	uint64_t calls = OUT;
 
 	for (uint64_t left = calls & ~PG_STDIO_BIT; left; left &= left - 1) {
 		enum pg_call call = (enum pg_call)__builtin_ctzll(left);
@@ -228,36 +192,23 @@ static uint64_t calls_of_memory(void)
 	return calls;
 }
 
-static struct where where_done(const struct pg_rule *r, enum pg_field action)
+/* A negated selector is true of what has no such thing at all. */
+static struct where where(const struct pg_rule *r, const char *text, enum pg_field f)
 {
-	uint64_t out = pg_group_calls(PG_G_OUT), in = pg_group_calls(PG_G_IN);
-
-	switch (action) {
-	case PG_F_REFUSE:
-		return (struct where){pg_group_calls(PG_G_CONN), PG_KINDS_TCP | PG_KINDS_UNIX};
-	case PG_F_RESET:
-		return (struct where){out | in, PG_KINDS_TCP | PG_KINDS_UNIX};
-	case PG_F_FIN:
-		return (struct where){out | in, CONNECTED};
-	case PG_F_BREAK:
-	case PG_F_HOLD:
-		return (struct where){out, PG_KINDS_SOCKET | PG_KINDS_PIPE};
-	case PG_F_NOSIGNAL:
-		return (struct where){out, PG_KINDS_ANY &
-						   ~(PG_KINDS_FILE | PG_KINDS_TTY | PG_KINDS_UDP)};
-	case PG_F_DROP:
-		return (struct where){calls_of_memory(), PG_KINDS_ANY};
-	case PG_F_EOF:
-	case PG_F_GARBAGE:
-		return (struct where){in, PG_KINDS_ANY};
-	case PG_F_SHORT:
-	case PG_F_TRICKLE: /* event descriptors, and devices of records, take whole ones only */
-		return (struct where){out | in, PG_KINDS_ALL & ~PG_KINDS_UDP};
-	case PG_F_ERROR:
-		return where_error(r->error);
-	default:
-		return (struct where){any_call, PG_KINDS_ANY};
+	switch (f) {
+#define FIELD(id, name, class, reader, printer, member, bound, calls, kinds, flags, help)          \
+	case PG_F_##id:                                                                            \
+		return (struct where){calls, kinds};
+#define ACTION(id, name, class, calls, kinds, flags, help)                                         \
+	case PG_F_##id:                                                                            \
+		return (struct where){calls, kinds};
+#include "fields.def"
+#undef FIELD
+#undef ACTION
+	case PG_F_COUNT:
+		break;
 	}
+	return (struct where){0, 0};
 }
 
 /* ---- both together ---- */
@@ -265,7 +216,7 @@ static struct where where_done(const struct pg_rule *r, enum pg_field action)
 /* The kinds that these calls work on. */
 static unsigned kinds_of_calls(uint64_t calls)
 {
-	uint64_t sockets = pg_group_calls(PG_G_SOCK), accept = pg_group_calls(PG_G_ACCEPT);
+	uint64_t sockets = pg_group_calls(PG_G_SOCK), accept = ACCEPT;
 	uint64_t pipes = PG_BIT(PG_CALL_tee) | PG_BIT(PG_CALL_vmsplice);
 	uint64_t files = PG_BIT(PG_CALL_copy_file_range);
 	unsigned kinds = 0;
@@ -287,7 +238,7 @@ static bool fail_calls(struct pg_parse *p, enum pg_field f)
 {
 	if (f == PG_F_ERROR)
 		return pg_parse_fail(p, value_of(p, f), "an errno that these calls never give:");
-	if (f < PG_F_HOLD)
+	if (!pg_field_is(f, PG_IS_ACTION))
 		return fail_field(p, f, "can never fire with these calls:");
 	return fail_field(p, f, "impossible for these calls:");
 }
@@ -301,8 +252,9 @@ static bool fail_kinds(struct pg_parse *p, enum pg_field f)
 		return pg_parse_fail(p, value_of(p, f),
 				     "an errno that is never given on this kind:");
 	return fail_field(p, f,
-			  f < PG_F_HOLD ? "can never fire on this kind of descriptor:"
-					: "impossible on this kind of descriptor:");
+			  pg_field_is(f, PG_IS_ACTION)
+				  ? "impossible on this kind of descriptor:"
+				  : "can never fire on this kind of descriptor:");
 }
 
 /* The selectors must all hold at once; each action must be possible where they do. With a call of
@@ -315,15 +267,15 @@ static bool check_possible(struct pg_parse *p)
 
 	for (uint64_t fields = p->rule->fields; fields; fields &= fields - 1) {
 		enum pg_field f = (enum pg_field)__builtin_ctzll(fields);
-		struct where w = f < PG_F_HOLD ? where_selected(p, f) : where_done(p->rule, f);
+		struct where w = where(p->rule, p->text, f);
 
 		if (!(left.calls & w.calls))
 			return fail_calls(p, f);
 		if (!meets(left, w))
 			return fail_kinds(p, f);
-		if (f >= PG_F_HOLD || f == PG_F_KIND || f == PG_F_AT)
+		if (pg_field_is(f, PG_IS_ACTION | PG_DECIDES_KIND))
 			able &= w.kinds;
-		if (f >= PG_F_HOLD) {
+		if (pg_field_is(f, PG_IS_ACTION)) {
 			useful |= w.calls;
 			continue;
 		}
@@ -337,16 +289,16 @@ static bool check_possible(struct pg_parse *p)
 
 bool pg_rule_can(const struct pg_rule *r, enum pg_field action, uint64_t calls)
 {
-	return pg_has(r, action) && where_done(r, action).calls & calls;
+	return pg_has(r, action) && where(r, NULL, action).calls & calls;
 }
 
 uint64_t pg_rule_actions(const struct pg_rule *r, uint64_t calls)
 {
 	uint64_t can = 0;
 
-	for (unsigned f = PG_F_HOLD; f < PG_F_COUNT; f++)
-		if (pg_rule_can(r, (enum pg_field)f, calls))
-			can |= (uint64_t)1 << f;
+	for (uint64_t left = r->fields & pg_fields_with(PG_IS_ACTION); left; left &= left - 1)
+		if (pg_rule_can(r, (enum pg_field)__builtin_ctzll(left), calls))
+			can |= left & -left;
 	return can;
 }
 
@@ -355,11 +307,11 @@ static bool check_words(struct pg_parse *p, struct pg_word whole)
 {
 	const struct pg_rule *r = p->rule;
 
-	if (!(r->fields >> PG_F_HOLD))
+	if (!(r->fields & pg_fields_with(PG_IS_ACTION)))
 		return pg_parse_fail_at(p, whole.at, "a rule without an action");
 	if (pg_has(r, PG_F_SCOPE) && !pg_has(r, PG_F_WHEN) && !pg_has(r, PG_F_LIMIT))
 		return fail_field(p, PG_F_SCOPE, "counts nothing without when= or limit=:");
-	if (pg_has(r, PG_F_CONN) && !(r->calls & ~pg_group_calls(PG_G_ACCEPT)))
+	if (pg_has(r, PG_F_CONN) && !(r->calls & ~ACCEPT))
 		return fail_field(p, PG_F_CONN, "can never fire with accept, use when= instead of");
 	if (pg_has(r, PG_F_SHORT) && pg_has(r, PG_F_TRICKLE))
 		return fail_field(p, PG_F_TRICKLE, "short= says how many bytes as well as");
@@ -367,10 +319,10 @@ static bool check_words(struct pg_parse *p, struct pg_word whole)
 	    (pg_has(r, PG_F_DROP) || (pg_has(r, PG_F_ERROR) && r->error != EPIPE)))
 		return fail_field(p, PG_F_NOSIGNAL,
 				  "no signal comes with this rule's final action:");
-	if (r->side == 2 && !(r->calls & ~pg_group_calls(PG_G_CONN)))
+	if (r->side == 2 && !(r->calls & ~CONN))
 		return pg_parse_fail(p, value_of(p, PG_F_SIDE),
 				     "can never fire, connect makes a client:");
-	if (r->side == 1 && !(r->calls & ~pg_group_calls(PG_G_ACCEPT)))
+	if (r->side == 1 && !(r->calls & ~ACCEPT))
 		return pg_parse_fail(p, value_of(p, PG_F_SIDE),
 				     "can never fire, accept makes a server:");
 	return true;

@@ -5,6 +5,9 @@
 
 #include "rules/rule.h"
 
+/* Numbers up to here are told apart; greater ones are too big for every field. */
+#define PG_NUMBER_MAX ((uint64_t)1 << 53)
+
 /* The state of one parse. */
 struct pg_parse {
 	struct pg_rules *out;

@@ -83,7 +83,7 @@ static void clear_host(uint8_t ip[16], unsigned bits)
 }
 
 /* An IP address, a network, [v6], or the glob of a path. */
-static bool one_peer(struct pg_parse *p, enum pg_field f, struct pg_word w, unsigned n)
+static bool one_peer(struct pg_parse *p, const struct pg_field_row *f, struct pg_word w, unsigned n)
 {
 	struct pg_net *net = &p->rule->net[n];
 	struct pg_rest r = pg_rest_of(p, w);
@@ -113,7 +113,7 @@ static bool one_peer(struct pg_parse *p, enum pg_field f, struct pg_word w, unsi
 	return true;
 }
 
-bool pg_peer_read(struct pg_parse *p, enum pg_field f, struct pg_word v)
+bool pg_read_peer(struct pg_parse *p, const struct pg_field_row *f, struct pg_word v)
 {
 	return pg_each(p, f, v, &p->rule->peer.negate, one_peer);
 }
@@ -171,18 +171,18 @@ static void put_ip6(struct pg_text *t, const uint8_t *ip)
 	pg_put_char(t, ']');
 }
 
-void pg_peer_put(struct pg_text *t, const char *text, const struct pg_rule *r)
+void pg_print_peer(struct pg_text *t, const struct pg_value *v)
 {
-	if (r->peer.negate)
+	if (v->rule->peer.negate)
 		pg_put_char(t, '!');
-	for (unsigned i = 0; i < r->peer.n; i++) {
-		const struct pg_net *net = &r->net[i];
+	for (unsigned i = 0; i < v->rule->peer.n; i++) {
+		const struct pg_net *net = &v->rule->net[i];
 		unsigned whole = net->family == AF_INET ? 32 : 128;
 
 		if (i)
 			pg_put_char(t, ',');
 		if (net->family == AF_UNIX) {
-			pg_put_bytes(t, text + r->peer.w[i].at, r->peer.w[i].len);
+			pg_put_bytes(t, v->text + v->rule->peer.w[i].at, v->rule->peer.w[i].len);
 			continue;
 		}
 		(net->family == AF_INET ? put_ip4 : put_ip6)(t, net->ip);

@@ -5,7 +5,7 @@
 
 #include "rules/rule_read.h"
 
-pg_read_fn pg_peer_read;
-void pg_peer_put(struct pg_text *t, const char *text, const struct pg_rule *r);
+pg_read_fn pg_read_peer;
+pg_print_fn pg_print_peer;
 
 #endif

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The normal form of a rule, and the line of an error. */
+/* Values in their normal form. */
+#include "rules/rule_put.h"
+
 #include "base/names.h"
-#include "rules/rule_peer.h"
-#include "rules/rule_select.h"
-#include "rules/rule_value.h"
 #include "rules/rule_words.h"
 
 static void put_comma(struct pg_text *t, unsigned n)
@@ -32,7 +31,7 @@ static void put_decimals(struct pg_text *t, uint64_t v, unsigned digits)
 	pg_put_padded(t, v, digits);
 }
 
-static void put_duration(struct pg_text *t, uint64_t ns)
+static void put_ns(struct pg_text *t, uint64_t ns)
 {
 	if (ns % 1000000000 == 0) {
 		pg_put_u64(t, ns / 1000000000);
@@ -49,41 +48,45 @@ static void put_duration(struct pg_text *t, uint64_t ns)
 
 /* The number of millionths of a percent whose probability it is, rounded up since reading rounds
  * down. */
-static void put_probability(struct pg_text *t, uint64_t prob)
+void pg_print_prob(struct pg_text *t, const struct pg_value *v)
 {
-	uint64_t millionths = (prob * 100000000 + PG_PROB_ALWAYS - 1) / PG_PROB_ALWAYS;
+	uint64_t millionths = (v->rule->prob * 100000000 + PG_PROB_ALWAYS - 1) / PG_PROB_ALWAYS;
 
 	pg_put_u64(t, millionths / 1000000);
 	put_decimals(t, millionths % 1000000, 6);
 	pg_put_char(t, '%');
 }
 
-static void put_ranges(struct pg_text *t, const struct pg_ranges *rs, enum pg_field f)
+void pg_print_ranges(struct pg_text *t, const struct pg_value *v)
 {
-	void (*number)(struct pg_text *, uint64_t) = f == PG_F_LEN ? put_size : pg_put_u64;
+	void (*number)(struct pg_text *, uint64_t) =
+		v->field->id == PG_F_LEN ? put_size : pg_put_u64;
+	const struct pg_ranges *rs = pg_member(v->rule, v->field);
 
 	if (rs->negate)
 		pg_put_char(t, '!');
 	for (unsigned i = 0; i < rs->n; i++) {
-		const struct pg_range *r = &rs->r[i];
+		const struct pg_range *one = &rs->r[i];
 
 		put_comma(t, i);
-		number(t, (uint64_t)r->lo);
-		if (r->lo == r->hi)
+		number(t, (uint64_t)one->lo);
+		if (one->lo == one->hi)
 			continue;
 		pg_put_char(t, '-');
-		if (r->hi != pg_range_max(f))
-			number(t, (uint64_t)r->hi);
+		if (one->hi != (int64_t)v->field->bound)
+			number(t, (uint64_t)one->hi);
 	}
 }
 
-static void put_words(struct pg_text *t, const char *text, const struct pg_words *ws)
+void pg_print_words(struct pg_text *t, const struct pg_value *v)
 {
+	const struct pg_words *ws = pg_member(v->rule, v->field);
+
 	if (ws->negate)
 		pg_put_char(t, '!');
 	for (unsigned i = 0; i < ws->n; i++) {
 		put_comma(t, i);
-		pg_put_bytes(t, text + ws->w[i].at, ws->w[i].len);
+		pg_put_bytes(t, v->text + ws->w[i].at, ws->w[i].len);
 	}
 }
 
@@ -100,8 +103,10 @@ static void put_named(struct pg_text *t, const struct pg_named *list, unsigned b
 }
 
 /* Sockets of no family we know have no word of their own: only "socket" and "!" reach them. */
-static void put_kinds(struct pg_text *t, unsigned kinds)
+void pg_print_kinds(struct pg_text *t, const struct pg_value *v)
 {
+	unsigned kinds = v->rule->kinds;
+
 	if (kinds & PG_KINDS_OTHER_SOCKET && (kinds & PG_KINDS_SOCKET) != PG_KINDS_SOCKET) {
 		pg_put_char(t, '!');
 		kinds = ~kinds & PG_KINDS_ALL;
@@ -109,132 +114,69 @@ static void put_kinds(struct pg_text *t, unsigned kinds)
 	put_named(t, pg_kind_words, kinds);
 }
 
-static void put_sites(struct pg_text *t, const struct pg_rule *r)
+void pg_print_sites(struct pg_text *t, const struct pg_value *v)
 {
-	if (r->not_site)
+	if (v->rule->not_site)
 		pg_put_char(t, '!');
-	for (unsigned i = 0; i < r->sites; i++) {
+	for (unsigned i = 0; i < v->rule->sites; i++) {
 		put_comma(t, i);
-		pg_put_digits(t, r->site[i]);
+		pg_put_digits(t, v->rule->site[i]);
 	}
 }
 
-static void put_when(struct pg_text *t, const struct pg_rule *r)
+void pg_print_when(struct pg_text *t, const struct pg_value *v)
 {
-	bool open = r->last == UINT64_MAX, single = r->last == r->first;
+	bool open = v->rule->last == UINT64_MAX, single = v->rule->last == v->rule->first;
 
-	pg_put_u64(t, r->first);
+	pg_put_u64(t, v->rule->first);
 	if (!open && !single) {
 		pg_put(t, "..");
-		pg_put_u64(t, r->last);
+		pg_put_u64(t, v->rule->last);
 	}
-	if (open || r->step > 1)
+	if (open || v->rule->step > 1)
 		pg_put_char(t, '+');
-	if (r->step > 1)
-		pg_put_u64(t, r->step);
+	if (v->rule->step > 1)
+		pg_put_u64(t, v->rule->step);
 }
 
-static void put_selector(struct pg_text *t, const char *text, const struct pg_rule *r,
-			 enum pg_field f)
+void pg_print_side(struct pg_text *t, const struct pg_value *v)
 {
-	if (f == PG_F_PEER)
-		pg_peer_put(t, text, r);
-	else if (pg_rule_ranges(r, f))
-		put_ranges(t, pg_rule_ranges(r, f), f);
-	else if (pg_rule_words(r, f))
-		put_words(t, text, pg_rule_words(r, f));
-	else if (f == PG_F_KIND)
-		put_kinds(t, r->kinds);
-	else if (f == PG_F_SIDE)
-		pg_put(t, pg_side_words[r->side - 1].name);
-	else if (f == PG_F_SITE)
-		put_sites(t, r);
-	else
-		put_named(t, pg_seen_words, r->seen);
+	pg_put(t, pg_side_words[v->rule->side - 1].name);
 }
 
-static void put_value(struct pg_text *t, const struct pg_rule *r, enum pg_field f)
+void pg_print_seen(struct pg_text *t, const struct pg_value *v)
 {
-	switch (f) {
-	case PG_F_WHEN:
-		return put_when(t, r);
-	case PG_F_SCOPE:
-		return put_named(t, pg_scope_words, r->scope);
-	case PG_F_AT:
-		return put_size(t, r->at);
-	case PG_F_AFTER:
-		return put_duration(t, r->after);
-	case PG_F_FOR:
-		return put_duration(t, r->during);
-	case PG_F_PROB:
-		return put_probability(t, r->prob);
-	case PG_F_LIMIT:
-		return pg_put_u64(t, r->limit);
-	case PG_F_HOLD:
-		return put_duration(t, r->hold);
-	case PG_F_DELAY:
-		return put_duration(t, r->delay);
-	case PG_F_SHORT:
-		return put_size(t, r->shorten);
-	case PG_F_TRICKLE:
-		put_size(t, r->trickle);
-		pg_put_char(t, '/');
-		return put_duration(t, r->trickle_every);
-	case PG_F_GARBAGE:
-		return put_size(t, r->garbage);
-	default:
-		return pg_put(t, pg_errno_name(r->error));
-	}
+	put_named(t, pg_seen_words, v->rule->seen);
 }
 
-void pg_rule_put(struct pg_text *t, const struct pg_rules *rules, unsigned n)
+void pg_print_scope(struct pg_text *t, const struct pg_value *v)
 {
-	const struct pg_rule *r = &rules->rule[n];
-
-	pg_put(t, r->id);
-	pg_put_char(t, '=');
-	pg_put_bytes(t, rules->text + r->set.at, r->set.len);
-	for (unsigned i = 0; i < PG_F_COUNT; i++) {
-		enum pg_field f = (enum pg_field)i;
-
-		if (!pg_has(r, f))
-			continue;
-		pg_put_char(t, ':');
-		pg_put(t, pg_field_name(f));
-		if (!pg_value_taken(f) || (f == PG_F_GARBAGE && r->garbage == UINT64_MAX))
-			continue;
-		pg_put_char(t, '=');
-		if (f < PG_F_WHEN)
-			put_selector(t, rules->text, r, f);
-		else
-			put_value(t, r, f);
-	}
+	put_named(t, pg_scope_words, v->rule->scope);
 }
 
-static void put_place(struct pg_text *t, const char *what, unsigned n)
+void pg_print_size(struct pg_text *t, const struct pg_value *v)
 {
-	pg_put(t, what);
-	pg_put_u64(t, n);
+	put_size(t, *(const uint64_t *)pg_member(v->rule, v->field));
 }
 
-void pg_rule_put_error(struct pg_text *t, const struct pg_rule_error *error)
+void pg_print_duration(struct pg_text *t, const struct pg_value *v)
 {
-	if (error->line) {
-		put_place(t, "line ", error->line);
-		pg_put(t, ", ");
-	}
-	put_place(t, "rule ", error->rule);
-	put_place(t, ", column ", error->column);
-	pg_put(t, ": ");
-	pg_put(t, error->what);
-	if (error->word[0]) {
-		pg_put(t, " '");
-		pg_put_name(t, error->word, sizeof error->word);
-		pg_put_char(t, '\'');
-	}
-	if (error->near) {
-		pg_put(t, " (did you mean '");
-		pg_put(t, error->near);
-		pg_put(t, "'?)");
-	}
+	put_ns(t, *(const uint64_t *)pg_member(v->rule, v->field));
+}
+
+void pg_print_number(struct pg_text *t, const struct pg_value *v)
+{
+	pg_put_u64(t, *(const uint64_t *)pg_member(v->rule, v->field));
+}
+
+void pg_print_trickle(struct pg_text *t, const struct pg_value *v)
+{
+	put_size(t, v->rule->trickle);
+	pg_put_char(t, '/');
+	put_ns(t, v->rule->trickle_every);
+}
+
+void pg_print_error(struct pg_text *t, const struct pg_value *v)
+{
+	pg_put(t, pg_errno_name(v->rule->error));
 }

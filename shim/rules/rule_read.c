@@ -91,7 +91,8 @@ bool pg_read_duration(struct pg_parse *p, struct pg_word w, uint64_t *out)
 	return true;
 }
 
-bool pg_each(struct pg_parse *p, enum pg_field f, struct pg_word list, bool *negate, pg_one_fn *one)
+bool pg_each(struct pg_parse *p, const struct pg_field_row *f, struct pg_word list, bool *negate,
+	     pg_one_fn *one)
 {
 	size_t at = list.at, end = list.at + list.len, stop;
 

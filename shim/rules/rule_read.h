@@ -3,10 +3,8 @@
 #ifndef PG_RULE_READ_H
 #define PG_RULE_READ_H
 
-#include "rules/rule_parse.h"
+#include "rules/rule_field.h"
 
-/* Numbers up to here are told apart; greater ones are too big for every field. */
-#define PG_NUMBER_MAX ((uint64_t)1 << 53)
 enum { PG_US = 1000, PG_MS = 1000 * PG_US, PG_S = 1000 * PG_MS }; /* in ns */
 
 /* What is left of a value. */
@@ -38,11 +36,11 @@ bool pg_read_size(struct pg_parse *p, struct pg_word w, uint64_t *out);
 bool pg_read_duration(struct pg_parse *p, struct pg_word w, uint64_t *out); /* ns */
 bool pg_fits(struct pg_parse *p, struct pg_word w, uint64_t v, uint64_t max);
 
-typedef bool pg_read_fn(struct pg_parse *p, enum pg_field f, struct pg_word v);
-typedef bool pg_one_fn(struct pg_parse *p, enum pg_field f, struct pg_word w, unsigned n);
+typedef bool pg_one_fn(struct pg_parse *p, const struct pg_field_row *f, struct pg_word w,
+		       unsigned n);
 
 /* Calls ONE for alternative N = 0, 1, ... of a comma list; a '!' before it sets NEGATE. */
-bool pg_each(struct pg_parse *p, enum pg_field f, struct pg_word list, bool *negate,
+bool pg_each(struct pg_parse *p, const struct pg_field_row *f, struct pg_word list, bool *negate,
 	     pg_one_fn *one);
 
 #endif

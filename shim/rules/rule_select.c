@@ -2,61 +2,16 @@
 /* The values of selectors. */
 #include "rules/rule_select.h"
 
-#include "rules/rule_peer.h"
 #include "rules/rule_words.h"
 
-const struct pg_ranges *pg_rule_ranges(const struct pg_rule *r, enum pg_field f)
-{
-	switch (f) {
-	case PG_F_FD:
-		return &r->fd;
-	case PG_F_PORT:
-		return &r->port;
-	case PG_F_LPORT:
-		return &r->lport;
-	case PG_F_LEN:
-		return &r->len;
-	case PG_F_CONN:
-		return &r->conn;
-	default:
-		return NULL;
-	}
-}
-
-const struct pg_words *pg_rule_words(const struct pg_rule *r, enum pg_field f)
-{
-	switch (f) {
-	case PG_F_PATH:
-		return &r->path;
-	case PG_F_COMM:
-		return &r->comm;
-	case PG_F_THREAD:
-		return &r->thread;
-	case PG_F_CALLER:
-		return &r->caller;
-	case PG_F_STACK:
-		return &r->stack;
-	case PG_F_PEER:
-		return &r->peer;
-	default:
-		return NULL;
-	}
-}
-
-int64_t pg_range_max(enum pg_field f)
-{
-	if (f == PG_F_FD)
-		return INT32_MAX;
-	return f == PG_F_PORT || f == PG_F_LPORT ? UINT16_MAX : (int64_t)PG_NUMBER_MAX;
-}
-
 /* N, N-, N-M; of len=, sizes. */
-static bool one_range(struct pg_parse *p, enum pg_field f, struct pg_word w, unsigned n)
+static bool one_range(struct pg_parse *p, const struct pg_field_row *f, struct pg_word w,
+		      unsigned n)
 {
-	struct pg_ranges *out = (struct pg_ranges *)(uintptr_t)pg_rule_ranges(p->rule, f);
+	struct pg_ranges *out = pg_member(p->rule, f);
 	bool (*number)(struct pg_rest *, uint64_t *) =
-		f == PG_F_LEN ? pg_take_size : pg_take_number;
-	uint64_t lo, hi, max = (uint64_t)pg_range_max(f);
+		f->id == PG_F_LEN ? pg_take_size : pg_take_number;
+	uint64_t lo, hi, max = f->bound;
 	struct pg_rest r = pg_rest_of(p, w);
 	bool ok = number(&r, &lo);
 
@@ -71,7 +26,7 @@ static bool one_range(struct pg_parse *p, enum pg_field f, struct pg_word w, uns
 		return false;
 	if (lo > hi)
 		return pg_parse_fail(p, w, "a range that is empty:");
-	if (f == PG_F_CONN && !lo)
+	if (f->id == PG_F_CONN && !lo)
 		return pg_parse_fail(p, w, "connections count from 1:");
 	out->r[n] = (struct pg_range){(int64_t)lo, (int64_t)hi};
 	out->n = (uint8_t)(n + 1);
@@ -92,32 +47,32 @@ static bool covers_all(const struct pg_ranges *rs, int64_t first, int64_t max)
 	return first > max;
 }
 
-static bool read_ranges(struct pg_parse *p, enum pg_field f, struct pg_word v)
+bool pg_read_ranges(struct pg_parse *p, const struct pg_field_row *f, struct pg_word v)
 {
-	struct pg_ranges *out = (struct pg_ranges *)(uintptr_t)pg_rule_ranges(p->rule, f);
+	struct pg_ranges *out = pg_member(p->rule, f);
 
 	if (!pg_each(p, f, v, &out->negate, one_range))
 		return false;
-	if (out->negate && covers_all(out, f == PG_F_CONN, pg_range_max(f)))
+	if (out->negate && covers_all(out, f->id == PG_F_CONN, (int64_t)f->bound))
 		return pg_parse_fail(p, v, "can never fire, no number is left by");
 	return true;
 }
 
-static bool read_conn(struct pg_parse *p, enum pg_field f, struct pg_word v)
+bool pg_read_conn(struct pg_parse *p, const struct pg_field_row *f, struct pg_word v)
 {
 	unsigned before = 0;
 
 	for (unsigned i = 0; i < p->out->n; i++)
-		before += pg_has(&p->out->rule[i], f);
+		before += pg_has(&p->out->rule[i], f->id);
 	if (before == PG_CONN_RULES)
-		return pg_parse_fail(p, p->rule->raw[f], "more than 4 rules with conn=:");
+		return pg_parse_fail(p, p->rule->raw[f->id], "more than 4 rules with conn=:");
 	p->rule->conn_slot = (uint8_t)before;
-	return read_ranges(p, f, v);
+	return pg_read_ranges(p, f, v);
 }
 
-static bool one_word(struct pg_parse *p, enum pg_field f, struct pg_word w, unsigned n)
+static bool one_word(struct pg_parse *p, const struct pg_field_row *f, struct pg_word w, unsigned n)
 {
-	struct pg_words *out = (struct pg_words *)(uintptr_t)pg_rule_words(p->rule, f);
+	struct pg_words *out = pg_member(p->rule, f);
 
 	out->w[n] = w;
 	out->n = (uint8_t)(n + 1);
@@ -125,7 +80,7 @@ static bool one_word(struct pg_parse *p, enum pg_field f, struct pg_word w, unsi
 }
 
 /* A link of /proc/self/fd: a path, or "socket:[1]" and the like. */
-static bool one_path(struct pg_parse *p, enum pg_field f, struct pg_word w, unsigned n)
+static bool one_path(struct pg_parse *p, const struct pg_field_row *f, struct pg_word w, unsigned n)
 {
 	const char *text = p->text;
 	size_t end = w.at + w.len;
@@ -138,7 +93,7 @@ static bool one_path(struct pg_parse *p, enum pg_field f, struct pg_word w, unsi
 	return pg_parse_fail(p, w, "can never fire, a path starts with '/':");
 }
 
-static bool read_path(struct pg_parse *p, enum pg_field f, struct pg_word v)
+bool pg_read_path(struct pg_parse *p, const struct pg_field_row *f, struct pg_word v)
 {
 	return pg_each(p, f, v, &p->rule->path.negate, one_path);
 }
@@ -148,20 +103,21 @@ static bool has_folder(const struct pg_parse *p, struct pg_word w)
 	return pg_find(p->text, w.at, w.at + w.len, '/') < w.at + w.len;
 }
 
-static bool one_comm(struct pg_parse *p, enum pg_field f, struct pg_word w, unsigned n)
+static bool one_comm(struct pg_parse *p, const struct pg_field_row *f, struct pg_word w, unsigned n)
 {
 	if (has_folder(p, w))
 		return pg_parse_fail(p, w, "can never fire, a program's name has no '/':");
 	return one_word(p, f, w, n);
 }
 
-static bool read_comm(struct pg_parse *p, enum pg_field f, struct pg_word v)
+bool pg_read_comm(struct pg_parse *p, const struct pg_field_row *f, struct pg_word v)
 {
 	return pg_each(p, f, v, &p->rule->comm.negate, one_comm);
 }
 
 /* The kernel keeps 15 bytes of a thread's name. */
-static bool one_thread(struct pg_parse *p, enum pg_field f, struct pg_word w, unsigned n)
+static bool one_thread(struct pg_parse *p, const struct pg_field_row *f, struct pg_word w,
+		       unsigned n)
 {
 	size_t end = w.at + w.len, bytes = 0;
 
@@ -172,7 +128,7 @@ static bool one_thread(struct pg_parse *p, enum pg_field f, struct pg_word w, un
 	return one_word(p, f, w, n);
 }
 
-static bool read_thread(struct pg_parse *p, enum pg_field f, struct pg_word v)
+bool pg_read_thread(struct pg_parse *p, const struct pg_field_row *f, struct pg_word v)
 {
 	return pg_each(p, f, v, &p->rule->thread.negate, one_thread);
 }
@@ -187,7 +143,8 @@ static bool plain_hex(const struct pg_rest *r)
 }
 
 /* SYMBOL, MODULE, or MODULE+0xOFFSET, which is compared byte by byte. */
-static bool one_frame(struct pg_parse *p, enum pg_field f, struct pg_word w, unsigned n)
+static bool one_frame(struct pg_parse *p, const struct pg_field_row *f, struct pg_word w,
+		      unsigned n)
 {
 	struct pg_rest r = pg_rest_of(p, w);
 
@@ -202,14 +159,14 @@ static bool one_frame(struct pg_parse *p, enum pg_field f, struct pg_word w, uns
 	return one_word(p, f, w, n);
 }
 
-static bool read_frames(struct pg_parse *p, enum pg_field f, struct pg_word v)
+bool pg_read_frames(struct pg_parse *p, const struct pg_field_row *f, struct pg_word v)
 {
-	struct pg_words *out = (struct pg_words *)(uintptr_t)pg_rule_words(p->rule, f);
+	struct pg_words *out = pg_member(p->rule, f);
 
 	return pg_each(p, f, v, &out->negate, one_frame);
 }
 
-static bool one_kind(struct pg_parse *p, enum pg_field f, struct pg_word w, unsigned n)
+static bool one_kind(struct pg_parse *p, const struct pg_field_row *f, struct pg_word w, unsigned n)
 {
 	unsigned kinds = 0;
 
@@ -220,7 +177,7 @@ static bool one_kind(struct pg_parse *p, enum pg_field f, struct pg_word w, unsi
 	return true;
 }
 
-static bool read_kind(struct pg_parse *p, enum pg_field f, struct pg_word v)
+bool pg_read_kind(struct pg_parse *p, const struct pg_field_row *f, struct pg_word v)
 {
 	bool negate;
 
@@ -231,7 +188,7 @@ static bool read_kind(struct pg_parse *p, enum pg_field f, struct pg_word v)
 	return p->rule->kinds ? true : pg_parse_fail(p, v, "can never fire, no kind is left by");
 }
 
-static bool read_side(struct pg_parse *p, enum pg_field f, struct pg_word v)
+bool pg_read_side(struct pg_parse *p, const struct pg_field_row *f, struct pg_word v)
 {
 	unsigned side = 0;
 
@@ -242,7 +199,7 @@ static bool read_side(struct pg_parse *p, enum pg_field f, struct pg_word v)
 	return true;
 }
 
-static bool one_seen(struct pg_parse *p, enum pg_field f, struct pg_word w, unsigned n)
+static bool one_seen(struct pg_parse *p, const struct pg_field_row *f, struct pg_word w, unsigned n)
 {
 	unsigned seen = 0;
 
@@ -253,7 +210,7 @@ static bool one_seen(struct pg_parse *p, enum pg_field f, struct pg_word w, unsi
 	return true;
 }
 
-static bool read_seen(struct pg_parse *p, enum pg_field f, struct pg_word v)
+bool pg_read_seen(struct pg_parse *p, const struct pg_field_row *f, struct pg_word v)
 {
 	bool negate;
 
@@ -262,7 +219,7 @@ static bool read_seen(struct pg_parse *p, enum pg_field f, struct pg_word v)
 	return pg_each(p, f, v, &negate, one_seen);
 }
 
-static bool one_site(struct pg_parse *p, enum pg_field f, struct pg_word w, unsigned n)
+static bool one_site(struct pg_parse *p, const struct pg_field_row *f, struct pg_word w, unsigned n)
 {
 	struct pg_rest r = pg_rest_of(p, w);
 
@@ -274,20 +231,7 @@ static bool one_site(struct pg_parse *p, enum pg_field f, struct pg_word w, unsi
 	return true;
 }
 
-static bool read_site(struct pg_parse *p, enum pg_field f, struct pg_word v)
+bool pg_read_site(struct pg_parse *p, const struct pg_field_row *f, struct pg_word v)
 {
 	return pg_each(p, f, v, &p->rule->not_site, one_site);
-}
-
-static pg_read_fn *const readers[PG_F_WHEN] = {
-	[PG_F_FD] = read_ranges,     [PG_F_KIND] = read_kind,	[PG_F_SIDE] = read_side,
-	[PG_F_PEER] = pg_peer_read,  [PG_F_PORT] = read_ranges, [PG_F_LPORT] = read_ranges,
-	[PG_F_PATH] = read_path,     [PG_F_CONN] = read_conn,	[PG_F_COMM] = read_comm,
-	[PG_F_THREAD] = read_thread, [PG_F_LEN] = read_ranges,	[PG_F_CALLER] = read_frames,
-	[PG_F_STACK] = read_frames,  [PG_F_SITE] = read_site,	[PG_F_SEEN] = read_seen,
-};
-
-bool pg_selector_read(struct pg_parse *p, enum pg_field f, struct pg_word v)
-{
-	return readers[f](p, f, v);
 }

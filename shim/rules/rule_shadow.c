@@ -2,17 +2,13 @@
 /* Rules that can never fire because an earlier one takes all their calls. */
 #include "rules/rule_shadow.h"
 
-#include "rules/rule_select.h"
+#include "rules/rule_fields.h"
 
 #include <sys/socket.h>
 
-#define BITS(from, to) (((uint64_t)1 << (to)) - ((uint64_t)1 << (from)))
-#define SELECTORS BITS(0, PG_F_WHEN)
-#define TRIGGERS BITS(PG_F_WHEN, PG_F_HOLD)
-
 static bool always(const struct pg_rule *r)
 {
-	if (!(r->fields & TRIGGERS))
+	if (!(r->fields & pg_fields_with(PG_IS_TRIGGER)))
 		return true;
 	return r->first == 1 && r->last == UINT64_MAX && r->step == 1 && !r->at && !r->after &&
 	       !r->during && r->prob == PG_PROB_ALWAYS && r->limit == UINT64_MAX;
@@ -116,7 +112,7 @@ static bool takes_all(const struct pg_parse *p, const struct pg_rule *a, const s
 {
 	if (a->terminal == PG_F_COUNT || b->able & ~a->able || !always(a))
 		return false;
-	for (uint64_t left = a->fields & SELECTORS; left; left &= left - 1)
+	for (uint64_t left = a->fields & pg_fields_with(PG_IS_SELECTOR); left; left &= left - 1)
 		if (!implied(p, a, b, (enum pg_field)__builtin_ctzll(left)))
 			return false;
 	return true;
@@ -125,7 +121,8 @@ static bool takes_all(const struct pg_parse *p, const struct pg_rule *a, const s
 /* Only the first final action of a call is carried out; modifiers of later rules still are. */
 bool pg_shadow_check(struct pg_parse *p, struct pg_word whole)
 {
-	uint64_t left = p->rule->calls, others = SELECTORS & ~p->rule->fields;
+	uint64_t left = p->rule->calls;
+	uint64_t others = pg_fields_with(PG_IS_SELECTOR) & ~p->rule->fields;
 	const struct pg_rule *earlier = p->out->rule, *end = earlier + p->out->n;
 
 	if (p->rule->terminal == PG_F_COUNT)

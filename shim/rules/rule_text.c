@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The structure: text to rules, a rule to its id, its set and its fields. */
 #include "rules/rule_check.h"
+#include "rules/rule_fields.h"
 #include "rules/rule_parse.h"
-#include "rules/rule_value.h"
 #include "rules/rule_words.h"
 
 /* ---- one rule ---- */
@@ -87,11 +87,11 @@ static bool read_field(struct pg_parse *p, struct pg_word field)
 		return pg_parse_fail(p, name, "needs a value:");
 	p->rule->fields |= (uint64_t)1 << f;
 	p->rule->raw[f] = field;
-	if (f >= PG_F_RESET && p->rule->terminal != PG_F_COUNT)
+	if (pg_field_is(f, PG_IS_FINAL) && p->rule->terminal != PG_F_COUNT)
 		return pg_parse_fail(p, name, "a second final action:");
-	if (f >= PG_F_RESET)
+	if (pg_field_is(f, PG_IS_FINAL))
 		p->rule->terminal = f;
-	return !pg_value_taken(f) || pg_value_read(p, f, value);
+	return !pg_value_taken(f) || pg_field_row(f)->read(p, pg_field_row(f), value);
 }
 
 static void start_rule(struct pg_rule *r)

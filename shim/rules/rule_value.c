@@ -3,13 +3,12 @@
 #include "rules/rule_value.h"
 
 #include "base/names.h"
-#include "rules/rule_select.h"
 #include "rules/rule_words.h"
 
 /* ---- triggers ---- */
 
 /* FIRST[..LAST][+[STEP]], strace's. */
-static bool read_when(struct pg_parse *p, enum pg_field f, struct pg_word v)
+bool pg_read_when(struct pg_parse *p, const struct pg_field_row *f, struct pg_word v)
 {
 	struct pg_rule *rule = p->rule;
 	struct pg_rest r = pg_rest_of(p, v);
@@ -39,7 +38,7 @@ static bool read_when(struct pg_parse *p, enum pg_field f, struct pg_word v)
 	return true;
 }
 
-static bool read_scope(struct pg_parse *p, enum pg_field f, struct pg_word v)
+bool pg_read_scope(struct pg_parse *p, const struct pg_field_row *f, struct pg_word v)
 {
 	unsigned scope = 0;
 
@@ -51,7 +50,7 @@ static bool read_scope(struct pg_parse *p, enum pg_field f, struct pg_word v)
 }
 
 /* N% with up to six decimals. */
-static bool read_prob(struct pg_parse *p, enum pg_field f, struct pg_word v)
+bool pg_read_prob(struct pg_parse *p, const struct pg_field_row *f, struct pg_word v)
 {
 	struct pg_rest r = pg_rest_of(p, v);
 	uint64_t whole, part, of;
@@ -71,7 +70,7 @@ static bool read_prob(struct pg_parse *p, enum pg_field f, struct pg_word v)
 	return true;
 }
 
-static bool read_limit(struct pg_parse *p, enum pg_field f, struct pg_word v)
+bool pg_read_limit(struct pg_parse *p, const struct pg_field_row *f, struct pg_word v)
 {
 	struct pg_rest r = pg_rest_of(p, v);
 
@@ -83,37 +82,43 @@ static bool read_limit(struct pg_parse *p, enum pg_field f, struct pg_word v)
 	return pg_fits(p, v, p->rule->limit, PG_NUMBER_MAX);
 }
 
-/* after= and for=, hold= and delay=. */
-static bool read_time(struct pg_parse *p, enum pg_field f, struct pg_word v)
+/* Nanoseconds; left out, its bound. */
+bool pg_read_time(struct pg_parse *p, const struct pg_field_row *f, struct pg_word v)
 {
-	struct pg_rule *r = p->rule;
-	uint64_t *out = f == PG_F_AFTER	 ? &r->after
-			: f == PG_F_FOR	 ? &r->during
-			: f == PG_F_HOLD ? &r->hold
-					 : &r->delay;
+	uint64_t *out = pg_member(p->rule, f);
 
-	*out = (uint64_t)PG_HOLD_SECONDS * PG_S;
-	if (v.len && !pg_read_duration(p, v, out))
+	*out = f->bound;
+	return !v.len || pg_read_duration(p, v, out);
+}
+
+/* The same, but more than none. */
+bool pg_read_period(struct pg_parse *p, const struct pg_field_row *f, struct pg_word v)
+{
+	if (!pg_read_time(p, f, v))
 		return false;
-	return f != PG_F_FOR || *out ? true : pg_parse_fail(p, v, "can never fire:");
+	return *(uint64_t *)pg_member(p->rule, f) ? true : pg_parse_fail(p, v, "can never fire:");
 }
 
 /* ---- actions ---- */
 
-/* at=, short= and garbage=. */
-static bool read_bytes(struct pg_parse *p, enum pg_field f, struct pg_word v)
+bool pg_read_offset(struct pg_parse *p, const struct pg_field_row *f, struct pg_word v)
 {
-	struct pg_rule *r = p->rule;
-	uint64_t *out = f == PG_F_AT ? &r->at : f == PG_F_SHORT ? &r->shorten : &r->garbage;
+	uint64_t *out = pg_member(p->rule, f);
 
-	*out = UINT64_MAX;
-	if (v.len && !pg_read_size(p, v, out))
+	*out = f->bound;
+	return !v.len || pg_read_size(p, v, out);
+}
+
+/* The same, but more than none. */
+bool pg_read_bytes(struct pg_parse *p, const struct pg_field_row *f, struct pg_word v)
+{
+	if (!pg_read_offset(p, f, v))
 		return false;
-	return *out || f == PG_F_AT ? true : pg_parse_fail(p, v, "no bytes:");
+	return *(uint64_t *)pg_member(p->rule, f) ? true : pg_parse_fail(p, v, "no bytes:");
 }
 
 /* SIZE/DURATION */
-static bool read_trickle(struct pg_parse *p, enum pg_field f, struct pg_word v)
+bool pg_read_trickle(struct pg_parse *p, const struct pg_field_row *f, struct pg_word v)
 {
 	size_t end = v.at + v.len, slash = pg_find(p->text, v.at, end, '/');
 	struct pg_word size = pg_word(v.at, slash);
@@ -128,7 +133,7 @@ static bool read_trickle(struct pg_parse *p, enum pg_field f, struct pg_word v)
 	return pg_read_duration(p, pg_word(slash + 1, end), &p->rule->trickle_every);
 }
 
-static bool read_error(struct pg_parse *p, enum pg_field f, struct pg_word v)
+bool pg_read_error(struct pg_parse *p, const struct pg_field_row *f, struct pg_word v)
 {
 	(void)f;
 	for (unsigned i = 0; pg_errno_listed(i); i++) {
@@ -138,28 +143,4 @@ static bool read_error(struct pg_parse *p, enum pg_field f, struct pg_word v)
 		return true;
 	}
 	return pg_parse_fail_near(p, v, "unknown errno", pg_nearest_errno(p, v));
-}
-
-/* Of triggers and actions; a null pointer: the field takes no value. */
-static pg_read_fn *const readers[PG_F_COUNT] = {
-	[PG_F_WHEN] = read_when,   [PG_F_SCOPE] = read_scope,	  [PG_F_AT] = read_bytes,
-	[PG_F_AFTER] = read_time,  [PG_F_FOR] = read_time,	  [PG_F_PROB] = read_prob,
-	[PG_F_LIMIT] = read_limit, [PG_F_HOLD] = read_time,	  [PG_F_DELAY] = read_time,
-	[PG_F_SHORT] = read_bytes, [PG_F_TRICKLE] = read_trickle, [PG_F_GARBAGE] = read_bytes,
-	[PG_F_ERROR] = read_error,
-};
-
-bool pg_value_taken(enum pg_field f)
-{
-	return f < PG_F_WHEN || readers[f];
-}
-
-bool pg_value_optional(enum pg_field f)
-{
-	return f == PG_F_HOLD || f == PG_F_GARBAGE;
-}
-
-bool pg_value_read(struct pg_parse *p, enum pg_field f, struct pg_word value)
-{
-	return f < PG_F_WHEN ? pg_selector_read(p, f, value) : readers[f](p, f, value);
 }

@@ -7,11 +7,11 @@
 _Static_assert(PG_CALL_accept4 < 63, "a SET is a word of bits, the last one stdio's");
 
 static const char *const field_names[PG_F_COUNT] = {
-	"fd",	  "kind",    "side",	"peer",	    "port",  "lport", "path",  "conn",
-	"comm",	  "thread",  "len",	"caller",   "stack", "site",  "seen",  "when",
-	"scope",  "at",	     "after",	"for",	    "prob",  "limit", "hold",  "delay",
-	"short",  "trickle", "garbage", "nosignal", "log",   "stop",  "abort", "reset",
-	"refuse", "break",   "fin",	"eof",	    "error", "drop",  "stall", "pass",
+#define FIELD(id, name, ...) name,
+#define ACTION(id, name, ...) name,
+#include "fields.def"
+#undef FIELD
+#undef ACTION
 };
 
 static const char *const group_names[PG_G_COUNT] = {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* libFuzzer's target: what the log promises of any event, whatever names the system holds. */
-#include "rules/config.h"
 #include "log/event.h"
+#include "log/line.h"
 #include "log/log.h"
+#include "rules/config.h"
 #include "who/symbol.h"
 
 #include <errno.h>

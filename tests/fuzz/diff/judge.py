@@ -8,16 +8,18 @@ program did with them, or is null.
 """
 import collections
 import json
+import os
+import sys
 
 from story import LIBC_NAMES, names_of
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "scripts"))
+import pglog  # noqa: E402
 
 LINE_MAX = 4096
 SIGNALS = ("fatal", "caught", "ignored", "blocked", "suppressed", "none")
 FIRST_TOLD = 10
-KEYS = ("v", "t", "mono", "pid", "tid", "comm", "ev", "via", "call", "fd", "kind", "side", "local",
-        "peer", "ino", "len", "ret", "errno", "signal", "sent", "age_ms", "idle_ms", "unread",
-        "peer_pid", "history", "disposition", "repeated", "injected", "rule", "again", "site",
-        "stack", "engine", "dropped")
+KEYS = [name for name, _, events in pglog.KEYS if {"all", "writes"} & set(events.split())]
 UNTOLD = {"accept", "connect", "read", "recvmsg", "write", "sendmsg"}  # the program's own, too
 KINDS = {"pipe": ("pipe",), "tcp": ("tcp", "tcp4", "tcp6"), "udp": ("udp", "udp4", "udp6")}
 

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: MIT */
+#include "log/event_json.h"
+
+#include "base/clock.h"
+#include "base/names.h"
+#include "log/again.h"
+#include "log/facts.h"
+#include "log/log.h"
+#include "rules/config.h"
+
+static const char *const ev_names[] = {"epipe",	      "reset",	"refused", "eof",
+				       "disposition", "load",	"doomed",  "exit",
+				       "call",	      "killed", "inject"};
+static const char *const via_names[] = {"call", "stdio", "signal"};
+static const char *const signal_names[] = {"none",    "fatal",	 "caught",
+					   "ignored", "blocked", "suppressed"};
+static const char *const what_names[] = {"eof", "reset", "refused", "shutdown", "error"};
+static const char *const sides[] = {NULL, "client", "server"};
+
+/*
+ * A line that is cut would be no JSON. So all that comes before the lists
+ * below has a bound, whatever names the system holds, and they take as many
+ * entries as fit then; tests/fuzz/log.c knows the worst case.
+ */
+enum { LIST_RESERVE = 152 };
+
+/* Takes back what began at BEFORE if it did not fit. */
+static bool fits(struct pg_text *t, size_t before)
+{
+	if (t->len < t->cap)
+		return true;
+	t->len = before;
+	return false;
+}
+
+/* ---- values: what the rows of keys.def say ---- */
+
+static void name(struct pg_text *t, const char *s)
+{
+	pg_put_json(t, s, PG_NAME_SHOWN);
+}
+
+static void number(struct pg_text *t, int64_t n)
+{
+	pg_put_i64(t, n);
+}
+
+/* A number, or null below zero. */
+static void count(struct pg_text *t, int64_t n)
+{
+	if (n < 0)
+		pg_put(t, "null");
+	else
+		pg_put_i64(t, n);
+}
+
+static void boolean(struct pg_text *t, bool is)
+{
+	pg_put(t, is ? "true" : "false");
+}
+
+static void end(struct pg_text *t, const struct pg_addr *a, const char *path)
+{
+	if (!a->family) {
+		name(t, path[0] ? path : NULL);
+		return;
+	}
+	pg_put_char(t, '"');
+	pg_put_addr(t, a);
+	pg_put_char(t, '"');
+}
+
+/* Milliseconds from AT, where that is known, to the event. */
+static int64_t ago_ms(const struct pg_event *e, uint64_t at)
+{
+	return at ? (int64_t)(pg_event_since(e, at) / 1000000) : -1;
+}
+
+/* Of a signal that kills and is no write's, there is none. */
+static int fd_of(const struct pg_event *e)
+{
+	return e->ev == PG_EV_KILLED && !e->call ? -1 : e->fd;
+}
+
+/* Two names and an offset; longer where a name is escaped, and then cut. */
+enum { FRAME_MAX = 192, CODE_MAX = 112 };
+
+static void frame(struct pg_text *t, uintptr_t addr)
+{
+	char buf[FRAME_MAX];
+	struct pg_text part = {buf, 0, sizeof buf - 1};
+
+	pg_stack_put_frame(&part, addr);
+	buf[part.len] = 0;
+	pg_put_json(t, buf, sizeof buf);
+}
+
+static void code(struct pg_text *t, const struct pg_code *code)
+{
+	char buf[CODE_MAX];
+	struct pg_text part = {buf, 0, sizeof buf - 1};
+
+	pg_stack_put_code_frame(&part, code);
+	buf[part.len] = 0;
+	pg_put_json(t, buf, sizeof buf);
+}
+
+/* One inside an object. */
+static void key(struct pg_text *t, const char *name)
+{
+	pg_put_char(t, ',');
+	pg_put_char(t, '"');
+	pg_put(t, name);
+	pg_put(t, "\":");
+}
+
+static void history(struct pg_text *t, const struct pg_event *e)
+{
+	unsigned order[PG_WHATS], n = pg_by_age(e->object.told, order);
+
+	pg_put_char(t, '[');
+	for (unsigned i = 0; i < n; i++) {
+		const struct pg_warning *w = &e->object.told[order[i]];
+
+		pg_put(t, i ? ",{\"what\":\"" : "{\"what\":\"");
+		pg_put(t, what_names[order[i]]);
+		pg_put_char(t, '"');
+		key(t, "call");
+		name(t, pg_call_name((enum pg_call)w->call));
+		key(t, "ago_ms");
+		pg_put_u64(t, pg_event_since(e, w->at) / 1000000);
+		key(t, "errno");
+		name(t, w->err ? pg_errno_name(w->err) : NULL);
+		key(t, "sent_since");
+		count(t, pg_sent_since(e, w));
+		key(t, "caller");
+		code(t, &w->caller);
+		pg_put_char(t, '}');
+	}
+	pg_put_char(t, ']');
+}
+
+static void stack(struct pg_text *t, const struct pg_event *e)
+{
+	pg_put_char(t, '[');
+	t->cap -= LIST_RESERVE;
+	for (unsigned i = 0; i < e->frames; i++) {
+		size_t before = t->len;
+
+		if (i)
+			pg_put_char(t, ',');
+		frame(t, e->frame[i]);
+		if (!fits(t, before))
+			break;
+	}
+	t->cap += LIST_RESERVE;
+	pg_put_char(t, ']');
+}
+
+static void disposition(struct pg_text *t, const struct pg_event *e)
+{
+	if (!e->changed && !e->inherited) {
+		pg_put(t, "null");
+		return;
+	}
+	pg_put(t, "{\"state\":\"");
+	pg_put(t, pg_state_name(e->changed ? e->change.to : PG_STATE_IGNORED));
+	pg_put(t, "\",\"by\":");
+	if (e->changed && e->change.by.at)
+		code(t, &e->change.by);
+	else
+		pg_put(t, "\"inherited\"");
+	key(t, "tid");
+	count(t, e->changed && e->change.tid ? e->change.tid : -1);
+	key(t, "ago_ms");
+	count(t, e->changed ? (int64_t)(pg_event_since(e, e->change.at) / 1000000) : -1);
+	pg_put_char(t, '}');
+}
+
+static void rules(struct pg_text *t, const struct pg_event *e)
+{
+	pg_put_char(t, '{');
+	for (unsigned i = 0; i < pg_rules.n; i++) {
+		pg_put(t, i ? ",\"" : "\"");
+		pg_put(t, pg_rules.rule[i].id);
+		pg_put(t, "\":");
+		pg_put_u64(t, e->counts[i]);
+	}
+	pg_put_char(t, '}');
+}
+
+static void sites(struct pg_text *t, const struct pg_event *e)
+{
+	pg_put_char(t, '[');
+	t->cap -= LIST_RESERVE;
+	for (unsigned i = 0; i < e->sites; i++) {
+		size_t before = t->len;
+
+		pg_put(t, i ? ",{\"call\":" : "{\"call\":");
+		pg_put_json(t, e->site[i].call, PG_NAME_SHOWN);
+		key(t, "fd");
+		count(t, e->site[i].fd);
+		key(t, "caller");
+		if (e->site[i].caller.at)
+			code(t, &e->site[i].caller);
+		else
+			pg_put(t, "null");
+		key(t, "count");
+		count(t, (int64_t)e->site[i].count);
+		pg_put_char(t, '}');
+		if (!fits(t, before))
+			break;
+	}
+	t->cap += LIST_RESERVE;
+	pg_put_char(t, ']');
+}
+
+static void action(struct pg_text *t, const struct pg_event *e)
+{
+	pg_put_char(t, '"');
+	pg_put_actions(t, e);
+	pg_put_char(t, '"');
+}
+
+static void seed(struct pg_text *t, const struct pg_event *e)
+{
+	if (e->seeded)
+		pg_put_u64(t, pg_config.seed);
+	else
+		pg_put(t, "null");
+}
+
+static void again(struct pg_text *t, const struct pg_event *e)
+{
+	if (!pg_has_again(e)) {
+		pg_put(t, "null");
+		return;
+	}
+	pg_put_char(t, '"');
+	pg_put_again(t, e);
+	pg_put_char(t, '"');
+}
+
+/* The stack's hash, as site= wants it. */
+static void site(struct pg_text *t, const struct pg_event *e)
+{
+	pg_put_char(t, '"');
+	for (int shift = 60; shift >= 0; shift -= 4)
+		pg_put_char(t, "0123456789abcdef"[e->hash >> shift & 15]);
+	pg_put_char(t, '"');
+}
+
+static void realtime(struct pg_text *t)
+{
+	int64_t sec;
+	uint32_t nsec;
+
+	pg_realtime(&sec, &nsec);
+	if (!sec) {
+		pg_put(t, "null");
+		return;
+	}
+	pg_put_char(t, '"');
+	pg_put_time(t, sec, nsec);
+	pg_put_char(t, '"');
+}
+
+static void seconds(struct pg_text *t, uint64_t now)
+{
+	if (!now) {
+		pg_put(t, "null");
+		return;
+	}
+	pg_put_u64(t, now / 1000000000u);
+	pg_put_char(t, '.');
+	pg_put_padded(t, now / 1000 % 1000000, 6);
+}
+
+/* ---- the line ---- */
+
+#define KEY(key, type, events, value, meaning)                                                     \
+	static void put_##key(struct pg_text *t, const struct pg_event *e)                         \
+	{                                                                                          \
+		(void)e;                                                                           \
+		value;                                                                             \
+	}
+#include "keys.def"
+#undef KEY
+
+/* Which lines have a key: bits. */
+enum {
+	IF_CONFINED = 1u << 29,
+	IF_LIMITED = 1u << 30,
+#define ON(event) (1u << PG_EV_##event)
+#define IF(condition) IF_##condition
+	WRITES = ON(EPIPE) | ON(RESET) | ON(REFUSED) | ON(EOF) | ON(DOOMED) | ON(CALL) | ON(INJECT),
+	ALL = WRITES | ON(DISPOSITION) | ON(LOAD) | ON(EXIT) | ON(KILLED)
+};
+
+static const struct key {
+	const char *name;
+	unsigned events;
+	void (*put)(struct pg_text *t, const struct pg_event *e);
+} keys[] = {
+#define KEY(key, type, events, value, meaning) {#key, events, put_##key},
+#include "keys.def"
+#undef KEY
+};
+
+void pg_event_json(struct pg_text *t, const struct pg_event *e)
+{
+	unsigned has = 1u << e->ev | (e->confined ? IF_CONFINED : 0u) |
+		       (e->missing.limited ? IF_LIMITED : 0u);
+
+	for (unsigned i = 0; i < sizeof keys / sizeof *keys; i++) {
+		if (!(keys[i].events & has))
+			continue;
+		pg_put(t, i ? ",\"" : "{\"");
+		pg_put(t, keys[i].name);
+		pg_put(t, "\":");
+		keys[i].put(t, e);
+	}
+	pg_put_char(t, '}');
+}

@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: MIT */
+#include "log/event_text.h"
+
+#include "base/names.h"
+#include "log/again.h"
+#include "log/facts.h"
+#include "log/log.h"
+#include "rules/config.h"
+
+#define INDENT "\n        "
+
+static const char *const signal_words[] = {"no signal",	      "SIGPIPE kills",
+					   "SIGPIPE caught",  "SIGPIPE ignored",
+					   "SIGPIPE blocked", "SIGPIPE suppressed"};
+
+/* A name in which none of MARKS stands: they would end it. */
+static void text_name(struct pg_text *t, const char *name, size_t max, const char *marks)
+{
+	for (size_t i = 0; i < max && name[i]; i++) {
+		const char *mark = marks;
+
+		while (*mark && *mark != name[i])
+			mark++;
+		if (!*mark)
+			pg_put_name(t, name + i, 1);
+		else
+			pg_put_byte(t, (unsigned char)*mark);
+	}
+}
+
+static void text_path(struct pg_text *t, const char *path)
+{
+	text_name(t, path, PG_NAME_SHOWN, " ,");
+}
+
+static void text_addr(struct pg_text *t, const struct pg_addr *a, const char *path)
+{
+	if (a->family)
+		pg_put_addr(t, a);
+	else if (path[0])
+		text_path(t, path);
+	else
+		pg_put_char(t, '?');
+}
+
+static void text_ends(struct pg_text *t, const struct pg_object *o)
+{
+	static const char *const arrows[] = {" <> ", " -> ", " <- "};
+	bool local = o->local.family || o->local_path[0];
+
+	if (local || o->side == PG_NO_SIDE) {
+		pg_put_char(t, ' ');
+		text_addr(t, &o->local, o->local_path);
+	}
+	pg_put(t, arrows[o->side]);
+	text_addr(t, &o->peer, o->peer_path);
+}
+
+/* Of a call that is about a connection itself, nothing was sent yet. */
+static bool is_transfer(const struct pg_event *e)
+{
+	return e->call != PG_CALL_connect && e->call != PG_CALL___connect &&
+	       e->call != PG_CALL_accept && e->call != PG_CALL_accept4;
+}
+
+static void text_age(struct pg_text *t, const struct pg_event *e)
+{
+	const struct pg_object *o = &e->object;
+
+	if (o->since) {
+		pg_put(t, o->side == PG_SERVER ? ", accepted " : ", connected ");
+		pg_put_duration(t, pg_event_since(e, o->since));
+		pg_put(t, " ago");
+	}
+	if (o->sent >= 0 && is_transfer(e)) {
+		pg_put(t, ", ");
+		pg_put_i64(t, o->sent);
+		pg_put(t, " bytes sent");
+	}
+	if (o->idle_ms >= 1000) {
+		pg_put(t, ", idle for ");
+		pg_put_duration(t, (uint64_t)o->idle_ms * 1000000);
+	}
+	if (o->unread > 0) {
+		pg_put(t, ", ");
+		pg_put_i64(t, o->unread);
+		pg_put(t, " bytes wait unread");
+	}
+}
+
+static void text_object(struct pg_text *t, const struct pg_event *e)
+{
+	const struct pg_object *o = &e->object;
+	const char *kind = pg_kind_name(o->kind);
+
+	pg_put(t, "  ");
+	if (e->confined) {
+		pg_put(t, "of a program that confined itself");
+		return;
+	}
+	pg_put(t, o->ino && kind ? kind : "unknown object");
+	if (o->kind == PG_PIPE && o->local_path[0]) {
+		pg_put_char(t, ' ');
+		text_path(t, o->local_path);
+	} else if (o->kind >= PG_TCP && o->kind <= PG_UNIX) {
+		text_ends(t, o);
+	}
+	if (o->peer_pid) {
+		pg_put(t, " (pid ");
+		pg_put_i64(t, o->peer_pid);
+		pg_put_char(t, ')');
+	}
+	text_age(t, e);
+}
+
+static void text_call(struct pg_text *t, const struct pg_event *e)
+{
+	const char *err = e->err ? pg_errno_name(e->err) : NULL;
+
+	pg_put(t, e->call ? pg_call_name(e->call) : "a write");
+	pg_put_char(t, '(');
+	if (e->fd >= 0)
+		pg_put_i64(t, e->fd);
+	else
+		pg_put_char(t, '?');
+	if (e->len >= 0) {
+		pg_put(t, ", ");
+		pg_put_i64(t, e->len);
+	}
+	pg_put(t, ") = ");
+	if (err)
+		pg_put(t, err);
+	else
+		pg_put_i64(t, e->ret);
+}
+
+static void text_history(struct pg_text *t, const struct pg_event *e)
+{
+	unsigned order[PG_WHATS], n = pg_by_age(e->object.told, order);
+
+	for (unsigned i = 0; i < n; i++) {
+		const struct pg_warning *w = &e->object.told[order[i]];
+		const char *err = pg_errno_name(w->err);
+
+		pg_put(t, INDENT);
+		pg_put(t, pg_call_name((enum pg_call)w->call));
+		if (order[i] == PG_SHUTDOWN)
+			pg_put(t, "() closed this side ");
+		else
+			pg_put(t, "() returned "), pg_put(t, err ? err : "EOF"),
+				pg_put_char(t, ' ');
+		pg_put_duration(t, pg_event_since(e, w->at));
+		pg_put(t, " before, in ");
+		pg_stack_put_code(t, &w->caller);
+		if (pg_sent_since(e, w) <= 0) {
+			pg_put(t, i + 1 == n && e->ev == PG_EV_EPIPE ? ", and the program wrote on"
+								     : "");
+			continue;
+		}
+		pg_put(t, ", ");
+		pg_put_i64(t, pg_sent_since(e, w));
+		pg_put(t, " bytes sent since");
+	}
+}
+
+/* Frames that fit; the rest is left out rather than cut. */
+static void text_stack(struct pg_text *t, const struct pg_event *e)
+{
+	for (unsigned i = 0; i < e->frames; i++) {
+		size_t before = t->len;
+
+		pg_put(t, i ? " < " : INDENT "at ");
+		pg_stack_put_place(t, e->frame[i]);
+		if (t->len == t->cap) {
+			t->len = before;
+			return;
+		}
+	}
+}
+
+static void text_disposition(struct pg_text *t, const struct pg_event *e)
+{
+	if (e->inherited)
+		pg_put(t, INDENT "SIGPIPE was already ignored when this program started");
+	if (!e->changed)
+		return;
+	pg_put(t, INDENT "SIGPIPE was set to ");
+	pg_put(t, pg_state_name(e->change.to));
+	pg_put_char(t, ' ');
+	pg_put_duration(t, pg_event_since(e, e->change.at));
+	pg_put(t, " before, by ");
+	pg_stack_put_code(t, &e->change.by);
+}
+
+static void text_again(struct pg_text *t, const struct pg_event *e)
+{
+	size_t before = t->len;
+
+	if (!pg_has_again(e))
+		return;
+	pg_put(t, INDENT "again: ");
+	pg_put_again(t, e);
+	if (t->len == t->cap)
+		t->len = before;
+}
+
+static void text_write(struct pg_text *t, const struct pg_event *e)
+{
+	if (e->ev == PG_EV_DOOMED) {
+		pg_put(t, "close(");
+		pg_put_i64(t, e->fd);
+		pg_put(t, ") with unread bytes: ");
+		pg_put(t, e->perhaps ? "unless a child has it, too, " : "");
+		pg_put(t, "the kernel resets the peer");
+	} else {
+		text_call(t, e);
+	}
+	if (e->ev == PG_EV_EPIPE) {
+		pg_put(t, e->err ? "" : ", then the reader left");
+		if (pg_knows_signal(e))
+			pg_put(t, ", "), pg_put(t, signal_words[e->signal]);
+	}
+	text_object(t, e);
+	if (e->repeated > 1) {
+		pg_put(t, ", repeated ");
+		pg_put_u64(t, e->repeated);
+		pg_put(t, " times");
+	}
+	if (e->ev == PG_EV_EPIPE && pg_event_rule(e) >= 0) {
+		pg_put(t, " (INJECTED by ");
+		pg_put(t, pg_rules.rule[pg_event_rule(e)].id);
+		pg_put_char(t, ')');
+	}
+	text_history(t, e);
+	text_disposition(t, e);
+	text_stack(t, e);
+	text_again(t, e);
+}
+
+static void text_inject(struct pg_text *t, const struct pg_event *e)
+{
+	pg_put(t, "rule ");
+	pg_put(t, pg_rules.rule[e->rule].id);
+	pg_put(t, ": ");
+	pg_put_actions(t, e);
+	pg_put(t, " on ");
+	pg_put(t, e->via == PG_VIA_STDIO ? "stdio's " : "");
+	pg_put(t, pg_call_name(e->call));
+	pg_put_char(t, '(');
+	pg_put_i64(t, e->fd);
+	if (e->len >= 0)
+		pg_put(t, ", "), pg_put_i64(t, e->len);
+	pg_put_char(t, ')');
+	if (e->failed) {
+		pg_put(t, ", which could not be made: ");
+		pg_put(t, pg_errno_name(e->failed) ? pg_errno_name(e->failed) : "an error");
+	}
+	if (e->held)
+		pg_put(t, ", "), pg_put(t, e->held);
+	if (e->seeded)
+		pg_put(t, ", seed "), pg_put_u64(t, pg_config.seed);
+	text_object(t, e);
+	text_stack(t, e);
+}
+
+static void text_exit(struct pg_text *t, const struct pg_event *e)
+{
+	pg_put(t, "exit: ");
+	pg_put_u64(t, e->events);
+	pg_put(t, " broken writes");
+	if (e->early) {
+		pg_put(t, ", ");
+		pg_put_u64(t, e->early);
+		pg_put(t, " before start-up");
+	}
+	for (unsigned i = 0; i < pg_rules.n; i++) {
+		pg_put(t, INDENT "rule ");
+		pg_put(t, pg_rules.rule[i].id);
+		if (!e->counts[i]) {
+			pg_put(t, " never fired");
+			continue;
+		}
+		pg_put(t, " fired ");
+		pg_put_u64(t, e->counts[i]);
+		pg_put(t, " times");
+	}
+	if (e->uncounted) {
+		pg_put(t, INDENT);
+		pg_put_u64(t, e->uncounted);
+		pg_put(t, " calls were not counted for rules: there was no room");
+	}
+	for (unsigned i = 0; i < e->sites; i++) {
+		pg_put(t, INDENT);
+		pg_put_u64(t, e->site[i].count);
+		pg_put(t, " times ");
+		pg_put(t, e->site[i].call);
+		pg_put_char(t, '(');
+		pg_put_i64(t, e->site[i].fd);
+		pg_put(t, ")");
+		if (!e->site[i].caller.at)
+			continue;
+		pg_put(t, " at ");
+		pg_stack_put_code(t, &e->site[i].caller);
+	}
+}
+
+static void text_load(struct pg_text *t, const struct pg_event *e)
+{
+	pg_put(t, "load: ");
+	pg_put_name(t, pg_program_name(), PG_NAME_SHOWN);
+	pg_put(t, ", gates ");
+	pg_put(t, e->gates);
+	pg_put(t, ", SIGPIPE ");
+	pg_put(t, pg_state_name(e->change.to));
+	if (e->inherited)
+		pg_put(t, ": SIGPIPE was already ignored when this program started");
+}
+
+static void text_killed(struct pg_text *t, const struct pg_event *e)
+{
+	if (e->call) {
+		pg_put(t, "SIGPIPE of ");
+		pg_put(t, pg_call_name(e->call));
+		pg_put_char(t, '(');
+		pg_put_i64(t, e->fd);
+		pg_put(t, "), which was blocked until now, kills");
+	} else if (e->by_itself) {
+		pg_put(t, "SIGPIPE that the program raised itself kills");
+	} else if (e->sender == e->pid) {
+		pg_put(t, "SIGPIPE that was pending in this process kills");
+	} else {
+		pg_put(t, "SIGPIPE sent by process ");
+		pg_put_i64(t, e->sender);
+		pg_put(t, " kills; no write broke");
+	}
+}
+
+static void text_body(struct pg_text *t, const struct pg_event *e)
+{
+	switch (e->ev) {
+	case PG_EV_EXIT:
+		text_exit(t, e);
+		break;
+	case PG_EV_LOAD:
+		text_load(t, e);
+		break;
+	case PG_EV_DISPOSITION:
+		pg_put(t, "SIGPIPE set from ");
+		pg_put(t, pg_state_name(e->change.from));
+		pg_put(t, " to ");
+		pg_put(t, pg_state_name(e->change.to));
+		pg_put(t, " by ");
+		pg_stack_put_code(t, &e->change.by);
+		break;
+	case PG_EV_INJECT:
+		text_inject(t, e);
+		break;
+	case PG_EV_KILLED:
+		text_killed(t, e);
+		break;
+	default:
+		text_write(t, e);
+	}
+}
+
+static void text_comm(struct pg_text *t, const struct pg_event *e)
+{
+	text_name(t, e->comm, sizeof e->comm, "]");
+}
+
+static void text_missing(struct pg_text *t, uint64_t n, const char *what)
+{
+	if (!n)
+		return;
+	pg_put(t, INDENT);
+	pg_put_u64(t, n);
+	pg_put(t, what);
+}
+
+static void text_number(struct pg_text *t, int n)
+{
+	if (n > 0)
+		pg_put_i64(t, n);
+	else
+		pg_put_char(t, '?');
+}
+
+void pg_event_text(struct pg_text *t, const struct pg_event *e)
+{
+	pg_put(t, "pipeguard[");
+	text_number(t, e->pid);
+	pg_put_char(t, ':');
+	text_number(t, e->tid);
+	pg_put_char(t, ' ');
+	text_comm(t, e);
+	pg_put(t, "] ");
+	text_body(t, e);
+	if (t->len == t->cap) /* cut: not within an indentation */
+		while (t->buf[t->len - 1] == ' ' || t->buf[t->len - 1] == '\n')
+			t->len--;
+	t->cap += PG_TEXT_TAIL - 1;
+	text_missing(t, e->missing.dropped, " lines before this one were lost");
+	text_missing(t, e->missing.limited,
+		     " lines before this one were left out: too many a second");
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+#include "log/facts.h"
+
+#include "rules/config.h"
+
+enum { ACTIONS_MAX = 160 };
+
+const char *pg_state_name(enum pg_state state)
+{
+	static const char *const names[] = {"default", "ignored", "caught"};
+
+	return names[state];
+}
+
+unsigned pg_by_age(const struct pg_warning *w, unsigned *order)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < PG_WHATS; i++) {
+		unsigned at = n;
+
+		if (!w[i].at)
+			continue;
+		for (; at && w[order[at - 1]].at > w[i].at; at--)
+			order[at] = order[at - 1];
+		order[at] = i;
+		n++;
+	}
+	return n;
+}
+
+uint64_t pg_event_since(const struct pg_event *e, uint64_t at)
+{
+	return e->now > at ? e->now - at : 0;
+}
+
+int64_t pg_sent_since(const struct pg_event *e, const struct pg_warning *w)
+{
+	return e->object.sent < 0 ? -1 : (int64_t)((uint64_t)e->object.sent - w->sent);
+}
+
+int pg_event_rule(const struct pg_event *e)
+{
+	return e->ev == PG_EV_INJECT ? e->rule : e->object.rule;
+}
+
+void pg_put_actions(struct pg_text *t, const struct pg_event *e)
+{
+	const struct pg_rule *r = &pg_rules.rule[e->rule];
+	uint64_t bit = e->via == PG_VIA_STDIO ? PG_STDIO_BIT : (uint64_t)1 << (e->call & 63);
+	uint64_t can = pg_rule_actions(r, bit);
+	size_t end = t->len + ACTIONS_MAX;
+	bool some = false;
+
+	for (unsigned f = 0; f < PG_F_COUNT; f++) {
+		if (!(can >> f & 1) || t->len + r->raw[f].len + 1 > end)
+			continue;
+		if (some)
+			pg_put_char(t, ':');
+		pg_put_bytes(t, pg_rules.text + r->raw[f].at, r->raw[f].len);
+		some = true;
+	}
+}
+
+bool pg_knows_signal(const struct pg_event *e)
+{
+	return e->ev == PG_EV_EPIPE && e->signal != PG_SIG_ASK;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+#include "log/line.h"
+
+#include "base/clock.h"
+#include "log/event_json.h"
+#include "log/event_text.h"
+#include "log/log.h"
+#include "rules/config.h"
+
+#include <sys/prctl.h>
+
+/* Who this was when it was last asked. */
+static struct {
+	int pid, tid;
+	char comm[16];
+} noted;
+
+void pg_event_note_process(void)
+{
+	noted.pid = pg_pid();
+	noted.tid = (int)pg_sys0(SYS_gettid);
+	pg_sys2(SYS_prctl, PR_GET_NAME, noted.comm);
+}
+
+static void put_line(struct pg_event *e, char *line, uint64_t mask)
+{
+	struct pg_text t = {line, 0, PG_LINE_MAX - 1};
+
+	e->missing = pg_log_missing();
+	if (pg_config.json) {
+		pg_event_json(&t, e);
+	} else {
+		t.cap -= PG_TEXT_TAIL - 1;
+		pg_event_text(&t, e);
+	}
+	t.cap = PG_LINE_MAX;
+	pg_put_char(&t, '\n');
+	pg_log_write(line, t.len, mask);
+}
+
+/* What is said once, or ends it all, is always said. */
+static bool is_rare(const struct pg_event *e)
+{
+	return e->ev == PG_EV_EXIT || e->ev == PG_EV_LOAD || e->ev == PG_EV_KILLED ||
+	       e->signal == PG_SIG_FATAL;
+}
+
+void pg_event_write(struct pg_event *e, char *line, uint64_t mask)
+{
+	e->now = pg_now();
+	if (!is_rare(e) && !pg_log_allows(e->now))
+		return;
+	if (!e->outside) {
+		e->tid = (int)pg_sys0(SYS_gettid);
+		pg_sys2(SYS_prctl, PR_GET_NAME, e->comm);
+	}
+	put_line(e, line, mask);
+}
+
+void pg_event_write_confined(struct pg_event *e, char *line)
+{
+	e->confined = true;
+	e->pid = noted.pid;
+	e->tid = -1; /* which thread it is cannot be asked */
+	__builtin_memcpy(e->comm, noted.comm, sizeof e->comm);
+	e->object.sent = e->object.offset = e->object.unread = e->object.idle_ms = -1;
+	e->object.rule = -1;
+	put_line(e, line, 0);
+}

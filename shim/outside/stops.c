@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+#include "outside/stops.h"
+
+#include "outside/frames.h"
+#include "outside/memory.h"
+#include "outside/registers.h"
+#include "outside/ruled.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+bool pg_stops_on;
+
+/* Results of calls that were not made, until their threads come back. */
+enum { BACK = 4096, AGAIN_FIRST = 512, AGAIN_LAST = 514 };
+static struct {
+	int tid;
+	long number; /* of the call that is to be made again; else -1 */
+	int64_t result;
+} back[BACK];
+static unsigned on_the_way;
+
+static uint64_t watched;
+
+void pg_stops_start(void)
+{
+	pg_stops_on = true;
+	pg_match_start();
+	for (unsigned i = 0; i < pg_rules.n; i++)
+		watched |= pg_match_calls(&pg_rules.rule[i]);
+}
+
+bool pg_stops_owes(void)
+{
+	return on_the_way != 0;
+}
+
+void pg_stops_gone(int tid)
+{
+	unsigned at = (unsigned)tid % BACK;
+
+	if (back[at].tid != tid)
+		return;
+	back[at].tid = 0;
+	on_the_way--;
+}
+
+static void go_on_to_next(int tid)
+{
+	ptrace(PTRACE_SYSCALL, tid, 0, 0);
+}
+
+/* ---- a way ---- */
+
+static bool stands(const struct pg_ruled *c)
+{
+	(void)c;
+	return true;
+}
+
+static void go_on(struct pg_ruled *c)
+{
+	go_on_to_next(c->tid);
+}
+
+static void answer(struct pg_ruled *c, int64_t ret)
+{
+	unsigned at = (unsigned)c->tid % BACK;
+	bool again = ret <= -AGAIN_FIRST && ret >= -AGAIN_LAST;
+
+	if ((back[at].tid && back[at].tid != c->tid) || !pg_registers_skip(c->tid)) {
+		go_on_to_next(c->tid); /* another one of that number is on its way */
+		return;
+	}
+	back[at].tid = c->tid;
+	back[at].result = ret;
+	back[at].number = again ? c->number : -1;
+	on_the_way++;
+	go_on_to_next(c->tid);
+}
+
+/* ---- calls that are made in the process ---- */
+
+#if defined(__x86_64__)
+
+#include <sys/user.h>
+
+/* To the next stop at a call. A signal that comes meanwhile is sent again. */
+static bool next_stop(int tid)
+{
+	enum { TIMES = 64 };
+	int status;
+
+	for (int i = 0; i < TIMES; i++) {
+		go_on_to_next(tid);
+		if (waitpid(tid, &status, __WALL) != tid || !WIFSTOPPED(status))
+			return false;
+		if (WSTOPSIG(status) == (SIGTRAP | 0x80))
+			return true;
+		if (!(status >> 16))
+			pg_sys2(SYS_tkill, tid, WSTOPSIG(status));
+	}
+	return false;
+}
+
+/* At the entry of a call: makes another one, and stops at an entry again, with AS as it was. */
+static long make(int tid, const struct user_regs_struct *as, long number, long a, long b, long c)
+{
+	struct user_regs_struct r = *as;
+	long ret;
+
+	r.orig_rax = (unsigned long)number;
+	r.rax = (unsigned long)number;
+	r.rdi = (unsigned long)a;
+	r.rsi = (unsigned long)b;
+	r.rdx = (unsigned long)c;
+	if (ptrace(PTRACE_SETREGS, tid, 0, &r) || !next_stop(tid) ||
+	    ptrace(PTRACE_GETREGS, tid, 0, &r))
+		return -ESRCH;
+	ret = (long)r.rax;
+	r = *as;
+	r.rax = as->orig_rax;
+	r.rip -= 2; /* the instruction of the call */
+	if (ptrace(PTRACE_SETREGS, tid, 0, &r) || !next_stop(tid))
+		return -ESRCH;
+	return ret;
+}
+
+/* One end of a pipe whose other end is closed takes the number. */
+static int place_pipe(struct pg_ruled *c, int end, bool nonblock, bool cloexec)
+{
+	struct user_regs_struct as;
+	int pair[2];
+	uintptr_t at;
+	long ret;
+
+	if (ptrace(PTRACE_GETREGS, c->tid, 0, &as))
+		return -ESRCH;
+	at = (as.rsp - 512) & ~(uintptr_t)15; /* below what the program uses */
+	ret = make(c->tid, &as, SYS_pipe2, (long)at, nonblock ? O_NONBLOCK : 0, 0);
+	if (ret)
+		return (int)ret;
+	if (!pg_memory_read(c->of->pid, at, pair, sizeof pair))
+		return -EFAULT;
+	make(c->tid, &as, SYS_close, pair[!end], 0, 0);
+	ret = make(c->tid, &as, SYS_dup3, pair[end], c->candidate.fd, cloexec ? O_CLOEXEC : 0);
+	make(c->tid, &as, SYS_close, pair[end], 0, 0);
+	return ret < 0 ? (int)ret : 0;
+}
+
+#else
+
+static int place_pipe(struct pg_ruled *c, int end, bool nonblock, bool cloexec)
+{
+	(void)c, (void)end, (void)nonblock, (void)cloexec;
+	return -EOPNOTSUPP;
+}
+
+#endif
+
+/* A pipe can be made there as well as here; a socket of ours cannot be put there. */
+static int place(struct pg_ruled *c, int from, bool cloexec)
+{
+	long flags = pg_sys3(SYS_fcntl, from, F_GETFL, 0);
+	struct pg_stat st;
+
+	if (pg_fstat(from, &st) || !S_ISFIFO(st.mode))
+		return -EOPNOTSUPP;
+	return place_pipe(c, (flags & O_ACCMODE) == O_WRONLY, flags & O_NONBLOCK, cloexec);
+}
+
+static const struct pg_way way = {stands, go_on, answer, place, true};
+
+/* ---- stops ---- */
+
+static void come(int tid, const struct __ptrace_syscall_info *info)
+{
+	struct pg_ruled c = {.way = &way, .copy = -1, .tid = tid};
+	struct pg_registers r;
+
+	c.number = (long)info->entry.nr;
+	for (int i = 0; i < 6; i++)
+		c.arg[i] = (long)info->entry.args[i];
+	c.of = pg_tracee(pg_tracee_of(tid));
+	if (!pg_registers_read(tid, &r) || r.narrow ||
+	    !pg_memory_is_up(c.of, (uintptr_t)info->instruction_pointer)) {
+		go_on_to_next(tid);
+		return;
+	}
+	pg_tracee_now = c.of;
+	if (pg_ruled_by_stack())
+		pg_frames_climb(c.of, tid, &r);
+	pg_ruled_come(&c);
+}
+
+/* The thread comes back from a call. */
+static void finish(int tid)
+{
+	unsigned at = (unsigned)tid % BACK;
+
+	if (back[at].tid == tid) {
+		back[at].tid = 0;
+		on_the_way--;
+		if (back[at].number >= 0)
+			pg_registers_again(tid, back[at].number);
+		else
+			pg_registers_result(tid, (long)back[at].result);
+	}
+	go_on_to_next(tid);
+}
+
+static bool is_watched(long number)
+{
+	enum pg_call call = pg_call_of_number(number);
+
+#ifdef SYS_accept
+	if (number == SYS_accept)
+		call = PG_CALL_accept;
+#endif
+	for (int other = 1; call && other < PG_CALL_COUNT; other++)
+		if (watched & PG_BIT(other) &&
+		    pg_call_number((enum pg_call)other) == pg_call_number(call))
+			return true;
+	return false;
+}
+
+void pg_stops_take(int tid)
+{
+	struct __ptrace_syscall_info info;
+
+	if (ptrace(PTRACE_GET_SYSCALL_INFO, tid, (void *)sizeof info, &info) <= 0)
+		go_on_to_next(tid);
+	else if (info.op == PTRACE_SYSCALL_INFO_EXIT)
+		finish(tid);
+	else if (info.op == PTRACE_SYSCALL_INFO_ENTRY && is_watched((long)info.entry.nr))
+		come(tid, &info);
+	else
+		go_on_to_next(tid);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Calls that are told of by a stop at each system call: for processes that run
+ * already, in which nothing may stay behind, and where a rule asks for the
+ * stack. Each call costs two stops, whatever it is.
+ */
+#ifndef PG_STOPS_H
+#define PG_STOPS_H
+
+#include <stdbool.h>
+
+/* From now on threads stop at calls. */
+void pg_stops_start(void);
+extern bool pg_stops_on;
+
+/* Thread TID has stopped at a call. */
+void pg_stops_take(int tid);
+
+/* Is a thread on its way back from a call that was not made? It would be told something wrong if it
+ * were left now. */
+bool pg_stops_owes(void);
+
+/* Thread TID has ended. */
+void pg_stops_gone(int tid);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* A row of fields.def, as those see it who read and print values. */
+#ifndef PG_RULE_FIELD_H
+#define PG_RULE_FIELD_H
+
+#include "rules/rule_parse.h"
+
+struct pg_field_row;
+
+/* The value of FIELD in RULE, whose words are in TEXT. */
+struct pg_value {
+	const char *text;
+	const struct pg_rule *rule;
+	const struct pg_field_row *field;
+};
+
+struct pg_field_row {
+	enum pg_field id;
+	const char *name;
+	/* A value V into its member of the rule that P works on; false: the error is set. A null
+	 * pointer: it takes none. */
+	bool (*read)(struct pg_parse *p, const struct pg_field_row *f, struct pg_word v);
+	void (*print)(struct pg_text *t, const struct pg_value *v);
+	size_t member;
+	uint64_t bound;
+	unsigned flags;
+};
+
+typedef bool pg_read_fn(struct pg_parse *p, const struct pg_field_row *f, struct pg_word v);
+typedef void pg_print_fn(struct pg_text *t, const struct pg_value *v);
+
+/* Where the value of F is in R: of the type that its reader and its printer know. */
+static inline void *pg_member(const struct pg_rule *r, const struct pg_field_row *f)
+{
+	return (char *)(uintptr_t)r + f->member;
+}
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/* The normal form of a rule, and the line of an error. */
+#include "rules/rule_fields.h"
+
+/* Has it the value of one that is left out, which no value says? */
+static bool is_unsaid(const struct pg_rule *r, const struct pg_field_row *f)
+{
+	return f->bound == UINT64_MAX && f->flags & PG_MAY_LACK_VALUE &&
+	       *(const uint64_t *)pg_member(r, f) == f->bound;
+}
+
+void pg_rule_put(struct pg_text *t, const struct pg_rules *rules, unsigned n)
+{
+	const struct pg_rule *r = &rules->rule[n];
+
+	pg_put(t, r->id);
+	pg_put_char(t, '=');
+	pg_put_bytes(t, rules->text + r->set.at, r->set.len);
+	for (unsigned i = 0; i < PG_F_COUNT; i++) {
+		const struct pg_field_row *row = pg_field_row((enum pg_field)i);
+
+		if (!pg_has(r, row->id))
+			continue;
+		pg_put_char(t, ':');
+		pg_put(t, row->name);
+		if (!row->print || is_unsaid(r, row))
+			continue;
+		pg_put_char(t, '=');
+		row->print(t, &(struct pg_value){rules->text, r, row});
+	}
+}
+
+static void put_place(struct pg_text *t, const char *what, unsigned n)
+{
+	pg_put(t, what);
+	pg_put_u64(t, n);
+}
+
+void pg_rule_put_error(struct pg_text *t, const struct pg_rule_error *error)
+{
+	if (error->line) {
+		put_place(t, "line ", error->line);
+		pg_put(t, ", ");
+	}
+	put_place(t, "rule ", error->rule);
+	put_place(t, ", column ", error->column);
+	pg_put(t, ": ");
+	pg_put(t, error->what);
+	if (error->word[0]) {
+		pg_put(t, " '");
+		pg_put_name(t, error->word, sizeof error->word);
+		pg_put_char(t, '\'');
+	}
+	if (error->near) {
+		pg_put(t, " (did you mean '");
+		pg_put(t, error->near);
+		pg_put(t, "'?)");
+	}
+}
