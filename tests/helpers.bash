@@ -15,6 +15,7 @@ LIB=$BUILD/libpipeguard.so
 FIXTURES=$BUILD/fixtures
 # Set here so that the helpers can be called from setup_file as well.
 LOG=${BATS_TEST_TMPDIR:-${BATS_FILE_TMPDIR:-/tmp}}/log
+# shellcheck disable=SC2034 # tests read it
 BITS=$(getconf LONG_BIT) # of the system's own programs
 LIMIT=20 # seconds a program under test may take
 
