@@ -262,7 +262,7 @@ distros: ## the demo and the suite in fresh systems of each distribution (ROOT=t
 FUZZ_RUNS ?= 1000000
 FUZZ_SECONDS ?= 60
 FUZZER = clang -std=gnu11 $(PG_CPPFLAGS) $(SANITIZE) -fsanitize=fuzzer,address,undefined
-FUZZ_BOUNDS = -runs=$(FUZZ_RUNS) -max_total_time=$(FUZZ_SECONDS) -timeout=5 \
+FUZZ_BOUNDS = -runs=$(FUZZ_RUNS) -max_total_time=$(FUZZ_SECONDS) -timeout=5 -seed=$(shell echo $$(($(FUZZ_SEED) % 2000000000 + 1))) \
 	-artifact_prefix=$(BUILD)/fuzz/ -print_final_stats=1
 fuzz: fuzz-rules fuzz-log fuzz-elf fuzz-readers fuzz-diff ## the parser, the log and ELF files under libFuzzer, what reads logs, the library against native (FUZZ_RUNS=1000000 FUZZ_SECONDS=60 each)
 fuzz-probe:

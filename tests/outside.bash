@@ -35,7 +35,7 @@ go_program() {
 	command -v go >/dev/null || return 0
 	mkdir -p "$GO_DIR/$1.src"
 	cat >"$GO_DIR/$1.src/main.go"
-	(cd "$GO_DIR/$1.src" && HOME=$GO_DIR GOCACHE=/tmp/pipeguard-go-cache GOFLAGS=-mod=mod GO111MODULE=off CGO_ENABLED=0 \
+	(cd "$GO_DIR/$1.src" && HOME=$GO_DIR GOCACHE=$BUILD/go-cache GOFLAGS=-mod=mod GO111MODULE=off CGO_ENABLED=0 \
 		timeout 120 go build -o "$GO_DIR/$1" main.go) >"$GO_DIR/$1.errors" 2>&1 || :
 }
 

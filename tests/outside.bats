@@ -125,7 +125,7 @@ headed() {
 
 @test "the program is the process that was started: pid, parent, children, descriptors" {
 	# shellcheck disable=SC2016 # for the inner shell
-	local -r tell='echo $$; echo $PPID; ls -l /proc/self/fd | wc -l; cat /proc/$$/task/$$/children | wc -w; ps -o pgid=,sid= -p $$'
+	local -r tell='c=; read -r c </proc/$$/task/$$/children || :; echo $$; echo $PPID; set -- /proc/$$/fd/*; echo $#; set -- $c; echo $#; ps -o pgid=,sid= -p $$'
 	bash -c "$tell" >"$BATS_TEST_TMPDIR/native" 3>&-
 	bash -c "exec '$BUILD/pipeguard' run --outside bash -c '$tell'" >"$BATS_TEST_TMPDIR/traced" 2>&1 3>&- &
 	local pid=$!
@@ -195,6 +195,10 @@ headed() {
 @test "PIPEGUARD_SKIP leaves a program out" {
 	run -141 outside -d PIPEGUARD_SKIP=still "$STILL" pair 1
 	[[ ! -s $LOG ]]
+	run -141 launch --outside -o "$LOG" --skip 'st*' "$STILL" pair 1
+	[[ ! -s $LOG ]]
+	run -141 launch --outside -o "$LOG" --only 'st*' "$STILL" pair 1
+	[[ -s $LOG ]]
 }
 
 @test "loads and exits are told at -v" {

@@ -209,7 +209,7 @@ accepted() {
 
 @test "a small sample of the fuzzer's run finds nothing" {
 	requires clang
-	run timeout 55 make -s -C "$ROOT" fuzz FUZZ_RUNS=20000 FUZZ_SECONDS=10 FUZZ_SEED=1000 BUILD="$BATS_TEST_TMPDIR/build" 3>&-
+	run timeout 55 make -s -C "$ROOT" fuzz-rules FUZZ_RUNS=20000 FUZZ_SECONDS=10 FUZZ_SEED=1000 BUILD="$BATS_TEST_TMPDIR/build" 3>&-
 	[[ $output != *'no libFuzzer'* ]] || skip "no libFuzzer"
 	echo "$output"
 	[ "$status" -eq 0 ]

@@ -14,6 +14,7 @@
 #include "outside/engine.h"
 #include "outside/filter.h"
 #include "outside/stops.h"
+#include "outside/tracee.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -137,6 +138,7 @@ int pg_attach(struct pg_request *r)
 		number_of(r->words[i]);
 	pg_given_set();
 	pg_config_read(pg_variables());
+	pg_tracee_pick(pg_variable("PIPEGUARD_ONLY"), pg_variable("PIPEGUARD_SKIP"));
 	pg_config.start = pg_now();
 	need_rules();
 	if (!pg_engine_prepare())

@@ -12,6 +12,7 @@
 
 #include "outside/filter.h"
 #include "outside/start.h"
+#include "outside/tracee.h"
 #include "rules/config.h"
 
 #include <errno.h>
@@ -87,6 +88,7 @@ static void start_engine(const struct engines *e)
 	if (!e->outside)
 		return;
 	pg_config_read(pg_variables());
+	pg_tracee_pick(pg_variable("PIPEGUARD_ONLY"), pg_variable("PIPEGUARD_SKIP"));
 	why = pg_filter_refuses();
 	if (why)
 		pg_fail(PG_FAILED, "%s", why);

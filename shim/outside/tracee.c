@@ -217,10 +217,16 @@ static bool listed(const char *list, const char *name)
 	return false;
 }
 
+static const char *only, *skip;
+
+void pg_tracee_pick(const char *these, const char *not_these)
+{
+	only = these;
+	skip = not_these;
+}
+
 void pg_tracee_name(struct pg_tracee *t)
 {
-	const char *only = getenv("PIPEGUARD_ONLY"), *skip = getenv("PIPEGUARD_SKIP");
-
 	if (t->named)
 		return;
 	t->named = true;

@@ -60,6 +60,9 @@ void pg_tracee_renewed(struct pg_tracee *t);
 /* The process that TID is a thread of; TID itself if that cannot be known. */
 int pg_tracee_of(int tid);
 
+/* PIPEGUARD_ONLY and PIPEGUARD_SKIP, or null pointers: which programs are looked after. */
+void pg_tracee_pick(const char *these, const char *not_these);
+
 /* The name, and whether the engine leaves it alone. */
 void pg_tracee_name(struct pg_tracee *t);
 
