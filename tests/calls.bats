@@ -112,6 +112,7 @@ check() {
 }
 
 @test "a large pipe write whose reader leaves midway is one event with the positive count" {
+	needs_proc "nobody knows whether a handler cut an ignored break short"
 	check partial 8
 	[[ $(broken .ret | sort -u) = 65536 ]]
 }

@@ -128,6 +128,11 @@ requires() {
 	done
 }
 
+# needs_proc WHY: skips the test where programs see no /proc.
+needs_proc() {
+	[[ -z ${WITHOUT_PROC-} ]] || skip "without /proc $1"
+}
+
 # fixture NAME: its path; skips where this build has none.
 fixture() {
 	[[ -e $FIXTURES/$1 ]] || skip "no fixture $1 in this build"

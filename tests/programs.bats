@@ -244,6 +244,7 @@ more()'
 
 @test "java" {
 	requires java
+	needs_proc "java does not start"
 	cat >Lines.java <<-'END'
 		class Lines {
 			public static void main(String[] args) {

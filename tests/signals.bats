@@ -131,6 +131,7 @@ told() {
 
 @test "children get dispositions and masks as without the library" {
 	[[ ${#EMULATOR[@]} -eq 0 ]] || skip "qemu cannot execute what it emulates"
+	needs_proc "no child can be looked at"
 	same children
 	plain -i "$FIXTURES/sigview" children | grep -q '^SigIgn:.*1000$'
 }
