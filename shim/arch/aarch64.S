@@ -48,26 +48,8 @@ vfork:
 	br x16
 	.cfi_endproc
 .size vfork,.-vfork
-
-.text
 .globl __vfork
-.type __vfork,%function
-__vfork:
-	.cfi_startproc
-	hint #34
-	stp x29,x30,[sp,#-16]!
-	.cfi_adjust_cfa_offset 16
-	.cfi_rel_offset x29,0
-	.cfi_rel_offset x30,8
-	bl pg_vfork_prepare
-	ldp x29,x30,[sp],#16
-	.cfi_adjust_cfa_offset -16
-	.cfi_restore x29
-	.cfi_restore x30
-	mov x16,x0
-	br x16
-	.cfi_endproc
-.size __vfork,.-__vfork
+.set __vfork,vfork
 
 /* syscall(2) may be vfork, clone or rt_sigreturn, so it is a jump, too: to libc's own for all but
  * the system calls whose bit is set in pg_watched. */

@@ -67,21 +67,8 @@ vfork:
 	jmp *%eax
 	.cfi_endproc
 .size vfork,.-vfork
-
-.text
 .globl __vfork
-.type __vfork,@function
-__vfork:
-	.cfi_startproc
-	endbr32
-	sub $12,%esp
-	.cfi_adjust_cfa_offset 12
-	call pg_vfork_prepare
-	add $12,%esp
-	.cfi_adjust_cfa_offset -12
-	jmp *%eax
-	.cfi_endproc
-.size __vfork,.-__vfork
+.set __vfork,vfork
 
 /* syscall(2) may be vfork, clone or rt_sigreturn, so it is a jump, too: to libc's own for all but
  * the system calls whose bit is set in pg_watched. */

@@ -45,23 +45,8 @@ vfork:
 	jr a0
 	.cfi_endproc
 .size vfork,.-vfork
-
 .globl __vfork
-.type __vfork,@function
-__vfork:
-	.cfi_startproc
-	addi sp,sp,-16
-	.cfi_adjust_cfa_offset 16
-	sd ra,8(sp)
-	.cfi_rel_offset ra,8
-	call pg_vfork_prepare
-	ld ra,8(sp)
-	.cfi_restore ra
-	addi sp,sp,16
-	.cfi_adjust_cfa_offset -16
-	jr a0
-	.cfi_endproc
-.size __vfork,.-__vfork
+.set __vfork,vfork
 
 /* syscall(2) may be vfork, clone or rt_sigreturn, so it is a jump, too: to libc's own for all but
  * the system calls whose bit is set in pg_watched. */

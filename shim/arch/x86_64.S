@@ -43,21 +43,8 @@ vfork:
 	jmp *%rax
 	.cfi_endproc
 .size vfork,.-vfork
-
-.text
 .globl __vfork
-.type __vfork,@function
-__vfork:
-	.cfi_startproc
-	endbr64
-	sub $8,%rsp
-	.cfi_adjust_cfa_offset 8
-	call pg_vfork_prepare
-	add $8,%rsp
-	.cfi_adjust_cfa_offset -8
-	jmp *%rax
-	.cfi_endproc
-.size __vfork,.-__vfork
+.set __vfork,vfork
 
 /* syscall(2) may be vfork, clone or rt_sigreturn, so it is a jump, too: to libc's own for all but
  * the system calls whose bit is set in pg_watched. */

@@ -34,16 +34,9 @@ static unsigned number_of(const char *word)
 /* The number in the line of /proc/PID/status that begins with WORD; 0: there is none. */
 static int in_status(unsigned pid, const char *word)
 {
-	FILE *f = fopen(pg_text_of("/proc/%u/status", pid), "re");
 	char line[256];
-	int n = 0;
 
-	while (f && !n && fgets(line, sizeof line, f))
-		if (!strncmp(line, word, strlen(word)))
-			n = atoi(line + strlen(word));
-	if (f)
-		fclose(f);
-	return n;
+	return pg_tracee_status((int)pid, word, line, sizeof line) ? atoi(line) : 0;
 }
 
 static const char *name_of(unsigned pid)

@@ -276,15 +276,6 @@ void pg_apply_midway(const struct pg_op *op, int64_t len, int64_t ret, uintptr_t
 	errno = saved;
 }
 
-/* Bytes of a generator that starts from the seed: the same in every run. */
-static void fill(unsigned char *buf, uint64_t n, uint64_t *state)
-{
-	for (uint64_t i = 0; i < n; i++) {
-		*state = *state * 6364136223846793005u + 1442695040888963407u;
-		buf[i] = (unsigned char)(*state >> 56);
-	}
-}
-
 /* The first N bytes that the kernel has put into OP's memory, which is as long as was asked:
  * MSG_TRUNC returns more. */
 static void spoil(const struct pg_op *op, uint64_t n, uint64_t state)
@@ -294,15 +285,15 @@ static void spoil(const struct pg_op *op, uint64_t n, uint64_t state)
 	struct iovec one;
 
 	if (op->shape == PG_BUF)
-		fill((unsigned char *)(uintptr_t)op->data,
-		     n < (uint64_t)op->len ? n : (uint64_t)op->len, &state);
+		pg_garbage((void *)(uintptr_t)op->data,
+			   n < (uint64_t)op->len ? n : (uint64_t)op->len, &state);
 	if (op->shape != PG_IOV && op->shape != PG_MSG)
 		return;
 	iov = pg_plan_vector(op, &count);
 	for (uint64_t i = 0; i < count && n && pg_peek(&one, &iov[i], sizeof one); i++) {
 		uint64_t part = one.iov_len < n ? one.iov_len : n;
 
-		fill(one.iov_base, part, &state);
+		pg_garbage(one.iov_base, part, &state);
 		n -= part;
 	}
 }
@@ -315,7 +306,7 @@ void pg_apply_read(const struct pg_op *op, int64_t ret)
 	if (ret <= 0 || op->skip)
 		return;
 	if (n)
-		spoil(op, n, pg_config.seed + (s ? PG_GET(s->received) : 0) + 1);
+		spoil(op, n, pg_garbage_begin(s));
 	if (s && !(op->flags & (MSG_PEEK | MSG_ERRQUEUE)))
 		__atomic_fetch_add(&s->received, (uint64_t)ret, __ATOMIC_RELAXED);
 }

@@ -63,18 +63,9 @@ static void first_stop(int tid)
 /* Is TID ours already: by the thread that started it? */
 static bool is_ours(int tid)
 {
-	char path[48], text[128];
-	int tracer = 0;
-	FILE *f;
+	char text[128];
 
-	snprintf(path, sizeof path, "/proc/%d/status", tid);
-	f = fopen(path, "re");
-	while (f && fgets(text, sizeof text, f))
-		if (sscanf(text, "TracerPid: %d", &tracer) == 1)
-			break;
-	if (f)
-		fclose(f);
-	return tracer == getpid();
+	return pg_tracee_status(tid, "TracerPid:", text, sizeof text) && atoi(text) == getpid();
 }
 
 /* One look at all threads. Returns how many were new, or -errno. */

@@ -147,16 +147,22 @@ static size_t step_of(const struct pg_ruled *c, size_t n)
 	return (int64_t)n < left ? n : (size_t)left;
 }
 
+/* The memory of C's next step. */
+static bool next_piece(const struct pg_ruled *c, uintptr_t *where, size_t *n)
+{
+	if (!piece(c, (uint64_t)c->done, where, n))
+		return false;
+	*n = step_of(c, *n);
+	return true;
+}
+
 static int write_step(struct pg_ruled *c)
 {
 	uintptr_t where;
 	size_t n;
 	long ret;
 
-	if (!piece(c, (uint64_t)c->done, &where, &n))
-		return -EFAULT;
-	n = step_of(c, n);
-	if (!pg_memory_read(c->of->pid, where, buffer, n))
+	if (!next_piece(c, &where, &n) || !pg_memory_read(c->of->pid, where, buffer, n))
 		return -EFAULT;
 	ret = put_out(c, n);
 	if (ret < 0)
@@ -165,16 +171,11 @@ static int write_step(struct pg_ruled *c)
 	return 0;
 }
 
-/* Bytes of a generator that starts from the seed: the same in every run. */
 static void spoil(const struct pg_ruled *c, size_t n)
 {
-	const struct pg_story *s = c->object.story;
-	uint64_t state = pg_config.seed + (s ? s->received : 0) + 1;
+	uint64_t state = pg_garbage_begin(c->object.story);
 
-	for (size_t i = 0; i < n && i < c->plan.garbage; i++) {
-		state = state * 6364136223846793005u + 1442695040888963407u;
-		buffer[i] = (char)(unsigned char)(state >> 56);
-	}
+	pg_garbage(buffer, n < c->plan.garbage ? n : c->plan.garbage, &state);
 }
 
 static bool whole; /* the last step of a read brought all that it asked for */
@@ -185,9 +186,8 @@ static int read_step(struct pg_ruled *c)
 	size_t n;
 	long ret;
 
-	if (!piece(c, (uint64_t)c->done, &where, &n))
+	if (!next_piece(c, &where, &n))
 		return -EFAULT;
-	n = step_of(c, n);
 	ret = take_in(c, n);
 	whole = ret == (long)n;
 	if (ret <= 0)

@@ -61,18 +61,12 @@ void pg_tell_stack(struct pg_event *e)
 /* The last of the numbers of PID, that in its own namespace, as signals name it. */
 static int own_number(int tid)
 {
-	char path[48], text[256];
-	int number = -1;
-	FILE *f;
+	char text[256], *last;
 
-	snprintf(path, sizeof path, "/proc/%d/status", tid);
-	f = fopen(path, "re");
-	while (f && number < 0 && fgets(text, sizeof text, f))
-		if (!strncmp(text, "NStgid:", 7))
-			number = atoi(strrchr(text, '\t') ? strrchr(text, '\t') : text + 7);
-	if (f)
-		fclose(f);
-	return number;
+	if (!pg_tracee_status(tid, "NStgid:", text, sizeof text))
+		return -1;
+	last = strrchr(text, '\t');
+	return atoi(last ? last : text);
 }
 
 /* Which write ended so; PG_NO_CALL: none. A pipe's may return a count, too. */
@@ -206,18 +200,9 @@ int pg_tell_sigpipe(struct pg_tracee *t, int tid)
 
 static int parent_of(int pid)
 {
-	char path[48], text[256];
-	int parent = -1;
-	FILE *f;
+	char text[64];
 
-	snprintf(path, sizeof path, "/proc/%d/status", pid);
-	f = fopen(path, "re");
-	while (f && fgets(text, sizeof text, f))
-		if (!strncmp(text, "PPid:", 5))
-			parent = atoi(text + 5);
-	if (f)
-		fclose(f);
-	return parent;
+	return pg_tracee_status(pid, "PPid:", text, sizeof text) ? atoi(text) : -1;
 }
 
 void pg_tell_load(struct pg_tracee *t)

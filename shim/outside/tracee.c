@@ -83,8 +83,7 @@ void pg_tracee_renewed(struct pg_tracee *t)
 	t->ignored = pg_tracee_sigpipe(t->pid) == PG_SIG_IGNORED;
 }
 
-/* The first line of /proc/TID/status that begins with WORD, behind it; false: it has gone. */
-static bool status_line(int tid, const char *word, char *line, size_t size)
+bool pg_tracee_status(int tid, const char *word, char *line, size_t size)
 {
 	char path[48];
 	bool found = false;
@@ -114,7 +113,7 @@ int pg_tracee_of(int tid)
 
 	if (threads[at].tid == tid)
 		return threads[at].pid;
-	threads[at].pid = status_line(tid, "Tgid:", line, sizeof line) ? atoi(line) : 0;
+	threads[at].pid = pg_tracee_status(tid, "Tgid:", line, sizeof line) ? atoi(line) : 0;
 	threads[at].tid = threads[at].pid > 0 ? tid : 0;
 	return threads[at].pid > 0 ? threads[at].pid : tid;
 }
@@ -129,14 +128,14 @@ bool pg_tracee_lives(int pid)
 {
 	char line[256];
 
-	return status_line(pid, "State:", line, sizeof line) && !strpbrk(line, "ZX");
+	return pg_tracee_status(pid, "State:", line, sizeof line) && !strpbrk(line, "ZX");
 }
 
 static uint64_t mask_of(int tid, const char *word)
 {
 	char line[256];
 
-	return status_line(tid, word, line, sizeof line) ? strtoull(line, NULL, 16) : 0;
+	return pg_tracee_status(tid, word, line, sizeof line) ? strtoull(line, NULL, 16) : 0;
 }
 
 bool pg_tracee_masked(int tid, const char *word, int sig)

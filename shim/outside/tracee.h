@@ -90,4 +90,8 @@ void pg_tracee_thread_gone(int tid);
 /* As the kernel calls thread TID. */
 void pg_tracee_comm(int tid, char comm[16]);
 
+/* The first line of /proc/TID/status that begins with WORD, without it, into LINE of SIZE bytes;
+ * false: there is none, or TID has gone. */
+bool pg_tracee_status(int tid, const char *word, char *line, size_t size);
+
 #endif

@@ -286,3 +286,20 @@ void pg_plan_make(struct pg_plan *p, const struct pg_op *op, const struct pg_can
 		p->midway |= p->final == r && midst;
 	}
 }
+
+/* ---- garbage ---- */
+
+uint64_t pg_garbage_begin(const struct pg_story *s)
+{
+	return pg_config.seed + (s ? PG_GET(s->received) : 0) + 1;
+}
+
+void pg_garbage(void *to, uint64_t n, uint64_t *state)
+{
+	unsigned char *at = to;
+
+	for (uint64_t i = 0; i < n; i++) {
+		*state = *state * 6364136223846793005u + 1442695040888963407u;
+		at[i] = (unsigned char)(*state >> 56);
+	}
+}

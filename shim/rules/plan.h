@@ -47,6 +47,12 @@ bool pg_plan_may_cut(const struct pg_op *op, const struct pg_candidate *c);
 void pg_plan_make(struct pg_plan *p, const struct pg_op *op, const struct pg_candidate *c,
 		  uint64_t bit);
 
+/* What garbage= puts into memory: N bytes of a generator that begins anew for each read of the
+ * object of S, from the seed and from how much was read before. The same in every run, and from
+ * both engines. S may be a null pointer. */
+uint64_t pg_garbage_begin(const struct pg_story *s);
+void pg_garbage(void *to, uint64_t n, uint64_t *state);
+
 /* The vector of OP, and how many entries it has. */
 const struct iovec *pg_plan_vector(const struct pg_op *op, uint64_t *n);
 
