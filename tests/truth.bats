@@ -602,6 +602,18 @@ timed_out() {
 	done
 }
 
+@test "where the kernel copies no memory a rule still looks at all that it takes" {
+	local file=$BATS_TEST_TMPDIR/file size
+	for size in 10 20000; do
+		run plain -i "$FIXTURES/truth" lacks dd if=/dev/zero of="$file" bs=$size count=1 status=none
+		((status != 77)) || skip "not with this machine or kernel"
+		equal "without the library" $size "$(wc -c <"$file")"
+		run -0 guarded -i PIPEGUARD_RULES="write:len=$size:drop" "$FIXTURES/truth" lacks \
+			dd if=/dev/zero of="$file" bs=$size count=1 status=none
+		equal "what arrived" 0 "$(wc -c <"$file")"
+	done
+}
+
 # ---- last words ----
 
 @test "the exit line comes after what is flushed at exit" {

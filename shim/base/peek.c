@@ -40,14 +40,20 @@ static int find_way(void)
 	return found;
 }
 
-/* The kernel's copy of COUNT pieces, N bytes in all; -1: it has no such call. */
+/* The kernel's copy of COUNT pieces, N bytes in all; -1: it has no such call here, which is
+ * remembered. */
 static int copied(void *to, size_t n, const struct iovec *theirs, unsigned count)
 {
 	struct iovec mine = {to, n};
-	long got = pg_sys6(SYS_process_vm_readv, pg_pid(), &mine, 1, theirs, count, 0);
+	long got;
 
-	if (got < 0 && got != -EFAULT)
+	if (find_way() != COPIES)
 		return -1;
+	got = pg_sys6(SYS_process_vm_readv, pg_pid(), &mine, 1, theirs, count, 0);
+	if (got < 0 && got != -EFAULT) {
+		PG_PUT(way, ASKS);
+		return -1;
+	}
 	return got == (long)n;
 }
 
@@ -63,15 +69,11 @@ bool pg_peek(void *to, const void *from, size_t n)
 {
 	struct iovec theirs = {(void *)(uintptr_t)from, n};
 	uintptr_t first = (uintptr_t)from;
-	int got = -1;
+	int got;
 
 	if (!n || pg_confined || first + n < first)
 		return !n;
-	if (find_way() == COPIES) {
-		got = copied(to, n, &theirs, 1);
-		if (got < 0)
-			PG_PUT(way, ASKS);
-	}
+	got = copied(to, n, &theirs, 1);
 	if (got >= 0)
 		return got;
 	if (!asked(first, first + n - 1))
@@ -84,14 +86,13 @@ bool pg_peek_pieces(void *to, const struct iovec *pieces, unsigned n)
 {
 	char *at = to;
 	size_t all = 0;
-	int got = -1;
+	int got;
 
-	for (unsigned i = 0; i < n; i++)
-		all += pieces[i].iov_len;
 	if (pg_confined)
 		return false;
-	if (find_way() == COPIES)
-		got = copied(to, all, pieces, n);
+	for (unsigned i = 0; i < n; i++)
+		all += pieces[i].iov_len;
+	got = copied(to, all, pieces, n);
 	if (got >= 0)
 		return got;
 	for (unsigned i = 0; i < n; at += pieces[i++].iov_len)
@@ -119,18 +120,17 @@ static int some_pages(uintptr_t *at, uintptr_t last)
 bool pg_readable_all(const void *p, size_t n)
 {
 	enum { MOST = 1 << 20 };
-	uintptr_t at = (uintptr_t)p, last = at + n - 1;
+	uintptr_t first = (uintptr_t)p, at = first, last = at + n - 1;
+	int got;
 
 	if (!n || last < at || !pg_readable((const void *)last))
 		return !n;
 	if (n > MOST)
 		last = at + MOST - 1;
-	if (find_way() == ASKS)
-		return asked(at, last);
-	while (at <= last)
-		if (some_pages(&at, last) <= 0)
-			return false;
-	return true;
+	do
+		got = some_pages(&at, last);
+	while (got > 0 && at <= last);
+	return got < 0 ? asked(first, last) : got;
 }
 
 __attribute__((noinline)) bool pg_is_here(const void *p, size_t n)
