@@ -591,6 +591,14 @@ timed_out() {
 	told '[.side, .sent]' '[null,15]'
 }
 
+@test "a datagram that is refused is told whatever flag it has" {
+	PIPES=-i
+	VARS=(PIPEGUARD_VERBOSE=1)
+	lived 0 flagged-refused
+	equal "what came" "-1 1" "$SAID"
+	equal "the event" '["sendto","udp"]' "$(events 'select(.ev == "refused") | [.call, .kind]')"
+}
+
 @test "a program whose clock may not be read gets its errors, not a fault: strict seccomp, PR_SET_TSC" {
 	local how
 	for how in strict trap; do

@@ -82,8 +82,11 @@ PG_TWIN(__send, send);
 static PG_COLD ssize_t opened(enum pg_call call, int fd, const void *to, socklen_t to_len,
 			      ssize_t sent, uintptr_t caller)
 {
-	if (!to || pg_fd_type(fd) != SOCK_STREAM) /* the flag says nothing */
+	if (!to || pg_fd_type(fd) != SOCK_STREAM) {		       /* the flag says nothing */
+		if (sent < 0 && errno != EPIPE && errno != ECONNRESET) /* those are told */
+			pg_guard_warned(call, fd, errno, caller);
 		return sent;
+	}
 	pg_connected(call, fd, to, to_len, sent < 0 ? -1 : 0, caller);
 	if (sent > 0)
 		pg_fd_sent(fd, (uint64_t)sent);
