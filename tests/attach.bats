@@ -30,13 +30,7 @@ setup() {
 	PIDS=()
 }
 
-teardown() {
-	local pid
-	for pid in "${PIDS[@]}"; do
-		kill -KILL "$pid" 2>/dev/null || :
-		wait "$pid" 2>/dev/null || :
-	done
-}
+teardown() { end_pids; }
 
 # begin FILE COMMAND...: in the background, its output in FILE; its pid in $PID. It ends by itself.
 begin() {

@@ -27,13 +27,7 @@ setup() {
 	PIDS=()
 }
 
-teardown() {
-	local pid
-	for pid in "${PIDS[@]}"; do
-		kill -KILL "$pid" 2>/dev/null || :
-		wait "$pid" 2>/dev/null || :
-	done
-}
+teardown() { end_pids; }
 
 # served FAMILY COMMAND: a python server accepts what COMMAND (@ is HOST:PORT) connects and tells how
 # its read ends; the client is $PID, its output in client, the server's in server.

@@ -47,3 +47,12 @@ needs_go() {
 # traced PID: is it?
 traced() { grep -q '^TracerPid:[^0-9]*[1-9]' "/proc/$1/status"; }
 untraced() { grep -q '^TracerPid:[^0-9]*0$' "/proc/$1/status"; }
+
+# end_pids: what a test has put into PIDS.
+end_pids() {
+	local pid
+	for pid in "${PIDS[@]}"; do
+		kill -KILL "$pid" 2>/dev/null || :
+		wait "$pid" 2>/dev/null || :
+	done
+}
