@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
+# shellcheck disable=SC2030,SC2031 # what run sets, by a helper
 # Rules that change while programs run: the page, and ctl.
 
 # shellcheck disable=SC2317 # functions that wait_for is given
