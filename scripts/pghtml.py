@@ -80,6 +80,16 @@ def table(heads, rows):
     return "\n".join(out)
 
 
+def about(facts):
+    """When and where: FACTS as pgsites.about() has them, or None."""
+    if not facts:
+        return ""
+    words = [facts.get("date"), facts.get("host"), facts.get("kernel"), facts.get("pipeguard")]
+    if facts.get("program"):
+        words.append(facts["program"] + (", build-id " + facts["build_id"] if facts.get("build_id") else ""))
+    return "<p class='dim about'>%s</p>" % " · ".join(esc(w) for w in words if w)
+
+
 def tiles(pairs):
     """PAIRS of a number and what it counts, HTML both."""
     return "<div class=tiles>%s</div>" % "".join("<div class=tile><b>%s</b>%s</div>" % p for p in pairs)
