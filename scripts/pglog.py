@@ -316,12 +316,12 @@ def open_log(path):
 
 
 class Reader:
-    """The events of the binary file SOURCE. After that: LINES read, FOREIGN ones among them, and whether it is DAMAGED:
-    compressed, and not to be read to its end."""
+    """The events of the binary file SOURCE. After that: LINES read, FOREIGN ones among them, how many events were the
+    library's OWN, and whether it is DAMAGED: compressed, and not to be read to its end."""
 
     def __init__(self, source):
         self.source = source
-        self.lines = self.foreign = 0
+        self.lines = self.foreign = self.own = 0
         self.damaged = False
 
     def _chunks(self):
@@ -351,11 +351,12 @@ class Reader:
 
     def __iter__(self):
         """Tuples of FIELDS of what befell a write, and other events as dicts."""
-        fast, block, lines = _FAST.fullmatch, [], 0
+        fast, block, lines, own = _FAST.fullmatch, [], 0, 0
         for line in self._lines():
             lines += 1
             m = fast(line)
             if m:
+                own += 1
                 yield m.groups()
                 continue
             if block and line.startswith(b"        ") and len(block) < 64:
@@ -373,15 +374,15 @@ class Reader:
         if block:
             yield from self._known(_text_event(block), block)
         self.lines += lines
+        self.own += own
         self.foreign += self.damaged
 
     def _known(self, event, block):
         if not event:
             self.foreign += len(block) or 1
-        elif event["ev"] in WRITES:
-            yield fields_of(event)
-        else:
-            yield event
+            return
+        self.own += 1
+        yield fields_of(event) if event["ev"] in WRITES else event
 
     def dicts(self):
         """All events of a log in JSON, as dicts."""

@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 
+import pgci
 import pghtml
 import pglog
 import pgsites
@@ -152,6 +153,35 @@ def json_run(sweep, accepted, site, run):
             "seconds": run.get("seconds"), "stderr": run.get("stderr"), "evidence": run.get("evidence"),
             "rule": run["rule"], "again": sweep.repro(site, run), "key": key,
             "accepted": run["verdict"] in pgsites.BAD and is_accepted(accepted, key)}
+
+
+# ---- for CI ----
+
+def meanings(sweep):
+    """What the rules of findings mean: those verdicts that may be a reason to fail."""
+    server = bool(sweep.state.plan["baseline"]["client"])
+    return {v: pgsites.MEANINGS[v][server] for v in pgsites.VERDICTS if v != "not reached"}
+
+
+def findings(sweep, accepted):
+    """Each run, as pgci has it. What --fail-on names fails; unless it is there, what is no clean end does."""
+    return [finding(sweep, accepted, site, run) for site, runs in sweep.results() for fault in sweep.columns([(site, runs)])
+            for run in runs.get(fault, [])]
+
+
+def finding(sweep, accepted, site, run):
+    key, verdict = sweep.finding_key(site, run), run["verdict"]
+    fails = verdict in (sweep.args.fail_on or pgsites.BAD)
+    known = fails and is_accepted(accepted, key)
+    stack = (run.get("evidence") or {}).get("stack") if not run["then"] else run["then"]["site"]["stack"]
+    frames = [f for f in stack or site["stack"] if not LIBC.match(f)] or stack or site["stack"]
+    text = ["%s in %s" % (site["title"], site["place"]), "again: " + sweep.repro(site, run)]
+    return pgci.Finding(
+        verdict, "%s: %s in %s" % (fault_of(run), site["title"], site["place"]), run["why"], group=site["program"] or "?",
+        stack=[(sweep.symbols.place_of(f), sweep.symbols.line_of(f)) for f in frames], key=key,
+        text="\n".join(text + ["at " + sweep.symbols.place_of(f) for f in frames] + (run.get("stderr") or "").split("\n")),
+        level="error" if verdict in pgsites.VERDICTS[:4] else "warning", seconds=run.get("seconds"),
+        failed=fails and not known, known=known, skipped=verdict == "not reached")
 
 
 # ---- the page ----
