@@ -69,8 +69,8 @@ const struct pg_option pg_options[] = {
 		"a rule, or several with ';' between them; may be repeated"},
 	{'f', PG_K_FILE, "file", NULL, "FILE", RULES, REPEATED, NULL, pg_take_file,
 		"the rules are in FILE"},
-	{'o', PG_K_LOG, "log", "output", "LOG", LOGGED, LOG, "stderr stdout off fd: unix:", pg_take_log,
-		"where to: stderr (the default), stdout, off, fd:N, unix:/path or a file; %p is the process id, %n the "
+	{'o', PG_K_LOG, "log", "output", "LOG", LOGGED, LOG, "stderr stdout off journal fd: unix:", pg_take_log,
+		"where to: stderr (the default), stdout, off, journal, fd:N, unix:/path or a file; %p is the process id, %n the "
 		"program's name"},
 	{'j', PG_K_NOTHING, "json", NULL, NULL, LOGGED, REPEATED, NULL, pg_take_json,
 		"JSON, one object a line"},
