@@ -47,7 +47,7 @@ svg .epipe{fill:var(--silent)}svg .reset{fill:var(--hung)}svg .inject{fill:var(-
 .key.other{background:var(--dim)}
 @media (max-width:640px){main{padding:16px 12px 40px}h1{font-size:20px}h1 code{font-size:16px}thead{display:none}
 table,tbody,tr,td{display:block;width:100%}tr{border:1px solid var(--line);border-radius:8px;margin:8px 0;padding:4px 0}
-td,td.n{border:0;padding:3px 10px;text-align:left;white-space:normal;overflow-wrap:anywhere;min-width:0}
+td,td.n{border:0;width:auto;padding:3px 10px;text-align:left;white-space:normal;overflow-wrap:anywhere;min-width:0}
 td:first-child:not(.n){min-width:0}td::before{content:attr(data-h) ": ";color:var(--dim);font-size:13px}
 .tile{padding:6px 10px;min-width:80px}.tile b{font-size:18px}.key{margin-left:0}.key+.key{margin-left:10px}}
 @media print{details{break-inside:avoid}pre{max-height:none}}

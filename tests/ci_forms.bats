@@ -9,7 +9,7 @@ PYTHON=/usr/bin/python3
 setup() {
 	native_only
 	unset GITHUB_ACTIONS GITHUB_WORKSPACE CI_PROJECT_DIR
-	cd "$BATS_TEST_TMPDIR"
+	cd "$BATS_TEST_TMPDIR" || return
 	export TMPDIR=$BATS_TEST_TMPDIR
 }
 
@@ -159,8 +159,8 @@ except OSError: pass'
 
 @test "report --prometheus: counts, in a file that is whole at any time" {
 	guarded "$PYTHON" -c "$told"
-	cp "$FIXTURES/numbers" 'od"d\'
-	guarded "$FIXTURES/brokenfd" 1 './od"d\' 10 || :
+	cp "$FIXTURES/numbers" "od\"d\\"
+	guarded "$FIXTURES/brokenfd" 1 "./od\"d\\" 10 || :
 	run -0 report --prometheus metrics "$LOG"
 	grep -qxF 'pipeguard_broken_writes_total{program="python3",signal="ignored"} 1' metrics
 	grep -qxF 'pipeguard_broken_writes_total{program="od\"d\\",signal="fatal"} 1' metrics

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
+# shellcheck disable=SC2016 # inner shells expand
 # Forms of the log that others read: its JSON Schema, systemd's journal.
 
 load helpers
@@ -9,7 +10,7 @@ PYTHON=/usr/bin/python3
 
 setup() {
 	native_only
-	cd "$BATS_TEST_TMPDIR"
+	cd "$BATS_TEST_TMPDIR" || return
 }
 
 # fits LOG: does each line fit the schema? Prints how many there are of each event.
