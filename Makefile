@@ -61,7 +61,7 @@ ARCH_S   := $(sort $(wildcard shim/arch/*.S))
 ARCH_O   := $(ARCH_S:shim/%.S=$(BUILD)/%.o)
 OBJECTS := $(SHIM:shim/%.c=$(BUILD)/%.o) $(ARCH_O) $(ARCH_O:.o=.jumps.o)
 
-PYTHON   := $(addprefix scripts/,pipeguard-report pipeguard-sweep pgargs.py pghtml.py pglog.py pgrun.py pgsites.py)
+PYTHON   := $(addprefix scripts/,pipeguard-report pipeguard-sweep pgabout.py pgargs.py pgci.py pgengine.py pgfollow.py pghtml.py pglog.py pgrun.py pgshow.py pgsites.py)
 
 .PHONY: all fixtures bench bench-programs compat demo sweep-demo test check load install uninstall clean distclean \
 	32 musl clang arm64 riscv64 matrix distros ubsan asan tsan fuzz fuzz-probe fuzz-rules fuzz-log fuzz-elf fuzz-page fuzz-readers lint \
@@ -81,7 +81,7 @@ PURE := $(patsubst shim/%.c,$(BUILD)/%.o,$(wildcard shim/rules/rule*.c)) \
 OUTSIDE_C := $(sort $(wildcard shim/outside/*.c))
 OUTSIDE_O := $(OUTSIDE_C:shim/%.c=$(BUILD)/%.o)
 SHARED := $(addprefix $(BUILD)/,$(addsuffix .o,base/next base/clock base/peek base/process object/addr object/fd object/listener \
-	object/look rules/config rules/live rules/match rules/page rules/plan who/stack fault/fault fault/standin log/again log/event_json log/event_text log/facts log/line \
+	object/look rules/config rules/live rules/match rules/page rules/plan who/stack fault/fault fault/standin log/again log/event_json log/event_text log/facts log/journal log/line \
 	log/log log/site))
 $(COMMAND): $(COMMAND_O) $(OUTSIDE_O) $(PURE) $(SHARED)
 	$(COMPILE) $(LDFLAGS) -o $@ $^ -ldl
@@ -208,7 +208,7 @@ install: all ## into DESTDIR, PREFIX, LIBDIR, BINDIR, MANDIR, COMPDIR, ZSHDIR, F
 		'$(DESTDIR)$(MANDIR)/man7' '$(DESTDIR)$(COMPDIR)' '$(DESTDIR)$(ZSHDIR)' '$(DESTDIR)$(FISHDIR)'
 	install -m 644 $(LIB) '$(DESTDIR)$(LIBDIR)/.libpipeguard.so.new'
 	mv -f '$(DESTDIR)$(LIBDIR)/.libpipeguard.so.new' '$(DESTDIR)$(LIBDIR)/libpipeguard.so'
-	install -m 644 $(PYTHON) '$(DESTDIR)$(LIBDIR)/pipeguard'
+	install -m 644 $(PYTHON) shim/log.schema.json '$(DESTDIR)$(LIBDIR)/pipeguard'
 	install -m 755 $(COMMAND) '$(DESTDIR)$(BINDIR)/.pipeguard.new'
 	mv -f '$(DESTDIR)$(BINDIR)/.pipeguard.new' '$(DESTDIR)$(BINDIR)/pipeguard'
 	install -m 644 scripts/pipeguard.1 scripts/pipeguard-report.1 scripts/pipeguard-sweep.1 '$(DESTDIR)$(MANDIR)/man1'
@@ -219,7 +219,7 @@ install: all ## into DESTDIR, PREFIX, LIBDIR, BINDIR, MANDIR, COMPDIR, ZSHDIR, F
 
 uninstall: ## what install put there
 	rm -f '$(DESTDIR)$(LIBDIR)/libpipeguard.so' '$(DESTDIR)$(BINDIR)/pipeguard' \
-		$(PYTHON:scripts/%='$(DESTDIR)$(LIBDIR)/pipeguard/%') '$(DESTDIR)$(MANDIR)/man1/pipeguard.1' \
+		$(PYTHON:scripts/%='$(DESTDIR)$(LIBDIR)/pipeguard/%') '$(DESTDIR)$(LIBDIR)/pipeguard/log.schema.json' '$(DESTDIR)$(MANDIR)/man1/pipeguard.1' \
 		'$(DESTDIR)$(MANDIR)/man1/pipeguard-report.1' '$(DESTDIR)$(MANDIR)/man1/pipeguard-sweep.1' '$(DESTDIR)$(MANDIR)/man7/libpipeguard.7' \
 		'$(DESTDIR)$(COMPDIR)/pipeguard' '$(DESTDIR)$(ZSHDIR)/_pipeguard' '$(DESTDIR)$(FISHDIR)/pipeguard.fish'
 	rmdir '$(DESTDIR)$(LIBDIR)/pipeguard' 2>/dev/null || :
@@ -244,7 +244,7 @@ ubsan: ## with the undefined-behaviour sanitizer, into build/ubsan, and the test
 # The lower floors with sanitizers need none of the flags of a library.
 SANITIZE = -g -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all
 PURE_C   = $(patsubst $(BUILD)/%.o,shim/%.c,$(filter-out $(ARCH_O),$(PURE))) $(ARCH_S)
-LOG_C    = $(PURE_C) shim/base/next.c $(addprefix shim/log/,again.c event_json.c event_text.c facts.c line.c) \
+LOG_C    = $(PURE_C) shim/base/next.c $(addprefix shim/log/,again.c event_json.c event_text.c facts.c journal.c line.c) \
 	$(addprefix shim/,who/stack.c who/unwinder.c object/fd.c object/look.c \
 	object/listener.c object/addr.c base/process.c base/clock.c base/peek.c)
 asan: ## the parser, the log writer and the reader of ELF files with the address and undefined-behaviour sanitizers

@@ -476,7 +476,7 @@ for i in range(3):
 		/no/such/folder/x|there is no folder '/no/such/folder'
 		unix:/no/such/folder/x|there is no folder '/no/such/folder'
 		a%q|unknown % word in '$PWD/a%q' (%p is the pid, %n the program, %% a %)
-		tcp:host|unknown log 'tcp:host' (stderr, stdout, off, fd:N, unix:/path or a path; write ./tcp:host for such a file)
+		tcp:host|unknown log 'tcp:host' (stderr, stdout, off, journal, fd:N, unix:/path or a path; write ./tcp:host for such a file)
 		stdou|unknown log 'stdou' (did you mean 'stdout'?): write ./stdou for such a file
 	END
 	run -125 launch -o fd:7 touch started 7</dev/null
