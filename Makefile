@@ -365,8 +365,11 @@ format: ## lay the C files out
 format-check:
 	clang-format --dry-run -Werror $(C_FILES)
 
-dist: ## a tarball of what is committed
-	git archive --prefix=pipeguard-$(VERSION)/ -o pipeguard-$(VERSION).tar.gz HEAD
+DIST := pipeguard-$(VERSION)
+dist: ## a tarball of what is committed, and what it consists of (SPDX, an SBOM), into build
+	@mkdir -p build
+	git archive --prefix=$(DIST)/ HEAD | gzip -9n > build/$(DIST).tar.gz
+	scripts/dev/sbom build/$(DIST).tar.gz > build/$(DIST).spdx.json
 
 help: ## this
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  %-12s %s\n", $$1, $$2 }'

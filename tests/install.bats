@@ -118,3 +118,25 @@ install_to() { timeout 120 make -s -C "$ROOT" BUILD="$BUILD" "$@" 3>&-; }
 	done
 	rm -r "$ROOT/build/same"
 }
+
+@test "make dist: a tarball that gives the same bytes again, and what it consists of, file by file" {
+	requires git python3 jq
+	git -C "$ROOT" rev-parse HEAD >/dev/null 2>&1 || skip "no clone"
+	git=$(cd "$ROOT" && cd "$(git rev-parse --git-common-dir)" && pwd)
+	for time in first second; do
+		git clone -q --shared "$git" "$BATS_TEST_TMPDIR/$time" 3>&-
+		git -C "$BATS_TEST_TMPDIR/$time" checkout -q "$(git -C "$ROOT" rev-parse HEAD)"
+		cp "$ROOT/Makefile" "$BATS_TEST_TMPDIR/$time"
+		cp "$ROOT/scripts/dev/sbom" "$BATS_TEST_TMPDIR/$time/scripts/dev"
+		timeout 60 make -s -C "$BATS_TEST_TMPDIR/$time" dist 3>&-
+	done
+	diff -r "$BATS_TEST_TMPDIR/first/build" "$BATS_TEST_TMPDIR/second/build"
+	cd "$BATS_TEST_TMPDIR/first/build"
+	tar -xf pipeguard-*.tar.gz
+	bill=$(echo pipeguard-*.spdx.json)
+	equal "the files" "$(cd "${bill%.spdx.json}" && find . -type f | sort)" "$(jq -r '.files[].fileName' "$bill" | sort)"
+	jq -r '.files[] | "\(.checksums[1].checksumValue)  \(.fileName)"' "$bill" | (cd "${bill%.spdx.json}" && sha256sum -c --quiet)
+	equal "the version" "${bill#pipeguard-}" "$(jq -r '.packages[0].versionInfo' "$bill").spdx.json"
+	# A file with another licence says so.
+	equal "licences of sources" '["MIT"]' "$(jq -c '[.files[] | select(.fileName | test("[.][chS]$")) | .licenseInfoInFiles[]] | unique' "$bill")"
+}
