@@ -63,7 +63,7 @@ PYTHON   := $(addprefix scripts/,pipeguard-report pipeguard-sweep pgargs.py pght
 
 .PHONY: all fixtures bench bench-programs compat demo sweep-demo test check load install install-library install-32 uninstall clean distclean \
 	32 musl clang arm64 riscv64 matrix distros ubsan asan tsan fuzz fuzz-probe fuzz-rules fuzz-log fuzz-elf fuzz-page fuzz-readers lint \
-	format format-check dist help FORCE
+	format format-check dist deb rpm portable packages-test help FORCE
 .DELETE_ON_ERROR:
 
 COMMAND   := $(BUILD)/pipeguard
@@ -352,7 +352,7 @@ $(BUILD)/fuzz/diff: $(wildcard tests/fuzz/diff/*.c) tests/fuzz/diff/diff.h
 C_FILES = $(filter-out shim/arch/marks.h,$(wildcard shim/*/*.[ch] tests/fixtures/*.c tests/fuzz/*.c tests/fuzz/diff/*.[ch] tests/bench/*.c))
 lint: format-check all ## everything that can be checked without running
 	scripts/check-layers
-	shellcheck scripts/completion.bash scripts/check-layers scripts/loader \
+	shellcheck scripts/completion.bash scripts/check-layers scripts/loader scripts/packages scripts/packages-test \
 		scripts/bench-outside scripts/install-deps scripts/matrix scripts/distros scripts/suite scripts/tally scripts/sweep-real scripts/compat tests/fuzz/races scripts/demo .ci/run
 	shellcheck -x tests/compat/*.sh
 	shellcheck -s bats $(wildcard tests/*.bats tests/*.bash)
@@ -364,6 +364,17 @@ format: ## lay the C files out
 	clang-format -i $(C_FILES)
 format-check:
 	clang-format --dry-run -Werror $(C_FILES)
+
+# What make was told, for scripts that call it again; CFLAGS and CC are the packager's.
+PACKAGE = CC='$(CC)' CFLAGS='$(CFLAGS)' VERSION='$(VERSION)' scripts/packages
+deb: ## packages for dpkg, into build/packages
+	@$(PACKAGE) deb
+rpm: ## packages for rpm (needs rpmbuild)
+	@$(PACKAGE) rpm
+portable: ## a tarball that needs no installation, for containers (needs musl-gcc, gcc-multilib for all of it)
+	@$(PACKAGE) portable
+packages-test: ## each of these, and make install, in a fresh system: installed, used, removed (needs root; some minutes)
+	@scripts/packages-test $(S)
 
 DIST := pipeguard-$(VERSION)
 dist: ## a tarball of what is committed, and what it consists of (SPDX, an SBOM), into build
