@@ -135,12 +135,19 @@ static const char *descriptor_of(const char *path)
 static void take_name(const struct pg_request *r, const char *value)
 {
 	static const char *const words[] = {"stderr", "stdout", "off", NULL};
+	static const char *const others[] = {"journal", "journald", "syslog", NULL};
 	struct pg_nearest n = {value, NULL, 3};
 	size_t colon = strcspn(value, ":/");
 
 	if (value[colon] == ':')
 		pg_fail(PG_FAILED, "-o: unknown log '%s' (%s; write ./%s for such a file)", value,
 			all, value);
+	for (size_t i = 0; others[i]; i++)
+		if (!strcmp(value, others[i]))
+			pg_fail(PG_FAILED,
+				"-o: no log goes to '%s' by itself, a service's stderr does; "
+				"write ./%s for such a file",
+				value, value);
 	for (size_t i = 0; words[i] && !value[colon]; i++)
 		if (strlen(value) + 1 >= strlen(words[i])) /* a file may be called std */
 			pg_nearest_try(&n, words[i]);
