@@ -399,35 +399,32 @@ static PG_COLD int print_ruled(const struct print *p, va_list ap)
 	return ret;
 }
 
-/* libc wrote nothing, or everything is to be told. OUTER: the mark of a call that this one
- * interrupts. */
-static PG_COLD void print_odd(const struct print *p, int ret, uint64_t outer)
+/* libc wrote nothing, or everything is to be told. */
+static PG_COLD void print_odd(const struct print *p, int ret)
 {
 	struct pg_op op = asked_of(p, NULL, -2);
 
 	if (pg_front.ruled & op.bits && ret < 0)
 		pg_apply_refused(op.fd, op.bits, errno);
-	op.outer = outer;
-	pg_leave(&op, ret);
+	pg_judge(&op, ret);
 }
 
 static int print(const struct print *p, va_list ap)
 {
-	uint64_t bit = PG_BIT(p->call), outer = pg_mark;
+	uint64_t bit = PG_BIT(p->call);
+	struct pg_op op; /* no more than its mark */
 	int ret;
 
 	if (PG_UNLIKELY(pg_front.ruled & bit) && pg_fd_ruled(p->fd, bit) &&
 	    pg_apply_asks(p->fd, bit))
 		return print_ruled(p, ap);
-	pg_mark = PG_MARK(p->call, p->fd, 0);
-	PG_NOTE_RETURN(p->caller + 1);
+	pg_mark_as(&op, PG_MARK(p->call, p->fd, 0), p->caller + 1);
 	ret = by_libc(p, ap);
-	if (PG_UNLIKELY(ret <= 0 || pg_watch_all)) {
-		print_odd(p, ret, outer);
-		return ret;
-	}
-	pg_fd_sent(p->fd, (uint64_t)ret);
-	pg_mark = outer;
+	if (PG_UNLIKELY(ret <= 0 || pg_watch_all))
+		print_odd(p, ret);
+	else
+		pg_fd_sent(p->fd, (uint64_t)ret);
+	pg_unmark(&op);
 	return ret;
 }
 

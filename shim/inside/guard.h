@@ -56,18 +56,25 @@ PG_COLD int64_t pg_guard_odd_out(enum pg_call call, const struct pg_op *op, int6
 PG_COLD int64_t pg_guard_odd_in(enum pg_call call, const struct pg_op *op, int64_t ret,
 				uintptr_t caller);
 
-#if PG_MARKS
-static inline void pg_begin(struct pg_op *op, enum pg_call call, uintptr_t to)
+/* OP is in progress, for the signal gate, and returns TO. */
+static inline void pg_mark_as(struct pg_op *op, uint64_t mark, uintptr_t to)
 {
 	op->outer = pg_mark;
-	pg_mark = PG_MARK(call, op->fd, 0);
-	PG_NOTE_RETURN(to);
+	pg_mark = mark;
+	PG_NOTE_RETURN(op, to);
 	(void)to;
 }
-static inline void pg_end(const struct pg_op *op)
+
+/* OP has left libc: the mark is that of the call which it interrupted. */
+static inline void pg_unmark(const struct pg_op *op)
 {
 	pg_mark = op->outer;
+	PG_FORGET_RETURN(op);
 }
+
+#if PG_MARKS
+#define pg_begin(op, call, to) pg_mark_as(op, PG_MARK(call, (op)->fd, 0), to)
+#define pg_end(op) pg_unmark(op)
 #else
 #define pg_begin(op, call, to) ((void)0)
 #define pg_end(op) ((void)0)

@@ -42,11 +42,13 @@ extern __thread uint64_t pg_owed __attribute__((tls_model("initial-exec"))) PG_H
  * wrapper notes where it returns to. glibc's can, and a healthy call pays less.
  */
 #ifdef __GLIBC__
-#define PG_NOTE_RETURN(to) ((void)0)
+#define PG_NOTE_RETURN(op, to) ((void)0)
+#define PG_FORGET_RETURN(op) ((void)0)
 #define PG_MARKED_CALLER 0
 #else
 extern __thread uintptr_t pg_mark_return __attribute__((tls_model("initial-exec")));
-#define PG_NOTE_RETURN(to) (pg_mark_return = (to))
+#define PG_NOTE_RETURN(op, to) ((op)->outer_return = pg_mark_return, pg_mark_return = (to))
+#define PG_FORGET_RETURN(op) (pg_mark_return = (op)->outer_return)
 #define PG_MARKED_CALLER (pg_mark_return - 1)
 #endif
 

@@ -22,7 +22,7 @@ static uint64_t moved(const struct pg_op *op, int64_t ret)
 	return sum;
 }
 
-void pg_leave(struct pg_op *op, int64_t ret)
+void pg_judge(struct pg_op *op, int64_t ret)
 {
 	if (ret > 0 && !op->skip)
 		pg_fd_sent(op->fd, moved(op, ret));
@@ -30,7 +30,6 @@ void pg_leave(struct pg_op *op, int64_t ret)
 		ret = -1;
 	if (ret != op->len || ret < 0 || pg_watch_all)
 		pg_guard_out(op, ret);
-	pg_mark = op->outer;
 }
 
 /* ---- in the midst ---- */

@@ -26,13 +26,18 @@ static inline void pg_enter(struct pg_op *op)
 {
 	uint64_t bits = (op->raw ? PG_MARK_RAW : 0) | (op->via == PG_VIA_STDIO ? PG_MARK_STDIO : 0);
 
-	op->outer = pg_mark;
 	op->marked = true;
-	pg_mark = PG_MARK(op->call, op->fd, bits);
-	PG_NOTE_RETURN(op->caller + 1);
+	pg_mark_as(op, PG_MARK(op->call, op->fd, bits), op->caller + 1);
 }
 
-PG_COLD void pg_leave(struct pg_op *op, int64_t ret);
+/* It returned RET: what was written is counted, what broke is told. */
+PG_COLD void pg_judge(struct pg_op *op, int64_t ret);
+
+static inline void pg_leave(struct pg_op *op, int64_t ret)
+{
+	pg_judge(op, ret);
+	pg_unmark(op);
+}
 
 /* The last step of a read: what it gave is counted, and turned to garbage where a rule wants that.
  * errno is kept. */

@@ -151,7 +151,7 @@ static PG_COLD void flushed(void)
 
 static PG_STDIO_CODE ssize_t gate_write(FILE *f, const void *data, ssize_t n)
 {
-	uint64_t outer;
+	struct pg_op op; /* no more than its mark */
 	ssize_t done;
 
 	if (within_dprintf(f))
@@ -160,16 +160,16 @@ static PG_STDIO_CODE ssize_t gate_write(FILE *f, const void *data, ssize_t n)
 	    pg_apply_asks(f->_fileno, PG_STDIO_BIT)) {
 		done = write_ruled(f, data, n, PG_CALLER);
 	} else {
-		outer = pg_mark;
 		if (PG_MARKS)
-			pg_mark = PG_MARK(PG_CALL_write, f->_fileno, PG_MARK_STDIO);
+			pg_mark_as(&op, PG_MARK(PG_CALL_write, f->_fileno, PG_MARK_STDIO),
+				   PG_RETURN);
 		done = next_write(f, data, n);
 		if (done > 0)
 			pg_fd_sent(f->_fileno, (uint64_t)done);
 		if (done != n || pg_watch_all)
 			odd(f, n, done, PG_CALLER, PG_CFA);
 		if (PG_MARKS)
-			pg_mark = outer;
+			pg_unmark(&op);
 	}
 	if (PG_UNLIKELY(f == last_to_flush))
 		flushed();

@@ -378,28 +378,27 @@ static long make_first(struct pg_op *op)
 	return ret;
 }
 
-/* The same as OP, all of it. */
-static void complete(struct pg_op *op)
+/* All of it, of OP's call, caller and words. */
+static struct pg_op complete(const struct pg_op *op)
 {
-	*op = (struct pg_op){
-		.call = op->call,
-		.caller = op->caller,
-		.arg = {op->arg[0], op->arg[1], op->arg[2], op->arg[3], op->arg[4], op->arg[5]}};
+	const long *a = op->arg;
+
+	return (struct pg_op){.call = op->call,
+			      .caller = op->caller,
+			      .arg = {a[0], a[1], a[2], a[3], a[4], a[5]}};
 }
 
 /* What make_idle() made was not all that was asked. */
-static PG_COLD long idle_odd(struct pg_op *op, long ret)
+static PG_COLD long idle_odd(const struct pg_op *made, long ret)
 {
-	uint64_t outer = op->outer;
+	struct pg_op op = complete(made);
 
-	complete(op);
-	read_words(op);
-	op->outer = outer;
+	read_words(&op);
 	if (ret < 0)
-		pg_apply_refused(op->fd, PG_BIT(op->call), errno);
-	if (!pg_is_out(op->call))
-		return (long)pg_guard_in(op, ret);
-	pg_leave(op, ret);
+		pg_apply_refused(op.fd, PG_BIT(op.call), errno);
+	if (!pg_is_out(op.call))
+		return (long)pg_guard_in(&op, ret);
+	pg_judge(&op, ret);
 	return ret;
 }
 
@@ -417,9 +416,11 @@ static long make_idle(struct pg_op *op)
 	if (ret > 0 && !writes)
 		return ret;
 	if (ret < 0 || l->shape != PG_BUF || ret != op->arg[l->len] || pg_watch_all)
-		return idle_odd(op, ret);
-	pg_fd_sent(op->fd, (uint64_t)ret);
-	pg_mark = op->outer;
+		ret = idle_odd(op, ret);
+	else
+		pg_fd_sent(op->fd, (uint64_t)ret);
+	if (writes)
+		pg_unmark(op);
 	return ret;
 }
 
@@ -461,10 +462,11 @@ long pg_apply_raw(struct pg_op *op, pg_syscall_fn *libc)
 }
 
 /* Before start-up, or where a rule wants to look. */
-static PG_COLD long apply_all(struct pg_op *op)
+static PG_COLD long apply_all(const struct pg_op *asked)
 {
-	complete(op);
-	return pg_started ? apply_ruled(op) : make_first(op);
+	struct pg_op op = complete(asked);
+
+	return pg_started ? apply_ruled(&op) : make_first(&op);
 }
 
 long pg_apply(enum pg_call call, uintptr_t caller, long a, long b, long c, long d, long e, long f)

@@ -11,6 +11,8 @@
 #include "base/call.h"
 
 #include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h> /* for __GLIBC__ */
 
 enum pg_via { PG_VIA_CALL, PG_VIA_STDIO, PG_VIA_SIGNAL };
 
@@ -57,6 +59,9 @@ struct pg_op {
 
 	/* The gate's own. */
 	uint64_t outer; /* the mark of a call that this one interrupts */
+#ifndef __GLIBC__
+	uintptr_t outer_return; /* and where that one returns to */
+#endif
 	uintptr_t cfa;	/* of the wrapper, if the stack told of it; else 0 */
 	const void *uc; /* what the signal interrupted, in its handler; else a null pointer */
 	bool marked;	/* the mark in progress is this call's */
