@@ -54,6 +54,11 @@ bool pg_log_goes_to(int fd)
 	return pg_config.log_kind == PG_LOG_FD && fd == pg_config.log_fd;
 }
 
+bool pg_log_is(uint64_t dev, uint64_t ino)
+{
+	return ino && out.ino == ino && out.dev == dev;
+}
+
 /* Each line moves the time at which the next one would be due; it may run ahead of the clock by as
  * much as a burst. */
 bool pg_log_allows(uint64_t now)
