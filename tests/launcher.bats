@@ -184,7 +184,6 @@ setup() {
 		-S keep -S suppress true#pipeguard: --suppress keep and --suppress suppress exclude one another: choose one
 		--inside --both true#pipeguard: --inside and --both exclude one another: choose one
 		-o a -o b true#pipeguard: --log a and --log b exclude one another: choose one
-		-o journal true#pipeguard: -o: no log goes to 'journal' by itself, a service's stderr does; write ./journal for such a file
 		-o fd:99 true#pipeguard: -o: descriptor 99 is not open
 		-o /tmp true#pipeguard: -o: '/tmp' is a folder
 	END
@@ -489,7 +488,7 @@ for i in range(3):
 		/no/such/folder/x|there is no folder '/no/such/folder'
 		unix:/no/such/folder/x|there is no folder '/no/such/folder'
 		a%q|unknown % word in '$PWD/a%q' (%p is the pid, %n the program, %% a %)
-		tcp:host|unknown log 'tcp:host' (stderr, stdout, off, fd:N, unix:/path or a path; write ./tcp:host for such a file)
+		tcp:host|unknown log 'tcp:host' (stderr, stdout, off, journal, fd:N, unix:/path or a path; write ./tcp:host for such a file)
 		stdou|unknown log 'stdou' (did you mean 'stdout'?): write ./stdou for such a file
 	END
 	run -125 launch -o fd:7 touch started 7</dev/null

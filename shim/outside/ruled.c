@@ -39,6 +39,7 @@ static void add_waiting(struct pg_ruled *c)
 		return;
 	}
 	*kept = *c;
+	kept->climbed = false; /* by then others have come */
 	kept->candidate.object = &kept->object;
 	if (c->plan.final) {
 		kept->final = *c->plan.final;
@@ -193,7 +194,9 @@ static void tell(struct pg_ruled *c, int failed, const char *held)
 	e->seeded = c->plan.seeded;
 	e->object = c->object;
 	c->of->told = true;
-	if (pg_site_count(e, 0, &first))
+	if (c->climbed)
+		pg_tell_stack(e);
+	if (pg_site_count(e, (uintptr_t)e->hash, &first))
 		pg_tell(c->of, c->tid, e);
 	if (first)
 		pg_site_describe(first, e, 0);

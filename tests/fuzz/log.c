@@ -44,8 +44,9 @@ bool pg_log_allows(uint64_t now)
 	return true;
 }
 
-void pg_log_write(const char *s, size_t len, uint64_t mask)
+void pg_log_write(const struct pg_text *head, const char *s, size_t len, uint64_t mask)
 {
+	(void)head;
 	(void)mask;
 	if (len > PG_LINE_MAX)
 		broken("a line has at most PG_LINE_MAX bytes");
@@ -465,7 +466,7 @@ static void worst(struct pg_event *e)
 	e->object.rule = e->rule = 1;
 	e->inlined = false;
 	e->nonblock = e->inherited = e->changed = e->seeded = e->object.stream = true;
-	e->confined = e->perhaps = e->by_itself = e->outside = true;
+	e->confined = e->perhaps = e->by_itself = e->outside = e->own = true;
 	e->tid = INT32_MIN;
 	e->comm[sizeof e->comm - 1] = 0;
 	e->failed = EAFNOSUPPORT;
