@@ -184,6 +184,7 @@ setup() {
 		-S keep -S suppress true#pipeguard: --suppress keep and --suppress suppress exclude one another: choose one
 		--inside --both true#pipeguard: --inside and --both exclude one another: choose one
 		-o a -o b true#pipeguard: --log a and --log b exclude one another: choose one
+		-o syslog true#pipeguard: -o: no log goes to 'syslog': write journal, or ./syslog for such a file
 		-o fd:99 true#pipeguard: -o: descriptor 99 is not open
 		-o /tmp true#pipeguard: -o: '/tmp' is a folder
 	END

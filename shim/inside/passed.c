@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "log/log.h"
+#include "object/look.h"
 #include "rules/match.h"
 #include "rules/rule_parse.h"
 
@@ -38,7 +39,7 @@ bool pg_passed_any(void)
 void pg_passed_stdio(int fd)
 {
 	struct pg_object o;
-	struct pg_candidate c = {.object = &o, .fd = fd};
+	const struct pg_op op = {.fd = fd, .object = &o};
 	uint64_t rules, calls;
 	int saved = errno;
 
@@ -46,7 +47,7 @@ void pg_passed_stdio(int fd)
 		return;
 	looked_at |= (uint64_t)1 << fd;
 	pg_look_for(fd, &o, pg_rules.wants, false);
-	pg_match_possible(&c, &rules, &calls);
+	pg_match_possible(&op, &rules, &calls);
 	if (!pg_log_is(o.dev, o.ino))
 		passed |= rules & say_write;
 	errno = saved;
