@@ -2,6 +2,7 @@
 #include "inside/ends.h"
 
 #include "base/process.h"
+#include "inside/passed.h"
 #include "inside/report.h"
 #include "inside/spare.h"
 #include "log/line.h"
@@ -29,10 +30,11 @@ bool pg_guard_has_last_word(void)
 {
 	bool any = pg_config.verbose >= 1 || pg_early || lines_missing();
 
-	if (!pg_started || !pg_config.active || pg_confined || (!any && !pg_site_any()) ||
+	if (!pg_started || !pg_config.active || pg_confined ||
+	    (!any && !pg_site_any() && !pg_passed_any()) ||
 	    pg_process_is_vforked()) /* last: it may ask the kernel */
 		return false;
-	return any || pg_site_held_back(pg_pid());
+	return any || pg_site_held_back(pg_pid()) || pg_passed_rules();
 }
 
 void pg_guard_exit(void)
@@ -54,6 +56,7 @@ void pg_guard_exit(void)
 	s->event.early = pg_early;
 	s->event.uncounted = pg_match_uncounted();
 	pg_site_collect(&s->event);
+	s->event.passed = pg_passed_rules();
 	before = pg_live_enter();
 	for (unsigned i = 0; i < pg_rules.n; i++)
 		s->event.counts[i] = pg_match_fired(i);

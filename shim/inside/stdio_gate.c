@@ -5,6 +5,7 @@
 #include "base/peek.h"
 #include "inside/apply.h"
 #include "inside/ends.h"
+#include "inside/passed.h"
 #include "inside/perform.h"
 #include "log/log.h"
 #include "rules/match.h"
@@ -149,6 +150,13 @@ static PG_COLD void flushed(void)
 	pg_guard_exit();
 }
 
+/* Must a rule look at what is written to FD? */
+static PG_COLD bool is_ruled(int fd)
+{
+	pg_passed_stdio(fd);
+	return pg_fd_ruled(fd, PG_STDIO_BIT) && pg_apply_asks(fd, PG_STDIO_BIT);
+}
+
 static PG_STDIO_CODE ssize_t gate_write(FILE *f, const void *data, ssize_t n)
 {
 	struct pg_op op; /* no more than its mark */
@@ -156,8 +164,7 @@ static PG_STDIO_CODE ssize_t gate_write(FILE *f, const void *data, ssize_t n)
 
 	if (within_dprintf(f))
 		return next_write(f, data, n);
-	if (PG_UNLIKELY(pg_front.ruled & PG_STDIO_BIT) && pg_fd_ruled(f->_fileno, PG_STDIO_BIT) &&
-	    pg_apply_asks(f->_fileno, PG_STDIO_BIT)) {
+	if (PG_UNLIKELY(pg_front.ruled & PG_STDIO_BIT) && is_ruled(f->_fileno)) {
 		done = write_ruled(f, data, n, PG_CALLER);
 	} else {
 		if (PG_MARKS)
