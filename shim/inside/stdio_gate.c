@@ -7,7 +7,6 @@
 #include "inside/ends.h"
 #include "inside/perform.h"
 #include "log/log.h"
-#include "rules/match.h"
 #include "who/module.h"
 #include "who/stack.h"
 
