@@ -120,7 +120,10 @@ static void write_event(struct pg_room *s, const struct pg_op *op)
 	add_target(e, op);
 	if (e->signal == PG_SIG_ASK)
 		e->signal = signal_of(op, &e->object, s->mask);
-	e->nonblock = call && pg_sys3(SYS_fcntl, op->fd, F_GETFL, 0) & O_NONBLOCK;
+	if (call) {
+		e->nonblock = (pg_sys3(SYS_fcntl, op->fd, F_GETFL, 0) & O_NONBLOCK) != 0;
+		e->own = e->object.kind == PG_PIPE && pg_look_reads(&st);
+	}
 	if (!walked)
 		add_stack(e, op);
 	if (first)

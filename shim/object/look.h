@@ -48,10 +48,11 @@ struct pg_stat pg_look_stat(int fd); /* ino 0: not open */
 void pg_look_for(int fd, struct pg_object *o, unsigned wants, bool make);
 void pg_look_at(int fd, const struct pg_stat *st, struct pg_object *o, unsigned wants, bool make);
 
-bool pg_look_is_broken_pipe(int fd); /* a pipe whose readers have gone */
-bool pg_look_hung_up(int fd);	     /* would poll(2) tell of an error or a hang-up? */
-bool pg_look_is_broken(int fd);	     /* POLLERR or POLLHUP: no peer is there any more */
-bool pg_look_failed(int fd);	     /* POLLERR: an error waits to be told */
+bool pg_look_reads(const struct pg_stat *st); /* does this process hold a reading end of pipe ST? */
+bool pg_look_is_broken_pipe(int fd);	      /* a pipe whose readers have gone */
+bool pg_look_hung_up(int fd);		      /* would poll(2) tell of an error or a hang-up? */
+bool pg_look_is_broken(int fd);		      /* POLLERR or POLLHUP: no peer is there any more */
+bool pg_look_failed(int fd);		      /* POLLERR: an error waits to be told */
 
 const char *pg_kind_name(enum pg_kind kind); /* a null pointer: no word for it */
 

@@ -41,6 +41,7 @@ static void add_waiting(struct pg_ruled *c)
 		return;
 	}
 	*kept = *c;
+	kept->climbed = false; /* by then others have come */
 	kept->op.object = &kept->object;
 	if (c->plan.final) {
 		kept->final = *c->plan.final;
@@ -202,7 +203,9 @@ static void tell(struct pg_ruled *c)
 	e->held = pg_plan_outcome(&c->plan);
 	e->seeded = c->plan.seeded;
 	c->of->told = true;
-	if (pg_site_count(e, 0, &first))
+	if (c->climbed)
+		pg_tell_stack(e);
+	if (pg_site_count(e, (uintptr_t)e->hash, &first))
 		pg_tell(c->of, c->tid, e);
 	if (first)
 		pg_site_describe(first, e, 0);

@@ -37,6 +37,7 @@ struct pg_ruled {
 	struct pg_plan plan;
 	struct pg_rule final; /* the plan's, while it waits: the rules may be others then */
 	bool reads, nonblock;
+	bool climbed; /* its stack is the one that pg_frames_climb() went up last */
 	enum pg_stage stage;
 	short events;	    /* of COPY, that are waited for */
 	uint64_t deadline;  /* 0: none */

@@ -195,7 +195,8 @@ static void come(int tid, const struct __ptrace_syscall_info *info)
 		return;
 	}
 	pg_tracee_now = c.of;
-	if (pg_ruled_by_stack())
+	c.climbed = pg_ruled_by_stack();
+	if (c.climbed)
 		pg_frames_climb(c.of, tid, &r);
 	pg_ruled_come(&c);
 }
