@@ -11,7 +11,8 @@
 #include "log/site.h"
 #include "rules/config.h"
 #include "rules/live.h"
-#include "rules/match.h"
+#include "rules/counts.h"
+#include "rules/turn.h"
 
 #include <errno.h>
 
@@ -54,12 +55,12 @@ void pg_guard_exit(void)
 	s->event.ev = PG_EV_EXIT;
 	s->event.pid = pid;
 	s->event.early = pg_early;
-	s->event.uncounted = pg_match_uncounted();
+	s->event.uncounted = pg_counts_missed();
 	pg_site_collect(&s->event);
 	s->event.passed = pg_passed_rules();
 	before = pg_live_enter();
 	for (unsigned i = 0; i < pg_rules.n; i++)
-		s->event.counts[i] = pg_match_fired(i);
+		s->event.counts[i] = pg_turn_fired(i);
 	pg_event_write(&s->event, s->line, s->mask);
 	pg_live_leave(before);
 	pg_room_give(s);

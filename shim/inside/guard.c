@@ -10,7 +10,6 @@
 #include "object/look.h"
 #include "rules/config.h"
 #include "rules/live.h"
-#include "rules/match.h"
 #include "who/module.h"
 #include "who/stack.h"
 

@@ -8,7 +8,6 @@
 #include "inside/passed.h"
 #include "inside/perform.h"
 #include "log/log.h"
-#include "rules/match.h"
 #include "who/module.h"
 #include "who/stack.h"
 
