@@ -9,6 +9,7 @@
 #include "command/print.h"
 #include "command/say.h"
 #include "command/takes.h"
+#include "command/tree.h"
 #include "command/variables.h"
 #include "command/watch.h"
 
@@ -133,8 +134,10 @@ static void start_page(struct pg_request *r)
 		pg_take_control(r, pg_text_of("run-%d", (int)getpid()));
 	}
 
-	if (!r->control)
+	if (!r->control) {
+		pg_tree_start();
 		return;
+	}
 	pg_control_open(r->control, true);
 	if (rules)
 		pg_control_change(PG_REPLACE, rules, 1);

@@ -2,6 +2,7 @@
 #include "inside/ends.h"
 
 #include "base/process.h"
+#include "inside/leave.h"
 #include "inside/report.h"
 #include "inside/spare.h"
 #include "log/line.h"
@@ -63,6 +64,12 @@ void pg_guard_exit(void)
 	errno = saved;
 }
 
+static void dies(void)
+{
+	pg_guard_exit();
+	pg_leave_all(PG_HOW_KILLED, SIGPIPE);
+}
+
 static void on_broken(const struct pg_hit *hit, enum pg_signal signal)
 {
 	pg_report(PG_EV_EPIPE, hit, signal);
@@ -70,8 +77,7 @@ static void on_broken(const struct pg_hit *hit, enum pg_signal signal)
 
 void pg_guard_start(const char *gates)
 {
-	static const struct pg_sigpipe_calls calls = {pg_spared, on_broken, pg_report_killed,
-						      pg_guard_exit};
+	static const struct pg_sigpipe_calls calls = {pg_spared, on_broken, pg_report_killed, dies};
 	enum pg_state state = pg_sigpipe_start(&calls);
 
 	pg_room_start();
