@@ -49,6 +49,11 @@ endif
 ifneq ($(filter __GLIBC__,$(TARGET)),)
 PG_LDFLAGS += -Wl,-z,initfirst
 PG_LIBS += -Wl,--no-as-needed -l:libdl.so.2
+else
+# musl's libc is its loader, which is there. A glibc program that a musl program starts inherits the library: its
+# loader ends a program for which it finds no libc.so.
+PG_LDFLAGS += -nostdlib -Wl,-z,undefs
+PG_LIBS += -lgcc -lgcc_eh
 endif
 COMPILE = $(CC) $(CPPFLAGS) $(CFLAGS) $(PG_CPPFLAGS) $(PG_CFLAGS)
 # Of all machines: the others' are empty.

@@ -75,6 +75,23 @@ every_gate_tells() {
 	[[ $(events 'select(.ev == "load") | .gates') == *'no stdio'* ]]
 }
 
+# Then the kernel holds the loader for the program.
+@test "a loader that is started by hand: its program is guarded, and named" {
+	native_only
+	local loader
+	loader=$(readelf -p .interp "$FIXTURES/build" | sed -n 's/^ *\[ *0\] *//p')
+	run -141 plain -d "$loader" "$FIXTURES/build" write
+	run -141 guarded -d "$loader" "$FIXTURES/build" write
+	[[ $(broken '.stack[0]') == '"build+0x'* ]]
+}
+
+@test "musl: its loader, which is a static-pie, started by hand" {
+	variant musl musl-gcc
+	run -141 plain -d /lib/ld-musl-x86_64.so.1 "$VARIANT/build" write
+	run -141 guarded -d /lib/ld-musl-x86_64.so.1 "$VARIANT/build" write
+	[[ $(broken '.stack[0]') == '"build+0x'* ]]
+}
+
 @test "aarch64, under qemu: every gate" {
 	requires qemu-aarch64
 	EMULATOR=(qemu-aarch64 -L /usr/aarch64-linux-gnu)

@@ -312,6 +312,7 @@ refused() {
 }
 
 @test "break through stdio: fflush, ferror and fclose agree with a reader that has gone" {
+	glibc_only
 	for flags in "" ignore nonblock; do
 		for kind in pipe fifo=PATH; do
 			same $kind "peer:close settle" %stdio:fd=10:break "$flags @ printf flush fclose"
@@ -360,7 +361,7 @@ refused() {
 		same $kind "peer:close settle" write:fd=10:break "default @ write"
 		[[ $injected == 'status 141' ]]
 		same $kind "peer:close settle" writev:break "default @ touch=out raw=w"
-		same $kind "peer:close settle" %stdio:fd=10:break "default @ printf flush"
+		[[ $BUILD == */musl ]] || same $kind "peer:close settle" %stdio:fd=10:break "default @ printf flush"
 		same $kind "peer:close settle" write:fd=10:break "ignore @ write raw=w"
 	done
 }

@@ -79,7 +79,7 @@ pairs() {
 
 @test "a Go client is refused, reset, and ends early" {
 	needs_go client
-	/usr/bin/python3 -m http.server --bind 127.0.0.1 0 --directory "$BATS_TEST_TMPDIR" >"$BATS_TEST_TMPDIR/server" 2>&1 3>&- &
+	/usr/bin/python3 -u -m http.server --bind 127.0.0.1 0 --directory "$BATS_TEST_TMPDIR" >"$BATS_TEST_TMPDIR/server" 2>&1 3>&- &
 	local server=$! port
 	head -c 100000 /dev/zero >"$BATS_TEST_TMPDIR/big"
 	wait_for grep -q 'port [0-9]' "$BATS_TEST_TMPDIR/server" || { kill "$server"; false; }

@@ -227,7 +227,8 @@ os.write(1, b"x")'
 @test "curl -o- | head" {
 	requires curl
 	head -c 5000000 /dev/zero | tr '\0' '\n' >lines
-	same leaving 23 curl -sS -o- "file://$DIR/lines"
+	# Its message says how much the pipe still took, which is a matter of time.
+	same leaving 23 curl -s -o- "file://$DIR/lines"
 	equal event '["curl","write","stdio"]' "$(broken '[.comm, .call, .via]' | sort -u)"
 	[[ $(broken .signal | sort -u) = '"ignored"' ]]
 }

@@ -362,7 +362,7 @@ static PG_COLD int print_cut(const struct print *p, struct pg_op op, int n, va_l
 
 	if (text < 0 && text > -4096) {
 		errno = ENOMEM;
-		pg_mark = op.outer;
+		pg_unmark(&op);
 		return -1;
 	}
 	ret = pg_next_format((char *)text, (size_t)n + 1, p->check, p->format, ap);
@@ -381,7 +381,7 @@ static PG_COLD int print_ruled(const struct print *p, struct pg_op op, va_list a
 	int n = length_of(p, ap), ret;
 
 	if (n < 0) {
-		pg_mark = op.outer;
+		pg_unmark(&op);
 		return by_libc(p, ap);
 	}
 	op.len = n;

@@ -49,12 +49,19 @@ PG_COLD void pg_guard_connected(enum pg_call call, int fd, int ret, uintptr_t ca
  * peer? */
 void pg_guard_close(int fd);
 
+/* OP has left libc: the mark is that of the call which it interrupted. */
+static inline void pg_unmark(const struct pg_op *op)
+{
+	pg_mark = op->outer;
+	PG_FORGET_CALLER(op);
+}
+
 /* Marks OP as in progress, for the signal gate. BITS: PG_MARK_. */
 static inline struct pg_op pg_enter(struct pg_op op, uint64_t bits, uintptr_t caller)
 {
 	op.outer = pg_mark;
 	pg_mark = PG_MARK(op.call, op.fd, bits);
-	PG_NOTE_CALLER(caller);
+	PG_NOTE_CALLER(&op, caller);
 	(void)caller;
 	return op;
 }
@@ -66,7 +73,7 @@ static inline int64_t pg_leave(struct pg_op op, int64_t ret, uintptr_t caller)
 		pg_fd_sent(op.fd, (uint64_t)ret);
 	if (ret != op.len || ret < 0 || pg_watch_all)
 		pg_guard_out(&op, ret, caller, 0);
-	pg_mark = op.outer;
+	pg_unmark(&op);
 	return ret;
 }
 
@@ -80,12 +87,12 @@ static inline void pg_begin(struct pg_op *op, enum pg_call call, uintptr_t calle
 {
 	op->outer = pg_mark;
 	pg_mark = PG_MARK(call, op->fd, 0);
-	PG_NOTE_CALLER(caller);
+	PG_NOTE_CALLER(op, caller);
 	(void)caller;
 }
 static inline void pg_end(const struct pg_op *op)
 {
-	pg_mark = op->outer;
+	pg_unmark(op);
 }
 #else
 #define pg_begin(op, call, caller) ((void)0)

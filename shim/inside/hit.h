@@ -42,11 +42,13 @@ extern __thread uint64_t pg_owed __attribute__((tls_model("initial-exec"))) PG_H
  * wrapper notes its caller. glibc's can, and a healthy call pays less.
  */
 #ifdef __GLIBC__
-#define PG_NOTE_CALLER(caller) ((void)0)
+#define PG_NOTE_CALLER(op, caller) ((void)0)
+#define PG_FORGET_CALLER(op) ((void)0)
 #define PG_MARKED_CALLER 0
 #else
 extern __thread uintptr_t pg_mark_caller __attribute__((tls_model("initial-exec")));
-#define PG_NOTE_CALLER(caller) (pg_mark_caller = (caller))
+#define PG_NOTE_CALLER(op, caller) ((op)->outer_caller = pg_mark_caller, pg_mark_caller = (caller))
+#define PG_FORGET_CALLER(op) (pg_mark_caller = (op)->outer_caller)
 #define PG_MARKED_CALLER (pg_mark_caller - 1)
 #endif
 

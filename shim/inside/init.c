@@ -92,10 +92,14 @@ static void __attribute__((constructor)) start(int argc, char **argv, char **env
 	int saved = errno;
 
 	(void)argc;
-	(void)argv;
+	(void)argv; /* musl's loader gives no arguments */
 	pg_next_resolve();
 	pg_calls_start();
-	pg_module_start();
+#ifdef __GLIBC__
+	pg_module_start(argv[0]);
+#else
+	pg_module_start(NULL);
+#endif
 	pg_symbol_start();
 	if (in_charge())
 		pg_config_read(environ ? environ : envp);

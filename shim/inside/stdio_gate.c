@@ -164,7 +164,7 @@ static PG_STDIO_CODE ssize_t gate_write(FILE *f, const void *data, ssize_t n)
 		if (done != n || pg_watch_all)
 			pg_guard_out(&op, done < n ? -1 : done, PG_CALLER, PG_CFA);
 		if (PG_MARKS)
-			pg_mark = op.outer;
+			pg_unmark(&op);
 	}
 	if (PG_UNLIKELY(f == last_to_flush))
 		flushed();

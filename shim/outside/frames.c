@@ -14,9 +14,9 @@
 
 enum { FRAMES = 64 };
 
-/* What was climbed last. */
+/* What was climbed last. Its first LIBC_S frames are libc's. */
 static struct {
-	unsigned n, at;
+	unsigned n, at, libc_s;
 	uintptr_t pc[FRAMES];
 	bool exact[FRAMES];
 } climbed;
@@ -159,23 +159,8 @@ static void climb_by_pointers(struct pg_tracee *t, const struct pg_registers *r)
 	}
 }
 
-void pg_frames_climb(struct pg_tracee *t, int tid, const struct pg_registers *r)
-{
-	climbed.n = climbed.at = 0;
-	if (!r)
-		return;
-	pg_memory_map(t);
-	if (!pg_memory_is_go(t) && !r->narrow)
-		climb_by_tables(t, tid);
-	if (climbed.n < 2) {
-		climbed.n = 0;
-		climb_by_pointers(t, r);
-	}
-}
-
 /* ---- unwinder.h ---- */
 
-/* In a static program, too, libc's own function that makes the call is no caller. */
 static bool is_wrapper(const struct pg_cursor *c)
 {
 	char name[PG_SYMBOL_MAX];
@@ -197,8 +182,40 @@ static void stand(struct pg_cursor *c)
 	c->pc = climbed.at < climbed.n ? climbed.pc[climbed.at] : 0;
 	c->exact = climbed.at < climbed.n && climbed.exact[climbed.at];
 	c->module = c->pc ? pg_module_at(c->pc - !c->exact, &c->room) : NULL;
-	if (c->module && !climbed.at && is_wrapper(c))
+	if (c->module && climbed.at < climbed.libc_s)
 		c->room.is_libc = true;
+}
+
+/* In a static program, too, libc's own function that makes the call is no caller; nor is what that
+ * makes it by: since glibc 2.41 there are some frames below it. */
+static unsigned libc_s(void)
+{
+	enum { BELOW = 4 };
+	struct pg_cursor c;
+
+	for (climbed.at = 0; climbed.at <= BELOW && climbed.at < climbed.n; climbed.at++) {
+		stand(&c);
+		if (c.module && is_wrapper(&c))
+			return climbed.at + 1;
+	}
+	return 0;
+}
+
+void pg_frames_climb(struct pg_tracee *t, int tid, const struct pg_registers *r)
+{
+	climbed.n = climbed.at = climbed.libc_s = 0;
+	if (!r)
+		return;
+	pg_memory_map(t);
+	if (!pg_memory_is_go(t) && !r->narrow)
+		climb_by_tables(t, tid);
+	if (climbed.n < 2) {
+		climbed.n = 0;
+		climb_by_pointers(t, r);
+	}
+	if (!pg_memory_is_go(t))
+		climbed.libc_s = libc_s();
+	climbed.at = 0;
 }
 
 void pg_cursor_here(struct pg_cursor *c)

@@ -2,6 +2,7 @@
 #include "outside/memory.h"
 
 #include "outside/file.h"
+#include "outside/links.h"
 
 #include "base/next.h"
 #include "rules/config.h"
@@ -83,6 +84,7 @@ void pg_memory_map(struct pg_tracee *t)
 	free(line);
 	if (f)
 		fclose(f);
+	pg_links_name(t);
 }
 
 void pg_memory_forget(struct pg_tracee *t)
@@ -174,7 +176,7 @@ const struct pg_module *pg_module_at(uintptr_t addr, struct pg_module *room)
 		return NULL;
 	*room = (struct pg_module){.base = base_of(a), .lo = a->lo, .hi = a->hi};
 	room->stamp = a->file->stamp;
-	pg_copy(room->name, sizeof room->name, a->file->name);
+	pg_copy(room->name, sizeof room->name, *a->name ? a->name : a->file->name);
 	room->is_libc = is_libc(room->name);
 	return room;
 }

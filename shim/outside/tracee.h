@@ -9,6 +9,7 @@
 
 #include "log/event.h"
 #include "rules/match.h"
+#include "who/module.h"
 
 struct pg_file;
 
@@ -17,6 +18,7 @@ struct pg_area {
 	uintptr_t lo, hi, offset;
 	bool runs; /* its bytes are code */
 	struct pg_file *file;
+	char name[PG_MODULE_NAME]; /* the loader's name for it; empty: the file's is the only one */
 };
 
 enum { PG_SPARED = 64 };

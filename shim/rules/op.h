@@ -6,6 +6,8 @@
 #include "base/call.h"
 
 #include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h> /* for __GLIBC__ */
 
 enum pg_via { PG_VIA_CALL, PG_VIA_STDIO, PG_VIA_SIGNAL };
 
@@ -17,12 +19,15 @@ struct pg_op {
 	int64_t len;
 	int flags; /* MSG_* of the socket calls, RWF_* of pwritev2, SPLICE_F_* of vmsplice */
 	enum pg_shape shape;
-	const void *data;	/* the program's, of SHAPE: read with pg_peek */
-	uint64_t count;		/* of PG_IOV */
-	const void *to;		/* the address it goes to, or a null pointer: the program's, too */
-	uint32_t to_len;	/* of TO, in bytes */
-	int source;		/* of splice and the like: where the bytes come from */
-	uint64_t outer;		/* the mark of a call that this one interrupts */
+	const void *data; /* the program's, of SHAPE: read with pg_peek */
+	uint64_t count;	  /* of PG_IOV */
+	const void *to;	  /* the address it goes to, or a null pointer: the program's, too */
+	uint32_t to_len;  /* of TO, in bytes */
+	int source;	  /* of splice and the like: where the bytes come from */
+	uint64_t outer;	  /* the mark of a call that this one interrupts */
+#ifndef __GLIBC__
+	uintptr_t outer_caller; /* and who made that one, where no stack is walked */
+#endif
 	struct pg_story *story; /* of the object, where a rule looked at it; or a null pointer */
 	uint64_t garbage;	/* bytes that a rule wants replaced in what is read; ~0: all */
 	int64_t result;		/* with SKIP */

@@ -80,7 +80,7 @@ static bool take_ip6(struct pg_rest *r, uint8_t ip[16])
 static void clear_host(uint8_t ip[16], unsigned bits)
 {
 	for (unsigned i = bits / 8; i < 16; i++)
-		ip[i] &= i == bits / 8 ? (uint8_t)(0xff00 >> bits % 8) : 0;
+		ip[i] = (uint8_t)(ip[i] & (i == bits / 8 ? 0xff00 >> bits % 8 : 0));
 }
 
 /* An IP address, a network, [v6], or the glob of a path. */

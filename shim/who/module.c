@@ -41,6 +41,13 @@ const char *pg_program_name(void)
 	return path ? pg_basename(path) : "?";
 }
 
+/* A loader that was started as a program loads another one: what the kernel holds for the program
+ * is the loader, and it chose none itself (getauxval(3), AT_BASE). */
+static bool by_hand(void)
+{
+	return !getauxval(AT_BASE);
+}
+
 bool pg_module_has(const struct pg_module *m, uintptr_t p, size_t n)
 {
 	struct pg_span part = pg_module_part(m, p);
@@ -186,7 +193,8 @@ static bool is_libc(const char *name)
 
 static void set_name(struct pg_module *m, const char *path)
 {
-	const char *name = m->is_main ? main_name : pg_basename(path);
+	bool known = !m->is_main || (*path && by_hand());
+	const char *name = known ? pg_basename(path) : main_name;
 
 	pg_copy(m->name, sizeof m->name, *name ? name : "?");
 	m->is_libc = !m->is_main && is_libc(m->name);
@@ -566,14 +574,29 @@ bool pg_module_vdso(struct pg_module *out)
 
 /* ---- start ---- */
 
+/* How far the file whose N program headers stand at PHDR was moved. Not each has a PT_PHDR: musl's
+ * loader has none, and started by hand as a program it is whose headers the kernel names
+ * (getauxval(3), AT_PHDR). */
+static uintptr_t moved_by(const ElfW(Phdr) * phdr, size_t n)
+{
+	const ElfW(Ehdr) *file = (const ElfW(Ehdr) *)((const char *)phdr - sizeof *file);
+
+	for (size_t i = 0; i < n; i++)
+		if (phdr[i].p_type == PT_PHDR)
+			return (uintptr_t)phdr - phdr[i].p_vaddr;
+	for (size_t i = 0; i < n; i++)
+		if (phdr[i].p_type == PT_LOAD && !phdr[i].p_offset)
+			return (uintptr_t)file - phdr[i].p_vaddr;
+	return 0;
+}
+
 static void find_loader(void)
 {
 	const ElfW(Phdr) *phdr = (const ElfW(Phdr) *)getauxval(AT_PHDR);
-	uintptr_t base = 0;
+	size_t n = getauxval(AT_PHNUM);
+	uintptr_t base = moved_by(phdr, n);
 
-	for (size_t i = 0; i < getauxval(AT_PHNUM); i++) {
-		if (phdr[i].p_type == PT_PHDR)
-			base = (uintptr_t)phdr - phdr[i].p_vaddr;
+	for (size_t i = 0; i < n; i++) {
 		if (phdr[i].p_type != PT_DYNAMIC)
 			continue;
 		for (const ElfW(Dyn) *d = (const ElfW(Dyn) *)(base + phdr[i].p_vaddr); d->d_tag;
@@ -583,15 +606,26 @@ static void find_loader(void)
 	}
 }
 
-void pg_module_start(void)
+static void name_main(const char *by_hand_s)
 {
 	char path[256];
 	long n = pg_sys4(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", path, sizeof path - 1);
+	const char *name = pg_program_name();
+
+	path[n > 0 ? n : 0] = 0;
+	if (by_hand())
+		name = by_hand_s ? pg_basename(by_hand_s) : name;
+	else if (n > 0)
+		name = pg_basename(path);
+	pg_copy(main_name, sizeof main_name, name);
+}
+
+void pg_module_start(const char *program)
+{
 	int (*each)(int (*)(struct dl_phdr_info *, size_t, void *), void *) = NULL;
 	unsigned known_now = 0;
 
-	path[n > 0 ? n : 0] = 0;
-	pg_copy(main_name, sizeof main_name, n > 0 ? pg_basename(path) : pg_program_name());
+	name_main(program);
 	find_loader();
 	for (const struct link_map *l = loader ? loader->base.r_map : NULL; l; l = l->l_next)
 		last_link = l;

@@ -37,8 +37,9 @@ struct pg_module {
 	bool stays;   /* it is never unloaded */
 };
 
-/* Start-up only: finds the loader's list. */
-void pg_module_start(void);
+/* Start-up only: finds the loader's list. PROGRAM is the one that a loader was started by hand to
+ * load, as it names it; or a null pointer. */
+void pg_module_start(const char *program);
 
 /* Learns what can be learnt, before the program confines itself. */
 void pg_module_prepare(void);
