@@ -11,23 +11,19 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-/* The process in the name of such a file; 0: it is none. PREFIX: without the process. */
-static pid_t owner_of(const char *name, const char *prefix)
+/* The process that a file is called by; 0: it is none. */
+static pid_t owner_of(const char *name)
 {
-	size_t n = strlen(prefix);
 	char *end;
-	long pid;
+	long pid = strtol(name, &end, 10);
 
-	if (strncmp(name, prefix, n) != 0 || name[n] < '1' || name[n] > '9')
-		return 0;
-	pid = strtol(name + n, &end, 10);
-	return *end || pid > INT32_MAX ? 0 : (pid_t)pid;
+	return *end || *name < '1' || *name > '9' || pid > INT32_MAX ? 0 : (pid_t)pid;
 }
 
-static void sweep(const char *folder, const char *prefix)
+static void sweep(const char *folder)
 {
 	DIR *dir = opendir(folder);
 	const struct dirent *entry;
@@ -35,28 +31,45 @@ static void sweep(const char *folder, const char *prefix)
 	if (!dir)
 		return;
 	while ((entry = readdir(dir))) {
-		pid_t owner = owner_of(entry->d_name, prefix);
+		pid_t owner = owner_of(entry->d_name);
 
-		if (owner && kill(owner, 0) && errno == ESRCH)
+		if (owner && (owner == getpid() || (kill(owner, 0) && errno == ESRCH)))
 			unlinkat(dirfd(dir), entry->d_name, 0);
 	}
 	closedir(dir);
 }
 
-void pg_tree_start(void)
+/* A folder of this user's alone: what others may write to they may exchange. */
+static bool is_ours(const char *folder)
 {
-	const char *path;
-	char *folder, *name;
+	struct stat st;
+
+	return !lstat(folder, &st) && S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
+	       !(st.st_mode & 077);
+}
+
+static bool make(const char *folder, const char *path)
+{
+	if (mkdir(folder, 0700)) {
+		if (errno != EEXIST || !is_ours(folder))
+			return false;
+		sweep(folder);
+	}
+	return pg_endings_make(path);
+}
+
+void pg_tree_start(bool looks)
+{
+	const char *folder, *path;
 
 	if (pg_variable("PIPEGUARD_CONTROL") || pg_variable("PIPEGUARD_ENDINGS"))
 		return;
-	path = pg_control_path(pg_text_of("endings-%d", (int)getpid()));
-	folder = pg_text_of("%s", path);
-	name = strrchr(folder, '/');
-	*name++ = 0;
-	*(strrchr(name, '-') + 1) = 0;
-	sweep(folder, name);
-	unlink(path);
-	if (pg_endings_open(path, getpid()))
-		pg_variable_set("PIPEGUARD_ENDINGS", path);
+	folder = pg_control_path("endings");
+	path = pg_text_of("%s/%d", folder, (int)getpid());
+	/* Once more: another tree may have taken the folder along as it ended. */
+	if (!make(folder, path) && !make(folder, path))
+		return;
+	pg_variable_set("PIPEGUARD_ENDINGS", path);
+	if (looks)
+		pg_endings_open(path);
 }

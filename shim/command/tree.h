@@ -3,8 +3,10 @@
 #ifndef PG_TREE_H
 #define PG_TREE_H
 
+#include <stdbool.h>
+
 /* This process is about to become the first one of a tree: a file for its endings, if there can be
- * one. Those of trees that were killed go. */
-void pg_tree_start(void);
+ * one. Those of trees that were killed go. LOOKS: this process reads them itself. */
+void pg_tree_start(bool looks);
 
 #endif

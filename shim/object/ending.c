@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 struct pg_endings *pg_endings_mapped;
 static void *own; /* the file of the ring alone */
@@ -20,42 +21,84 @@ void pg_endings_use(struct pg_endings *ring)
 
 /* ---- a file of its own ---- */
 
-struct file {
-	char magic[PG_MAGIC];
+struct head {
+	char magic[32];
 	uint64_t owner, unused;
+};
+struct file {
+	struct head head;
 	struct pg_endings ring;
 };
 
+static const char magic[32] = "pipeguard endings 1";
 static char path_of_own[128];
 
-bool pg_endings_open(const char *path, int owner)
+/* With holes: nobody touches the memory but by peek.h. */
+bool pg_endings_make(const char *path)
 {
-	static const char magic[PG_MAGIC] = "pipeguard endings 1";
-	static const struct pg_mapped kind = {sizeof(struct file), 0, magic};
-	struct file *f;
+	enum { FLAGS = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC };
+	struct head head = {.owner = (uint64_t)pg_pid()};
+	long fd = pg_sys4(SYS_openat, AT_FDCWD, path, FLAGS, 0600);
+	bool made;
+
+	if (fd < 0)
+		return false;
+	__builtin_memcpy(head.magic, magic, sizeof magic);
+	made = !pg_sys2(SYS_ftruncate, fd, sizeof(struct file)) &&
+	       pg_sys3(SYS_write, fd, &head, sizeof head) == (long)sizeof head;
+	pg_sys1(SYS_close, fd);
+	if (!made)
+		pg_sys3(SYS_unlinkat, AT_FDCWD, path, 0);
+	return made;
+}
+
+/* Is FD such a file, and this user's own? */
+static bool is_ours(int fd)
+{
+	struct head head;
+	struct pg_stat st;
+
+	return !pg_fstat(fd, &st) && S_ISREG(st.mode) && !(st.mode & 077) &&
+	       st.uid == (uint32_t)pg_sys0(SYS_geteuid) &&
+	       pg_sys3(SYS_read, fd, &head, sizeof head) == (long)sizeof head &&
+	       !__builtin_memcmp(head.magic, magic, sizeof magic);
+}
+
+bool pg_endings_open(const char *path)
+{
+	enum { FLAGS = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY };
+	struct file *f = NULL;
 	int fd;
 
-	if (pg_len(path) >= sizeof path_of_own || pg_mapped_open(&kind, path, owner != 0, &fd))
+	if (pg_len(path) >= sizeof path_of_own)
 		return false;
-	f = pg_mapped_at(fd, sizeof *f, 0, PROT_READ | PROT_WRITE);
+	fd = pg_open(path, FLAGS);
+	if (fd < 0)
+		return false;
+	if (is_ours(fd))
+		f = pg_mapped_at(fd, sizeof *f, 0, PROT_READ | PROT_WRITE);
 	pg_sys1(SYS_close, fd);
 	if (!f)
 		return false;
-	if (owner)
-		PG_PUT(f->owner, (uint64_t)owner);
 	own = f;
 	pg_copy(path_of_own, sizeof path_of_own, path);
 	pg_endings_use(&f->ring);
 	return true;
 }
 
+/* The folder goes with the last one in it. */
 void pg_endings_close(void)
 {
-	const struct file *f = own;
-	uint64_t owner;
+	struct head head;
+	size_t slash = pg_len(path_of_own);
 
-	if (f && pg_peek(&owner, &f->owner, sizeof owner) && owner == (uint64_t)pg_pid())
-		pg_sys3(SYS_unlinkat, AT_FDCWD, path_of_own, 0);
+	if (!own || !pg_peek(&head, own, sizeof head) || head.owner != (uint64_t)pg_pid())
+		return;
+	pg_sys3(SYS_unlinkat, AT_FDCWD, path_of_own, 0);
+	while (slash && path_of_own[slash] != '/')
+		slash--;
+	path_of_own[slash] = 0;
+	pg_sys3(SYS_unlinkat, AT_FDCWD, path_of_own, AT_REMOVEDIR);
 }
 
 /* ---- keys ---- */

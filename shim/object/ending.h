@@ -70,9 +70,10 @@ static inline bool pg_has_endings(void)
 	return PG_UNLIKELY(pg_endings_mapped != NULL);
 }
 
-/* A file of the ring alone, which goes with the process OWNER. Opens it at PATH; with an OWNER it
- * is made. False: there is none. Start-up only. */
-bool pg_endings_open(const char *path, int owner);
+/* A file of the ring alone, that goes with the process which made it. False: there is none.
+ * Start-up only. */
+bool pg_endings_make(const char *path);
+bool pg_endings_open(const char *path);
 
 /* Its owner, if that is this process, is about to end. */
 void pg_endings_close(void);

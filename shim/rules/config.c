@@ -381,7 +381,7 @@ void pg_config_read(char **envp)
 		open_page();
 	if (pg_config.active && pg_config.endings && *pg_config.endings == '/' &&
 	    !pg_config.control)
-		pg_endings_open(pg_config.endings, 0); /* it may have gone, and nobody misses it */
+		pg_endings_open(pg_config.endings); /* it may have gone, and nobody misses it */
 	if ((seen & 48) == 48)
 		refuse("PIPEGUARD_SKIP", 1, "PIPEGUARD_ONLY is set as well: choose one", NULL,
 		       NULL);
