@@ -39,12 +39,17 @@ details{border:1px solid var(--line);border-radius:8px;margin:8px 0;padding:0 14
 details[open]{padding-bottom:10px}summary{cursor:pointer;padding:8px 0;overflow-wrap:anywhere}
 details:target{outline:2px solid var(--mark)}
 .bar{height:8px;border-radius:4px;background:var(--mark);min-width:2px}
-svg text{fill:var(--dim);font-size:11px;font-family:inherit}svg{max-width:100%;height:auto}
+svg.time{display:block;width:100%;height:120px;border-bottom:1px solid var(--line)}.small{font-size:13px}
+.ends{display:flex;justify-content:space-between;gap:12px}
 svg .epipe{fill:var(--silent)}svg .reset{fill:var(--hung)}svg .inject{fill:var(--mark)}svg .other{fill:var(--dim)}
-svg .axis{stroke:var(--line)}
 .key{display:inline-block;width:10px;height:10px;border-radius:2px;margin:0 5px 0 14px}
 .key.epipe{background:var(--silent)}.key.reset{background:var(--hung)}.key.inject{background:var(--mark)}
 .key.other{background:var(--dim)}
+@media (max-width:640px){main{padding:16px 12px 40px}h1{font-size:20px}h1 code{font-size:16px}thead{display:none}
+table,tbody,tr,td{display:block;width:100%}tr{border:1px solid var(--line);border-radius:8px;margin:8px 0;padding:4px 0}
+td,td.n{border:0;width:auto;padding:3px 10px;text-align:left;white-space:normal;overflow-wrap:anywhere;min-width:0}
+td:first-child:not(.n){min-width:0}td::before{content:attr(data-h) ": ";color:var(--dim);font-size:13px}
+.tile{padding:6px 10px;min-width:80px}.tile b{font-size:18px}.key{margin-left:0}.key+.key{margin-left:10px}}
 @media print{details{break-inside:avoid}pre{max-height:none}}
 """
 
@@ -74,10 +79,20 @@ def table(heads, rows):
     out += ["<th%s>%s</th>" % (" class=n" if h.startswith("#") else "", esc(h.lstrip("#"))) for h in heads]
     out.append("</tr></thead><tbody>")
     for row in rows:
-        out.append("<tr>" + "".join("<td%s>%s</td>" % (" class=n" if h.startswith("#") else "", cell)
+        out.append("<tr>" + "".join("<td%s data-h='%s'>%s</td>" % (" class=n" if h.startswith("#") else "", esc(h.lstrip("#")), cell)
                                     for h, cell in zip(heads, row)) + "</tr>")
     out.append("</tbody></table></div>")
     return "\n".join(out)
+
+
+def about(facts):
+    """When and where: FACTS as pgsites.about() has them, or None."""
+    if not facts:
+        return ""
+    words = [facts.get("date"), facts.get("host"), facts.get("kernel"), facts.get("pipeguard")]
+    if facts.get("program"):
+        words.append(facts["program"] + (", build-id " + facts["build_id"] if facts.get("build_id") else ""))
+    return "<p class='dim about'>%s</p>" % " · ".join(esc(w) for w in words if w)
 
 
 def tiles(pairs):

@@ -75,6 +75,7 @@ KEYS = (
     ("stack", "frames", "writes disposition"),
     ("site", "hash", "writes"),
     ("nonblock", "bool", "call"),
+    ("own", "bool", "call"),
     ("engine", "word", "all"),
     ("confined", "bool", "confined"),
     ("dropped", "count", "all"),
@@ -188,7 +189,7 @@ _SITE = {"call": (WORD, None), "caller": (FRAME, None), "count": COUNT}
 _TYPES = {"count": COUNT, "number": NUMBER, "seconds": float, "time": TIME, "word": WORD, "name": NAME, "bool": bool,
           "frame": FRAME, "frames": [FRAME], "rule": RULE, "again": AGAIN, "hash": HASH, "history": [_WARNING],
           "counts": {str: COUNT}, "sites": [_SITE]}
-_READ = set(FIELDS) | {"mono", "tid", "action", "nonblock", "program", "sigpipe", "to", "events", "rules", "sites"}
+_READ = set(FIELDS) | {"mono", "tid", "action", "nonblock", "own", "engine", "program", "sigpipe", "to", "events", "rules", "sites"}
 _EVENT = {name: _TYPES[kind] for name, kind, _ in KEYS if name in _READ}
 _SHAPE = {name: (shape, None) for name, shape in _EVENT.items()}
 _NAMES = [name for name, shape in _EVENT.items() if shape is NAME]
@@ -316,12 +317,12 @@ def open_log(path):
 
 
 class Reader:
-    """The events of the binary file SOURCE. After that: LINES read, FOREIGN ones among them, and whether it is DAMAGED:
-    compressed, and not to be read to its end."""
+    """The events of the binary file SOURCE. After that: LINES read, FOREIGN ones among them, how many events were the
+    library's OWN, and whether it is DAMAGED: compressed, and not to be read to its end."""
 
     def __init__(self, source):
         self.source = source
-        self.lines = self.foreign = 0
+        self.lines = self.foreign = self.own = 0
         self.damaged = False
 
     def _chunks(self):
@@ -351,11 +352,12 @@ class Reader:
 
     def __iter__(self):
         """Tuples of FIELDS of what befell a write, and other events as dicts."""
-        fast, block, lines = _FAST.fullmatch, [], 0
+        fast, block, lines, own = _FAST.fullmatch, [], 0, 0
         for line in self._lines():
             lines += 1
             m = fast(line)
             if m:
+                own += 1
                 yield m.groups()
                 continue
             if block and line.startswith(b"        ") and len(block) < 64:
@@ -373,15 +375,15 @@ class Reader:
         if block:
             yield from self._known(_text_event(block), block)
         self.lines += lines
+        self.own += own
         self.foreign += self.damaged
 
     def _known(self, event, block):
         if not event:
             self.foreign += len(block) or 1
-        elif event["ev"] in WRITES:
-            yield fields_of(event)
-        else:
-            yield event
+            return
+        self.own += 1
+        yield fields_of(event) if event["ev"] in WRITES else event
 
     def dicts(self):
         """All events of a log in JSON, as dicts."""
@@ -529,6 +531,7 @@ class Symbols:
     def __init__(self, places=()):
         self.tool = shutil.which("addr2line") or shutil.which("eu-addr2line")
         self.places = list(places)
+        self.names = {}         # of modules, as people know them
         self.paths = {}
         self.lines = {}
         self.libraries = None
@@ -597,10 +600,16 @@ class Symbols:
         found = self.lines.get(frame_parts(frame)[0])
         return found[1] if found else None
 
+    def named(self, where):
+        """'module+0x1c01' with the name by which the module is known."""
+        module, plus, offset = where.rpartition("+")
+        return self.names.get(module, module) + plus + offset
+
     def place_of(self, frame):
         """How a person names FRAME: 'function (file.c:12)', 'symbol (module+0x1c01)' or 'module+0x1c01'."""
         where, _, _, symbol = frame_parts(frame)
         found = self.lines.get(where)
+        where = self.named(where)
         if found:
             return "%s (%s)" % (found[0] if found[0] != "??" else symbol or where, short_path(found[1]))
         return "%s (%s)" % (symbol, where) if symbol else where

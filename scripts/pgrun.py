@@ -224,15 +224,28 @@ def reap_all():
         pass
 
 
-def kill_all(reap=reap_all):
-    """Ends every process below this one. Returns how many had to be."""
+def is_engine(pid):
+    """Is it what looks at programs from outside? It ends by itself, when it has written what it knows."""
+    try:
+        with open("/proc/%d/comm" % pid) as f:
+            return f.read() == "pipeguard\n"
+    except (OSError, ValueError):
+        return False
+
+
+def kill_all(reap=reap_all, engine=False):
+    """Ends every process below this one; with ENGINE, that of a program that is looked at from outside last, and only
+    if it does not end by itself. Returns how many had to be."""
     killed, end = set(), time.monotonic() + 10
+    patience = time.monotonic() + (3 if engine else 0)
     reap()
     while time.monotonic() < end:
         alive = descendants()
+        if time.monotonic() < patience:
+            alive = [pid for pid in alive if not is_engine(pid)] or alive and [0]
         if not alive:
             break
-        for pid in alive:
+        for pid in filter(None, alive):
             try:
                 os.kill(pid, signal.SIGKILL)
                 killed.add(pid)
@@ -302,8 +315,9 @@ def filled(text, places):
 
 
 class Run:
-    """SPEC: argv, env, preload (what is set for the program alone), stdin, setup, scratch, watch, timeout, client,
-    ready, clients (how often), tree (of an earlier run in this process), folder (of its own, made and removed here), modules."""
+    """SPEC: argv, engine, rules, more (what else is set for the program alone), late (a rule from when the server is
+    ready), stdin, setup, scratch, watch, timeout, client, ready, clients (how often), tree (of an earlier run in this
+    process), folder (of its own, made and removed here), modules."""
 
     def __init__(self, spec):
         self.spec = spec
@@ -339,7 +353,7 @@ class Run:
         except OSError as e:
             result = {"failed": "%s: %s" % (e.filename or self.spec["argv"][0], e.strerror)}
         finally:
-            left = kill_all(self.tree.reap)
+            left = kill_all(self.tree.reap, self.spec["engine"].outside)
         result["left"] = left
         result["places"] = self.places
         if self.tree.modules is not None:
@@ -358,10 +372,11 @@ class Run:
             if not tree.finish(setup, time.monotonic() + 60) or setup.how():
                 return {"failed": "--setup: status %s: %s" % (
                     setup.how(), setup.outputs["err"].result()["text"].strip())}
-        for name, value in spec["preload"].items():
+        self.page = os.path.join(self.folder, "page") if spec.get("late") else None
+        for name, value in dict(spec["engine"].variables(spec["rules"], self.page), **spec["more"]).items():
             env[os.fsencode(name)] = os.fsencode(value)
         env[b"PIPEGUARD_LOG"] = os.fsencode(self.logs.replace("%", "%%")) + b"/%p.log"
-        argv = [filled(a, self.places) for a in spec["argv"]]
+        argv = spec["engine"].words([filled(a, self.places) for a in spec["argv"]])
         main = tree.start(argv, env, cwd, spec["stdin"])
         if spec.get("client"):
             return self._serve(main)
@@ -386,6 +401,10 @@ class Run:
         clients = []
         if not ready and main.ended is None:
             return {"failed": "the server was not ready (--ready) within %g s" % spec["patience"]}
+        ready_at = time.monotonic()
+        wrong = ready and self.page and spec["engine"].arm(self.page, spec["late"])
+        if wrong:
+            return {"failed": wrong}
         while ready and main.ended is None and len(clients) < spec["clients"]:
             clients.append(self._client(main))
             if self._enough(clients):
@@ -394,7 +413,7 @@ class Run:
         alive = main.ended is None
         stopped = alive and self._stop(main)
         result = self._result(main, False)
-        result.update(ready=ready, alive=alive, stopped=stopped, clients=clients)
+        result.update(ready=ready, ready_at=ready_at, alive=alive, stopped=stopped, clients=clients)
         return result
 
     def _enough(self, clients):

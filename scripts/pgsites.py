@@ -4,24 +4,51 @@
 import itertools
 import os
 import re
+import signal
 
+import pgengine
 import pglog
 import pgrun
 
 VERDICTS = ("silent", "crashed", "hung", "spins", "killed", "clean", "recovered", "not reached")
 BAD = VERDICTS[:5]
+# Of a program, and of a server.
+MEANINGS = {
+    "silent": ("status 0 and no message, but bytes were lost",
+               "a client got another answer, with the status of a good one; or bytes of a log were lost; or the server "
+               "ended with status 0 and without a message"),
+    "crashed": ("SIGSEGV, SIGABRT, a sanitizer",) * 2,
+    "hung": ("it did not end", "a client waited in vain, or none is served any more"),
+    "spins": ("the same write failed over and over",) * 2,
+    "killed": ("SIGPIPE, or another signal, ended it", "SIGPIPE ended the server, or a process of it"),
+    "clean": ("it says so: a status, a message", "the server ended, and says so: a status, a message"),
+    "recovered": ("status and result as ever", "the next client is served as ever"),
+    "not reached": ("the place was not reached in that run",) * 2}
 FAULTS = ("break", "break+suppress", "reset", "reset+suppress", "refuse", "short", "error=EAGAIN")
-RULE = "sweep"
+RULE, SECOND = "sweep", "sweep2"
 CRASHES = {4: "SIGILL", 5: "SIGTRAP", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 11: "SIGSEGV", 31: "SIGSYS"}
 SIGPIPE = 13
 WHAT = {1: "standard output", 2: "standard error", "tcp": "a TCP connection", "unix": "a Unix socket"}
 SANITIZER = re.compile(r"ERROR: \w*Sanitizer|WARNING: ThreadSanitizer|runtime error: |SUMMARY: \w*Sanitizer")
-OURS = re.compile(r"pipeguard: PIPEGUARD_\w+: ")
+OURS = re.compile(r"^pipeguard: ", re.M)
 
 
 # ---- logs ----
 
+TOLD = 10           # events of a place that are told one by one
 EVENTS = 50000      # of one log: many more than the library writes of a program
+
+
+def as_call(e):
+    """From outside every call is told of by a rule: that line stands for one of ev call."""
+    if e["ev"] == "inject" and e["rule"] == pgengine.SEE:
+        if e["engine"] == "outside":
+            e["ev"] = "call"
+            # Who wakes itself up sends single bytes; the outside engine does not ask who reads them.
+            e["own"] = e["kind"] == "pipe" and e["len"] == 1 and (e["fd"] or 0) > 2
+        else:
+            e["ev"] = "seen"
+    return e
 
 
 def is_whole(e):
@@ -32,7 +59,7 @@ def read_events(path):
     """The whole events of a log. The folder is the program's as well: what lies there may be anything."""
     try:
         with pglog.open_plain(path, links=False) as source:
-            return [e for e in itertools.islice(pglog.Reader(source).dicts(), EVENTS) if is_whole(e)]
+            return [as_call(e) for e in itertools.islice(pglog.Reader(source).dicts(), EVENTS) if is_whole(e)]
     except OSError:
         return []
 
@@ -74,21 +101,22 @@ def _disposition(state, e):
     return e["to"] if e["ev"] == "disposition" else state
 
 
-def sites_of(logs):
-    """The sites of a baseline run, by their keys, in the order in which they were reached."""
+def sites_of(logs, ready=None):
+    """The sites of a baseline run, by their keys, in the order in which they were reached; READY: when the server was."""
     found, counts = {}, {}
     for events in logs:
         state = None
         for e in events:
             state = _disposition(state, e)
-            if e["ev"] != "call" or not e["site"] or not e["call"] or not e["kind"]:
+            if not is_of_site(e):
                 continue
             key = key_of(e)
             site = found.setdefault(key, {
                 "key": key, "program": e["program"], "call": e["call"], "via": e["via"], "kind": e["kind"],
                 "hash": e["site"], "stack": e["stack"] or [], "mono": e["mono"], "fds": [], "peers": [], "sides": [],
-                "nonblock": False, "longest": 0, "states": [], "processes": []})
+                "nonblock": False, "longest": 0, "states": [], "processes": [], "own": True, "late": False})
             _add_to_site(site, e, state)
+            site["late"] = site["late"] or ready is not None and e["mono"] > ready
             of = counts.setdefault(key, {})
             of[(e["pid"], e["ino"])] = max(of.get((e["pid"], e["ino"]), 0), e["repeated"])
     for key, site in found.items():
@@ -103,6 +131,7 @@ def _add_to_site(site, e, state):
             site[name].append(value)
     site["processes"].append(e["pid"])
     site["nonblock"] = site["nonblock"] or bool(e["nonblock"])
+    site["own"] = site["own"] and wakes_itself(e)
     site["longest"] = max(site["longest"], e["len"] or 0)
 
 
@@ -112,6 +141,17 @@ def peer_of(e):
     if not peer or e["side"] == "client" or peer[0] in "/@":
         return peer
     return peer.rpartition(":")[0] or peer
+
+
+def wakes_itself(e):
+    """Does a program wake itself up by the write E? It reads that pipe itself; or it sends single bytes on a pair of
+    sockets that it made."""
+    return bool(e["own"]) or (e["kind"] == "unix" and e["len"] == 1 and not e["peer"] and not e["side"] and
+                              e["call"] != "connect")
+
+
+def fault_order(fault):
+    return FAULTS.index(fault) if fault in FAULTS else len(FAULTS)
 
 
 def applies(site, fault):
@@ -136,7 +176,7 @@ def applies(site, fault):
 
 
 def rule_of(site, fault, when=1):
-    """The rule that makes FAULT at the WHEN-th call of SITE, in each process."""
+    """The rule that makes FAULT at the WHEN-th call of SITE, in each process, without a name."""
     action = fault.split("+")[0]
     if action == "short":
         action = "short=1"
@@ -145,12 +185,38 @@ def rule_of(site, fault, when=1):
     return "%s:kind=%s%s:site=%s:when=%d:%s" % (calls, site["kind"], comm, site["hash"], when, action)
 
 
+def is_of_site(e):
+    return bool(e["ev"] == "call" and e["site"] and e["call"] and e["kind"])
+
+
+def reached_after(logs, rule):
+    """The sites that were reached after RULE had fired, with the number that their next call has for a rule: 'when'.
+    Those whose calls are too many to be told one by one are left out."""
+    events = sorted((e for of in logs for e in of), key=lambda e: e["mono"])
+    fired = next((e for e in events if e["ev"] == "inject" and e["rule"] == rule), None)
+    if not fired:
+        return {}
+    after = [e for e in events if e["mono"] > fired["mono"]]
+    sites = sites_of([[e for e in of if e["mono"] > fired["mono"] or not is_of_site(e)] for of in logs])
+    for key, site in list(sites.items()):
+        pid = next(e["pid"] for e in after if is_of_site(e) and key_of(e) == key)
+        calls = {}
+        for e in events:
+            if e["mono"] < fired["mono"] and is_of_site(e) and e["pid"] == pid and key_of(e) == key:
+                calls[e["ino"]] = max(calls.get(e["ino"], 0), e["repeated"])
+        broke = fired["pid"] == pid and fired["call"] and fired["kind"] and key_of(fired) == key
+        site["when"] = sum(calls.values()) + bool(broke) + 1
+        if site["when"] > TOLD:
+            del sites[key]
+    return sites
+
+
 # ---- what a run shows ----
 
-def evidence_of(logs):
-    """What became of the fault, from the logs of the run."""
+def evidence_of(logs, rule=RULE):
+    """What became of the fault that RULE made, from the logs of the run."""
     events = sorted((e for events in logs for e in events), key=lambda e: e["mono"])
-    fired = [e for e in events if e["ev"] == "inject" and e["rule"] == RULE]
+    fired = [e for e in events if e["ev"] == "inject" and e["rule"] == rule]
     out = {"fired": len(fired), "failures": 0, "fatal": [], "again": None, "lost": False, "stack": [], "signal": None}
     if not fired:
         return out
@@ -284,7 +350,15 @@ def changed_files(base, result):
 # ---- verdicts ----
 
 def signal_name(n):
-    return CRASHES.get(n) or ("SIGPIPE" if n == SIGPIPE else "signal %d" % n)
+    try:
+        return signal.Signals(n).name
+    except ValueError:      # real-time ones
+        return "signal %d" % n
+
+
+def ended(status):
+    """A status in words: "status 3", "SIGTERM"."""
+    return signal_name(-status) if type(status) is int and status < 0 else "status %s" % status
 
 
 def ended_by(status):
@@ -315,14 +389,24 @@ def _spins(evidence, site):
     return None
 
 
-def new_message(base, result):
-    """The first line on stderr that no good run had; None."""
+def new_message(base, result, evidence):
+    """The first line on stderr that no good run had; None. A piece of a known one is none, where stderr was hit."""
     known = set(base["err"])
     for line in re.split(r"[\r\n]+", result["err"]["text"]):
         wiped = pgrun.masked(line.encode("utf-8", "replace")).strip().decode("utf-8", "replace")
-        if wiped and wiped not in known:
+        if wiped and wiped not in known and not (evidence.get("fd") == 2 and is_rest(wiped, known)):
             return line.strip()
     return None
+
+
+def is_rest(line, known):
+    """Is LINE a piece of one of KNOWN, or the beginning of one and, behind it, all of another?"""
+    return any(line in k for k in known) or any(
+        line.endswith(k) and any(other.startswith(line[:-len(k)].rstrip()) for other in known) for k in known if k)
+
+
+def named(files):
+    return ", ".join(files[:3]) + (" and %d more" % (len(files) - 3) if len(files) > 3 else "")
 
 
 def _losses(base, result, evidence):
@@ -334,7 +418,7 @@ def _losses(base, result, evidence):
         losses.append("the output is %s" % ("short of %s bytes" % pglog.number(lost) if lost > 0 else "another one"))
     files = changed_files(base, result)
     if files:
-        losses.append("%s differs" % ", ".join(files[:3]))
+        losses.append("%s %s" % (named(files), "differs" if len(files) == 1 else "differ"))
     if not losses and evidence["lost"]:
         what = WHAT.get(evidence["fd"]) or WHAT.get(evidence["kind"], "a %s" % (evidence["kind"] or "descriptor"))
         losses.append("bytes for %s were lost" % what)
@@ -362,7 +446,7 @@ def _program_verdict(base, result, evidence):
         return "hung", "it did not end (it %s)" % ("kept the processor busy" if result["busy"] else "waited")
     if ended_by(status) == SIGPIPE and status not in base["statuses"]:
         return "killed", "SIGPIPE ended it" if status < 0 else "status 141: SIGPIPE ended a part of it"
-    message = new_message(base, result)
+    message = new_message(base, result, evidence)
     if status not in base["statuses"] and status != 0:
         if status < 0:
             return "killed", "ended by " + signal_name(-status)
@@ -384,24 +468,35 @@ def _client_as_ever(base, client):
 
 def _server_verdict(base, result, evidence):
     clients, status = result["clients"], result["status"]
+    message = new_message(base, result, evidence)
     if base["alive"] and not result["alive"]:
         if ended_by(status) == SIGPIPE:
             return "killed", "SIGPIPE ended the server"
-        if status == 0 and not new_message(base, result):
+        if status == 0 and not message:
             return "silent", "the server ended with status 0 and without a message"
-        return "clean", "the server ended: status %s, %s" % (status, new_message(base, result) or "without a message")
+        return "clean", "the server ended: %s, %s" % (ended(status), message or "without a message")
     if evidence["fatal"]:
         return "killed", "SIGPIPE ended a process of it: %s%s" % (
             ", ".join(evidence["fatal"]), "; the next client was served" if _client_as_ever(base, clients[-1]) else "")
+    return _served(base, clients, evidence)
+
+
+def _served(base, clients, evidence):
+    """What clients got of a server that goes on."""
     first, last = clients[0], clients[-1]
     if not _client_as_ever(base, last):
         if last["timed_out"]:
-            return "hung", "it serves nobody any more"
-        return "silent", "it does not answer as before: client's status %s" % last["status"]
+            return "hung", "it serves nobody any more: the next client waited in vain"
+        if last["status"] not in base["client"]["statuses"]:
+            return "hung", "it serves nobody any more: the next client ended with %s" % ended(last["status"])
+        return "silent", "from then on clients get another answer, with %s as ever" % ended(last["status"])
     if _client_as_ever(base, first):
+        if evidence["lost"] and not evidence["failures"] and evidence["kind"] in ("pipe", "file"):
+            return "silent", "the client got what it gets in a good run, but bytes for %s were lost" % (
+                WHAT.get(evidence["fd"]) or "a " + evidence["kind"])
         return "recovered", "the client got what it gets in a good run"
     if first["timed_out"]:
         return "hung", "the client that met the fault waited in vain; the next one was served"
     if first["status"] in base["client"]["statuses"]:
-        return "silent", "the client got another answer, with status %s as ever" % first["status"]
-    return "recovered", "the client that met the fault ended with status %s, the next one was served" % first["status"]
+        return "silent", "the client got another answer, with %s as ever" % ended(first["status"])
+    return "recovered", "the client that met the fault ended with %s, the next one was served" % ended(first["status"])

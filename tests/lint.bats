@@ -112,7 +112,7 @@ listed() {
 	echo 'KEY(cwnd, count, WRITES, count(t, 0), "a new one")' >>"$BATS_TEST_TMPDIR/tree/shim/keys.def"
 	run "$BATS_TEST_TMPDIR/tree/scripts/dev/keys" --check
 	[ "$status" -eq 1 ]
-	[[ $output == *pglog.py:*libpipeguard.7:* ]]
+	[[ $output == *pglog.py:*libpipeguard.7:*log.schema.json:* ]]
 	"$BATS_TEST_TMPDIR/tree/scripts/dev/keys"
 	grep -q '"cwnd", "count", "writes"' "$BATS_TEST_TMPDIR/tree/scripts/pglog.py"
 	grep -q '^.It Cm cwnd' "$BATS_TEST_TMPDIR/tree/shim/libpipeguard.7"

@@ -292,9 +292,9 @@ for line in open(sys.argv[1], "rb"):
 	while read -r change; do
 		bad=$(sed -E "$change" <<<"$good")
 		[[ $bad != "$good" ]]
-		run -0 report - <<<"$bad"
+		run -0 report - <<<"$good"$'\n'"$bad"
 		echo "change: $change"
-		equal "what is said" "0 broken writes in 0 programs|(1 line read; 1 not the library's)" "${lines[0]}|${lines[1]}"
+		equal "what is said" "1 broken write in 1 program|(2 lines read; 1 not the library's)" "${lines[0]%%, 20*}|${lines[1]}"
 	done <<-'END'
 		s/"repeated":1/"repeated":"abc"/
 		s/"repeated":1/"repeated":-1/
@@ -470,6 +470,6 @@ out.write(b"pipeguard[1:1 x] write(3, 1) = EPIPE, SIGPIPE kills   " + b"tcp " * 
 @test "the manuals of report and sweep are well formed" {
 	requires mandoc
 	for page in pipeguard-report.1 pipeguard-sweep.1; do
-		equal "what mandoc says of $page" '' "$(mandoc -Tlint "$ROOT/scripts/$page" 2>/dev/null | grep -v 'referenced manual not found')"
+		equal "what mandoc says of $page" '' "$(mandoc -Tlint "$ROOT/scripts/$page" 2>/dev/null | grep -vE 'referenced manual not found|operating system explicitly')"
 	done
 }

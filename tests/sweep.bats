@@ -104,9 +104,9 @@ verdicts() { sweep -q --json "$@" | jq -r 'select(.type == "run") | "\(.fault) \
 	run -0 sweep --out "$OUT" -- "$FIXTURES/numbers" 10
 	[[ $output != *'[1/'* && $output == *'killed 1, clean 1'* ]]
 	printf '{"half":' >>"$OUT/runs.jsonl" # what is added now comes in a line of its own
-	run -0 sweep --out "$OUT" --faults error=ENOSPC -- "$FIXTURES/numbers" 10
-	run -0 sweep --out "$OUT" --faults break,break+suppress,error=ENOSPC -- "$FIXTURES/numbers" 10
-	[[ $output != *'[1/'* && $output == *'killed 1, clean 1, not reached 1'* ]]
+	run -0 sweep --out "$OUT" --faults error=EIO -- "$FIXTURES/numbers" 10
+	run -0 sweep --out "$OUT" --faults break,break+suppress,error=EIO -- "$FIXTURES/numbers" 10
+	[[ $output != *'[1/'* && $output == *'killed 1, clean 2'* ]]
 	run -125 sweep --out "$OUT" -- "$FIXTURES/numbers" 11
 	[[ $output == *'holds a sweep of another command: choose another --out, or --fresh'* ]]
 	run -0 sweep --fresh --out "$OUT" -- "$FIXTURES/numbers" 11
@@ -411,7 +411,7 @@ sys.exit("%s: these do not print: %r" % (sys.argv[1], bad) if bad else 0)' "$fil
 	equal "no such page" "pipeguard sweep: $BATS_TEST_TMPDIR/none/page: No such file or directory" "$output"
 	echo 'int main(void) { return 0; }' >"$BATS_TEST_TMPDIR/static.c"
 	"${CC:-gcc}" -static -o "$BATS_TEST_TMPDIR/static" "$BATS_TEST_TMPDIR/static.c" 2>/dev/null || skip "no static libc"
-	run -126 sweep -- "$BATS_TEST_TMPDIR/static"
+	run -126 sweep --inside -- "$BATS_TEST_TMPDIR/static"
 	[[ $output == 'pipeguard sweep: the library does not reach it (see pipeguard doctor)' ]]
 }
 

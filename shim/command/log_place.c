@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char all[] = "stderr, stdout, off, fd:N, unix:/path or a path";
+static const char all[] = "stderr, stdout, off, journal, fd:N, unix:/path or a path";
 
 /* PATH from this folder on, in which a % means itself. */
 static const char *absolute(const char *path)
@@ -134,13 +134,17 @@ static const char *descriptor_of(const char *path)
 
 static void take_name(const struct pg_request *r, const char *value)
 {
-	static const char *const words[] = {"stderr", "stdout", "off", NULL};
+	static const char *const words[] = {"stderr", "stdout", "off", "journal", NULL};
 	struct pg_nearest n = {value, NULL, 3};
 	size_t colon = strcspn(value, ":/");
 
 	if (value[colon] == ':')
 		pg_fail(PG_FAILED, "-o: unknown log '%s' (%s; write ./%s for such a file)", value,
 			all, value);
+	if (!strcmp(value, "syslog"))
+		pg_fail(PG_FAILED,
+			"-o: no log goes to 'syslog': write journal, or ./%s for such a file",
+			value);
 	for (size_t i = 0; words[i] && !value[colon]; i++)
 		if (strlen(value) + 1 >= strlen(words[i])) /* a file may be called std */
 			pg_nearest_try(&n, words[i]);
@@ -150,9 +154,18 @@ static void take_name(const struct pg_request *r, const char *value)
 	take_path(r, "", value);
 }
 
+static void take_journal(const struct pg_request *r)
+{
+	if (r->verb != PG_V_ENV && access("/run/systemd/journal/socket", W_OK))
+		pg_fail(PG_FAILED, "-o: no journal receives here (/run/systemd/journal/socket)");
+	pg_variable_set("PIPEGUARD_LOG", "journal");
+}
+
 void pg_take_log(struct pg_request *r, const char *value)
 {
-	if (!strcmp(value, "stderr") || !strcmp(value, "off"))
+	if (!strcmp(value, "journal"))
+		take_journal(r);
+	else if (!strcmp(value, "stderr") || !strcmp(value, "off"))
 		pg_variable_set("PIPEGUARD_LOG", value);
 	else if (descriptor_of(value))
 		take_descriptor(r, descriptor_of(value));

@@ -69,8 +69,8 @@ const struct pg_option pg_options[] = {
 		"a rule, or several with ';' between them; may be repeated"},
 	{'f', PG_K_FILE, "file", NULL, "FILE", RULES, REPEATED, NULL, pg_take_file,
 		"the rules are in FILE"},
-	{'o', PG_K_LOG, "log", "output", "LOG", LOGGED, LOG, "stderr stdout off fd: unix:", pg_take_log,
-		"where to: stderr (the default), stdout, off, fd:N, unix:/path or a file; %p is the process id, %n the "
+	{'o', PG_K_LOG, "log", "output", "LOG", LOGGED, LOG, "stderr stdout off journal fd: unix:", pg_take_log,
+		"where to: stderr (the default), stdout, off, journal, fd:N, unix:/path or a file; %p is the process id, %n the "
 		"program's name"},
 	{'j', PG_K_NOTHING, "json", NULL, NULL, LOGGED, REPEATED, NULL, pg_take_json,
 		"JSON, one object a line"},
@@ -128,6 +128,12 @@ const struct pg_option pg_options[] = {
 
 	{0, PG_K_NOTHING, "json", NULL, NULL, REPORT, REPEATED, NULL, NULL, "one JSON object instead of text"},
 	{0, PG_K_FILE, "html", NULL, "FILE", REPORT, REPEATED, NULL, NULL, "also a page of its own"},
+	{0, PG_K_FILE, "junit", NULL, "FILE", SCRIPTS, REPEATED, NULL, NULL, "also as JUnit's XML"},
+	{0, PG_K_FILE, "sarif", NULL, "FILE", SCRIPTS, REPEATED, NULL, NULL, "also as SARIF 2.1.0"},
+	{0, PG_K_FILE, "prometheus", NULL, "FILE", REPORT, REPEATED, NULL, NULL, "also counts for Prometheus"},
+	{0, PG_K_LIST, "fail-on", NULL, "LIST", REPORT, REPEATED,
+		"any unhandled fatal caught ignored blocked suppressed none reset refused doomed lost", NULL, "status 1 if there is one of them"},
+	{0, PG_K_NOTHING, "follow", NULL, NULL, REPORT, REPEATED, NULL, NULL, "go on as the logs grow"},
 	{0, PG_K_NOTHING, "top", NULL, "N", REPORT, REPEATED, NULL, NULL, "places that are shown (20)"},
 	{0, PG_K_FILE, "modules", NULL, "PATH", REPORT, REPEATED, NULL, NULL, "a program or library of the log, or a folder of them"},
 
@@ -146,6 +152,11 @@ const struct pg_option pg_options[] = {
 	{0, PG_K_FILE, "watch", NULL, "PATH", SWEEP, REPEATED, NULL, NULL, "a file or folder that is part of the result"},
 	{0, PG_K_PROGRAM, "client", NULL, "CMD", SWEEP, REPEATED, NULL, NULL, "COMMAND is a server; what uses it"},
 	{0, PG_K_PROGRAM, "ready", NULL, "PORT|CMD", SWEEP, REPEATED, NULL, NULL, "when the server is ready"},
+	{0, PG_K_NOTHING, "pairs", NULL, NULL, SWEEP, REPEATED, NULL, NULL, "also a second fault, where the first was survived"},
+	{0, PG_K_NOTHING, "wake-ups", NULL, NULL, SWEEP, REPEATED, NULL, NULL, "also the pipes by which programs wake themselves up"},
+	{0, PG_K_NOTHING, "inside", NULL, NULL, SWEEP, REPEATED, NULL, NULL, "as run has it"},
+	{0, PG_K_NOTHING, "outside", NULL, NULL, SWEEP, REPEATED, NULL, NULL, "as run has it"},
+	{0, PG_K_NOTHING, "both", NULL, NULL, SWEEP, REPEATED, NULL, NULL, "as run has it"},
 	{0, PG_K_NOTHING, "list", NULL, NULL, SWEEP, REPEATED, NULL, NULL, "only the baseline, and what it reaches"},
 	{0, PG_K_NOTHING, "json", NULL, NULL, SWEEP, REPEATED, NULL, NULL, "results as JSON lines"},
 	{0, PG_K_FILE, "html", NULL, "FILE", SWEEP, REPEATED, NULL, NULL, "the page"},

@@ -70,9 +70,9 @@ static void dies(void)
 	pg_leave_all(PG_HOW_KILLED, SIGPIPE);
 }
 
-static void on_broken(const struct pg_hit *hit, enum pg_signal signal)
+static void on_broken(const struct pg_op *op, enum pg_signal signal)
 {
-	pg_report(PG_EV_EPIPE, hit, signal);
+	pg_report(PG_EV_EPIPE, op, signal);
 }
 
 void pg_guard_start(const char *gates)

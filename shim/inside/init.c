@@ -87,19 +87,24 @@ static const char *gates(bool stdio)
 	return "call signal (no stdio: this libc has no such slot)";
 }
 
+/* glibc's loader gives a constructor main's arguments, musl's does not; a library built for the one
+ * may be loaded by the other. */
+static bool has_arguments(void)
+{
+	bool has = dlsym(RTLD_DEFAULT, "gnu_get_libc_version");
+
+	dlerror();
+	return has;
+}
+
 static void __attribute__((constructor)) start(int argc, char **argv, char **envp)
 {
 	int saved = errno;
 
 	(void)argc;
-	(void)argv; /* musl's loader gives no arguments */
 	pg_next_resolve();
 	pg_calls_start();
-#ifdef __GLIBC__
-	pg_module_start(argv[0]);
-#else
-	pg_module_start(NULL);
-#endif
+	pg_module_start(pg_module_by_hand() && has_arguments() ? argv[0] : NULL);
 	pg_symbol_start();
 	if (in_charge())
 		pg_config_read(environ ? environ : envp);

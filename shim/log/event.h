@@ -66,6 +66,7 @@ struct pg_event {
 	uint64_t repeated, events, early, uncounted;
 	uint64_t hash; /* of the stack: what site= compares */
 	bool nonblock; /* call */
+	bool own;      /* call: the process reads that pipe itself */
 	bool confined; /* the program has confined itself: little can be asked */
 	bool perhaps;  /* doomed: unless a child has the descriptor, too */
 	unsigned frames;

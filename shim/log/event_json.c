@@ -17,6 +17,16 @@ static const char *const signal_names[] = {"none",    "fatal",	 "caught",
 static const char *const what_names[] = {"eof", "reset", "refused", "shutdown", "error"};
 static const char *const sides[] = {NULL, "client", "server"};
 
+const char *pg_event_word(const struct pg_event *e)
+{
+	return ev_names[e->ev];
+}
+
+const char *pg_event_signal(const struct pg_event *e)
+{
+	return pg_knows_signal(e) ? signal_names[e->signal] : NULL;
+}
+
 /*
  * A line that is cut would be no JSON. So all that comes before the lists
  * below has a bound, whatever names the system holds, and they take as many

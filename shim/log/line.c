@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "log/event_json.h"
 #include "log/event_text.h"
+#include "log/journal.h"
 #include "log/log.h"
 #include "rules/config.h"
 
@@ -25,6 +26,8 @@ void pg_event_note_process(void)
 static void put_line(struct pg_event *e, char *line, uint64_t mask)
 {
 	struct pg_text t = {line, 0, PG_LINE_MAX - 1};
+	char fields[512];
+	struct pg_text head = {fields, 0, sizeof fields};
 
 	e->missing = pg_log_missing();
 	if (pg_config.json) {
@@ -34,8 +37,10 @@ static void put_line(struct pg_event *e, char *line, uint64_t mask)
 		pg_event_text(&t, e);
 	}
 	t.cap = PG_LINE_MAX;
+	if (pg_config.log_journal)
+		pg_journal_head(&head, e, t.len);
 	pg_put_char(&t, '\n');
-	pg_log_write(line, t.len, mask);
+	pg_log_write(&head, line, t.len, mask);
 }
 
 /* What is said once, or ends it all, is always said. */

@@ -400,17 +400,25 @@ static bool write_quietly(const struct target *t, const char *line, size_t len, 
 	return false;
 }
 
-static bool write_line(const struct target *t, const char *line, size_t len, uint64_t mask)
+static bool send_line(int fd, const struct pg_text *head, const char *line, size_t len)
+{
+	struct iovec both[] = {{head->buf, head->len}, {(void *)(uintptr_t)line, len}};
+	const struct msghdr m = {.msg_iov = both, .msg_iovlen = 2};
+
+	return pg_sys3(SYS_sendmsg, fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) == (long)(head->len + len);
+}
+
+static bool write_line(const struct target *t, const struct pg_text *head, const char *line,
+		       size_t len, uint64_t mask)
 {
 	if (!is_writable(t))
 		return false;
 	if (S_ISSOCK(t->st.mode))
-		return pg_sys6(SYS_sendto, t->fd, line, len, MSG_NOSIGNAL | MSG_DONTWAIT, 0, 0) ==
-		       (long)len;
+		return send_line(t->fd, head, line, len);
 	return write_quietly(t, line, len, mask);
 }
 
-static bool put(const char *line, size_t len, uint64_t mask)
+static bool put(const struct pg_text *head, const char *line, size_t len, uint64_t mask)
 {
 	struct target t;
 	bool closes, done;
@@ -419,19 +427,19 @@ static bool put(const char *line, size_t len, uint64_t mask)
 		return out.fd >= 0 && pg_sys3(SYS_write, out.fd, line, len) == (long)len;
 	if (!find_target(&t, &closes))
 		return false;
-	done = write_line(&t, line, len, mask);
+	done = write_line(&t, head, line, len, mask);
 	if (closes)
 		pg_sys1(SYS_close, t.fd);
 	return done;
 }
 
-void pg_log_write(const char *line, size_t len, uint64_t mask)
+void pg_log_write(const struct pg_text *head, const char *line, size_t len, uint64_t mask)
 {
 	struct pg_log_missing before = pg_log_missing();
 
 	if (pg_config.log_kind == PG_LOG_OFF)
 		return;
-	if (!put(line, len, mask)) {
+	if (!put(head, line, len, mask)) {
 		pg_log_drop();
 		return;
 	}

@@ -334,6 +334,18 @@ bool pg_look_failed(int fd)
 	return pg_look_poll(fd, 0) & POLLERR;
 }
 
+bool pg_look_reads(const struct pg_stat *st)
+{
+	enum { MANY = 64 }; /* who wakes itself up makes that pipe early */
+	struct pg_stat other;
+
+	for (int fd = 0; fd < MANY; fd++)
+		if (!pg_fstat(fd, &other) && other.ino == st->ino && other.dev == st->dev &&
+		    (pg_sys3(SYS_fcntl, fd, F_GETFL, 0) & O_ACCMODE) == O_RDONLY)
+			return true;
+	return false;
+}
+
 bool pg_look_is_broken_pipe(int fd)
 {
 	struct pg_stat st;

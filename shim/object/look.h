@@ -55,10 +55,11 @@ enum { PG_POLLRDHUP = 0x2000 }; /* not under __USE_MISC in every libc */
 /* Has the pipe FD, on DEV, a path? Then it is a FIFO, which several open. */
 bool pg_look_has_path(int fd, uint64_t dev);
 
-bool pg_look_is_broken_pipe(int fd); /* a pipe whose readers have gone */
-bool pg_look_hung_up(int fd);	     /* would poll(2) tell of an error or a hang-up? */
-bool pg_look_is_broken(int fd);	     /* POLLERR or POLLHUP: no peer is there any more */
-bool pg_look_failed(int fd);	     /* POLLERR: an error waits to be told */
+bool pg_look_reads(const struct pg_stat *st); /* does this process hold a reading end of pipe ST? */
+bool pg_look_is_broken_pipe(int fd);	      /* a pipe whose readers have gone */
+bool pg_look_hung_up(int fd);		      /* would poll(2) tell of an error or a hang-up? */
+bool pg_look_is_broken(int fd);		      /* POLLERR or POLLHUP: no peer is there any more */
+bool pg_look_failed(int fd);		      /* POLLERR: an error waits to be told */
 
 const char *pg_kind_name(enum pg_kind kind); /* a null pointer: no word for it */
 

@@ -148,7 +148,7 @@ static int place_pipe(struct pg_ruled *c, int end, bool nonblock, bool cloexec)
 	if (!pg_memory_read(c->of->pid, at, pair, sizeof pair))
 		return -EFAULT;
 	make(c->tid, &as, SYS_close, pair[!end], 0, 0);
-	ret = make(c->tid, &as, SYS_dup3, pair[end], c->candidate.fd, cloexec ? O_CLOEXEC : 0);
+	ret = make(c->tid, &as, SYS_dup3, pair[end], c->op.fd, cloexec ? O_CLOEXEC : 0);
 	make(c->tid, &as, SYS_close, pair[end], 0, 0);
 	return ret < 0 ? (int)ret : 0;
 }
@@ -185,7 +185,7 @@ static void come(int tid, const struct __ptrace_syscall_info *info)
 
 	c.number = (long)info->entry.nr;
 	for (int i = 0; i < 6; i++)
-		c.arg[i] = (long)info->entry.args[i];
+		c.op.arg[i] = (long)info->entry.args[i];
 	c.of = pg_tracee(pg_tracee_of(tid));
 	if (!pg_registers_read(tid, &r) || r.narrow ||
 	    !pg_memory_is_up(c.of, (uintptr_t)info->instruction_pointer)) {
@@ -193,7 +193,8 @@ static void come(int tid, const struct __ptrace_syscall_info *info)
 		return;
 	}
 	pg_tracee_now = c.of;
-	if (pg_ruled_by_stack())
+	c.climbed = pg_ruled_by_stack();
+	if (c.climbed)
 		pg_frames_climb(c.of, tid, &r);
 	pg_ruled_come(&c);
 }

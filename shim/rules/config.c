@@ -224,7 +224,7 @@ static void set_log_fd(const char *name, const char *value, size_t column)
 /* A word that looks like a scheme or is near one must not become a file in the working folder. */
 static void refuse_near_words(const char *name, const char *value)
 {
-	static const char *const words[] = {"stderr", "off", NULL};
+	static const char *const words[] = {"stderr", "off", "journal", NULL};
 	const char *near = nearest(value, words);
 	size_t colon = 0;
 
@@ -234,7 +234,8 @@ static void refuse_near_words(const char *name, const char *value)
 		refuse(name, 1, "unknown log", value, near);
 	if (value[colon] == ':')
 		refuse(name, 1,
-		       "unknown log (stderr, off, fd:N, unix:/path or a path; write ./NAME for "
+		       "unknown log (stderr, off, journal, fd:N, unix:/path or a path; write "
+		       "./NAME for "
 		       "such a file):",
 		       value, pg_prefix(value, "uni") ? "unix:" : NULL);
 }
@@ -260,6 +261,10 @@ static void read_log(const char *name, const char *value)
 	} else if (pg_prefix(value, "unix:")) {
 		pg_config.log_kind = PG_LOG_UNIX;
 		set_log_path(name, value, 6);
+	} else if (pg_same(value, "journal")) {
+		pg_config.log_kind = PG_LOG_UNIX;
+		pg_config.log_journal = true;
+		set_log_path(name, "/run/systemd/journal/socket", 1);
 	} else {
 		refuse_near_words(name, value);
 		pg_config.log_kind = PG_LOG_FILE;

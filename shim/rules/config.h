@@ -21,7 +21,8 @@ struct pg_config {
 	uint64_t seed;
 	uint64_t start; /* CLOCK_MONOTONIC, ns */
 	enum pg_log_kind log_kind;
-	int log_fd;	 /* PG_LOG_FD */
+	bool log_journal; /* PG_LOG_UNIX: what receives is journald, in its own protocol */
+	int log_fd;	  /* PG_LOG_FD */
 	unsigned passed; /* descriptors from 3 on that a service manager passed: sd_listen_fds(3) */
 	const char *control; /* path of the page, at start only; or a null pointer */
 	const char *endings; /* the same of the file that endings alone are in */

@@ -345,20 +345,14 @@ static __attribute__((noinline)) bool path_matches(const struct pg_rule *r, int 
 	return any_glob(&r->path, n > 0 ? path : none);
 }
 
-static bool thread_matches(const struct pg_rule *r, const struct pg_candidate *c)
+static bool thread_matches(const struct pg_rule *r, const struct pg_op *op)
 {
 	char name[16] = "";
 
-	if (c->thread_name)
-		return any_glob(&r->thread, c->thread_name);
+	if (op->thread_name)
+		return any_glob(&r->thread, op->thread_name);
 	pg_sys2(SYS_prctl, PR_GET_NAME, name);
 	return any_glob(&r->thread, name);
-}
-
-/* Where this process can ask of the object. */
-static int askable(const struct pg_candidate *c)
-{
-	return c->copy ? c->copy : c->fd;
 }
 
 /* MODULE+0xOFF, MODULE or SYMBOL. */
@@ -436,19 +430,19 @@ static bool stack_matches(const struct pg_rule *r, uintptr_t caller)
 	return !pg_has(r, PG_F_SITE) || site_matches(r, frames, n);
 }
 
-static bool seen_matches(const struct pg_rule *r, const struct pg_candidate *c)
+static bool seen_matches(const struct pg_rule *r, const struct pg_op *op)
 {
-	const struct pg_warning *w = c->object->told;
+	const struct pg_warning *w = op->object->told;
 
 	return (r->seen & PG_SEEN_EOF && w[PG_EOF].at) ||
 	       (r->seen & PG_SEEN_RESET && w[PG_RESET].at) ||
 	       (r->seen & PG_SEEN_REFUSED && w[PG_REFUSED].at) ||
-	       (r->seen & PG_SEEN_HUP && pg_look_hung_up(askable(c)));
+	       (r->seen & PG_SEEN_HUP && pg_look_hung_up(pg_op_askable(op)));
 }
 
-static bool conn_matches(const struct pg_rule *r, const struct pg_candidate *c)
+static bool conn_matches(const struct pg_rule *r, const struct pg_op *op)
 {
-	const struct pg_story *s = c->object->story;
+	const struct pg_story *s = op->object->story;
 
 	uint64_t conn = s ? s->conn[r->conn_slot] : 0;
 
@@ -466,14 +460,14 @@ static bool is_done(unsigned n, const struct pg_object *o)
 }
 
 /* What a connection has from its beginning on. */
-static bool connection_matches(unsigned n, const struct pg_candidate *c)
+static bool connection_matches(unsigned n, const struct pg_op *op)
 {
 	const struct pg_rule *r = &pg_rules.rule[n];
-	const struct pg_object *o = c->object;
+	const struct pg_object *o = op->object;
 
 	if (!able_to(n, o))
 		return false;
-	if (pg_has(r, PG_F_FD) && !in_ranges(&r->fd, c->fd))
+	if (pg_has(r, PG_F_FD) && !in_ranges(&r->fd, op->fd))
 		return false;
 	if (pg_has(r, PG_F_SIDE) && r->side != (uint8_t)o->side)
 		return false;
@@ -487,15 +481,15 @@ static bool connection_matches(unsigned n, const struct pg_candidate *c)
 }
 
 /* What an object keeps for as long as it lives. */
-static bool object_matches(unsigned n, const struct pg_candidate *c)
+static bool object_matches(unsigned n, const struct pg_op *op)
 {
 	const struct pg_rule *r = &pg_rules.rule[n];
 
-	if (!connection_matches(n, c))
+	if (!connection_matches(n, op))
 		return false;
-	if (is_done(n, c->object) || (pg_has(r, PG_F_CONN) && !conn_matches(r, c)))
+	if (is_done(n, op->object) || (pg_has(r, PG_F_CONN) && !conn_matches(r, op)))
 		return false;
-	return !pg_has(r, PG_F_PATH) || path_matches(r, askable(c));
+	return !pg_has(r, PG_F_PATH) || path_matches(r, pg_op_askable(op));
 }
 
 uint64_t pg_match_calls(const struct pg_rule *r)
@@ -506,14 +500,14 @@ uint64_t pg_match_calls(const struct pg_rule *r)
 }
 
 /* A socket without a name may still be given one. */
-bool pg_match_possible(const struct pg_candidate *c, uint64_t *rules, uint64_t *calls)
+bool pg_match_possible(const struct pg_op *op, uint64_t *rules, uint64_t *calls)
 {
-	const struct pg_object *o = c->object;
+	const struct pg_object *o = op->object;
 	bool socket = kinds_of(o) & PG_KINDS_SOCKET;
 
 	*rules = *calls = 0;
 	for (unsigned n = 0; n < pg_rules.n; n++) {
-		if (!object_matches(n, c))
+		if (!object_matches(n, op))
 			continue;
 		*rules |= BIT(n);
 		*calls |= pg_match_calls(&pg_rules.rule[n]);
@@ -522,20 +516,20 @@ bool pg_match_possible(const struct pg_candidate *c, uint64_t *rules, uint64_t *
 	       o->side != PG_NO_SIDE || o->kind == PG_UNIX;
 }
 
-bool pg_match(unsigned n, const struct pg_candidate *c)
+bool pg_match(unsigned n, const struct pg_op *op)
 {
 	const struct pg_rule *r = &pg_rules.rule[n];
 
-	if (!object_matches(n, c))
+	if (!object_matches(n, op))
 		return false;
-	if (pg_has(r, PG_F_LEN) && (!c->length_known || !in_ranges(&r->len, (int64_t)c->length)))
+	if (pg_has(r, PG_F_LEN) && (op->bytes < 0 || !in_ranges(&r->len, op->bytes)))
 		return false;
-	if (pg_has(r, PG_F_SEEN) && !seen_matches(r, c))
+	if (pg_has(r, PG_F_SEEN) && !seen_matches(r, op))
 		return false;
-	if (pg_has(r, PG_F_THREAD) && !thread_matches(r, c))
+	if (pg_has(r, PG_F_THREAD) && !thread_matches(r, op))
 		return false;
 	if (pg_has(r, PG_F_CALLER) || pg_has(r, PG_F_STACK) || pg_has(r, PG_F_SITE))
-		return stack_matches(r, c->caller);
+		return stack_matches(r, op->caller);
 	return true;
 }
 
@@ -560,18 +554,19 @@ static inline uint64_t count_in(uint64_t word, uint64_t tag)
 }
 
 /* The calls, or firings, of rule N in its scope. */
-static struct place place_of(unsigned n, const struct pg_candidate *c, bool fired)
+static struct place place_of(unsigned n, const struct pg_op *op, bool fired)
 {
 	struct pair *p;
 
 	switch (pg_rules.rule[n].scope) {
 	case PG_SCOPE_THREAD:
-		return (struct place){thread_counter(n, fired, c->thread), 0};
+		return (struct place){thread_counter(n, fired, op->thread), 0};
 	case PG_SCOPE_FD:
-		p = c->object->story ? object_counts(n, c->object->story) : NULL;
+		p = op->object->story ? object_counts(n, op->object->story) : NULL;
 		if (!p)
 			return (struct place){NULL, 0};
-		return (struct place){fired ? &p->fired : &p->matched, tag_of(n, c->object->story)};
+		return (struct place){fired ? &p->fired : &p->matched,
+				      tag_of(n, op->object->story)};
 	case PG_SCOPE_RULE:
 		break;
 	}
@@ -579,9 +574,9 @@ static struct place place_of(unsigned n, const struct pg_candidate *c, bool fire
 }
 
 /* One more. Returns how many; 0: it cannot be counted. */
-static uint64_t count_scope(unsigned n, const struct pg_candidate *c, bool fired)
+static uint64_t count_scope(unsigned n, const struct pg_op *op, bool fired)
 {
-	struct place p = place_of(n, c, fired);
+	struct place p = place_of(n, op, fired);
 	uint64_t word, count;
 
 	if (!p.at || !p.tag)
@@ -602,13 +597,13 @@ static bool drawn(const struct pg_rule *r, unsigned rule, uint64_t n)
 	return (pg_mix(h, h >> 32) >> 32) < r->prob;
 }
 
-uint64_t pg_match_count(unsigned n, const struct pg_candidate *c)
+uint64_t pg_match_count(unsigned n, const struct pg_op *op)
 {
 	const struct pg_rule *r = &pg_rules.rule[n];
 
-	if (pg_has(r, PG_F_AT) && c->offset < r->at)
+	if (pg_has(r, PG_F_AT) && op->offset < r->at)
 		return 0;
-	return count_scope(n, c, false);
+	return count_scope(n, op, false);
 }
 
 /* The clock is asked only where the rule asks. */
@@ -645,63 +640,64 @@ static inline bool count_unless(unsigned n, uint64_t *matched, const uint64_t *f
 }
 
 /* The same in N's scope. What cannot be counted does not fire. */
-static bool count_idle(unsigned n, const struct pg_candidate *c)
+static bool count_idle(unsigned n, const struct pg_op *op)
 {
-	struct place matched = place_of(n, c, false), fired = place_of(n, c, true);
+	struct place matched = place_of(n, op, false), fired = place_of(n, op, true);
 
 	return !matched.at || !fired.at || count_unless(n, matched.at, fired.at, matched.tag);
 }
 
-static void count_back(unsigned n, const struct pg_candidate *c)
+static void count_back(unsigned n, const struct pg_op *op)
 {
-	struct place p = place_of(n, c, false);
+	struct place p = place_of(n, op, false);
 
 	if (p.at)
 		__atomic_sub_fetch(p.at, 1, __ATOMIC_RELAXED);
 }
 
-bool pg_match_is_inside(unsigned n, const struct pg_candidate *c)
+bool pg_match_is_inside(unsigned n, const struct pg_op *op)
 {
 	const struct pg_rule *r = &pg_rules.rule[n];
-	uint64_t moves = c->length < PG_MOVES_MOST ? c->length : PG_MOVES_MOST;
+	int64_t moves = op->bytes < PG_MOVES_MOST ? op->bytes : PG_MOVES_MOST;
 
-	return pg_has(r, PG_F_AT) && r->terminal != PG_F_PASS && c->length_known &&
-	       c->offset < r->at && c->offset + moves > r->at;
+	return pg_has(r, PG_F_AT) && r->terminal != PG_F_PASS && moves > 0 && op->offset < r->at &&
+	       op->offset + (uint64_t)moves > r->at;
 }
 
-/* Is C one of the calls that rule N counts? */
-static bool counts(unsigned n, const struct pg_candidate *c, uint64_t bit)
+/* Is OP one of the calls that rule N counts? */
+static bool counts(unsigned n, const struct pg_op *op)
 {
 	const struct pg_rule *r = &pg_rules.rule[n];
 
-	return r->calls & bit && (!pg_has(r, PG_F_AT) || c->offset >= r->at) && pg_match(n, c);
+	return r->calls & op->bits && (!pg_has(r, PG_F_AT) || op->offset >= r->at) &&
+	       pg_match(n, op);
 }
 
-/* The first N rules count C back. */
-static void unmade(unsigned n, const struct pg_candidate *c, uint64_t bit)
+/* The first N rules count OP back. */
+static void unmade(unsigned n, const struct pg_op *op)
 {
 	while (n--)
-		if (counts(n, c, bit))
-			count_back(n, c);
+		if (counts(n, op))
+			count_back(n, op);
 }
 
-bool pg_match_idle(const struct pg_candidate *c, uint64_t bit)
+bool pg_match_idle(const struct pg_op *op)
 {
 	for (unsigned n = 0; n < pg_rules.n; n++) {
-		bool cuts =
-			pg_rules.rule[n].calls & bit && pg_match_is_inside(n, c) && pg_match(n, c);
+		bool cuts = pg_rules.rule[n].calls & op->bits && pg_match_is_inside(n, op) &&
+			    pg_match(n, op);
 
-		if (!cuts && (!counts(n, c, bit) || count_idle(n, c)))
+		if (!cuts && (!counts(n, op) || count_idle(n, op)))
 			continue;
-		unmade(n, c, bit);
+		unmade(n, op);
 		return false;
 	}
 	return true;
 }
 
-void pg_match_unmade(const struct pg_candidate *c, uint64_t bit)
+void pg_match_unmade(const struct pg_op *op)
 {
-	unmade(pg_rules.n, c, bit);
+	unmade(pg_rules.n, op);
 }
 
 enum { NO_RULE = PG_RULES_MAX, UNKNOWN };
@@ -750,14 +746,14 @@ void pg_match_refused(int fd, uint64_t bit, int err)
 		__atomic_sub_fetch(&sum_of(n)->matched, 1, __ATOMIC_RELAXED);
 }
 
-bool pg_match_fires(unsigned n, const struct pg_candidate *c)
+bool pg_match_fires(unsigned n, const struct pg_op *op)
 {
 	const struct pg_rule *r = &pg_rules.rule[n];
-	uint64_t count = pg_match_count(n, c);
+	uint64_t count = pg_match_count(n, op);
 
 	if (!count || !is_turn(n, count))
 		return false;
-	count = count_scope(n, c, true);
+	count = count_scope(n, op, true);
 	if (!count || count > r->limit)
 		return false;
 	pg_page_count(r->serial);
@@ -786,7 +782,7 @@ static bool counts_for(const struct pg_rule *r, const struct pg_object *o, bool 
 /* The connection's number for every rule with conn= that counts at this moment. */
 static void count_connection(int fd, const struct pg_object *o, bool attempt)
 {
-	struct pg_candidate c = {.object = o, .fd = fd};
+	struct pg_op op = {.object = o, .fd = fd};
 	struct pg_story *s = o->story;
 
 	for (uint64_t left = s ? pg_rules.numbering : 0; left; left &= left - 1) {
@@ -796,7 +792,7 @@ static void count_connection(int fd, const struct pg_object *o, bool attempt)
 		if (!counts_for(r, o, attempt))
 			continue;
 		s->conn[r->conn_slot] = 0;
-		if (connection_matches(n, &c))
+		if (connection_matches(n, &op))
 			s->conn[r->conn_slot] = (uint64_t)r->serial << 32 |
 						(uint32_t)add_one(&sum_of(n)->connections);
 	}

@@ -41,9 +41,7 @@ const char *pg_program_name(void)
 	return path ? pg_basename(path) : "?";
 }
 
-/* A loader that was started as a program loads another one: what the kernel holds for the program
- * is the loader, and it chose none itself (getauxval(3), AT_BASE). */
-static bool by_hand(void)
+bool pg_module_by_hand(void)
 {
 	return !getauxval(AT_BASE);
 }
@@ -193,7 +191,7 @@ static bool is_libc(const char *name)
 
 static void set_name(struct pg_module *m, const char *path)
 {
-	bool known = !m->is_main || (*path && by_hand());
+	bool known = !m->is_main || (*path && pg_module_by_hand());
 	const char *name = known ? pg_basename(path) : main_name;
 
 	pg_copy(m->name, sizeof m->name, *name ? name : "?");
@@ -613,7 +611,7 @@ static void name_main(const char *by_hand_s)
 	const char *name = pg_program_name();
 
 	path[n > 0 ? n : 0] = 0;
-	if (by_hand())
+	if (pg_module_by_hand())
 		name = by_hand_s ? pg_basename(by_hand_s) : name;
 	else if (n > 0)
 		name = pg_basename(path);

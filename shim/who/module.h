@@ -37,6 +37,10 @@ struct pg_module {
 	bool stays;   /* it is never unloaded */
 };
 
+/* Was a loader started as a program, to load another one? What the kernel holds for the program is
+ * the loader then, and it chose none itself (getauxval(3), AT_BASE). */
+bool pg_module_by_hand(void);
+
 /* Start-up only: finds the loader's list. PROGRAM is the one that a loader was started by hand to
  * load, as it names it; or a null pointer. */
 void pg_module_start(const char *program);

@@ -44,8 +44,9 @@ bool pg_log_allows(uint64_t now)
 	return true;
 }
 
-void pg_log_write(const char *s, size_t len, uint64_t mask)
+void pg_log_write(const struct pg_text *head, const char *s, size_t len, uint64_t mask)
 {
+	(void)head;
 	(void)mask;
 	if (len > PG_LINE_MAX)
 		broken("a line has at most PG_LINE_MAX bytes");

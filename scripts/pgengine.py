@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: MIT
+"""How a sweep starts programs so that their writes are seen and broken: from inside or from outside. Python 3.7."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+
+ENGINES = ("inside", "outside", "both")
+SEE = "see"         # the rule by which every call is told of from outside, with its stack
+_SEE_RULE = SEE + "=%out,connect:stack=*:log"
+
+
+def find_command(library):
+    """The program pipeguard that belongs to LIBRARY; None where there is only the library."""
+    here = os.path.dirname(os.path.realpath(__file__))
+    for path in (os.path.join(os.path.dirname(library), "pipeguard"), os.path.join(here, "..", "build", "pipeguard"),
+                 os.path.join(here, "pipeguard"), os.path.join(here, "..", "..", "bin", "pipeguard"),
+                 os.path.join(os.path.dirname(library), "..", "bin", "pipeguard"), shutil.which("pipeguard")):
+        if path and os.path.isfile(path) and os.access(path, os.X_OK):
+            return os.path.realpath(path)
+    return None
+
+
+class Engine:
+    def __init__(self, library, name=None):
+        self.library, self.command, self.name = library, find_command(library), name
+        self.known = {}
+
+    @property
+    def outside(self):
+        return self.name in ("outside", "both")
+
+    def choose(self, program):
+        """The engine for PROGRAM, a path, as pipeguard run would choose; returns why there is none, or None."""
+        if self.name or not self.command or not program:
+            self.name = self.name or "inside"
+            return None
+        said = self._ask(["doctor", "-j", program])
+        try:
+            said = json.loads(said.stdout.decode("utf-8", "surrogateescape"))
+        except ValueError:
+            said = {}
+        self.name = "outside" if said.get("engine") == "outside" else "inside"
+        return said.get("why") if said.get("reached") == "no" else None
+
+    def _ask(self, words):
+        env = {k: v for k, v in os.environ.items() if not k.startswith("PIPEGUARD_") and k != "LD_PRELOAD"}
+        return subprocess.run([self.command] + words, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, timeout=60)
+
+    def why_not(self, rule):
+        """Why RULE is refused; None where it is right, or nobody knows."""
+        if not self.command:
+            return None
+        if rule not in self.known:
+            done = self._ask(["check", rule])
+            text = done.stderr.decode("utf-8", "replace").strip().split("\n")[0]
+            text = re.sub(r"^(pipeguard: )?.*?\bcolumn \d+: ", "", text)
+            self.known[rule] = text if done.returncode else None
+        return self.known[rule]
+
+    def words(self, argv):
+        """ARGV, with what starts it."""
+        return [self.command, "run", "--" + self.name, "--"] + argv if self.outside else argv
+
+    def variables(self, rules, control=None):
+        """What is set for the program alone, with RULES."""
+        if self.outside:
+            rules = rules + [_SEE_RULE]
+        env = {"PIPEGUARD_FORMAT": "json", "PIPEGUARD_VERBOSE": "2", "PIPEGUARD_STACK": "12"}
+        if not self.outside:
+            env["LD_PRELOAD"] = self.library + (":" + os.environ["LD_PRELOAD"] if os.environ.get("LD_PRELOAD") else "")
+        if rules:
+            env["PIPEGUARD_RULES"] = ";".join(rules)
+        if control:
+            env["PIPEGUARD_CONTROL"] = control
+        return env
+
+    def arm(self, control, rule):
+        """Adds RULE to programs that run with the page CONTROL; returns what was wrong, or None."""
+        done = self._ask(["ctl", control, "add", rule])
+        return done.stderr.decode("utf-8", "replace").strip() if done.returncode else None
