@@ -16,6 +16,9 @@ tree() {
 	launch run -o "$LOG" -j "$@"
 }
 
+# For a reader in a pipeline of bash: until that has closed its own ends, or it would be the last one.
+SHELL_LEAVES='while ls -l /proc/$$/fd | grep -q "$(readlink /proc/$BASHPID/fd/0)"; do :; done;'
+
 # case_of NAME [WORD]: a case of fixtures/ends.py, whose python is the writer.
 case_of() {
 	native_only
@@ -67,7 +70,8 @@ told() {
 
 @test "a reader that exits, a shell's builtin too: its status, and what it left unread" {
 	native_only
-	run -7 tree -S suppress bash -c 'while echo 12345; do :; done 2>/dev/null | (read x; exit 7)'
+	run -7 tree -S suppress bash -c 'while echo 12345; do :; done 2>/dev/null |
+		(read x; '"$SHELL_LEAVES"' exit 7)'
 	WRITER=bash
 	equal "who" '["bash","exit",7,true]' "$(told '[.comm, .how, .status, .unread > 0]')"
 }
@@ -139,6 +143,14 @@ told() {
 	rm "$LOG"
 	case_of killed reaped
 	[ "$(told '[.comm, .how, .signal, .ago_ms]')" = '["python3","gone",null,null]' ]
+}
+
+@test "SIGKILL of a reader in a shell's pipeline" {
+	native_only
+	requires python3
+	run tree bash -c 'yes | python3 -c "import os; os.read(0, 1); os.kill(os.getpid(), 9)"'
+	WRITER=yes
+	[[ "$(told '[.comm, .how]')" == '["python3","'@(killed|gone)'"]' ]]
 }
 
 @test "SIGKILL at any moment of a close: nobody but the one who closed is named" {
@@ -302,6 +314,6 @@ instructions() {
 	native_only
 	local reader
 	reader=$(fixture static/probe) || skip "no static fixture"
-	run tree bash -c 'yes | "$1" >/dev/null 2>&1' - "$reader"
+	run tree bash -c "yes | { $SHELL_LEAVES"' exec "$1" >/dev/null 2>&1; }' - "$reader"
 	[ "$(WRITER=yes told)" = null ]
 }

@@ -223,7 +223,7 @@ static bool read_slot(unsigned n, struct pg_ending *to, unsigned *state)
 }
 
 /* Places that are looked at with one system call, by what their keys begin with. */
-enum { AT_ONCE = 16, KEY_START = 3 };
+enum { AT_ONCE = 8, KEY_START = 3 };
 
 static bool peek_keys(unsigned first, uint64_t keys[AT_ONCE][KEY_START])
 {
@@ -302,19 +302,17 @@ static bool ended_silently(struct pg_ending *e)
 {
 	enum { START = 22, CODE = 52 };
 	char buf[512];
-	const char *stat;
+	const char *stat = "";
 	uint64_t began, code;
 
-	e->unread = -1;
-	e->how = PG_HOW_GONE;
-	if (!lives(e->pid)) {
-		e->at = 0;
-		return true;
+	if (lives(e->pid)) {
+		stat = stat_of(e->pid, buf, sizeof buf);
+		if (*stat != 'Z' || !stat_field(stat, START, &began) || !began_before(began, e->at))
+			return false;
 	}
-	stat = stat_of(e->pid, buf, sizeof buf);
-	if (*stat != 'Z' || !stat_field(stat, START, &began) || !began_before(began, e->at))
-		return false;
+	e->unread = -1;
 	e->at = 0;
+	e->how = PG_HOW_GONE;
 	if (stat_field(stat, CODE, &code) && code) {
 		e->how = code & 127 ? PG_HOW_KILLED : PG_HOW_EXIT;
 		e->status = (int32_t)(code & 127 ? code & 127 : code >> 8 & 255);
@@ -324,29 +322,58 @@ static bool ended_silently(struct pg_ending *e)
 
 /* ---- who let go ---- */
 
-enum { HELD_MOST = 8, MS = 1000000 };
+enum { KNOWN = 20, MS = 1000000, ROUNDS = 20 };
+
+/* What a process said of an object last: that it had it when it started, that it left it. */
+struct known {
+	uint64_t held, left; /* 0: it did not */
+	int pid;
+	uint16_t held_slot, left_slot;
+};
 
 struct search {
 	const struct pg_ending_key *key;
 	uint64_t since, now;
 	bool first;	   /* wanted: not the last */
 	bool found, waits; /* WAITS: one is being proved */
+	bool too_many;	   /* processes had it */
 	struct pg_ending *best;
-	unsigned holders, leavers;
-	uint16_t holder[HELD_MOST]; /* slots of processes that had it when they started */
-	int leaver[HELD_MOST];	    /* processes that said something */
+	unsigned known, others; /* OTHERS: that are not this one, so far */
+	struct known of[KNOWN];
 };
+
+/* What is known of PID. Who has left gives its place to another. */
+static struct known *known_of(struct search *s, int pid)
+{
+	struct known *free = NULL;
+
+	for (unsigned i = 0; i < s->known; i++) {
+		if (s->of[i].pid == pid)
+			return &s->of[i];
+		if (s->of[i].left > s->of[i].held)
+			free = &s->of[i];
+	}
+	if (s->known < KNOWN)
+		free = &s->of[s->known++];
+	if (!free)
+		return NULL;
+	s->others += pid != pg_pid();
+	*free = (struct known){.pid = pid};
+	return free;
+}
 
 static void note(struct search *s, unsigned slot, const struct pg_ending *e, unsigned state)
 {
+	struct known *k = known_of(s, e->pid);
+
+	s->too_many |= !k;
 	if (e->how == PG_HOW_HELD) {
-		if (s->holders < HELD_MOST)
-			s->holder[s->holders] = (uint16_t)slot;
-		s->holders++;
+		if (k && e->at >= k->held)
+			k->held = e->at, k->held_slot = (uint16_t)slot;
 		return;
 	}
-	if (s->leavers < HELD_MOST)
-		s->leaver[s->leavers++] = e->pid;
+	if (k && e->at >= k->left)
+		k->left = e->at, k->left_slot = (uint16_t)slot;
 	if (state == TO_BE_PROVED)
 		s->waits |= e->tid != (int)pg_sys0(SYS_gettid) && lives(e->pid);
 	if (state != SURE || (s->found && (e->at < s->best->at) != s->first))
@@ -376,37 +403,16 @@ static void look_from(struct search *s, unsigned first)
 			note(s, first + i, &e, state);
 }
 
+/* The oldest first. */
 static void look(struct search *s)
 {
-	s->found = s->waits = false;
-	s->holders = s->leavers = 0;
+	uint64_t last = 0;
+
+	s->found = s->waits = s->too_many = false;
+	s->known = s->others = 0;
+	pg_peek(&last, &pg_endings_mapped->next, sizeof last);
 	for (unsigned n = 0; n < PG_ENDINGS; n += AT_ONCE)
-		look_from(s, n);
-}
-
-static bool has_left(const struct search *s, int pid)
-{
-	for (unsigned i = 0; i < s->leavers; i++)
-		if (s->leaver[i] == pid)
-			return true;
-	return s->leavers == HELD_MOST;
-}
-
-/* The one process that held it and said nothing, if there is but one, and it has ended. */
-static bool silent_one(struct search *s)
-{
-	struct pg_ending e;
-	unsigned n = 0, state;
-
-	for (unsigned i = 0; i < s->holders && i < HELD_MOST; i++) {
-		if (!read_wanted(s, s->holder[i], &e, &state) || e.how != PG_HOW_HELD)
-			return false;
-		if (has_left(s, e.pid))
-			continue;
-		n += !n || e.pid != s->best->pid; /* one that ran another program said so twice */
-		*s->best = e;
-	}
-	return n == 1 && s->holders <= HELD_MOST && ended_silently(s->best);
+		look_from(s, (unsigned)((last / AT_ONCE + 1) * AT_ONCE + n) % PG_ENDINGS);
 }
 
 static void wait_a_little(void)
@@ -416,22 +422,64 @@ static void wait_a_little(void)
 	pg_sys2(SYS_nanosleep, pause, 0);
 }
 
-/* A program that closes its input is about to end, mostly: then it is told by its status. */
-static void add_exit(struct pg_ending *e)
+/*
+ * This process itself let go last, of what it made for another one: that was
+ * gone by then, if it is the only other process which had it, had it from its
+ * start, and left a moment before.
+ */
+static PG_COLD void prefer_other(struct search *s)
 {
-	enum { ROUNDS = 40 };
+	enum { MOMENT = 20 * MS };
+	const struct known *k = s->of;
+	struct pg_ending e;
+	unsigned state;
+
+	if (s->best->pid != pg_pid() || s->others != 1 || s->too_many)
+		return;
+	if (k->pid == s->best->pid)
+		k++;
+	if (k->held && k->left > k->held && k->left <= s->best->at &&
+	    s->best->at - k->left < MOMENT && read_wanted(s, k->left_slot, &e, &state) &&
+	    e.pid == k->pid)
+		*s->best = e;
+}
+
+/* The one process that held it and said nothing, if there is but one, and it has ended. */
+static PG_COLD bool silent_one(struct search *s)
+{
+	const struct known *one = NULL;
+	unsigned n = 0, state;
+
+	for (unsigned i = 0; i < s->known; i++)
+		if (s->of[i].held > s->of[i].left)
+			one = &s->of[i], n++;
+	if (n != 1 || s->too_many || !read_wanted(s, one->held_slot, s->best, &state) ||
+	    s->best->pid != one->pid)
+		return false;
+	for (n = 0; n < ROUNDS; n++, wait_a_little()) /* who is killed lives a little longer */
+		if (ended_silently(s->best))
+			return true;
+	return false;
+}
+
+/* A program that closes its input is about to end, mostly: then it is told by its status. */
+static PG_COLD void add_exit(struct search *s)
+{
+	struct pg_ending *e = s->best, exit;
 	const struct pg_ending_key key = pg_ending_of_process(e->pid);
-	struct pg_ending exit;
-	struct search s = {.key = &key, .since = e->at, .now = ~(uint64_t)0, .best = &exit};
 
 	if (e->how != PG_HOW_CLOSE || e->status || e->pid == pg_pid())
 		return;
-	look(&s);
-	for (unsigned i = 0; i < ROUNDS && !s.found && lives(e->pid); i++) {
+	s->key = &key;
+	s->since = e->at;
+	s->now = ~(uint64_t)0;
+	s->best = &exit;
+	look(s);
+	for (unsigned i = 0; i < 2 * ROUNDS && !s->found && lives(e->pid); i++) {
 		wait_a_little();
-		look(&s);
+		look(s);
 	}
-	if (!s.found)
+	if (!s->found)
 		return;
 	e->how = exit.how;
 	e->status = exit.status;
@@ -440,7 +488,6 @@ static void add_exit(struct pg_ending *e)
 bool pg_ending_find(const struct pg_ending_key *key, uint64_t since, bool first,
 		    struct pg_ending *to)
 {
-	enum { ROUNDS = 20 };
 	struct search s = {.key = key, .since = since, .first = first, .best = to};
 
 	if (!pg_has_endings() || !key->w[0] || pg_confined)
@@ -451,11 +498,14 @@ bool pg_ending_find(const struct pg_ending_key *key, uint64_t since, bool first,
 		wait_a_little();
 		look(&s);
 	}
-	if (s.found)
-		add_exit(to);
-	if (!s.found && !silent_one(&s))
+	if (s.found) {
+		prefer_other(&s);
+		add_exit(&s);
+		return true;
+	}
+	if (!silent_one(&s))
 		to->how = PG_HOW_NONE;
-	return s.found || s.holders || s.leavers;
+	return s.known;
 }
 
 const char *pg_how_name(unsigned how)
