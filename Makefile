@@ -83,7 +83,7 @@ PURE := $(patsubst shim/%.c,$(BUILD)/%.o,$(wildcard shim/rules/rule*.c)) \
 # What the outside engine shares with the library; it has its own module, symbol and reseat, and unwinds by itself.
 OUTSIDE_C := $(sort $(wildcard shim/outside/*.c))
 OUTSIDE_O := $(OUTSIDE_C:shim/%.c=$(BUILD)/%.o)
-SHARED := $(addprefix $(BUILD)/,$(addsuffix .o,base/next base/clock base/peek base/process object/addr object/fd object/listener \
+SHARED := $(addprefix $(BUILD)/,$(addsuffix .o,base/next base/clock base/peek base/process object/addr object/fd object/listener object/story \
 	object/look who/stack fault/fault fault/standin log/again log/event_json log/event_text log/facts log/journal log/line \
 	log/log log/site)) $(patsubst shim/%.c,$(BUILD)/%.o,$(filter-out shim/rules/rule%,$(wildcard shim/rules/*.c)))
 $(COMMAND): $(COMMAND_O) $(OUTSIDE_O) $(PURE) $(SHARED)

@@ -6,6 +6,7 @@
 #include "inside/calls.h"
 #include "inside/connect.h"
 #include "inside/guard.h"
+#include "object/connection.h"
 #include "rules/config.h"
 
 static bool rules_watch(enum pg_call call)

@@ -14,6 +14,7 @@
 #include "inside/guard.h"
 #include "inside/stdio_gate.h"
 #include "log/log.h"
+#include "object/connection.h"
 #include "rules/config.h"
 #include "rules/live.h"
 #include "who/symbol.h"
