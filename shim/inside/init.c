@@ -12,6 +12,8 @@
 #include "inside/calls.h"
 #include "inside/ends.h"
 #include "inside/guard.h"
+#include "inside/leave.h"
+#include "inside/passed.h"
 #include "inside/stdio_gate.h"
 #include "log/log.h"
 #include "object/connection.h"
@@ -25,7 +27,7 @@
 static void at_exit(void *unused)
 {
 	(void)unused;
-	if (pg_guard_has_last_word() && !pg_stdio_waits())
+	if ((pg_passed_any() || pg_guard_has_last_word()) && !pg_stdio_waits())
 		pg_guard_exit();
 }
 
@@ -117,10 +119,13 @@ static void __attribute__((constructor)) start(int argc, char **argv, char **env
 		pg_guard_start(gates(pg_stdio_start()));
 		ask_for_exit();
 	}
+	if (pg_has_endings())
+		pg_leave_start();
 	if (pg_page()) {
 		pg_bus_start();
 		pg_live_start(!pg_watch_all);
 	} else {
+		pg_passed_start();
 		pg_front.aside = pg_front.ruled | (pg_watch_all ? pg_rule_out_calls() : 0);
 	}
 	errno = saved;

@@ -5,6 +5,7 @@
 
 #include "base/call.h"
 #include "log/log.h"
+#include "object/ending.h"
 #include "object/look.h"
 #include "rules/op.h"
 #include "rules/rule.h"
@@ -77,9 +78,12 @@ struct pg_event {
 	int failed;		       /* inject: errno, why the fault could not be made; or 0 */
 	bool seeded;		       /* inject: a rule with prob= */
 	uint64_t counts[PG_RULES_MAX]; /* exit: how often each rule fired */
+	uint64_t passed;	       /* exit: rules for write that stdio passed by, as bits */
 	const char *gates;	       /* load */
 	int sender;	/* killed: who sent the signal; CALL and FD: of whose write it is */
 	bool by_itself; /* killed: the program raised it */
+	bool has_ended; /* epipe, reset, inject: who let go of the other end is known */
+	struct pg_ending ended;
 	int pid;
 	bool outside; /* seen by the outside engine: TID and COMM are filled in, too */
 	/* Set by pg_event_write (line.h), unless OUTSIDE. */
