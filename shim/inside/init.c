@@ -11,6 +11,7 @@
 #include "inside/bus.h"
 #include "inside/calls.h"
 #include "inside/ends.h"
+#include "inside/flush.h"
 #include "inside/guard.h"
 #include "inside/leave.h"
 #include "inside/passed.h"
@@ -27,7 +28,7 @@
 static void at_exit(void *unused)
 {
 	(void)unused;
-	if ((pg_passed_any() || pg_guard_has_last_word()) && !pg_stdio_waits())
+	if ((pg_passed_any() || pg_guard_has_last_word()) && !pg_flush_waits())
 		pg_guard_exit();
 }
 
