@@ -83,9 +83,9 @@ PURE := $(patsubst shim/%.c,$(BUILD)/%.o,$(wildcard shim/rules/rule*.c)) \
 # What the outside engine shares with the library; it has its own module, symbol and reseat, and unwinds by itself.
 OUTSIDE_C := $(sort $(wildcard shim/outside/*.c))
 OUTSIDE_O := $(OUTSIDE_C:shim/%.c=$(BUILD)/%.o)
-SHARED := $(addprefix $(BUILD)/,$(addsuffix .o,base/loader base/next base/clock base/mapped base/peek base/process object/addr object/ending \
-	object/fd object/leaving object/listener object/look who/stack fault/fault fault/standin log/again log/event_json log/event_text log/facts log/journal log/line \
-	log/log log/site)) $(patsubst shim/%.c,$(BUILD)/%.o,$(filter-out shim/rules/rule%,$(wildcard shim/rules/*.c)))
+SHARED_C := $(addprefix shim/,$(addsuffix .c,base/loader base/next base/clock base/mapped base/peek base/process who/stack)) \
+	$(filter-out shim/rules/rule% shim/log/room.c,$(wildcard shim/object/*.c shim/rules/*.c shim/fault/*.c shim/log/*.c))
+SHARED := $(sort $(SHARED_C:shim/%.c=$(BUILD)/%.o))
 $(COMMAND): $(COMMAND_O) $(OUTSIDE_O) $(PURE) $(SHARED)
 	$(COMPILE) $(LDFLAGS) -o $@ $^ -ldl
 
@@ -272,7 +272,7 @@ ubsan: ## with the undefined-behaviour sanitizer, into build/ubsan, and the test
 SANITIZE = -g -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all
 PURE_C   = $(patsubst $(BUILD)/%.o,shim/%.c,$(filter-out $(ARCH_O),$(PURE))) $(ARCH_S)
 LOG_C    = $(PURE_C) shim/base/loader.c shim/base/next.c $(addprefix shim/log/,again.c event_json.c event_text.c facts.c journal.c line.c) \
-	$(addprefix shim/,who/stack.c who/unwinder.c object/fd.c object/look.c \
+	$(addprefix shim/,who/stack.c who/unwinder.c object/fd.c object/look.c object/story.c \
 	object/ending.c object/listener.c object/addr.c base/mapped.c base/process.c base/clock.c base/peek.c)
 log-sources:
 	@echo $(LOG_C)

@@ -11,11 +11,13 @@
 #include "inside/bus.h"
 #include "inside/calls.h"
 #include "inside/ends.h"
+#include "inside/flush.h"
 #include "inside/guard.h"
 #include "inside/leave.h"
 #include "inside/passed.h"
 #include "inside/stdio_gate.h"
 #include "log/log.h"
+#include "object/connection.h"
 #include "rules/config.h"
 #include "rules/live.h"
 #include "who/symbol.h"
@@ -26,7 +28,7 @@
 static void at_exit(void *unused)
 {
 	(void)unused;
-	if ((pg_passed_any() || pg_guard_has_last_word()) && !pg_stdio_waits())
+	if ((pg_passed_any() || pg_guard_has_last_word()) && !pg_flush_waits())
 		pg_guard_exit();
 }
 

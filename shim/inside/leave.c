@@ -3,7 +3,7 @@
 
 #include "base/dl.h"
 #include "base/process.h"
-#include "inside/stdio_gate.h"
+#include "inside/flush.h"
 #include "log/log.h"
 
 #include <poll.h>
@@ -91,7 +91,7 @@ static int status_of_exit = -1; /* until all is flushed */
 void pg_leave_exit(int status)
 {
 	status_of_exit = status & 0xff;
-	if (!pg_stdio_waits())
+	if (!pg_flush_waits())
 		pg_leave_flushed();
 }
 
@@ -100,7 +100,7 @@ void pg_leave_flushed(void)
 	int status = status_of_exit;
 
 	status_of_exit = -1;
-	if (status >= 0 && pg_stdio_is_plain())
+	if (status >= 0 && pg_flush_is_plain())
 		pg_leave_all(PG_HOW_EXIT, status);
 }
 

@@ -255,8 +255,7 @@ static void remember(struct pg_ruled *c)
 
 	if (!s)
 		return;
-	s->rule = (int)c->plan.rule;
-	s->injected = true;
+	pg_story_broken(s, (int32_t)c->plan.rule);
 	s->peer = c->object.peer;
 	s->local = c->object.local;
 	s->side = (uint8_t)c->object.side;
@@ -305,8 +304,8 @@ static void change(struct pg_ruled *c)
 	pg_place_by(place);
 	ret = make(c);
 	pg_place_by(NULL);
-	if (!ret && c->plan.final->terminal == PG_F_LINGER && c->object.story)
-		c->object.story->lingers = true;
+	if (!ret && c->plan.final->terminal == PG_F_LINGER)
+		pg_story_lingers(c->object.story);
 	else if (!ret)
 		remember(c);
 	c->plan.failed = -ret;
@@ -315,8 +314,7 @@ static void change(struct pg_ruled *c)
 		c->way->go_on(c);
 		return;
 	}
-	if (c->object.story)
-		c->object.story->ended = true;
+	pg_story_ended(c->object.story);
 	c->way->answer(c, 0);
 }
 
