@@ -130,6 +130,11 @@ told() {
 	[[ $output =~ $'\n        reader: this process, closed by close(), in '.*', '[0-9.]+' '[mu]?s' before' ]]
 }
 
+@test "a reader with threads that exits" {
+	case_of threads
+	equal "who" '["python3","exit",6]' "$(told '[.comm, .how, .status]')"
+}
+
 @test "a FIFO's reader" {
 	case_of fifo "$BATS_TEST_TMPDIR/fifo"
 	equal "who" '["sh","exit",4]' "$(told '[.comm, .how, .status]')"
@@ -207,6 +212,16 @@ told() {
 	rm "$LOG"
 	case_of tcp_stranger
 	[ "$(told)" = null ]
+}
+
+@test "the writer may be one that no library enters" {
+	native_only
+	requires busybox
+	run launch run --both -o "$LOG" -j -- busybox true
+	[ "$status" -eq 0 ] || skip "nothing can be traced here: $output"
+	run tree --both -- bash -c 'busybox yes | head -1'
+	WRITER=busybox
+	equal "who" '["head","exit",0]' "$(told '[.comm, .how, .status]')"
 }
 
 @test "PIPEGUARD_ENDINGS=off: nothing is shared, and the program's environment is the launcher's" {

@@ -350,11 +350,28 @@ static bool is_ours_alone(int fd)
 	return s && pg_story_is_ours_alone(s) && pg_sys3(SYS_fcntl, fd, F_GETFD, 0) == FD_CLOEXEC;
 }
 
+/* Puts the reading end of an empty pipe in the place of FD, as if nobody wrote any more. Its other
+ * end stays open. */
+static bool mute(int fd)
+{
+	long flags = pg_sys3(SYS_fcntl, fd, F_GETFL, 0);
+	int p[2];
+	bool done;
+
+	if (flags < 0 || pg_sys2(SYS_pipe2, p, O_CLOEXEC | (flags & O_NONBLOCK)))
+		return false;
+	done = pg_sys3(SYS_dup3, p[0], fd, O_CLOEXEC) == fd;
+	pg_sys1(SYS_close, p[0]);
+	return done;
+}
+
 void pg_leaving_end_open(struct pg_leaving *l)
 {
-	bool sure = is_ours_alone(l->fd);
+	struct pg_stat st;
+	bool pipe = l->watch >= 0 && !pg_fstat(l->fd, &st) && S_ISFIFO(st.mode);
+	bool sure = !pipe && is_ours_alone(l->fd);
 
-	pg_leaving_end(l, false);
+	pg_leaving_end(l, pipe && mute(l->fd));
 	if (sure)
 		pg_ending_settle(&l->place, true);
 }
