@@ -8,7 +8,6 @@
 #include "inside/guard.h"
 #include "inside/leave.h"
 #include "rules/config.h"
-#include "rules/match.h"
 
 static bool rules_watch(enum pg_call call)
 {

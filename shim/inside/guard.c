@@ -11,7 +11,6 @@
 #include "object/look.h"
 #include "rules/config.h"
 #include "rules/live.h"
-#include "rules/match.h"
 #include "who/module.h"
 #include "who/stack.h"
 
@@ -484,7 +483,7 @@ static PG_COLD void tell_doomed(int fd, uintptr_t caller)
  * last word to. */
 static void log_ends(void)
 {
-	if (pg_stack_passes("exit"))
+	if (pg_guard_has_last_word() && pg_stack_passes("exit"))
 		pg_guard_exit();
 }
 

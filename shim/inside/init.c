@@ -13,6 +13,7 @@
 #include "inside/ends.h"
 #include "inside/guard.h"
 #include "inside/leave.h"
+#include "inside/passed.h"
 #include "inside/stdio_gate.h"
 #include "log/log.h"
 #include "rules/config.h"
@@ -25,7 +26,7 @@
 static void at_exit(void *unused)
 {
 	(void)unused;
-	if (pg_guard_has_last_word() && !pg_stdio_waits())
+	if ((pg_passed_any() || pg_guard_has_last_word()) && !pg_stdio_waits())
 		pg_guard_exit();
 }
 
@@ -123,6 +124,7 @@ static void __attribute__((constructor)) start(int argc, char **argv, char **env
 		pg_bus_start();
 		pg_live_start(!pg_watch_all);
 	} else {
+		pg_passed_start();
 		pg_front.aside = pg_front.ruled | (pg_watch_all ? pg_rule_out_calls() : 0);
 	}
 	errno = saved;

@@ -9,7 +9,6 @@
 #include "object/leaving.h"
 #include "object/look.h"
 #include "rules/config.h"
-#include "rules/match.h"
 #include "who/stack.h"
 
 #include <errno.h>
@@ -37,7 +36,7 @@ static void add_stack(struct pg_event *e, const struct pg_op *op)
 	if (!n && op->caller)
 		e->frame[n++] = op->caller;
 	if (pg_config.json || e->ev == PG_EV_CALL)
-		e->hash = pg_match_site(e->frame, n);
+		e->hash = pg_stack_site(e->frame, n);
 	e->frames = n < pg_config.stack ? n : pg_config.stack;
 }
 

@@ -6,9 +6,9 @@
 #include "inside/apply.h"
 #include "inside/ends.h"
 #include "inside/leave.h"
+#include "inside/passed.h"
 #include "inside/perform.h"
 #include "log/log.h"
-#include "rules/match.h"
 #include "who/module.h"
 #include "who/stack.h"
 
@@ -166,6 +166,13 @@ static PG_COLD void flushed(void)
 	pg_leave_flushed();
 }
 
+/* Must a rule look at what is written to FD? */
+static PG_COLD bool is_ruled(int fd)
+{
+	pg_passed_stdio(fd);
+	return pg_fd_ruled(fd, PG_STDIO_BIT) && pg_apply_asks(fd, PG_STDIO_BIT);
+}
+
 static PG_STDIO_CODE ssize_t gate_write(FILE *f, const void *data, ssize_t n)
 {
 	struct pg_op op; /* no more than its mark */
@@ -173,8 +180,7 @@ static PG_STDIO_CODE ssize_t gate_write(FILE *f, const void *data, ssize_t n)
 
 	if (within_dprintf(f))
 		return next_write(f, data, n);
-	if (PG_UNLIKELY(pg_front.ruled & PG_STDIO_BIT) && pg_fd_ruled(f->_fileno, PG_STDIO_BIT) &&
-	    pg_apply_asks(f->_fileno, PG_STDIO_BIT)) {
+	if (PG_UNLIKELY(pg_front.ruled & PG_STDIO_BIT) && is_ruled(f->_fileno)) {
 		done = write_ruled(f, data, n, PG_CALLER);
 	} else {
 		if (PG_MARKS)
