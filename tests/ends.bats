@@ -79,8 +79,8 @@ told() {
 @test "of a chain each is told by the next: who was killed by SIGPIPE itself, too" {
 	native_only
 	run -0 tree bash -c 'yes | cat | head -1'
-	[ "$(WRITER=cat told '[.comm, .how]')" = '["head","exit"]' ]
-	[ "$(WRITER=yes told '[.comm, .how, .signal]')" = '["cat","killed","SIGPIPE"]' ]
+	[ "$(WRITER='cat' told '[.comm, .how]')" = '["head","exit"]' ]
+	[ "$(WRITER='yes' told '[.comm, .how, .signal]')" = '["cat","killed","SIGPIPE"]' ]
 }
 
 @test "a connection: who closed it, with how much unread, and where" {

@@ -52,6 +52,26 @@ static void ask_for_exit(void)
 	dlerror();
 }
 
+static void on_exiting(int status, void *unused)
+{
+	(void)unused;
+	pg_leave_exit(status);
+	if (!pg_stdio_waits())
+		pg_leave_flushed(pg_stdio_is_plain());
+}
+
+/* glibc alone has it. Behind all others, as at_exit() is. */
+static void ask_for_status(void)
+{
+	typedef int ask_fn(void (*)(int, void *), void *);
+	ask_fn *ask = (ask_fn *)dlsym(RTLD_NEXT, "on_exit");
+
+	dlerror();
+	if (ask)
+		ask(on_exiting, NULL);
+	pg_leaving_hold(0);
+}
+
 /* Loaded by dlopen (ctypes, say), nothing calls us; a second copy must not tell everything twice.
  */
 static bool in_charge(void)
@@ -119,7 +139,7 @@ static void __attribute__((constructor)) start(int argc, char **argv, char **env
 		ask_for_exit();
 	}
 	if (pg_has_endings())
-		pg_leave_start();
+		ask_for_status();
 	if (pg_page()) {
 		pg_bus_start();
 		pg_live_start(!pg_watch_all);

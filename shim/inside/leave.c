@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "inside/leave.h"
 
-#include "base/dl.h"
 #include "base/process.h"
-#include "inside/stdio_gate.h"
 #include "log/log.h"
 
 #include <poll.h>
@@ -95,33 +93,13 @@ static int status_of_exit = -1; /* until all is flushed */
 void pg_leave_exit(int status)
 {
 	status_of_exit = status & 0xff;
-	if (!pg_stdio_waits())
-		pg_leave_flushed();
 }
 
-void pg_leave_flushed(void)
+void pg_leave_flushed(bool plain)
 {
 	int status = status_of_exit;
 
 	status_of_exit = -1;
-	if (status >= 0 && pg_stdio_is_plain())
+	if (status >= 0 && plain)
 		pg_leave_all(PG_HOW_EXIT, status);
-}
-
-static void on_exiting(int status, void *unused)
-{
-	(void)unused;
-	pg_leave_exit(status);
-}
-
-/* glibc alone has it. It was asked for first, so it runs last. */
-void pg_leave_start(void)
-{
-	typedef int ask_fn(void (*)(int, void *), void *);
-	ask_fn *ask = pg_has_endings() ? (ask_fn *)dlsym(RTLD_NEXT, "on_exit") : NULL;
-
-	if (ask)
-		ask(on_exiting, NULL);
-	if (pg_has_endings())
-		pg_leaving_hold(0);
 }
