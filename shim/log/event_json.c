@@ -152,7 +152,7 @@ static void history(struct pg_text *t, const struct pg_event *e)
 
 static void ended_caller(struct pg_text *t, const struct pg_ending *w)
 {
-	char buf[CODE_MAX];
+	char buf[80];
 	struct pg_text part = {buf, 0, sizeof buf - 1};
 
 	if (!w->module[0]) {
@@ -197,7 +197,7 @@ static void ended(struct pg_text *t, const struct pg_event *e)
 	key(t, "signal");
 	name(t, w->how == PG_HOW_KILLED ? pg_signal_name(w->status) : NULL);
 	key(t, "call");
-	pg_put_json(t, w->call[0] ? w->call : NULL, sizeof w->call);
+	name(t, pg_ending_call(w));
 	key(t, "unread");
 	count(t, w->unread);
 	key(t, "ago_ms");

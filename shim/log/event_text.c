@@ -222,7 +222,7 @@ static void text_verb(struct pg_text *t, const struct pg_event *e)
 
 	if (w->pid == e->pid && (w->how == PG_HOW_CLOSE || w->how == PG_HOW_SHUTDOWN)) {
 		pg_put(t, "this process, closed by ");
-		pg_put_name(t, w->call, sizeof w->call);
+		pg_put(t, pg_ending_call(w) ? pg_ending_call(w) : "close");
 		pg_put(t, "()");
 		return;
 	}
