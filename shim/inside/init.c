@@ -26,6 +26,7 @@
 static void at_exit(void *unused)
 {
 	(void)unused;
+	pg_guard_leaves();
 	if ((pg_passed_any() || pg_guard_has_last_word()) && !pg_stdio_waits())
 		pg_guard_exit();
 }
@@ -55,6 +56,7 @@ static void ask_for_exit(void)
 static void on_exiting(int status, void *unused)
 {
 	(void)unused;
+	pg_guard_leaves();
 	pg_leave_exit(status);
 	if (!pg_stdio_waits())
 		pg_leave_flushed(pg_stdio_is_plain());

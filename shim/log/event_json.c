@@ -8,9 +8,9 @@
 #include "log/log.h"
 #include "rules/config.h"
 
-static const char *const ev_names[] = {"epipe",	      "reset",	"refused", "eof",
-				       "disposition", "load",	"doomed",  "exit",
-				       "call",	      "killed", "inject"};
+static const char *const ev_names[] = {"epipe",	      "reset", "refused", "eof",
+				       "disposition", "load",  "doomed",  "closed",
+				       "exit",	      "call",  "killed",  "inject"};
 static const char *const via_names[] = {"call", "stdio", "signal"};
 static const char *const signal_names[] = {"none",    "fatal",	 "caught",
 					   "ignored", "blocked", "suppressed"};
@@ -363,7 +363,8 @@ enum {
 	IF_LIMITED = 1u << 30,
 #define ON(event) (1u << PG_EV_##event)
 #define IF(condition) IF_##condition
-	WRITES = ON(EPIPE) | ON(RESET) | ON(REFUSED) | ON(EOF) | ON(DOOMED) | ON(CALL) | ON(INJECT),
+	WRITES = ON(EPIPE) | ON(RESET) | ON(REFUSED) | ON(EOF) | ON(DOOMED) | ON(CLOSED) |
+		 ON(CALL) | ON(INJECT),
 	ALL = WRITES | ON(DISPOSITION) | ON(LOAD) | ON(EXIT) | ON(KILLED)
 };
 
