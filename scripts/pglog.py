@@ -17,7 +17,7 @@ import subprocess
 import sys
 import zlib
 
-WRITES = ("epipe", "reset", "refused", "eof", "doomed", "call", "inject")
+WRITES = ("epipe", "reset", "refused", "eof", "doomed", "closed", "call", "inject")
 
 # The keys of a line, in their order: name, type, events.
 # keys.def: this table is written by scripts/dev/keys
@@ -189,7 +189,7 @@ _SITE = {"call": (WORD, None), "caller": (FRAME, None), "count": COUNT}
 _TYPES = {"count": COUNT, "number": NUMBER, "seconds": float, "time": TIME, "word": WORD, "name": NAME, "bool": bool,
           "frame": FRAME, "frames": [FRAME], "rule": RULE, "again": AGAIN, "hash": HASH, "history": [_WARNING],
           "counts": {str: COUNT}, "sites": [_SITE]}
-_READ = set(FIELDS) | {"mono", "tid", "action", "nonblock", "own", "engine", "program", "sigpipe", "to", "events", "rules", "sites"}
+_READ = set(FIELDS) | {"mono", "tid", "action", "nonblock", "own", "engine", "program", "sigpipe", "to", "events", "rules", "sites", "local", "unread"}
 _EVENT = {name: _TYPES[kind] for name, kind, _ in KEYS if name in _READ}
 _SHAPE = {name: (shape, None) for name, shape in _EVENT.items()}
 _NAMES = [name for name, shape in _EVENT.items() if shape is NAME]
@@ -407,6 +407,7 @@ _PLACE = _pattern(r"(\S+)\+0x[0-9a-f]+ \((.+)\)")
 _LOST = _pattern(r"(\d{1,18}) lines before this one were (lost|left out)")
 _CONFINED = "of a program that confined itself"
 _ENDED = _pattern(r"exit: (\d{1,18}) broken writes")
+_LEFT = _pattern(r"(?:close|shutdown)\(\d+\)(?: with unread bytes)?: |ends with \d+ open")
 _FIRED = _pattern(r"rule (\S+) fired (\d{1,18}) times")
 _BROKE = _pattern(r"(\d{1,18}) times (\w+)\(-?\d+\)(?: at (.*))?")
 _ESCAPE = _pattern(r"\\x([0-9a-f]{2})")
@@ -469,8 +470,8 @@ def _text_event(block):
         event.update(ev="inject", call=rule.group(4), fd=int(rule.group(5)), via="stdio" if rule.group(3) else "call")
         _object(event, rule.group(7).split("  ", 1)[-1])
         event.update(rule=rule.group(1), injected=True)
-    elif body.startswith("close("):
-        event["ev"] = "doomed"
+    elif _LEFT.match(body):
+        event["ev"] = "doomed" if " with unread bytes: " in body else "closed"
         _object(event, body.split("  ", 1)[-1] if "  " in body else "")
     elif ended:
         event.update(ev="exit", events=int(ended.group(1)))

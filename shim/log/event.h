@@ -19,6 +19,7 @@ enum pg_ev {
 	PG_EV_DISPOSITION,
 	PG_EV_LOAD,
 	PG_EV_DOOMED,
+	PG_EV_CLOSED,
 	PG_EV_EXIT,
 	PG_EV_CALL,
 	PG_EV_KILLED,
@@ -68,7 +69,7 @@ struct pg_event {
 	bool nonblock; /* call */
 	bool own;      /* call: the process reads that pipe itself */
 	bool confined; /* the program has confined itself: little can be asked */
-	bool perhaps;  /* doomed: unless a child has the descriptor, too */
+	bool perhaps;  /* doomed, closed: unless a child has the descriptor, too */
 	unsigned frames;
 	uintptr_t frame[PG_FRAMES_MAX];
 	unsigned sites;

@@ -11,6 +11,8 @@
 #include "log/log.h"
 #include "log/site.h"
 
+#include "object/leaving.h"
+
 #include "rules/live.h"
 #include "rules/turn.h"
 #include <errno.h>
@@ -146,6 +148,8 @@ static int tell_write(struct pg_tracee *t, int tid, const struct pg_registers *r
 	add_story(&e->object);
 	if (rule >= 0)
 		e->object.rule = rule;
+	if (copy >= 0 && e->object.rule < 0)
+		e->has_ended = pg_leaving_find(copy, &e->object, &e->ended);
 	if (e->signal == PG_SIG_FATAL && (pg_ruled_spares(tid) || spares(t, &e->object)))
 		e->signal = PG_SIG_SUPPRESSED;
 	pg_frames_climb(t, tid, r);

@@ -231,6 +231,39 @@ static void places(struct pg_event *e)
 		e->counts[i] = number();
 }
 
+static void ended(struct pg_event *e)
+{
+	struct pg_ending *w = &e->ended;
+
+	e->has_ended = byte() & 1;
+	w->how = byte() % PG_HOWS;
+	w->pid = (int)number();
+	w->status = (int)number();
+	w->at = number();
+	w->unread = (int64_t)number();
+	w->offset = number();
+	w->symbol_offset = number();
+	name(w->comm, sizeof w->comm);
+	name(w->call, sizeof w->call);
+	name(w->module, sizeof w->module);
+	name(w->symbol, sizeof w->symbol);
+}
+
+/* All bytes of E are ones. */
+static void worst_ended(struct pg_event *e)
+{
+	struct pg_ending *w = &e->ended;
+
+	e->has_ended = true;
+	w->how = PG_HOW_SHUTDOWN;
+	w->pid = w->status = INT32_MIN;
+	w->unread = INT64_MAX;
+	w->at = 1;
+	w->comm[sizeof w->comm - 1] = 0;
+	pg_copy(w->call, sizeof w->call, "close_range");
+	w->module[sizeof w->module - 1] = w->symbol[sizeof w->symbol - 1] = 0;
+}
+
 static void event(struct pg_event *e)
 {
 	char comm[16];
@@ -248,6 +281,7 @@ static void event(struct pg_event *e)
 	call(e);
 	object(&e->object);
 	places(e);
+	ended(e);
 }
 
 /* ---- JSON, strictly, in ASCII ---- */
@@ -469,6 +503,7 @@ static void worst(struct pg_event *e)
 	e->confined = e->perhaps = e->by_itself = e->outside = e->own = true;
 	e->tid = INT32_MIN;
 	e->comm[sizeof e->comm - 1] = 0;
+	worst_ended(e);
 	e->failed = EAFNOSUPPORT;
 	e->object.story = NULL;
 	e->object.offset = INT64_MAX;
