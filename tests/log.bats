@@ -295,3 +295,74 @@ write()' "$BATS_TEST_TMPDIR/root"
 	equal "the events" '1 1' "$(lengths "$LOG")"
 	equal "what was made in the new root" './tmp' "$(cd "$BATS_TEST_TMPDIR/root" && find . -mindepth 1)"
 }
+
+# text [-d|-i] COMMAND...: the log of COMMAND in text, without pids.
+text() {
+	local mode=()
+	[[ $1 != -[di] ]] || { mode=("$1"); shift; }
+	started "${mode[@]}" LD_PRELOAD="$LIB" PIPEGUARD_LOG="$LOG" "$@" >/dev/null 2>&1 || true
+	sed 's/^pipeguard\[[^]]*\] //' "$LOG"
+	rm -f "$LOG"
+}
+
+@test "text counts as people do: once, twice, 3 times" {
+	breaking() { printf 'for (1..%d) { syswrite STDOUT, "x" }' "$1"; }
+	for row in '1 once 1+broken+write' '2 twice 2+broken+writes' '3 3+times 3+broken+writes'; do
+		read -r n times writes <<<"$row"
+		said=$(text -i PIPEGUARD_VERBOSE=1 PIPEGUARD_STACK=0 PIPEGUARD_RULES="w=write:fd=7:error=EIO;%out:fd=1:nosignal" "$FIXTURES/brokenfd" 1 /usr/bin/perl -e "$(breaking "$n")")
+		[[ $said == *"exit: ${writes//+/ }"$'\n'* ]]
+		[[ $said == *$'\n'"        rule w never fired"$'\n'"        rule r2 fired ${times//+/ }"$'\n'* ]]
+		[[ $said == *$'\n'"        ${times//+/ } write(1) at "* ]]
+		[[ $n -eq 1 || $said == *", repeated ${times//+/ }"* ]]
+	done
+}
+
+@test "text leaves out libc's start, of main and of threads; JSON has it" {
+	glibc_only
+	native_only
+	said=$(text "$FIXTURES/brokenfd" 1 "$FIXTURES/call" -one 0 0 dfl)
+	[[ $said == *$'\n        at '*main* && $said != *libc_start* && $said != *libc.so* && $said != *_start+* ]]
+	rm -f "$LOG"
+	run guarded "$FIXTURES/brokenfd" 1 "$FIXTURES/call" -one 0 0 dfl
+	[[ $(broken .stack) == *'__libc_start_main'* ]]
+	requires python3
+	said=$(text PIPEGUARD_STACK=32 python3 -c '
+import ctypes, os, threading
+r, w = os.pipe()
+os.close(r)
+def run():
+    ctypes.CDLL(None).write(w, b"x", 1)
+t = threading.Thread(target=run); t.start(); t.join()')
+	echo "$said"
+	[[ $said == *'write('*'        at '* && $said != *libc.so* ]]
+}
+
+@test "text says once for each process whose doing SIGPIPE's disposition is, and again after a change" {
+	requires perl
+	said=$(text -d PIPEGUARD_STACK=0 "$FIXTURES/brokenfd" 7 /usr/bin/perl -e '
+		open my $w, ">&=", 7;
+		sub brk { syswrite $w, "x" }
+		$SIG{PIPE} = "IGNORE"; brk; syswrite $w, "xx"; syswrite $w, "xxx";
+		$SIG{PIPE} = sub {}; brk; syswrite $w, "xx";
+		unless (fork) { brk; syswrite $w, "xx"; exit } wait')
+	echo "$said"
+	equal "times ignored, caught" '1 2' "$(grep -c 'was set to ignored' <<<"$said") $(grep -c 'was set to caught' <<<"$said")"
+	equal "writes" 7 "$(grep -c '^write(7, ' <<<"$said")"
+}
+
+@test "text has no bytes and no address of what never connected" {
+	requires python3
+	said=$(text PIPEGUARD_VERBOSE=1 PIPEGUARD_STACK=0 python3 -c '
+import os, socket
+def send(s):
+    try: s.send(b"x")
+    except OSError: pass
+send(socket.socket())
+s = socket.socket()
+try: s.connect(("127.0.0.1", 1))
+except OSError: pass
+send(s)
+r, w = os.pipe(); os.close(w); os.read(r, 1)')
+	[[ $said == *' tcp, never connected'* && $said == *'connect('*' = ECONNREFUSED  tcp -> 127.0.0.1:1'* && $said == *'read('*' = 0  pipe'* ]]
+	[[ $said != *'0 bytes sent'* && $said != *'0.0.0.0'* ]]
+}
