@@ -325,6 +325,7 @@ text() {
 	rm -f "$LOG"
 	run guarded "$FIXTURES/brokenfd" 1 "$FIXTURES/call" -one 0 0 dfl
 	[[ $(broken .stack) == *'__libc_start_main'* ]]
+	rm -f "$LOG"
 	requires python3
 	said=$(text PIPEGUARD_STACK=32 python3 -c '
 import ctypes, os, threading

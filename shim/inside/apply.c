@@ -5,7 +5,9 @@
 #include "base/peek.h"
 #include "fault/fault.h"
 #include "inside/act.h"
+#include "rules/conn.h"
 #include "rules/live.h"
+#include "rules/turn.h"
 
 /* What no rule can reach is not looked at again, see pg_fd_ruled(); but after the end of its
  * reading every call is. */
@@ -159,7 +161,7 @@ static unsigned idle(struct pg_op *op)
 			return n + 1; /* the kernel ends there, too */
 		if (!n)
 			judge(pg_fd(op->fd), &one);
-		if (!pg_match_idle(&one))
+		if (!pg_turn_idle(&one))
 			break;
 	}
 	return n;
@@ -184,7 +186,7 @@ static void unmade(const struct pg_op *op, unsigned counted, unsigned made)
 	named = is_named(&o);
 	for (unsigned n = 0; n < counted && look_at_message(&one, op, n, &o, named); n++)
 		if (n >= made)
-			pg_match_unmade(&one);
+			pg_turn_unmade(&one);
 }
 
 void pg_apply_unmade(const struct pg_op *op, unsigned idle_ones, unsigned made)
@@ -198,7 +200,7 @@ void pg_apply_unmade(const struct pg_op *op, unsigned idle_ones, unsigned made)
 bool pg_apply_asks(int fd, uint64_t bit)
 {
 	struct pg_rule_set *before = pg_live_enter();
-	bool asks = pg_match_asks(fd, bit);
+	bool asks = pg_turn_asks(fd, bit);
 
 	pg_live_leave(before);
 	return asks;
@@ -208,7 +210,7 @@ void pg_apply_refused(int fd, uint64_t bit, int err)
 {
 	struct pg_rule_set *before = pg_live_enter();
 
-	pg_match_refused(fd, bit, err);
+	pg_turn_refused(fd, bit, err);
 	pg_live_leave(before);
 }
 
@@ -216,13 +218,13 @@ void pg_apply_connection(int fd)
 {
 	struct pg_rule_set *before = pg_live_enter();
 
-	pg_match_connection(fd);
+	pg_conn_came(fd);
 	pg_live_leave(before);
 }
 
 void pg_apply_start(void)
 {
-	pg_match_start();
+	pg_turn_start();
 	pg_fault_start();
 	for (unsigned n = 0; n < pg_rules.n; n++)
 		pg_front.ruled |= pg_match_calls(&pg_rules.rule[n]);
@@ -259,7 +261,7 @@ static __attribute__((noinline)) bool act_once(struct pg_op *op)
 
 	op->bits = PG_BIT(op->call);
 	if (pg_call_role(op->call) == PG_ROLE_CONNECT)
-		pg_match_attempt(op->fd, op->object);
+		pg_conn_attempt(op->fd, op->object);
 	pg_plan_make(&p, op);
 	pg_act(op, &p);
 	pg_live_leave(before);

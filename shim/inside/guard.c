@@ -4,13 +4,13 @@
 #include "base/clock.h"
 #include "base/peek.h"
 #include "base/process.h"
+#include "inside/leave.h"
 #include "inside/report.h"
 #include "inside/spare.h"
 #include "log/log.h"
 #include "object/look.h"
 #include "rules/config.h"
 #include "rules/live.h"
-#include "rules/match.h"
 #include "who/module.h"
 #include "who/stack.h"
 
@@ -52,6 +52,7 @@ void pg_guard_injected_epipe(const struct pg_op *op, bool signals)
 	pg_mark |= PG_MARK_LOGGED;
 	if (outcome == PG_SIG_FATAL) {
 		pg_guard_exit();
+		pg_leave_all(PG_HOW_KILLED, SIGPIPE);
 		pg_sigpipe_default();
 	}
 	unblock(mask);
@@ -482,7 +483,7 @@ static PG_COLD void tell_doomed(int fd, uintptr_t caller)
  * last word to. */
 static void log_ends(void)
 {
-	if (pg_stack_passes("exit"))
+	if (pg_guard_has_last_word() && pg_stack_passes("exit"))
 		pg_guard_exit();
 }
 

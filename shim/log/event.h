@@ -5,6 +5,7 @@
 
 #include "base/call.h"
 #include "log/log.h"
+#include "object/ending.h"
 #include "object/look.h"
 #include "rules/op.h"
 #include "rules/rule.h"
@@ -81,6 +82,8 @@ struct pg_event {
 	const char *gates;	       /* load */
 	int sender;	/* killed: who sent the signal; CALL and FD: of whose write it is */
 	bool by_itself; /* killed: the program raised it */
+	bool has_ended; /* epipe, reset, inject: who let go of the other end is known */
+	struct pg_ending ended;
 	int pid;
 	bool outside; /* seen by the outside engine: TID and COMM are filled in, too */
 	/* Set by pg_event_write (line.h), unless OUTSIDE. */
