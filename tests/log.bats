@@ -296,8 +296,8 @@ write()' "$BATS_TEST_TMPDIR/root"
 	equal "what was made in the new root" './tmp' "$(cd "$BATS_TEST_TMPDIR/root" && find . -mindepth 1)"
 }
 
-# text [-d|-i] COMMAND...: the log of COMMAND in text, without pids.
-text() {
+# in_text [-d|-i] COMMAND...: the log of COMMAND in text, without pids.
+in_text() {
 	local mode=()
 	[[ $1 != -[di] ]] || { mode=("$1"); shift; }
 	started "${mode[@]}" LD_PRELOAD="$LIB" PIPEGUARD_LOG="$LOG" "$@" >/dev/null 2>&1 || true
@@ -309,7 +309,7 @@ text() {
 	breaking() { printf 'for (1..%d) { syswrite STDOUT, "x" }' "$1"; }
 	for row in '1 once 1+broken+write' '2 twice 2+broken+writes' '3 3+times 3+broken+writes'; do
 		read -r n times writes <<<"$row"
-		said=$(text -i PIPEGUARD_VERBOSE=1 PIPEGUARD_STACK=0 PIPEGUARD_RULES="w=write:fd=7:error=EIO;%out:fd=1:nosignal" "$FIXTURES/brokenfd" 1 /usr/bin/perl -e "$(breaking "$n")")
+		said=$(in_text -i PIPEGUARD_VERBOSE=1 PIPEGUARD_STACK=0 PIPEGUARD_RULES="w=write:fd=7:error=EIO;%out:fd=1:nosignal" "$FIXTURES/brokenfd" 1 /usr/bin/perl -e "$(breaking "$n")")
 		[[ $said == *"exit: ${writes//+/ }"$'\n'* ]]
 		[[ $said == *$'\n'"        rule w never fired"$'\n'"        rule r2 fired ${times//+/ }"$'\n'* ]]
 		[[ $said == *$'\n'"        ${times//+/ } write(1) at "* ]]
@@ -320,14 +320,14 @@ text() {
 @test "text leaves out libc's start, of main and of threads; JSON has it" {
 	glibc_only
 	native_only
-	said=$(text "$FIXTURES/brokenfd" 1 "$FIXTURES/call" -one 0 0 dfl)
+	said=$(in_text "$FIXTURES/brokenfd" 1 "$FIXTURES/call" -one 0 0 dfl)
 	[[ $said == *$'\n        at '*main* && $said != *libc_start* && $said != *libc.so* && $said != *_start+* ]]
 	rm -f "$LOG"
 	run guarded "$FIXTURES/brokenfd" 1 "$FIXTURES/call" -one 0 0 dfl
 	[[ $(broken .stack) == *'__libc_start_main'* ]]
 	rm -f "$LOG"
 	requires python3
-	said=$(text PIPEGUARD_STACK=32 python3 -c '
+	said=$(in_text PIPEGUARD_STACK=32 python3 -c '
 import ctypes, os, threading
 r, w = os.pipe()
 os.close(r)
@@ -340,7 +340,7 @@ t = threading.Thread(target=run); t.start(); t.join()')
 
 @test "text says once for each process whose doing SIGPIPE's disposition is, and again after a change" {
 	requires perl
-	said=$(text -d PIPEGUARD_STACK=0 "$FIXTURES/brokenfd" 7 /usr/bin/perl -e '
+	said=$(in_text -d PIPEGUARD_STACK=0 "$FIXTURES/brokenfd" 7 /usr/bin/perl -e '
 		open my $w, ">&=", 7;
 		sub brk { syswrite $w, "x" }
 		$SIG{PIPE} = "IGNORE"; brk; syswrite $w, "xx"; syswrite $w, "xxx";
@@ -353,7 +353,7 @@ t = threading.Thread(target=run); t.start(); t.join()')
 
 @test "text has no bytes and no address of what never connected" {
 	requires python3
-	said=$(text PIPEGUARD_VERBOSE=1 PIPEGUARD_STACK=0 python3 -c '
+	said=$(in_text PIPEGUARD_VERBOSE=1 PIPEGUARD_STACK=0 python3 -c '
 import os, socket
 def send(s):
     try: s.send(b"x")
