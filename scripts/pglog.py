@@ -395,7 +395,7 @@ class Reader:
 
 # ---- text ----
 
-_HEAD = _pattern(r"pipeguard\[(\d{1,18}):(?:\d{1,18}|\?) (.*?)\] (.*)")
+_HEAD = _pattern(r"pipeguard\[(\d{1,18}):(?:\d{1,18}|\?) (.*?)\] (?:(\d{4}-\d\d-\d\dT[\d:.]{15}Z) )?(.*)")
 _CALL = _pattern(r"(\w+|a write)\((\d{1,18}|\?)(?:, (\d{1,18}))?\) = (\w+)(, then the reader left)?"
                  r"(?:, (no signal|SIGPIPE \w+))?  (\S.*)")
 _RULED = _pattern(r"rule (\S+): (\S+) on (stdio's )?(\w+)\((\d{1,18})(?:, (\d{1,18}))?\)(.*)")
@@ -464,8 +464,8 @@ def _text_event(block):
     head = _HEAD.fullmatch(lines[0])
     if not head:
         return None
-    pid, comm, body = head.groups()
-    event = {"pid": int(pid), "comm": unescaped(comm), "history": [], "stack": [], "dropped": 0,
+    pid, comm, when, body = head.groups()
+    event = {"t": when, "pid": int(pid), "comm": unescaped(comm), "history": [], "stack": [], "dropped": 0,
              "sites": [], "rules": {}}
     call, rule, ended = _CALL.fullmatch(body), _RULED.fullmatch(body), _ENDED.match(body)
     if call:

@@ -367,3 +367,53 @@ r, w = os.pipe(); os.close(w); os.read(r, 1)')
 	[[ $said == *' tcp, never connected'* && $said == *'connect('*' = ECONNREFUSED  tcp -> 127.0.0.1:1'* && $said == *'read('*' = 0  pipe'* ]]
 	[[ $said != *'0 bytes sent'* && $said != *'0.0.0.0'* ]]
 }
+
+# on_terminal COLUMNS [VAR=VALUE...] COMMAND...: the log as a terminal of that width gets it.
+on_terminal() {
+	timeout "$LIMIT" python3 -c '
+import fcntl, os, pty, struct, sys, termios
+pid, terminal = pty.fork()
+if not pid:
+    fcntl.ioctl(2, termios.TIOCSWINSZ, struct.pack("4H", 24, int(sys.argv[1]), 0, 0))
+    os.execvp(sys.argv[2], sys.argv[2:])
+try:
+    while True:
+        data = os.read(terminal, 4096)
+        if not data: break
+        sys.stdout.buffer.write(data.replace(b"\r", b""))
+except OSError: pass # the end, on Linux
+os.waitpid(pid, 0)' "$1" "$FIXTURES/sigdfl" env TERM=xterm LD_PRELOAD="$LIB" "${@:2}" 3>&-
+}
+
+@test "on a terminal text has colour, and one frame a line where they do not fit" {
+	requires python3
+	native_only
+	broken=("$FIXTURES/brokenfd" 7 "$(type -P env)" -u LD_PRELOAD LD_PRELOAD="$LIB" bash -c 'echo x >&7')
+	said=$(on_terminal 40 PIPEGUARD_STACK=3 "${broken[@]}")
+	esc=$'\e'
+	[[ $said == *"$esc[2mpipeguard["*"] $esc[0m$esc[31mwrite("*', 2) = EPIPE, SIGPIPE kills'"$esc[0m  pipe"* ]]
+	[[ $said == *"again: $esc[32m"*"$esc[0m"* ]]
+	equal "frames, each in a line" 3 "$(grep -cE '^        (at|<) ' <<<"$said")"
+	said=$(on_terminal 1000 PIPEGUARD_STACK=3 "${broken[@]}")
+	equal "lines of frames" 1 "$(grep -cE '^        (at|<) ' <<<"$said")"
+	[[ $said == *' < '*' < '* ]]
+	for plain in NO_COLOR=1 TERM=dumb PIPEGUARD_FORMAT=json; do
+		said=$(on_terminal 40 $plain "${broken[@]}")
+		[[ $said == *EPIPE* && $said != *"$esc"* ]]
+	done
+	[[ $(on_terminal 40 NO_COLOR= "${broken[@]}") == *"$esc["* ]]
+}
+
+@test "the time of day in text is that of JSON, where it is asked for" {
+	said=$(in_text PIPEGUARD_TIME=1 PIPEGUARD_VERBOSE=1 "$FIXTURES/brokenfd" 1 "$FIXTURES/call" -one 0 0 dfl)
+	now=$(date -u +%Y-%m-%dT%H)
+	equal "lines without it" 0 "$(grep -E '^[^ ]' <<<"$said" | grep -cvE '^20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z [a-z]')"
+	[[ $said == "${now%T*}T"* || $(date -u +%H) == 0 ]]
+	equal "without" "$(in_text PIPEGUARD_TIME=0 "$FIXTURES/brokenfd" 1 "$FIXTURES/call" -one 0 0 dfl | sed -n 1p)" \
+		"$(in_text "$FIXTURES/brokenfd" 1 "$FIXTURES/call" -one 0 0 dfl | sed -n 1p)"
+	# report reads it.
+	requires python3
+	started LD_PRELOAD="$LIB" PIPEGUARD_LOG="$LOG" PIPEGUARD_TIME=1 "$FIXTURES/brokenfd" 1 "$FIXTURES/call" -one 0 0 dfl || true
+	said=$("$BUILD/pipeguard" report "$LOG")
+	[[ $said == '1 broken write'*'UTC'* ]]
+}

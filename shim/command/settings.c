@@ -93,6 +93,12 @@ void pg_take_verbose(struct pg_request *r, const char *value)
 	pg_variable_set("PIPEGUARD_VERBOSE", r->verbose > 1 ? "2" : "1");
 }
 
+void pg_take_time(struct pg_request *r, const char *value)
+{
+	(void)r, (void)value;
+	pg_variable_set("PIPEGUARD_TIME", "1");
+}
+
 void pg_take_object(struct pg_request *r, const char *value)
 {
 	(void)value;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "log/event_text.h"
 
+#include "base/clock.h"
 #include "base/names.h"
 #include "log/again.h"
 #include "log/facts.h"
@@ -27,6 +28,40 @@ static void text_name(struct pg_text *t, const char *name, size_t max, const cha
 			pg_put_byte(t, (unsigned char)*mark);
 	}
 }
+
+/* ---- a terminal ---- */
+
+enum paint { PLAIN, FAINT = 2, RED = 31, GREEN = 32, YELLOW = 33, CYAN = 36 };
+
+/* From here on, where a terminal reads it. */
+static void paint(struct pg_text *t, const struct pg_event *e, enum paint how)
+{
+	if (!e->columns || pg_config.plain)
+		return;
+	pg_put(t, "\033[");
+	pg_put_u64(t, how);
+	pg_put_char(t, 'm');
+}
+
+static enum paint paint_of(const struct pg_event *e)
+{
+	switch (e->ev) {
+	case PG_EV_EPIPE:
+		return e->signal == PG_SIG_FATAL ? RED : YELLOW;
+	case PG_EV_KILLED:
+		return RED;
+	case PG_EV_INJECT:
+		return CYAN;
+	case PG_EV_RESET:
+	case PG_EV_REFUSED:
+	case PG_EV_DOOMED:
+		return YELLOW;
+	default:
+		return PLAIN;
+	}
+}
+
+/* ---- words ---- */
 
 /* "once", "twice", "3 times". */
 static void text_times(struct pg_text *t, uint64_t n)
@@ -202,20 +237,32 @@ static void text_history(struct pg_text *t, const struct pg_event *e)
 }
 
 /* Frames that fit; the rest is left out rather than cut. */
-static void text_stack(struct pg_text *t, const struct pg_event *e)
+static void text_frames(struct pg_text *t, const struct pg_event *e, unsigned n,
+			const char *between)
 {
-	unsigned n = pg_stack_above_start(e->frame, e->frames, e->frames < pg_config.stack);
-
 	for (unsigned i = 0; i < n; i++) {
 		size_t before = t->len;
 
-		pg_put(t, i ? " < " : INDENT "at ");
+		pg_put(t, i ? between : INDENT "at ");
 		pg_stack_put_place(t, e->frame[i]);
 		if (t->len == t->cap) {
 			t->len = before;
 			return;
 		}
 	}
+}
+
+/* One a line on a terminal that is too narrow for all of them in one. */
+static void text_stack(struct pg_text *t, const struct pg_event *e)
+{
+	unsigned n = pg_stack_above_start(e->frame, e->frames, e->frames < pg_config.stack);
+	size_t before = t->len;
+
+	text_frames(t, e, n, " < ");
+	if (!e->columns || t->len - before - 1 <= e->columns)
+		return;
+	t->len = before;
+	text_frames(t, e, n, INDENT "< ");
 }
 
 /* Once for each process, and again after a change: all events of an interpreter's have the same. */
@@ -338,7 +385,9 @@ static void text_again(struct pg_text *t, const struct pg_event *e)
 	if (!pg_has_again(e))
 		return;
 	pg_put(t, INDENT "again: ");
+	paint(t, e, GREEN);
 	pg_put_again(t, e);
+	paint(t, e, PLAIN);
 	if (t->len == t->cap)
 		t->len = before;
 }
@@ -366,6 +415,7 @@ static void text_write(struct pg_text *t, const struct pg_event *e)
 		if (pg_knows_signal(e))
 			pg_put(t, ", "), pg_put(t, signal_words[e->signal]);
 	}
+	paint(t, e, PLAIN);
 	text_object(t, e);
 	if (e->repeated > 1) {
 		pg_put(t, ", repeated ");
@@ -405,6 +455,7 @@ static void text_inject(struct pg_text *t, const struct pg_event *e)
 		pg_put(t, ", "), pg_put(t, e->held);
 	if (e->seeded)
 		pg_put(t, ", seed "), pg_put_u64(t, pg_config.seed);
+	paint(t, e, PLAIN);
 	text_object(t, e);
 	text_ended(t, e);
 	text_stack(t, e);
@@ -535,8 +586,19 @@ static void text_number(struct pg_text *t, int n)
 		pg_put_char(t, '?');
 }
 
-void pg_event_text(struct pg_text *t, const struct pg_event *e)
+static void text_time(struct pg_text *t)
 {
+	int64_t sec;
+	uint32_t nsec;
+
+	pg_realtime(&sec, &nsec);
+	if (sec)
+		pg_put_time(t, sec, nsec), pg_put_char(t, ' ');
+}
+
+static void text_head(struct pg_text *t, const struct pg_event *e)
+{
+	paint(t, e, FAINT);
 	pg_put(t, "pipeguard[");
 	text_number(t, e->pid);
 	pg_put_char(t, ':');
@@ -544,11 +606,22 @@ void pg_event_text(struct pg_text *t, const struct pg_event *e)
 	pg_put_char(t, ' ');
 	text_comm(t, e);
 	pg_put(t, "] ");
+	if (pg_config.time)
+		text_time(t);
+	paint(t, e, PLAIN);
+}
+
+void pg_event_text(struct pg_text *t, const struct pg_event *e)
+{
+	text_head(t, e);
+	if (paint_of(e) != PLAIN)
+		paint(t, e, paint_of(e));
 	text_body(t, e);
 	if (t->len == t->cap) /* cut: not within an indentation */
 		while (t->buf[t->len - 1] == ' ' || t->buf[t->len - 1] == '\n')
 			t->len--;
 	t->cap += PG_TEXT_TAIL - 1;
+	paint(t, e, PLAIN);
 	text_missing(t, e->missing.dropped, "lost");
 	text_missing(t, e->missing.limited, "left out: too many a second");
 }
