@@ -395,24 +395,29 @@ class Reader:
 
 # ---- text ----
 
-_HEAD = _pattern(r"pipeguard\[(\d{1,18}):(?:\d{1,18}|\?) (.*?)\] (.*)")
+_HEAD = _pattern(r"pipeguard\[(\d{1,18}):(?:\d{1,18}|\?) (.*?)\] (?:(\d{4}-\d\d-\d\dT[\d:.]{15}Z) )?(.*)")
 _CALL = _pattern(r"(\w+|a write)\((\d{1,18}|\?)(?:, (\d{1,18}))?\) = (\w+)(, then the reader left)?"
                  r"(?:, (no signal|SIGPIPE \w+))?  (\S.*)")
 _RULED = _pattern(r"rule (\S+): (\S+) on (stdio's )?(\w+)\((\d{1,18})(?:, (\d{1,18}))?\)(.*)")
 _SOCKET = _pattern(r"(tcp|udp|unix)(?: (.+?))? (<>|->|<-) (.+?)(?: \(pid \d+\))?(?: \(INJECTED by .*"
                    r"|, (?:accepted|connected|idle|repeated|\d+ bytes) .*)?")
-_TAIL = _pattern(r"(?:, repeated (\d{1,18}) times)?(?: \(INJECTED by (\S+)\))?$")
+_TIMES = r"(once|twice|\d{1,18} times)"
+_TAIL = _pattern(r"(?:, repeated " + _TIMES + r")?(?: \(INJECTED by (\S+)\))?$")
 _WARNED = _pattern(r"(\w+)\(\) (returned (\w+)|closed this side) .* before, in ([^,]*)")
 _PLACE = _pattern(r"(\S+)\+0x[0-9a-f]+ \((.+)\)")
-_LOST = _pattern(r"(\d{1,18}) lines before this one were (lost|left out)")
+_LOST = _pattern(r"(\d{1,18}) lines? before this one (?:was|were) (lost|left out)")
 _CONFINED = "of a program that confined itself"
-_ENDED = _pattern(r"exit: (\d{1,18}) broken writes")
+_ENDED = _pattern(r"exit: (\d{1,18}) broken writes?")
 _LEFT = _pattern(r"(?:close|shutdown)\(\d+\)(?: with unread bytes)?: |ends with \d+ open")
-_FIRED = _pattern(r"rule (\S+) fired (\d{1,18}) times")
-_BROKE = _pattern(r"(\d{1,18}) times (\w+)\(-?\d+\)(?: at (.*))?")
+_FIRED = _pattern(r"rule (\S+) fired " + _TIMES)
+_BROKE = _pattern(_TIMES + r" (\w+)\(-?\d+\)(?: at (.*))?")
 _ESCAPE = _pattern(r"\\x([0-9a-f]{2})")
 _SIGNALS = {"no signal": "none", "SIGPIPE kills": "fatal"}
 _WARNINGS = {"EOF": "eof", "ECONNRESET": "reset", "EPIPE": "reset", "ECONNREFUSED": "refused", None: "shutdown"}
+
+
+def _times(words):
+    return {"once": 1, "twice": 2}.get(words) or int(words.split()[0])
 
 
 def unescaped(name):
@@ -435,7 +440,7 @@ def _object(event, rest):
     else:
         event["kind"] = None if rest.startswith(("unknown object", _CONFINED)) else re.split("[ ,]", rest)[0] or None
     repeated, event["rule"] = _TAIL.search(rest).groups()
-    event.update(repeated=int(repeated or 1), injected=bool(event["rule"]))
+    event.update(repeated=_times(repeated or "once"), injected=bool(event["rule"]))
 
 
 def _text_call(event, m):
@@ -460,8 +465,8 @@ def _text_event(block):
     head = _HEAD.fullmatch(lines[0])
     if not head:
         return None
-    pid, comm, body = head.groups()
-    event = {"pid": int(pid), "comm": unescaped(comm), "history": [], "stack": [], "dropped": 0,
+    pid, comm, when, body = head.groups()
+    event = {"t": when, "pid": int(pid), "comm": unescaped(comm), "history": [], "stack": [], "dropped": 0,
              "sites": [], "rules": {}}
     call, rule, ended = _CALL.fullmatch(body), _RULED.fullmatch(body), _ENDED.match(body)
     if call:
@@ -497,9 +502,9 @@ def _text_more(event, line):
         event["history"].append({"what": _WARNINGS.get(warned.group(3), "reset"), "call": warned.group(1),
                                  "caller": _frame(warned.group(4))})
     elif event["ev"] == "exit" and fired:
-        event["rules"][fired.group(1)] = int(fired.group(2))
+        event["rules"][fired.group(1)] = _times(fired.group(2))
     elif event["ev"] == "exit" and broke:
-        event["sites"].append({"call": broke.group(2), "count": int(broke.group(1)),
+        event["sites"].append({"call": broke.group(2), "count": _times(broke.group(1)),
                                "caller": _frame(broke.group(3)) if broke.group(3) else None})
     elif lost:
         event["dropped" if lost.group(2) == "lost" else "limited"] = int(lost.group(1))

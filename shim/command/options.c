@@ -94,6 +94,8 @@ const struct pg_option pg_options[] = {
 		"not in those"},
 	{0, PG_K_NOTHING, "stack", NULL, "N", LOGGED, STACK, NULL, pg_take_stack,
 		"frames of the stack that are told, 0 to 32 (8)"},
+	{0, PG_K_NOTHING, "time", NULL, NULL, LOGGED, REPEATED, NULL, pg_take_time,
+		"the time of day in each line of text, UTC"},
 	{'v', PG_K_NOTHING, "verbose", NULL, NULL, LOGGED, REPEATED, NULL, pg_take_verbose,
 		"also loads, exits, resets, refusals, changes of SIGPIPE; -vv: every call"},
 	{0, PG_K_NOTHING, "inside", NULL, NULL, PG_VERB(RUN), ENGINE, NULL, pg_take_engine,

@@ -90,6 +90,7 @@ struct pg_event {
 	/* Set by pg_event_write (line.h), unless OUTSIDE. */
 	int tid;
 	uint64_t now;
+	unsigned columns;	       /* of the terminal that a text goes to; 0: to none */
 	struct pg_log_missing missing; /* lines before this one */
 	char comm[16];
 };

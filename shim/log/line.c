@@ -33,6 +33,7 @@ static void put_line(struct pg_event *e, char *line, uint64_t mask)
 	if (pg_config.json) {
 		pg_event_json(&t, e);
 	} else {
+		e->columns = pg_log_columns();
 		t.cap -= PG_TEXT_TAIL - 1;
 		pg_event_text(&t, e);
 	}

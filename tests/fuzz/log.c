@@ -44,6 +44,13 @@ bool pg_log_allows(uint64_t now)
 	return true;
 }
 
+static unsigned columns; /* of the terminal that a text goes to */
+
+unsigned pg_log_columns(void)
+{
+	return columns;
+}
+
 void pg_log_write(const struct pg_text *head, const char *s, size_t len, uint64_t mask)
 {
 	(void)head;
@@ -449,8 +456,12 @@ static void write_both(const struct pg_event *made)
 	static char buf[PG_LINE_MAX];
 	struct pg_event e;
 
-	for (int json = 0; json < 2; json++) {
+	pg_config.plain = true;
+	for (int form = 0; form < 3; form++) {
+		int json = form == 1;
+
 		pg_config.json = json;
+		columns = form == 2 ? 40 : 0;
 		e = *made;
 		line_len = 0;
 		writing = true;
