@@ -61,7 +61,7 @@ ARCH_S   := $(sort $(wildcard shim/arch/*.S))
 ARCH_O   := $(ARCH_S:shim/%.S=$(BUILD)/%.o)
 OBJECTS := $(SHIM:shim/%.c=$(BUILD)/%.o) $(ARCH_O) $(ARCH_O:.o=.jumps.o)
 
-PYTHON   := $(addprefix scripts/,pipeguard-bundle pipeguard-replay pipeguard-report pipeguard-sweep pgabout.py pgargs.py pgcase.py pgci.py pgengine.py pgfollow.py pghtml.py pglog.py pgrun.py pgshow.py pgsites.py)
+PYTHON   := $(addprefix scripts/,pipeguard-bundle pipeguard-replay pipeguard-report pipeguard-sweep pgabout.py pgargs.py pgcase.py pgci.py pgelf.py pgengine.py pgfollow.py pghtml.py pglog.py pgrun.py pgshow.py pgsites.py)
 
 .PHONY: all fixtures bench bench-programs compat demo sweep-demo test check load install uninstall clean distclean \
 	32 musl clang arm64 riscv64 matrix distros ubsan asan tsan fuzz fuzz-probe fuzz-rules fuzz-log fuzz-elf fuzz-page fuzz-readers lint \
@@ -81,7 +81,7 @@ PURE := $(patsubst shim/%.c,$(BUILD)/%.o,$(wildcard shim/rules/rule*.c)) \
 OUTSIDE_C := $(sort $(wildcard shim/outside/*.c))
 OUTSIDE_O := $(OUTSIDE_C:shim/%.c=$(BUILD)/%.o)
 SHARED := $(addprefix $(BUILD)/,$(addsuffix .o,base/next base/clock base/peek base/process object/addr object/fd object/listener \
-	object/look rules/config rules/live rules/match rules/page rules/plan who/stack fault/fault fault/standin log/again log/event_json log/event_text log/facts log/journal log/line \
+	object/look rules/config rules/live rules/match rules/page rules/plan who/stack fault/fault fault/standin log/again log/event_json log/event_text log/facts log/journal log/line log/modules \
 	log/log log/site))
 $(COMMAND): $(COMMAND_O) $(OUTSIDE_O) $(PURE) $(SHARED)
 	$(COMPILE) $(LDFLAGS) -o $@ $^ -ldl

@@ -18,7 +18,7 @@ setup_file() {
 
 # target FOLDER: builds it with that log writer, and runs it.
 target() {
-	"${CC:-gcc}" "${CFLAGS[@]}" -o "$BATS_TEST_TMPDIR/log" "$1"/{again,event_json,event_text,facts,line}.c "$BATS_FILE_TMPDIR"/*.o -ldl
+	"${CC:-gcc}" "${CFLAGS[@]}" -o "$BATS_TEST_TMPDIR/log" "$1"/{again,event_json,event_text,facts,journal,line}.c "$BATS_FILE_TMPDIR"/*.o -ldl
 	run timeout 30 "$BATS_TEST_TMPDIR/log" 3000 <"$ROOT/tests/fuzz/log.seeds" 3>&-
 	echo "$output"
 }

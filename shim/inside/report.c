@@ -3,6 +3,7 @@
 
 #include "base/peek.h"
 #include "log/line.h"
+#include "log/modules.h"
 #include "log/room.h"
 #include "log/site.h"
 #include "object/look.h"
@@ -132,6 +133,7 @@ static void write_event(struct pg_room *s, const struct pg_hit *hit)
 	if (e->ev == PG_EV_EPIPE)
 		add_disposition(e);
 	pg_event_write(e, s->line, s->mask);
+	pg_modules_tell(e, s->line, s->mask);
 }
 
 static void fill(struct pg_event *e, enum pg_ev ev, const struct pg_hit *hit, enum pg_signal signal)
@@ -194,6 +196,7 @@ void pg_report_change(const struct pg_change *change)
 	s->event.change = *change;
 	s->event.frames = pg_stack_walk(s->event.frame, pg_config.stack, NULL);
 	pg_event_write(&s->event, s->line, s->mask);
+	pg_modules_tell(&s->event, s->line, s->mask);
 	pg_room_give(s);
 	errno = saved;
 }
@@ -205,6 +208,7 @@ void pg_report_inject(const struct pg_hit *hit, const struct pg_inject *inject)
 	struct pg_room *s;
 	struct pg_place *first;
 	struct pg_event *e;
+	bool told;
 
 	if (pg_confined || !(s = pg_room_take()))
 		return;
@@ -218,13 +222,16 @@ void pg_report_inject(const struct pg_hit *hit, const struct pg_inject *inject)
 	e->seeded = inject->prob;
 	e->pid = pg_pid();
 	e->object = *inject->object;
-	if (pg_site_count(e, hit->caller, &first)) {
+	told = pg_site_count(e, hit->caller, &first);
+	if (told) {
 		add_target(e, hit);
 		add_stack(e, hit);
 		pg_event_write(e, s->line, s->mask);
 	}
 	if (first)
 		pg_site_describe(first, e, hit->caller);
+	if (told)
+		pg_modules_tell(e, s->line, s->mask);
 	pg_room_give(s);
 }
 

@@ -21,7 +21,9 @@ enum pg_ev {
 	PG_EV_EXIT,
 	PG_EV_CALL,
 	PG_EV_KILLED,
-	PG_EV_INJECT
+	PG_EV_INJECT,
+	PG_EV_MODULE,
+	PG_EV_COUNT
 };
 enum pg_signal {
 	PG_SIG_NONE,
@@ -78,6 +80,7 @@ struct pg_event {
 	bool seeded;		       /* inject: a rule with prob= */
 	uint64_t counts[PG_RULES_MAX]; /* exit: how often each rule fired */
 	const char *gates;	       /* load */
+	char module[72], path[256], build_id[65]; /* module; "": unknown */
 	int sender;	/* killed: who sent the signal; CALL and FD: of whose write it is */
 	bool by_itself; /* killed: the program raised it */
 	int pid;
