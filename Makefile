@@ -9,6 +9,7 @@ MANDIR  ?= $(PREFIX)/share/man
 COMPDIR ?= $(PREFIX)/share/bash-completion/completions
 ZSHDIR  ?= $(PREFIX)/share/zsh/site-functions
 FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
+PCDIR   ?= $(LIBDIR)/pkgconfig
 CFLAGS  ?= -O2 -g
 # These are told on make's command line: BUILD, T, S and ROOT of somebody's environment mean something else.
 BUILD   = build
@@ -32,7 +33,9 @@ TARGET := $(shell $(CC) $(CFLAGS) -dM -E -include stdlib.h -x c /dev/null 2>/dev
 	sed -n 's/^.define \(__GLIBC__\|__x86_64__\|__i386__\|__aarch64__\) .*/\1/p')
 
 # Ours come last, whatever the packager's CFLAGS say. The -U: they would rename the very calls we define.
-PG_CPPFLAGS := -Ishim -D_GNU_SOURCE -DPG_VERSION=$(VERSION) -U_FORTIFY_SOURCE -U_FILE_OFFSET_BITS -U_TIME_BITS
+# Debug information names this folder as ".": two clones give the same bytes. The shell knows where it is, whatever characters
+# are in there.
+PG_CPPFLAGS := -ffile-prefix-map="$$PWD"=. -Ishim -D_GNU_SOURCE -DPG_VERSION=$(VERSION) -U_FORTIFY_SOURCE -U_FILE_OFFSET_BITS -U_TIME_BITS
 PG_CFLAGS := -std=gnu11 -fno-lto -fPIC -fvisibility=hidden -fexceptions -fasynchronous-unwind-tables \
 	-ftls-model=initial-exec -fno-stack-protector -Wall -Wextra -Wshadow -Wconversion \
 	-Wmissing-prototypes -Wstrict-prototypes -Wvla -Wundef -Wpointer-arith -Wframe-larger-than=1024
@@ -63,9 +66,9 @@ OBJECTS := $(SHIM:shim/%.c=$(BUILD)/%.o) $(ARCH_O) $(ARCH_O:.o=.jumps.o)
 
 PYTHON   := $(addprefix scripts/,pipeguard-bundle pipeguard-replay pipeguard-report pipeguard-sweep pgabout.py pgargs.py pgcase.py pgci.py pgelf.py pgengine.py pgfollow.py pghtml.py pglog.py pgrun.py pgshow.py pgsites.py)
 
-.PHONY: all fixtures bench bench-programs compat demo sweep-demo test check load install uninstall clean distclean \
+.PHONY: all fixtures bench bench-programs compat demo sweep-demo test check load install install-library install-32 uninstall clean distclean \
 	32 musl clang arm64 riscv64 matrix distros ubsan asan tsan fuzz fuzz-probe fuzz-rules fuzz-log fuzz-elf fuzz-page fuzz-readers lint \
-	format format-check dist help FORCE
+	format format-check dist deb rpm portable packages-test help FORCE
 .DELETE_ON_ERROR:
 
 COMMAND   := $(BUILD)/pipeguard
@@ -81,8 +84,8 @@ PURE := $(patsubst shim/%.c,$(BUILD)/%.o,$(wildcard shim/rules/rule*.c)) \
 OUTSIDE_C := $(sort $(wildcard shim/outside/*.c))
 OUTSIDE_O := $(OUTSIDE_C:shim/%.c=$(BUILD)/%.o)
 SHARED := $(addprefix $(BUILD)/,$(addsuffix .o,base/next base/clock base/peek base/process object/addr object/fd object/listener \
-	object/look rules/config rules/live rules/match rules/page rules/plan who/stack fault/fault fault/standin log/again log/event_json log/event_text log/facts log/journal log/line log/modules \
-	log/log log/site))
+	object/look who/stack fault/fault fault/standin log/again log/event_json log/event_text log/facts log/journal log/line log/modules \
+	log/log log/site)) $(patsubst shim/%.c,$(BUILD)/%.o,$(filter-out shim/rules/rule%,$(wildcard shim/rules/*.c)))
 $(COMMAND): $(COMMAND_O) $(OUTSIDE_O) $(PURE) $(SHARED)
 	$(COMPILE) $(LDFLAGS) -o $@ $^ -ldl
 
@@ -203,11 +206,9 @@ load: all fixtures ## ten thousand connections broken at once, and a minute of t
 compat: all $(BUILD)/fixtures/sigdfl ## other people's test suites, with and without (S=cpython: one; half an hour; not in make test)
 	BUILD='$(BUILD)' scripts/compat $(S)
 
-install: all ## into DESTDIR, PREFIX, LIBDIR, BINDIR, MANDIR, COMPDIR, ZSHDIR, FISHDIR
-	install -d '$(DESTDIR)$(LIBDIR)/pipeguard' '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(MANDIR)/man1' \
+install: all install-library ## into DESTDIR, PREFIX, LIBDIR, BINDIR, MANDIR, COMPDIR, ZSHDIR, FISHDIR, PCDIR
+	install -d '$(DESTDIR)$(LIBDIR)/pipeguard' '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(MANDIR)/man1' '$(DESTDIR)$(PCDIR)' \
 		'$(DESTDIR)$(MANDIR)/man7' '$(DESTDIR)$(COMPDIR)' '$(DESTDIR)$(ZSHDIR)' '$(DESTDIR)$(FISHDIR)'
-	install -m 644 $(LIB) '$(DESTDIR)$(LIBDIR)/.libpipeguard.so.new'
-	mv -f '$(DESTDIR)$(LIBDIR)/.libpipeguard.so.new' '$(DESTDIR)$(LIBDIR)/libpipeguard.so'
 	install -m 644 $(PYTHON) shim/log.schema.json '$(DESTDIR)$(LIBDIR)/pipeguard'
 	install -m 755 $(COMMAND) '$(DESTDIR)$(BINDIR)/.pipeguard.new'
 	mv -f '$(DESTDIR)$(BINDIR)/.pipeguard.new' '$(DESTDIR)$(BINDIR)/pipeguard'
@@ -216,13 +217,39 @@ install: all ## into DESTDIR, PREFIX, LIBDIR, BINDIR, MANDIR, COMPDIR, ZSHDIR, F
 	install -m 644 scripts/completion.bash '$(DESTDIR)$(COMPDIR)/pipeguard'
 	install -m 644 scripts/completion.zsh '$(DESTDIR)$(ZSHDIR)/_pipeguard'
 	install -m 644 scripts/completion.fish '$(DESTDIR)$(FISHDIR)/pipeguard.fish'
+	$(PC) > '$(DESTDIR)$(PCDIR)/pipeguard.pc'
+
+# pkg-config takes a path as a shell does.
+PC = { printf 'libdir=%s\nbindir=%s\n' "$$PG_WHERE_LIB" "$$PG_WHERE_BIN" | sed 's|[^A-Za-z0-9_./=+-]|\\&|g' && \
+	sed 's/@VERSION@/$(VERSION)/' scripts/pipeguard.pc.in; }
+install install-library uninstall: export PG_WHERE_BIN = $(BINDIR)
+install install-library uninstall: export PG_WHERE_LIB = $(LIBDIR)
+
+# The loader's $$LIB is lib/x86_64-linux-gnu on Debian: in PREFIX it leads to the library as well.
+MULTIARCH = $(shell $(CC) $(CFLAGS) -print-multiarch 2>/dev/null)
+LINKDIR   = $(if $(filter file,$(origin LIBDIR)),$(if $(MULTIARCH),$(PREFIX)/lib/$(MULTIARCH)))
+# Who installs into a stage has no loader to tell.
+TELL_LOADER = $(if $(DESTDIR),,@scripts/loader "$$PG_WHERE_LIB")
+install-library: $(LIB) ## the library alone, into LIBDIR: with BUILD=build/32 and a LIBDIR, of another build
+	install -d '$(DESTDIR)$(LIBDIR)'
+	install -m 644 $(LIB) '$(DESTDIR)$(LIBDIR)/.libpipeguard.so.new'
+	mv -f '$(DESTDIR)$(LIBDIR)/.libpipeguard.so.new' '$(DESTDIR)$(LIBDIR)/libpipeguard.so'
+	$(if $(LINKDIR),install -d '$(DESTDIR)$(LINKDIR)' && ln -sf ../libpipeguard.so '$(DESTDIR)$(LINKDIR)')
+	$(TELL_LOADER)
+
+install-32: ## beside it the library for 32-bit programs: PREFIX/$$LIB/libpipeguard.so names both
+	$(MAKE) install-library BUILD=build/32 CFLAGS='$(CFLAGS) -m32' LIBDIR='$(LIBDIR32)'
+LIBDIR32 ?= $(PREFIX)/lib/$(or $(shell $(CC) $(CFLAGS) -m32 -print-multiarch 2>/dev/null),i386-linux-gnu)
 
 uninstall: ## what install put there
-	rm -f '$(DESTDIR)$(LIBDIR)/libpipeguard.so' '$(DESTDIR)$(BINDIR)/pipeguard' \
+	rm -f '$(DESTDIR)$(LIBDIR)/libpipeguard.so' '$(DESTDIR)$(BINDIR)/pipeguard' '$(DESTDIR)$(PCDIR)/pipeguard.pc' \
 		$(PYTHON:scripts/%='$(DESTDIR)$(LIBDIR)/pipeguard/%') '$(DESTDIR)$(LIBDIR)/pipeguard/log.schema.json' '$(DESTDIR)$(MANDIR)/man1/pipeguard.1' \
 		'$(DESTDIR)$(MANDIR)/man1/pipeguard-bundle.1' '$(DESTDIR)$(MANDIR)/man1/pipeguard-report.1' '$(DESTDIR)$(MANDIR)/man1/pipeguard-sweep.1' '$(DESTDIR)$(MANDIR)/man7/libpipeguard.7' \
 		'$(DESTDIR)$(COMPDIR)/pipeguard' '$(DESTDIR)$(ZSHDIR)/_pipeguard' '$(DESTDIR)$(FISHDIR)/pipeguard.fish'
+	$(if $(LINKDIR),[ ! -L '$(DESTDIR)$(LINKDIR)/libpipeguard.so' ] || rm '$(DESTDIR)$(LINKDIR)/libpipeguard.so')
+	rm -f '$(DESTDIR)$(LIBDIR32)/libpipeguard.so'
 	rmdir '$(DESTDIR)$(LIBDIR)/pipeguard' 2>/dev/null || :
+	$(TELL_LOADER)
 
 clean: ## remove what was built
 	rm -rf build
@@ -330,7 +357,7 @@ $(BUILD)/fuzz/diff: $(wildcard tests/fuzz/diff/*.c) tests/fuzz/diff/diff.h
 C_FILES = $(filter-out shim/arch/marks.h,$(wildcard shim/*/*.[ch] tests/fixtures/*.c tests/fuzz/*.c tests/fuzz/diff/*.[ch] tests/bench/*.c))
 lint: format-check all ## everything that can be checked without running
 	scripts/check-layers
-	shellcheck scripts/completion.bash scripts/check-layers \
+	shellcheck scripts/completion.bash scripts/check-layers scripts/loader scripts/packages scripts/packages-test \
 		scripts/bench-outside scripts/install-deps scripts/matrix scripts/distros scripts/suite scripts/tally scripts/sweep-real scripts/compat tests/fuzz/races scripts/demo .ci/run
 	shellcheck -x tests/compat/*.sh
 	shellcheck -s bats $(wildcard tests/*.bats tests/*.bash)
@@ -343,8 +370,22 @@ format: ## lay the C files out
 format-check:
 	clang-format --dry-run -Werror $(C_FILES)
 
-dist: ## a tarball of what is committed
-	git archive --prefix=pipeguard-$(VERSION)/ -o pipeguard-$(VERSION).tar.gz HEAD
+# What make was told, for scripts that call it again; CFLAGS and CC are the packager's.
+PACKAGE = CC='$(CC)' CFLAGS='$(CFLAGS)' VERSION='$(VERSION)' scripts/packages
+deb: ## packages for dpkg, into build/packages
+	@$(PACKAGE) deb
+rpm: ## packages for rpm (needs rpmbuild)
+	@$(PACKAGE) rpm
+portable: ## a tarball that needs no installation, for containers (needs musl-gcc, gcc-multilib for all of it)
+	@$(PACKAGE) portable
+packages-test: ## each of these, and make install, in a fresh system: installed, used, removed (needs root; some minutes)
+	@scripts/packages-test $(S)
+
+DIST := pipeguard-$(VERSION)
+dist: ## a tarball of what is committed, and what it consists of (SPDX, an SBOM), into build
+	@mkdir -p build
+	git archive --prefix=$(DIST)/ HEAD | gzip -9n > build/$(DIST).tar.gz
+	scripts/dev/sbom build/$(DIST).tar.gz > build/$(DIST).spdx.json
 
 help: ## this
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  %-12s %s\n", $$1, $$2 }'

@@ -12,7 +12,23 @@ WRONG_USE = 125
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "": 1.0}
 
 
+class _Once(argparse.Action):
+    """An option with a value: given twice, with the same one."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        given = parser.given.setdefault(self.dest, values)
+        if given != values:
+            parser.error("%s: given twice, choose one" % option_string)
+        setattr(namespace, self.dest, values)
+
+
 class Parser(argparse.ArgumentParser):
+    def __init__(self, *args, **named):
+        self.given = {}
+        super().__init__(*args, **named)
+        self.register("action", None, _Once)
+        self.register("action", "store", _Once)
+
     def error(self, message):
         unknown = re.match(r"unrecognized arguments: (-\S*)", message)
         if unknown:

@@ -116,6 +116,19 @@ each() {
 		'[3000,"write:comm=again:fd=20:at=3000:when=1:break"]' "$(broken '[.sent, .again]')"
 }
 
+@test "what was sent before a pipe broke in the midst of a call is counted alike, whoever makes it" {
+	local call
+	glibc_only
+	for call in write writev fwrite dprintf; do # which alone goes on behind the first rule's part
+		rm -f "$LOG"
+		run guarded PIPEGUARD_RULES='%out:at=2000:limit=1:short=1;%out:at=9000:break' \
+			"$FIXTURES/act" pipe catch $call=1000 $call=1000 $call=20000
+		equal "$call: sent before, taken then, the place of both" \
+			"$([[ $call = dprintf ]] && echo '[2001,6999,"9000"]' || echo '[2000,1,"2001"]')" \
+			"$(broken 'select(.ret > 0) | [.sent, .ret, (.again | capture(":at=(?<at>[0-9]+):").at)]')"
+	done
+}
+
 @test "a client's first and third connection, over IPv4, IPv6 and unix sockets" {
 	for OBJECT in client-tcp client-tcp3 client-tcp6 client-unix2; do
 		each "$OBJECT" send write

@@ -154,7 +154,11 @@ manual() {
 		/usr/bin/python3 -c '
 import sys, yaml
 pod = yaml.safe_load(open("3.text"))
-assert pod["kind"] == "Pod" and pod["spec"]["containers"][0]["env"] == yaml.safe_load(open("3.out"))'
+spec = pod["spec"]
+assert pod["kind"] == "Pod" and spec["containers"][0]["env"] == yaml.safe_load(open("3.out"))
+mounts = [c["volumeMounts"] for c in spec["initContainers"] + spec["containers"]]
+assert mounts[0] == mounts[1] and mounts[0][0]["name"] == spec["volumes"][0]["name"]
+assert spec["initContainers"][0]["command"][-1] == mounts[0][0]["mountPath"]'
 	fi
 }
 

@@ -409,6 +409,12 @@ picks() {
 	all_right
 }
 
+@test "stdio, when=: a write that the kernel refuses for its arguments does not count" {
+	glibc_only
+	picks '0 1 1 EFAULT EFAULT 1 EIO 1' %stdio:fd=!0-2:when=4:error=EIO pipe f=1 f=1 fbad fbad f=1 f=1 f=1
+	all_right
+}
+
 @test "when=: a call that the kernel refuses for its arguments does not count, nor does one of many threads get lost" {
 	picks '0 1 1 1 EIO 1' write:when=4:error=EIO pipe w=1 w=1 w=1 w=1 w=1
 	picks '0 1 1 EFAULT EFAULT 1 EIO 1' write:when=4:error=EIO pipe w=1 w=1 bad bad w=1 w=1 w=1

@@ -11,7 +11,7 @@ install_to() { timeout 120 make -s -C "$ROOT" BUILD="$BUILD" "$@" 3>&-; }
 	to=$BATS_TEST_TMPDIR/prefix
 	install_to install PREFIX="$to"
 	equal "the files" "$(printf '%s\n' bin/pipeguard lib/libpipeguard.so lib/pipeguard/log.schema.json lib/pipeguard/pg{about,args,case,ci,elf,engine,follow,html,log,run,show,sites}.py \
-		lib/pipeguard/pipeguard-bundle lib/pipeguard/pipeguard-replay lib/pipeguard/pipeguard-report lib/pipeguard/pipeguard-sweep \
+		lib/pipeguard/pipeguard-bundle lib/pipeguard/pipeguard-replay lib/pipeguard/pipeguard-report lib/pipeguard/pipeguard-sweep lib/pkgconfig/pipeguard.pc \
 		share/bash-completion/completions/pipeguard share/fish/vendor_completions.d/pipeguard.fish \
 		share/man/man1/pipeguard-bundle.1 share/man/man1/pipeguard-report.1 share/man/man1/pipeguard-sweep.1 share/man/man1/pipeguard.1 share/man/man7/libpipeguard.7 share/zsh/site-functions/_pipeguard)" \
 		"$(cd "$to" && find . -type f | sed 's|^\./||' | sort)"
@@ -23,6 +23,9 @@ install_to() { timeout 120 make -s -C "$ROOT" BUILD="$BUILD" "$@" 3>&-; }
 	equal "what is completed" 'sendmsg sendmmsg ' "$output"
 	run -0 timeout 20 "$to/bin/pipeguard" doctor sh 3>&-
 	[[ $output == *'reached: yes'* ]]
+	if command -v pkg-config >/dev/null; then
+		equal "what goes into LD_PRELOAD" "$to/lib/libpipeguard.so" "$(PKG_CONFIG_PATH=$to/lib/pkgconfig pkg-config --variable=preload pipeguard)"
+	fi
 	if command -v python3 >/dev/null; then
 		for verb in sweep report; do
 			run -0 timeout 20 "$to/bin/pipeguard" help $verb 3>&-
@@ -85,4 +88,55 @@ install_to() { timeout 120 make -s -C "$ROOT" BUILD="$BUILD" "$@" 3>&-; }
 	install_to install PREFIX="$to"
 	[ "$(stat -c %i "$to/lib/libpipeguard.so")" != "$before" ]
 	[ "$(stat -c %i "$BATS_TEST_TMPDIR/mapped")" = "$before" ]
+}
+
+@test "the path with the loader's \$LIB leads to the library, and a LIBDIR of one's own has no link" {
+	native_only
+	glibc_only
+	to=$BATS_TEST_TMPDIR/prefix
+	output=$(install_to install PREFIX="$to")
+	# The loader does not look there: what LD_PRELOAD takes is said.
+	[[ $output == *"LD_PRELOAD takes the whole path, $to/lib/libpipeguard.so"* ]]
+	run -141 timeout 20 "$FIXTURES/sigdfl" "$FIXTURES/brokenfd" 1 env LD_PRELOAD="$to/\$LIB/libpipeguard.so" PIPEGUARD_LOG="$LOG" "$FIXTURES/numbers" 3 3>&-
+	grep -q 'SIGPIPE kills' "$LOG"
+	install_to uninstall PREFIX="$to"
+	install_to install PREFIX="$to" LIBDIR="$to/lib/mine"
+	equal "links" "" "$(find "$to" -type l)"
+	install_to all
+}
+
+@test "a build in another folder gives the same bytes" {
+	native_only
+	copy="$BATS_TEST_TMPDIR/an & other folder"
+	mkdir "$copy"
+	tar -C "$ROOT" -c Makefile scripts shim | tar -x -C "$copy"
+	for place in "$ROOT" "$copy"; do # without optimisation, which is not what could differ
+		timeout 100 make -s -C "$place" -j2 BUILD=build/same CFLAGS='-O0 -g' all 3>&-
+	done
+	for file in libpipeguard.so pipeguard; do
+		cmp "$ROOT/build/same/$file" "$copy/build/same/$file"
+	done
+	rm -r "$ROOT/build/same"
+}
+
+@test "make dist: a tarball that gives the same bytes again, and what it consists of, file by file" {
+	requires git python3 jq
+	git -C "$ROOT" rev-parse HEAD >/dev/null 2>&1 || skip "no clone"
+	git=$(cd "$ROOT" && cd "$(git rev-parse --git-common-dir)" && pwd)
+	for time in first second; do
+		git clone -q --shared "$git" "$BATS_TEST_TMPDIR/$time" 3>&-
+		git -C "$BATS_TEST_TMPDIR/$time" checkout -q "$(git -C "$ROOT" rev-parse HEAD)"
+		cp "$ROOT/Makefile" "$BATS_TEST_TMPDIR/$time"
+		cp "$ROOT/scripts/dev/sbom" "$BATS_TEST_TMPDIR/$time/scripts/dev"
+		timeout 60 make -s -C "$BATS_TEST_TMPDIR/$time" dist 3>&-
+	done
+	diff -r "$BATS_TEST_TMPDIR/first/build" "$BATS_TEST_TMPDIR/second/build"
+	cd "$BATS_TEST_TMPDIR/first/build"
+	tar -xf pipeguard-*.tar.gz
+	bill=$(echo pipeguard-*.spdx.json)
+	equal "the files" "$(cd "${bill%.spdx.json}" && find . -type f | sort)" "$(jq -r '.files[].fileName' "$bill" | sort)"
+	jq -r '.files[] | "\(.checksums[1].checksumValue)  \(.fileName)"' "$bill" | (cd "${bill%.spdx.json}" && sha256sum -c --quiet)
+	equal "the version" "${bill#pipeguard-}" "$(jq -r '.packages[0].versionInfo' "$bill").spdx.json"
+	# A file with another licence says so.
+	equal "licences of sources" '["MIT"]' "$(jq -c '[.files[] | select(.fileName | test("[.][chS]$")) | .licenseInfoInFiles[]] | unique' "$bill")"
 }

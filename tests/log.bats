@@ -210,13 +210,6 @@ except BrokenPipeError:
 	done
 }
 
-@test "a log that was renamed goes on in the renamed file" {
-	guarded -i /usr/bin/perl -e '
-		sub brk { pipe my $r, my $w; close $r; syswrite $w, "x" }
-		brk; rename $ARGV[0], "$ARGV[0].1"; brk' "$LOG"
-	equal "the lines" 2 "$(wc -l <"$LOG.1")"
-}
-
 @test "%p, %n and %% in the name" {
 	guarded -i PIPEGUARD_LOG="$BATS_TEST_TMPDIR/%n-%p-%%.log" sh -c '/usr/bin/perl -e "$0" && :; exit 0' "$BREAK"
 	file=$(echo "$BATS_TEST_TMPDIR"/perl-*-%.log)
@@ -256,4 +249,49 @@ open(sys.argv[1], "wb").write(s.recv(65536))' "$LOG" 3>&- &
 
 	run text PIPEGUARD_LOG=off /usr/bin/perl -e "$BREAK"
 	equal "off" "42 " "$status $output"
+}
+
+# breaks FILE COMMAND: a shell whose writes break before and after it runs COMMAND; the log is FILE.
+breaks() {
+	started -i LD_PRELOAD="$LIB" PIPEGUARD_LOG="$1" PIPEGUARD_FORMAT=json PIPEGUARD_STACK=0 "$FIXTURES/brokenfd" 1 bash -c "
+		echo 1 2>/dev/null; $2; echo 22 2>/dev/null; echo 333 2>/dev/null" 2>/dev/null || true
+}
+lengths() { jq -c 'select(.ev == "epipe").len' "$1" | xargs; }
+
+@test "a log that was renamed or removed is opened anew by its name; what only looks so goes on" {
+	cd "$BATS_TEST_TMPDIR"
+	breaks "$PWD/a" "mv a a.1"
+	equal "before" 2 "$(lengths a.1)"
+	equal "after" '3 4' "$(lengths a)"
+	breaks "$PWD/b" "rm b"
+	equal "after" '3 4' "$(lengths b)"
+	breaks "$PWD/c" "mv c c.1; touch c; exec 2>/dev/null"
+	equal "after, where it was made anew" '2 / 3 4' "$(lengths c.1) / $(lengths c)"
+	# By copying and truncating.
+	breaks "$PWD/d" "cp d d.1; : >d"
+	equal "after" '2 / 3 4' "$(lengths d.1) / $(lengths d)"
+	# Where no new one can be made, it goes on.
+	mkdir gone
+	breaks "$PWD/gone/e" "mv gone away"
+	equal "all" '2 3 4' "$(lengths away/e)"
+	# Each process has a file of its own.
+	breaks "$PWD/f.%p" "mv f.\$\$ f.1; (echo 55555)"
+	equal "the files" '2 / 3 4 / 6' "$(lengths f.1) / $(for f in f.[0-9][0-9]*; do lengths "$f"; done | sort | sed 's/^6$//' | xargs) / $(grep -l '"len":6' f.* | xargs cat | jq -c .len)"
+}
+
+@test "a log outside of a program's new root goes on" {
+	[[ $(id -u) -eq 0 ]] || skip "needs root"
+	requires python3
+	mkdir "$BATS_TEST_TMPDIR/root" "$BATS_TEST_TMPDIR/root/tmp"
+	run started -i LD_PRELOAD="$LIB" PIPEGUARD_LOG="$LOG" PIPEGUARD_FORMAT=json "$FIXTURES/brokenfd" 7 python3 -c '
+import os, sys
+def write():
+    try: os.write(7, b"x")
+    except OSError: pass
+write()
+os.chroot(sys.argv[1])
+os.chdir("/")
+write()' "$BATS_TEST_TMPDIR/root"
+	equal "the events" '1 1' "$(lengths "$LOG")"
+	equal "what was made in the new root" './tmp' "$(cd "$BATS_TEST_TMPDIR/root" && find . -mindepth 1)"
 }

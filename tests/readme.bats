@@ -20,7 +20,9 @@ sessions() {
 	awk '/^    \$ / { n++ } END { print n }' "$ROOT/README.md"
 }
 
-@test "the sessions of the README print what it says" {
+# sessions_of FOLDER: with the pipeguard that is in there.
+sessions_of() {
+	local count i got
 	mkdir "$BATS_TEST_TMPDIR/s" "$BATS_TEST_TMPDIR/run"
 	count=$(sessions "$BATS_TEST_TMPDIR/s")
 	[ "$count" -ge 4 ]
@@ -28,10 +30,21 @@ sessions() {
 	cp "$FIXTURES/numbers" "$BATS_TEST_TMPDIR/run/seq" # the system's own does without stdio in some versions
 	cd "$BATS_TEST_TMPDIR/run"
 	for ((i = 1; i <= count; i++)); do
-		got=$(PATH=$BUILD:$PWD:$PATH timeout 20 "$FIXTURES/sigdfl" bash -c "$(cat ../s/$i)" 2>&1 3>&- 4>&- 5>&- | normal)
+		got=$(PATH=$1:$PWD:$PATH timeout 20 "$FIXTURES/sigdfl" bash -c "$(cat ../s/$i)" 2>&1 3>&- 4>&- 5>&- | normal)
 		# The two ends of a pipeline print when they like.
 		equal "$(cat ../s/$i)" "$(normal <../s/$i.out | sort)" "$(sort <<<"$got")"
 	done
+}
+
+@test "the sessions of the README print what it says" {
+	sessions_of "$BUILD"
+}
+
+@test "and so they do with what make install installed" {
+	native_only
+	timeout 120 make -s -C "$ROOT" BUILD="$BUILD" install PREFIX="$BATS_TEST_TMPDIR/installed" 3>&-
+	sessions_of "$BATS_TEST_TMPDIR/installed/bin"
+	timeout 120 make -s -C "$ROOT" BUILD="$BUILD" all 3>&-
 }
 
 @test "the demo runs: broken writes are told, survived, caused, caused again, and made certain" {

@@ -339,13 +339,15 @@ timed_out() {
 }
 
 @test "a read that was asked for nothing, or took a completion, is no end of a stream" {
-	local how
+	local how watched
 	for how in 'asked read' 'asked recv' 'asked readv' 'asked vector' 'asked recvmsg' 'asked recvmmsg' completion; do
-		VARS=(PIPEGUARD_VERBOSE=1 PIPEGUARD_RULES=%out:seen=eof:error=EIO)
-		# shellcheck disable=SC2086 # words
-		lived 0 $how
-		told '[.injected, ([.history[] | .what] | index("eof"))]' '[false,null]'
-		equal "ends that are told, $how" "" "$(events 'select(.ev == "eof") | .call')"
+		for watched in '' ';%in:len=1000000-:error=EIO'; do
+			VARS=(PIPEGUARD_VERBOSE=1 PIPEGUARD_RULES="%out:seen=eof:error=EIO$watched")
+			# shellcheck disable=SC2086 # words
+			lived 0 $how
+			told '[.injected, ([.history[] | .what] | index("eof"))]' '[false,null]'
+			equal "ends that are told, $how$watched" "" "$(events 'select(.ev == "eof") | .call')"
+		done
 	done
 }
 

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 
 enum { WORD = 8, SMALLEST_PAGE = 4096 };
@@ -170,4 +171,30 @@ bool pg_peek_string(char *to, const char *from, size_t size)
 	}
 	to[done] = 0;
 	return done;
+}
+
+__attribute__((noinline)) int64_t pg_iov_bytes(const void *iov, uint64_t count)
+{
+	enum { BATCH = 8, MOST = 1024 };
+	struct iovec some[BATCH];
+	int64_t sum = 0;
+
+	for (uint64_t at = 0; at < count && at < MOST; at += BATCH) {
+		uint64_t n = count - at < BATCH ? count - at : BATCH;
+
+		if (!pg_peek(some, (const struct iovec *)iov + at, (size_t)n * sizeof *some))
+			return -1;
+		for (uint64_t i = 0; i < n; i++)
+			sum += (int64_t)some[i].iov_len;
+	}
+	return sum;
+}
+
+int64_t pg_msg_bytes(const void *msg)
+{
+	struct msghdr m;
+
+	if (!pg_peek(&m, msg, sizeof m))
+		return -1;
+	return pg_iov_bytes(m.msg_iov, (uint64_t)m.msg_iovlen);
 }

@@ -43,4 +43,8 @@ bool pg_readable(const void *p);
 /* The same of N bytes; of more than 1 MiB, of the first of them and of the last one. */
 bool pg_readable_all(const void *p, size_t n);
 
+/* Bytes that a vector, or a message, asks for; -1: it cannot be read. */
+int64_t pg_iov_bytes(const void *iov, uint64_t count);
+int64_t pg_msg_bytes(const void *msg);
+
 #endif

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 bool pg_confined;
@@ -83,4 +84,16 @@ int pg_pid(void)
 	long pid = pg_sys0(SYS_getpid);
 
 	return pid > 0 ? (int)pid : -1;
+}
+
+void *pg_map(size_t size)
+{
+	enum { PROT = PROT_READ | PROT_WRITE, FLAGS = MAP_PRIVATE | MAP_ANONYMOUS };
+#ifdef SYS_mmap2
+	long at = pg_sys6(SYS_mmap2, 0, size, PROT, FLAGS, -1, 0);
+#else
+	long at = pg_sys6(SYS_mmap, 0, size, PROT, FLAGS, -1, 0);
+#endif
+
+	return at < 0 && at > -4096 ? NULL : (void *)at;
 }

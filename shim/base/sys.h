@@ -113,4 +113,7 @@ int pg_lstat(const char *path,
 	     struct pg_stat *st);	  /* the same, of a path; a link is not followed */
 int pg_open(const char *path, int flags); /* O_CLOEXEC is added; mode 0644; descriptor or -errno */
 
+/* SIZE bytes of zeros, for munmap(2); a null pointer: there are none to be had. */
+void *pg_map(size_t size);
+
 #endif

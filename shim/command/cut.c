@@ -99,9 +99,9 @@ static void guess_side(struct pg_object *o)
 
 static bool is_wanted(const struct held *h)
 {
-	struct pg_candidate c = {.object = &h->o, .fd = h->fd, .copy = h->copy};
+	struct pg_op op = {.object = &h->o, .fd = h->fd, .copy = h->copy, .bytes = -1};
 
-	return can_be_cut(&h->o) && pg_match(0, &c);
+	return can_be_cut(&h->o) && pg_match(0, &op);
 }
 
 static void put_end(struct pg_text *t, const struct pg_addr *a, const char *path)

@@ -141,6 +141,10 @@ static void take_name(const struct pg_request *r, const char *value)
 	if (value[colon] == ':')
 		pg_fail(PG_FAILED, "-o: unknown log '%s' (%s; write ./%s for such a file)", value,
 			all, value);
+	if (!strcmp(value, "syslog"))
+		pg_fail(PG_FAILED,
+			"-o: no log goes to 'syslog': write journal, or ./%s for such a file",
+			value);
 	for (size_t i = 0; words[i] && !value[colon]; i++)
 		if (strlen(value) + 1 >= strlen(words[i])) /* a file may be called std */
 			pg_nearest_try(&n, words[i]);

@@ -7,9 +7,9 @@
 #include "command/variables.h"
 
 #include "base/text.h"
+#include "rules/rule_read.h"
 
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 
 void pg_take_json(struct pg_request *r, const char *value)
@@ -134,22 +134,17 @@ void pg_take_require_fired(struct pg_request *r, const char *value)
 	r->require_fired = true;
 }
 
-/* A duration as in rules: a unit is needed. */
+/* A duration as in rules. */
 void pg_take_for(struct pg_request *r, const char *value)
 {
-	static const struct {
-		const char *unit;
-		double ns;
-	} units[] = {{"us", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}};
-	char *end = NULL;
-	double n = *value >= '0' && *value <= '9' ? strtod(value, &end) : -1;
+	struct pg_rest rest = {value, value + strlen(value)};
+	const char *wrong = pg_take_duration(&rest, &r->for_ns);
 
-	for (size_t i = 0; end && n > 0 && n < 1e6 && i < sizeof units / sizeof *units; i++)
-		if (!strcmp(end, units[i].unit))
-			r->for_ns = (uint64_t)(n * units[i].ns);
-	if (!r->for_ns)
-		pg_fail(PG_FAILED, "--%s: not a time like 500ms, 10s or 5m: '%s'",
-			r->verb == PG_V_CTL ? "wait" : "for", value);
+	if (!wrong && !r->for_ns)
+		wrong = "no time at all:";
+	if (wrong)
+		pg_fail(PG_FAILED, "--%s: %s '%s'", r->verb == PG_V_CTL ? "wait" : "for", wrong,
+			value);
 }
 
 void pg_take_form(struct pg_request *r, const char *value)

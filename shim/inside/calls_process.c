@@ -209,14 +209,14 @@ static long number(long nr, const long a[6], uintptr_t caller)
 /* The mark says which call it is; the descriptor and length are the kernel's arguments. */
 long pg_syscall_watched(long nr, long a, long b, long c, long d, long e, long f)
 {
-	struct pg_frame frame = {.raw = true, .caller = PG_CALLER, .arg = {a, b, c, d, e, f}};
+	struct pg_op op = {.caller = PG_CALLER, .arg = {a, b, c, d, e, f}};
 
 	if (nr == SYS_seccomp)
 		return confine(nr, a, b, c, d, e, f);
 	if (is_of_numbers(nr))
-		return number(nr, frame.arg, frame.caller);
-	frame.call = pg_call_made_raw(nr, frame.arg);
-	return pg_apply_raw(&frame, NEXT(syscall));
+		return number(nr, op.arg, op.caller);
+	op.call = pg_call_made_raw(nr, op.arg);
+	return pg_apply_raw(&op, NEXT(syscall));
 }
 
 long pg_syscall_early(long nr, long a, long b, long c, long d, long e, long f)

@@ -7,7 +7,6 @@
 #include "inside/connect.h"
 #include "inside/guard.h"
 #include "rules/config.h"
-#include "rules/match.h"
 
 static bool rules_watch(enum pg_call call)
 {

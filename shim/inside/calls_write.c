@@ -4,19 +4,14 @@
 #include "base/twins.h"
 #include "inside/apply.h"
 #include "inside/connect.h"
-#include "inside/guard.h"
-#include "rules/match.h"
+#include "inside/perform.h"
 
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/uio.h>
 #include <unistd.h>
-
-/* The number of a vector's entries: what is negative is a great one, as it is to the kernel. */
-#define ENTRIES(n) ((uint64_t)(__typeof__(0u + (n)))(n))
 
 PG_EXPORT ssize_t write(int fd, const void *buf, size_t len)
 {
@@ -35,7 +30,7 @@ PG_EXPORT ssize_t writev(int fd, const struct iovec *iov, int n)
 	if (PG_ASIDE(writev, fd))
 		return PG_APPLY(writev, fd, iov, n);
 	op.data = iov;
-	op.count = ENTRIES(n);
+	op.count = (uint32_t)n;
 	return PG_OUT_VECTOR(writev, op, fd, PG_HOT(writev)(fd, iov, n));
 }
 
@@ -46,7 +41,7 @@ PG_EXPORT ssize_t pwritev2(int fd, const struct iovec *iov, int n, off_t at, int
 	if (PG_ASIDE(pwritev2, fd))
 		return PG_APPLY(pwritev2, fd, iov, n, at, flags);
 	op.data = iov;
-	op.count = ENTRIES(n);
+	op.count = (uint32_t)n;
 	op.flags = flags;
 	return PG_OUT_VECTOR(pwritev2, op, fd, PG_HOT(pwritev2)(fd, iov, n, at, flags));
 }
@@ -62,7 +57,7 @@ PG_EXPORT ssize_t pwritev64v2(int fd, const struct iovec *iov, int n, off64_t at
 		return PG_APPLY(pwritev64v2, fd, iov, n, at, flags);
 #endif
 	op.data = iov;
-	op.count = ENTRIES(n);
+	op.count = (uint32_t)n;
 	op.flags = flags;
 	return PG_OUT_VECTOR(pwritev64v2, op, fd, PG_HOT(pwritev64v2)(fd, iov, n, at, flags));
 }
@@ -268,7 +263,7 @@ PG_EXPORT ssize_t vmsplice(int fd, const struct iovec *iov, size_t n, unsigned f
 	if (PG_ASIDE(vmsplice, fd))
 		return PG_APPLY(vmsplice, fd, iov, n, flags);
 	op.data = iov;
-	op.count = ENTRIES(n);
+	op.count = (uint32_t)n;
 	op.flags = (int)flags;
 	return PG_OUT_VECTOR(vmsplice, op, fd, PG_HOT(vmsplice)(fd, iov, n, flags));
 }
@@ -320,93 +315,115 @@ static int length_of(const struct print *p, va_list ap)
 	return n;
 }
 
-/* Writes N bytes, of which OP is the first part: on until all is written or until an error, as libc
- * does; each part meets the rules. */
-static int write_parts(const struct print *p, struct pg_op op, const char *text, long n)
+static struct pg_op asked_of(const struct print *p, const char *text, int64_t len)
 {
-	long total = 0, done;
-
-	for (;;) {
-		done = op.skip ? (long)op.result
-			       : NEXT_SYS3(write, SYS_write, p->fd, text + total, (size_t)op.len);
-		pg_leave(op, done, p->caller);
-		if (op.midway)
-			pg_apply_midway(&op, n - total, done, p->caller);
-		total += done > 0 ? done : 0;
-		if (done <= 0 || total >= n)
-			return total < n ? -1 : (int)n;
-		op = pg_enter((struct pg_op){.call = p->call,
-					     .fd = p->fd,
-					     .len = n - total,
-					     .shape = PG_BUF,
-					     .data = text + total},
-			      0, p->caller);
-		op = pg_apply_out(op, PG_BIT(p->call), p->caller);
-	}
+	return (struct pg_op){.call = p->call,
+			      .fd = p->fd,
+			      .len = len,
+			      .shape = text ? PG_BUF : PG_NOTHING,
+			      .data = text,
+			      .bits = PG_BIT(p->call),
+			      .caller = p->caller};
 }
 
-/* The kernel's mmap(2), of N bytes without a file. */
-#ifdef SYS_mmap2
-#define MAP_ROOM(n)                                                                                \
-	pg_sys6(SYS_mmap2, 0, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-#else
-#define MAP_ROOM(n)                                                                                \
-	pg_sys6(SYS_mmap, 0, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-#endif
+/* What is printed by parts: N bytes, which go to memory first. */
+struct parts {
+	const struct print *print;
+	va_list ap;
+	char *text;
+	int n;
+};
 
-/* A rule cuts the first part off what is N bytes: they go to memory, and from there to FD. */
-static PG_COLD int print_cut(const struct print *p, struct pg_op op, int n, va_list ap)
+/* A part: its memory to its descriptor. */
+static int64_t part(struct pg_op *op, void *how)
 {
-	long text = MAP_ROOM((size_t)n + 1);
-	int ret;
+	(void)how;
+	return NEXT_SYS3(write, SYS_write, op->fd, op->data, (size_t)op->len);
+}
 
-	if (text < 0 && text > -4096) {
+/* As long as no rule cuts it libc writes it, in its own way. */
+static int64_t first_part(struct pg_op *op, void *how)
+{
+	struct parts *all = how;
+	const struct print *p = all->print;
+	size_t room = (size_t)all->n + 1;
+
+	if (!op->clamped)
+		return by_libc(p, all->ap);
+	all->text = pg_map(room);
+	if (!all->text) {
 		errno = ENOMEM;
-		pg_unmark(&op);
 		return -1;
 	}
-	ret = pg_next_format((char *)text, (size_t)n + 1, p->check, p->format, ap);
-	if (ret > n) /* its arguments changed meanwhile */
-		ret = n;
-	if (ret < op.len)
-		op.len = ret;
-	ret = write_parts(p, op, (const char *)text, ret);
-	pg_sys2(SYS_munmap, text, (size_t)n + 1);
+	all->n = pg_next_format(all->text, room, p->check, p->format, all->ap);
+	if (all->n >= (int)room) /* its arguments changed meanwhile */
+		all->n = (int)room - 1;
+	if (all->n < op->len)
+		op->len = all->n;
+	op->data = all->text;
+	return part(op, NULL);
+}
+
+/* What is left behind the first part, DONE bytes: on until all is written or until an error, as
+ * libc does; each part meets the rules. */
+static int write_rest(const struct parts *all, int64_t done)
+{
+	int64_t total = done;
+	struct pg_op op;
+
+	while (done > 0 && total < all->n) {
+		op = asked_of(all->print, all->text + total, all->n - total);
+		done = pg_perform(&op, part, NULL);
+		total += done > 0 ? done : 0;
+	}
+	return total < all->n ? -1 : all->n;
+}
+
+/* Under a rule. */
+static PG_COLD int print_ruled(const struct print *p, va_list ap)
+{
+	int n = length_of(p, ap), ret;
+	struct parts all = {.print = p, .n = n};
+	struct pg_op op = asked_of(p, NULL, n);
+
+	if (n < 0)
+		return by_libc(p, ap);
+	va_copy(all.ap, ap);
+	ret = (int)pg_perform(&op, first_part, &all);
+	va_end(all.ap);
+	if (!all.text)
+		return ret;
+	ret = write_rest(&all, ret);
+	pg_sys2(SYS_munmap, all.text, (size_t)n + 1);
 	return ret;
 }
 
-/* Under a rule. As long as none cuts it libc writes it, in its own way. */
-static PG_COLD int print_ruled(const struct print *p, struct pg_op op, va_list ap)
+/* libc wrote nothing, or everything is to be told. */
+static PG_COLD void print_odd(const struct print *p, int ret)
 {
-	int n = length_of(p, ap), ret;
+	struct pg_op op = asked_of(p, NULL, -2);
 
-	if (n < 0) {
-		pg_unmark(&op);
-		return by_libc(p, ap);
-	}
-	op.len = n;
-	op = pg_apply_out(op, PG_BIT(p->call), p->caller);
-	if (op.clamped)
-		return print_cut(p, op, n, ap);
-	ret = op.skip ? (int)op.result : by_libc(p, ap);
-	pg_leave(op, ret, p->caller);
-	return ret;
+	if (pg_front.ruled & op.bits && ret < 0)
+		pg_apply_refused(op.fd, op.bits, errno);
+	pg_judge(&op, ret);
 }
 
 static int print(const struct print *p, va_list ap)
 {
 	uint64_t bit = PG_BIT(p->call);
-	struct pg_op op = {.call = p->call, .fd = p->fd, .len = -2};
+	struct pg_op op; /* no more than its mark */
 	int ret;
 
-	op = pg_enter(op, 0, p->caller);
 	if (PG_UNLIKELY(pg_front.ruled & bit) && pg_fd_ruled(p->fd, bit) &&
 	    pg_apply_asks(p->fd, bit))
-		return print_ruled(p, op, ap);
+		return print_ruled(p, ap);
+	pg_mark_as(&op, PG_MARK(p->call, p->fd, 0), p->caller + 1);
 	ret = by_libc(p, ap);
-	if (PG_UNLIKELY(pg_front.ruled & bit) && ret < 0)
-		pg_apply_refused(p->fd, bit, errno);
-	pg_leave(op, ret, p->caller);
+	if (PG_UNLIKELY(ret <= 0 || pg_watch_all))
+		print_odd(p, ret);
+	else
+		pg_fd_sent(p->fd, (uint64_t)ret);
+	pg_unmark(&op);
 	return ret;
 }
 

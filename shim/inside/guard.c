@@ -10,7 +10,6 @@
 #include "object/look.h"
 #include "rules/config.h"
 #include "rules/live.h"
-#include "rules/match.h"
 #include "who/module.h"
 #include "who/stack.h"
 
@@ -35,20 +34,20 @@ static void unblock(uint64_t mask)
 }
 
 /* The signal waits until what becomes of it has been told. */
-void pg_guard_injected_epipe(const struct pg_hit *hit, bool signals)
+void pg_guard_injected_epipe(const struct pg_op *op, bool signals)
 {
 	enum pg_signal outcome = PG_SIG_NONE;
 	uint64_t mask = block_all();
 
 	if (signals)
 		outcome = pg_sigpipe_outcome_under(mask);
-	if (outcome == PG_SIG_FATAL && pg_spares(hit))
+	if (outcome == PG_SIG_FATAL && pg_spares(op))
 		outcome = PG_SIG_SUPPRESSED;
 	if (outcome == PG_SIG_FATAL || outcome == PG_SIG_CAUGHT || outcome == PG_SIG_BLOCKED)
 		outcome = pg_sigpipe_queue(NULL) ? outcome : PG_SIG_NONE;
 	if (outcome == PG_SIG_BLOCKED)
-		pg_owed = PG_MARK(hit->call, hit->fd, 0);
-	pg_report(PG_EV_EPIPE, hit, outcome);
+		pg_owed = PG_MARK(op->call, op->fd, 0);
+	pg_report(PG_EV_EPIPE, op, outcome);
 	pg_mark |= PG_MARK_LOGGED;
 	if (outcome == PG_SIG_FATAL) {
 		pg_guard_exit();
@@ -73,28 +72,28 @@ static bool is_lost(int err)
 }
 
 /* Who is told: a FILE's read or write is made inside libc. */
-static uintptr_t told_at(const struct pg_op *op, uintptr_t caller)
+static uintptr_t told_at(const struct pg_op *op)
 {
 	uintptr_t outside;
 
 	if (op->via != PG_VIA_STDIO || !pg_stack_walk(&outside, 1, NULL))
-		return caller;
-	return outside + 1;
+		return op->caller;
+	return outside;
 }
 
-static void out_failed(const struct pg_op *op, struct pg_hit *hit)
+static void out_failed(const struct pg_op *op)
 {
-	uintptr_t caller = told_at(op, hit->caller + 1);
+	uintptr_t caller = told_at(op);
 
-	if (hit->err == EPIPE) {
-		pg_report(PG_EV_EPIPE, hit, PG_SIG_ASK);
-	} else if (hit->flags & MSG_FASTOPEN && hit->err != ECONNRESET) {
+	if (op->err == EPIPE) {
+		pg_report(PG_EV_EPIPE, op, PG_SIG_ASK);
+	} else if (op->flags & MSG_FASTOPEN && op->err != ECONNRESET) {
 		return; /* the connection did not come about: connect.c tells */
-	} else if (hit->err == ECONNRESET) {
-		pg_report(PG_EV_RESET, hit, PG_SIG_NONE);
-		pg_fd_warn(op->fd, PG_RESET, hit->call, ECONNRESET, caller);
+	} else if (op->err == ECONNRESET) {
+		pg_report(PG_EV_RESET, op, PG_SIG_NONE);
+		pg_fd_warn(op->fd, PG_RESET, op->call, ECONNRESET, caller);
 	} else {
-		pg_guard_warned(hit->call, op->fd, hit->err, caller);
+		pg_guard_warned(op->call, op->fd, op->err, caller);
 	}
 }
 
@@ -104,7 +103,7 @@ static int64_t quick_sum(const struct pg_op *op)
 	const struct iovec *iov = op->data;
 	int64_t sum = 0;
 
-	for (uint64_t i = 0; i < op->count; i++) {
+	for (uint32_t i = 0; i < op->count; i++) {
 		if (!pg_is_kept(&iov[i], sizeof iov[i]))
 			return -1;
 		sum += (int64_t)iov[i].iov_len;
@@ -218,97 +217,118 @@ static bool told_by_handler(uintptr_t cfa)
 	return pg_mark & PG_MARK_LOGGED;
 }
 
-static void tell_midway(const struct pg_op *op, struct pg_hit *hit, enum pg_signal signal)
+static void tell_midway(struct pg_op *op, enum pg_signal signal)
 {
-	hit->len = asked(op);
-	pg_fd_sent(op->fd, -(uint64_t)hit->ret); /* what was sent before it is told */
-	pg_report(PG_EV_EPIPE, hit, signal);
-	pg_fd_sent(op->fd, (uint64_t)hit->ret);
+	op->bytes = asked(op);
+	pg_fd_sent(op->fd, -(uint64_t)op->ret); /* what was sent before it is told */
+	pg_report(PG_EV_EPIPE, op, signal);
+	pg_fd_sent(op->fd, (uint64_t)op->ret);
 }
 
-static struct pg_hit hit_of(const struct pg_op *op, int64_t ret, int err, uintptr_t caller)
+static void look_at(struct pg_op *op)
 {
-	return (struct pg_hit){.via = op->via,
-			       .call = op->call,
-			       .fd = op->fd,
-			       .len = -1,
-			       .ret = ret,
-			       .err = ret < 0 ? err : 0,
-			       .flags = op->flags,
-			       .to = op->to,
-			       .to_len = op->to_len,
-			       .caller = caller - 1};
-}
+	int err = op->err;
+	bool broke = err == EPIPE || err == ECONNRESET || err == ECONNREFUSED || is_lost(err);
+	enum pg_signal midway = broke ? PG_SIG_NONE : midway_signal(op, op->ret);
 
-static void look_at(const struct pg_op *op, int64_t ret, int err, uintptr_t caller, uintptr_t cfa)
-{
-	struct pg_hit hit = hit_of(op, ret, err, caller);
-	bool broke = ret < 0 &&
-		     (err == EPIPE || err == ECONNRESET || err == ECONNREFUSED || is_lost(err));
-	enum pg_signal midway = broke ? PG_SIG_NONE : midway_signal(op, ret);
-
-	if (broke || pg_watch_all)
-		hit.len = asked(op);
+	op->bytes = broke || pg_watch_all ? asked(op) : -1;
 	if (broke) {
-		if (err != EPIPE || !told_by_handler(cfa))
-			out_failed(op, &hit);
+		if (err != EPIPE || !told_by_handler(op->cfa))
+			out_failed(op);
 	} else if (midway != PG_SIG_NONE) {
-		tell_midway(op, &hit, midway);
+		tell_midway(op, midway);
 	} else if (pg_watch_all) {
-		pg_report(PG_EV_CALL, &hit, PG_SIG_NONE);
+		pg_report(PG_EV_CALL, op, PG_SIG_NONE);
 	}
 }
 
-void pg_guard_out(const struct pg_op *op, int64_t ret, uintptr_t caller, uintptr_t cfa)
+void pg_guard_out(struct pg_op *op, int64_t ret)
 {
 	int saved = errno;
 
 	if (op->skip || (op->clamped && ret == op->len)) /* a rule's own doing, and told */
 		return;
+	op->ret = ret;
+	op->err = ret < 0 ? saved : 0;
 	if (!pg_started)
-		pg_early += ret < 0 && saved == EPIPE;
+		pg_early += op->err == EPIPE;
 	else if (pg_config.active)
-		look_at(op, ret, saved, caller, cfa);
+		look_at(op);
 	errno = saved;
 }
 
-int64_t pg_guard_odd(enum pg_call call, struct pg_op *op, int64_t ret, uintptr_t caller,
-		     uintptr_t cfa)
+/* What OP, a wrapper's, holds of CALL, as far as its layout has it. A wrapper of a plain buffer
+ * stores its length alone, and so does that of a call that reads several messages. */
+static struct pg_op as_stored(enum pg_call call, const struct pg_op *op, uintptr_t caller)
 {
 	const struct pg_layout *l = pg_call_layout(call);
-	struct pg_op whole = {.call = call, .fd = op->fd, .len = op->len};
+	bool kept = (l->shape == PG_IOV || l->shape == PG_MSG) &&
+		    (pg_is_out(call) || !pg_call_has_messages(call));
 
-	if (l->flags >= 0)
-		whole.flags = op->flags;
-	if (l->shape == PG_IOV || l->shape == PG_MSG) {
-		whole.shape = (enum pg_shape)l->shape;
-		whole.data = op->data;
-		whole.count = l->shape == PG_IOV ? op->count : 0;
-	}
-	if (l->to >= 0) {
-		whole.to = op->to;
-		whole.to_len = op->to_len;
-	}
+	return (struct pg_op){
+		.call = call,
+		.fd = op->fd,
+		.len = op->len,
+		.flags = l->flags >= 0 ? op->flags : 0,
+		.shape = (enum pg_shape)l->shape,
+		.data = kept ? op->data : NULL,
+		.count = l->shape == PG_IOV ? op->count : 0,
+		.to = l->to >= 0 ? op->to : NULL,
+		.to_len = l->to >= 0 ? op->to_len : 0,
+		.bytes = -1,
+		.caller = caller,
+	};
+}
+
+/* Is there nothing to tell of OP, which wrote RET bytes of what SHAPE holds? Only a pipe breaks in
+ * the midst of a write, and no message goes into one. */
+static bool is_unremarkable(const struct pg_op *op, enum pg_shape shape, int64_t ret)
+{
+	int64_t all;
+
+	if (ret < 0 || pg_watch_all)
+		return false;
+	if (shape != PG_IOV)
+		return shape == PG_MSG;
+	all = quick_sum(op);
+	return all >= 0 && ret >= all;
+}
+
+int64_t pg_guard_odd_out(enum pg_call call, const struct pg_op *op, int64_t ret, uintptr_t caller,
+			 uintptr_t cfa)
+{
+	struct pg_op whole;
+
 	if (ret > 0)
 		pg_fd_sent(op->fd, (uint64_t)ret);
-	pg_guard_out(&whole, ret, caller, cfa);
+	if (is_unremarkable(op, pg_call_layout(call)->shape, ret))
+		return ret;
+	whole = as_stored(call, op, caller);
+	whole.cfa = cfa;
+	pg_guard_out(&whole, ret);
 	return ret;
 }
 
 /* ---- connections, and what descriptors tell ---- */
 
+/* A call about FD that moves no bytes, and failed with ERR or not. */
+static struct pg_op about(enum pg_call call, int fd, int err, uintptr_t caller)
+{
+	return (struct pg_op){.call = call,
+			      .fd = fd,
+			      .bytes = -1,
+			      .ret = err ? -1 : 0,
+			      .err = err,
+			      .caller = caller};
+}
+
 void pg_guard_connected(enum pg_call call, int fd, int ret, uintptr_t caller)
 {
 	int saved = errno;
-	struct pg_hit hit = {.call = call,
-			     .fd = fd,
-			     .len = -1,
-			     .ret = ret,
-			     .err = ret ? saved : 0,
-			     .caller = caller - 1};
+	struct pg_op op = about(call, fd, ret ? saved : 0, caller);
 
 	if (pg_started)
-		pg_report(PG_EV_CALL, &hit, PG_SIG_NONE);
+		pg_report(PG_EV_CALL, &op, PG_SIG_NONE);
 	errno = saved;
 }
 
@@ -321,10 +341,10 @@ static PG_COLD bool is_stream(int fd)
 }
 
 /* An event that only PIPEGUARD_VERBOSE=1 asks for. */
-static void tell_verbose(enum pg_ev ev, const struct pg_hit *hit)
+static void tell_verbose(enum pg_ev ev, const struct pg_op *op)
 {
 	if (pg_config.verbose >= 1 && pg_started)
-		pg_report(ev, hit, PG_SIG_NONE);
+		pg_report(ev, op, PG_SIG_NONE);
 }
 
 bool pg_guard_was_reset(int fd)
@@ -349,96 +369,71 @@ static int64_t woken(int fd, int *err)
 	return -1;
 }
 
-/* Zero bytes are an end where some were asked for; but what the error queue holds is none. */
+/* Zero bytes are an end where some were asked for, and no messages where there may be some; but
+ * what the error queue holds is none. */
 static bool is_end(const struct pg_op *op)
 {
 	if (op->flags & MSG_ERRQUEUE)
 		return false;
-	return op->shape == PG_IOV || op->shape == PG_MSG ? asked(op) != 0 : op->len != 0;
+	if (pg_call_has_messages(op->call))
+		return op->len != 0;
+	return asked(op) != 0;
 }
 
-static void at_end(const struct pg_op *op, const struct pg_hit *hit)
+static void at_end(const struct pg_op *op)
 {
 	if (pg_config.verbose >= 1 && !pg_confined && is_stream(op->fd))
-		tell_verbose(PG_EV_EOF, hit);
-	pg_fd_warn(op->fd, PG_EOF, hit->call, 0, hit->caller + 1);
+		tell_verbose(PG_EV_EOF, op);
+	pg_fd_warn(op->fd, PG_EOF, op->call, 0, op->caller);
 }
 
-int64_t pg_guard_in(enum pg_call call, const struct pg_op *op, int64_t ret, uintptr_t caller)
+/* OP has come to its end, or to an error. */
+static void tell_read(const struct pg_op *op)
 {
-	int saved = errno, fd = op->fd;
-	struct pg_hit hit;
-
-	if (!pg_config.active || (!ret && !is_end(op)))
-		return ret;
-	caller = told_at(op, caller);
-	if ((!ret || saved == EPIPE) && PG_UNLIKELY(pg_front.ruled) && pg_guard_was_reset(fd))
-		ret = woken(fd, &saved);
-	hit = hit_of(op, ret, saved, caller);
-	hit.call = call;
-	hit.len = op->shape == PG_IOV || op->shape == PG_MSG ? -1 : op->len;
-	if (!ret) {
-		at_end(op, &hit);
-	} else if (saved == ECONNRESET) {
-		tell_verbose(PG_EV_RESET, &hit);
-		pg_fd_warn(fd, PG_RESET, call, saved, caller);
+	if (!op->ret) {
+		at_end(op);
+	} else if (op->err == ECONNRESET) {
+		tell_verbose(PG_EV_RESET, op);
+		pg_fd_warn(op->fd, PG_RESET, op->call, op->err, op->caller);
 	} else {
-		pg_guard_warned(call, fd, saved, caller);
+		pg_guard_warned(op->call, op->fd, op->err, op->caller);
 	}
+}
+
+int64_t pg_guard_in(const struct pg_op *asked, int64_t ret)
+{
+	int saved = errno;
+	struct pg_op op;
+
+	if (!pg_config.active || (!ret && !is_end(asked)))
+		return ret;
+	op = *asked;
+	op.caller = told_at(asked);
+	if ((!ret || saved == EPIPE) && PG_UNLIKELY(pg_front.ruled) && pg_guard_was_reset(op.fd))
+		ret = woken(op.fd, &saved);
+	op.bytes = op.shape == PG_IOV || op.shape == PG_MSG ? -1 : op.len;
+	op.ret = ret;
+	op.err = ret < 0 ? saved : 0;
+	tell_read(&op);
 	errno = saved;
 	return ret;
 }
 
-int64_t pg_guard_in_buffer(enum pg_call call, const struct pg_asked *asked, int64_t ret,
-			   uintptr_t caller)
+int64_t pg_guard_odd_in(enum pg_call call, const struct pg_op *op, int64_t ret, uintptr_t caller)
 {
-	const struct pg_op op = {.fd = asked->fd, .len = (int64_t)asked->len};
+	const struct pg_op whole = as_stored(call, op, caller);
 
-	return pg_guard_in(call, &op, ret, caller);
-}
-
-int64_t pg_guard_in_flagged(enum pg_call call, const struct pg_asked *asked, int64_t ret,
-			    uintptr_t caller)
-{
-	const struct pg_op op = {
-		.fd = asked->fd, .len = (int64_t)asked->len, .flags = asked->flags};
-
-	return pg_guard_in(call, &op, ret, caller);
-}
-
-int64_t pg_guard_in_vector(enum pg_call call, const struct pg_asked *asked, int64_t ret,
-			   uintptr_t caller)
-{
-	const struct pg_op op = {.fd = asked->fd,
-				 .shape = PG_IOV,
-				 .data = asked->data,
-				 .count = asked->count < 0 ? 0 : (uint64_t)asked->count};
-
-	return pg_guard_in(call, &op, ret, caller);
-}
-
-int64_t pg_guard_in_message(enum pg_call call, const struct pg_asked *asked, int64_t ret,
-			    uintptr_t caller)
-{
-	const struct pg_op op = {
-		.fd = asked->fd, .shape = PG_MSG, .data = asked->data, .flags = asked->flags};
-
-	return pg_guard_in(call, &op, ret, caller);
+	return pg_guard_in(&whole, ret);
 }
 
 void pg_guard_refused(enum pg_call call, int fd, const void *addr, uint32_t len, uintptr_t caller)
 {
 	int saved = errno;
-	struct pg_hit hit = {.call = call,
-			     .fd = fd,
-			     .len = -1,
-			     .ret = -1,
-			     .err = ECONNREFUSED,
-			     .to = addr,
-			     .to_len = len,
-			     .caller = caller - 1};
+	struct pg_op op = about(call, fd, ECONNREFUSED, caller);
 
-	tell_verbose(PG_EV_REFUSED, &hit);
+	op.to = addr;
+	op.to_len = len;
+	tell_verbose(PG_EV_REFUSED, &op);
 	pg_fd_warn(fd, PG_REFUSED, call, ECONNREFUSED, caller);
 	errno = saved;
 }
@@ -446,15 +441,15 @@ void pg_guard_refused(enum pg_call call, int fd, const void *addr, uint32_t len,
 void pg_guard_warned(enum pg_call call, int fd, int err, uintptr_t caller)
 {
 	int saved = errno;
-	struct pg_hit hit = {
-		.call = call, .fd = fd, .len = -1, .ret = -1, .err = err, .caller = caller - 1};
+	struct pg_op op;
 
 	if (!pg_config.active)
 		return;
 	if (err == ECONNREFUSED) {
 		pg_guard_refused(call, fd, NULL, 0, caller);
 	} else if (err == ECONNRESET || err == EPIPE) {
-		tell_verbose(PG_EV_RESET, &hit);
+		op = about(call, fd, err, caller);
+		tell_verbose(PG_EV_RESET, &op);
 		pg_fd_warn(fd, PG_RESET, call, err, caller);
 	} else if (is_lost(err)) {
 		pg_fd_warn(fd, PG_ERROR, call, err, caller);
@@ -469,7 +464,7 @@ void pg_guard_warned(enum pg_call call, int fd, int err, uintptr_t caller)
 static PG_COLD void tell_doomed(int fd, uintptr_t caller)
 {
 	int unread = 0;
-	struct pg_hit hit = {.call = PG_CALL_close, .fd = fd, .len = -1, .caller = caller - 1};
+	struct pg_op op = about(PG_CALL_close, fd, 0, caller);
 	struct pg_object o;
 
 	if (pg_sys3(SYS_ioctl, fd, FIONREAD, &unread) || unread <= 0)
@@ -477,16 +472,16 @@ static PG_COLD void tell_doomed(int fd, uintptr_t caller)
 	if (pg_process_is_vforked()) /* its parent has it */
 		return;
 	pg_look(fd, &o);
-	hit.perhaps = !(pg_sys3(SYS_fcntl, fd, F_GETFD, 0) & FD_CLOEXEC);
+	op.perhaps = !(pg_sys3(SYS_fcntl, fd, F_GETFD, 0) & FD_CLOEXEC);
 	if (o.kind == PG_TCP && o.story && pg_story_is_ours_alone(o.story))
-		tell_verbose(PG_EV_DOOMED, &hit);
+		tell_verbose(PG_EV_DOOMED, &op);
 }
 
 /* Programs that close stderr when they exit (close_stdout of coreutils) leave nothing to say the
  * last word to. */
 static void log_ends(void)
 {
-	if (pg_stack_passes("exit"))
+	if (pg_guard_has_last_word() && pg_stack_passes("exit"))
 		pg_guard_exit();
 }
 

@@ -16,24 +16,24 @@
 /* True if a rule has reset the object that FD is now. */
 bool pg_guard_was_reset(int fd);
 
-/* error=EPIPE, or a pipe broken midway: tells of HIT and, if it SIGNALS, raises SIGPIPE as the
+/* error=EPIPE, or a pipe broken midway: tells of OP and, if it SIGNALS, raises SIGPIPE as the
  * kernel would. May not return.
  */
-void pg_guard_injected_epipe(const struct pg_hit *hit, bool signals);
+void pg_guard_injected_epipe(const struct pg_op *op, bool signals);
 
-#define PG_CALLER ((uintptr_t)__builtin_return_address(0))
+/* The wrapper's caller: an address inside the calling instruction, as in every stack. */
+#define PG_RETURN ((uintptr_t)__builtin_return_address(0))
+#define PG_CALLER (PG_RETURN - 1)
 #ifndef PG_CFA
 #define PG_CFA ((uintptr_t)__builtin_dwarf_cfa())
 #endif
 
-/* What the kernel answered, once it is not all that was asked: logs a break. CFA: the wrapper's,
- * or 0 of a marked call. errno is kept. */
-PG_COLD void pg_guard_out(const struct pg_op *op, int64_t ret, uintptr_t caller, uintptr_t cfa);
+/* The kernel answered RET, which is not all that OP asked for: logs a break. errno is kept. */
+PG_COLD void pg_guard_out(struct pg_op *op, int64_t ret);
 
 /* A read that returned RET <= 0. Returns RET; but in a thread that waited while a rule reset the
  * connection, what a received RST would have made it return. errno is kept, or set. */
-PG_COLD int64_t pg_guard_in(enum pg_call call, const struct pg_op *op, int64_t ret,
-			    uintptr_t caller);
+PG_COLD int64_t pg_guard_in(const struct pg_op *op, int64_t ret);
 
 /* A descriptor's error came to the program's knowledge in another way: connect, SO_ERROR. */
 PG_COLD void pg_guard_warned(enum pg_call call, int fd, int err, uintptr_t caller);
@@ -49,53 +49,34 @@ PG_COLD void pg_guard_connected(enum pg_call call, int fd, int ret, uintptr_t ca
  * peer? */
 void pg_guard_close(int fd);
 
+/* The same of a wrapper's OP, which holds no more than the wrapper has stored. CFA: the wrapper's.
+ * What was written is counted. Returns RET, or what pg_guard_in() says. */
+PG_COLD int64_t pg_guard_odd_out(enum pg_call call, const struct pg_op *op, int64_t ret,
+				 uintptr_t caller, uintptr_t cfa);
+PG_COLD int64_t pg_guard_odd_in(enum pg_call call, const struct pg_op *op, int64_t ret,
+				uintptr_t caller);
+
+/* OP is in progress, for the signal gate, and returns TO. */
+static inline void pg_mark_as(struct pg_op *op, uint64_t mark, uintptr_t to)
+{
+	op->outer = pg_mark;
+	pg_mark = mark;
+	PG_NOTE_RETURN(op, to);
+	(void)to;
+}
+
 /* OP has left libc: the mark is that of the call which it interrupted. */
 static inline void pg_unmark(const struct pg_op *op)
 {
 	pg_mark = op->outer;
-	PG_FORGET_CALLER(op);
+	PG_FORGET_RETURN(op);
 }
-
-/* Marks OP as in progress, for the signal gate. BITS: PG_MARK_. */
-static inline struct pg_op pg_enter(struct pg_op op, uint64_t bits, uintptr_t caller)
-{
-	op.outer = pg_mark;
-	pg_mark = PG_MARK(op.call, op.fd, bits);
-	PG_NOTE_CALLER(&op, caller);
-	(void)caller;
-	return op;
-}
-
-/* OP has ended with RET: counts it, tells if it broke. */
-static inline int64_t pg_leave(struct pg_op op, int64_t ret, uintptr_t caller)
-{
-	if (ret > 0 && !op.skip)
-		pg_fd_sent(op.fd, (uint64_t)ret);
-	if (ret != op.len || ret < 0 || pg_watch_all)
-		pg_guard_out(&op, ret, caller, 0);
-	pg_unmark(&op);
-	return ret;
-}
-
-/* A call that did not do all it was asked, as a wrapper saw it: OP holds what the wrapper stored.
- * Counts it, tells if it broke. Returns RET; errno is kept. */
-PG_COLD int64_t pg_guard_odd(enum pg_call call, struct pg_op *op, int64_t ret, uintptr_t caller,
-			     uintptr_t cfa);
 
 #if PG_MARKS
-static inline void pg_begin(struct pg_op *op, enum pg_call call, uintptr_t caller)
-{
-	op->outer = pg_mark;
-	pg_mark = PG_MARK(call, op->fd, 0);
-	PG_NOTE_CALLER(op, caller);
-	(void)caller;
-}
-static inline void pg_end(const struct pg_op *op)
-{
-	pg_unmark(op);
-}
+#define pg_begin(op, call, to) pg_mark_as(op, PG_MARK(call, (op)->fd, 0), to)
+#define pg_end(op) pg_unmark(op)
 #else
-#define pg_begin(op, call, caller) ((void)0)
+#define pg_begin(op, call, to) ((void)0)
 #define pg_end(op) ((void)0)
 #endif
 
@@ -109,12 +90,12 @@ static inline void pg_end(const struct pg_op *op)
 	__extension__({                                                                            \
 		__typeof__(made) made_;                                                            \
 		(op).fd = (descriptor);                                                            \
-		pg_begin(&(op), PG_CALL_##name, PG_CALLER);                                        \
+		pg_begin(&(op), PG_CALL_##name, PG_RETURN);                                        \
 		(op).len = (int64_t)(length);                                                      \
 		made_ = (made);                                                                    \
 		if (PG_UNLIKELY(made_ != (op).len || made_ < 0)) /* a length may be -1, too */     \
-			made_ = (__typeof__(made_))pg_guard_odd(PG_CALL_##name, &(op), made_,      \
-								PG_CALLER, PG_CFA);                \
+			made_ = (__typeof__(made_))pg_guard_odd_out(PG_CALL_##name, &(op), made_,  \
+								    PG_CALLER, PG_CFA);            \
 		else                                                                               \
 			pg_fd_sent((op).fd, (uint64_t)made_);                                      \
 		pg_end(&(op));                                                                     \
@@ -127,47 +108,26 @@ static inline void pg_end(const struct pg_op *op)
 	__extension__({                                                                            \
 		__typeof__(made) made_;                                                            \
 		(op).fd = (descriptor);                                                            \
-		pg_begin(&(op), PG_CALL_##name, PG_CALLER);                                        \
+		pg_begin(&(op), PG_CALL_##name, PG_RETURN);                                        \
 		(op).len = -2;                                                                     \
 		made_ = (made);                                                                    \
 		if (PG_LIKELY(made_ > 0 && pg_fd_is_connection((op).fd)))                          \
 			pg_fd_sent((op).fd, (uint64_t)made_);                                      \
 		else                                                                               \
-			made_ = (__typeof__(made_))pg_guard_odd(PG_CALL_##name, &(op), made_,      \
-								PG_CALLER, PG_CFA);                \
+			made_ = (__typeof__(made_))pg_guard_odd_out(PG_CALL_##name, &(op), made_,  \
+								    PG_CALLER, PG_CFA);            \
 		pg_end(&(op));                                                                     \
 		made_;                                                                             \
 	})
 
-/*
- * What a wrapper was asked, as far as it stores it: in memory, which costs a
- * healthy call less than registers that must be kept. The rest is left as it is.
- */
-struct pg_asked {
-	int fd, flags, count;
-	size_t len;
-	const void *data;
-};
-
-/* The same as pg_guard_in() where the wrapper stored its buffer's length; that and flags; a vector;
- * a message and flags. */
-PG_COLD int64_t pg_guard_in_buffer(enum pg_call call, const struct pg_asked *asked, int64_t ret,
-				   uintptr_t caller);
-PG_COLD int64_t pg_guard_in_flagged(enum pg_call call, const struct pg_asked *asked, int64_t ret,
-				    uintptr_t caller);
-PG_COLD int64_t pg_guard_in_vector(enum pg_call call, const struct pg_asked *asked, int64_t ret,
-				   uintptr_t caller);
-PG_COLD int64_t pg_guard_in_message(enum pg_call call, const struct pg_asked *asked, int64_t ret,
-				    uintptr_t caller);
-
-/* A call that reads, MADE: only an end or an error is of interest. SHAPE: which of the above tells
- * it, of what was stored in ASKED before. */
-#define PG_IN(name, shape, asked, made)                                                            \
+/* A call that reads, MADE: only an end or an error is of interest. OP as above, its descriptor
+ * stored. */
+#define PG_IN(name, op, made)                                                                      \
 	__extension__({                                                                            \
 		__typeof__(made) made_ = (made);                                                   \
 		if (PG_UNLIKELY(made_ <= 0))                                                       \
-			made_ = (__typeof__(made_))pg_guard_in_##shape(PG_CALL_##name, &(asked),   \
-								       made_, PG_CALLER);          \
+			made_ = (__typeof__(made_))pg_guard_odd_in(PG_CALL_##name, &(op), made_,   \
+								   PG_CALLER);                     \
 		made_;                                                                             \
 	})
 

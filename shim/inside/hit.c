@@ -29,7 +29,7 @@ __thread uint64_t pg_mark __attribute__((tls_model("initial-exec")));
 __thread uintptr_t pg_format_frame __attribute__((tls_model("initial-exec")));
 __thread uint64_t pg_owed __attribute__((tls_model("initial-exec")));
 #ifndef __GLIBC__
-__thread uintptr_t pg_mark_caller __attribute__((tls_model("initial-exec")));
+__thread uintptr_t pg_mark_return __attribute__((tls_model("initial-exec")));
 #endif
 
 enum { TOLD_MAX = 6 };
@@ -75,32 +75,6 @@ struct regs {
 	bool unpacked; /* of a socketcall(2): NR and ARG are those of the call that it stands for */
 #endif
 };
-
-__attribute__((noinline)) int64_t pg_iov_bytes(const void *iov, uint64_t count)
-{
-	enum { BATCH = 8, MOST = 1024 };
-	struct iovec some[BATCH];
-	int64_t sum = 0;
-
-	for (uint64_t at = 0; at < count && at < MOST; at += BATCH) {
-		uint64_t n = count - at < BATCH ? count - at : BATCH;
-
-		if (!pg_peek(some, (const struct iovec *)iov + at, (size_t)n * sizeof *some))
-			return -1;
-		for (uint64_t i = 0; i < n; i++)
-			sum += (int64_t)some[i].iov_len;
-	}
-	return sum;
-}
-
-int64_t pg_msg_bytes(const void *msg)
-{
-	struct msghdr m;
-
-	if (!pg_peek(&m, msg, sizeof m))
-		return -1;
-	return pg_iov_bytes(m.msg_iov, (uint64_t)m.msg_iovlen);
-}
 
 /*
  * The result has replaced the call's number in the register; the instruction
@@ -212,7 +186,7 @@ bool pg_hit_is_stale(const void *context)
 #endif
 }
 
-void pg_hit_mark_told(const struct pg_hit *hit, void *context)
+void pg_hit_mark_told(const struct pg_op *op, void *context)
 {
 #ifdef PG_CONTEXT_SPARE
 	ucontext_t *uc = context;
@@ -221,9 +195,9 @@ void pg_hit_mark_told(const struct pg_hit *hit, void *context)
 #else
 	(void)context;
 #endif
-	if (hit->cfa)
-		pg_hit_told(hit->cfa);
-	else if (hit->marked)
+	if (op->cfa)
+		pg_hit_told(op->cfa);
+	else if (op->marked)
 		pg_mark |= PG_MARK_LOGGED;
 }
 
@@ -248,7 +222,7 @@ static int64_t length_of(const struct regs *r)
 }
 
 /* From the mark of the wrapper that is in progress, if these registers are its call's. */
-static bool from_mark(struct regs *r, struct pg_hit *hit)
+static bool from_mark(struct regs *r, struct pg_op *op)
 {
 	enum pg_call call = (enum pg_call)(pg_mark >> 32 & 0x3fff);
 	int fd = (int)(uint32_t)pg_mark;
@@ -268,13 +242,13 @@ static bool from_mark(struct regs *r, struct pg_hit *hit)
 		r->nr = nr;
 	if (fd_of(r) >= 0 && fd_of(r) != fd)
 		return false;
-	hit->call = call;
-	hit->fd = fd;
-	hit->marked = true;
-	hit->inlined = false;
-	hit->via = pg_mark & PG_MARK_STDIO ? PG_VIA_STDIO
-		   : pg_mark & PG_MARK_RAW ? PG_VIA_SIGNAL
-					   : PG_VIA_CALL;
+	op->call = call;
+	op->fd = fd;
+	op->marked = true;
+	op->inlined = false;
+	op->via = pg_mark & PG_MARK_STDIO ? PG_VIA_STDIO
+		  : pg_mark & PG_MARK_RAW ? PG_VIA_SIGNAL
+					  : PG_VIA_CALL;
 	return true;
 }
 
@@ -287,7 +261,7 @@ static enum pg_call call_named(const char *name)
 }
 
 /* By the wrapper of ours, named on the stack, that called what was interrupted. */
-static bool from_wrapper(struct regs *r, const struct pg_wrapper *w, struct pg_hit *hit)
+static bool from_wrapper(struct regs *r, const struct pg_wrapper *w, struct pg_op *op)
 {
 	bool stdio = !w->name[0];
 	enum pg_call call = stdio ? PG_CALL_write : call_named(w->name);
@@ -296,20 +270,20 @@ static bool from_wrapper(struct regs *r, const struct pg_wrapper *w, struct pg_h
 		return false;
 	if (r->nr < 0)
 		r->nr = pg_call_number(call);
-	hit->call = call;
-	hit->fd = fd_of(r);
-	hit->via = stdio ? PG_VIA_STDIO : PG_VIA_CALL;
-	hit->cfa = w->cfa;
-	hit->inlined = false;
+	op->call = call;
+	op->fd = fd_of(r);
+	op->via = stdio ? PG_VIA_STDIO : PG_VIA_CALL;
+	op->cfa = w->cfa;
+	op->inlined = false;
 	return true;
 }
 
-static void from_regs(const struct regs *r, struct pg_hit *hit)
+static void from_regs(const struct regs *r, struct pg_op *op)
 {
-	hit->via = PG_VIA_SIGNAL;
-	hit->inlined = true;
-	hit->call = r->nr < 0 ? PG_CALL_write : pg_call_of_number(r->nr);
-	hit->fd = hit->call ? fd_of(r) : -1;
+	op->via = PG_VIA_SIGNAL;
+	op->inlined = true;
+	op->call = r->nr < 0 ? PG_CALL_write : pg_call_of_number(r->nr);
+	op->fd = op->call ? fd_of(r) : -1;
 }
 
 /* io_uring_enter returns how many requests it took; the one that broke, and its descriptor, are in
@@ -323,44 +297,44 @@ static bool is_ring(const struct regs *r)
 	return !r->first_lost && !pg_fstat((int)r->arg[0], &st) && !(st.mode & S_IFMT);
 }
 
-static bool from_ring(const struct regs *r, struct pg_hit *hit)
+static bool from_ring(const struct regs *r, struct pg_op *op)
 {
 	if (r->ret <= 0 || !is_ring(r))
 		return false;
-	*hit = (struct pg_hit){.via = PG_VIA_SIGNAL,
-			       .fd = -1,
-			       .len = -1,
-			       .ret = -1,
-			       .err = EPIPE,
-			       .inlined = true};
+	*op = (struct pg_op){.via = PG_VIA_SIGNAL,
+			     .fd = -1,
+			     .bytes = -1,
+			     .ret = -1,
+			     .err = EPIPE,
+			     .inlined = true};
 	return true;
 }
 
 /* Without system calls, when the program has confined itself: a count stands for a pipe that broke
  * midway. */
-static bool broken(const struct pg_hit *hit)
+static bool broken(const struct pg_op *op)
 {
 	/* sendmmsg(2) returns how many messages went before the one that broke. */
-	return hit->err || pg_confined || pg_look_is_broken_pipe(hit->fd) ||
-	       (pg_call_has_messages(hit->call) && pg_look_is_broken(hit->fd));
+	return op->err || pg_confined || pg_look_is_broken_pipe(op->fd) ||
+	       (pg_call_has_messages(op->call) && pg_look_is_broken(op->fd));
 }
 
 /* Which call of ours it was; false: none. */
-static bool from_ours(struct regs *r, const void *uc, struct pg_hit *hit)
+static bool from_ours(struct regs *r, const void *uc, struct pg_op *op)
 {
 	struct pg_wrapper w;
 	enum pg_between between;
 
 	if (PG_MARKS)
-		return from_mark(r, hit);
+		return from_mark(r, op);
 	between = pg_stack_wrapper(uc, &w);
-	if (between == PG_OUR_WRAPPER && from_wrapper(r, &w, hit))
+	if (between == PG_OUR_WRAPPER && from_wrapper(r, &w, op))
 		return true;
 	/* A program that confined itself may have a stack that cannot be asked about. */
-	return (between != PG_NOTHING_OURS || pg_confined) && from_mark(r, hit);
+	return (between != PG_NOTHING_OURS || pg_confined) && from_mark(r, op);
 }
 
-bool pg_hit_recognise(const siginfo_t *si, const void *uc, struct pg_hit *hit)
+bool pg_hit_recognise(const siginfo_t *si, const void *uc, struct pg_op *op)
 {
 	struct regs r, raw;
 	int pid = pg_confined ? -1 : pg_pid();
@@ -371,18 +345,18 @@ bool pg_hit_recognise(const siginfo_t *si, const void *uc, struct pg_hit *hit)
 	if (r.ret != -EPIPE && r.ret <= 0)
 		return false;
 	raw = r;
-	*hit = (struct pg_hit){.uc = uc, .fd = -1, .len = -1};
-	if (from_ours(&r, uc, hit)) {
-		hit->caller = hit->cfa ? 0 : PG_MARKED_CALLER;
-		hit->len = length_of(&r);
+	*op = (struct pg_op){.uc = uc, .fd = -1, .bytes = -1};
+	if (from_ours(&r, uc, op)) {
+		op->caller = op->cfa ? 0 : PG_MARKED_CALLER;
+		op->bytes = length_of(&r);
 	} else {
 		raw.nr = pg_hit_number(uc);
-		from_regs(&raw, hit);
-		hit->len = hit->call && (raw.nr >= 0 || GUESS_IS_WRITE) ? length_of(&raw) : -1;
+		from_regs(&raw, op);
+		op->bytes = op->call && (raw.nr >= 0 || GUESS_IS_WRITE) ? length_of(&raw) : -1;
 	}
-	hit->ret = r.ret < 0 ? -1 : r.ret;
-	hit->err = r.ret < 0 ? EPIPE : 0;
-	return broken(hit) || from_ring(&raw, hit);
+	op->ret = r.ret < 0 ? -1 : r.ret;
+	op->err = r.ret < 0 ? EPIPE : 0;
+	return broken(op) || from_ring(&raw, op);
 }
 
 /* Of a write that broke once: which system call is to be made to meet the same again, and with what
@@ -390,9 +364,9 @@ bool pg_hit_recognise(const siginfo_t *si, const void *uc, struct pg_hit *hit)
 static bool to_repeat(struct regs *r, const void *uc)
 {
 	static const char byte;
-	struct pg_hit hit = {.fd = -1};
+	struct pg_op op = {.fd = -1};
 
-	if (!from_ours(r, uc, &hit))
+	if (!from_ours(r, uc, &op))
 		r->nr = pg_hit_number(uc);
 #ifdef __i386__
 	if (r->unpacked)
@@ -400,9 +374,9 @@ static bool to_repeat(struct regs *r, const void *uc)
 #endif
 	if (!r->first_lost)
 		return r->nr >= 0;
-	if (hit.fd < 0)
+	if (op.fd < 0)
 		return false;
-	r->arg[0] = (uintptr_t)hit.fd;
+	r->arg[0] = (uintptr_t)op.fd;
 	if (pg_call_layout(pg_call_of_number(r->nr))->fd == 0)
 		return true;
 	r->nr = SYS_write;

@@ -6,7 +6,7 @@
 #ifndef PG_HIT_H
 #define PG_HIT_H
 
-#include "log/event.h"
+#include "rules/op.h"
 
 #include <signal.h>
 
@@ -39,51 +39,33 @@ extern __thread uint64_t pg_owed __attribute__((tls_model("initial-exec"))) PG_H
 
 /*
  * musl has no unwind tables, so a stack cannot be walked out of it: there the
- * wrapper notes its caller. glibc's can, and a healthy call pays less.
+ * wrapper notes where it returns to. glibc's can, and a healthy call pays less.
  */
 #ifdef __GLIBC__
-#define PG_NOTE_CALLER(op, caller) ((void)0)
-#define PG_FORGET_CALLER(op) ((void)0)
+#define PG_NOTE_RETURN(op, to) ((void)0)
+#define PG_FORGET_RETURN(op) ((void)0)
 #define PG_MARKED_CALLER 0
 #else
-extern __thread uintptr_t pg_mark_caller __attribute__((tls_model("initial-exec")));
-#define PG_NOTE_CALLER(op, caller) ((op)->outer_caller = pg_mark_caller, pg_mark_caller = (caller))
-#define PG_FORGET_CALLER(op) (pg_mark_caller = (op)->outer_caller)
-#define PG_MARKED_CALLER (pg_mark_caller - 1)
+extern __thread uintptr_t pg_mark_return __attribute__((tls_model("initial-exec")));
+#define PG_NOTE_RETURN(op, to) ((op)->outer_return = pg_mark_return, pg_mark_return = (to))
+#define PG_FORGET_RETURN(op) (pg_mark_return = (op)->outer_return)
+#define PG_MARKED_CALLER (pg_mark_return - 1)
 #endif
-
-/* A write that broke, as far as the gate knows it. */
-struct pg_hit {
-	enum pg_via via;
-	enum pg_call call;
-	int fd;
-	int64_t len, ret;
-	int err;
-	int flags;	/* as of a pg_op */
-	const void *to; /* as of a pg_op */
-	uint32_t to_len;
-	bool perhaps;	  /* what is told holds only if no child has the descriptor, too */
-	uintptr_t caller; /* inside the calling instruction; 0: look at the stack */
-	uintptr_t cfa;	  /* of the wrapper, if the stack told of it; else 0 */
-	const void *uc;	  /* what the signal interrupted, in its handler; else a null pointer */
-	bool marked;	  /* pg_mark is this call's */
-	bool inlined;	  /* no wrapper of ours was at work: rules do not reach it */
-};
 
 /*
  * True if the kernel raised this SIGPIPE for a write of this thread's. A
  * kernel-made one says SI_USER and our own pid, and the registers hold the
  * call's result: -EPIPE, or a count where a pipe's reader left midway.
- * Fills HIT if so. UC: the ucontext_t that the handler was given.
+ * Fills OP in if so, as far as that is known. UC: the ucontext_t that the handler was given.
  */
-bool pg_hit_recognise(const siginfo_t *si, const void *uc, struct pg_hit *hit);
+bool pg_hit_recognise(const siginfo_t *si, const void *uc, struct pg_op *op);
 
 /* True if what was interrupted is a write that was told, and nothing has run since. Then this
  * signal is another's, which came while the handler ran. */
 bool pg_hit_is_stale(const void *uc);
 
 /* The write that UC is of is told; what returns to it need not tell it again. */
-void pg_hit_mark_told(const struct pg_hit *hit, void *uc);
+void pg_hit_mark_told(const struct pg_op *op, void *uc);
 
 /* The number of the system call that UC interrupted; -1: unknown. */
 long pg_hit_number(const void *uc);
@@ -91,9 +73,5 @@ long pg_hit_number(const void *uc);
 /* Makes the interrupted system call happen once more when the handler returns. False: not known
  * how. */
 bool pg_hit_repeat(void *uc);
-
-/* Bytes that the vector or message of a call asks for; -1: it cannot be read. */
-int64_t pg_iov_bytes(const void *iov, uint64_t count);
-int64_t pg_msg_bytes(const void *msg);
 
 #endif

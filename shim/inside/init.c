@@ -12,6 +12,7 @@
 #include "inside/calls.h"
 #include "inside/ends.h"
 #include "inside/guard.h"
+#include "inside/passed.h"
 #include "inside/stdio_gate.h"
 #include "log/log.h"
 #include "rules/config.h"
@@ -24,7 +25,7 @@
 static void at_exit(void *unused)
 {
 	(void)unused;
-	if (pg_guard_has_last_word() && !pg_stdio_waits())
+	if ((pg_passed_any() || pg_guard_has_last_word()) && !pg_stdio_waits())
 		pg_guard_exit();
 }
 
@@ -120,6 +121,7 @@ static void __attribute__((constructor)) start(int argc, char **argv, char **env
 		pg_bus_start();
 		pg_live_start(!pg_watch_all);
 	} else {
+		pg_passed_start();
 		pg_front.aside = pg_front.ruled | (pg_watch_all ? pg_rule_out_calls() : 0);
 	}
 	errno = saved;

@@ -8,7 +8,6 @@
 #include "log/site.h"
 #include "object/look.h"
 #include "rules/config.h"
-#include "rules/match.h"
 #include "who/stack.h"
 
 #include <errno.h>
@@ -26,17 +25,17 @@ void pg_report_start(enum pg_state state)
 
 /* Who made E, the nearest caller outside libc first; and, where it is told or counted by, the hash
  * of it, which is of the same frames whatever PIPEGUARD_STACK says. */
-static void add_stack(struct pg_event *e, const struct pg_hit *hit)
+static void add_stack(struct pg_event *e, const struct pg_op *op)
 {
 	unsigned n = pg_config.stack;
 
 	if (pg_config.json && n < PG_SITE_FRAMES)
 		n = PG_SITE_FRAMES;
-	n = pg_stack_walk(e->frame, n, hit->uc);
-	if (!n && hit->caller)
-		e->frame[n++] = hit->caller;
+	n = pg_stack_walk(e->frame, n, op->uc);
+	if (!n && op->caller)
+		e->frame[n++] = op->caller;
 	if (pg_config.json || e->ev == PG_EV_CALL)
-		e->hash = pg_match_site(e->frame, n);
+		e->hash = pg_stack_site(e->frame, n);
 	e->frames = n < pg_config.stack ? n : pg_config.stack;
 }
 
@@ -55,16 +54,16 @@ static void add_disposition(struct pg_event *e)
 
 /* A datagram that names whom it goes to, or a connection that never was: the address the program
  * gave. */
-static void add_target(struct pg_event *e, const struct pg_hit *hit)
+static void add_target(struct pg_event *e, const struct pg_op *op)
 {
 	struct pg_object *o = &e->object;
 	struct sockaddr_storage ss;
 
-	if (!hit->to || o->peer.family || o->peer_path[0] || hit->to_len > sizeof ss ||
-	    (o->stream && pg_is_out(hit->call) && !(hit->flags & MSG_FASTOPEN)) ||
-	    !pg_peek(&ss, hit->to, hit->to_len))
+	if (!op->to || o->peer.family || o->peer_path[0] || op->to_len > sizeof ss ||
+	    (o->stream && pg_is_out(op->call) && !(op->flags & MSG_FASTOPEN)) ||
+	    !pg_peek(&ss, op->to, op->to_len))
 		return;
-	pg_look_address(o, (const struct sockaddr *)&ss, hit->to_len);
+	pg_look_address(o, (const struct sockaddr *)&ss, op->to_len);
 }
 
 bool pg_waits_pending(void)
@@ -77,18 +76,18 @@ bool pg_waits_pending(void)
 
 /* What became of the signal of a write that its wrapper tells: if it had been deadly, the handler
  * would have told it. */
-static enum pg_signal signal_of(const struct pg_hit *hit, const struct pg_object *o, uint64_t mask)
+static enum pg_signal signal_of(const struct pg_op *op, const struct pg_object *o, uint64_t mask)
 {
 	enum pg_signal outcome;
 
-	if (!pg_plan_raises(hit->call, hit->flags, o))
+	if (!pg_plan_raises(op->call, op->flags, o))
 		return PG_SIG_NONE;
 	outcome = pg_sigpipe_outcome_under(mask);
 	if (outcome == PG_SIG_BLOCKED) {
 		/* af_unix.c: a send that had waited for room breaks without one. */
 		if (!pg_confined && !pg_waits_pending())
 			return PG_SIG_NONE;
-		pg_owed = PG_MARK(hit->call, hit->fd, 0);
+		pg_owed = PG_MARK(op->call, op->fd, 0);
 	}
 	return outcome == PG_SIG_FATAL ? PG_SIG_NONE : outcome;
 }
@@ -98,69 +97,69 @@ static enum pg_signal signal_of(const struct pg_hit *hit, const struct pg_object
  * is known that it will be told. A handler knows the place from the stack
  * alone; stdio's places are all one.
  */
-static void write_event(struct pg_room *s, const struct pg_hit *hit)
+static void write_event(struct pg_room *s, const struct pg_op *op)
 {
 	struct pg_event *e = &s->event;
 	struct pg_place *first;
-	struct pg_stat st = pg_look_stat(hit->fd);
+	struct pg_stat st = pg_look_stat(op->fd);
 	bool call = e->ev == PG_EV_CALL; /* each of its sites is told */
-	bool walked = call || (!hit->caller && e->via != PG_VIA_STDIO);
-	uintptr_t place = e->via == PG_VIA_STDIO ? 0 : hit->caller;
+	bool walked = call || (!op->caller && e->via != PG_VIA_STDIO);
+	uintptr_t place = e->via == PG_VIA_STDIO ? 0 : op->caller;
 
 	e->pid = pg_pid();
 	e->object.ino = st.ino;
 	e->object.dev = st.dev;
 	if (walked) {
-		add_stack(e, hit);
+		add_stack(e, op);
 		place = call ? (uintptr_t)e->hash : e->frames ? e->frame[0] : 0;
 	}
-	if (hit->inlined)
-		pg_fd_passed_by(hit->fd);
+	if (op->inlined)
+		pg_fd_passed_by(op->fd);
 	if (!pg_site_count(e, place, &first))
 		return;
-	pg_look_at(hit->fd, &st, &e->object, PG_LOOK_ALL, true);
-	add_target(e, hit);
+	pg_look_at(op->fd, &st, &e->object, PG_LOOK_ALL, true);
+	add_target(e, op);
 	if (e->signal == PG_SIG_ASK)
-		e->signal = signal_of(hit, &e->object, s->mask);
+		e->signal = signal_of(op, &e->object, s->mask);
 	if (call) {
-		e->nonblock = (pg_sys3(SYS_fcntl, hit->fd, F_GETFL, 0) & O_NONBLOCK) != 0;
+		e->nonblock = (pg_sys3(SYS_fcntl, op->fd, F_GETFL, 0) & O_NONBLOCK) != 0;
 		e->own = e->object.kind == PG_PIPE && pg_look_reads(&st);
 	}
 	if (!walked)
-		add_stack(e, hit);
+		add_stack(e, op);
 	if (first)
-		pg_site_describe(first, e, hit->caller);
+		pg_site_describe(first, e, op->caller);
 	if (e->ev == PG_EV_EPIPE)
 		add_disposition(e);
 	pg_event_write(e, s->line, s->mask);
 	pg_modules_tell(e, s->line, s->mask);
 }
 
-static void fill(struct pg_event *e, enum pg_ev ev, const struct pg_hit *hit, enum pg_signal signal)
+static void fill(struct pg_event *e, enum pg_ev ev, const struct pg_op *op, enum pg_signal signal)
 {
 	__builtin_memset(e, 0, sizeof *e);
 	e->ev = ev;
-	e->via = hit->via;
+	e->via = op->via;
 	e->signal = signal;
-	e->call = pg_call_plain(hit->call);
-	e->fd = hit->fd;
-	e->len = hit->len;
-	e->ret = hit->ret;
-	e->err = hit->err;
-	e->inlined = hit->inlined;
-	e->perhaps = hit->perhaps;
+	e->call = pg_call_plain(op->call);
+	e->fd = op->fd;
+	e->len = op->bytes;
+	e->ret = op->ret;
+	e->err = op->err;
+	e->inlined = op->inlined;
+	e->perhaps = op->perhaps;
 }
 
-/* Fills in what the hit does not know, and logs it. */
-void pg_report(enum pg_ev ev, const struct pg_hit *hit, enum pg_signal signal)
+/* Fills in what is not known of OP, and logs it. */
+void pg_report(enum pg_ev ev, const struct pg_op *op, enum pg_signal signal)
 {
 	struct pg_room *s = pg_room_take();
 
 	if (!s)
 		return;
-	fill(&s->event, ev, hit, signal);
+	fill(&s->event, ev, op, signal);
 	if (!pg_confined)
-		write_event(s, hit);
+		write_event(s, op);
 	else if (ev == PG_EV_EPIPE)
 		pg_event_write_confined(&s->event, s->line);
 	pg_room_give(s);
@@ -201,10 +200,8 @@ void pg_report_change(const struct pg_change *change)
 	errno = saved;
 }
 
-void pg_report_inject(const struct pg_hit *hit, const struct pg_inject *inject)
+void pg_report_inject(const struct pg_op *op, const struct pg_plan *plan)
 {
-	static const char *const held[] = {NULL, "held until the peer left",
-					   "held in vain: the peer is still there"};
 	struct pg_room *s;
 	struct pg_place *first;
 	struct pg_event *e;
@@ -213,23 +210,21 @@ void pg_report_inject(const struct pg_hit *hit, const struct pg_inject *inject)
 	if (pg_confined || !(s = pg_room_take()))
 		return;
 	e = &s->event;
-	fill(e, PG_EV_INJECT, hit, PG_SIG_NONE);
-	e->rule = (int)inject->rule;
-	e->held = inject->already ? "it was broken before"
-		  : inject->lost  ? "the bytes are lost"
-				  : held[inject->held];
-	e->failed = inject->failed;
-	e->seeded = inject->prob;
+	fill(e, PG_EV_INJECT, op, PG_SIG_NONE);
+	e->rule = (int)plan->rule;
+	e->held = pg_plan_outcome(plan);
+	e->failed = plan->failed;
+	e->seeded = plan->seeded;
 	e->pid = pg_pid();
-	e->object = *inject->object;
-	told = pg_site_count(e, hit->caller, &first);
+	e->object = *op->object;
+	told = pg_site_count(e, op->caller, &first);
 	if (told) {
-		add_target(e, hit);
-		add_stack(e, hit);
+		add_target(e, op);
+		add_stack(e, op);
 		pg_event_write(e, s->line, s->mask);
 	}
 	if (first)
-		pg_site_describe(first, e, hit->caller);
+		pg_site_describe(first, e, op->caller);
 	if (told)
 		pg_modules_tell(e, s->line, s->mask);
 	pg_room_give(s);

@@ -123,19 +123,19 @@ static void die(void)
 }
 
 /* A write broke, and the program has the default action. */
-static void on_broken(const struct pg_hit *hit, const siginfo_t *si, void *uc)
+static void on_broken(const struct pg_op *op, const siginfo_t *si, void *uc)
 {
 	if (is_init()) {
-		tell.broken(hit, PG_SIG_NONE);
-	} else if (!tell.spared(hit)) {
+		tell.broken(op, PG_SIG_NONE);
+	} else if (!tell.spared(op)) {
 		if (prepare_death(si, uc, true)) {
-			tell.broken(hit, PG_SIG_FATAL);
+			tell.broken(op, PG_SIG_FATAL);
 			die();
 			return;
 		}
-		tell.broken(hit, PG_SIG_NONE);
+		tell.broken(op, PG_SIG_NONE);
 	}
-	pg_hit_mark_told(hit, uc);
+	pg_hit_mark_told(op, uc);
 }
 
 /* Did the program itself raise it, by one of the calls that do? */
@@ -154,9 +154,9 @@ static bool by_itself(const siginfo_t *si, const void *uc)
 /* The signal of a write that was told as blocked: taken away like that of any other. */
 static bool spared_later(uint64_t owed)
 {
-	struct pg_hit hit = {.fd = (int)(uint32_t)owed};
+	struct pg_op op = {.fd = (int)(uint32_t)owed};
 
-	return owed && tell.spared(&hit);
+	return owed && tell.spared(&op);
 }
 
 /* A SIGPIPE that is no write's of this moment. */
@@ -175,19 +175,19 @@ static void on_other(const siginfo_t *si, void *uc)
 
 static void on_default(const siginfo_t *si, void *uc)
 {
-	struct pg_hit hit;
+	struct pg_op op;
 	int saved = errno;
 
-	if (!pg_hit_is_stale(uc) && pg_hit_recognise(si, uc, &hit))
-		on_broken(&hit, si, uc);
+	if (!pg_hit_is_stale(uc) && pg_hit_recognise(si, uc, &op))
+		on_broken(&op, si, uc);
 	else
 		on_other(si, uc);
 	errno = saved;
 }
 
-/* In front of the program's handler number I. True: HIT was told, which is marked when that has
+/* In front of the program's handler number I. True: OP was told, which is marked when that has
  * returned, if it does. */
-static bool before_handler(unsigned i, const siginfo_t *si, void *uc, struct pg_hit *hit);
+static bool before_handler(unsigned i, const siginfo_t *si, void *uc, struct pg_op *op);
 
 /* 32 copies of each, X(0) to X(31): which one is installed says what the program asked for. */
 /* clang-format off */
@@ -209,11 +209,11 @@ EACH(DEFAULT_N)
 #define CAUGHT_N(n)                                                                                \
 	static void caught_##n(int sig, siginfo_t *si, void *uc)                                   \
 	{                                                                                          \
-		struct pg_hit hit;                                                                 \
-		bool told = before_handler(n, si, uc, &hit);                                       \
+		struct pg_op op;                                                                   \
+		bool told = before_handler(n, si, uc, &op);                                        \
 		((handler_fn *)handlers[n].fn)(sig, si, uc);                                       \
 		if (told)                                                                          \
-			pg_hit_mark_told(&hit, uc);                                                \
+			pg_hit_mark_told(&op, uc);                                                 \
 	}
 EACH(CAUGHT_N)
 
@@ -345,13 +345,13 @@ static void watch_again(unsigned i)
 	NEXT(sigaction)(SIGPIPE, &a, NULL);
 }
 
-static bool before_handler(unsigned i, const siginfo_t *si, void *uc, struct pg_hit *hit)
+static bool before_handler(unsigned i, const siginfo_t *si, void *uc, struct pg_op *op)
 {
 	int saved = errno;
-	bool is_hit = !pg_hit_is_stale(uc) && pg_hit_recognise(si, uc, hit);
+	bool is_hit = !pg_hit_is_stale(uc) && pg_hit_recognise(si, uc, op);
 
 	if (is_hit)
-		tell.broken(hit, PG_SIG_CAUGHT);
+		tell.broken(op, PG_SIG_CAUGHT);
 	else if (!by_itself(si, uc))
 		pg_owed = 0;
 	watch_again(i);
@@ -369,7 +369,7 @@ static enum pg_state state_of(sighandler_t handler)
 static void record(enum pg_state from, enum pg_state to, uintptr_t by)
 {
 	unsigned i = __atomic_fetch_add(&next_change, 1, __ATOMIC_RELAXED) % CHANGES;
-	struct pg_change c = {.from = from, .to = to, .by = pg_code_at(by - 1), .at = pg_now()};
+	struct pg_change c = {.from = from, .to = to, .by = pg_code_at(by), .at = pg_now()};
 
 	if (pg_sigpipe_changed) /* a system call that only a verbose log pays */
 		c.tid = (int)pg_sys0(SYS_gettid);

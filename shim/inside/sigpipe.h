@@ -19,10 +19,10 @@
 
 /* What the gate asks of those who know what to do about a broken write. */
 struct pg_sigpipe_calls {
-	/* SIGPIPE of HIT's write would kill. True: it is taken away, and that is told. */
-	bool (*spared)(const struct pg_hit *hit);
-	/* Tells of HIT. SIGNAL: what becomes of its signal. */
-	void (*broken)(const struct pg_hit *hit, enum pg_signal signal);
+	/* SIGPIPE of the write OP would kill. True: it is taken away, and that is told. */
+	bool (*spared)(const struct pg_op *op);
+	/* Tells of OP. SIGNAL: what becomes of its signal. */
+	void (*broken)(const struct pg_op *op, enum pg_signal signal);
 	/* A SIGPIPE kills that is no write's of this moment; OWED: that of a write which was told
 	 * while its signal was blocked (a mark, hit.h), or 0. */
 	void (*killed)(int sender, bool by_itself, uint64_t owed);

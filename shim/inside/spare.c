@@ -18,27 +18,27 @@ static bool within_limit(int fd, const struct pg_stat *st)
 	       pg_config.limit;
 }
 
-bool pg_spares(const struct pg_hit *hit)
+bool pg_spares(const struct pg_op *op)
 {
 	bool sockets = pg_config.suppress == PG_SUPPRESS_SOCKETS;
-	bool ruled = hit->marked && pg_mark & PG_MARK_NOSIGNAL;
+	bool ruled = op->marked && pg_mark & PG_MARK_NOSIGNAL;
 	struct pg_stat st = {.ino = 0};
 
 	if (!ruled && pg_config.suppress == PG_KEEP)
 		return false;
 	if (!pg_confined)
-		st = pg_look_stat(hit->fd);
+		st = pg_look_stat(op->fd);
 	if (!ruled && sockets && !S_ISSOCK(st.mode))
 		return false;
-	return within_limit(hit->fd, &st);
+	return within_limit(op->fd, &st);
 }
 
 /* Of a write that would kill: taken away, and told? */
-bool pg_spared(const struct pg_hit *hit)
+bool pg_spared(const struct pg_op *op)
 {
-	if (!pg_spares(hit))
+	if (!pg_spares(op))
 		return false;
-	if (hit->call)
-		pg_report(PG_EV_EPIPE, hit, PG_SIG_SUPPRESSED);
+	if (op->call)
+		pg_report(PG_EV_EPIPE, op, PG_SIG_SUPPRESSED);
 	return true;
 }

@@ -5,10 +5,10 @@
 
 #include "inside/sigpipe.h"
 
-/* True if the signal of HIT's write, which would kill, is to be taken away. It is counted. */
-bool pg_spares(const struct pg_hit *hit);
+/* True if the signal of the write OP, which would kill, is to be taken away. It is counted. */
+bool pg_spares(const struct pg_op *op);
 
 /* The same, and it is logged. */
-bool pg_spared(const struct pg_hit *hit);
+bool pg_spared(const struct pg_op *op);
 
 #endif

@@ -5,8 +5,9 @@
 #include "base/peek.h"
 #include "inside/apply.h"
 #include "inside/ends.h"
+#include "inside/passed.h"
+#include "inside/perform.h"
 #include "log/log.h"
-#include "rules/match.h"
 #include "who/module.h"
 #include "who/stack.h"
 
@@ -88,36 +89,57 @@ static bool within_dprintf(const FILE *f)
 	       (uintptr_t)f < pg_format_frame;
 }
 
+static struct pg_op asked_of(enum pg_call call, uint64_t bits, const FILE *f, const void *data,
+			     ssize_t n, uintptr_t caller)
+{
+	return (struct pg_op){.call = call,
+			      .via = PG_VIA_STDIO,
+			      .fd = f->_fileno,
+			      .len = n,
+			      .shape = PG_BUF,
+			      .data = data,
+			      .bits = bits,
+			      .caller = caller};
+}
+
+static int64_t by_slot(struct pg_op *op, void *f)
+{
+	return next_write(f, op->data, (ssize_t)op->len);
+}
+
 /*
  * Under a rule. libio's contract (_IO_new_file_write): the bytes written;
  * fewer than N means an error, with errno set. So what a rule makes short is
  * not the end.
  */
-static PG_COLD ssize_t write_ruled(FILE *f, const char *data, ssize_t n)
+static PG_COLD ssize_t write_ruled(FILE *f, const char *data, ssize_t n, uintptr_t caller)
 {
 	ssize_t total = 0, done;
 	struct pg_op op;
 
 	do {
-		op = pg_enter((struct pg_op){.call = PG_CALL_write,
-					     .via = PG_VIA_STDIO,
-					     .fd = f->_fileno,
-					     .len = n - total,
-					     .shape = PG_BUF,
-					     .data = data + total},
-			      PG_MARK_STDIO, PG_CALLER);
-		op = pg_apply_out(op, PG_STDIO_BIT, PG_CALLER);
-		done = op.skip ? (ssize_t)op.result : next_write(f, data + total, (ssize_t)op.len);
-		if (done > 0 && done < op.len && !op.skip)
-			pg_fd_sent(op.fd, (uint64_t)done);
-		if (op.midway)
-			pg_apply_midway(&op, n - total, done, PG_CALLER);
-		pg_leave(op, done < op.len ? -1 : done, PG_CALLER);
+		op = asked_of(PG_CALL_write, PG_STDIO_BIT, f, data + total, n - total, caller);
+		done = (ssize_t)pg_perform(&op, by_slot, f);
 		total += done > 0 ? done : 0;
 	} while (done > 0 && total < n && (op.clamped || op.skip));
 	if (total < n)
 		f->_flags |= PG_IO_ERR_SEEN;
 	return total;
+}
+
+/* F took DONE of the N bytes that it was given, no rule acting on it. */
+static PG_COLD void odd(const FILE *f, ssize_t n, ssize_t done, uintptr_t caller, uintptr_t cfa)
+{
+	struct pg_op op = {.call = PG_CALL_write,
+			   .via = PG_VIA_STDIO,
+			   .fd = f->_fileno,
+			   .len = n,
+			   .caller = caller,
+			   .cfa = cfa};
+
+	if (PG_UNLIKELY(pg_front.ruled & PG_STDIO_BIT) && done <= 0)
+		pg_apply_refused(op.fd, PG_STDIO_BIT, errno);
+	pg_guard_out(&op, done < n ? -1 : done);
 }
 
 /* After exit() began: the last FILE has been flushed. */
@@ -127,25 +149,31 @@ static PG_COLD void flushed(void)
 	pg_guard_exit();
 }
 
+/* Must a rule look at what is written to FD? */
+static PG_COLD bool is_ruled(int fd)
+{
+	pg_passed_stdio(fd);
+	return pg_fd_ruled(fd, PG_STDIO_BIT) && pg_apply_asks(fd, PG_STDIO_BIT);
+}
+
 static PG_STDIO_CODE ssize_t gate_write(FILE *f, const void *data, ssize_t n)
 {
-	struct pg_op op;
+	struct pg_op op; /* no more than its mark */
 	ssize_t done;
 
 	if (within_dprintf(f))
 		return next_write(f, data, n);
-	op = (struct pg_op){.call = PG_CALL_write, .via = PG_VIA_STDIO, .fd = f->_fileno, .len = n};
-	if (PG_UNLIKELY(pg_front.ruled & PG_STDIO_BIT) && pg_fd_ruled(f->_fileno, PG_STDIO_BIT) &&
-	    pg_apply_asks(f->_fileno, PG_STDIO_BIT)) {
-		done = write_ruled(f, data, n);
+	if (PG_UNLIKELY(pg_front.ruled & PG_STDIO_BIT) && is_ruled(f->_fileno)) {
+		done = write_ruled(f, data, n, PG_CALLER);
 	} else {
 		if (PG_MARKS)
-			op = pg_enter(op, PG_MARK_STDIO, PG_CALLER);
+			pg_mark_as(&op, PG_MARK(PG_CALL_write, f->_fileno, PG_MARK_STDIO),
+				   PG_RETURN);
 		done = next_write(f, data, n);
 		if (done > 0)
-			pg_fd_sent(op.fd, (uint64_t)done);
+			pg_fd_sent(f->_fileno, (uint64_t)done);
 		if (done != n || pg_watch_all)
-			pg_guard_out(&op, done < n ? -1 : done, PG_CALLER, PG_CFA);
+			odd(f, n, done, PG_CALLER, PG_CFA);
 		if (PG_MARKS)
 			pg_unmark(&op);
 	}
@@ -154,33 +182,27 @@ static PG_STDIO_CODE ssize_t gate_write(FILE *f, const void *data, ssize_t n)
 	return done;
 }
 
-static struct pg_op reading(const FILE *f, void *data, ssize_t n)
+static int64_t from_slot(struct pg_op *op, void *f)
 {
-	return (struct pg_op){.call = PG_CALL_read,
-			      .via = PG_VIA_STDIO,
-			      .fd = f->_fileno,
-			      .len = n,
-			      .shape = PG_BUF,
-			      .data = data};
+	return next_read(f, (void *)(uintptr_t)op->data, (ssize_t)op->len);
 }
 
-static PG_COLD ssize_t read_ruled(FILE *f, void *data, ssize_t n)
+static PG_COLD ssize_t read_ruled(FILE *f, void *data, ssize_t n, uintptr_t caller)
 {
-	const struct pg_op asked = reading(f, data, n);
-	struct pg_op op = pg_apply_in(asked, PG_BIT(PG_CALL_read), PG_CALLER);
-	ssize_t got = op.skip ? (ssize_t)op.result : next_read(f, data, (ssize_t)op.len);
+	const struct pg_op asked = asked_of(PG_CALL_read, PG_BIT(PG_CALL_read), f, data, n, caller);
+	struct pg_op op = asked;
+	int64_t got = pg_perform(&op, from_slot, f);
 
-	if (got <= 0)
-		got = (ssize_t)pg_guard_in(op.call, &asked, got, PG_CALLER);
-	pg_apply_read(&op, got);
-	return got;
+	return (ssize_t)(got > 0 ? got : pg_guard_in(&asked, got));
 }
 
 static PG_COLD ssize_t ended(FILE *f, void *data, ssize_t n, ssize_t got, uintptr_t caller)
 {
-	const struct pg_op asked = reading(f, data, n);
+	const struct pg_op asked = asked_of(PG_CALL_read, 0, f, data, n, caller);
 
-	return (ssize_t)pg_guard_in(PG_CALL_read, &asked, got, caller);
+	if (PG_UNLIKELY(pg_front.ruled & PG_BIT(PG_CALL_read)) && got < 0)
+		pg_apply_refused(asked.fd, PG_BIT(PG_CALL_read), errno);
+	return (ssize_t)pg_guard_in(&asked, got);
 }
 
 /* What fread and getline read. */
@@ -191,7 +213,7 @@ static ssize_t gate_read(FILE *f, void *data, ssize_t n)
 	if (PG_UNLIKELY(pg_front.ruled & PG_BIT(PG_CALL_read)) &&
 	    pg_fd_ruled(f->_fileno, PG_BIT(PG_CALL_read)) &&
 	    pg_apply_asks(f->_fileno, PG_BIT(PG_CALL_read)))
-		return read_ruled(f, data, n);
+		return read_ruled(f, data, n, PG_CALLER);
 	got = next_read(f, data, n);
 	return PG_LIKELY(got > 0) ? got : ended(f, data, n, got, PG_CALLER);
 }

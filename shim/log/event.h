@@ -79,6 +79,7 @@ struct pg_event {
 	int failed;		       /* inject: errno, why the fault could not be made; or 0 */
 	bool seeded;		       /* inject: a rule with prob= */
 	uint64_t counts[PG_RULES_MAX]; /* exit: how often each rule fired */
+	uint64_t passed;	       /* exit: rules for write that stdio passed by, as bits */
 	const char *gates;	       /* load */
 	char module[72], path[256], build_id[65]; /* module; "": unknown */
 	int sender;	/* killed: who sent the signal; CALL and FD: of whose write it is */

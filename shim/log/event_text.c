@@ -284,6 +284,10 @@ static void text_exit(struct pg_text *t, const struct pg_event *e)
 		pg_put(t, pg_rules.rule[i].id);
 		if (!e->counts[i]) {
 			pg_put(t, " never fired");
+			pg_put(t,
+			       e->passed >> i & 1
+				       ? ": what wrote there was stdio (%stdio, or %out for both)"
+				       : "");
 			continue;
 		}
 		pg_put(t, " fired ");

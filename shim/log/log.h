@@ -40,6 +40,9 @@ void pg_log_of(int pid);
 /* True if FD is the program's own descriptor that lines go to. */
 bool pg_log_goes_to(int fd);
 
+/* Is it that object, by device and inode? */
+bool pg_log_is(uint64_t dev, uint64_t ino);
+
 /* Lines lost, and left out, since the last one that was written; the caller puts both into the next
  * line. */
 struct pg_log_missing {

@@ -4,7 +4,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 
-enum { ROOMS = 64, ERRNO_MAX = 4095, SIGSET_BYTES = 8 };
+enum { ROOMS = 64, SIGSET_BYTES = 8 };
 
 /* Pages of their own, which a fork child finds zeroed. */
 static struct rooms {
@@ -18,17 +18,10 @@ void pg_room_start(void)
 
 static struct pg_room *map_room(void)
 {
-	enum { PROT = PROT_READ | PROT_WRITE, FLAGS = MAP_PRIVATE | MAP_ANONYMOUS };
-	struct pg_room *s;
-#ifdef SYS_mmap2
-	long at = pg_sys6(SYS_mmap2, 0, sizeof *s, PROT, FLAGS, -1, 0);
-#else
-	long at = pg_sys6(SYS_mmap, 0, sizeof *s, PROT, FLAGS, -1, 0);
-#endif
-	if (at < 0 && at >= -ERRNO_MAX)
-		return NULL;
-	s = (struct pg_room *)at;
-	s->mapped = true;
+	struct pg_room *s = pg_map(sizeof *s);
+
+	if (s)
+		s->mapped = true;
 	return s;
 }
 
@@ -37,7 +30,7 @@ static struct pg_room *free_room(void)
 	for (int i = 0; i < ROOMS; i++)
 		if (!__atomic_exchange_n(&rooms.room[i].taken, 1, __ATOMIC_ACQUIRE))
 			return &rooms.room[i];
-	return pg_confined ? NULL : map_room();
+	return map_room();
 }
 
 struct pg_room *pg_room_take(void)

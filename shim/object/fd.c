@@ -6,28 +6,15 @@
 #include "base/process.h"
 
 #include <errno.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 
 struct pg_fd pg_fds[PG_FD_LOW];
-
-static void *map_pages(size_t size)
-{
-	enum { PROT = PROT_READ | PROT_WRITE, FLAGS = MAP_PRIVATE | MAP_ANONYMOUS };
-#ifdef SYS_mmap2
-	long at = pg_confined ? -1 : pg_sys6(SYS_mmap2, 0, size, PROT, FLAGS, -1, 0);
-#else
-	long at = pg_confined ? -1 : pg_sys6(SYS_mmap, 0, size, PROT, FLAGS, -1, 0);
-#endif
-
-	return at < 0 && at > -4096 ? NULL : (void *)at;
-}
 
 void *pg_filled(void **place, size_t size)
 {
 	void *has = __atomic_load_n(place, __ATOMIC_ACQUIRE), *mine;
 
-	if (has || !(mine = map_pages(size)))
+	if (has || !(mine = pg_map(size)))
 		return has;
 	if (__atomic_compare_exchange_n(place, &has, mine, false, __ATOMIC_ACQ_REL,
 					__ATOMIC_ACQUIRE))
@@ -533,7 +520,7 @@ void pg_fd_warn(int fd, enum pg_what what, uint32_t call, int err, uintptr_t cal
 	settle(s, f);
 	s->told[what] = (struct pg_warning){.at = pg_now(),
 					    .sent = PG_GET(s->sent),
-					    .caller = pg_code_at(caller - 1),
+					    .caller = pg_code_at(caller),
 					    .call = pg_call_plain((enum pg_call)call),
 					    .err = err};
 	if (what == PG_EOF || what == PG_SHUTDOWN)

@@ -17,9 +17,9 @@ static char buffer[STEP];
 
 static bool message(const struct pg_ruled *c, struct msghdr *m)
 {
-	const struct pg_layout *l = pg_call_layout(c->call);
+	const struct pg_layout *l = pg_call_layout(c->op.call);
 
-	return pg_memory_read(c->of->pid, (uintptr_t)c->arg[l->data], m, sizeof *m);
+	return pg_memory_read(c->of->pid, (uintptr_t)c->op.arg[l->data], m, sizeof *m);
 }
 
 /* What is not the stream's. */
@@ -29,7 +29,7 @@ bool pg_move_can(const struct pg_ruled *c)
 {
 	struct msghdr m;
 
-	switch (c->call) {
+	switch (c->op.call) {
 	case PG_CALL_write:
 	case PG_CALL_writev:
 	case PG_CALL_read:
@@ -41,15 +41,15 @@ bool pg_move_can(const struct pg_ruled *c)
 	case PG_CALL_copy_file_range:
 		return true;
 	case PG_CALL_pwritev2: /* at the position of the descriptor */
-		return c->arg[3] == -1;
+		return c->op.arg[3] == -1;
 	case PG_CALL_send:
 	case PG_CALL_recv:
-		return !(c->arg[3] & KEPT);
+		return !(c->op.arg[3] & KEPT);
 	case PG_CALL_sendmmsg:
 	case PG_CALL_sendmsg:
 	case PG_CALL_recvmsg:
 		return message(c, &m) && !m.msg_controllen &&
-		       !(c->arg[pg_call_layout(c->call)->flags] & KEPT);
+		       !(c->op.arg[pg_call_layout(c->op.call)->flags] & KEPT);
 	default:
 		return false;
 	}
@@ -58,9 +58,9 @@ bool pg_move_can(const struct pg_ruled *c)
 /* The piece of C's memory from byte AT on: where, and how long. */
 static bool piece(const struct pg_ruled *c, uint64_t at, uintptr_t *where, size_t *n)
 {
-	const struct pg_layout *l = pg_call_layout(c->call);
-	uintptr_t vector = (uintptr_t)c->arg[l->data];
-	uint64_t count = l->len >= 0 ? (uint64_t)c->arg[l->len] : 0;
+	const struct pg_layout *l = pg_call_layout(c->op.call);
+	uintptr_t vector = (uintptr_t)c->op.arg[l->data];
+	uint64_t count = l->len >= 0 ? (uint64_t)c->op.arg[l->len] : 0;
 	struct msghdr m;
 	struct iovec v;
 
@@ -90,8 +90,8 @@ static bool piece(const struct pg_ruled *c, uint64_t at, uintptr_t *where, size_
 
 static int flags_of(const struct pg_ruled *c)
 {
-	const struct pg_layout *l = pg_call_layout(c->call);
-	int all = l->flags >= 0 ? (int)c->arg[l->flags] : 0;
+	const struct pg_layout *l = pg_call_layout(c->op.call);
+	int all = l->flags >= 0 ? (int)c->op.arg[l->flags] : 0;
 
 	return (all & ~MSG_WAITALL) | MSG_DONTWAIT | MSG_NOSIGNAL;
 }
@@ -213,14 +213,14 @@ static int wait(struct pg_ruled *c)
 /* The offset that argument AT points to; a null pointer there: the descriptor's own. */
 static bool take_offset(const struct pg_ruled *c, unsigned at, int64_t *offset, int64_t **by)
 {
-	*by = c->arg[at] ? offset : NULL;
-	return !c->arg[at] || pg_memory_read(c->of->pid, (uintptr_t)c->arg[at], offset, 8);
+	*by = c->op.arg[at] ? offset : NULL;
+	return !c->op.arg[at] || pg_memory_read(c->of->pid, (uintptr_t)c->op.arg[at], offset, 8);
 }
 
 static void put_offset(const struct pg_ruled *c, unsigned at, const int64_t *by)
 {
 	if (by)
-		pg_memory_write(c->of->pid, (uintptr_t)c->arg[at], by, sizeof *by);
+		pg_memory_write(c->of->pid, (uintptr_t)c->op.arg[at], by, sizeof *by);
 }
 
 static long between(const struct pg_ruled *c, int source, size_t n)
@@ -228,7 +228,7 @@ static long between(const struct pg_ruled *c, int source, size_t n)
 	int64_t in, out, *from = NULL, *to = NULL;
 	long ret;
 
-	switch (c->call) {
+	switch (c->op.call) {
 	case PG_CALL_tee:
 		return pg_sys4(SYS_tee, source, c->copy, n, SPLICE_NOWAIT);
 	case PG_CALL_sendfile:
@@ -241,7 +241,7 @@ static long between(const struct pg_ruled *c, int source, size_t n)
 		if (!take_offset(c, 1, &in, &from) || !take_offset(c, 3, &out, &to))
 			return -EFAULT;
 		ret = pg_sys6(c->number, source, from, c->copy, to, n,
-			      c->call == PG_CALL_splice ? SPLICE_NOWAIT : 0);
+			      c->op.call == PG_CALL_splice ? SPLICE_NOWAIT : 0);
 		put_offset(c, 1, from);
 		put_offset(c, 3, to);
 		return ret;
@@ -250,8 +250,8 @@ static long between(const struct pg_ruled *c, int source, size_t n)
 
 static int between_step(struct pg_ruled *c)
 {
-	const struct pg_layout *l = pg_call_layout(c->call);
-	int source = pg_thing_copy(c->of, c->tid, (int)c->arg[l->source]);
+	const struct pg_layout *l = pg_call_layout(c->op.call);
+	int source = pg_thing_copy(c->of, c->tid, (int)c->op.arg[l->source]);
 	long ret;
 
 	if (source < 0)
@@ -266,7 +266,7 @@ static int between_step(struct pg_ruled *c)
 
 static bool is_between(const struct pg_ruled *c)
 {
-	return pg_call_layout(c->call)->source >= 0;
+	return pg_call_layout(c->op.call)->source >= 0;
 }
 
 /* ---- all of it ---- */

@@ -6,6 +6,7 @@
 #include "outside/ruled.h"
 
 #include "rules/live.h"
+#include "rules/turn.h"
 
 #include <linux/seccomp.h>
 #include <string.h>
@@ -27,7 +28,7 @@ void pg_notify_start(int fd)
 {
 	listener = fd;
 	ask(SET_FLAGS, (void *)SYNC_WAKE_UP);
-	pg_match_start();
+	pg_turn_start();
 	if (!pg_page())
 		return;
 	pg_survive_cut_off();
@@ -64,7 +65,7 @@ static int place(struct pg_ruled *c, int from, bool cloexec)
 	struct seccomp_notif_addfd a = {.id = c->id,
 					.flags = SECCOMP_ADDFD_FLAG_SETFD,
 					.srcfd = (__u32)from,
-					.newfd = (__u32)c->candidate.fd,
+					.newfd = (__u32)c->op.fd,
 					.newfd_flags = cloexec ? 02000000 : 0};
 
 	long ret = ask(SECCOMP_IOCTL_NOTIF_ADDFD, &a);
@@ -86,7 +87,7 @@ void pg_notify_take(void)
 	c.tid = (int)n.pid;
 	c.number = n.data.nr;
 	for (int i = 0; i < 6; i++)
-		c.arg[i] = (long)n.data.args[i];
+		c.op.arg[i] = (long)n.data.args[i];
 	c.of = pg_tracee(pg_tracee_of(c.tid));
 	if (!pg_memory_is_up(c.of, (uintptr_t)n.data.instruction_pointer))
 		go_on(&c);

@@ -14,7 +14,9 @@
 #include "fault/fault.h"
 #include "log/site.h"
 #include "object/listener.h"
+#include "rules/conn.h"
 #include "rules/live.h"
+#include "rules/turn.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -40,7 +42,7 @@ static void add_waiting(struct pg_ruled *c)
 	}
 	*kept = *c;
 	kept->climbed = false; /* by then others have come */
-	kept->candidate.object = &kept->object;
+	kept->op.object = &kept->object;
 	if (c->plan.final) {
 		kept->final = *c->plan.final;
 		kept->plan.final = &kept->final;
@@ -112,14 +114,14 @@ static void number_connection(struct pg_ruled *c)
 	struct pg_story *s = o->story;
 
 	if (!s || s->number || !o->stream || !pg_kind_is_socket(o->kind) ||
-	    (!o->peer.family && o->kind == PG_TCP) || c->call == PG_CALL_connect)
+	    (!o->peer.family && o->kind == PG_TCP) || c->op.call == PG_CALL_connect)
 		return;
 	s->side = (uint8_t)o->side;
 	s->peer = o->peer;
 	s->local = o->local;
 	s->number = ++c->of->connections[o->side == PG_SERVER];
 	o->number = s->number;
-	pg_match_stands(c->candidate.fd, o);
+	pg_conn_stands(c->op.fd, o);
 }
 
 /* Whoever's port nobody listens on made the connection; a unix socket has the name of what was
@@ -176,23 +178,30 @@ static void look(struct pg_ruled *c, bool all)
 
 /* ---- what is told ---- */
 
-static void tell(struct pg_ruled *c, int failed, const char *held)
+static struct pg_event *event_of(const struct pg_ruled *c, enum pg_ev ev)
+{
+	struct pg_event *e = pg_tell_room(ev, c->of);
+
+	e->call = c->op.call;
+	e->fd = c->op.fd;
+	e->len = c->op.bytes;
+	e->object = c->object;
+	return e;
+}
+
+/* What has become of the plan. */
+static void tell(struct pg_ruled *c)
 {
 	struct pg_event *e;
 	struct pg_place *first;
 
 	if (!c->plan.tells)
 		return;
-	e = pg_tell_room(PG_EV_INJECT, c->of);
-	e->call = c->call;
-	e->fd = c->candidate.fd;
-	e->len = c->candidate.length_known ? (int64_t)c->candidate.length : -1;
-	e->ret = 0;
+	e = event_of(c, PG_EV_INJECT);
 	e->rule = (int)c->plan.rule;
-	e->failed = failed;
-	e->held = held;
+	e->failed = c->plan.failed;
+	e->held = pg_plan_outcome(&c->plan);
 	e->seeded = c->plan.seeded;
-	e->object = c->object;
 	c->of->told = true;
 	if (c->climbed)
 		pg_tell_stack(e);
@@ -200,14 +209,6 @@ static void tell(struct pg_ruled *c, int failed, const char *held)
 		pg_tell(c->of, c->tid, e);
 	if (first)
 		pg_site_describe(first, e, 0);
-}
-
-static const char *held_word(const struct pg_ruled *c)
-{
-	static const char *const words[] = {NULL, "held until the peer left",
-					    "held in vain: the peer is still there"};
-
-	return words[c->held];
 }
 
 /* ---- the final action ---- */
@@ -220,7 +221,7 @@ static bool has_cloexec(const struct pg_ruled *c)
 	unsigned flags = 0;
 	FILE *f;
 
-	snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", c->tid, c->candidate.fd);
+	snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", c->tid, c->op.fd);
 	f = fopen(path, "re");
 	while (f && fgets(line, sizeof line, f))
 		if (sscanf(line, "flags: %o", &flags) == 1)
@@ -238,10 +239,10 @@ static int place(int from)
 
 	pg_sys3(SYS_fcntl, from, F_SETFL, flags & (O_NONBLOCK | O_APPEND));
 	ret = placed->way->place(placed, from, has_cloexec(placed));
-	new = ret < 0 ? ret : pg_thing_copy(placed->of, placed->tid, placed->candidate.fd);
+	new = ret < 0 ? ret : pg_thing_copy(placed->of, placed->tid, placed->op.fd);
 	if (new < 0)
 		return ret < 0 ? ret : 0;
-	pg_sets_replace(placed->of, placed->candidate.fd, placed->copy, new);
+	pg_sets_replace(placed->of, placed->op.fd, placed->copy, new);
 	if (placed->object.story && !pg_fstat(new, &st))
 		pg_stories_also(placed->object.story, st.dev, st.ino);
 	close(new);
@@ -295,7 +296,8 @@ static void change(struct pg_ruled *c)
 	int ret;
 
 	if (is_broken(c)) {
-		tell(c, 0, "it was broken before");
+		c->plan.already = true;
+		tell(c);
 		c->way->go_on(c);
 		return;
 	}
@@ -307,7 +309,8 @@ static void change(struct pg_ruled *c)
 		c->object.story->lingers = true;
 	else if (!ret)
 		remember(c);
-	tell(c, -ret, held_word(c));
+	c->plan.failed = -ret;
+	tell(c);
 	if (ret || !ends || c->object.kind == PG_PIPE || !c->reads) {
 		c->way->go_on(c);
 		return;
@@ -326,9 +329,9 @@ static bool is_blocked(int tid, int sig)
  * event is told at once. */
 static void fail_broken(struct pg_ruled *c)
 {
-	const struct pg_layout *l = pg_call_layout(c->call);
-	int flags = l->flags >= 0 ? (int)c->arg[l->flags] : 0;
-	bool signals = pg_plan_raises(c->call, flags, &c->object);
+	const struct pg_layout *l = pg_call_layout(c->op.call);
+	int flags = l->flags >= 0 ? (int)c->op.arg[l->flags] : 0;
+	bool signals = pg_plan_raises(c->op.call, flags, &c->object);
 	struct pg_event *e;
 
 	if (signals && !is_blocked(c->tid, SIGPIPE)) {
@@ -337,14 +340,10 @@ static void fail_broken(struct pg_ruled *c)
 		send_signal(c, SIGPIPE);
 		return;
 	}
-	e = pg_tell_room(PG_EV_EPIPE, c->of);
-	e->call = c->call;
-	e->fd = c->candidate.fd;
-	e->len = c->candidate.length_known ? (int64_t)c->candidate.length : -1;
+	e = event_of(c, PG_EV_EPIPE);
 	e->ret = -1;
 	e->err = EPIPE;
 	e->signal = signals ? PG_SIG_BLOCKED : PG_SIG_NONE;
-	e->object = c->object;
 	e->object.rule = (int)c->plan.rule;
 	pg_tell(c->of, c->tid, e);
 }
@@ -353,9 +352,9 @@ static void fail(struct pg_ruled *c)
 {
 	int err = c->plan.final->error;
 
-	tell(c, 0, held_word(c));
-	if (err == EPIPE && !c->reads && c->call != PG_CALL_connect) {
-		if (c->object.kind == PG_PIPE && !c->candidate.length) {
+	tell(c);
+	if (err == EPIPE && !c->reads && c->op.call != PG_CALL_connect) {
+		if (c->object.kind == PG_PIPE && !c->op.bytes) {
 			c->way->go_on(c);
 			return;
 		}
@@ -366,11 +365,11 @@ static void fail(struct pg_ruled *c)
 
 static bool address_of(const struct pg_ruled *c, struct sockaddr_storage *ss)
 {
-	size_t n = (size_t)(uint32_t)c->arg[2];
+	size_t n = (size_t)(uint32_t)c->op.arg[2];
 
 	memset(ss, 0, sizeof *ss);
 	return n >= sizeof(sa_family_t) && n <= sizeof *ss &&
-	       pg_memory_read(c->of->pid, (uintptr_t)c->arg[1], ss, n);
+	       pg_memory_read(c->of->pid, (uintptr_t)c->op.arg[1], ss, n);
 }
 
 static void wait_for_ever(struct pg_ruled *c)
@@ -394,7 +393,7 @@ static void misconnect(struct pg_ruled *c)
 	}
 	if (hangs && !c->nonblock) {
 		remember(c);
-		tell(c, 0, NULL);
+		tell(c);
 		wait_for_ever(c);
 		return;
 	}
@@ -402,7 +401,7 @@ static void misconnect(struct pg_ruled *c)
 	if (got == -EAFNOSUPPORT)
 		got = hangs ? -ETIMEDOUT : -ECONNREFUSED;
 	remember(c);
-	tell(c, 0, held_word(c));
+	tell(c);
 	c->way->answer(c, got);
 }
 
@@ -421,9 +420,9 @@ static uint64_t patience(const struct pg_ruled *c)
 static void stall(struct pg_ruled *c)
 {
 	uint64_t ns = patience(c);
-	bool accepts = c->call == PG_CALL_accept;
+	bool accepts = c->op.call == PG_CALL_accept;
 
-	tell(c, 0, held_word(c));
+	tell(c);
 	if (c->reads && !accepts && (pg_kind_is_socket(c->object.kind) || c->nonblock)) {
 		placed = c;
 		pg_place_by(place);
@@ -462,7 +461,8 @@ static void break_midway(struct pg_ruled *c)
 	pg_place_by(NULL);
 	if (!ret)
 		remember(c);
-	tell(c, -ret, NULL);
+	c->plan.failed = -ret;
+	tell(c);
 	if (ret)
 		return;
 	mark(c->tid, true, false);
@@ -476,7 +476,7 @@ static void answer_message(struct pg_ruled *c)
 {
 	uint32_t n = (uint32_t)c->done;
 
-	pg_memory_write(c->of->pid, (uintptr_t)c->arg[1] + offsetof(struct mmsghdr, msg_len), &n,
+	pg_memory_write(c->of->pid, (uintptr_t)c->op.arg[1] + offsetof(struct mmsghdr, msg_len), &n,
 			sizeof n);
 	c->way->answer(c, 1);
 }
@@ -495,20 +495,24 @@ static bool move_on(struct pg_ruled *c)
 	}
 	if (c->then_breaks && c->done == c->want)
 		break_midway(c);
-	if (ret >= 0 && c->call == PG_CALL_sendmmsg)
+	if (ret >= 0 && c->op.call == PG_CALL_sendmmsg)
 		answer_message(c);
 	else
 		c->way->answer(c, ret < 0 ? ret : c->done);
 	return true;
 }
 
+/* Is C to move fewer bytes than it asked for? */
+static bool is_cut(const struct pg_ruled *c)
+{
+	return c->op.bytes >= 0 && c->plan.most < (uint64_t)c->op.bytes;
+}
+
 static void start_moving(struct pg_ruled *c, bool breaks)
 {
 	c->stage = PG_STAGE_MOVE;
 	c->done = 0;
-	c->want = (int64_t)c->candidate.length;
-	if ((uint64_t)c->want > c->plan.most)
-		c->want = (int64_t)c->plan.most;
+	c->want = is_cut(c) ? (int64_t)c->plan.most : c->op.bytes;
 	c->then_breaks = breaks;
 	if (move_on(c))
 		return;
@@ -522,10 +526,8 @@ static void start_moving(struct pg_ruled *c, bool breaks)
 /* Are C's bytes to be moved here: fewer of them, other ones, or because they are counted? */
 static bool is_moved(const struct pg_ruled *c)
 {
-	return c->candidate.length_known && c->candidate.length && c->call != PG_CALL_connect &&
-	       c->call != PG_CALL_accept &&
-	       (c->plan.most < c->candidate.length || c->plan.garbage || pg_rules.streams) &&
-	       pg_move_can(c);
+	return c->op.bytes > 0 && c->op.call != PG_CALL_connect && c->op.call != PG_CALL_accept &&
+	       (is_cut(c) || c->plan.garbage || pg_rules.streams) && pg_move_can(c);
 }
 
 /* ---- the plan, carried out ---- */
@@ -537,7 +539,7 @@ static bool halt(struct pg_ruled *c)
 		mark(c->tid, false, true);
 	if (!c->plan.stop && !c->plan.abort)
 		return false;
-	tell(c, 0, held_word(c));
+	tell(c);
 	c->plan.tells = false;
 	if (c->plan.abort)
 		send_signal(c, SIGABRT);
@@ -548,9 +550,10 @@ static bool halt(struct pg_ruled *c)
 
 static void lose(struct pg_ruled *c)
 {
-	tell(c, 0, "the bytes are lost");
-	c->done = (int64_t)c->candidate.length;
-	if (c->call == PG_CALL_sendmmsg)
+	c->plan.lost = true;
+	tell(c);
+	c->done = c->op.bytes;
+	if (c->op.call == PG_CALL_sendmmsg)
 		answer_message(c);
 	else
 		c->way->answer(c, c->done);
@@ -578,7 +581,7 @@ static void finish(struct pg_ruled *c)
 		misconnect(c);
 		return;
 	case PG_F_STALL:
-		if (c->call == PG_CALL_connect)
+		if (c->op.call == PG_CALL_connect)
 			misconnect(c);
 		else
 			stall(c);
@@ -589,7 +592,9 @@ static void finish(struct pg_ruled *c)
 	default:
 		break;
 	}
-	tell(c, c->plan.most < c->candidate.length && !is_moved(c) ? EOPNOTSUPP : 0, held_word(c));
+	if (is_cut(c) && !is_moved(c))
+		c->plan.failed = EOPNOTSUPP;
+	tell(c);
 	if (is_moved(c))
 		start_moving(c, false);
 	else
@@ -623,7 +628,7 @@ static void hold(struct pg_ruled *c)
 {
 	if (!c->plan.hold ||
 	    (c->object.kind == PG_TCP ? pg_look_hung_up(c->copy) : pg_look_is_broken(c->copy))) {
-		c->held = c->plan.hold ? PG_HELD : PG_NOT_HELD;
+		c->plan.held = c->plan.hold ? PG_HELD : PG_NOT_HELD;
 		act(c);
 		return;
 	}
@@ -666,31 +671,32 @@ static bool by_thread(void)
 	return false;
 }
 
-static void fill_candidate(struct pg_ruled *c)
+/* What rules see of C. Its memory is another process's: an empty vector stands for it. */
+static void fill_op(struct pg_ruled *c)
 {
-	struct pg_candidate *k = &c->candidate;
-	const struct pg_layout *l = pg_call_layout(c->call);
-	bool about = c->call == PG_CALL_connect || c->call == PG_CALL_accept;
-	int64_t length = about ? -1 : pg_thing_length(c->of->pid, c->call, c->arg, false);
+	struct pg_op *op = &c->op;
+	enum pg_shape shape = pg_call_layout(op->call)->shape;
+	bool about = op->call == PG_CALL_connect || op->call == PG_CALL_accept;
 	static char name[16];
 
-	*k = (struct pg_candidate){.object = &c->object, .fd = (int)c->arg[l->fd], .copy = c->copy};
-	k->length_known = length >= 0;
-	k->length = length >= 0 ? (uint64_t)length : 0;
-	k->thread = (uint64_t)c->tid << 32 | (uint32_t)c->of->pid;
-	k->thread_name = name;
+	op->shape = shape == PG_BUF || shape == PG_IOV ? PG_IOV : PG_NOTHING;
+	op->object = &c->object;
+	op->copy = c->copy;
+	op->bytes = about ? -1 : pg_thing_length(c->of->pid, op->call, op->arg, false);
+	op->thread = (uint64_t)c->tid << 32 | (uint32_t)c->of->pid;
+	op->thread_name = name;
 	if (by_thread())
 		pg_tracee_comm(c->tid, name);
 	if (c->object.story)
-		k->offset = c->reads ? c->object.story->received : c->object.story->sent;
+		op->offset = c->reads ? c->object.story->received : c->object.story->sent;
 }
 
 static bool is_nonblock(const struct pg_ruled *c)
 {
-	const struct pg_layout *l = pg_call_layout(c->call);
+	const struct pg_layout *l = pg_call_layout(c->op.call);
 
 	if (pg_kind_is_socket(c->object.kind) && l->flags >= 0 && l->shape != PG_NOTHING &&
-	    c->arg[l->flags] & MSG_DONTWAIT)
+	    c->op.arg[l->flags] & MSG_DONTWAIT)
 		return true;
 	return (pg_sys3(SYS_fcntl, c->copy, F_GETFL, 0) & O_NONBLOCK) != 0;
 }
@@ -700,15 +706,15 @@ static void look_at_target(struct pg_ruled *c)
 {
 	struct sockaddr_storage ss;
 
-	if (c->call != PG_CALL_connect)
+	if (c->op.call != PG_CALL_connect)
 		return;
 	c->object.side = PG_CLIENT;
 	if (address_of(c, &ss))
-		pg_look_address(&c->object, (const struct sockaddr *)&ss, (size_t)c->arg[2]);
+		pg_look_address(&c->object, (const struct sockaddr *)&ss, (size_t)c->op.arg[2]);
 	if (c->object.story) {
 		c->object.story->side = PG_CLIENT;
 		c->object.story->number = 0;
-		pg_match_attempt(c->candidate.fd, &c->object);
+		pg_conn_attempt(c->op.fd, &c->object);
 	}
 }
 
@@ -723,11 +729,11 @@ static bool lacks_pipe(const struct pg_ruled *c)
 	char path[64], link[16];
 	ssize_t n;
 
-	if (c->call == PG_CALL_tee || c->call == PG_CALL_vmsplice)
+	if (c->op.call == PG_CALL_tee || c->op.call == PG_CALL_vmsplice)
 		return c->object.kind != PG_PIPE;
-	if (c->call != PG_CALL_splice || c->object.kind == PG_PIPE)
+	if (c->op.call != PG_CALL_splice || c->object.kind == PG_PIPE)
 		return false;
-	snprintf(path, sizeof path, "/proc/%d/fd/%d", c->tid, (int)c->arg[0]);
+	snprintf(path, sizeof path, "/proc/%d/fd/%d", c->tid, (int)c->op.arg[0]);
 	n = readlink(path, link, sizeof link);
 	return n < 5 || memcmp(link, "pipe:", 5) != 0;
 }
@@ -753,17 +759,16 @@ static bool is_there(const struct pg_tracee *t, uintptr_t address)
  */
 static bool is_unfit(const struct pg_ruled *c)
 {
-	const struct pg_layout *l = pg_call_layout(c->call);
+	const struct pg_layout *l = pg_call_layout(c->op.call);
 	bool socket = pg_kind_is_socket(c->object.kind);
 	bool of_sockets = l->shape == PG_MSG || (l->flags >= 0 && l->shape == PG_BUF);
 	long flags;
 
-	if (c->call == PG_CALL_connect || c->call == PG_CALL_accept)
+	if (c->op.call == PG_CALL_connect || c->op.call == PG_CALL_accept)
 		return !socket;
-	if (l->shape != PG_NOTHING && !c->candidate.length_known)
+	if (l->shape != PG_NOTHING && c->op.bytes < 0)
 		return true;
-	if (l->shape == PG_BUF && c->candidate.length &&
-	    !is_there(c->of, (uintptr_t)c->arg[l->data]))
+	if (l->shape == PG_BUF && c->op.bytes && !is_there(c->of, (uintptr_t)c->op.arg[l->data]))
 		return true;
 	if (socket || of_sockets)
 		return !socket;
@@ -774,14 +779,9 @@ static bool is_unfit(const struct pg_ruled *c)
 
 static void judge(struct pg_ruled *c)
 {
-	/* Its memory is another process's: here an empty vector stands for it. */
-	bool vector = pg_call_layout(c->call)->shape == PG_BUF ||
-		      pg_call_layout(c->call)->shape == PG_IOV;
-	struct pg_op op = {.call = c->call, .fd = c->copy, .shape = vector ? PG_IOV : PG_NOTHING};
-
 	look(c, false);
 	settle_side(&c->object);
-	fill_candidate(c);
+	fill_op(c);
 	if (is_unfit(c)) {
 		c->way->go_on(c);
 		return;
@@ -793,7 +793,7 @@ static void judge(struct pg_ruled *c)
 		c->way->answer(c, 0);
 		return;
 	}
-	pg_plan_make(&c->plan, &op, &c->candidate, c->bits);
+	pg_plan_make(&c->plan, &c->op);
 	if (c->plan.fires && c->plan.tells) {
 		int rule = c->object.rule;
 		struct pg_object before = c->object;
@@ -801,7 +801,7 @@ static void judge(struct pg_ruled *c)
 		look(c, true);
 		settle_side(&c->object);
 		c->object.rule = rule;
-		if (c->call == PG_CALL_connect) {
+		if (c->op.call == PG_CALL_connect) {
 			c->object.side = before.side;
 			c->object.peer = before.peer;
 			memcpy(c->object.peer_path, before.peer_path, sizeof before.peer_path);
@@ -857,11 +857,11 @@ static enum pg_call call_of(const struct pg_ruled *c, uint64_t *bits)
 		call = PG_CALL_accept;
 #endif
 	*bits = rows_of(call);
-	if (call == PG_CALL_send && c->arg[4]) {
+	if (call == PG_CALL_send && c->op.arg[4]) {
 		*bits = PG_BIT(PG_CALL_sendto);
 		return PG_CALL_sendto;
 	}
-	if (call == PG_CALL_recv && c->arg[4]) {
+	if (call == PG_CALL_recv && c->op.arg[4]) {
 		*bits = PG_BIT(PG_CALL_recvfrom);
 		return PG_CALL_recvfrom;
 	}
@@ -903,14 +903,15 @@ static uint64_t blind_calls(void)
 static bool only_counts(const struct pg_ruled *c)
 {
 	static const struct pg_object any = {.ino = 1, .rule = -1};
-	struct pg_candidate k = {.object = &any, .fd = (int)c->arg[0]};
+	struct pg_op op = {
+		.object = &any, .fd = (int)c->op.arg[0], .bits = c->op.bits, .bytes = -1};
 	bool idle;
 
-	if (!(blind_calls() & PG_BIT(c->call)) || !is_there(c->of, (uintptr_t)c->arg[1]))
+	if (!(blind_calls() & PG_BIT(c->op.call)) || !is_there(c->of, (uintptr_t)c->op.arg[1]))
 		return false;
-	pg_match_take(pg_tracee_counts(c->of));
-	idle = pg_match_idle(&k, c->bits);
-	pg_match_put_back(pg_tracee_counts(c->of));
+	pg_counts_take(pg_tracee_counts(c->of));
+	idle = pg_turn_idle(&op);
+	pg_counts_put_back(pg_tracee_counts(c->of));
 	return idle;
 }
 
@@ -920,22 +921,23 @@ static void come_now(const struct pg_ruled *come)
 
 	if (comes_again(come))
 		return; /* it goes on in the next step */
-	c.call = call_of(&c, &c.bits);
-	c.reads = !pg_is_out(c.call) && c.call != PG_CALL_connect;
+	c.op.call = call_of(&c, &c.op.bits);
+	c.reads = !pg_is_out(c.op.call) && c.op.call != PG_CALL_connect;
 	pg_tracee_now = c.of;
 	pg_tracee_name(c.of);
-	if (!c.call || c.of->left_out || c.of->guarded || only_counts(&c)) {
+	if (!c.op.call || c.of->left_out || c.of->guarded || only_counts(&c)) {
 		c.way->go_on(&c);
 		return;
 	}
-	c.copy = pg_thing_copy(c.of, c.tid, (int)c.arg[pg_call_layout(c.call)->fd]);
+	c.op.fd = (int)c.op.arg[pg_call_layout(c.op.call)->fd];
+	c.copy = pg_thing_copy(c.of, c.tid, c.op.fd);
 	if (c.copy < 0) { /* the kernel says what is wrong with it */
 		c.way->go_on(&c);
 		return;
 	}
-	pg_match_take(pg_tracee_counts(c.of));
+	pg_counts_take(pg_tracee_counts(c.of));
 	judge(&c);
-	pg_match_put_back(pg_tracee_counts(c.of));
+	pg_counts_put_back(pg_tracee_counts(c.of));
 	if (c.copy >= 0)
 		close(c.copy);
 }
@@ -989,7 +991,7 @@ static void go_on_from(struct pg_ruled *c, uint64_t now)
 		hold(c);
 		return;
 	case PG_STAGE_HOLD:
-		c->held = now >= c->deadline && !has_come(c) ? PG_HELD_IN_VAIN : PG_HELD;
+		c->plan.held = now >= c->deadline && !has_come(c) ? PG_HELD_IN_VAIN : PG_HELD;
 		act(c);
 		return;
 	case PG_STAGE_STALL:
@@ -1038,13 +1040,13 @@ static void take(struct pg_ruled **at, void (*fn)(struct pg_ruled *, uint64_t), 
 
 	*at = old->next;
 	free(old);
-	c.candidate.object = &c.object;
+	c.op.object = &c.object;
 	if (c.plan.final)
 		c.plan.final = &c.final;
 	pg_tracee_now = c.of;
-	pg_match_take(pg_tracee_counts(c.of));
+	pg_counts_take(pg_tracee_counts(c.of));
 	fn(&c, now);
-	pg_match_put_back(pg_tracee_counts(c.of));
+	pg_counts_put_back(pg_tracee_counts(c.of));
 	if (c.copy >= 0)
 		close(c.copy);
 }

@@ -29,26 +29,25 @@ struct pg_ruled {
 	uint64_t id; /* the way's */
 	int tid;
 	struct pg_tracee *of;
-	long number, arg[6];
-	enum pg_call call;
-	uint64_t bits; /* the rows of calls.def that it may be */
+	long number;
+	struct pg_op
+		op; /* with NUMBER's words; its bits are the rows of calls.def that it may be */
 	int copy;
 	struct pg_object object;
-	struct pg_candidate candidate;
 	struct pg_plan plan;
 	struct pg_rule final; /* the plan's, while it waits: the rules may be others then */
 	bool reads, nonblock;
 	bool climbed; /* its stack is the one that pg_frames_climb() went up last */
 	enum pg_stage stage;
-	short events;	   /* of COPY, that are waited for */
-	uint64_t deadline; /* 0: none */
-	enum pg_held held;
+	short events;	    /* of COPY, that are waited for */
+	uint64_t deadline;  /* 0: none */
 	int64_t want, done; /* MOVE */
 	bool then_breaks;
 	bool parked; /* a signal took its thread out; it comes again */
 };
 
-/* C has come, with WAY, ID, TID, OF, NUMBER and ARG. It is answered, or waits. C is copied. */
+/* C has come, with WAY, ID, TID, OF, NUMBER and its words. It is answered, or waits. C is copied.
+ */
 void pg_ruled_come(const struct pg_ruled *c);
 
 /* For poll(2): adds what waits to P, of which there are MOST. Returns how many. *UNTIL becomes the

@@ -6,6 +6,8 @@
 #include "outside/registers.h"
 #include "outside/ruled.h"
 
+#include "rules/turn.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -30,7 +32,7 @@ static uint64_t watched;
 void pg_stops_start(void)
 {
 	pg_stops_on = true;
-	pg_match_start();
+	pg_turn_start();
 	for (unsigned i = 0; i < pg_rules.n; i++)
 		watched |= pg_match_calls(&pg_rules.rule[i]);
 }
@@ -148,7 +150,7 @@ static int place_pipe(struct pg_ruled *c, int end, bool nonblock, bool cloexec)
 	if (!pg_memory_read(c->of->pid, at, pair, sizeof pair))
 		return -EFAULT;
 	make(c->tid, &as, SYS_close, pair[!end], 0, 0);
-	ret = make(c->tid, &as, SYS_dup3, pair[end], c->candidate.fd, cloexec ? O_CLOEXEC : 0);
+	ret = make(c->tid, &as, SYS_dup3, pair[end], c->op.fd, cloexec ? O_CLOEXEC : 0);
 	make(c->tid, &as, SYS_close, pair[end], 0, 0);
 	return ret < 0 ? (int)ret : 0;
 }
@@ -185,7 +187,7 @@ static void come(int tid, const struct __ptrace_syscall_info *info)
 
 	c.number = (long)info->entry.nr;
 	for (int i = 0; i < 6; i++)
-		c.arg[i] = (long)info->entry.args[i];
+		c.op.arg[i] = (long)info->entry.args[i];
 	c.of = pg_tracee(pg_tracee_of(tid));
 	if (!pg_registers_read(tid, &r) || r.narrow ||
 	    !pg_memory_is_up(c.of, (uintptr_t)info->instruction_pointer)) {

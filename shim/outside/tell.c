@@ -13,6 +13,7 @@
 #include "log/site.h"
 
 #include "rules/live.h"
+#include "rules/turn.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -59,7 +60,7 @@ void pg_tell_stack(struct pg_event *e)
 	if (pg_config.json && n < PG_SITE_FRAMES)
 		n = PG_SITE_FRAMES;
 	n = pg_stack_walk(e->frame, n, NULL);
-	e->hash = pg_match_site(e->frame, n);
+	e->hash = pg_stack_site(e->frame, n);
 	e->frames = n < pg_config.stack ? n : pg_config.stack;
 }
 
@@ -257,9 +258,9 @@ void pg_tell_exit(struct pg_tracee *t)
 	pg_site_collect(e);
 	before = pg_live_enter();
 	if (t->counts)
-		pg_match_take(t->counts);
+		pg_counts_take(t->counts);
 	for (unsigned i = 0; i < pg_rules.n && t->counts; i++)
-		e->counts[i] = pg_match_fired(i);
+		e->counts[i] = pg_turn_fired(i);
 	pg_tell(t, t->pid, e);
 	pg_live_leave(before);
 }

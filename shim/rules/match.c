@@ -1,159 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "rules/match.h"
 
-#include "base/clock.h"
 #include "base/ip.h"
-#include "base/process.h"
-#include "rules/page.h"
 #include "who/stack.h"
 #include "who/symbol.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <sys/prctl.h>
-
-/* How often a rule matched, and fired, in a process; connections that it counted. */
-struct sum {
-	uint64_t process;
-	uint64_t matched, fired, connections;
-};
-static struct sum sums[PG_RULE_SLOTS];
-_Static_assert(sizeof sums == PG_MATCH_ROOM, "what is kept elsewhere");
-
-/* Without a page those of the start stand first. */
-static size_t used(void)
-{
-	return pg_page() ? sizeof sums : pg_rules.n * sizeof *sums;
-}
-
-void pg_match_take(const void *room)
-{
-	__builtin_memcpy(sums, room, used());
-}
-
-void pg_match_put_back(void *room)
-{
-	__builtin_memcpy(room, sums, used());
-}
-
-/* A child by fork counts from zero, and so does a rule that takes the room of one that has gone. */
-static struct sum *sum_of(unsigned rule)
-{
-	uint32_t serial = pg_rules.rule[rule].serial;
-	struct sum *s = &sums[serial % PG_RULE_SLOTS];
-	uint64_t process = (uint64_t)serial << 32 | (uint32_t)pg_process();
-
-	if (PG_UNLIKELY(PG_GET(s->process) != process) &&
-	    __atomic_exchange_n(&s->process, process, __ATOMIC_RELAXED) != process)
-		s->matched = s->fired = s->connections = 0;
-	return s;
-}
-
-enum { COUNTERS = 4096, PROBES = 16 };
-
-/* The same of one thread, for scope=thread. */
-struct counter {
-	uint64_t key, count;
-	uint32_t process, thread;
-};
-static struct counter counters[COUNTERS];
-static uint64_t uncounted; /* calls for which there was no room */
-
-/* Of a process that this one was forked from, or of a thread that has gone? */
-static bool is_over(const struct counter *c)
-{
-	uint32_t process = PG_GET(c->process), thread = PG_GET(c->thread);
-
-	if (!thread) /* of another process: not known */
-		return false;
-	return process != (uint32_t)pg_process() ||
-	       pg_sys3(SYS_tgkill, process, thread, 0) == -ESRCH;
-}
-
-static bool take_counter(struct counter *c, uint64_t old, uint64_t key, bool ours)
-{
-	if (!__atomic_compare_exchange_n(&c->key, &old, key, false, __ATOMIC_RELAXED,
-					 __ATOMIC_RELAXED))
-		return old == key;
-	PG_PUT(c->count, 0);
-	PG_PUT(c->process, (uint32_t)pg_process());
-	PG_PUT(c->thread, ours ? (uint32_t)pg_sys0(SYS_gettid) : 0);
-	return true;
-}
-
-/* A thread's number is used again: it has another name here. */
-static uint64_t this_thread(void)
-{
-	static uint32_t names;
-	static __thread uint32_t name __attribute__((tls_model("initial-exec")));
-
-	if (!name)
-		name = __atomic_add_fetch(&names, 1, __ATOMIC_RELAXED);
-	return name;
-}
-
-/* This thread's, or that of OTHER, for rule RULE; a null pointer: there is no room. */
-static uint64_t *thread_counter(unsigned rule, bool fired, uint64_t other)
-{
-	uint64_t who = other ? other : this_thread();
-	uint64_t key =
-		pg_mix(pg_mix(pg_mix(fired ? 3 : 5, pg_rules.rule[rule].serial), pg_process()),
-		       who) |
-		1;
-
-	for (unsigned i = 0; i < PROBES; i++) {
-		struct counter *c = &counters[(key + i) % COUNTERS];
-		uint64_t has = PG_GET(c->key);
-
-		if (has == key || (!has && take_counter(c, 0, key, !other)))
-			return &c->count;
-	}
-	for (unsigned i = 0; i < PROBES; i++) {
-		struct counter *c = &counters[(key + i) % COUNTERS];
-
-		if (is_over(c) && take_counter(c, PG_GET(c->key), key, !other))
-			return &c->count;
-	}
-	__atomic_fetch_add(&uncounted, 1, __ATOMIC_RELAXED);
-	return NULL;
-}
-
-/* The rules with scope=fd count in the story of each object, so they begin and end with it. */
-static unsigned fd_slots;
-static void *story_counts[PG_STORY_CHUNKS];
-
-/* Words of COUNT_BITS; above them TAG says whose counts they are: a word with another tag counts
- * nothing yet. */
-struct pair {
-	uint64_t matched, fired;
-};
-enum { COUNT_BITS = 40 };
-
-/* Of rule N for the object of S, in this process. */
-static uint64_t tag_of(unsigned n, const struct pg_story *s)
-{
-	uint64_t owner = (uint64_t)pg_rules.rule[n].serial << 32 | (uint32_t)pg_process();
-
-	return (pg_mix(owner, PG_GET(s->generation)) | 1) << COUNT_BITS;
-}
-
-/* The counts of rule N for the object of S; a null pointer: there is no room. */
-static struct pair *object_counts(unsigned n, const struct pg_story *s)
-{
-	size_t of_story = fd_slots * sizeof(struct pair);
-	char *chunk = pg_filled(&story_counts[s->index / PG_STORIES], PG_STORIES * of_story);
-
-	if (chunk)
-		return (struct pair *)(void *)(chunk + s->index % PG_STORIES * of_story) +
-		       pg_rules.rule[n].fd_slot;
-	__atomic_fetch_add(&uncounted, 1, __ATOMIC_RELAXED);
-	return NULL;
-}
-
-uint64_t pg_match_uncounted(void)
-{
-	return PG_GET(uncounted);
-}
 
 static bool in_ranges(const struct pg_ranges *rs, int64_t v)
 {
@@ -213,9 +66,6 @@ static bool able_to(unsigned n, const struct pg_object *o)
 
 #define BIT(f) ((uint64_t)1 << (f))
 
-/* Calls that move several messages, which meet the rules one by one. */
-static uint64_t several;
-
 static unsigned wants_of(const struct pg_rule *r)
 {
 	bool any_socket = (r->able & PG_KINDS_SOCKET) == PG_KINDS_SOCKET;
@@ -258,17 +108,7 @@ void pg_match_start(void)
 {
 	of_streams = pg_fields_with(PG_OF_STREAM);
 	for_good = pg_fields_with(PG_IS_FOR_GOOD);
-	for (int call = 1; call < PG_CALL_COUNT; call++)
-		several |= pg_call_has_messages((enum pg_call)call) ? PG_BIT(call) : 0;
 	pg_match_prepare(&pg_rules);
-	for (unsigned n = 0; n < pg_rules.n; n++)
-		if (pg_rules.rule[n].scope == PG_SCOPE_FD)
-			pg_rules.rule[n].fd_slot = (uint8_t)fd_slots++;
-}
-
-void pg_match_start_live(void)
-{
-	fd_slots = PG_RULE_SLOTS;
 }
 
 /* ---- selectors ---- */
@@ -345,20 +185,14 @@ static __attribute__((noinline)) bool path_matches(const struct pg_rule *r, int 
 	return any_glob(&r->path, n > 0 ? path : none);
 }
 
-static bool thread_matches(const struct pg_rule *r, const struct pg_candidate *c)
+static bool thread_matches(const struct pg_rule *r, const struct pg_op *op)
 {
 	char name[16] = "";
 
-	if (c->thread_name)
-		return any_glob(&r->thread, c->thread_name);
+	if (op->thread_name)
+		return any_glob(&r->thread, op->thread_name);
 	pg_sys2(SYS_prctl, PR_GET_NAME, name);
 	return any_glob(&r->thread, name);
-}
-
-/* Where this process can ask of the object. */
-static int askable(const struct pg_candidate *c)
-{
-	return c->copy ? c->copy : c->fd;
 }
 
 /* MODULE+0xOFF, MODULE or SYMBOL. */
@@ -394,26 +228,9 @@ static bool frames_match(const struct pg_words *ws, const uintptr_t *frames, uns
 	return ws->negate;
 }
 
-uint64_t pg_match_site(const uintptr_t *frames, unsigned n)
-{
-	uint64_t h = 0xcbf29ce484222325u;
-	struct pg_module room;
-
-	for (unsigned i = 0; i < n && i < PG_SITE_FRAMES; i++) {
-		const struct pg_module *m = pg_module_at(frames[i], &room);
-
-		if (!m)
-			continue;
-		for (const char *p = m->name; *p; p++)
-			h = pg_mix(h, (uint8_t)*p);
-		h = pg_mix(h, frames[i] - m->base);
-	}
-	return h;
-}
-
 static bool site_matches(const struct pg_rule *r, const uintptr_t *frames, unsigned n)
 {
-	uint64_t site = pg_match_site(frames, n);
+	uint64_t site = pg_stack_site(frames, n);
 
 	for (unsigned i = 0; i < r->sites; i++)
 		if (r->site[i] == site)
@@ -436,19 +253,19 @@ static bool stack_matches(const struct pg_rule *r, uintptr_t caller)
 	return !pg_has(r, PG_F_SITE) || site_matches(r, frames, n);
 }
 
-static bool seen_matches(const struct pg_rule *r, const struct pg_candidate *c)
+static bool seen_matches(const struct pg_rule *r, const struct pg_op *op)
 {
-	const struct pg_warning *w = c->object->told;
+	const struct pg_warning *w = op->object->told;
 
 	return (r->seen & PG_SEEN_EOF && w[PG_EOF].at) ||
 	       (r->seen & PG_SEEN_RESET && w[PG_RESET].at) ||
 	       (r->seen & PG_SEEN_REFUSED && w[PG_REFUSED].at) ||
-	       (r->seen & PG_SEEN_HUP && pg_look_hung_up(askable(c)));
+	       (r->seen & PG_SEEN_HUP && pg_look_hung_up(pg_op_askable(op)));
 }
 
-static bool conn_matches(const struct pg_rule *r, const struct pg_candidate *c)
+static bool conn_matches(const struct pg_rule *r, const struct pg_op *op)
 {
-	const struct pg_story *s = c->object->story;
+	const struct pg_story *s = op->object->story;
 
 	uint64_t conn = s ? s->conn[r->conn_slot] : 0;
 
@@ -465,15 +282,14 @@ static bool is_done(unsigned n, const struct pg_object *o)
 	return what == PG_F_LINGER && o->story && o->story->lingers;
 }
 
-/* What a connection has from its beginning on. */
-static bool connection_matches(unsigned n, const struct pg_candidate *c)
+bool pg_match_connection(unsigned n, const struct pg_op *op)
 {
 	const struct pg_rule *r = &pg_rules.rule[n];
-	const struct pg_object *o = c->object;
+	const struct pg_object *o = op->object;
 
 	if (!able_to(n, o))
 		return false;
-	if (pg_has(r, PG_F_FD) && !in_ranges(&r->fd, c->fd))
+	if (pg_has(r, PG_F_FD) && !in_ranges(&r->fd, op->fd))
 		return false;
 	if (pg_has(r, PG_F_SIDE) && r->side != (uint8_t)o->side)
 		return false;
@@ -487,15 +303,15 @@ static bool connection_matches(unsigned n, const struct pg_candidate *c)
 }
 
 /* What an object keeps for as long as it lives. */
-static bool object_matches(unsigned n, const struct pg_candidate *c)
+static bool object_matches(unsigned n, const struct pg_op *op)
 {
 	const struct pg_rule *r = &pg_rules.rule[n];
 
-	if (!connection_matches(n, c))
+	if (!pg_match_connection(n, op))
 		return false;
-	if (is_done(n, c->object) || (pg_has(r, PG_F_CONN) && !conn_matches(r, c)))
+	if (is_done(n, op->object) || (pg_has(r, PG_F_CONN) && !conn_matches(r, op)))
 		return false;
-	return !pg_has(r, PG_F_PATH) || path_matches(r, askable(c));
+	return !pg_has(r, PG_F_PATH) || path_matches(r, pg_op_askable(op));
 }
 
 uint64_t pg_match_calls(const struct pg_rule *r)
@@ -506,14 +322,14 @@ uint64_t pg_match_calls(const struct pg_rule *r)
 }
 
 /* A socket without a name may still be given one. */
-bool pg_match_possible(const struct pg_candidate *c, uint64_t *rules, uint64_t *calls)
+bool pg_match_possible(const struct pg_op *op, uint64_t *rules, uint64_t *calls)
 {
-	const struct pg_object *o = c->object;
+	const struct pg_object *o = op->object;
 	bool socket = kinds_of(o) & PG_KINDS_SOCKET;
 
 	*rules = *calls = 0;
 	for (unsigned n = 0; n < pg_rules.n; n++) {
-		if (!object_matches(n, c))
+		if (!object_matches(n, op))
 			continue;
 		*rules |= BIT(n);
 		*calls |= pg_match_calls(&pg_rules.rule[n]);
@@ -522,302 +338,19 @@ bool pg_match_possible(const struct pg_candidate *c, uint64_t *rules, uint64_t *
 	       o->side != PG_NO_SIDE || o->kind == PG_UNIX;
 }
 
-bool pg_match(unsigned n, const struct pg_candidate *c)
+bool pg_match(unsigned n, const struct pg_op *op)
 {
 	const struct pg_rule *r = &pg_rules.rule[n];
 
-	if (!object_matches(n, c))
+	if (!object_matches(n, op))
 		return false;
-	if (pg_has(r, PG_F_LEN) && (!c->length_known || !in_ranges(&r->len, (int64_t)c->length)))
+	if (pg_has(r, PG_F_LEN) && (op->bytes < 0 || !in_ranges(&r->len, op->bytes)))
 		return false;
-	if (pg_has(r, PG_F_SEEN) && !seen_matches(r, c))
+	if (pg_has(r, PG_F_SEEN) && !seen_matches(r, op))
 		return false;
-	if (pg_has(r, PG_F_THREAD) && !thread_matches(r, c))
+	if (pg_has(r, PG_F_THREAD) && !thread_matches(r, op))
 		return false;
 	if (pg_has(r, PG_F_CALLER) || pg_has(r, PG_F_STACK) || pg_has(r, PG_F_SITE))
-		return stack_matches(r, c->caller);
+		return stack_matches(r, op->caller);
 	return true;
-}
-
-/* ---- triggers ---- */
-
-static uint64_t add_one(uint64_t *at)
-{
-	return __atomic_add_fetch(at, 1, __ATOMIC_RELAXED);
-}
-
-/* Where something is counted; AT a null pointer: there is no room. TAG: 0, the whole word counts;
- * else see struct pair. */
-struct place {
-	uint64_t *at, tag;
-};
-
-static inline uint64_t count_in(uint64_t word, uint64_t tag)
-{
-	if (!tag)
-		return word;
-	return word >> COUNT_BITS == tag >> COUNT_BITS ? word - tag : 0;
-}
-
-/* The calls, or firings, of rule N in its scope. */
-static struct place place_of(unsigned n, const struct pg_candidate *c, bool fired)
-{
-	struct pair *p;
-
-	switch (pg_rules.rule[n].scope) {
-	case PG_SCOPE_THREAD:
-		return (struct place){thread_counter(n, fired, c->thread), 0};
-	case PG_SCOPE_FD:
-		p = c->object->story ? object_counts(n, c->object->story) : NULL;
-		if (!p)
-			return (struct place){NULL, 0};
-		return (struct place){fired ? &p->fired : &p->matched, tag_of(n, c->object->story)};
-	case PG_SCOPE_RULE:
-		break;
-	}
-	return (struct place){fired ? &sum_of(n)->fired : &sum_of(n)->matched, 0};
-}
-
-/* One more. Returns how many; 0: it cannot be counted. */
-static uint64_t count_scope(unsigned n, const struct pg_candidate *c, bool fired)
-{
-	struct place p = place_of(n, c, fired);
-	uint64_t word, count;
-
-	if (!p.at || !p.tag)
-		return p.at ? add_one(p.at) : 0;
-	word = PG_GET(*p.at);
-	do
-		count = count_in(word, p.tag) + 1;
-	while (!__atomic_compare_exchange_n(p.at, &word, p.tag + count, true, __ATOMIC_RELAXED,
-					    __ATOMIC_RELAXED));
-	return count;
-}
-
-/* The N-th draw of rule RULE: the same for the same seed, whatever else the program does. */
-static bool drawn(const struct pg_rule *r, unsigned rule, uint64_t n)
-{
-	uint64_t h = pg_mix(pg_mix(pg_mix(0x2545f4914f6cdd1du, pg_config.seed), rule + 1), n);
-
-	return (pg_mix(h, h >> 32) >> 32) < r->prob;
-}
-
-uint64_t pg_match_count(unsigned n, const struct pg_candidate *c)
-{
-	const struct pg_rule *r = &pg_rules.rule[n];
-
-	if (pg_has(r, PG_F_AT) && c->offset < r->at)
-		return 0;
-	return count_scope(n, c, false);
-}
-
-/* The clock is asked only where the rule asks. */
-static bool in_time(const struct pg_rule *r)
-{
-	uint64_t since = r->after || r->during ? pg_now() - pg_config.start : 0;
-
-	return since >= r->after && (!r->during || since < r->after + r->during);
-}
-
-/* Is it rule N's turn, as it counts this call as its COUNT-th? */
-static bool is_turn(unsigned n, uint64_t count)
-{
-	const struct pg_rule *r = &pg_rules.rule[n];
-
-	if (count < r->first || count > r->last || (count - r->first) % r->step || !in_time(r))
-		return false;
-	return !pg_has(r, PG_F_PROB) || drawn(r, n, count);
-}
-
-/* Counts a call for rule N in MATCHED, unless N, which fired as FIRED says, fires on it. Both are
- * of TAG. */
-static inline bool count_unless(unsigned n, uint64_t *matched, const uint64_t *fired, uint64_t tag)
-{
-	uint64_t word = PG_GET(*matched), count;
-
-	do {
-		count = count_in(word, tag) + 1;
-		if (is_turn(n, count) && count_in(PG_GET(*fired), tag) < pg_rules.rule[n].limit)
-			return false;
-	} while (!__atomic_compare_exchange_n(matched, &word, tag + count, true, __ATOMIC_RELAXED,
-					      __ATOMIC_RELAXED));
-	return true;
-}
-
-/* The same in N's scope. What cannot be counted does not fire. */
-static bool count_idle(unsigned n, const struct pg_candidate *c)
-{
-	struct place matched = place_of(n, c, false), fired = place_of(n, c, true);
-
-	return !matched.at || !fired.at || count_unless(n, matched.at, fired.at, matched.tag);
-}
-
-static void count_back(unsigned n, const struct pg_candidate *c)
-{
-	struct place p = place_of(n, c, false);
-
-	if (p.at)
-		__atomic_sub_fetch(p.at, 1, __ATOMIC_RELAXED);
-}
-
-bool pg_match_is_inside(unsigned n, const struct pg_candidate *c)
-{
-	const struct pg_rule *r = &pg_rules.rule[n];
-	uint64_t moves = c->length < PG_MOVES_MOST ? c->length : PG_MOVES_MOST;
-
-	return pg_has(r, PG_F_AT) && r->terminal != PG_F_PASS && c->length_known &&
-	       c->offset < r->at && c->offset + moves > r->at;
-}
-
-/* Is C one of the calls that rule N counts? */
-static bool counts(unsigned n, const struct pg_candidate *c, uint64_t bit)
-{
-	const struct pg_rule *r = &pg_rules.rule[n];
-
-	return r->calls & bit && (!pg_has(r, PG_F_AT) || c->offset >= r->at) && pg_match(n, c);
-}
-
-/* The first N rules count C back. */
-static void unmade(unsigned n, const struct pg_candidate *c, uint64_t bit)
-{
-	while (n--)
-		if (counts(n, c, bit))
-			count_back(n, c);
-}
-
-bool pg_match_idle(const struct pg_candidate *c, uint64_t bit)
-{
-	for (unsigned n = 0; n < pg_rules.n; n++) {
-		bool cuts =
-			pg_rules.rule[n].calls & bit && pg_match_is_inside(n, c) && pg_match(n, c);
-
-		if (!cuts && (!counts(n, c, bit) || count_idle(n, c)))
-			continue;
-		unmade(n, c, bit);
-		return false;
-	}
-	return true;
-}
-
-void pg_match_unmade(const struct pg_candidate *c, uint64_t bit)
-{
-	unmade(pg_rules.n, c, bit);
-}
-
-enum { NO_RULE = PG_RULES_MAX, UNKNOWN };
-
-/* The one rule that watches the calls in BIT on F and needs no look at them. UNKNOWN, too, where
- * there are several, or one that needs it. */
-static unsigned waiting(const struct pg_fd *f, uint64_t bit)
-{
-	unsigned found = NO_RULE;
-
-	if (!f || !PG_GET(f->unruled) || bit & several ||
-	    PG_GET(f->generation) != pg_rules.generation)
-		return UNKNOWN;
-	for (uint64_t left = PG_GET(f->rules); left; left &= left - 1) {
-		unsigned n = (unsigned)__builtin_ctzll(left);
-		const struct pg_rule *r = &pg_rules.rule[n];
-
-		if (!(r->calls & bit) && !(pg_match_calls(r) & bit))
-			continue;
-		if (found != NO_RULE || !(pg_rules.simple >> n & 1) || !(r->calls & bit))
-			return UNKNOWN;
-		found = n;
-	}
-	return found;
-}
-
-bool pg_match_asks(int fd, uint64_t bit)
-{
-	unsigned n = waiting(pg_fd(fd), bit);
-	struct sum *s;
-
-	if (pg_confined || n == UNKNOWN)
-		return true;
-	if (n == NO_RULE)
-		return false;
-	s = sum_of(n);
-	return !count_unless(n, &s->matched, &s->fired, 0);
-}
-
-void pg_match_refused(int fd, uint64_t bit, int err)
-{
-	unsigned n = waiting(pg_fd(fd), bit);
-	bool for_its_arguments = err == EFAULT || err == EBADF || err == ENOTSOCK || err == EINVAL;
-
-	if (n < NO_RULE && !pg_confined && for_its_arguments)
-		__atomic_sub_fetch(&sum_of(n)->matched, 1, __ATOMIC_RELAXED);
-}
-
-bool pg_match_fires(unsigned n, const struct pg_candidate *c)
-{
-	const struct pg_rule *r = &pg_rules.rule[n];
-	uint64_t count = pg_match_count(n, c);
-
-	if (!count || !is_turn(n, count))
-		return false;
-	count = count_scope(n, c, true);
-	if (!count || count > r->limit)
-		return false;
-	pg_page_count(r->serial);
-	if (r->scope != PG_SCOPE_RULE)
-		add_one(&sum_of(n)->fired);
-	return true;
-}
-
-uint64_t pg_match_fired(unsigned n)
-{
-	uint64_t fired = PG_GET(sum_of(n)->fired);
-
-	if (pg_rules.rule[n].scope == PG_SCOPE_RULE && fired > pg_rules.rule[n].limit)
-		return pg_rules.rule[n].limit;
-	return fired;
-}
-
-/* Does a connection to O count for R, at an attempt or when it stands? */
-static bool counts_for(const struct pg_rule *r, const struct pg_object *o, bool attempt)
-{
-	if (o->side == PG_SERVER) /* what only watches connect never meets it */
-		return !pg_rule_only_connects(r);
-	return attempt == pg_rule_connects(r);
-}
-
-/* The connection's number for every rule with conn= that counts at this moment. */
-static void count_connection(int fd, const struct pg_object *o, bool attempt)
-{
-	struct pg_candidate c = {.object = o, .fd = fd};
-	struct pg_story *s = o->story;
-
-	for (uint64_t left = s ? pg_rules.numbering : 0; left; left &= left - 1) {
-		unsigned n = (unsigned)__builtin_ctzll(left);
-		const struct pg_rule *r = &pg_rules.rule[n];
-
-		if (!counts_for(r, o, attempt))
-			continue;
-		s->conn[r->conn_slot] = 0;
-		if (connection_matches(n, &c))
-			s->conn[r->conn_slot] = (uint64_t)r->serial << 32 |
-						(uint32_t)add_one(&sum_of(n)->connections);
-	}
-}
-
-void pg_match_attempt(int fd, const struct pg_object *o)
-{
-	count_connection(fd, o, true);
-}
-
-void pg_match_stands(int fd, const struct pg_object *o)
-{
-	count_connection(fd, o, false);
-}
-
-void pg_match_connection(int fd)
-{
-	struct pg_object o;
-
-	if (!pg_rules.numbering || !pg_fd(fd))
-		return;
-	pg_look_for(fd, &o, pg_rules.numbering_wants, true);
-	count_connection(fd, &o, false);
 }

@@ -2,6 +2,7 @@
 #include "rules/plan.h"
 
 #include "base/peek.h"
+#include "rules/turn.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -20,9 +21,9 @@ static bool beyond_all(const void *p, uint64_t n)
 	return n > ((uint64_t)1 << BITS) - (uintptr_t)p;
 }
 
-bool pg_plan_discards(const struct pg_op *op, const struct pg_object *o)
+bool pg_plan_discards(const struct pg_op *op)
 {
-	return op->flags & MSG_TRUNC && o->kind == PG_TCP && !pg_is_out(op->call);
+	return op->flags & MSG_TRUNC && op->object->kind == PG_TCP && !pg_is_out(op->call);
 }
 
 /* What a vector is looked through for. */
@@ -104,21 +105,24 @@ static bool memory_fits(const struct pg_op *op, enum look look, uint64_t *sum)
 
 /* What OP asks for, its memory read as carefully as the kernel would. False: it would answer EFAULT
  * or EINVAL. */
-static bool look_at_length(const struct pg_op *op, struct pg_candidate *c)
+static bool look_at_length(struct pg_op *op)
 {
-	enum look look = pg_plan_discards(op, c->object) ? SIZES : BEGINNINGS;
+	enum look look = pg_plan_discards(op) ? SIZES : BEGINNINGS;
+	uint64_t sum;
 
-	c->length_known = op->len >= 0 || op->shape != PG_NOTHING;
 	if (op->shape == PG_BUF && !address_fits(op->to, op->to_len))
 		return false;
-	return memory_fits(op, look, &c->length);
+	if (!memory_fits(op, look, &sum))
+		return false;
+	op->bytes = op->len >= 0 || op->shape != PG_NOTHING ? (int64_t)sum : -1;
+	return true;
 }
 
-bool pg_plan_may_cut(const struct pg_op *op, const struct pg_candidate *c)
+bool pg_plan_may_cut(const struct pg_op *op)
 {
 	uint64_t sum;
 
-	return pg_plan_discards(op, c->object) || memory_fits(op, WHOLE, &sum);
+	return pg_plan_discards(op) || memory_fits(op, WHOLE, &sum);
 }
 
 const struct iovec *pg_plan_vector(const struct pg_op *op, uint64_t *n)
@@ -186,9 +190,9 @@ static bool unfit(const struct pg_op *op, const struct pg_object *o)
 	return flags & O_PATH || (flags & O_ACCMODE) == (pg_is_out(op->call) ? O_RDONLY : O_WRONLY);
 }
 
-bool pg_plan_look(const struct pg_op *op, struct pg_candidate *c)
+bool pg_plan_look(struct pg_op *op)
 {
-	return c->object->ino && !unfit(op, c->object) && look_at_length(op, c);
+	return op->object->ino && !unfit(op, op->object) && look_at_length(op);
 }
 
 /* ---- the plan ---- */
@@ -234,57 +238,71 @@ static void add_rule(struct pg_plan *p, unsigned n, uint64_t bit)
 	take_rule(p, r);
 }
 
-/* Would a reader that leaves be told of after a part of C? A pipe takes PIPE_BUF bytes whole
+/* Would a reader that leaves be told of after a part of OP? A pipe takes PIPE_BUF bytes whole
  * (pipe(7)); of more, a blocking write returns what was taken, and raises SIGPIPE. */
-static bool breaks_midway(const struct pg_op *op, const struct pg_rule *r,
-			  const struct pg_candidate *c)
+static bool breaks_midway(const struct pg_op *op, const struct pg_rule *r)
 {
 	bool writes = op->shape == PG_BUF || (op->shape == PG_IOV && op->call != PG_CALL_vmsplice);
 
-	return r->terminal == PG_F_BREAK && c->object->kind == PG_PIPE && writes &&
-	       c->length > PIPE_BUF && !(pg_sys3(SYS_fcntl, op->fd, F_GETFL, 0) & O_NONBLOCK);
+	return r->terminal == PG_F_BREAK && op->object->kind == PG_PIPE && writes &&
+	       op->bytes > PIPE_BUF &&
+	       !(pg_sys3(SYS_fcntl, pg_op_askable(op), F_GETFL, 0) & O_NONBLOCK);
 }
 
-/* Rule N, for which the call is C, or what it is to be counted as. Returns whether N fires in its
- * midst. */
-static bool at_offset(struct pg_plan *p, const struct pg_op *op, unsigned n, struct pg_candidate *c)
+/* Where the offset of rule N's at= lies inside OP, the bytes before it are delivered first. True: N
+ * fires behind them, in the midst of it. */
+static bool cuts(struct pg_plan *p, const struct pg_op *op, unsigned n)
 {
 	const struct pg_rule *r = &pg_rules.rule[n];
 
-	if (!pg_match_is_inside(n, c) || !pg_plan_may_cut(op, c))
+	if (!pg_turn_is_inside(n, op) || !pg_plan_may_cut(op))
 		return false;
-	if (r->at - c->offset < p->most) /* the bytes before it are delivered first */
-		p->most = r->at - c->offset;
-	if (!breaks_midway(op, r, c))
-		return false;
-	c->offset = r->at;
-	return true;
+	if (r->at - op->offset < p->most)
+		p->most = r->at - op->offset;
+	return breaks_midway(op, r);
+}
+
+static bool fires(unsigned n, const struct pg_op *op, bool midst)
+{
+	struct pg_op at;
+
+	if (!midst)
+		return pg_turn_fires(n, op);
+	at = *op;
+	at.offset = pg_rules.rule[n].at;
+	return pg_turn_fires(n, &at);
 }
 
 /* Behind a pass, rules only count. */
-void pg_plan_make(struct pg_plan *p, const struct pg_op *op, const struct pg_candidate *c,
-		  uint64_t bit)
+void pg_plan_make(struct pg_plan *p, const struct pg_op *op)
 {
 	*p = (struct pg_plan){.most = UINT64_MAX};
 	for (unsigned n = 0; n < pg_rules.n; n++) {
 		const struct pg_rule *r = &pg_rules.rule[n];
-		struct pg_candidate at = *c;
 		bool midst;
 
-		if (!(r->calls & bit) || !pg_match(n, c))
+		if (!(r->calls & op->bits) || !pg_match(n, op))
 			continue;
-		if (r->terminal == PG_F_DROP && !pg_plan_may_cut(op, c))
+		if (r->terminal == PG_F_DROP && !pg_plan_may_cut(op))
 			continue; /* the kernel would refuse it */
 		if (p->final && p->final->terminal == PG_F_PASS) {
-			pg_match_count(n, c);
+			pg_turn_count(n, op);
 			continue;
 		}
-		midst = at_offset(p, op, n, &at);
-		if (!pg_match_fires(n, &at))
+		midst = cuts(p, op, n);
+		if (!fires(n, op, midst))
 			continue;
-		add_rule(p, n, bit);
+		add_rule(p, n, op->bits);
 		p->midway |= p->final == r && midst;
 	}
+}
+
+const char *pg_plan_outcome(const struct pg_plan *p)
+{
+	static const char *const held[] = {NULL, "held until the peer left",
+					   "held in vain: the peer is still there"};
+
+	return p->already ? "it was broken before" : p->lost ? "the bytes are lost" : held[p->held];
 }
 
 /* ---- garbage ---- */

@@ -3,7 +3,8 @@
 #ifndef PG_PLAN_H
 #define PG_PLAN_H
 
-#include "rules/match.h"
+#include "object/look.h"
+#include "rules/config.h"
 #include "rules/op.h"
 
 #include <sys/uio.h>
@@ -22,7 +23,16 @@ struct pg_plan {
 	uint64_t garbage;
 	bool nosignal, stop, abort;
 	bool midway; /* final breaks a pipe inside this call */
+
+	/* What became of it. */
+	enum pg_held held;
+	bool lost;    /* drop: the bytes go nowhere */
+	bool already; /* what was to be broken was so before */
+	int failed;   /* errno: why the fault could not be made; 0: it was, or none was asked for */
 };
+
+/* The same in words, for the log; a null pointer: there is nothing to say. */
+const char *pg_plan_outcome(const struct pg_plan *p);
 
 /* True if the kernel would raise SIGPIPE with an EPIPE of CALL on O. Pipes and stream sockets do,
  * unless told not to. */
@@ -31,21 +41,21 @@ static inline bool pg_plan_raises(enum pg_call call, int flags, const struct pg_
 	return o->stream && !pg_call_spares(call, flags);
 }
 
-/* Fills in what OP asks for. False: the kernel would refuse OP for its arguments, or for what its
- * object is, and that is the kernel's to do. Reads the program's memory as carefully as the kernel.
+/* Fills in OP's bytes. Its object is known. False: the kernel would refuse OP for its arguments, or
+ * for what its object is, and that is the kernel's to do. Reads the program's memory as carefully
+ * as the kernel.
  */
-bool pg_plan_look(const struct pg_op *op, struct pg_candidate *c);
+bool pg_plan_look(struct pg_op *op);
 
 /* True if OP throws away what it reads, so that its memory is not touched (tcp(7), MSG_TRUNC). */
-bool pg_plan_discards(const struct pg_op *op, const struct pg_object *o);
+bool pg_plan_discards(const struct pg_op *op);
 
-/* True if OP may be made with less than C's length. Not where the kernel would stumble over its
+/* True if OP may be made with less than its bytes. Not where the kernel would stumble over its
  * memory: of the rest it could not tell then. */
-bool pg_plan_may_cut(const struct pg_op *op, const struct pg_candidate *c);
+bool pg_plan_may_cut(const struct pg_op *op);
 
-/* Asks the rules that watch the calls in BIT, and counts. */
-void pg_plan_make(struct pg_plan *p, const struct pg_op *op, const struct pg_candidate *c,
-		  uint64_t bit);
+/* Asks the rules that watch OP, and counts. */
+void pg_plan_make(struct pg_plan *p, const struct pg_op *op);
 
 /* What garbage= puts into memory: N bytes of a generator that begins anew for each read of the
  * object of S, from the seed and from how much was read before. The same in every run, and from

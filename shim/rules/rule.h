@@ -160,6 +160,7 @@ struct pg_rule_error {
 	const char *what;      /* "unknown action" */
 	char word[64];	       /* the wrong word, or "" */
 	const char *near;      /* the word that may be meant, or a null pointer */
+	uint64_t possible;     /* fields that could stand there, as bits */
 };
 
 static inline bool pg_has(const struct pg_rule *r, enum pg_field f)

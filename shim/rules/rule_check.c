@@ -246,16 +246,32 @@ static bool meets(struct where left, struct where w)
 	return kinds_of_calls(left.calls & w.calls) & left.kinds & w.kinds;
 }
 
-static bool fail_calls(struct pg_parse *p, enum pg_field f)
+/* Another action is wanted where F stands: those of its class that are possible. pass does
+ * nothing. */
+static bool fail_action(struct pg_parse *p, enum pg_field f, struct where left, const char *what)
+{
+	uint64_t others =
+		pg_fields_with(pg_field_is(f, PG_IS_FINAL) ? PG_IS_FINAL : PG_IS_MODIFIER);
+	uint64_t possible = 0;
+
+	for (others &= ~((uint64_t)1 << PG_F_PASS); others; others &= others - 1)
+		if (meets(left, where(p->rule, p->text, (enum pg_field)__builtin_ctzll(others))))
+			possible |= others & -others;
+	fail_field(p, f, what);
+	p->error->possible = possible;
+	return false;
+}
+
+static bool fail_calls(struct pg_parse *p, enum pg_field f, struct where left)
 {
 	if (f == PG_F_ERROR)
 		return pg_parse_fail(p, value_of(p, f), "an errno that these calls never give:");
 	if (!pg_field_is(f, PG_IS_ACTION))
 		return fail_field(p, f, "can never fire with these calls:");
-	return fail_field(p, f, "impossible for these calls:");
+	return fail_action(p, f, left, "impossible for these calls:");
 }
 
-static bool fail_kinds(struct pg_parse *p, enum pg_field f)
+static bool fail_kinds(struct pg_parse *p, enum pg_field f, struct where left)
 {
 	if (f == PG_F_KIND)
 		return pg_parse_fail(p, value_of(p, f),
@@ -263,10 +279,9 @@ static bool fail_kinds(struct pg_parse *p, enum pg_field f)
 	if (f == PG_F_ERROR)
 		return pg_parse_fail(p, value_of(p, f),
 				     "an errno that is never given on this kind:");
-	return fail_field(p, f,
-			  pg_field_is(f, PG_IS_ACTION)
-				  ? "impossible on this kind of descriptor:"
-				  : "can never fire on this kind of descriptor:");
+	if (!pg_field_is(f, PG_IS_ACTION))
+		return fail_field(p, f, "can never fire on this kind of descriptor:");
+	return fail_action(p, f, left, "impossible on this kind of descriptor:");
 }
 
 /* The selectors must all hold at once; each action must be possible where they do. With a call of
@@ -282,9 +297,9 @@ static bool check_possible(struct pg_parse *p)
 		struct where w = where(p->rule, p->text, f);
 
 		if (!(left.calls & w.calls))
-			return fail_calls(p, f);
+			return fail_calls(p, f, left);
 		if (!meets(left, w))
-			return fail_kinds(p, f);
+			return fail_kinds(p, f, left);
 		if (pg_field_is(f, PG_IS_ACTION | PG_DECIDES_KIND))
 			able &= w.kinds;
 		if (pg_field_is(f, PG_IS_ACTION)) {

@@ -36,6 +36,20 @@ static void put_place(struct pg_text *t, const char *what, unsigned n)
 	pg_put_u64(t, n);
 }
 
+static void put_possible(struct pg_text *t, uint64_t fields)
+{
+	const char *before = " (possible: ";
+
+	for (; fields; fields &= fields - 1, before = ", ") {
+		enum pg_field f = (enum pg_field)__builtin_ctzll(fields);
+
+		pg_put(t, before);
+		pg_put(t, pg_field_name(f));
+		pg_put(t, pg_value_taken(f) && !pg_value_optional(f) ? "=" : "");
+	}
+	pg_put_char(t, ')');
+}
+
 void pg_rule_put_error(struct pg_text *t, const struct pg_rule_error *error)
 {
 	if (error->line) {
@@ -56,4 +70,6 @@ void pg_rule_put_error(struct pg_text *t, const struct pg_rule_error *error)
 		pg_put(t, error->near);
 		pg_put(t, "'?)");
 	}
+	if (error->possible)
+		put_possible(t, error->possible);
 }

@@ -11,6 +11,7 @@ bool pg_parse_fail_near(struct pg_parse *p, struct pg_word w, const char *what, 
 	e->column = (unsigned)(w.at - p->line_start + 1);
 	e->what = what;
 	e->near = near;
+	e->possible = 0;
 	pg_copy(e->word, n, p->text + w.at);
 	if (n <= w.len)
 		pg_copy(e->word + n - 4, 4, "...");

@@ -66,29 +66,43 @@ bool pg_read_size(struct pg_parse *p, struct pg_word w, uint64_t *out)
 	return pg_fits(p, w, *out, PG_NUMBER_MAX);
 }
 
+static uint64_t take_unit(struct pg_rest *r)
+{
+	static const struct {
+		const char *name;
+		uint64_t ns;
+	} units[] = {{"us", PG_US}, {"ms", PG_MS}, {"s", PG_S}, {"m", (uint64_t)60 * PG_S}};
+
+	for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+		if (pg_take(r, units[i].name))
+			return units[i].ns;
+	return 0;
+}
+
+const char *pg_take_duration(struct pg_rest *r, uint64_t *out)
+{
+	uint64_t v, part, of, unit, many;
+
+	if (!pg_take_number(r, &v) || !pg_take_decimals(r, 9, &part, &of))
+		return "not a duration (250us, 1.5ms, 2s):";
+	if (pg_rest_done(r))
+		return "a duration without its unit (us, ms or s):";
+	unit = take_unit(r);
+	if (!unit || !pg_rest_done(r))
+		return "not a duration (250us, 1.5ms, 2s):";
+	if (v > duration_max / unit)
+		return "a duration of more than 1000000s:";
+	many = unit > PG_S ? unit / PG_S : 1; /* no product of PART has more than 64 bits */
+	*out = v * unit + part * many / of * (unit / many) + part * many % of * (unit / many) / of;
+	return NULL;
+}
+
 bool pg_read_duration(struct pg_parse *p, struct pg_word w, uint64_t *out)
 {
 	struct pg_rest r = pg_rest_of(p, w);
-	uint64_t v, part, of, unit = 0;
+	const char *wrong = pg_take_duration(&r, out);
 
-	if (!pg_take_number(&r, &v) || !pg_take_decimals(&r, 9, &part, &of))
-		return pg_parse_fail(p, w, "not a duration (250us, 1.5ms, 2s):");
-	if (pg_rest_done(&r))
-		return pg_parse_fail(p, w, "a duration without its unit (us, ms or s):");
-	if (pg_take(&r, "us"))
-		unit = PG_US;
-	else if (pg_take(&r, "ms"))
-		unit = PG_MS;
-	else if (pg_take(&r, "s"))
-		unit = PG_S;
-	else if (pg_take(&r, "m"))
-		unit = PG_S, v *= 60, part *= 60;
-	if (!unit || !pg_rest_done(&r))
-		return pg_parse_fail(p, w, "not a duration (250us, 1.5ms, 2s):");
-	if (v > duration_max / unit)
-		return pg_parse_fail(p, w, "a duration of more than 1000000s:");
-	*out = v * unit + part / of * unit + part % of * unit / of;
-	return true;
+	return wrong ? pg_parse_fail(p, w, wrong) : true;
 }
 
 bool pg_each(struct pg_parse *p, const struct pg_field_row *f, struct pg_word list, bool *negate,

@@ -199,3 +199,20 @@ void pg_stack_put_code(struct pg_text *t, const struct pg_code *code)
 
 	put_place(t, pg_code_module(code, &room), code->at);
 }
+
+uint64_t pg_stack_site(const uintptr_t *frames, unsigned n)
+{
+	uint64_t h = 0xcbf29ce484222325u;
+	struct pg_module room;
+
+	for (unsigned i = 0; i < n && i < PG_SITE_FRAMES; i++) {
+		const struct pg_module *m = pg_module_at(frames[i], &room);
+
+		if (!m)
+			continue;
+		for (const char *p = m->name; *p; p++)
+			h = pg_mix(h, (uint8_t)*p);
+		h = pg_mix(h, frames[i] - m->base);
+	}
+	return h;
+}

@@ -52,4 +52,8 @@ void pg_stack_put_place(struct pg_text *t, uintptr_t addr);
 void pg_stack_put_code_frame(struct pg_text *t, const struct pg_code *code);
 void pg_stack_put_code(struct pg_text *t, const struct pg_code *code);
 
+/* The hash of a stack's module+offset frames, PG_SITE_FRAMES at most: the same in every run. */
+enum { PG_SITE_FRAMES = 8 };
+uint64_t pg_stack_site(const uintptr_t *frames, unsigned n);
+
 #endif

@@ -469,7 +469,7 @@ static void worst(struct pg_event *e)
 	e->object.rule = e->rule = 1;
 	e->inlined = false;
 	e->nonblock = e->inherited = e->changed = e->seeded = e->object.stream = true;
-	e->confined = e->perhaps = e->by_itself = e->outside = true;
+	e->confined = e->perhaps = e->by_itself = e->outside = e->own = true;
 	e->tid = INT32_MIN;
 	e->comm[sizeof e->comm - 1] = 0;
 	e->failed = EAFNOSUPPORT;
