@@ -83,8 +83,8 @@ PURE := $(patsubst shim/%.c,$(BUILD)/%.o,$(wildcard shim/rules/rule*.c)) \
 # What the outside engine shares with the library; it has its own module, symbol and reseat, and unwinds by itself.
 OUTSIDE_C := $(sort $(wildcard shim/outside/*.c))
 OUTSIDE_O := $(OUTSIDE_C:shim/%.c=$(BUILD)/%.o)
-SHARED := $(addprefix $(BUILD)/,$(addsuffix .o,base/next base/clock base/peek base/process object/addr object/fd object/listener \
-	object/look who/stack fault/fault fault/standin log/again log/event_json log/event_text log/facts log/journal log/line log/modules \
+SHARED := $(addprefix $(BUILD)/,$(addsuffix .o,base/next base/clock base/mapped base/peek base/process object/addr object/ending \
+	object/fd object/leaving object/listener object/look who/stack fault/fault fault/standin log/again log/event_json log/event_text log/facts log/journal log/line log/modules \
 	log/log log/site)) $(patsubst shim/%.c,$(BUILD)/%.o,$(filter-out shim/rules/rule%,$(wildcard shim/rules/*.c)))
 $(COMMAND): $(COMMAND_O) $(OUTSIDE_O) $(PURE) $(SHARED)
 	$(COMPILE) $(LDFLAGS) -o $@ $^ -ldl
@@ -273,7 +273,7 @@ SANITIZE = -g -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all
 PURE_C   = $(patsubst $(BUILD)/%.o,shim/%.c,$(filter-out $(ARCH_O),$(PURE))) $(ARCH_S)
 LOG_C    = $(PURE_C) shim/base/next.c $(addprefix shim/log/,again.c event_json.c event_text.c facts.c journal.c line.c) \
 	$(addprefix shim/,who/stack.c who/unwinder.c object/fd.c object/look.c \
-	object/listener.c object/addr.c base/process.c base/clock.c base/peek.c)
+	object/ending.c object/listener.c object/addr.c base/mapped.c base/process.c base/clock.c base/peek.c)
 asan: ## the parser, the log writer and the reader of ELF files with the address and undefined-behaviour sanitizers
 	@mkdir -p $(BUILD)/asan
 	$(CC) -std=gnu11 $(PG_CPPFLAGS) $(SANITIZE) -fsanitize=address,undefined -o $(BUILD)/asan/rules \

@@ -65,6 +65,7 @@ KEYS = (
     ("unread", "count", "writes"),
     ("peer_pid", "count", "writes"),
     ("history", "history", "writes"),
+    ("ended", "ended", "epipe reset inject"),
     ("disposition", "disposition", "writes"),
     ("repeated", "count", "writes"),
     ("injected", "bool", "writes"),
@@ -259,7 +260,7 @@ _FAST_VALUES = {    # () is what a field takes
     "name": rb'(?:"(' + _TEXT + rb'*)"|null)', "bool": rb"(true|false)", "seed": rb"(\d{1,20}|null)",
     "rule": rb'(?:"([!#-\[\]-~]+)"|null)', "again": rb'(?:"([\w%:=.,+?*-]+)"|null)', "hash": rb'"([0-9a-f]{1,16})"',
     "frames": rb'\[((?:"' + _TEXT + rb'+"(?:,(?="))?)*)\]', "disposition": rb"(null|\{[^}\\]*\})",
-    "history": rb'\[((?:\{"what":"\w+","call":"\w+","ago_ms":' + _N + rb',"errno":(?:"\w+"|null),"sent_since":(?:' + _N +
+    "ended": rb"(null|\{[^}\\]*\})", "history": rb'\[((?:\{"what":"\w+","call":"\w+","ago_ms":' + _N + rb',"errno":(?:"\w+"|null),"sent_since":(?:' + _N +
                rb'|null),"caller":"' + _TEXT + rb'+"\}(?:,(?=\{))?)*)\]'}
 
 

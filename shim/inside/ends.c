@@ -2,6 +2,7 @@
 #include "inside/ends.h"
 
 #include "base/process.h"
+#include "inside/leave.h"
 #include "inside/passed.h"
 #include "inside/report.h"
 #include "inside/spare.h"
@@ -67,6 +68,12 @@ void pg_guard_exit(void)
 	errno = saved;
 }
 
+static void dies(void)
+{
+	pg_guard_exit();
+	pg_leave_all(PG_HOW_KILLED, SIGPIPE);
+}
+
 static void on_broken(const struct pg_op *op, enum pg_signal signal)
 {
 	pg_report(PG_EV_EPIPE, op, signal);
@@ -74,8 +81,7 @@ static void on_broken(const struct pg_op *op, enum pg_signal signal)
 
 void pg_guard_start(const char *gates)
 {
-	static const struct pg_sigpipe_calls calls = {pg_spared, on_broken, pg_report_killed,
-						      pg_guard_exit};
+	static const struct pg_sigpipe_calls calls = {pg_spared, on_broken, pg_report_killed, dies};
 	enum pg_state state = pg_sigpipe_start(&calls);
 
 	pg_room_start();

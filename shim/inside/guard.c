@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/peek.h"
 #include "base/process.h"
+#include "inside/leave.h"
 #include "inside/report.h"
 #include "inside/spare.h"
 #include "log/log.h"
@@ -51,6 +52,7 @@ void pg_guard_injected_epipe(const struct pg_op *op, bool signals)
 	pg_mark |= PG_MARK_LOGGED;
 	if (outcome == PG_SIG_FATAL) {
 		pg_guard_exit();
+		pg_leave_all(PG_HOW_KILLED, SIGPIPE);
 		pg_sigpipe_default();
 	}
 	unblock(mask);

@@ -12,6 +12,7 @@
 #include "inside/calls.h"
 #include "inside/ends.h"
 #include "inside/guard.h"
+#include "inside/leave.h"
 #include "inside/passed.h"
 #include "inside/stdio_gate.h"
 #include "log/log.h"
@@ -117,6 +118,8 @@ static void __attribute__((constructor)) start(int argc, char **argv, char **env
 		pg_guard_start(gates(pg_stdio_start()));
 		ask_for_exit();
 	}
+	if (pg_has_endings())
+		pg_leave_start();
 	if (pg_page()) {
 		pg_bus_start();
 		pg_live_start(!pg_watch_all);

@@ -6,6 +6,7 @@
 #include "object/look.h"
 #include "rules/match.h"
 #include "rules/rule_parse.h"
+#include "rules/turn.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -81,7 +82,7 @@ uint64_t pg_passed_rules(void)
 	uint64_t rules = 0;
 
 	for (uint64_t left = passed; left; left &= left - 1)
-		if (!pg_match_fired((unsigned)__builtin_ctzll(left)))
+		if (!pg_turn_fired((unsigned)__builtin_ctzll(left)))
 			rules |= left & -left;
 	if (!rules || !has_guarded_parent())
 		return rules;

@@ -2,10 +2,12 @@
 #include "inside/report.h"
 
 #include "base/peek.h"
+#include "log/facts.h"
 #include "log/line.h"
 #include "log/modules.h"
 #include "log/room.h"
 #include "log/site.h"
+#include "object/leaving.h"
 #include "object/look.h"
 #include "rules/config.h"
 #include "who/stack.h"
@@ -92,6 +94,13 @@ static enum pg_signal signal_of(const struct pg_op *op, const struct pg_object *
 	return outcome == PG_SIG_FATAL ? PG_SIG_NONE : outcome;
 }
 
+/* Nobody let go of what a rule broke. */
+static void add_ended(struct pg_event *e)
+{
+	if (pg_event_rule(e) < 0)
+		e->has_ended = pg_leaving_find(e->fd, &e->object, &e->ended);
+}
+
 /*
  * An event that is only counted costs little: it is looked at closely once it
  * is known that it will be told. A handler knows the place from the stack
@@ -131,6 +140,8 @@ static void write_event(struct pg_room *s, const struct pg_op *op)
 		pg_site_describe(first, e, op->caller);
 	if (e->ev == PG_EV_EPIPE)
 		add_disposition(e);
+	if (e->ev == PG_EV_EPIPE || e->ev == PG_EV_RESET)
+		add_ended(e);
 	pg_event_write(e, s->line, s->mask);
 	pg_modules_tell(e, s->line, s->mask);
 }
@@ -217,6 +228,8 @@ void pg_report_inject(const struct pg_op *op, const struct pg_plan *plan)
 	e->seeded = plan->seeded;
 	e->pid = pg_pid();
 	e->object = *op->object;
+	if (plan->held == PG_HELD)
+		e->has_ended = pg_leaving_find(e->fd, &e->object, &e->ended);
 	told = pg_site_count(e, op->caller, &first);
 	if (told) {
 		add_target(e, op);

@@ -5,6 +5,7 @@
 #include "base/peek.h"
 #include "inside/apply.h"
 #include "inside/ends.h"
+#include "inside/leave.h"
 #include "inside/passed.h"
 #include "inside/perform.h"
 #include "log/log.h"
@@ -78,6 +79,21 @@ bool pg_stdio_waits(void)
 	return last_to_flush;
 }
 
+bool pg_stdio_is_plain(void)
+{
+	enum { FILES_MAX = 10000 };
+	struct file file;
+	FILE *f = all_files ? (FILE *)*all_files : NULL;
+
+	for (int i = 0; f && i < FILES_MAX; i++) {
+		if (!pg_take_kept(&file, f, sizeof file) || file.table < tables_lo ||
+		    file.table >= tables_hi)
+			return false;
+		f = file.f._chain;
+	}
+	return all_files && !f;
+}
+
 /* Is F what one of our dprintf wrappers writes to, below its frame? It tells the break itself. (A
  * program may have jumped out of it: then its mark is left, but such an F is not.) */
 static bool within_dprintf(const FILE *f)
@@ -147,6 +163,7 @@ static PG_COLD void flushed(void)
 {
 	last_to_flush = NULL;
 	pg_guard_exit();
+	pg_leave_flushed();
 }
 
 /* Must a rule look at what is written to FD? */
@@ -221,13 +238,25 @@ static ssize_t gate_read(FILE *f, void *data, ssize_t n)
 /* fclose, and pclose, reach no close() that could be interposed. */
 static int gate_close(FILE *f)
 {
+	struct pg_leaving l;
+	bool leaves;
+	int ret;
+
 	pg_guard_close(f->_fileno);
+	leaves = pg_lets_go(&l, f->_fileno, "fclose", 0);
 	pg_fd_closed(f->_fileno);
-	return next_close(f);
+	ret = next_close(f);
+	if (PG_UNLIKELY(leaves))
+		pg_leaving_end(&l, true);
+	return ret;
 }
 
 static int gate_proc_close(FILE *f)
 {
+	struct pg_leaving l;
+
+	if (pg_lets_go(&l, f->_fileno, "pclose", 0)) /* it waits for the process, who may write */
+		pg_leaving_replace(&l);
 	pg_fd_closed(f->_fileno);
 	return next_proc_close(f);
 }
@@ -308,6 +337,11 @@ bool pg_stdio_start(void)
 }
 
 bool pg_stdio_waits(void)
+{
+	return false;
+}
+
+bool pg_stdio_is_plain(void)
 {
 	return false;
 }

@@ -19,4 +19,7 @@ bool pg_stdio_start(void);
  * still hold something? Then the exit line is told behind the last one. */
 bool pg_stdio_waits(void);
 
+/* Are all FILEs libc's own? Then none makes any other call but to write what waits. */
+bool pg_stdio_is_plain(void);
+
 #endif

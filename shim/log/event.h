@@ -5,6 +5,7 @@
 
 #include "base/call.h"
 #include "log/log.h"
+#include "object/ending.h"
 #include "object/look.h"
 #include "rules/op.h"
 #include "rules/rule.h"
@@ -84,6 +85,8 @@ struct pg_event {
 	char module[72], path[256], build_id[65]; /* module; "": unknown */
 	int sender;	/* killed: who sent the signal; CALL and FD: of whose write it is */
 	bool by_itself; /* killed: the program raised it */
+	bool has_ended; /* epipe, reset, inject: who let go of the other end is known */
+	struct pg_ending ended;
 	int pid;
 	bool outside; /* seen by the outside engine: TID and COMM are filled in, too */
 	/* Set by pg_event_write (line.h), unless OUTSIDE. */

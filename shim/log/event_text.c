@@ -177,6 +177,90 @@ static void text_stack(struct pg_text *t, const struct pg_event *e)
 	}
 }
 
+/* "with 158 bytes unread", and where. */
+static void text_ended_how(struct pg_text *t, const struct pg_ending *w)
+{
+	if (w->unread > 0) {
+		pg_put(t, " with ");
+		pg_put_i64(t, w->unread);
+		pg_put(t, " bytes unread");
+	}
+	if (!w->module[0] || w->how == PG_HOW_EXIT)
+		return;
+	pg_put(t, ", in ");
+	if (w->symbol[0]) {
+		pg_put_name(t, w->symbol, sizeof w->symbol);
+		pg_put_char(t, '+');
+		pg_put_hex(t, w->symbol_offset);
+		pg_put(t, " (");
+	}
+	pg_put_name(t, w->module, sizeof w->module);
+	pg_put_char(t, '+');
+	pg_put_hex(t, w->offset);
+	pg_put(t, w->symbol[0] ? ")" : "");
+}
+
+static void text_signal(struct pg_text *t, int sig)
+{
+	if (pg_signal_name(sig))
+		pg_put(t, pg_signal_name(sig));
+	else
+		pg_put(t, "signal "), pg_put_i64(t, sig);
+}
+
+static void text_leaver(struct pg_text *t, const struct pg_ending *w)
+{
+	text_name(t, w->comm, sizeof w->comm, "[");
+	pg_put_char(t, '[');
+	pg_put_i64(t, w->pid);
+	pg_put_char(t, ']');
+}
+
+static void text_verb(struct pg_text *t, const struct pg_event *e)
+{
+	const struct pg_ending *w = &e->ended;
+
+	if (w->pid == e->pid && (w->how == PG_HOW_CLOSE || w->how == PG_HOW_SHUTDOWN)) {
+		pg_put(t, "this process, closed by ");
+		pg_put_name(t, w->call, sizeof w->call);
+		pg_put(t, "()");
+		return;
+	}
+	text_leaver(t, w);
+	if (w->how == PG_HOW_EXIT)
+		pg_put(t, " exited with status "), pg_put_i64(t, w->status);
+	else if (w->how == PG_HOW_KILLED)
+		pg_put(t, " was killed by "), text_signal(t, w->status);
+	else if (w->how == PG_HOW_GONE)
+		pg_put(t, " has gone without a word");
+	else
+		pg_put(t, w->how == PG_HOW_SHUTDOWN ? " shut it down" : " closed it");
+}
+
+/* Who let go of the other end. */
+static void text_ended(struct pg_text *t, const struct pg_event *e)
+{
+	const struct pg_ending *w = &e->ended;
+	bool pipe = e->object.kind == PG_PIPE, own = w->pid == e->pid;
+
+	if (!e->has_ended || (w->how == PG_HOW_NONE && !pipe))
+		return;
+	pg_put(t, INDENT);
+	if (w->how == PG_HOW_NONE) {
+		pg_put(t, "reader: gone; who let go last is not known");
+		return;
+	}
+	pg_put(t, pipe ? "reader" : own ? "other end" : "");
+	pg_put(t, own ? ": " : pipe ? " " : "");
+	text_verb(t, e);
+	text_ended_how(t, w);
+	if (!w->at)
+		return;
+	pg_put(t, ", ");
+	pg_put_duration(t, pg_event_since(e, w->at));
+	pg_put(t, " before");
+}
+
 static void text_disposition(struct pg_text *t, const struct pg_event *e)
 {
 	if (e->inherited)
@@ -238,6 +322,7 @@ static void text_write(struct pg_text *t, const struct pg_event *e)
 		pg_put_char(t, ')');
 	}
 	text_history(t, e);
+	text_ended(t, e);
 	text_disposition(t, e);
 	text_stack(t, e);
 	text_again(t, e);
@@ -266,6 +351,7 @@ static void text_inject(struct pg_text *t, const struct pg_event *e)
 	if (e->seeded)
 		pg_put(t, ", seed "), pg_put_u64(t, pg_config.seed);
 	text_object(t, e);
+	text_ended(t, e);
 	text_stack(t, e);
 }
 

@@ -170,6 +170,13 @@ static void read_control(const char *name, const char *value)
 	pg_config.control = value;
 }
 
+static void read_endings(const char *name, const char *value)
+{
+	if (*value != '/' && !pg_same(value, "off"))
+		refuse(name, 1, "not an absolute path, and not off:", value, NULL);
+	pg_config.endings = value;
+}
+
 static void check_pattern(const char *name, const char *value)
 {
 	for (size_t i = 0; value[i]; i++) {
@@ -299,13 +306,23 @@ static void read_skip(const char *name, const char *value)
 }
 
 static const char *const variables[] = {
-	"PIPEGUARD_LOG",   "PIPEGUARD_FORMAT", "PIPEGUARD_VERBOSE", "PIPEGUARD_STACK",
-	"PIPEGUARD_ONLY",  "PIPEGUARD_SKIP",   "PIPEGUARD_SIGPIPE", "PIPEGUARD_LIMIT",
-	"PIPEGUARD_RULES", "PIPEGUARD_SEED",   "PIPEGUARD_CONTROL", NULL,
+	"PIPEGUARD_LOG",
+	"PIPEGUARD_FORMAT",
+	"PIPEGUARD_VERBOSE",
+	"PIPEGUARD_STACK",
+	"PIPEGUARD_ONLY",
+	"PIPEGUARD_SKIP",
+	"PIPEGUARD_SIGPIPE",
+	"PIPEGUARD_LIMIT",
+	"PIPEGUARD_RULES",
+	"PIPEGUARD_SEED",
+	"PIPEGUARD_CONTROL",
+	"PIPEGUARD_ENDINGS",
+	NULL,
 };
 static void (*const readers[])(const char *, const char *) = {
 	read_log,     read_format, read_verbose, read_stack, read_only,	   read_skip,
-	read_sigpipe, read_limit,  read_rules,	 read_seed,  read_control,
+	read_sigpipe, read_limit,  read_rules,	 read_seed,  read_control, read_endings,
 };
 
 /* One "NAME=VALUE" of the environment; returns the number of its variable. */
@@ -367,6 +384,9 @@ void pg_config_read(char **envp)
 		pg_front.ruled = pg_rules.calls;
 	if (pg_config.active && pg_config.control)
 		open_page();
+	if (pg_config.active && pg_config.endings && *pg_config.endings == '/' &&
+	    !pg_config.control)
+		pg_endings_open(pg_config.endings); /* it may have gone, and nobody misses it */
 	if ((seen & 48) == 48)
 		refuse("PIPEGUARD_SKIP", 1, "PIPEGUARD_ONLY is set as well: choose one", NULL,
 		       NULL);
