@@ -12,8 +12,8 @@ DIFF=$ROOT/tests/fuzz/diff
 # Each object of the target but the log writer's.
 setup_file() {
 	cd "$BATS_FILE_TMPDIR" || return
-	"${CC:-gcc}" "${CFLAGS[@]}" -c "$ROOT"/tests/fuzz/{run,log}.c "$ROOT"/shim/base/{text,ip,names,call,next,sys,process,clock,peek}.c \
-		"$ROOT"/shim/object/{addr,fd,look,listener}.c "$ROOT"/shim/who/{stack,unwinder}.c "$ROOT"/shim/rules/rule*.c "$ROOT"/shim/arch/*.S
+	"${CC:-gcc}" "${CFLAGS[@]}" -c "$ROOT"/tests/fuzz/{run,log}.c "$ROOT"/shim/base/{text,ip,mapped,names,call,next,sys,process,clock,peek}.c \
+		"$ROOT"/shim/object/{addr,ending,fd,look,listener}.c "$ROOT"/shim/who/{stack,unwinder}.c "$ROOT"/shim/rules/rule*.c "$ROOT"/shim/arch/*.S
 }
 
 # target FOLDER: builds it with that log writer, and runs it.
