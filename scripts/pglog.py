@@ -229,7 +229,8 @@ def _finite(text):
     return float(text)
 
 
-def _json_event(line):
+def json_event(line):
+    """The event of a line in JSON; None where it is not one of the library's."""
     try:
         return known(json_value(line))
     except ValueError:
@@ -372,7 +373,7 @@ class Reader:
             if line.startswith(b"pipeguard["):
                 block = [line]
             elif line.startswith(b"{"):
-                yield from self._known(_json_event(line), block)
+                yield from self._known(json_event(line), block)
             else:
                 self.foreign += bool(line.strip())
         if block:
@@ -391,7 +392,7 @@ class Reader:
     def dicts(self):
         """All events of a log in JSON, as dicts."""
         for line in self._lines():
-            event = _json_event(line) if line.startswith(b"{") else None
+            event = json_event(line) if line.startswith(b"{") else None
             if event:
                 yield event
 
