@@ -241,7 +241,7 @@ normal() { sed -E 's/20[0-9-]+ [0-9:]+ UTC/DATE/; s/[0-9]+\.[0-9]+ s\b/SECONDS/g
 
 @test "of a run through thousands of places no more is read than tells what came of the fault" {
 	printf '%s\n' '#include <signal.h>' '#include <unistd.h>' >many.c
-	for n in {1..400}; do echo "__attribute__((noinline)) static void f$n(void) { if (write(1, \"x\\n\", 2)) __asm__(\"\"); }"; done >>many.c
+	printf '__attribute__((noinline)) static void f%d(void) { if (write(1, "x\\n", 2)) __asm__(""); }\n' {1..400} >>many.c
 	{ echo 'int main(void) { signal(SIGPIPE, SIG_IGN);' && printf 'f%d();' {1..400} && echo ' return 0; }'; } >>many.c
 	"${CC:-gcc}" -O1 -o many many.c
 	guarded PIPEGUARD_VERBOSE=2 PIPEGUARD_RULES='sweep=write:when=200:break' ./many | cat >/dev/null || :
