@@ -515,7 +515,7 @@ static void start_moving(struct pg_ruled *c, bool breaks)
 	if (move_on(c))
 		return;
 	c->deadline = 0;
-	if (c->reads && patience(c))
+	if (patience(c))
 		c->deadline = pg_now() + patience(c);
 	add_waiting(c);
 	c->copy = -1;
@@ -590,7 +590,7 @@ static void finish(struct pg_ruled *c)
 	default:
 		break;
 	}
-	if (is_cut(c) && !is_moved(c))
+	if ((is_cut(c) || c->plan.garbage) && !is_moved(c))
 		c->plan.failed = EOPNOTSUPP;
 	tell(c);
 	if (is_moved(c))
@@ -996,9 +996,10 @@ static void go_on_from(struct pg_ruled *c, uint64_t now)
 		c->way->answer(c, -EAGAIN);
 		return;
 	case PG_STAGE_MOVE:
-		if (now >= c->deadline && c->deadline)
+		if (now >= c->deadline && c->deadline) {
+			count(c, c->done);
 			c->way->answer(c, c->done ? c->done : -EAGAIN);
-		else if (!move_on(c)) {
+		} else if (!move_on(c)) {
 			add_waiting(c);
 			c->copy = -1;
 		}
