@@ -812,21 +812,30 @@ static void judge(struct pg_ruled *c)
 		start(c);
 }
 
-/* Does C's thread come again with the call that was parked? */
+static bool has_words_of(const struct pg_ruled *c, const struct pg_ruled *come)
+{
+	return c->number == come->number && !memcmp(c->op.arg, come->op.arg, sizeof c->op.arg);
+}
+
+/* Does C's thread come again with a call that was parked? A handler of the signal may make others
+ * before; a program that was told of the signal instead may never come, so few are kept. */
 static bool comes_again(const struct pg_ruled *come)
 {
-	for (struct pg_ruled **at = &waiting; *at; at = &(*at)->next) {
+	enum { NESTED = 4 };
+	unsigned others = 0;
+
+	for (struct pg_ruled **at = &waiting; *at;) {
 		struct pg_ruled *c = *at;
 
-		if (c->tid != come->tid || !c->parked)
-			continue;
-		if (c->number != come->number) {
-			drop(at); /* its program was told of the signal instead */
-			return false;
+		if (c->tid == come->tid && c->parked && has_words_of(c, come)) {
+			c->id = come->id;
+			c->parked = false;
+			return true;
 		}
-		c->id = come->id;
-		c->parked = false;
-		return true;
+		if (c->tid == come->tid && c->parked && ++others > NESTED)
+			drop(at);
+		else
+			at = &c->next;
 	}
 	return false;
 }
