@@ -129,6 +129,13 @@ static bool stops(int sig)
 	return sig == SIGSTOP || sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU;
 }
 
+/* It stays stopped, until SIGCONT. */
+static void on_group_stop(int tid)
+{
+	ptrace(PTRACE_LISTEN, tid, 0, 0);
+	pg_ruled_stops(pg_tracee_of(tid));
+}
+
 static void forget_thread(int tid)
 {
 	pg_ruled_gone(tid);
@@ -171,7 +178,7 @@ static void on_stop(int tid, int status)
 	int sig = WSTOPSIG(status), event = status >> 16;
 
 	if (event == PTRACE_EVENT_STOP && stops(sig))
-		ptrace(PTRACE_LISTEN, tid, 0, 0); /* it stays stopped, until SIGCONT */
+		on_group_stop(tid);
 	else if (event == PTRACE_EVENT_EXEC)
 		on_exec(tid);
 	else if (event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_VFORK)
@@ -285,7 +292,7 @@ enum pg_end pg_engine_run(const struct pg_engine *how)
 		pg_notify_start(how->listener);
 	for (;;) {
 		if ((changed || pg_stops_on) && !take_all())
-			return PG_END_GONE;
+			return how->once && pg_told ? PG_END_ONCE : PG_END_GONE;
 		changed = false;
 		if (pg_stops_owes())
 			continue;
