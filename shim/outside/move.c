@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "outside/move.h"
 
-#include "outside/memory.h"
+#include "outside/bytes.h"
 #include "outside/thing.h"
 
 #include "rules/config.h"
@@ -19,7 +19,7 @@ static bool message(const struct pg_ruled *c, struct msghdr *m)
 {
 	const struct pg_layout *l = pg_call_layout(c->op.call);
 
-	return pg_memory_read(c->of->pid, (uintptr_t)c->op.arg[l->data], m, sizeof *m);
+	return pg_bytes_read(c->of->pid, (uintptr_t)c->op.arg[l->data], m, sizeof *m);
 }
 
 /* What is not the stream's. */
@@ -76,7 +76,7 @@ static bool piece(const struct pg_ruled *c, uint64_t at, uintptr_t *where, size_
 		count = (uint64_t)m.msg_iovlen;
 	}
 	for (uint64_t i = 0; i < count; i++) {
-		if (!pg_memory_read(c->of->pid, vector + i * sizeof v, &v, sizeof v))
+		if (!pg_bytes_read(c->of->pid, vector + i * sizeof v, &v, sizeof v))
 			return false;
 		if (at < v.iov_len) {
 			*where = (uintptr_t)v.iov_base + at;
@@ -162,7 +162,7 @@ static int write_step(struct pg_ruled *c)
 	size_t n;
 	long ret;
 
-	if (!next_piece(c, &where, &n) || !pg_memory_read(c->of->pid, where, buffer, n))
+	if (!next_piece(c, &where, &n) || !pg_bytes_read(c->of->pid, where, buffer, n))
 		return -EFAULT;
 	ret = put_out(c, n);
 	if (ret < 0)
@@ -194,7 +194,7 @@ static int read_step(struct pg_ruled *c)
 		return (int)ret;
 	if (!c->done)
 		spoil(c, (size_t)ret);
-	if (!pg_memory_write(c->of->pid, where, buffer, (size_t)ret))
+	if (!pg_bytes_write(c->of->pid, where, buffer, (size_t)ret))
 		return -EFAULT;
 	c->done += ret;
 	return 0;
@@ -214,13 +214,13 @@ static int wait(struct pg_ruled *c)
 static bool take_offset(const struct pg_ruled *c, unsigned at, int64_t *offset, int64_t **by)
 {
 	*by = c->op.arg[at] ? offset : NULL;
-	return !c->op.arg[at] || pg_memory_read(c->of->pid, (uintptr_t)c->op.arg[at], offset, 8);
+	return !c->op.arg[at] || pg_bytes_read(c->of->pid, (uintptr_t)c->op.arg[at], offset, 8);
 }
 
 static void put_offset(const struct pg_ruled *c, unsigned at, const int64_t *by)
 {
 	if (by)
-		pg_memory_write(c->of->pid, (uintptr_t)c->op.arg[at], by, sizeof *by);
+		pg_bytes_write(c->of->pid, (uintptr_t)c->op.arg[at], by, sizeof *by);
 }
 
 static long between(const struct pg_ruled *c, int source, size_t n)

@@ -2,8 +2,9 @@
 #include "outside/ruled.h"
 
 #include "outside/frames.h"
-#include "outside/memory.h"
+#include "outside/bytes.h"
 #include "outside/move.h"
+#include "outside/owed.h"
 #include "outside/place.h"
 #include "outside/sets.h"
 #include "outside/stories.h"
@@ -59,45 +60,6 @@ static void drop(struct pg_ruled **at)
 	if (c->copy >= 0)
 		close(c->copy);
 	free(c);
-}
-
-/* ---- signals in the kernel's place ---- */
-
-/* Threads that are sent a SIGPIPE by us, or whose next one is to be taken away. */
-enum { OWED = 256 };
-static struct {
-	int tid, rule;
-	bool owed, spared;
-} marks[OWED];
-
-static void mark(int tid, bool owed, bool spared)
-{
-	unsigned at = (unsigned)tid % OWED;
-
-	if (marks[at].tid != tid)
-		marks[at].owed = marks[at].spared = false;
-	marks[at].tid = tid;
-	marks[at].owed |= owed;
-	marks[at].spared |= spared;
-}
-
-static bool take_mark(int tid, bool *word)
-{
-	bool was = *word && marks[(unsigned)tid % OWED].tid == tid;
-
-	*word = false;
-	return was;
-}
-
-bool pg_ruled_owes(int tid, int *rule)
-{
-	*rule = marks[(unsigned)tid % OWED].rule;
-	return take_mark(tid, &marks[(unsigned)tid % OWED].owed);
-}
-
-bool pg_ruled_spares(int tid)
-{
-	return take_mark(tid, &marks[(unsigned)tid % OWED].spared);
 }
 
 static void send_signal(const struct pg_ruled *c, int sig)
@@ -333,8 +295,7 @@ static void fail_broken(struct pg_ruled *c)
 	struct pg_event *e;
 
 	if (signals && !is_blocked(c->tid, SIGPIPE)) {
-		mark(c->tid, true, false);
-		marks[(unsigned)c->tid % OWED].rule = (int)c->plan.rule;
+		pg_owe(c->tid, (int)c->plan.rule);
 		send_signal(c, SIGPIPE);
 		return;
 	}
@@ -367,7 +328,7 @@ static bool address_of(const struct pg_ruled *c, struct sockaddr_storage *ss)
 
 	memset(ss, 0, sizeof *ss);
 	return n >= sizeof(sa_family_t) && n <= sizeof *ss &&
-	       pg_memory_read(c->of->pid, (uintptr_t)c->op.arg[1], ss, n);
+	       pg_bytes_read(c->of->pid, (uintptr_t)c->op.arg[1], ss, n);
 }
 
 static void wait_for_ever(struct pg_ruled *c)
@@ -463,8 +424,7 @@ static void break_midway(struct pg_ruled *c)
 	tell(c);
 	if (ret)
 		return;
-	mark(c->tid, true, false);
-	marks[(unsigned)c->tid % OWED].rule = (int)c->plan.rule;
+	pg_owe(c->tid, (int)c->plan.rule);
 	if (!is_blocked(c->tid, SIGPIPE))
 		send_signal(c, SIGPIPE);
 }
@@ -474,8 +434,8 @@ static void answer_message(struct pg_ruled *c)
 {
 	uint32_t n = (uint32_t)c->done;
 
-	pg_memory_write(c->of->pid, (uintptr_t)c->op.arg[1] + offsetof(struct mmsghdr, msg_len), &n,
-			sizeof n);
+	pg_bytes_write(c->of->pid, (uintptr_t)c->op.arg[1] + offsetof(struct mmsghdr, msg_len), &n,
+		       sizeof n);
 	c->way->answer(c, 1);
 }
 
@@ -534,7 +494,7 @@ static bool is_moved(const struct pg_ruled *c)
 static bool halt(struct pg_ruled *c)
 {
 	if (c->plan.nosignal)
-		mark(c->tid, false, true);
+		pg_take_away(c->tid);
 	if (!c->plan.stop && !c->plan.abort)
 		return false;
 	tell(c);
@@ -747,7 +707,7 @@ static bool is_there(const struct pg_tracee *t, uintptr_t address)
 
 	if (seen[key >> 1 & (PAGES - 1)] == key)
 		return true;
-	if (!pg_memory_read(t->pid, address, &byte, 1))
+	if (!pg_bytes_read(t->pid, address, &byte, 1))
 		return false;
 	seen[key >> 1 & (PAGES - 1)] = key;
 	return true;
