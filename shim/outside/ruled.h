@@ -13,18 +13,10 @@
  */
 void pg_ruled_come(const struct pg_ruled *c);
 
-/* For poll(2): adds what waits to P, of which there are MOST. Returns how many. *UNTIL becomes the
- * next deadline, if that is earlier; 0: none. */
-struct pollfd;
-unsigned pg_ruled_poll(struct pollfd *p, unsigned most, uint64_t *until);
-
-/* After it: what has come to its time goes on. */
+/* After poll(2), see waiting.h: what has come to its time goes on. */
 void pg_ruled_step(void);
 
 /* Does a rule ask who called? */
 bool pg_ruled_by_stack(void);
-
-/* Thread TID has ended. */
-void pg_ruled_gone(int tid);
 
 #endif
