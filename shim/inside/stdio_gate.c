@@ -101,7 +101,7 @@ static PG_COLD void flushed(void)
 {
 	pg_last_to_flush = NULL;
 	pg_guard_exit();
-	pg_leave_flushed();
+	pg_leave_flushed(pg_flush_is_plain());
 }
 
 /* Must a rule look at what is written to FD? */

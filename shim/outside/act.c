@@ -195,7 +195,7 @@ void pg_act_finish(struct pg_ruled *c)
 	default:
 		break;
 	}
-	if (pg_carry_cuts(c) && !pg_carries(c))
+	if ((pg_carry_cuts(c) || c->plan.garbage) && !pg_carries(c))
 		c->plan.failed = EOPNOTSUPP;
 	pg_made_tell(c);
 	if (pg_carries(c))

@@ -98,7 +98,7 @@ void pg_carry_start(struct pg_ruled *c, bool breaks)
 	if (pg_carry_on(c))
 		return;
 	c->deadline = 0;
-	if (c->reads && pg_patience(c))
+	if (pg_patience(c))
 		c->deadline = pg_now() + pg_patience(c);
 	pg_wait(c);
 }

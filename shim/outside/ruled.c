@@ -232,10 +232,12 @@ static void go_on_from(struct pg_ruled *c, uint64_t now)
 		c->way->answer(c, -EAGAIN);
 		return;
 	case PG_STAGE_MOVE:
-		if (now >= c->deadline && c->deadline)
+		if (now >= c->deadline && c->deadline) {
+			pg_carry_count(c, c->done);
 			c->way->answer(c, c->done ? c->done : -EAGAIN);
-		else if (!pg_carry_on(c))
+		} else if (!pg_carry_on(c)) {
 			pg_wait(c);
+		}
 		return;
 	}
 }
@@ -266,5 +268,13 @@ void pg_ruled_step(void)
 		return;
 	before = pg_live_enter();
 	pg_wait_step(go_on_from, interrupt);
+	pg_live_leave(before);
+}
+
+void pg_ruled_stops(int pid)
+{
+	struct pg_rule_set *before = pg_live_enter();
+
+	pg_wait_stops(pid, interrupt);
 	pg_live_leave(before);
 }

@@ -25,6 +25,9 @@ typedef void pg_wait_fn(struct pg_ruled *c, uint64_t now);
 void pg_wait_step(pg_wait_fn *go_on, pg_wait_fn *interrupt);
 bool pg_wait_any(void);
 
+/* INTERRUPT all of process PID, which is stopped once each of its threads is. */
+void pg_wait_stops(int pid, pg_wait_fn *interrupt);
+
 /* Thread TID has ended. */
 void pg_wait_gone(int tid);
 
