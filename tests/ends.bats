@@ -140,6 +140,16 @@ told() {
 	equal "who" '["sh","exit",4]' "$(told '[.comm, .how, .status]')"
 }
 
+@test "hold says whose leaving it waited for, and sweep whose leaving makes a race" {
+	native_only
+	requires python3
+	run tree -r '%out:fd=1:when=2+:hold=5s' bash -c '(echo a; echo b) | head -1'
+	equal "hold" '["head","exit",0]' "$(events 'select(.ev == "inject") | .ended | [.comm, .how, .status]' | tail -1)"
+	run launch sweep --out "$BATS_TEST_TMPDIR/swept" --faults break --json -- bash -c 'seq 100000 | head -1; exit 0'
+	equal "sweep" '["head exited with status 0"]' "$(grep '^{' <<<"$output" |
+		jq -c 'select(.type == "site" and .program == "seq") | .left')"
+}
+
 # ---- who it was not ----
 
 @test "SIGKILL: gone, or killed where that can still be asked, and no more" {

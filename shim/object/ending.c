@@ -338,7 +338,7 @@ struct search {
 	bool found, waits; /* WAITS: one is being proved */
 	bool too_many;	   /* processes had it */
 	struct pg_ending *best;
-	unsigned known, others; /* OTHERS: that are not this one, so far */
+	unsigned known, begun; /* BEGUN: with those whose place another has */
 	struct known of[KNOWN];
 };
 
@@ -357,7 +357,7 @@ static struct known *known_of(struct search *s, int pid)
 		free = &s->of[s->known++];
 	if (!free)
 		return NULL;
-	s->others += pid != pg_pid();
+	s->begun++;
 	*free = (struct known){.pid = pid};
 	return free;
 }
@@ -409,7 +409,7 @@ static void look(struct search *s)
 	uint64_t last = 0;
 
 	s->found = s->waits = s->too_many = false;
-	s->known = s->others = 0;
+	s->known = s->begun = 0;
 	pg_peek(&last, &pg_endings_mapped->next, sizeof last);
 	for (unsigned n = 0; n < PG_ENDINGS; n += AT_ONCE)
 		look_from(s, (unsigned)((last / AT_ONCE + 1) * AT_ONCE + n) % PG_ENDINGS);
@@ -422,25 +422,39 @@ static void wait_a_little(void)
 	pg_sys2(SYS_nanosleep, pause, 0);
 }
 
+/* The only process that S knows, but for this one and PID; a null pointer: there are others, or
+ * none. */
+static const struct known *only_other(const struct search *s, int pid)
+{
+	const struct known *one = NULL;
+
+	if (s->too_many || s->begun != s->known)
+		return NULL;
+	for (unsigned i = 0; i < s->known; i++) {
+		if (s->of[i].pid == pid || s->of[i].pid == pg_pid())
+			continue;
+		if (one)
+			return NULL;
+		one = &s->of[i];
+	}
+	return one;
+}
+
 /*
- * This process itself let go last, of what it made for another one: that was
- * gone by then, if it is the only other process which had it, had it from its
- * start, and left a moment before.
+ * Who made a pipe for another process closes its own end of it when it gets to
+ * that, and may be the last one to let go. That other one is told, if it is the
+ * only one which had it besides, had it from its start, and left a moment before.
  */
 static PG_COLD void prefer_other(struct search *s)
 {
-	enum { MOMENT = 20 * MS };
-	const struct known *k = s->of;
+	enum { MOMENT = 20 * MS, STDIO = 2 };
+	const struct known *k = only_other(s, s->best->pid);
 	struct pg_ending e;
 	unsigned state;
 
-	if (s->best->pid != pg_pid() || s->others != 1 || s->too_many)
-		return;
-	if (k->pid == s->best->pid)
-		k++;
-	if (k->held && k->left > k->held && k->left <= s->best->at &&
-	    s->best->at - k->left < MOMENT && read_wanted(s, k->left_slot, &e, &state) &&
-	    e.pid == k->pid)
+	if (s->best->how == PG_HOW_CLOSE && s->best->status > STDIO && k && k->held &&
+	    k->left > k->held && k->left <= s->best->at && s->best->at - k->left < MOMENT &&
+	    read_wanted(s, k->left_slot, &e, &state) && e.pid == k->pid)
 		*s->best = e;
 }
 
