@@ -179,10 +179,10 @@ setup() {
 		completion --x#pipeguard: completion: unknown option '--x' (see --help)
 		help halp#pipeguard: help: unknown verb 'halp' (did you mean 'help'?)
 		version x#pipeguard: version: no arguments
-		attach --for 5 1#pipeguard: --for: a duration without its unit (us, ms or s): '5'
-		attach --for 2h 1#pipeguard: --for: not a duration (250us, 1.5ms, 2s): '2h'
-		attach --for 0s 1#pipeguard: --for: no time at all: '0s'
-		ctl x fired --wait 1.s r1#pipeguard: --wait: not a duration (250us, 1.5ms, 2s): '1.s'
+		attach --for 5 1#pipeguard: --for: not a time like 500ms, 10s or 5m: '5'
+		attach --for 2h 1#pipeguard: --for: not a time like 500ms, 10s or 5m: '2h'
+		attach --for 0s 1#pipeguard: --for: not a time like 500ms, 10s or 5m: '0s'
+		ctl x fired --wait 1.s r1#pipeguard: --wait: not a time like 500ms, 10s or 5m: '1.s'
 		attach --for 1m --for 2m 1#pipeguard: --for 1m and --for 2m exclude one another: choose one
 		-S keep -S suppress true#pipeguard: --suppress keep and --suppress suppress exclude one another: choose one
 		--inside --both true#pipeguard: --inside and --both exclude one another: choose one

@@ -8,6 +8,7 @@
 #include "inside/report.h"
 #include "inside/spare.h"
 #include "log/log.h"
+#include "object/connection.h"
 #include "object/look.h"
 #include "rules/config.h"
 #include "rules/live.h"

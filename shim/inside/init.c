@@ -11,11 +11,13 @@
 #include "inside/bus.h"
 #include "inside/calls.h"
 #include "inside/ends.h"
+#include "inside/flush.h"
 #include "inside/guard.h"
 #include "inside/leave.h"
 #include "inside/passed.h"
 #include "inside/stdio_gate.h"
 #include "log/log.h"
+#include "object/connection.h"
 #include "rules/config.h"
 #include "rules/live.h"
 #include "who/symbol.h"
@@ -27,7 +29,7 @@ static void at_exit(void *unused)
 {
 	(void)unused;
 	pg_guard_leaves();
-	if ((pg_passed_any() || pg_guard_has_last_word()) && !pg_stdio_waits())
+	if ((pg_passed_any() || pg_guard_has_last_word()) && !pg_flush_waits())
 		pg_guard_exit();
 }
 
@@ -58,8 +60,8 @@ static void on_exiting(int status, void *unused)
 	(void)unused;
 	pg_guard_leaves();
 	pg_leave_exit(status);
-	if (!pg_stdio_waits())
-		pg_leave_flushed(pg_stdio_is_plain());
+	if (!pg_flush_waits())
+		pg_leave_flushed(pg_flush_is_plain());
 }
 
 /* glibc alone has it. Behind all others, as at_exit() is. */

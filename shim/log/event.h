@@ -23,7 +23,9 @@ enum pg_ev {
 	PG_EV_EXIT,
 	PG_EV_CALL,
 	PG_EV_KILLED,
-	PG_EV_INJECT
+	PG_EV_INJECT,
+	PG_EV_MODULE,
+	PG_EV_COUNT
 };
 enum pg_signal {
 	PG_SIG_NONE,
@@ -81,6 +83,7 @@ struct pg_event {
 	uint64_t counts[PG_RULES_MAX]; /* exit: how often each rule fired */
 	uint64_t passed;	       /* exit: rules for write that stdio passed by, as bits */
 	const char *gates;	       /* load */
+	char module[72], path[256], build_id[65]; /* module; "": unknown */
 	int sender;	/* killed: who sent the signal; CALL and FD: of whose write it is */
 	bool by_itself; /* killed: the program raised it */
 	bool has_ended; /* epipe, reset, inject: who let go of the other end is known */
@@ -90,6 +93,7 @@ struct pg_event {
 	/* Set by pg_event_write (line.h), unless OUTSIDE. */
 	int tid;
 	uint64_t now;
+	unsigned columns;	       /* of the terminal that a text goes to; 0: to none */
 	struct pg_log_missing missing; /* lines before this one */
 	char comm[16];
 };

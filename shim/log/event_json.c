@@ -8,9 +8,9 @@
 #include "log/log.h"
 #include "rules/config.h"
 
-static const char *const ev_names[] = {"epipe",	      "reset", "refused", "eof",
-				       "disposition", "load",  "doomed",  "closed",
-				       "exit",	      "call",  "killed",  "inject"};
+static const char *const ev_names[] = {"epipe",	 "reset",  "refused", "eof",  "disposition",
+				       "load",	 "doomed", "closed",  "exit", "call",
+				       "killed", "inject", "module"};
 static const char *const via_names[] = {"call", "stdio", "signal"};
 static const char *const signal_names[] = {"none",    "fatal",	 "caught",
 					   "ignored", "blocked", "suppressed"};
@@ -48,6 +48,12 @@ static bool fits(struct pg_text *t, size_t before)
 static void name(struct pg_text *t, const char *s)
 {
 	pg_put_json(t, s, PG_NAME_SHOWN);
+}
+
+/* A longer one; "" is null. */
+static void file(struct pg_text *t, const char *s, size_t size)
+{
+	pg_put_json(t, *s ? s : NULL, size);
 }
 
 static void number(struct pg_text *t, int64_t n)
@@ -365,7 +371,7 @@ enum {
 #define IF(condition) IF_##condition
 	WRITES = ON(EPIPE) | ON(RESET) | ON(REFUSED) | ON(EOF) | ON(DOOMED) | ON(CLOSED) |
 		 ON(CALL) | ON(INJECT),
-	ALL = WRITES | ON(DISPOSITION) | ON(LOAD) | ON(EXIT) | ON(KILLED)
+	ALL = (1u << PG_EV_COUNT) - 1
 };
 
 static const struct key {

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -57,6 +58,16 @@ bool pg_log_goes_to(int fd)
 bool pg_log_is(uint64_t dev, uint64_t ino)
 {
 	return ino && out.ino == ino && out.dev == dev;
+}
+
+unsigned pg_log_columns(void)
+{
+	struct winsize size = {0};
+
+	if (!S_ISCHR(out.mode) || out.fd < 0 || pg_confined ||
+	    pg_sys3(SYS_ioctl, out.fd, TIOCGWINSZ, &size))
+		return 0;
+	return size.ws_col ? size.ws_col : 80;
 }
 
 /* Each line moves the time at which the next one would be due; it may run ahead of the clock by as

@@ -93,6 +93,11 @@ static void read_verbose(const char *name, const char *value)
 	pg_config.verbose = (int)read_number(name, value, 2, "not a number from 0 to 2:");
 }
 
+static void read_time(const char *name, const char *value)
+{
+	pg_config.time = read_number(name, value, 1, "not 0 or 1:");
+}
+
 static void read_stack(const char *name, const char *value)
 {
 	pg_config.stack = read_number(name, value, 32, "not a number from 0 to 32:");
@@ -306,23 +311,17 @@ static void read_skip(const char *name, const char *value)
 }
 
 static const char *const variables[] = {
-	"PIPEGUARD_LOG",
-	"PIPEGUARD_FORMAT",
-	"PIPEGUARD_VERBOSE",
-	"PIPEGUARD_STACK",
-	"PIPEGUARD_ONLY",
-	"PIPEGUARD_SKIP",
-	"PIPEGUARD_SIGPIPE",
-	"PIPEGUARD_LIMIT",
-	"PIPEGUARD_RULES",
-	"PIPEGUARD_SEED",
-	"PIPEGUARD_CONTROL",
-	"PIPEGUARD_ENDINGS",
-	NULL,
+	"PIPEGUARD_LOG",     "PIPEGUARD_FORMAT",
+	"PIPEGUARD_VERBOSE", "PIPEGUARD_STACK",
+	"PIPEGUARD_ONLY",    "PIPEGUARD_SKIP",
+	"PIPEGUARD_SIGPIPE", "PIPEGUARD_LIMIT",
+	"PIPEGUARD_RULES",   "PIPEGUARD_SEED",
+	"PIPEGUARD_CONTROL", "PIPEGUARD_ENDINGS",
+	"PIPEGUARD_TIME",    NULL,
 };
 static void (*const readers[])(const char *, const char *) = {
-	read_log,     read_format, read_verbose, read_stack, read_only,	   read_skip,
-	read_sigpipe, read_limit,  read_rules,	 read_seed,  read_control, read_endings,
+	read_log,   read_format, read_verbose, read_stack,   read_only,	   read_skip, read_sigpipe,
+	read_limit, read_rules,	 read_seed,    read_control, read_endings, read_time,
 };
 
 /* One "NAME=VALUE" of the environment; returns the number of its variable. */
@@ -360,6 +359,17 @@ static unsigned passed_descriptors(char **envp)
 	return n && pid == (uint64_t)pg_pid() ? (unsigned)n : 0;
 }
 
+/* What terminals are told by. */
+static bool wants_plain(char **envp)
+{
+	bool plain = false;
+
+	for (; envp && *envp; envp++)
+		plain |= (pg_prefix(*envp, "NO_COLOR=") && (*envp)[9]) ||
+			 pg_same(*envp, "TERM=dumb");
+	return plain;
+}
+
 static void open_page(void)
 {
 	const char *why = pg_page_open(pg_config.control, true);
@@ -380,6 +390,7 @@ void pg_config_read(char **envp)
 		if (pg_prefix(*envp, "PIPEGUARD_"))
 			seen |= 1u << read_one(*envp);
 	pg_config.passed = passed_descriptors(all);
+	pg_config.plain = wants_plain(all);
 	if (pg_config.active)
 		pg_front.ruled = pg_rules.calls;
 	if (pg_config.active && pg_config.control)

@@ -13,6 +13,8 @@ enum pg_suppress { PG_KEEP, PG_SUPPRESS, PG_SUPPRESS_SOCKETS };
 struct pg_config {
 	bool active; /* false: secure execution, or PIPEGUARD_ONLY/SKIP leave this program out */
 	bool json;
+	bool time;  /* of day, in text */
+	bool plain; /* no colour: NO_COLOR, or TERM is dumb */
 	int verbose;
 	unsigned stack; /* frames */
 	enum pg_suppress suppress;

@@ -44,6 +44,13 @@ bool pg_log_allows(uint64_t now)
 	return true;
 }
 
+static unsigned columns; /* of the terminal that a text goes to */
+
+unsigned pg_log_columns(void)
+{
+	return columns;
+}
+
 void pg_log_write(const struct pg_text *head, const char *s, size_t len, uint64_t mask)
 {
 	(void)head;
@@ -188,7 +195,7 @@ static void object(struct pg_object *o)
 
 static void call(struct pg_event *e)
 {
-	e->ev = (enum pg_ev)(byte() % (PG_EV_INJECT + 1));
+	e->ev = (enum pg_ev)(byte() % (PG_EV_COUNT));
 	e->via = (enum pg_via)(byte() % 3);
 	e->signal = (enum pg_signal)(byte() % (PG_SIG_ASK + 1));
 	e->call = (enum pg_call)(byte() % PG_CALL_COUNT);
@@ -229,6 +236,9 @@ static void places(struct pg_event *e)
 					      code(), number(), (int)number()};
 	for (unsigned i = 0; i < PG_RULES_MAX; i++)
 		e->counts[i] = number();
+	name(e->module, sizeof e->module);
+	name(e->path, sizeof e->path);
+	name(e->build_id, sizeof e->build_id);
 }
 
 static void ended(struct pg_event *e)
@@ -449,8 +459,12 @@ static void write_both(const struct pg_event *made)
 	static char buf[PG_LINE_MAX];
 	struct pg_event e;
 
-	for (int json = 0; json < 2; json++) {
+	pg_config.plain = true;
+	for (int form = 0; form < 3; form++) {
+		int json = form == 1;
+
 		pg_config.json = json;
+		columns = form == 2 ? 40 : 0;
 		e = *made;
 		line_len = 0;
 		writing = true;
@@ -467,7 +481,7 @@ static void write_both(const struct pg_event *made)
 
 static void every_kind(struct pg_event *e)
 {
-	for (int ev = 0; ev <= PG_EV_INJECT; ev++) {
+	for (int ev = 0; ev < PG_EV_COUNT; ev++) {
 		e->ev = (enum pg_ev)ev;
 		write_both(e);
 	}
