@@ -23,7 +23,7 @@ void pg_endings_use(struct pg_endings *ring)
 
 struct head {
 	char magic[32];
-	uint64_t owner, unused;
+	uint64_t owner, fired; /* rules that did, as bits */
 };
 struct file {
 	struct head head;
@@ -84,6 +84,30 @@ bool pg_endings_open(const char *path)
 	pg_copy(path_of_own, sizeof path_of_own, path);
 	pg_endings_use(&f->ring);
 	return true;
+}
+
+/* Each process says so once. Two at once must not undo each other, so this is no copy; the file is
+ * asked about before. */
+void pg_endings_fired(unsigned rule)
+{
+	static uint64_t said;
+	uint64_t bit = (uint64_t)1 << (rule & 63);
+	struct file *f = own;
+
+	if (!f || rule > 63 || PG_GET(said) & bit)
+		return;
+	__atomic_fetch_or(&said, bit, __ATOMIC_RELAXED);
+	if (pg_readable(&f->head.fired))
+		__atomic_fetch_or(&f->head.fired, bit, __ATOMIC_RELAXED);
+}
+
+uint64_t pg_endings_idle(uint64_t rules)
+{
+	struct head head;
+
+	if (!rules || !own || !pg_peek(&head, own, sizeof head) || head.owner != (uint64_t)pg_pid())
+		return 0;
+	return rules & ~head.fired;
 }
 
 /* The folder goes with the last one in it. */
