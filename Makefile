@@ -64,7 +64,7 @@ ARCH_S   := $(sort $(wildcard shim/arch/*.S))
 ARCH_O   := $(ARCH_S:shim/%.S=$(BUILD)/%.o)
 OBJECTS := $(SHIM:shim/%.c=$(BUILD)/%.o) $(ARCH_O) $(ARCH_O:.o=.jumps.o)
 
-PYTHON   := $(addprefix scripts/,pipeguard-bundle pipeguard-replay pipeguard-report pipeguard-sweep pgabout.py pgargs.py pgcase.py pgci.py pgengine.py pgfollow.py pghtml.py pglog.py pgrun.py pgshow.py pgsites.py)
+PYTHON   := $(addprefix scripts/,pipeguard-bundle pipeguard-replay pipeguard-report pipeguard-sweep pgabout.py pgargs.py pgcase.py pgci.py pgelf.py pgengine.py pgfollow.py pghtml.py pglog.py pgrun.py pgshow.py pgsites.py)
 
 .PHONY: all fixtures bench bench-programs compat demo sweep-demo test check load install install-library install-32 uninstall clean distclean \
 	32 musl clang arm64 riscv64 matrix distros ubsan asan tsan fuzz fuzz-probe fuzz-rules fuzz-log fuzz-elf fuzz-page fuzz-readers lint log-sources \
@@ -83,9 +83,9 @@ PURE := $(patsubst shim/%.c,$(BUILD)/%.o,$(wildcard shim/rules/rule*.c)) \
 # What the outside engine shares with the library; it has its own module, symbol and reseat, and unwinds by itself.
 OUTSIDE_C := $(sort $(wildcard shim/outside/*.c))
 OUTSIDE_O := $(OUTSIDE_C:shim/%.c=$(BUILD)/%.o)
-SHARED := $(addprefix $(BUILD)/,$(addsuffix .o,base/next base/clock base/mapped base/peek base/process object/addr object/ending \
-	object/fd object/leaving object/listener object/look who/stack fault/fault fault/standin log/again log/event_json log/event_text log/facts log/journal log/line \
-	log/log log/site)) $(patsubst shim/%.c,$(BUILD)/%.o,$(filter-out shim/rules/rule%,$(wildcard shim/rules/*.c)))
+SHARED_C := $(addprefix shim/,$(addsuffix .c,base/loader base/next base/clock base/mapped base/peek base/process who/stack)) \
+	$(filter-out shim/rules/rule% shim/log/room.c,$(wildcard shim/object/*.c shim/rules/*.c shim/fault/*.c shim/log/*.c))
+SHARED := $(sort $(SHARED_C:shim/%.c=$(BUILD)/%.o))
 $(COMMAND): $(COMMAND_O) $(OUTSIDE_O) $(PURE) $(SHARED)
 	$(COMPILE) $(LDFLAGS) -o $@ $^ -ldl
 
@@ -271,8 +271,8 @@ ubsan: ## with the undefined-behaviour sanitizer, into build/ubsan, and the test
 # The lower floors with sanitizers need none of the flags of a library.
 SANITIZE = -g -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all
 PURE_C   = $(patsubst $(BUILD)/%.o,shim/%.c,$(filter-out $(ARCH_O),$(PURE))) $(ARCH_S)
-LOG_C    = $(PURE_C) shim/base/next.c $(addprefix shim/log/,again.c event_json.c event_text.c facts.c journal.c line.c) \
-	$(addprefix shim/,who/stack.c who/unwinder.c object/fd.c object/look.c \
+LOG_C    = $(PURE_C) shim/base/loader.c shim/base/next.c $(addprefix shim/log/,again.c event_json.c event_text.c facts.c journal.c line.c) \
+	$(addprefix shim/,who/stack.c who/unwinder.c object/fd.c object/look.c object/story.c \
 	object/ending.c object/listener.c object/addr.c base/mapped.c base/process.c base/clock.c base/peek.c)
 log-sources:
 	@echo $(LOG_C)

@@ -406,3 +406,20 @@ outside_only() {
 	equal output $'0 0 0 0 0\npipeguard: never fired: a' "$output"
 	run -0 launch run --outside --require-fired -o off -r 'a=write:fd=1:delay=1ms' -- "$FIXTURES/static/paged" 1 1 "$BATS_TEST_TMPDIR/file"
 }
+
+@test "run --control: what the program lets go of, nobody else holds" {
+	local name
+	for name in in out last; do mkfifo "$BATS_TEST_TMPDIR/$name"; done
+	timeout 10 cat "$BATS_TEST_TMPDIR/out" 3>&- &
+	local reader=$!
+	# shellcheck disable=SC2016 # for the inner shell
+	"$BUILD/pipeguard" run --control "$BATS_TEST_TMPDIR/let-go" -- \
+		sh -c 'exec <&- >&-; read -r line <"$1"' sh "$BATS_TEST_TMPDIR/last" \
+		<"$BATS_TEST_TMPDIR/in" >"$BATS_TEST_TMPDIR/out" 3>&- &
+	local pid=$! status=0
+	"$FIXTURES/sigdfl" -d timeout 10 yes >"$BATS_TEST_TMPDIR/in" 3>&- || status=$?
+	equal "yes" 141 "$status"
+	wait "$reader"
+	echo >"$BATS_TEST_TMPDIR/last"
+	wait "$pid"
+}

@@ -79,8 +79,8 @@ told() {
 @test "of a chain each is told by the next: who was killed by SIGPIPE itself, too" {
 	native_only
 	run -0 tree bash -c 'yes | cat | head -1'
-	[ "$(WRITER=cat told '[.comm, .how]')" = '["head","exit"]' ]
-	[ "$(WRITER=yes told '[.comm, .how, .signal]')" = '["cat","killed","SIGPIPE"]' ]
+	[ "$(WRITER='cat' told '[.comm, .how]')" = '["head","exit"]' ]
+	[ "$(WRITER='yes' told '[.comm, .how, .signal]')" = '["cat","killed","SIGPIPE"]' ]
 }
 
 @test "a connection: who closed it, with how much unread, and where" {
@@ -128,6 +128,11 @@ told() {
 	equal "call" '["close",5]' "$(told '[.how, .unread]')"
 	run launch run python3 "$BATS_TEST_DIRNAME/fixtures/ends.py" own
 	[[ $output =~ $'\n        reader: this process, closed by close(), in '.*', '[0-9.]+' '[mu]?s' before' ]]
+}
+
+@test "a reader with threads that exits" {
+	case_of threads
+	equal "who" '["python3","exit",6]' "$(told '[.comm, .how, .status]')"
 }
 
 @test "a FIFO's reader" {
@@ -207,6 +212,16 @@ told() {
 	rm "$LOG"
 	case_of tcp_stranger
 	[ "$(told)" = null ]
+}
+
+@test "the writer may be one that no library enters" {
+	native_only
+	requires busybox
+	run launch run --both -o "$LOG" -j -- busybox true
+	[ "$status" -eq 0 ] || skip "nothing can be traced here: $output"
+	run tree --both -- bash -c 'busybox yes | head -1'
+	WRITER=busybox
+	equal "who" '["head","exit",0]' "$(told '[.comm, .how, .status]')"
 }
 
 @test "PIPEGUARD_ENDINGS=off: nothing is shared, and the program's environment is the launcher's" {

@@ -91,9 +91,9 @@ setup() {
 	cd "$BATS_TEST_TMPDIR/e"
 	odd with "$FIXTURES/environ" print >native
 	[ "$(tr -cd '\0' <native | wc -c)" -ge 20 ]
-	odd with "$PIPEGUARD" run "$FIXTURES/environ" print >more
-	equal "entries more" 1 "$(grep -zc '^PIPEGUARD_ENDINGS=' more)"
-	plain <more >guarded
+	odd with "$PIPEGUARD" run "$FIXTURES/environ" print >both
+	equal "entries more" 1 "$(grep -zc '^PIPEGUARD_ENDINGS=' both)"
+	plain <both >guarded
 	printf 'LD_PRELOAD=%s\0' "$OURS" | cat native - | cmp - guarded
 	odd with "$PIPEGUARD" -j --stack 3 "$FIXTURES/environ" print | plain >guarded
 	printf '%s\0' PIPEGUARD_FORMAT=json PIPEGUARD_STACK=3 "LD_PRELOAD=$OURS" | cat native - | cmp - guarded

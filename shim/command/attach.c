@@ -136,6 +136,8 @@ int pg_attach(struct pg_request *r)
 	pg_tracee_pick(pg_variable("PIPEGUARD_ONLY"), pg_variable("PIPEGUARD_SKIP"));
 	pg_config.start = pg_now();
 	need_rules();
+	if (pg_tracee_proc_is_foreign())
+		pg_fail(PG_CANNOT_RUN, "attach: /proc is another pid namespace's: mount it");
 	if (!pg_engine_prepare())
 		pg_fail(PG_FAILED, "attach: %s", strerror(errno));
 	for (unsigned i = 0; i < r->count; i++) {

@@ -265,6 +265,8 @@ int pg_cut(struct pg_request *r)
 	parse(r->words + 1, &acts);
 	if (r->list && acts)
 		pg_fail(PG_FAILED, "cut: --list cuts nothing: leave the action out");
+	if (pg_tracee_proc_is_foreign())
+		pg_fail(PG_CANNOT_RUN, "cut: /proc is another pid namespace's: mount it");
 	t = pg_tracee((int)pid);
 	pg_tracee_now = t;
 	return pg_flushed(!go_through(r, t, acts ? pg_rules.rule[0].terminal : PG_F_COUNT));

@@ -151,6 +151,8 @@ const struct pg_option pg_options[] = {
 		"break break+suppress reset reset+suppress refuse short error=EAGAIN", NULL, "what is done to a site"},
 	{0, PG_K_NOTHING, "sites", NULL, "REGEX", SWEEP, REPEATED, NULL, NULL, "only sites whose line in --list matches"},
 	{0, PG_K_NOTHING, "each", NULL, "N", SWEEP, REPEATED, NULL, NULL, "break the first N calls of each site"},
+	{0, PG_K_NOTHING, "shard", NULL, "K/N", SWEEP, REPEATED, NULL, NULL, "only the K-th of N shares of the runs"},
+	{0, PG_K_FILE, "merge", NULL, "DIR", SWEEP, REPEATED, NULL, NULL, "the results of shards, together"},
 	{0, PG_K_NOTHING, "max-runs", NULL, "N", SWEEP, REPEATED, NULL, NULL, "no more runs than that"},
 	{0, PG_K_NOTHING, "timeout", NULL, "TIME", SWEEP, REPEATED, NULL, NULL, "of a run, 30s say"},
 	{0, PG_K_FILE, "stdin", NULL, "FILE", SWEEP, REPEATED, NULL, NULL, "what each run reads"},

@@ -8,11 +8,13 @@
 #include "outside/cut_off.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -101,6 +103,17 @@ static void __attribute__((noreturn)) end_like(int status)
 	pg_end(128 + WTERMSIG(status));
 }
 
+/* Who waits for the end of the program's descriptors waits for the program, not for this process.
+ * What it has to say goes to standard error. */
+static void let_go(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	for (int fd = 0; fd < 2 && null >= 0; fd++)
+		dup2(null, fd);
+	syscall(SYS_close_range, 3, ~0u, 0);
+}
+
 void pg_watch_start(const struct pg_request *r)
 {
 	struct sigaction was_passed[PASSED], was_terminal[TERMINAL];
@@ -125,6 +138,7 @@ void pg_watch_start(const struct pg_request *r)
 		return;
 	}
 	sigprocmask(SIG_SETMASK, &mask, NULL);
+	let_go();
 	pg_survive_cut_off();
 	status = wait_for_end(child);
 	program = 0;

@@ -5,22 +5,20 @@
 #include "base/peek.h"
 #include "fault/fault.h"
 #include "inside/act.h"
+#include "object/connection.h"
 #include "rules/conn.h"
 #include "rules/live.h"
 #include "rules/turn.h"
 
 /* What no rule can reach is not looked at again, see pg_fd_ruled(); but after the end of its
  * reading every call is. */
-static void judge(struct pg_fd *f, const struct pg_op *op)
+static void judge(const struct pg_op *op)
 {
 	const struct pg_story *s = op->object->story;
 	uint64_t rules, calls;
 
-	if (!f || pg_watch_all || (s && s->ended) || !pg_match_possible(op, &rules, &calls))
-		return;
-	PG_PUT(f->rules, rules);
-	PG_PUT(f->generation, pg_rules.generation);
-	PG_PUT(f->unruled, ~calls);
+	if (!pg_watch_all && !(s && s->ended) && pg_match_possible(op, &rules, &calls))
+		pg_fd_judged(op->fd, rules, calls, pg_rules.generation);
 }
 
 /* ---- writing and reading ---- */
@@ -91,7 +89,7 @@ static __attribute__((noinline)) void apply(struct pg_op *op)
 	add_target(op);
 	look_at_target(op, &o);
 	op->offset = offset_of(&o, reads);
-	judge(pg_fd(op->fd), op);
+	judge(op);
 	if (reads && o.story && o.story->ended) {
 		pg_fault_drain(op->fd, o.kind);
 		pg_act_at_end(op);
@@ -160,7 +158,7 @@ static unsigned idle(struct pg_op *op)
 		if (!look_at_message(&one, op, n, &o, named))
 			return n + 1; /* the kernel ends there, too */
 		if (!n)
-			judge(pg_fd(op->fd), &one);
+			judge(&one);
 		if (!pg_turn_idle(&one))
 			break;
 	}
@@ -285,8 +283,7 @@ bool pg_apply_connect(enum pg_call call, int fd, const struct sockaddr *addr, so
 
 	if (pg_confined || pg_fd_is_connecting(fd) || !look_at_peer(fd, addr, len, &to, &o))
 		return false;
-	if (o.story)
-		o.story->injected = false; /* what a rule did was to the connection before */
+	pg_story_broken(o.story, -1); /* what a rule did was to the connection before */
 	o.rule = -1;
 	if (!act_once(&op))
 		return false;

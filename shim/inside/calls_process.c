@@ -20,6 +20,7 @@
 
 PG_EXPORT void _exit(int status)
 {
+	pg_guard_leaves();
 	pg_guard_exit();
 	pg_leave_all(PG_HOW_EXIT, status & 0xff);
 	NEXT(_exit)(status);

@@ -7,6 +7,7 @@
 #include "inside/connect.h"
 #include "inside/guard.h"
 #include "inside/leave.h"
+#include "object/connection.h"
 #include "rules/config.h"
 
 static bool rules_watch(enum pg_call call)

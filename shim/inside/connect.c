@@ -5,6 +5,7 @@
 
 #include "base/peek.h"
 #include "inside/guard.h"
+#include "object/connection.h"
 #include "object/look.h"
 #include "rules/config.h"
 

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "inside/leave.h"
 
-#include "base/dl.h"
 #include "base/process.h"
-#include "inside/stdio_gate.h"
 #include "log/log.h"
 
 #include <poll.h>
@@ -17,18 +15,20 @@ bool pg_leave_begin(struct pg_leaving *l, int fd, const char *call, uintptr_t ca
 
 /* ---- many at once ---- */
 
-static void leave_one(int fd, const struct pg_left *left, bool closes)
+/* True: it left something. */
+static bool leave_one(int fd, const struct pg_left *left, bool closes)
 {
 	struct pg_leaving l;
 
 	if (pg_log_goes_to(fd) || !pg_leaving_begin(&l, fd, left))
-		return;
+		return false;
 	if (!closes) {
 		pg_leaving_end_open(&l);
-		return;
+		return true;
 	}
 	pg_sys1(SYS_close, fd);
 	pg_leaving_end(&l, true);
+	return true;
 }
 
 /* Numbers that are asked for at once. */
@@ -51,16 +51,18 @@ static uint64_t open_from(unsigned first)
 	return open;
 }
 
-/* Behind AT_ONCE numbers that are all free nothing is looked for: then it is not known who left. */
+/* Behind AT_ONCE numbers that are all free nothing is looked for, nor behind as many endings as the
+ * ring can keep: then it is not known who left. */
 static void leave_each(unsigned first, unsigned last, const struct pg_left *left, bool closes)
 {
 	enum { MOST = 4096 };
+	unsigned n = 0;
 	uint64_t open;
 
 	for (unsigned at = first; at <= last && at < MOST && (open = open_from(at)); at += AT_ONCE)
-		for (unsigned i = 0; i < AT_ONCE && at + i <= last; i++)
+		for (unsigned i = 0; i < AT_ONCE && at + i <= last && n < PG_ENDINGS / 2; i++)
 			if (open >> i & 1)
-				leave_one((int)(at + i), left, closes);
+				n += leave_one((int)(at + i), left, closes);
 }
 
 void pg_leave_range(unsigned first, unsigned last, const char *call, uintptr_t caller)
@@ -91,33 +93,13 @@ static int status_of_exit = -1; /* until all is flushed */
 void pg_leave_exit(int status)
 {
 	status_of_exit = status & 0xff;
-	if (!pg_stdio_waits())
-		pg_leave_flushed();
 }
 
-void pg_leave_flushed(void)
+void pg_leave_flushed(bool plain)
 {
 	int status = status_of_exit;
 
 	status_of_exit = -1;
-	if (status >= 0 && pg_stdio_is_plain())
+	if (status >= 0 && plain)
 		pg_leave_all(PG_HOW_EXIT, status);
-}
-
-static void on_exiting(int status, void *unused)
-{
-	(void)unused;
-	pg_leave_exit(status);
-}
-
-/* glibc alone has it. It was asked for first, so it runs last. */
-void pg_leave_start(void)
-{
-	typedef int ask_fn(void (*)(int, void *), void *);
-	ask_fn *ask = pg_has_endings() ? (ask_fn *)dlsym(RTLD_NEXT, "on_exit") : NULL;
-
-	if (ask)
-		ask(on_exiting, NULL);
-	if (pg_has_endings())
-		pg_leaving_hold(0);
 }

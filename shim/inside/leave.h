@@ -21,11 +21,9 @@ PG_COLD void pg_leave_range(unsigned first, unsigned last, const char *call, uin
 /* This process ends now: HOW, with STATUS. */
 PG_COLD void pg_leave_all(enum pg_how how, int status);
 
-/* The same of exit(3), once nothing waits to be flushed any more. */
+/* The same of exit(3), with STATUS: to be told once nothing waits to be flushed any more; then.
+ * PLAIN: nothing but libc's own writes come. */
 void pg_leave_exit(int status);
-void pg_leave_flushed(void);
-
-/* Start-up, once stdio has been looked at. */
-void pg_leave_start(void);
+void pg_leave_flushed(bool plain);
 
 #endif

@@ -4,6 +4,7 @@
 #include "base/peek.h"
 #include "log/facts.h"
 #include "log/line.h"
+#include "log/modules.h"
 #include "log/room.h"
 #include "log/site.h"
 #include "object/leaving.h"
@@ -142,6 +143,7 @@ static void write_event(struct pg_room *s, const struct pg_op *op)
 	if (e->ev == PG_EV_EPIPE || e->ev == PG_EV_RESET)
 		add_ended(e);
 	pg_event_write(e, s->line, s->mask);
+	pg_modules_tell(e, s->line, s->mask);
 }
 
 static void fill(struct pg_event *e, enum pg_ev ev, const struct pg_op *op, enum pg_signal signal)
@@ -204,6 +206,7 @@ void pg_report_change(const struct pg_change *change)
 	s->event.change = *change;
 	s->event.frames = pg_stack_walk(s->event.frame, pg_config.stack, NULL);
 	pg_event_write(&s->event, s->line, s->mask);
+	pg_modules_tell(&s->event, s->line, s->mask);
 	pg_room_give(s);
 	errno = saved;
 }
@@ -213,6 +216,7 @@ void pg_report_inject(const struct pg_op *op, const struct pg_plan *plan)
 	struct pg_room *s;
 	struct pg_place *first;
 	struct pg_event *e;
+	bool told;
 
 	if (pg_confined || !(s = pg_room_take()))
 		return;
@@ -226,13 +230,16 @@ void pg_report_inject(const struct pg_op *op, const struct pg_plan *plan)
 	e->object = *op->object;
 	if (plan->held == PG_HELD)
 		e->has_ended = pg_leaving_find(e->fd, &e->object, &e->ended);
-	if (pg_site_count(e, op->caller, &first)) {
+	told = pg_site_count(e, op->caller, &first);
+	if (told) {
 		add_target(e, op);
 		add_stack(e, op);
 		pg_event_write(e, s->line, s->mask);
 	}
 	if (first)
 		pg_site_describe(first, e, op->caller);
+	if (told)
+		pg_modules_tell(e, s->line, s->mask);
 	pg_room_give(s);
 }
 

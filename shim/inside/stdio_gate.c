@@ -2,9 +2,9 @@
 #include "inside/stdio_gate.h"
 
 #include "base/dl.h"
-#include "base/peek.h"
 #include "inside/apply.h"
 #include "inside/ends.h"
+#include "inside/flush.h"
 #include "inside/leave.h"
 #include "inside/passed.h"
 #include "inside/perform.h"
@@ -31,68 +31,6 @@ typedef int close_slot(FILE *);
 static write_slot *next_write;
 static read_slot *next_read;
 static close_slot *next_close, *next_proc_close;
-
-/* ---- the end: what exit() still flushes ---- */
-
-/* The head of libc's list of all FILEs (GLIBC_2.2.5), and where their tables are. */
-struct _IO_FILE_plus;
-static struct _IO_FILE_plus **all_files;
-static uintptr_t tables_lo, tables_hi;
-static const FILE *last_to_flush; /* behind which nothing comes */
-
-/* The start of <wchar.h>'s half of a FILE (libio.h, _IO_wide_data). */
-struct wide {
-	wchar_t *read[3], *write_base, *write_ptr;
-};
-
-/* A FILE, and behind it the table of its kind (libioP.h, _IO_FILE_plus). */
-struct file {
-	FILE f;
-	uintptr_t table;
-};
-
-/* Will exit() write what waits in F, through our gate? */
-static bool waits(const struct file *file)
-{
-	const FILE *f = &file->f;
-	struct wide wide;
-
-	if (file->table < tables_lo || file->table >= tables_hi)
-		return false;
-	if (f->_mode <= 0)
-		return f->_IO_write_ptr > f->_IO_write_base;
-	return pg_take_kept(&wide, f->_wide_data, sizeof wide) && wide.write_ptr > wide.write_base;
-}
-
-bool pg_stdio_waits(void)
-{
-	enum { FILES_MAX = 10000 };
-	struct file file;
-	FILE *f = all_files ? (FILE *)*all_files : NULL;
-
-	last_to_flush = NULL;
-	for (int i = 0; f && i < FILES_MAX && pg_take_kept(&file, f, sizeof file); i++) {
-		if (waits(&file))
-			last_to_flush = f;
-		f = file.f._chain;
-	}
-	return last_to_flush;
-}
-
-bool pg_stdio_is_plain(void)
-{
-	enum { FILES_MAX = 10000 };
-	struct file file;
-	FILE *f = all_files ? (FILE *)*all_files : NULL;
-
-	for (int i = 0; f && i < FILES_MAX; i++) {
-		if (!pg_take_kept(&file, f, sizeof file) || file.table < tables_lo ||
-		    file.table >= tables_hi)
-			return false;
-		f = file.f._chain;
-	}
-	return all_files && !f;
-}
 
 /* Is F what one of our dprintf wrappers writes to, below its frame? It tells the break itself. (A
  * program may have jumped out of it: then its mark is left, but such an F is not.) */
@@ -161,9 +99,9 @@ static PG_COLD void odd(const FILE *f, ssize_t n, ssize_t done, uintptr_t caller
 /* After exit() began: the last FILE has been flushed. */
 static PG_COLD void flushed(void)
 {
-	last_to_flush = NULL;
+	pg_last_to_flush = NULL;
 	pg_guard_exit();
-	pg_leave_flushed();
+	pg_leave_flushed(pg_flush_is_plain());
 }
 
 /* Must a rule look at what is written to FD? */
@@ -194,7 +132,7 @@ static PG_STDIO_CODE ssize_t gate_write(FILE *f, const void *data, ssize_t n)
 		if (PG_MARKS)
 			pg_unmark(&op);
 	}
-	if (PG_UNLIKELY(f == last_to_flush))
+	if (PG_UNLIKELY(f == pg_last_to_flush))
 		flushed();
 	return done;
 }
@@ -319,12 +257,10 @@ bool pg_stdio_start(void)
 	next_read = (read_slot *)e[1].old;
 	next_close = (close_slot *)e[2].old;
 	next_proc_close = (close_slot *)e[3].old;
-	all_files = (struct _IO_FILE_plus **)dlsym(RTLD_DEFAULT, "_IO_list_all");
 	if (pg_sys3(SYS_mprotect, page, hi - page, PROT_READ | PROT_WRITE))
 		return false;
 	replace(lo, hi, e);
-	tables_lo = lo;
-	tables_hi = hi;
+	pg_flush_start(lo, hi);
 	pg_sys3(SYS_mprotect, page, hi - page, PROT_READ);
 	return e[0].found > 0;
 }
@@ -332,16 +268,6 @@ bool pg_stdio_start(void)
 #else
 
 bool pg_stdio_start(void)
-{
-	return false;
-}
-
-bool pg_stdio_waits(void)
-{
-	return false;
-}
-
-bool pg_stdio_is_plain(void)
 {
 	return false;
 }

@@ -19,10 +19,13 @@ enum pg_ev {
 	PG_EV_DISPOSITION,
 	PG_EV_LOAD,
 	PG_EV_DOOMED,
+	PG_EV_CLOSED,
 	PG_EV_EXIT,
 	PG_EV_CALL,
 	PG_EV_KILLED,
-	PG_EV_INJECT
+	PG_EV_INJECT,
+	PG_EV_MODULE,
+	PG_EV_COUNT
 };
 enum pg_signal {
 	PG_SIG_NONE,
@@ -68,7 +71,7 @@ struct pg_event {
 	bool nonblock; /* call */
 	bool own;      /* call: the process reads that pipe itself */
 	bool confined; /* the program has confined itself: little can be asked */
-	bool perhaps;  /* doomed: unless a child has the descriptor, too */
+	bool perhaps;  /* doomed, closed: unless a child has the descriptor, too */
 	unsigned frames;
 	uintptr_t frame[PG_FRAMES_MAX];
 	unsigned sites;
@@ -80,6 +83,7 @@ struct pg_event {
 	uint64_t counts[PG_RULES_MAX]; /* exit: how often each rule fired */
 	uint64_t passed;	       /* exit: rules for write that stdio passed by, as bits */
 	const char *gates;	       /* load */
+	char module[72], path[256], build_id[65]; /* module; "": unknown */
 	int sender;	/* killed: who sent the signal; CALL and FD: of whose write it is */
 	bool by_itself; /* killed: the program raised it */
 	bool has_ended; /* epipe, reset, inject: who let go of the other end is known */

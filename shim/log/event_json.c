@@ -8,9 +8,9 @@
 #include "log/log.h"
 #include "rules/config.h"
 
-static const char *const ev_names[] = {"epipe",	      "reset",	"refused", "eof",
-				       "disposition", "load",	"doomed",  "exit",
-				       "call",	      "killed", "inject"};
+static const char *const ev_names[] = {"epipe",	 "reset",  "refused", "eof",  "disposition",
+				       "load",	 "doomed", "closed",  "exit", "call",
+				       "killed", "inject", "module"};
 static const char *const via_names[] = {"call", "stdio", "signal"};
 static const char *const signal_names[] = {"none",    "fatal",	 "caught",
 					   "ignored", "blocked", "suppressed"};
@@ -57,6 +57,12 @@ static size_t reserve(struct pg_text *t)
 static void name(struct pg_text *t, const char *s)
 {
 	pg_put_json(t, s, PG_NAME_SHOWN);
+}
+
+/* A longer one; "" is null. */
+static void file(struct pg_text *t, const char *s, size_t size)
+{
+	pg_put_json(t, *s ? s : NULL, size);
 }
 
 static void number(struct pg_text *t, int64_t n)
@@ -161,7 +167,7 @@ static void history(struct pg_text *t, const struct pg_event *e)
 
 static void ended_caller(struct pg_text *t, const struct pg_ending *w)
 {
-	char buf[CODE_MAX];
+	char buf[80];
 	struct pg_text part = {buf, 0, sizeof buf - 1};
 
 	if (!w->module[0]) {
@@ -202,7 +208,7 @@ static void ending(struct pg_text *t, const struct pg_event *e)
 	key(t, "signal");
 	name(t, w->how == PG_HOW_KILLED ? pg_signal_name(w->status) : NULL);
 	key(t, "call");
-	pg_put_json(t, w->call[0] ? w->call : NULL, sizeof w->call);
+	name(t, pg_ending_call(w));
 	key(t, "unread");
 	count(t, w->unread);
 	key(t, "ago_ms");
@@ -387,8 +393,9 @@ enum {
 	IF_LIMITED = 1u << 30,
 #define ON(event) (1u << PG_EV_##event)
 #define IF(condition) IF_##condition
-	WRITES = ON(EPIPE) | ON(RESET) | ON(REFUSED) | ON(EOF) | ON(DOOMED) | ON(CALL) | ON(INJECT),
-	ALL = WRITES | ON(DISPOSITION) | ON(LOAD) | ON(EXIT) | ON(KILLED)
+	WRITES = ON(EPIPE) | ON(RESET) | ON(REFUSED) | ON(EOF) | ON(DOOMED) | ON(CLOSED) |
+		 ON(CALL) | ON(INJECT),
+	ALL = (1u << PG_EV_COUNT) - 1
 };
 
 static const struct key {

@@ -323,7 +323,7 @@ static void text_verb(struct pg_text *t, const struct pg_event *e)
 
 	if (w->pid == e->pid && (w->how == PG_HOW_CLOSE || w->how == PG_HOW_SHUTDOWN)) {
 		pg_put(t, "this process, closed by ");
-		pg_put_name(t, w->call, sizeof w->call);
+		pg_put(t, pg_ending_call(w) ? pg_ending_call(w) : "close");
 		pg_put(t, "()");
 		return;
 	}
@@ -399,17 +399,26 @@ static const char *rule_word(int serial)
 	return id ? id : "a rule that has gone";
 }
 
+/* A descriptor is let go of. */
+static void text_closed(struct pg_text *t, const struct pg_event *e)
+{
+	if (e->call == PG_CALL__exit)
+		pg_put(t, "ends with ");
+	else
+		pg_put(t, pg_call_name(e->call)), pg_put_char(t, '(');
+	pg_put_i64(t, e->fd);
+	pg_put(t, e->call == PG_CALL__exit ? " open" : ")");
+	pg_put(t, e->ev == PG_EV_DOOMED ? " with unread bytes: " : ": ");
+	pg_put(t, e->perhaps ? "unless a child has it, too, " : "");
+	pg_put(t, e->ev == PG_EV_DOOMED ? "the kernel resets the peer" : "the peer is still there");
+}
+
 static void text_write(struct pg_text *t, const struct pg_event *e)
 {
-	if (e->ev == PG_EV_DOOMED) {
-		pg_put(t, "close(");
-		pg_put_i64(t, e->fd);
-		pg_put(t, ") with unread bytes: ");
-		pg_put(t, e->perhaps ? "unless a child has it, too, " : "");
-		pg_put(t, "the kernel resets the peer");
-	} else {
+	if (e->ev == PG_EV_DOOMED || e->ev == PG_EV_CLOSED)
+		text_closed(t, e);
+	else
 		text_call(t, e);
-	}
 	if (e->ev == PG_EV_EPIPE) {
 		pg_put(t, e->err ? "" : ", then the reader left");
 		if (pg_knows_signal(e))

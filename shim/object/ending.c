@@ -515,3 +515,14 @@ const char *pg_how_name(unsigned how)
 
 	return how < PG_HOWS ? names[how] : NULL;
 }
+
+const char *pg_ending_call(const struct pg_ending *e)
+{
+	static const char calls[][12] = {"close",     "dup2",	"dup3",	  "close_range",
+					 "closefrom", "fclose", "pclose", "shutdown"};
+
+	for (unsigned i = 0; i < sizeof calls / sizeof *calls; i++)
+		if (pg_same(calls[i], e->call))
+			return calls[i];
+	return NULL;
+}

@@ -115,4 +115,7 @@ bool pg_ending_find(const struct pg_ending_key *key, uint64_t since, bool first,
 /* "close", …; a null pointer: no word for it. */
 const char *pg_how_name(unsigned how);
 
+/* The call of E; a null pointer: none of those that are known. */
+const char *pg_ending_call(const struct pg_ending *e);
+
 #endif

@@ -202,14 +202,39 @@ static bool is_sent_to(int fd)
 	return !(pg_look_poll(fd, PG_POLLRDHUP) & (POLLERR | POLLHUP | PG_POLLRDHUP));
 }
 
+/*
+ * A proof costs some twenty microseconds, and the ring keeps no more than 256
+ * endings: of a process that closes more than that in a moment, not all are
+ * left. Not so of a FIFO: there an older one would be told in the place of that.
+ */
+static bool is_too_much(const struct pg_left *left, int fd, const struct pg_stat *st)
+{
+	enum { MOMENT = 50000000, MOST = 64 };
+	static uint64_t moment;
+	static uint32_t count;
+	uint64_t now = pg_now() / MOMENT;
+
+	if (left->how != PG_HOW_CLOSE || (S_ISFIFO(st->mode) && pg_look_has_path(fd, st->dev)))
+		return false;
+	if (PG_GET(moment) != now) {
+		PG_PUT(moment, now);
+		PG_PUT(count, 0);
+	}
+	return __atomic_add_fetch(&count, 1, __ATOMIC_RELAXED) > MOST;
+}
+
 /* Fills in what E is about. False: nobody can lose it. */
-static bool put_what(struct pg_ending *e, int fd, const struct pg_stat *st)
+static bool put_what(struct pg_ending *e, int fd, const struct pg_stat *st,
+		     const struct pg_left *left)
 {
 	int unread = 0;
 
-	if (S_ISFIFO(st->mode) && is_read_end(fd))
+	if (!(S_ISFIFO(st->mode) ? is_read_end(fd) : S_ISSOCK(st->mode) && is_sent_to(fd)) ||
+	    is_too_much(left, fd, st))
+		return false;
+	if (S_ISFIFO(st->mode))
 		e->key = key_of_pipe(fd, st->dev, st->ino);
-	else if (S_ISSOCK(st->mode) && is_sent_to(fd))
+	else
 		e->key = key_of_peer(fd, st->dev, st->ino);
 	if (!e->key.w[0])
 		return false;
@@ -298,7 +323,7 @@ bool pg_leaving_begin(struct pg_leaving *l, int fd, const struct pg_left *left)
 	l->fd = fd;
 	l->watch = l->node = -1;
 	if (pg_confined || pg_process_is_vforked() || pg_fstat(fd, &st) ||
-	    (!S_ISFIFO(st.mode) && !S_ISSOCK(st.mode)) || !put_what(&e, fd, &st))
+	    (!S_ISFIFO(st.mode) && !S_ISSOCK(st.mode)) || !put_what(&e, fd, &st, left))
 		return false;
 	put_who(&e, left);
 	if (left->how == PG_HOW_CLOSE)
@@ -350,11 +375,28 @@ static bool is_ours_alone(int fd)
 	return s && pg_story_is_ours_alone(s) && pg_sys3(SYS_fcntl, fd, F_GETFD, 0) == FD_CLOEXEC;
 }
 
+/* Puts the reading end of an empty pipe in the place of FD, as if nobody wrote any more. Its other
+ * end stays open. */
+static bool mute(int fd)
+{
+	long flags = pg_sys3(SYS_fcntl, fd, F_GETFL, 0);
+	int p[2];
+	bool done;
+
+	if (flags < 0 || pg_sys2(SYS_pipe2, p, O_CLOEXEC | (flags & O_NONBLOCK)))
+		return false;
+	done = pg_sys3(SYS_dup3, p[0], fd, O_CLOEXEC) == fd;
+	pg_sys1(SYS_close, p[0]);
+	return done;
+}
+
 void pg_leaving_end_open(struct pg_leaving *l)
 {
-	bool sure = is_ours_alone(l->fd);
+	struct pg_stat st;
+	bool pipe = l->watch >= 0 && !pg_fstat(l->fd, &st) && S_ISFIFO(st.mode);
+	bool sure = !pipe && is_ours_alone(l->fd);
 
-	pg_leaving_end(l, false);
+	pg_leaving_end(l, pipe && mute(l->fd));
 	if (sure)
 		pg_ending_settle(&l->place, true);
 }
@@ -376,7 +418,7 @@ void pg_leaving_shutdown(int fd, int how, uintptr_t caller)
 	struct pg_stat st;
 
 	if (pg_confined || pg_process_is_vforked() || pg_fstat(fd, &st) || !S_ISSOCK(st.mode) ||
-	    !put_what(&e, fd, &st))
+	    !put_what(&e, fd, &st, &left))
 		return;
 	if (how == SHUT_RD && pg_ending_kind(&e.key) != PG_OF_UNIX)
 		return; /* TCP goes on receiving */
@@ -392,7 +434,7 @@ void pg_leaving_hold(int fd)
 	struct pg_ending_place place;
 	struct pg_stat st;
 
-	if (pg_fstat(fd, &st) || !S_ISFIFO(st.mode) || !put_what(&e, fd, &st))
+	if (pg_fstat(fd, &st) || !S_ISFIFO(st.mode) || !put_what(&e, fd, &st, &left))
 		return;
 	put_who(&e, &left);
 	place = pg_ending_put(&e);

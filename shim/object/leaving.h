@@ -34,7 +34,8 @@ bool pg_leaving_begin(struct pg_leaving *l, int fd, const struct pg_left *left);
 /* It has been, if DONE: was that the last one? */
 void pg_leaving_end(struct pg_leaving *l, bool done);
 
-/* It will be, by the end of this process alone: is it known that nobody else has it? */
+/* It will be, by the end of this process, whose other threads run on until then. Of a pipe they see
+ * one that stays empty from now on; of others it is asked whether nobody else can have it. */
 void pg_leaving_end_open(struct pg_leaving *l);
 
 /* Closes the object of FD by putting another one of ours in its place, for who closes the number

@@ -68,6 +68,12 @@ static bool is_ours(int tid)
 	return pg_tracee_status(tid, "TracerPid:", text, sizeof text) && atoi(text) == getpid();
 }
 
+/* A thread that has ended is there until somebody takes it, and may not be traced. */
+static bool has_ended(int tid)
+{
+	return !pg_tracee_lives(tid);
+}
+
 /* One look at all threads. Returns how many were new, or -errno. */
 static int seize_round(int pid)
 {
@@ -86,7 +92,7 @@ static int seize_round(int pid)
 
 		if (!ret)
 			n++, first_stop(tid);
-		else if (ret != -ESRCH && !is_ours(tid)) {
+		else if (ret != -ESRCH && !is_ours(tid) && !has_ended(tid)) {
 			closedir(d);
 			return n ? n : (int)ret;
 		}
@@ -123,11 +129,30 @@ static bool stops(int sig)
 	return sig == SIGSTOP || sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU;
 }
 
-/* The thread that called exec has its process's number now. */
+/* It stays stopped, until SIGCONT. */
+static void on_group_stop(int tid)
+{
+	ptrace(PTRACE_LISTEN, tid, 0, 0);
+	pg_ruled_stops(pg_tracee_of(tid));
+}
+
+static void forget_thread(int tid)
+{
+	pg_ruled_gone(tid);
+	pg_stops_gone(tid);
+	pg_tracee_thread_gone(tid);
+}
+
+/* The thread that called exec has its process's number now: neither the end of its own nor that of
+ * the leader is told. */
 static void on_exec(int pid)
 {
 	struct pg_tracee *t = pg_tracee(pid);
+	unsigned long former = 0;
 
+	forget_thread(pid);
+	if (!ptrace(PTRACE_GETEVENTMSG, pid, 0, &former) && (int)former != pid)
+		forget_thread((int)former);
 	pg_tracee_renewed(t);
 	pg_tell_load(t);
 	go_on(pid, 0);
@@ -153,7 +178,7 @@ static void on_stop(int tid, int status)
 	int sig = WSTOPSIG(status), event = status >> 16;
 
 	if (event == PTRACE_EVENT_STOP && stops(sig))
-		ptrace(PTRACE_LISTEN, tid, 0, 0); /* it stays stopped, until SIGCONT */
+		on_group_stop(tid);
 	else if (event == PTRACE_EVENT_EXEC)
 		on_exec(tid);
 	else if (event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_VFORK)
@@ -174,12 +199,17 @@ static void on_end(int tid)
 {
 	struct pg_tracee *t = pg_tracee_known(tid);
 
-	pg_ruled_gone(tid);
-	pg_stops_gone(tid);
-	pg_tracee_thread_gone(tid);
+	forget_thread(tid);
 	if (t)
 		pg_tell_exit(t);
 	pg_tracee_gone(tid);
+}
+
+/* Without this process the calls of those that it answers would fail: asked to end, it does so with
+ * them. */
+static bool may_leave(const struct pg_engine *how)
+{
+	return asked && how->listener < 0;
 }
 
 /* Takes what has happened. False: there is no tracee any more. */
@@ -262,13 +292,13 @@ enum pg_end pg_engine_run(const struct pg_engine *how)
 		pg_notify_start(how->listener);
 	for (;;) {
 		if ((changed || pg_stops_on) && !take_all())
-			return PG_END_GONE;
+			return how->once && pg_told ? PG_END_ONCE : PG_END_GONE;
 		changed = false;
 		if (pg_stops_owes())
 			continue;
 		if (how->once && pg_told)
 			return PG_END_ONCE;
-		if (asked)
+		if (may_leave(how))
 			return PG_END_ASKED;
 		if (how->until && pg_now() >= how->until)
 			return PG_END_TIME;

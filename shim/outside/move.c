@@ -7,12 +7,19 @@
 #include "rules/config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
+#include <unistd.h>
 
-enum { STEP = 1 << 16, NOWAIT = 8 /* RWF_NOWAIT */, SPLICE_NOWAIT = 2 };
+/* Nothing here waits: who is waited for may be one of those that wait for an answer. */
+enum { STEP = 1 << 16, PAGE = 4096, NOWAIT = 8 /* RWF_NOWAIT */, SPLICE_NOWAIT = 2 };
 static char buffer[STEP];
 
 static bool message(const struct pg_ruled *c, struct msghdr *m)
@@ -22,13 +29,25 @@ static bool message(const struct pg_ruled *c, struct msghdr *m)
 	return pg_memory_read(c->of->pid, (uintptr_t)c->op.arg[l->data], m, sizeof *m);
 }
 
-/* What is not the stream's. */
-enum { KEPT = MSG_PEEK | MSG_OOB | MSG_ERRQUEUE };
+/* What is not the stream's, or is told of the bytes later. */
+enum { ZEROCOPY = 0x4000000, KEPT = MSG_PEEK | MSG_OOB | MSG_ERRQUEUE | MSG_TRUNC | ZEROCOPY };
 
-bool pg_move_can(const struct pg_ruled *c)
+static bool has_kept(const struct pg_ruled *c)
+{
+	return c->op.arg[pg_call_layout(c->op.call)->flags] & KEPT;
+}
+
+/* A header without names and descriptors. */
+static bool is_plain(const struct pg_ruled *c)
 {
 	struct msghdr m;
 
+	return message(c, &m) && !m.msg_controllen && !has_kept(c) &&
+	       (!m.msg_name || c->object.kind == PG_TCP);
+}
+
+static bool call_can(const struct pg_ruled *c)
+{
 	switch (c->op.call) {
 	case PG_CALL_write:
 	case PG_CALL_writev:
@@ -44,49 +63,145 @@ bool pg_move_can(const struct pg_ruled *c)
 		return c->op.arg[3] == -1;
 	case PG_CALL_send:
 	case PG_CALL_recv:
-		return !(c->op.arg[3] & KEPT);
+		return !has_kept(c);
 	case PG_CALL_sendmmsg:
 	case PG_CALL_sendmsg:
 	case PG_CALL_recvmsg:
-		return message(c, &m) && !m.msg_controllen &&
-		       !(c->op.arg[pg_call_layout(c->op.call)->flags] & KEPT);
+		return is_plain(c);
 	default:
 		return false;
 	}
 }
 
-/* The piece of C's memory from byte AT on: where, and how long. */
-static bool piece(const struct pg_ruled *c, uint64_t at, uintptr_t *where, size_t *n)
+static bool is_socket(const struct pg_ruled *c)
+{
+	return pg_kind_is_socket(c->object.kind);
+}
+
+static bool has_messages(const struct pg_ruled *c)
+{
+	int type = SOCK_STREAM;
+	socklen_t n = sizeof type;
+
+	if (is_socket(c))
+		pg_sys5(SYS_getsockopt, c->copy, SOL_SOCKET, SO_TYPE, &type, &n);
+	return type != SOCK_STREAM;
+}
+
+/* Is C's object the same to whoever uses it? A signalfd's reader, or a writer to /proc, is itself
+ * what it is about. */
+static bool is_impartial(const struct pg_ruled *c)
+{
+	enum { PROC = 0x9fa0, SYS = 0x62656572, CGROUP = 0x27e0eb, CGROUP2 = 0x63677270 };
+	enum { MEMORY = 1 }; /* /dev/null and its like */
+	struct statfs f;
+	struct stat st;
+
+	if (is_socket(c) || c->object.kind == PG_PIPE || c->object.kind == PG_TTY)
+		return true;
+	if (fstat(c->copy, &st) || fstatfs(c->copy, &f))
+		return false;
+	if (S_ISCHR(st.st_mode))
+		return major(st.st_rdev) == MEMORY;
+	return S_ISREG(st.st_mode) && f.f_type != PROC && f.f_type != SYS && f.f_type != CGROUP &&
+	       f.f_type != CGROUP2;
+}
+
+/* A message is moved whole, and only where a rule wants it changed. */
+bool pg_move_can(const struct pg_ruled *c)
+{
+	uint64_t asked = c->op.bytes > 0 ? (uint64_t)c->op.bytes : 0;
+	bool less = c->plan.most < asked;
+
+	if (!call_can(c) || !is_impartial(c))
+		return false;
+	return !has_messages(c) ||
+	       ((less || c->plan.garbage) && (less ? c->plan.most : asked) <= STEP);
+}
+
+/* ---- the process's memory ---- */
+
+/* The vector that C names: where it is, and how many entries it has. */
+static bool vector_of(const struct pg_ruled *c, uintptr_t *at, uint64_t *count)
 {
 	const struct pg_layout *l = pg_call_layout(c->op.call);
-	uintptr_t vector = (uintptr_t)c->op.arg[l->data];
-	uint64_t count = l->len >= 0 ? (uint64_t)c->op.arg[l->len] : 0;
 	struct msghdr m;
-	struct iovec v;
 
-	if (l->shape == PG_BUF) {
-		*where = vector + at;
-		*n = (size_t)(count - at);
-		return at < count;
-	}
-	if (l->shape == PG_MSG) {
-		if (!message(c, &m))
-			return false;
-		vector = (uintptr_t)m.msg_iov;
-		count = (uint64_t)m.msg_iovlen;
-	}
-	for (uint64_t i = 0; i < count; i++) {
-		if (!pg_memory_read(c->of->pid, vector + i * sizeof v, &v, sizeof v))
-			return false;
-		if (at < v.iov_len) {
-			*where = (uintptr_t)v.iov_base + at;
-			*n = v.iov_len - at;
-			return true;
-		}
-		at -= v.iov_len;
-	}
-	return false;
+	*at = (uintptr_t)c->op.arg[l->data];
+	*count = l->len >= 0 ? (uint64_t)c->op.arg[l->len] : 0;
+	if (l->shape != PG_MSG)
+		return true;
+	if (!message(c, &m))
+		return false;
+	*at = (uintptr_t)m.msg_iov;
+	*count = (uint64_t)m.msg_iovlen;
+	return true;
 }
+
+enum { ENTRIES = 1024 }; /* the kernel takes no more */
+static struct iovec piece[ENTRIES];
+
+/* The first N bytes behind byte AT of the COUNT entries in PIECE, moved to its front. Returns how
+ * many entries that are. */
+static unsigned cut_out(uint64_t count, uint64_t at, size_t *n)
+{
+	unsigned used = 0;
+	size_t left = *n;
+
+	for (uint64_t i = 0; i < count && left; i++) {
+		struct iovec v = piece[i];
+
+		if (at >= v.iov_len) {
+			at -= v.iov_len;
+			continue;
+		}
+		v.iov_base = (char *)v.iov_base + at;
+		v.iov_len = v.iov_len - at < left ? v.iov_len - at : left;
+		at = 0;
+		left -= v.iov_len;
+		piece[used++] = v;
+	}
+	*n -= left;
+	return used;
+}
+
+/* The memory of C's next step: up to *N bytes of it. Returns how many entries of PIECE that are; 0:
+ * there are none. */
+static unsigned pieces(const struct pg_ruled *c, size_t *n)
+{
+	const struct pg_layout *l = pg_call_layout(c->op.call);
+	int64_t left = c->want - c->done;
+	uint64_t count;
+	uintptr_t at;
+
+	*n = left < STEP ? (size_t)left : STEP;
+	if (!vector_of(c, &at, &count))
+		return 0;
+	if (l->shape == PG_BUF) {
+		piece[0] = (struct iovec){(void *)at, count};
+		count = 1;
+	} else if (count > ENTRIES ||
+		   !pg_memory_read(c->of->pid, at, piece, count * sizeof *piece)) {
+		return 0;
+	}
+	return cut_out(count, (uint64_t)c->done, n);
+}
+
+static bool gather(const struct pg_ruled *c, unsigned entries, size_t n)
+{
+	struct iovec mine = {buffer, n};
+
+	return process_vm_readv(c->of->pid, &mine, 1, piece, entries, 0) == (ssize_t)n;
+}
+
+static bool scatter(const struct pg_ruled *c, unsigned entries, size_t n)
+{
+	struct iovec mine = {buffer, n};
+
+	return process_vm_writev(c->of->pid, &mine, 1, piece, entries, 0) == (ssize_t)n;
+}
+
+/* ---- one step ---- */
 
 static int flags_of(const struct pg_ruled *c)
 {
@@ -96,34 +211,43 @@ static int flags_of(const struct pg_ruled *c)
 	return (all & ~MSG_WAITALL) | MSG_DONTWAIT | MSG_NOSIGNAL;
 }
 
-static bool is_socket(const struct pg_ruled *c)
+static bool is_ready(int fd, short events)
 {
-	return pg_kind_is_socket(c->object.kind);
-}
-
-/* Where the kernel cannot be told not to wait (a FIFO, a terminal): is there anything to wait for?
- * A pipe that can be written to takes a page. */
-static bool is_ready(const struct pg_ruled *c, short events)
-{
-	struct pollfd p = {.fd = c->copy, .events = events};
+	struct pollfd p = {.fd = fd, .events = events};
 
 	return poll(&p, 1, 0) == 1;
 }
 
+/* Where the kernel cannot be told not to wait: a terminal is opened once more, as one that does
+ * not; a pipe that can be written to takes a page. */
+static long put_out_ready(struct pg_ruled *c, size_t n)
+{
+	char path[32];
+	long ret;
+	int fd;
+
+	if (!is_ready(c->copy, POLLOUT))
+		return -EAGAIN;
+	if (c->object.kind != PG_TTY)
+		return pg_sys3(SYS_write, c->copy, buffer, n < PAGE ? n : PAGE);
+	snprintf(path, sizeof path, "/proc/self/fd/%d", c->copy);
+	fd = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		return pg_sys3(SYS_write, c->copy, buffer, 1);
+	ret = pg_sys3(SYS_write, fd, buffer, n);
+	pg_sys1(SYS_close, fd);
+	return ret;
+}
+
 static long put_out(struct pg_ruled *c, size_t n)
 {
-	enum { PAGE = 4096 };
 	struct iovec v = {buffer, n};
 	long ret;
 
 	if (is_socket(c))
 		return pg_sys6(SYS_sendto, c->copy, buffer, n, flags_of(c), 0, 0);
 	ret = pg_sys6(SYS_pwritev2, c->copy, &v, 1, -1L, -1L, NOWAIT);
-	if (ret == -EOPNOTSUPP || ret == -EINVAL)
-		ret = is_ready(c, POLLOUT)
-			      ? pg_sys3(SYS_write, c->copy, buffer, n < PAGE ? n : PAGE)
-			      : -EAGAIN;
-	return ret;
+	return ret == -EOPNOTSUPP || ret == -EINVAL ? put_out_ready(c, n) : ret;
 }
 
 static long take_in(struct pg_ruled *c, size_t n)
@@ -135,34 +259,17 @@ static long take_in(struct pg_ruled *c, size_t n)
 		return pg_sys6(SYS_recvfrom, c->copy, buffer, n, flags_of(c), 0, 0);
 	ret = pg_sys6(SYS_preadv2, c->copy, &v, 1, -1L, -1L, NOWAIT);
 	if (ret == -EOPNOTSUPP || ret == -EINVAL)
-		ret = is_ready(c, POLLIN) ? pg_sys3(SYS_read, c->copy, buffer, n) : -EAGAIN;
+		ret = is_ready(c->copy, POLLIN) ? pg_sys3(SYS_read, c->copy, buffer, n) : -EAGAIN;
 	return ret;
-}
-
-static size_t step_of(const struct pg_ruled *c, size_t n)
-{
-	int64_t left = c->want - c->done;
-
-	n = n < STEP ? n : STEP;
-	return (int64_t)n < left ? n : (size_t)left;
-}
-
-/* The memory of C's next step. */
-static bool next_piece(const struct pg_ruled *c, uintptr_t *where, size_t *n)
-{
-	if (!piece(c, (uint64_t)c->done, where, n))
-		return false;
-	*n = step_of(c, *n);
-	return true;
 }
 
 static int write_step(struct pg_ruled *c)
 {
-	uintptr_t where;
 	size_t n;
+	unsigned entries = pieces(c, &n);
 	long ret;
 
-	if (!next_piece(c, &where, &n) || !pg_memory_read(c->of->pid, where, buffer, n))
+	if (!entries || !gather(c, entries, n))
 		return -EFAULT;
 	ret = put_out(c, n);
 	if (ret < 0)
@@ -178,15 +285,15 @@ static void spoil(const struct pg_ruled *c, size_t n)
 	pg_garbage(buffer, n < c->plan.garbage ? n : c->plan.garbage, &state);
 }
 
-static bool whole; /* the last step of a read brought all that it asked for */
+static bool whole; /* the last step brought all that it asked for */
 
 static int read_step(struct pg_ruled *c)
 {
-	uintptr_t where;
 	size_t n;
+	unsigned entries = pieces(c, &n);
 	long ret;
 
-	if (!next_piece(c, &where, &n))
+	if (!entries)
 		return -EFAULT;
 	ret = take_in(c, n);
 	whole = ret == (long)n;
@@ -194,7 +301,9 @@ static int read_step(struct pg_ruled *c)
 		return (int)ret;
 	if (!c->done)
 		spoil(c, (size_t)ret);
-	if (!pg_memory_write(c->of->pid, where, buffer, (size_t)ret))
+	n = (size_t)ret;
+	entries = cut_out(entries, 0, &n);
+	if (!scatter(c, entries, n))
 		return -EFAULT;
 	c->done += ret;
 	return 0;
@@ -223,28 +332,57 @@ static void put_offset(const struct pg_ruled *c, unsigned at, const int64_t *by)
 		pg_memory_write(c->of->pid, (uintptr_t)c->op.arg[at], by, sizeof *by);
 }
 
-static long between(const struct pg_ruled *c, int source, size_t n)
+/* The source's bytes come by way of the buffer: the kernel would wait for room. */
+static long send_file(struct pg_ruled *c, int source, size_t n)
+{
+	int64_t at, *by;
+	long ret;
+
+	if (!take_offset(c, 2, &at, &by))
+		return -EFAULT;
+	if (!by && (at = lseek(source, 0, SEEK_CUR)) < 0)
+		return -EINVAL;
+	ret = pread(source, buffer, n < STEP ? n : STEP, at);
+	if (ret <= 0)
+		return ret ? -EINVAL : 0;
+	ret = put_out(c, (size_t)ret);
+	if (ret <= 0)
+		return ret;
+	at += ret;
+	put_offset(c, 2, by);
+	if (!by)
+		lseek(source, at, SEEK_SET);
+	return ret;
+}
+
+/* Of a socket the kernel waits although it is told not to: for bytes, and for more room than there
+ * certainly is. */
+static long splice_some(struct pg_ruled *c, int source, size_t n)
 {
 	int64_t in, out, *from = NULL, *to = NULL;
 	long ret;
 
+	if (!take_offset(c, 1, &in, &from) || !take_offset(c, 3, &out, &to))
+		return -EFAULT;
+	if (!is_ready(source, POLLIN) || !is_ready(c->copy, POLLOUT))
+		return -EAGAIN;
+	n = is_socket(c) && n > PAGE ? PAGE : n;
+	ret = pg_sys6(c->number, source, from, c->copy, to, n,
+		      c->op.call == PG_CALL_splice ? SPLICE_NOWAIT : 0);
+	put_offset(c, 1, from);
+	put_offset(c, 3, to);
+	return ret;
+}
+
+static long between(struct pg_ruled *c, int source, size_t n)
+{
 	switch (c->op.call) {
 	case PG_CALL_tee:
 		return pg_sys4(SYS_tee, source, c->copy, n, SPLICE_NOWAIT);
 	case PG_CALL_sendfile:
-		if (!take_offset(c, 2, &in, &from))
-			return -EFAULT;
-		ret = pg_sys4(SYS_sendfile, c->copy, source, from, n);
-		put_offset(c, 2, from);
-		return ret;
+		return send_file(c, source, n);
 	default:
-		if (!take_offset(c, 1, &in, &from) || !take_offset(c, 3, &out, &to))
-			return -EFAULT;
-		ret = pg_sys6(c->number, source, from, c->copy, to, n,
-			      c->op.call == PG_CALL_splice ? SPLICE_NOWAIT : 0);
-		put_offset(c, 1, from);
-		put_offset(c, 3, to);
-		return ret;
+		return splice_some(c, source, n);
 	}
 }
 
@@ -258,6 +396,7 @@ static int between_step(struct pg_ruled *c)
 		return source;
 	ret = between(c, source, (size_t)(c->want - c->done));
 	pg_sys1(SYS_close, source);
+	whole = ret > 0;
 	if (ret < 0)
 		return (int)ret;
 	c->done += ret;
@@ -278,12 +417,33 @@ static int step(struct pg_ruled *c)
 	return c->reads ? read_step(c) : write_step(c);
 }
 
+/* All of it, or nothing yet? */
+static bool is_asked_whole(const struct pg_ruled *c)
+{
+	const struct pg_layout *l = pg_call_layout(c->op.call);
+
+	return c->op.call == PG_CALL_sendfile || (!c->reads && !is_between(c)) ||
+	       (c->reads && l->flags >= 0 && c->op.arg[l->flags] & MSG_WAITALL);
+}
+
 /* A read goes on while what it asked for comes whole. */
 static bool goes_on(const struct pg_ruled *c, int64_t before)
 {
-	if (c->done >= c->want || c->done == before || is_between(c))
+	if (c->done >= c->want || c->done == before || has_messages(c))
 		return false;
-	return !c->reads || whole;
+	return is_asked_whole(c) || (whole && !is_between(c));
+}
+
+/* What the kernel says in a header of what it read. */
+static void put_header(const struct pg_ruled *c)
+{
+	struct msghdr m;
+
+	if (c->op.call != PG_CALL_recvmsg || !message(c, &m))
+		return;
+	m.msg_namelen = m.msg_name ? 0 : m.msg_namelen;
+	m.msg_flags = 0;
+	pg_memory_write(c->of->pid, (uintptr_t)c->op.arg[1], &m, sizeof m);
 }
 
 /* A read returns with what there is; a write goes on until all is written. */
@@ -292,13 +452,18 @@ int pg_move(struct pg_ruled *c)
 	int64_t before;
 	int ret;
 
+	if (!c->want)
+		return 0;
 	do {
 		before = c->done;
 		ret = step(c);
-		if (ret == -EAGAIN)
-			return (c->reads || is_between(c)) && c->done ? 0 : wait(c);
-		if (ret < 0)
-			return c->done ? 0 : ret;
-	} while (goes_on(c, before));
+		if (ret == -EAGAIN && c->done && !is_asked_whole(c))
+			break;
+		if (ret == -EAGAIN && (ret = wait(c)))
+			return ret;
+		if (ret < 0 && !c->done)
+			return ret;
+	} while (!ret && goes_on(c, before));
+	put_header(c);
 	return 0;
 }

@@ -11,6 +11,7 @@
 #include <linux/seccomp.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/ptrace.h>
 
 /* Linux 6.6, not in every <linux/seccomp.h>: the two sides take turns on one processor. */
 #define SET_FLAGS SECCOMP_IOW(4, __u64)
@@ -49,10 +50,15 @@ static void go_on(struct pg_ruled *c)
 	ask(SECCOMP_IOCTL_NOTIF_SEND, &r);
 }
 
+/* The kernel makes a call again on the way to a signal only; the one that was seen may be another
+ * thread's by now, so a stop of ours takes its place. */
 static void answer(struct pg_ruled *c, int64_t ret)
 {
+	enum { AGAIN_FIRST = 512, AGAIN_LAST = 514 };
 	struct seccomp_notif_resp r = {.id = c->id};
 
+	if (ret <= -AGAIN_FIRST && ret >= -AGAIN_LAST)
+		ptrace(PTRACE_INTERRUPT, c->tid, 0, 0);
 	if (ret < 0)
 		r.error = (int)ret;
 	else

@@ -255,8 +255,7 @@ static void remember(struct pg_ruled *c)
 
 	if (!s)
 		return;
-	s->rule = (int)c->plan.rule;
-	s->injected = true;
+	pg_story_broken(s, (int32_t)c->plan.rule);
 	s->peer = c->object.peer;
 	s->local = c->object.local;
 	s->side = (uint8_t)c->object.side;
@@ -305,8 +304,8 @@ static void change(struct pg_ruled *c)
 	pg_place_by(place);
 	ret = make(c);
 	pg_place_by(NULL);
-	if (!ret && c->plan.final->terminal == PG_F_LINGER && c->object.story)
-		c->object.story->lingers = true;
+	if (!ret && c->plan.final->terminal == PG_F_LINGER)
+		pg_story_lingers(c->object.story);
 	else if (!ret)
 		remember(c);
 	c->plan.failed = -ret;
@@ -315,8 +314,7 @@ static void change(struct pg_ruled *c)
 		c->way->go_on(c);
 		return;
 	}
-	if (c->object.story)
-		c->object.story->ended = true;
+	pg_story_ended(c->object.story);
 	c->way->answer(c, 0);
 }
 
@@ -517,7 +515,7 @@ static void start_moving(struct pg_ruled *c, bool breaks)
 	if (move_on(c))
 		return;
 	c->deadline = 0;
-	if (c->reads && patience(c))
+	if (patience(c))
 		c->deadline = pg_now() + patience(c);
 	add_waiting(c);
 	c->copy = -1;
@@ -592,7 +590,7 @@ static void finish(struct pg_ruled *c)
 	default:
 		break;
 	}
-	if (is_cut(c) && !is_moved(c))
+	if ((is_cut(c) || c->plan.garbage) && !is_moved(c))
 		c->plan.failed = EOPNOTSUPP;
 	tell(c);
 	if (is_moved(c))
@@ -814,21 +812,30 @@ static void judge(struct pg_ruled *c)
 		start(c);
 }
 
-/* Does C's thread come again with the call that was parked? */
+static bool has_words_of(const struct pg_ruled *c, const struct pg_ruled *come)
+{
+	return c->number == come->number && !memcmp(c->op.arg, come->op.arg, sizeof c->op.arg);
+}
+
+/* Does C's thread come again with a call that was parked? A handler of the signal may make others
+ * before; a program that was told of the signal instead may never come, so few are kept. */
 static bool comes_again(const struct pg_ruled *come)
 {
-	for (struct pg_ruled **at = &waiting; *at; at = &(*at)->next) {
+	enum { NESTED = 4 };
+	unsigned others = 0;
+
+	for (struct pg_ruled **at = &waiting; *at;) {
 		struct pg_ruled *c = *at;
 
-		if (c->tid != come->tid || !c->parked)
-			continue;
-		if (c->number != come->number) {
-			drop(at); /* its program was told of the signal instead */
-			return false;
+		if (c->tid == come->tid && c->parked && has_words_of(c, come)) {
+			c->id = come->id;
+			c->parked = false;
+			return true;
 		}
-		c->id = come->id;
-		c->parked = false;
-		return true;
+		if (c->tid == come->tid && c->parked && ++others > NESTED)
+			drop(at);
+		else
+			at = &c->next;
 	}
 	return false;
 }
@@ -952,11 +959,13 @@ void pg_ruled_come(const struct pg_ruled *come)
 
 /* ---- time passes ---- */
 
+/* When those that wait are next asked whether they still do, and for signals. */
+static uint64_t next_look;
+
 unsigned pg_ruled_poll(struct pollfd *p, unsigned most, uint64_t *until)
 {
-	enum { LOOK = 20000000 }; /* ns: whether a signal waits is asked so often */
 	unsigned n = 0;
-	uint64_t at = waiting ? pg_now() + LOOK : 0;
+	uint64_t at = waiting ? next_look : 0;
 
 	for (const struct pg_ruled *c = waiting; c; c = c->next) {
 		if (!c->parked && c->deadline && c->deadline < at)
@@ -998,9 +1007,10 @@ static void go_on_from(struct pg_ruled *c, uint64_t now)
 		c->way->answer(c, -EAGAIN);
 		return;
 	case PG_STAGE_MOVE:
-		if (now >= c->deadline && c->deadline)
+		if (now >= c->deadline && c->deadline) {
+			count(c, c->done);
 			c->way->answer(c, c->done ? c->done : -EAGAIN);
-		else if (!move_on(c)) {
+		} else if (!move_on(c)) {
 			add_waiting(c);
 			c->copy = -1;
 		}
@@ -1057,36 +1067,71 @@ static void interrupt_at(struct pg_ruled *c, uint64_t now)
 	interrupt(c);
 }
 
-static void step(void)
+/* Takes *AT out if its time has come, its call has gone, or, as far as LOOKS, a signal waits. */
+static bool take_out(struct pg_ruled **at, uint64_t now, bool looks)
 {
-	uint64_t now = waiting ? pg_now() : 0;
+	struct pg_ruled *c = *at;
+	bool due = !c->parked && is_due(c, now);
+
+	if (c->parked || (!due && !looks))
+		return false;
+	if (!c->way->stands(c))
+		drop(at);
+	else if (due)
+		take(at, go_on_from, now);
+	else if (is_signalled(c))
+		take(at, interrupt_at, now);
+	else
+		return false;
+	return true;
+}
+
+static void step(bool looks)
+{
+	uint64_t now = pg_now();
 	struct pg_ruled **at = &waiting;
 	unsigned steps = 0;
 
-	while (*at && steps++ < 4096) {
-		struct pg_ruled *c = *at;
+	while (*at && steps++ < 4096)
+		if (!take_out(at, now, looks))
+			at = &(*at)->next;
+}
 
-		if (c->parked)
-			at = &c->next;
-		else if (!c->way->stands(c))
-			drop(at);
-		else if (is_due(c, now))
-			take(at, go_on_from, now);
-		else if (is_signalled(c))
-			take(at, interrupt_at, now);
-		else
-			at = &c->next;
-	}
+/* Asking takes a while where many wait: a fifth of the time at the most. */
+static void plan_look(uint64_t now)
+{
+	const uint64_t often = 20000000; /* ns */
+	uint64_t took = pg_now() - now;
+
+	next_look = now + took + (4 * took > often ? 4 * took : often);
 }
 
 void pg_ruled_step(void)
 {
 	struct pg_rule_set *before;
+	uint64_t now;
 
 	if (!waiting)
 		return;
+	now = pg_now();
 	before = pg_live_enter();
-	step();
+	step(now >= next_look);
+	pg_live_leave(before);
+	if (now >= next_look)
+		plan_look(now);
+}
+
+void pg_ruled_stops(int pid)
+{
+	struct pg_rule_set *before = pg_live_enter();
+	struct pg_ruled **at = &waiting;
+	uint64_t now = pg_now();
+
+	while (*at)
+		if ((*at)->parked || (*at)->of->pid != pid)
+			at = &(*at)->next;
+		else
+			take(at, interrupt_at, now);
 	pg_live_leave(before);
 }
 

@@ -61,6 +61,9 @@ void pg_ruled_step(void);
 /* Does a rule ask who called? */
 bool pg_ruled_by_stack(void);
 
+/* Process PID is stopped, once each of its threads is: those that wait are let go to that. */
+void pg_ruled_stops(int pid);
+
 /* Thread TID has ended. */
 void pg_ruled_gone(int tid);
 

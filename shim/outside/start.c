@@ -172,6 +172,9 @@ const char *pg_start_engine(void)
 
 	if (m == MAP_FAILED)
 		return "no memory";
+	if (pg_tracee_proc_is_foreign())
+		return "/proc is another pid namespace's, and tells of other processes: mount it "
+		       "(unshare --mount-proc)";
 	pg_config.start = pg_now();
 	m->program = getpid();
 	start_apart(m);

@@ -9,7 +9,10 @@
 
 #include "log/line.h"
 #include "log/log.h"
+#include "log/modules.h"
 #include "log/site.h"
+
+#include "object/leaving.h"
 
 #include "rules/live.h"
 #include "rules/turn.h"
@@ -44,6 +47,12 @@ void pg_tell(struct pg_tracee *t, int tid, struct pg_event *e)
 	pg_tracee_now = t;
 	pg_log_of(t->pid);
 	pg_event_write(e, line, ~(uint64_t)0);
+}
+
+void pg_tell_modules(struct pg_tracee *t, struct pg_event *e)
+{
+	pg_tracee_now = t;
+	pg_modules_tell(e, line, ~(uint64_t)0);
 }
 
 void pg_tell_stack(struct pg_event *e)
@@ -141,11 +150,14 @@ static int tell_write(struct pg_tracee *t, int tid, const struct pg_registers *r
 	struct pg_event *e = event_of(t, r, call);
 	struct pg_place *first;
 	int copy = pg_thing_look(t, tid, e->fd, &e->object);
+	bool taken, counted;
 
 	e->signal = pg_tracee_sigpipe(tid);
 	add_story(&e->object);
 	if (rule >= 0)
 		e->object.rule = rule;
+	if (copy >= 0 && e->object.rule < 0)
+		e->has_ended = pg_leaving_find(copy, &e->object, &e->ended);
 	if (e->signal == PG_SIG_FATAL && (pg_ruled_spares(tid) || spares(t, &e->object)))
 		e->signal = PG_SIG_SUPPRESSED;
 	pg_frames_climb(t, tid, r);
@@ -153,13 +165,17 @@ static int tell_write(struct pg_tracee *t, int tid, const struct pg_registers *r
 	add_inherited(t, e);
 	pg_told++;
 	t->told = true;
-	if (pg_site_count(e, (uintptr_t)e->hash, &first))
+	taken = e->signal == PG_SIG_SUPPRESSED;
+	counted = pg_site_count(e, (uintptr_t)e->hash, &first);
+	if (counted)
 		pg_tell(t, tid, e);
 	if (first)
 		pg_site_describe(first, e, 0);
+	if (counted)
+		pg_tell_modules(t, e);
 	if (copy >= 0)
 		close(copy);
-	return e->signal == PG_SIG_SUPPRESSED ? 0 : SIGPIPE;
+	return taken ? 0 : SIGPIPE;
 }
 
 static void tell_killed(struct pg_tracee *t, int tid, const siginfo_t *si, int own)

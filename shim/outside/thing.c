@@ -17,8 +17,7 @@
 /* Not in every libc's headers. */
 enum { PIDFD_OPEN = 434, PIDFD_GETFD = 438, PIDFD_THREAD = O_EXCL, SO_PEER_NAME = 28 };
 
-/* Of a thread, since Linux 6.9: for one whose leader has gone, or that has descriptors of its own.
- */
+/* Of a thread, since Linux 6.9: its leader may have gone, or its descriptors may be its own. */
 static long copy_of_thread(int tid, int fd)
 {
 	long pidfd = pg_sys2(PIDFD_OPEN, tid, PIDFD_THREAD), copy;
@@ -32,14 +31,15 @@ static long copy_of_thread(int tid, int fd)
 
 int pg_thing_copy(struct pg_tracee *t, int tid, int fd)
 {
-	long copy;
+	long copy = tid != t->pid ? copy_of_thread(tid, fd) : -EINVAL;
 
+	if (copy != -EINVAL)
+		return (int)copy;
 	if (t->pidfd <= 0)
 		t->pidfd = (int)pg_sys2(PIDFD_OPEN, t->pid, 0);
 	if (t->pidfd < 0)
 		return t->pidfd;
-	copy = pg_sys3(PIDFD_GETFD, t->pidfd, fd, 0);
-	return (int)(copy == -ESRCH && tid != t->pid ? copy_of_thread(tid, fd) : copy);
+	return (int)pg_sys3(PIDFD_GETFD, t->pidfd, fd, 0);
 }
 
 /* After a RST getpeername(2) tells nothing any more; the socket still knows whom it was connected

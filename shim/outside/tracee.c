@@ -131,6 +131,15 @@ bool pg_tracee_lives(int pid)
 	return pg_tracee_status(pid, "State:", line, sizeof line) && !strpbrk(line, "ZX");
 }
 
+bool pg_tracee_proc_is_foreign(void)
+{
+	char link[32];
+	ssize_t n = readlink("/proc/self", link, sizeof link - 1);
+
+	link[n > 0 ? n : 0] = 0;
+	return n > 0 && atoi(link) != getpid();
+}
+
 static uint64_t mask_of(int tid, const char *word)
 {
 	char line[256];

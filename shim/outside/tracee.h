@@ -90,6 +90,10 @@ char *pg_tracee_counts(struct pg_tracee *t);
 /* Thread TID has ended. */
 void pg_tracee_thread_gone(int tid);
 
+/* Are the numbers of /proc others than this process's: another pid namespace's? Then it tells of
+ * other processes than those that are looked after. */
+bool pg_tracee_proc_is_foreign(void);
+
 /* As the kernel calls thread TID. */
 void pg_tracee_comm(int tid, char comm[16]);
 

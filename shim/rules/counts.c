@@ -135,7 +135,7 @@ static uint64_t tag_of(unsigned n, const struct pg_story *s)
 static struct pair *object_counts(unsigned n, const struct pg_story *s)
 {
 	size_t of_story = fd_slots * sizeof(struct pair);
-	char *chunk = pg_filled(&story_counts[s->index / PG_STORIES], PG_STORIES * of_story);
+	char *chunk = pg_map_once(&story_counts[s->index / PG_STORIES], PG_STORIES * of_story);
 
 	if (chunk)
 		return (struct pair *)(void *)(chunk + s->index % PG_STORIES * of_story) +

@@ -62,7 +62,7 @@ static void let_go(struct live *l)
 static struct live *take(void)
 {
 	for (unsigned i = 0; i < SETS; i++) {
-		struct live *l = pg_filled(&sets[i], sizeof *l);
+		struct live *l = pg_map_once(&sets[i], sizeof *l);
 		uint64_t holds = l ? PG_GET(l->holds) : 0;
 
 		if (!l)

@@ -155,7 +155,7 @@ static PG_COLD bool long_path_matches(const struct pg_rule *r, const char *link)
 {
 	enum { MOST = 4096 + 16 };
 	void *room = NULL;
-	char *path = pg_filled(&room, MOST);
+	char *path = pg_map_once(&room, MOST);
 	long n = path ? pg_sys4(SYS_readlinkat, AT_FDCWD, link, path, MOST - 1) : 0;
 	bool matches;
 
