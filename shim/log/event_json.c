@@ -108,7 +108,7 @@ static int fd_of(const struct pg_event *e)
 }
 
 /* Two names and an offset; longer where a name is escaped, and then cut. */
-enum { FRAME_MAX = 192, CODE_MAX = 112 };
+enum { FRAME_MAX = 352, CODE_MAX = 112 };
 
 static void frame(struct pg_text *t, uintptr_t addr)
 {
