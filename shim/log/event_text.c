@@ -478,6 +478,21 @@ static void text_idle(struct pg_text *t, uint64_t rules)
 			pg_put_char(t, ' '), pg_put(t, pg_rules.rule[i].id);
 }
 
+/* How often rule I fired. */
+static void text_rule(struct pg_text *t, const struct pg_event *e, unsigned i)
+{
+	pg_put(t, INDENT "rule ");
+	pg_put(t, pg_rules.rule[i].id);
+	if (e->counts[i]) {
+		pg_put(t, " fired ");
+		text_times(t, e->counts[i]);
+		return;
+	}
+	pg_put(t, " never fired");
+	if (e->passed >> i & 1)
+		pg_put(t, ": what wrote there was stdio (%stdio, or %out for both)");
+}
+
 static void text_exit(struct pg_text *t, const struct pg_event *e)
 {
 	pg_put(t, "exit: ");
@@ -489,20 +504,8 @@ static void text_exit(struct pg_text *t, const struct pg_event *e)
 	}
 	if (e->idle)
 		text_idle(t, e->idle);
-	for (unsigned i = 0; i < pg_rules.n && !e->idle; i++) {
-		pg_put(t, INDENT "rule ");
-		pg_put(t, pg_rules.rule[i].id);
-		if (!e->counts[i]) {
-			pg_put(t, " never fired");
-			pg_put(t,
-			       e->passed >> i & 1
-				       ? ": what wrote there was stdio (%stdio, or %out for both)"
-				       : "");
-			continue;
-		}
-		pg_put(t, " fired ");
-		text_times(t, e->counts[i]);
-	}
+	for (unsigned i = 0; i < pg_rules.n && !e->idle; i++)
+		text_rule(t, e, i);
 	if (e->uncounted) {
 		pg_put(t, INDENT);
 		text_count(t, e->uncounted, " call");
