@@ -279,6 +279,11 @@ told() {
 	[ "$(told .how)" = '"close"' ]
 }
 
+@test "a record that is not whole is none" {
+	case_of torn
+	[ "$(told)" = null ]
+}
+
 # noise PIECES: the file is overwritten with random bytes, all but what says what it is.
 noise() {
 	python3 - "$RING" "$1" <<-'PY'
