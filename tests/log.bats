@@ -391,8 +391,8 @@ os.waitpid(pid, 0)' "$1" "$FIXTURES/sigdfl" env TERM=xterm LD_PRELOAD="$LIB" "${
 	broken=("$FIXTURES/brokenfd" 7 "$(type -P env)" -u LD_PRELOAD LD_PRELOAD="$LIB" bash -c 'echo x >&7')
 	said=$(on_terminal 40 PIPEGUARD_STACK=3 "${broken[@]}")
 	esc=$'\e'
-	[[ $said == *"$esc[2mpipeguard["*"] $esc[0m$esc[31mwrite("*', 2) = EPIPE, SIGPIPE kills'"$esc[0m  pipe"* ]]
-	[[ $said == *"again: $esc[32m"*"$esc[0m"* ]]
+	[[ $said == *"${esc}[2mpipeguard["*"] ${esc}[0m${esc}[31mwrite("*', 2) = EPIPE, SIGPIPE kills'"${esc}[0m  pipe"* ]]
+	[[ $said == *"again: ${esc}[32m"*"${esc}[0m"* ]]
 	equal "frames, each in a line" 3 "$(grep -cE '^        (at|<) ' <<<"$said")"
 	said=$(on_terminal 1000 PIPEGUARD_STACK=3 "${broken[@]}")
 	equal "lines of frames" 1 "$(grep -cE '^        (at|<) ' <<<"$said")"
@@ -401,7 +401,7 @@ os.waitpid(pid, 0)' "$1" "$FIXTURES/sigdfl" env TERM=xterm LD_PRELOAD="$LIB" "${
 		said=$(on_terminal 40 $plain "${broken[@]}")
 		[[ $said == *EPIPE* && $said != *"$esc"* ]]
 	done
-	[[ $(on_terminal 40 NO_COLOR= "${broken[@]}") == *"$esc["* ]]
+	[[ $(on_terminal 40 NO_COLOR= "${broken[@]}") == *"${esc}["* ]]
 }
 
 @test "the time of day in text is that of JSON, where it is asked for" {

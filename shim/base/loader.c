@@ -9,8 +9,9 @@
 
 enum { SCOPE_MAX = 256 };
 
-/* The linker's name for this library's own; glibc's <link.h> has it, too. */
-extern ElfW(Dyn) _DYNAMIC[];
+/* The linker's name for this library's own; glibc's <link.h> has it, too. A command that is linked
+ * statically has none. */
+extern ElfW(Dyn) _DYNAMIC[] __attribute__((weak));
 
 /* How far the file whose N program headers stand at PHDR was moved. Not each has a PT_PHDR: musl's
  * loader has none, and started by hand as a program it is whose headers the kernel names
