@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* attach: processes that run already are looked at from outside. */
 #include "command/acts.h"
+#include "command/examine.h"
 #include "command/given.h"
 #include "command/options.h"
 #include "command/process.h"
@@ -13,6 +14,7 @@
 #include "log/log.h"
 #include "outside/engine.h"
 #include "outside/filter.h"
+#include "outside/registers.h"
 #include "outside/stops.h"
 #include "outside/tracee.h"
 
@@ -138,6 +140,8 @@ int pg_attach(struct pg_request *r)
 	need_rules();
 	if (pg_tracee_proc_is_foreign())
 		pg_fail(PG_CANNOT_RUN, "attach: /proc is another pid namespace's: mount it");
+	if (!PG_REGISTERS_KNOWN)
+		pg_fail(PG_CANNOT_RUN, PG_NO_OUTSIDE);
 	if (!pg_engine_prepare())
 		pg_fail(PG_FAILED, "attach: %s", strerror(errno));
 	for (unsigned i = 0; i < r->count; i++) {

@@ -6,6 +6,7 @@
 #include "command/say.h"
 #include "command/script.h"
 #include "command/settle.h"
+#include "outside/registers.h"
 
 #include <elf.h>
 #include <fcntl.h>
@@ -93,6 +94,8 @@ const char *pg_from_outside(const struct pg_examined *x)
 {
 	bool go = x->runtime != NULL;
 
+	if (!PG_REGISTERS_KNOWN)
+		return NULL;
 	if (x->takes_away)
 		return "a script that takes LD_PRELOAD away";
 	if (!x->elf || !x->machine || (x->reach != PG_R_NO && !(x->reach == PG_R_PARTLY && go)))

@@ -14,6 +14,7 @@
 #include "command/watch.h"
 
 #include "outside/filter.h"
+#include "outside/registers.h"
 #include "outside/start.h"
 #include "outside/tracee.h"
 #include "rules/config.h"
@@ -90,6 +91,8 @@ static void start_engine(const struct engines *e)
 
 	if (!e->outside)
 		return;
+	if (!PG_REGISTERS_KNOWN)
+		pg_fail(PG_CANNOT_RUN, PG_NO_OUTSIDE);
 	pg_config_read(pg_variables());
 	pg_tracee_pick(pg_variable("PIPEGUARD_ONLY"), pg_variable("PIPEGUARD_SKIP"));
 	why = pg_filter_refuses();

@@ -15,6 +15,13 @@ struct pg_registers {
 	uintptr_t pc, sp, frame; /* FRAME: the frame pointer */
 };
 
+/* Are the registers of this machine known here? Else nothing can be seen from outside. */
+#if defined(__x86_64__) || defined(__aarch64__)
+enum { PG_REGISTERS_KNOWN = true };
+#else
+enum { PG_REGISTERS_KNOWN = false };
+#endif
+
 /* Thread TID is stopped, and traced by this process. False: it has gone. */
 bool pg_registers_read(int tid, struct pg_registers *r);
 
