@@ -189,10 +189,12 @@ NAME, FRAME = _pattern("[\x01-\xff]{0,4096}"), _pattern("[ -~]{1,1024}")
 RULE, AGAIN, HASH = _pattern("[!-~]{1,64}"), _pattern(r"[\w%:=.,+?*-]{1,1024}"), _pattern("[0-9a-f]{1,16}")
 _WARNING = {"what": (WORD, None), "call": (WORD, None), "caller": (FRAME, None)}
 _SITE = {"call": (WORD, None), "caller": (FRAME, None), "count": COUNT}
+_ENDING = {"pid": COUNT, "comm": NAME, "how": WORD, "status": (COUNT, None), "signal": (WORD, None), "caller": (FRAME, None)}
 _TYPES = {"count": COUNT, "number": NUMBER, "seconds": float, "time": TIME, "word": WORD, "name": NAME, "bool": bool,
           "frame": FRAME, "frames": [FRAME], "rule": RULE, "again": AGAIN, "hash": HASH, "history": [_WARNING],
-          "counts": {str: COUNT}, "sites": [_SITE]}
-_READ = set(FIELDS) | {"mono", "tid", "action", "nonblock", "own", "engine", "program", "sigpipe", "to", "events", "rules", "sites", "local", "unread", "module", "path", "build_id"}
+          "counts": {str: COUNT}, "sites": [_SITE], "ended": _ENDING}
+_READ = set(FIELDS) | {"mono", "tid", "action", "nonblock", "own", "engine", "program", "sigpipe", "to", "events", "rules", "sites", "local", "unread", "ended", "module",
+                     "path", "build_id"}
 _EVENT = {name: _TYPES[kind] for name, kind, _ in KEYS if name in _READ}
 _SHAPE = {name: (shape, None) for name, shape in _EVENT.items()}
 _NAMES = [name for name, shape in _EVENT.items() if shape is NAME]
@@ -213,6 +215,14 @@ def known(event):
             out[name] = name_of(out[name])
     out["history"] = [{name: warning.get(name) for name in _WARNING} for warning in out["history"] or []]
     return out
+
+
+def who_left(ended):
+    """Who let go of the other end, in words, as a log's key ended says."""
+    what = {"exit": "exited with status %s" % ended["status"], "killed": "was killed by %s" % (ended["signal"] or "a signal"),
+            "gone": "has gone without a word", "shutdown": "shut it down"}.get(ended["how"], "closed it")
+    where = " in %s" % ended["caller"] if ended["caller"] and ended["how"] in ("close", "shutdown") else ""
+    return "%s %s%s" % (name_of(ended["comm"]), what, where)
 
 
 def json_value(text):

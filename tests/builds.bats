@@ -137,3 +137,14 @@ every_gate_tells() {
 		tells i printf '["stdio","write","ignored",3]'
 	done
 }
+
+@test "the command of the portable tarball: linked statically, it runs programs of any libc" {
+	native_only
+	requires musl-gcc
+	static=$BATS_TEST_TMPDIR/static
+	timeout 120 make -s -C "$ROOT" "$static/pipeguard" BUILD="$static" CC=musl-gcc CFLAGS='-O0 -g' LDFLAGS=-static 3>&-
+	[[ $(readelf -l "$static/pipeguard") != *INTERP* ]]
+	cp "$LIB" "$static"
+	run timeout 20 "$FIXTURES/sigdfl" bash -c "'$static/pipeguard' '$FIXTURES/numbers' 100000 | head -1" 3>&-
+	[[ $output == *'SIGPIPE kills'* ]]
+}

@@ -391,8 +391,8 @@ os.waitpid(pid, 0)' "$1" "$FIXTURES/sigdfl" env TERM=xterm LD_PRELOAD="$LIB" "${
 	broken=("$FIXTURES/brokenfd" 7 "$(type -P env)" -u LD_PRELOAD LD_PRELOAD="$LIB" bash -c 'echo x >&7')
 	said=$(on_terminal 40 PIPEGUARD_STACK=3 "${broken[@]}")
 	esc=$'\e'
-	[[ $said == *"$esc[2mpipeguard["*"] $esc[0m$esc[31mwrite("*', 2) = EPIPE, SIGPIPE kills'"$esc[0m  pipe"* ]]
-	[[ $said == *"again: $esc[32m"*"$esc[0m"* ]]
+	[[ $said == *"${esc}[2mpipeguard["*"] ${esc}[0m${esc}[31mwrite("*', 2) = EPIPE, SIGPIPE kills'"${esc}[0m  pipe"* ]]
+	[[ $said == *"again: ${esc}[32m"*"${esc}[0m"* ]]
 	equal "frames, each in a line" 3 "$(grep -cE '^        (at|<) ' <<<"$said")"
 	said=$(on_terminal 1000 PIPEGUARD_STACK=3 "${broken[@]}")
 	equal "lines of frames" 1 "$(grep -cE '^        (at|<) ' <<<"$said")"
@@ -401,7 +401,7 @@ os.waitpid(pid, 0)' "$1" "$FIXTURES/sigdfl" env TERM=xterm LD_PRELOAD="$LIB" "${
 		said=$(on_terminal 40 $plain "${broken[@]}")
 		[[ $said == *EPIPE* && $said != *"$esc"* ]]
 	done
-	[[ $(on_terminal 40 NO_COLOR= "${broken[@]}") == *"$esc["* ]]
+	[[ $(on_terminal 40 NO_COLOR= "${broken[@]}") == *"${esc}["* ]]
 }
 
 @test "the time of day in text is that of JSON, where it is asked for" {
@@ -416,4 +416,26 @@ os.waitpid(pid, 0)' "$1" "$FIXTURES/sigdfl" env TERM=xterm LD_PRELOAD="$LIB" "${
 	started LD_PRELOAD="$LIB" PIPEGUARD_LOG="$LOG" PIPEGUARD_TIME=1 "$FIXTURES/brokenfd" 1 "$FIXTURES/call" -one 0 0 dfl || true
 	said=$("$BUILD/pipeguard" report "$LOG")
 	[[ $said == '1 broken write'*'UTC'* ]]
+}
+
+@test "a long name of C++ is told whole, so that c++filt knows it" {
+	requires g++ c++filt
+	native_only
+	cat >"$BATS_TEST_TMPDIR/long.cc" <<-'END'
+		#include <unistd.h>
+		namespace a_namespace_with_a_long_name { namespace and_another_one_inside_of_it {
+		template <typename A, typename B> struct a_template_of_two_parameters {
+		__attribute__((noinline)) static int a_function_that_writes(int fd) { int n = (int)write(fd, "x", 1); return n + 1; }
+		}; } }
+		using namespace a_namespace_with_a_long_name::and_another_one_inside_of_it;
+		int main() { return a_template_of_two_parameters<unsigned long, a_template_of_two_parameters<char, int>>::a_function_that_writes(1); }
+	END
+	g++ -O1 -g -rdynamic -o "$BATS_TEST_TMPDIR/long" "$BATS_TEST_TMPDIR/long.cc"
+	run guarded -i "$FIXTURES/brokenfd" 1 "$BATS_TEST_TMPDIR/long"
+	name=$(broken ".stack[0]" | tr -d "\"" | cut -d" " -f2)
+	[ "${#name}" -gt 130 ]
+	equal "its meaning" 'a_namespace_with_a_long_name::and_another_one_inside_of_it::a_template_of_two_parameters<unsigned long, a_namespace_with_a_long_name::and_another_one_inside_of_it::a_template_of_two_parameters<char, int> >::a_function_that_writes(int)' \
+		"$(c++filt "$name")"
+	rm "$LOG"
+	[[ $(in_text -i "$FIXTURES/brokenfd" 1 "$BATS_TEST_TMPDIR/long") == *"at $name+0x"* ]]
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
+# shellcheck disable=SC2030,SC2031 # each test is a subshell
 # Every stdio function that can flush, each in a process of its own. How many
 # broken writes one makes is what a handler counts without the library.
 

@@ -2,6 +2,7 @@
 #include "outside/stops.h"
 
 #include "outside/frames.h"
+#include "outside/bytes.h"
 #include "outside/memory.h"
 #include "outside/registers.h"
 #include "outside/ruled.h"
@@ -147,7 +148,7 @@ static int place_pipe(struct pg_ruled *c, int end, bool nonblock, bool cloexec)
 	ret = make(c->tid, &as, SYS_pipe2, (long)at, nonblock ? O_NONBLOCK : 0, 0);
 	if (ret)
 		return (int)ret;
-	if (!pg_memory_read(c->of->pid, at, pair, sizeof pair))
+	if (!pg_bytes_read(c->of->pid, at, pair, sizeof pair))
 		return -EFAULT;
 	make(c->tid, &as, SYS_close, pair[!end], 0, 0);
 	ret = make(c->tid, &as, SYS_dup3, pair[end], c->op.fd, cloexec ? O_CLOEXEC : 0);

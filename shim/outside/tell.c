@@ -3,7 +3,7 @@
 
 #include "outside/frames.h"
 #include "outside/memory.h"
-#include "outside/ruled.h"
+#include "outside/owed.h"
 #include "outside/stories.h"
 #include "outside/thing.h"
 
@@ -82,11 +82,9 @@ static int own_number(int tid)
 /* Which write ended so; PG_NO_CALL: none. A pipe's may return a count, too. */
 static enum pg_call call_of(const struct pg_registers *r)
 {
-	enum pg_call call = r->number < 0 ? PG_NO_CALL : pg_call_of_number(r->number);
+	enum pg_call call = r->number < 0 ? PG_NO_CALL : pg_call_made_raw(r->number, r->arg);
 
-	if (!call || !pg_is_out(call) || (r->result != -EPIPE && r->result <= 0))
-		return PG_NO_CALL;
-	return call == PG_CALL_send && r->arg[4] ? PG_CALL_sendto : call;
+	return pg_is_out(call) && (r->result == -EPIPE || r->result > 0) ? call : PG_NO_CALL;
 }
 
 static struct pg_event *event_of(struct pg_tracee *t, const struct pg_registers *r,
@@ -158,7 +156,7 @@ static int tell_write(struct pg_tracee *t, int tid, const struct pg_registers *r
 		e->object.rule = rule;
 	if (copy >= 0 && e->object.rule < 0)
 		e->has_ended = pg_leaving_find(copy, &e->object, &e->ended);
-	if (e->signal == PG_SIG_FATAL && (pg_ruled_spares(tid) || spares(t, &e->object)))
+	if (e->signal == PG_SIG_FATAL && (pg_takes_away(tid) || spares(t, &e->object)))
 		e->signal = PG_SIG_SUPPRESSED;
 	pg_frames_climb(t, tid, r);
 	pg_tell_stack(e);
@@ -205,7 +203,7 @@ int pg_tell_sigpipe(struct pg_tracee *t, int tid)
 	    !pg_registers_read(tid, &r))
 		return SIGPIPE;
 	own = own_number(tid);
-	owed = pg_ruled_owes(tid, &rule);
+	owed = pg_owes(tid, &rule);
 	call = owed || (si.si_code == SI_USER && si.si_pid == own) ? call_of(&r) : PG_NO_CALL;
 	if (call)
 		return tell_write(t, tid, &r, call, owed ? rule : -1);
