@@ -60,6 +60,20 @@ FAR='%out,%in:at=1000000000:reset'
 	equal "what was written" $'in the handler 7\noutside of it -1 Input/output error\nagain 1' "$output"
 }
 
+@test "more calls that wait than there may be descriptors: none is let through" {
+	run timeout -k 1 "$LIMIT" bash -c "ulimit -n 24; exec '$BUILD/pipeguard' run --outside -o '$LOG' \
+		-r write:kind=pipe:fd=3-:delay=200ms:error=EIO '$SAME' crowd" 3>&-
+	equal "writes" "failed 40" "$output"
+}
+
+@test "signals while a pipe takes another one's place: neither is lost" {
+	local by
+	for by in '' :stack=main; do
+		run outside -d PIPEGUARD_RULES="write:kind=pipe:fd=3-$by:break" "$SAME" shaken
+		equal "writes$by" $'broken 300\nnext number 3' "$output"
+	done
+}
+
 @test "a thread with descriptors of its own: its own are looked at" {
 	printf '6.9\n%s\n' "$(uname -r)" | sort -CV || skip "before Linux 6.9 a thread's descriptors cannot be had"
 	run outside -d PIPEGUARD_RULES='write:kind=pipe:fd=3-:error=EIO' "$SAME" own

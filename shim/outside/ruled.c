@@ -30,6 +30,12 @@
 
 static struct pg_ruled *waiting;
 
+/* Descriptors are few: what waits for its time alone takes a copy again then. */
+static bool needs_copy(const struct pg_ruled *c)
+{
+	return c->stage == PG_STAGE_HOLD || c->stage == PG_STAGE_MOVE;
+}
+
 static void add_waiting(struct pg_ruled *c)
 {
 	struct pg_ruled *kept = malloc(sizeof *kept);
@@ -45,6 +51,10 @@ static void add_waiting(struct pg_ruled *c)
 		kept->final = *c->plan.final;
 		kept->plan.final = &kept->final;
 	}
+	if (needs_copy(c))
+		c->copy = -1;
+	else
+		kept->copy = -1;
 	kept->next = waiting;
 	waiting = kept;
 }
@@ -376,7 +386,6 @@ static void wait_for_ever(struct pg_ruled *c)
 	c->events = 0;
 	c->deadline = 0;
 	add_waiting(c);
-	c->copy = -1;
 }
 
 static void misconnect(struct pg_ruled *c)
@@ -518,7 +527,6 @@ static void start_moving(struct pg_ruled *c, bool breaks)
 	if (patience(c))
 		c->deadline = pg_now() + patience(c);
 	add_waiting(c);
-	c->copy = -1;
 }
 
 /* Are C's bytes to be moved here: fewer of them, other ones, or because they are counted? */
@@ -607,7 +615,6 @@ static void park(struct pg_ruled *c)
 	c->way->answer(c, -RESTART);
 	add_waiting(c);
 	waiting->parked = true;
-	c->copy = -1;
 }
 
 static void act(struct pg_ruled *c)
@@ -634,7 +641,6 @@ static void hold(struct pg_ruled *c)
 	c->events = c->object.kind == PG_TCP ? POLLRDHUP : 0;
 	c->deadline = pg_now() + c->plan.hold;
 	add_waiting(c);
-	c->copy = -1;
 }
 
 static void start(struct pg_ruled *c)
@@ -647,7 +653,6 @@ static void start(struct pg_ruled *c)
 	c->events = 0;
 	c->deadline = pg_now() + c->plan.delay;
 	add_waiting(c);
-	c->copy = -1;
 }
 
 /* ---- a call comes ---- */
@@ -992,12 +997,35 @@ static bool has_come(const struct pg_ruled *c)
 	return poll(&p, 1, 0) == 1;
 }
 
+/* The copy that C gave up while it waited; false: C waits for a descriptor, or its number is
+ * another object's by now. */
+static bool has_copy_again(struct pg_ruled *c, uint64_t now)
+{
+	const uint64_t soon = 10000000; /* ns */
+	struct pg_stat st;
+
+	if (c->copy < 0)
+		c->copy = pg_thing_copy(c->of, c->tid, c->op.fd);
+	c->op.copy = c->copy > 0 ? c->copy : 0;
+	if (c->copy == -EMFILE || c->copy == -ENFILE) {
+		c->deadline = now + soon;
+		add_waiting(c);
+		return false;
+	}
+	if (c->copy >= 0 && !pg_fstat(c->copy, &st) && st.dev == c->object.dev &&
+	    st.ino == c->object.ino)
+		return true;
+	c->way->go_on(c);
+	return false;
+}
+
 /* C, which is in nobody's list any more. */
 static void go_on_from(struct pg_ruled *c, uint64_t now)
 {
 	switch (c->stage) {
 	case PG_STAGE_DELAY:
-		hold(c);
+		if (has_copy_again(c, now))
+			hold(c);
 		return;
 	case PG_STAGE_HOLD:
 		c->plan.held = now >= c->deadline && !has_come(c) ? PG_HELD_IN_VAIN : PG_HELD;
@@ -1012,7 +1040,6 @@ static void go_on_from(struct pg_ruled *c, uint64_t now)
 			c->way->answer(c, c->done ? c->done : -EAGAIN);
 		} else if (!move_on(c)) {
 			add_waiting(c);
-			c->copy = -1;
 		}
 		return;
 	}
@@ -1040,7 +1067,6 @@ static void interrupt(struct pg_ruled *c)
 	c->way->answer(c, waits ? -INTERRUPTED : -RESTART);
 	add_waiting(c);
 	waiting->parked = true;
-	c->copy = -1;
 }
 
 /* Takes C out of the list and lets it go on; it may come in again. */

@@ -61,6 +61,7 @@ static void let_go(int null)
 {
 	bool numbered = pg_config.log_kind == PG_LOG_FD;
 	unsigned kept = numbered && pg_config.log_fd > 2 ? (unsigned)pg_config.log_fd : 2;
+	enum { MANY = 65536 };
 	struct rlimit most;
 
 	for (int fd = 0; fd < 2; fd++)
@@ -69,10 +70,12 @@ static void let_go(int null)
 	if (kept > 3)
 		syscall(SYS_close_range, 3, kept - 1, 0);
 	syscall(SYS_close_range, kept + 1, ~0u, 0);
-	if (!getrlimit(RLIMIT_NOFILE, &most)) {
-		most.rlim_cur = most.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &most);
-	}
+	if (getrlimit(RLIMIT_NOFILE, &most))
+		return;
+	most.rlim_cur = most.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &most);
+	if (most.rlim_max < MANY) /* root's may be higher */
+		setrlimit(RLIMIT_NOFILE, &(struct rlimit){MANY, MANY});
 }
 
 /* A log that cannot be opened is told on standard error. */
