@@ -47,6 +47,10 @@ FAR='%out,%in:at=1000000000:reset'
 	unchanged "$FAR" file
 }
 
+@test "bytes that are counted: a file that is not in memory is read whole" {
+	unchanged "$FAR" cold
+}
+
 @test "bytes that are counted: a vector of 1,024 pieces is one write" {
 	unchanged "$FAR" pieces
 }

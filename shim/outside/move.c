@@ -88,12 +88,12 @@ static bool has_messages(const struct pg_ruled *c)
 	return type != SOCK_STREAM;
 }
 
-/* Is C's object the same to whoever uses it? A signalfd's reader, or a writer to /proc, is itself
- * what it is about. */
+/* Is C's object the same to whoever uses it, and waits for nobody's answer? A signalfd's reader, or
+ * a writer to /proc, is itself what it is about. */
 static bool is_impartial(const struct pg_ruled *c)
 {
 	enum { PROC = 0x9fa0, SYS = 0x62656572, CGROUP = 0x27e0eb, CGROUP2 = 0x63677270 };
-	enum { MEMORY = 1 }; /* /dev/null and its like */
+	enum { FUSE = 0x65735546, MEMORY = 1 /* /dev/null and its like */ };
 	struct statfs f;
 	struct stat st;
 
@@ -104,7 +104,7 @@ static bool is_impartial(const struct pg_ruled *c)
 	if (S_ISCHR(st.st_mode))
 		return major(st.st_rdev) == MEMORY;
 	return S_ISREG(st.st_mode) && f.f_type != PROC && f.f_type != SYS && f.f_type != CGROUP &&
-	       f.f_type != CGROUP2;
+	       f.f_type != CGROUP2 && f.f_type != FUSE;
 }
 
 /* A message is moved whole, and only where a rule wants it changed. */
@@ -239,11 +239,20 @@ static long put_out_ready(struct pg_ruled *c, size_t n)
 	return ret;
 }
 
+/* Of a file, what is asked for without waiting may be a part: what is not in memory, say. Its disk
+ * is waited for. */
+static bool is_file(const struct pg_ruled *c)
+{
+	return !is_socket(c) && c->object.kind != PG_PIPE && c->object.kind != PG_TTY;
+}
+
 static long put_out(struct pg_ruled *c, size_t n)
 {
 	struct iovec v = {buffer, n};
 	long ret;
 
+	if (is_file(c))
+		return pg_sys3(SYS_write, c->copy, buffer, n);
 	if (is_socket(c))
 		return pg_sys6(SYS_sendto, c->copy, buffer, n, flags_of(c), 0, 0);
 	ret = pg_sys6(SYS_pwritev2, c->copy, &v, 1, -1L, -1L, NOWAIT);
@@ -255,6 +264,8 @@ static long take_in(struct pg_ruled *c, size_t n)
 	struct iovec v = {buffer, n};
 	long ret;
 
+	if (is_file(c))
+		return pg_sys3(SYS_read, c->copy, buffer, n);
 	if (is_socket(c))
 		return pg_sys6(SYS_recvfrom, c->copy, buffer, n, flags_of(c), 0, 0);
 	ret = pg_sys6(SYS_preadv2, c->copy, &v, 1, -1L, -1L, NOWAIT);
