@@ -12,6 +12,20 @@ SEE = "see"         # the rule by which every call is told of from outside, with
 _SEE_RULE = SEE + "=%out,connect:stack=*:log"
 
 
+def find_library(path=None):
+    """libpipeguard.so, as the loader can take it: PATH, or what lies beside this. A LookupError says why there is none."""
+    here = os.path.dirname(os.path.realpath(__file__))
+    for path in [path] if path else [os.path.join(here, *p) for p in (
+            ("..", "build", "libpipeguard.so"), ("..", "libpipeguard.so"), ("libpipeguard.so",),
+            ("..", "lib", "libpipeguard.so"))]:
+        if os.path.isfile(path):
+            path = os.path.realpath(path)
+            if re.search(r"[\s:]", path):
+                raise LookupError("the loader splits LD_PRELOAD at blanks and colons: '%s'" % path)
+            return path
+    raise LookupError("libpipeguard.so was not found: run make, or make install")
+
+
 def find_command(library):
     """The program pipeguard that belongs to LIBRARY; None where there is only the library."""
     here = os.path.dirname(os.path.realpath(__file__))

@@ -50,7 +50,15 @@ table,tbody,tr,td{display:block;width:100%}tr{border:1px solid var(--line);borde
 td,td.n{border:0;width:auto;padding:3px 10px;text-align:left;white-space:normal;overflow-wrap:anywhere;min-width:0}
 td:first-child:not(.n){min-width:0}td::before{content:attr(data-h) ": ";color:var(--dim);font-size:13px}
 .tile{padding:6px 10px;min-width:80px}.tile b{font-size:18px}.key{margin-left:0}.key+.key{margin-left:10px}}
+input[type=search]{width:100%;max-width:420px;padding:8px 10px;font:inherit;color:inherit;background:var(--soft);
+border:1px solid var(--line);border-radius:6px}
 @media print{details{break-inside:avoid}pre{max-height:none}}
+"""
+
+# Only what holds a word is shown.
+FILTER = """
+function sift(q){q=q.toLowerCase();document.querySelectorAll("tbody tr,details").forEach(function(e){
+e.style.display=e.textContent.toLowerCase().indexOf(q)<0?"none":""})}
 """
 
 OPEN_TARGET = """
@@ -95,6 +103,11 @@ def about(facts):
     return "<p class='dim about'>%s</p>" % " · ".join(esc(w) for w in words if w)
 
 
+def sieve(rows):
+    """A field to search in, where there are many ROWS."""
+    return "<p><input type=search aria-label=search placeholder=search oninput=sift(this.value)></p>" if rows > 30 else ""
+
+
 def tiles(pairs):
     """PAIRS of a number and what it counts, HTML both."""
     return "<div class=tiles>%s</div>" % "".join("<div class=tile><b>%s</b>%s</div>" % p for p in pairs)
@@ -104,4 +117,4 @@ def page(title, body):
     return ("<!doctype html>\n<html lang=en><head><meta charset=utf-8>"
             "<meta name=viewport content=\"width=device-width,initial-scale=1\">"
             "<title>%s</title><style>%s</style></head><body><main>\n%s\n</main><script>%s</script></body></html>\n"
-            % (esc(title), STYLE, body, OPEN_TARGET))
+            % (esc(title), STYLE, body, FILTER + OPEN_TARGET))

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import zlib
 
-WRITES = ("epipe", "reset", "refused", "eof", "doomed", "call", "inject")
+WRITES = ("epipe", "reset", "refused", "eof", "doomed", "closed", "call", "inject")
 
 # The keys of a line, in their order: name, type, events.
 # keys.def: this table is written by scripts/dev/keys
@@ -42,6 +42,9 @@ KEYS = (
     ("from", "word", "disposition"),
     ("to", "word", "disposition"),
     ("by", "frame", "disposition"),
+    ("module", "name", "module"),
+    ("path", "name", "module"),
+    ("build_id", "word", "module"),
     ("sender", "number", "killed"),
     ("by_itself", "bool", "killed"),
     ("via", "word", "writes"),
@@ -62,6 +65,7 @@ KEYS = (
     ("unread", "count", "writes"),
     ("peer_pid", "count", "writes"),
     ("history", "history", "writes"),
+    ("ended", "ended", "epipe reset inject"),
     ("disposition", "disposition", "writes"),
     ("repeated", "count", "writes"),
     ("injected", "bool", "writes"),
@@ -188,7 +192,7 @@ _SITE = {"call": (WORD, None), "caller": (FRAME, None), "count": COUNT}
 _TYPES = {"count": COUNT, "number": NUMBER, "seconds": float, "time": TIME, "word": WORD, "name": NAME, "bool": bool,
           "frame": FRAME, "frames": [FRAME], "rule": RULE, "again": AGAIN, "hash": HASH, "history": [_WARNING],
           "counts": {str: COUNT}, "sites": [_SITE]}
-_READ = set(FIELDS) | {"mono", "tid", "action", "nonblock", "own", "engine", "program", "sigpipe", "to", "events", "rules", "sites"}
+_READ = set(FIELDS) | {"mono", "tid", "action", "nonblock", "own", "engine", "program", "sigpipe", "to", "events", "rules", "sites", "local", "unread", "module", "path", "build_id"}
 _EVENT = {name: _TYPES[kind] for name, kind, _ in KEYS if name in _READ}
 _SHAPE = {name: (shape, None) for name, shape in _EVENT.items()}
 _NAMES = [name for name, shape in _EVENT.items() if shape is NAME]
@@ -225,7 +229,8 @@ def _finite(text):
     return float(text)
 
 
-def _json_event(line):
+def json_event(line):
+    """The event of a line in JSON; None where it is not one of the library's."""
     try:
         return known(json_value(line))
     except ValueError:
@@ -256,7 +261,7 @@ _FAST_VALUES = {    # () is what a field takes
     "name": rb'(?:"(' + _TEXT + rb'*)"|null)', "bool": rb"(true|false)", "seed": rb"(\d{1,20}|null)",
     "rule": rb'(?:"([!#-\[\]-~]+)"|null)', "again": rb'(?:"([\w%:=.,+?*-]+)"|null)', "hash": rb'"([0-9a-f]{1,16})"',
     "frames": rb'\[((?:"' + _TEXT + rb'+"(?:,(?="))?)*)\]', "disposition": rb"(null|\{[^}\\]*\})",
-    "history": rb'\[((?:\{"what":"\w+","call":"\w+","ago_ms":' + _N + rb',"errno":(?:"\w+"|null),"sent_since":(?:' + _N +
+    "ended": rb"(null|\{[^}\\]*\})", "history": rb'\[((?:\{"what":"\w+","call":"\w+","ago_ms":' + _N + rb',"errno":(?:"\w+"|null),"sent_since":(?:' + _N +
                rb'|null),"caller":"' + _TEXT + rb'+"\}(?:,(?=\{))?)*)\]'}
 
 
@@ -368,7 +373,7 @@ class Reader:
             if line.startswith(b"pipeguard["):
                 block = [line]
             elif line.startswith(b"{"):
-                yield from self._known(_json_event(line), block)
+                yield from self._known(json_event(line), block)
             else:
                 self.foreign += bool(line.strip())
         if block:
@@ -387,30 +392,36 @@ class Reader:
     def dicts(self):
         """All events of a log in JSON, as dicts."""
         for line in self._lines():
-            event = _json_event(line) if line.startswith(b"{") else None
+            event = json_event(line) if line.startswith(b"{") else None
             if event:
                 yield event
 
 
 # ---- text ----
 
-_HEAD = _pattern(r"pipeguard\[(\d{1,18}):(?:\d{1,18}|\?) (.*?)\] (.*)")
+_HEAD = _pattern(r"pipeguard\[(\d{1,18}):(?:\d{1,18}|\?) (.*?)\] (?:(\d{4}-\d\d-\d\dT[\d:.]{15}Z) )?(.*)")
 _CALL = _pattern(r"(\w+|a write)\((\d{1,18}|\?)(?:, (\d{1,18}))?\) = (\w+)(, then the reader left)?"
                  r"(?:, (no signal|SIGPIPE \w+))?  (\S.*)")
 _RULED = _pattern(r"rule (\S+): (\S+) on (stdio's )?(\w+)\((\d{1,18})(?:, (\d{1,18}))?\)(.*)")
 _SOCKET = _pattern(r"(tcp|udp|unix)(?: (.+?))? (<>|->|<-) (.+?)(?: \(pid \d+\))?(?: \(INJECTED by .*"
                    r"|, (?:accepted|connected|idle|repeated|\d+ bytes) .*)?")
-_TAIL = _pattern(r"(?:, repeated (\d{1,18}) times)?(?: \(INJECTED by (\S+)\))?$")
+_TIMES = r"(once|twice|\d{1,18} times)"
+_TAIL = _pattern(r"(?:, repeated " + _TIMES + r")?(?: \(INJECTED by (\S+)\))?$")
 _WARNED = _pattern(r"(\w+)\(\) (returned (\w+)|closed this side) .* before, in ([^,]*)")
 _PLACE = _pattern(r"(\S+)\+0x[0-9a-f]+ \((.+)\)")
-_LOST = _pattern(r"(\d{1,18}) lines before this one were (lost|left out)")
+_LOST = _pattern(r"(\d{1,18}) lines? before this one (?:was|were) (lost|left out)")
 _CONFINED = "of a program that confined itself"
-_ENDED = _pattern(r"exit: (\d{1,18}) broken writes")
-_FIRED = _pattern(r"rule (\S+) fired (\d{1,18}) times")
-_BROKE = _pattern(r"(\d{1,18}) times (\w+)\(-?\d+\)(?: at (.*))?")
+_ENDED = _pattern(r"exit: (\d{1,18}) broken writes?")
+_LEFT = _pattern(r"(?:close|shutdown)\(\d+\)(?: with unread bytes)?: |ends with \d+ open")
+_FIRED = _pattern(r"rule (\S+) fired " + _TIMES)
+_BROKE = _pattern(_TIMES + r" (\w+)\(-?\d+\)(?: at (.*))?")
 _ESCAPE = _pattern(r"\\x([0-9a-f]{2})")
 _SIGNALS = {"no signal": "none", "SIGPIPE kills": "fatal"}
 _WARNINGS = {"EOF": "eof", "ECONNRESET": "reset", "EPIPE": "reset", "ECONNREFUSED": "refused", None: "shutdown"}
+
+
+def _times(words):
+    return {"once": 1, "twice": 2}.get(words) or int(words.split()[0])
 
 
 def unescaped(name):
@@ -433,7 +444,7 @@ def _object(event, rest):
     else:
         event["kind"] = None if rest.startswith(("unknown object", _CONFINED)) else re.split("[ ,]", rest)[0] or None
     repeated, event["rule"] = _TAIL.search(rest).groups()
-    event.update(repeated=int(repeated or 1), injected=bool(event["rule"]))
+    event.update(repeated=_times(repeated or "once"), injected=bool(event["rule"]))
 
 
 def _text_call(event, m):
@@ -458,8 +469,8 @@ def _text_event(block):
     head = _HEAD.fullmatch(lines[0])
     if not head:
         return None
-    pid, comm, body = head.groups()
-    event = {"pid": int(pid), "comm": unescaped(comm), "history": [], "stack": [], "dropped": 0,
+    pid, comm, when, body = head.groups()
+    event = {"t": when, "pid": int(pid), "comm": unescaped(comm), "history": [], "stack": [], "dropped": 0,
              "sites": [], "rules": {}}
     call, rule, ended = _CALL.fullmatch(body), _RULED.fullmatch(body), _ENDED.match(body)
     if call:
@@ -468,8 +479,8 @@ def _text_event(block):
         event.update(ev="inject", call=rule.group(4), fd=int(rule.group(5)), via="stdio" if rule.group(3) else "call")
         _object(event, rule.group(7).split("  ", 1)[-1])
         event.update(rule=rule.group(1), injected=True)
-    elif body.startswith("close("):
-        event["ev"] = "doomed"
+    elif _LEFT.match(body):
+        event["ev"] = "doomed" if " with unread bytes: " in body else "closed"
         _object(event, body.split("  ", 1)[-1] if "  " in body else "")
     elif ended:
         event.update(ev="exit", events=int(ended.group(1)))
@@ -495,9 +506,9 @@ def _text_more(event, line):
         event["history"].append({"what": _WARNINGS.get(warned.group(3), "reset"), "call": warned.group(1),
                                  "caller": _frame(warned.group(4))})
     elif event["ev"] == "exit" and fired:
-        event["rules"][fired.group(1)] = int(fired.group(2))
+        event["rules"][fired.group(1)] = _times(fired.group(2))
     elif event["ev"] == "exit" and broke:
-        event["sites"].append({"call": broke.group(2), "count": int(broke.group(1)),
+        event["sites"].append({"call": broke.group(2), "count": _times(broke.group(1)),
                                "caller": _frame(broke.group(3)) if broke.group(3) else None})
     elif lost:
         event["dropped" if lost.group(2) == "lost" else "limited"] = int(lost.group(1))
@@ -527,12 +538,16 @@ def glob(name):
 class Symbols:
     """Source lines of frames ('module+0xoffset symbol') through addr2line or eu-addr2line."""
 
-    def __init__(self, places=()):
+    def __init__(self, places=(), known=None):
+        """PLACES: files and folders to look in first. KNOWN: (path, build-id) of modules, as the log told them."""
+        self.known = known or {}
         self.tool = shutil.which("addr2line") or shutil.which("eu-addr2line")
         self.places = list(places)
         self.names = {}         # of modules, as people know them
         self.paths = {}
         self.lines = {}
+        self.functions = {}     # where there is no line
+        self.plain = {}         # of mangled names
         self.libraries = None
 
     def _known_libraries(self):
@@ -556,15 +571,32 @@ class Symbols:
         if "/" in module or "\0" in module:
             return None
         if module not in self.paths:
-            found = None
-            for place in self.places:
-                if os.path.isdir(place):
-                    place = os.path.join(place, module)
-                if os.path.basename(os.path.realpath(place)) == module or os.path.basename(place) == module:
-                    found = found or (place if os.path.isfile(place) else None)
-            self.paths[module] = (found or self._known_libraries().get(module) or
-                                  shutil.which(module, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin"))
+            self.paths[module] = self._given(module) or (
+                self._told(*self.known[module]) if module in self.known else self._known_libraries().get(module) or
+                shutil.which(module, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin"))
         return self.paths[module]
+
+    def _given(self, module):
+        for place in self.places:
+            if os.path.isdir(place):
+                place = os.path.join(place, module)
+            if module in (os.path.basename(os.path.realpath(place)), os.path.basename(place)) and os.path.isfile(place):
+                return place
+        return None
+
+    def _told(self, path, build_id):
+        """PATH, if the very build that ran lies there; else what debuginfod has of it, where that is configured."""
+        import pgelf    # for this alone
+        if path and os.path.isfile(path) and build_id in (None, pgelf.build_id(path)):
+            return path
+        tool = shutil.which("debuginfod-find") if build_id and os.environ.get("DEBUGINFOD_URLS") else None
+        try:
+            said = subprocess.run([tool, "debuginfo", build_id], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  stderr=subprocess.DEVNULL, timeout=90).stdout if tool else b""
+        except (OSError, subprocess.SubprocessError):
+            return None
+        found = os.fsdecode(said.strip())
+        return found if found and os.path.isfile(found) else None
 
     def look_up(self, frames):
         """Finds the lines of many FRAMES at once: one process for each module."""
@@ -574,10 +606,22 @@ class Symbols:
             if module and where not in self.lines:
                 self.lines[where] = None
                 wanted.setdefault(module, []).append(offset)
+        self._demangle(frames)
         for module, offsets in wanted.items():
             path = self.path_of(name_of(unescaped(module))) if self.tool and module != "?" else None
             if path:
                 self._ask(module, path, offsets)
+
+    def _demangle(self, frames):
+        """Names of C++ and Rust, of which there is no more than the log has."""
+        mangled = sorted({s for s in (frame_parts(f)[3] for f in frames) if s.startswith(("_Z", "_R"))} - set(self.plain))
+        tool = shutil.which("c++filt") if mangled else None
+        try:
+            out = subprocess.run([tool], input="\n".join(mangled).encode() + b"\n", stdout=subprocess.PIPE,
+                                 stderr=subprocess.DEVNULL, timeout=60).stdout if tool else b""
+        except (OSError, subprocess.SubprocessError):
+            return
+        self.plain.update(zip(mangled, os.fsdecode(out).split("\n")))
 
     def _ask(self, module, path, offsets):
         environment = {k: v for k, v in os.environ.items() if k not in ("DEBUGINFOD_URLS", "LD_PRELOAD")}
@@ -593,6 +637,8 @@ class Symbols:
             line = line.split(" (")[0]
             if not line.startswith("??") and not line.endswith((":0", ":?")):
                 self.lines[module + "+" + offset] = (function, line)
+            elif function != "??":      # whole, and demangled
+                self.functions[module + "+" + offset] = function
 
     def line_of(self, frame):
         """'file.c:12', or None."""
@@ -608,6 +654,7 @@ class Symbols:
         """How a person names FRAME: 'function (file.c:12)', 'symbol (module+0x1c01)' or 'module+0x1c01'."""
         where, _, _, symbol = frame_parts(frame)
         found = self.lines.get(where)
+        symbol = self.functions.get(where) or self.plain.get(symbol, symbol)
         where = self.named(where)
         if found:
             return "%s (%s)" % (found[0] if found[0] != "??" else symbol or where, short_path(found[1]))

@@ -265,6 +265,7 @@ def page(sweep, accepted):
     body.append(pghtml.about(sweep.state.plan["about"]))
     body.append(pghtml.tiles([(len(results), "sites"), (len(runs), "runs")] + [
         (str(counts[v]), verdict_mark(v)) for v in pgsites.VERDICTS if v in counts]))
+    body.append(pghtml.sieve(len(results)))
     body.append(html_matrix(sweep, results, numbers))
     if left_out(sweep):
         body.append("<p class=dim>%s</p>" % esc(left_out(sweep)))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Where a program writes, what can be broken there, and what a run with a fault shows. Python 3.7, nothing else."""
 
+import io
 import itertools
 import os
 import re
@@ -36,6 +37,7 @@ OURS = re.compile(r"^pipeguard: ", re.M)
 # ---- logs ----
 
 TOLD = 10           # events of a place that are told one by one
+MOST = 1 << 26      # bytes of one log that are read
 EVENTS = 50000      # of one log: many more than the library writes of a program
 
 
@@ -55,19 +57,68 @@ def is_whole(e):
     return e["mono"] is not None and (e["ev"] not in pglog.WRITES or None not in (e["pid"], e["repeated"], e["ret"]))
 
 
-def read_events(path):
-    """The whole events of a log. The folder is the program's as well: what lies there may be anything."""
+def open_lines(path):
+    """A log, so far as it is one. The folder is the program's as well: what lies there may be anything."""
     try:
         with pglog.open_plain(path, links=False) as source:
-            return [as_call(e) for e in itertools.islice(pglog.Reader(source).dicts(), EVENTS) if is_whole(e)]
+            return source.read(MOST)
     except OSError:
-        return []
+        return b""
 
 
-def read_logs(folder):
-    """The events of each process's log, in the order of time."""
-    logs = [read_events(os.path.join(folder, name)) for name in sorted(os.listdir(folder))
-            if re.fullmatch(r"\d+\.log", name)]
+def events_of(text):
+    """The whole events of a log."""
+    return [as_call(e) for e in itertools.islice(pglog.Reader(io.BufferedReader(io.BytesIO(text))).dicts(), EVENTS)
+            if is_whole(e)]
+
+
+def is_call(line):
+    return b'"ev":"call"' in line or b'"rule":"%s"' % pgengine.SEE.encode() in line
+
+
+BROKEN = 100        # broken writes of one log that are looked at one by one
+_MANY = re.compile(rb'"signal":"fatal"|"repeated":\d\d')
+
+
+def needed(text, mark, wanted):
+    """The lines of TEXT less calls before the one with MARK or that have none of WANTED in them, and less broken writes
+    that are ever more of the same: a run makes many of both, some for each site."""
+    out, broken = [], 0
+    lines = text.split(b"\n")
+    first = next((n for n, line in enumerate(lines) if mark in line), 0)
+    for n, line in enumerate(lines):
+        if is_call(line) and n < first:
+            keep = False
+        elif is_call(line):
+            keep = any(w in line for w in wanted)
+        else:
+            broke = b'"ev":"epipe"' in line
+            broken += broke
+            keep = not broke or broken <= BROKEN or _MANY.search(line)
+        if keep:
+            out.append(line)
+    return b"\n".join(out)
+
+
+def focused(texts, rule):
+    """TEXTS, logs, with what tells what came of RULE."""
+    mark = b'"rule":"%s"' % rule.encode()
+    fired = [pglog.json_event(line) for text in texts if mark in text for line in text.split(b"\n")
+             if mark in line and b'"ev":"inject"' in line]
+    fired = sorted((e for e in fired if e and is_whole(e)), key=lambda e: e["mono"])
+    wanted = []
+    if fired:
+        wanted.append(b'"ino":%d,' % (fired[0]["ino"] or 0))
+        wanted.append(b'"site":"%s"' % (fired[0]["site"] or "").encode() if fired[0]["kind"] == "pipe" else
+                      b'"kind":"%s"' % (fired[0]["kind"] or "").encode())
+    return [needed(text, mark, wanted) for text in texts]
+
+
+def read_logs(folder, rule=None):
+    """The events of each process's log, in the order of time; with RULE, those that tell what came of it."""
+    texts = [open_lines(os.path.join(folder, name)) for name in sorted(os.listdir(folder))
+             if re.fullmatch(r"\d+\.log", name)]
+    logs = [events_of(text) for text in (focused(texts, rule) if rule else texts)]
     logs = sorted(filter(None, logs), key=lambda events: events[0]["mono"])
     programs = {e["program"] for events in logs for e in events if e["ev"] == "load" and e["program"]}
     for events in logs:

@@ -262,7 +262,7 @@ except OSError: pass' <"$BATS_TEST_TMPDIR/in"
 	run -125 launch attach
 	run -125 launch attach x
 	run -125 launch attach --for 5 "$idle"
-	[[ $output = "pipeguard: --for: a duration without its unit"* ]]
+	[[ $output = "pipeguard: --for: not a time like"* ]]
 	exec 7>&-
 	wait "$idle"
 }

@@ -73,8 +73,8 @@ candidates() { timeout "$LIMIT" "$PIPEGUARD" completion words "$@" 3>&- | cut -f
 
 @test "options of sweep and report are those that they take" {
 	requires /usr/bin/python3
-	for verb in sweep report; do
-		equal "options of $verb" "$(/usr/bin/python3 "$ROOT/scripts/pipeguard-$verb" --help | grep -oE '^  (-., )?--[a-z-]+' | grep -oE -- '--[a-z-]+' | sort)" \
+	for verb in sweep report bundle replay; do
+		equal "options of $verb" "$(/usr/bin/python3 "$ROOT/scripts/pipeguard-$verb" --help | grep -oE '^  (-.( [A-Z]+)?, )?--[a-z-]+' | grep -oE -- '--[a-z-]+' | sort)" \
 			"$(timeout "$LIMIT" "$PIPEGUARD" completion words $verb -- 3>&- | sed '1d;s/\t.*//' | sort)"
 	done
 	faults=$(/usr/bin/python3 -c 'import sys; sys.path.insert(0, sys.argv[1]); import pgsites; print(*pgsites.FAULTS)' "$ROOT/scripts")

@@ -30,6 +30,8 @@ wrong() {
 		PIPEGUARD_VERBOSE=1 |column 2: not a number
 		PIPEGUARD_VERBOSE=yes|column 1: not a number
 		PIPEGUARD_VERBOSE=0x1|column 2: not a number
+		PIPEGUARD_TIME=2|column 1: not 0 or 1: '2'
+		PIPEGUARD_TIME=yes|not 0 or 1
 		PIPEGUARD_STACK=33|not a number from 0 to 32: '33'
 		PIPEGUARD_STACK=99999999999999999999|not a number from 0 to 32
 		PIPEGUARD_STACK=8.5|column 2: not a number

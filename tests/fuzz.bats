@@ -12,13 +12,17 @@ DIFF=$ROOT/tests/fuzz/diff
 # Each object of the target but the log writer's.
 setup_file() {
 	cd "$BATS_FILE_TMPDIR" || return
-	"${CC:-gcc}" "${CFLAGS[@]}" -c "$ROOT"/tests/fuzz/{run,log}.c "$ROOT"/shim/base/{text,ip,names,call,next,sys,process,clock,peek}.c \
-		"$ROOT"/shim/object/{addr,fd,look,listener}.c "$ROOT"/shim/who/{stack,unwinder}.c "$ROOT"/shim/rules/rule*.c "$ROOT"/shim/arch/*.S
+	local sources
+	sources=$(make -s -C "$ROOT" log-sources) || return
+	tr ' ' '\n' <<<"$sources" | sed -n 's|^shim/log/||p' >writer
+	# shellcheck disable=SC2046 # a list
+	"${CC:-gcc}" "${CFLAGS[@]}" -c "$ROOT"/tests/fuzz/{run,log}.c $(tr ' ' '\n' <<<"$sources" | grep -v '^shim/log/' | sed "s|^|$ROOT/|")
 }
 
 # target FOLDER: builds it with that log writer, and runs it.
 target() {
-	"${CC:-gcc}" "${CFLAGS[@]}" -o "$BATS_TEST_TMPDIR/log" "$1"/{again,event_json,event_text,facts,line}.c "$BATS_FILE_TMPDIR"/*.o -ldl
+	# shellcheck disable=SC2046 # a list
+	"${CC:-gcc}" "${CFLAGS[@]}" -o "$BATS_TEST_TMPDIR/log" $(sed "s|^|$1/|" "$BATS_FILE_TMPDIR/writer") "$BATS_FILE_TMPDIR"/*.o -ldl
 	run timeout 30 "$BATS_TEST_TMPDIR/log" 3000 <"$ROOT/tests/fuzz/log.seeds" 3>&-
 	echo "$output"
 }

@@ -10,10 +10,10 @@ install_to() { timeout 120 make -s -C "$ROOT" BUILD="$BUILD" "$@" 3>&-; }
 @test "what is installed works, and is all gone after uninstall" {
 	to=$BATS_TEST_TMPDIR/prefix
 	install_to install PREFIX="$to"
-	equal "the files" "$(printf '%s\n' bin/pipeguard lib/libpipeguard.so lib/pipeguard/log.schema.json lib/pipeguard/pg{about,args,ci,engine,follow,html,log,run,show,sites}.py \
-		lib/pipeguard/pipeguard-report lib/pipeguard/pipeguard-sweep lib/pkgconfig/pipeguard.pc \
+	equal "the files" "$(printf '%s\n' bin/pipeguard lib/libpipeguard.so lib/pipeguard/log.schema.json lib/pipeguard/pg{about,args,case,ci,elf,engine,follow,html,log,run,show,sites}.py \
+		lib/pipeguard/pipeguard-bundle lib/pipeguard/pipeguard-replay lib/pipeguard/pipeguard-report lib/pipeguard/pipeguard-sweep lib/pkgconfig/pipeguard.pc \
 		share/bash-completion/completions/pipeguard share/fish/vendor_completions.d/pipeguard.fish \
-		share/man/man1/pipeguard-report.1 share/man/man1/pipeguard-sweep.1 share/man/man1/pipeguard.1 share/man/man7/libpipeguard.7 share/zsh/site-functions/_pipeguard)" \
+		share/man/man1/pipeguard-bundle.1 share/man/man1/pipeguard-report.1 share/man/man1/pipeguard-sweep.1 share/man/man1/pipeguard.1 share/man/man7/libpipeguard.7 share/zsh/site-functions/_pipeguard)" \
 		"$(cd "$to" && find . -type f | sed 's|^\./||' | sort)"
 	run timeout 20 "$FIXTURES/sigdfl" bash -c "'$to/bin/pipeguard' yes | head -1" 3>&-
 	[[ $output == *'yes] write(1, '*'SIGPIPE kills'* ]]

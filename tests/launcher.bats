@@ -68,7 +68,7 @@ setup() {
 			command -v "${shell%% *}" >/dev/null || continue
 			# shellcheck disable=SC2086 # words
 			got=$(timeout 20 "$FIXTURES/sigdfl" $shell -c 'eval "$1"' sh "$command" 3>&- | tr '\0' '\n' | sort)
-			equal "$shell: $program" "$(grep -vE '^(_|SHLVL)=' <<<"$wanted")" "$(grep -vE '^(_|SHLVL)=' <<<"$got")"
+			equal "$shell: $program" "$(grep -vE '^(_|SHLVL|PIPEGUARD_ENDINGS)=' <<<"$wanted")" "$(grep -vE '^(_|SHLVL)=' <<<"$got")"
 		done
 		[[ $wanted == *PIPEGUARD_STACK=3* && $wanted == *'|'* || $program = env ]]
 	done
@@ -86,19 +86,22 @@ setup() {
 
 @test "the program's environment is that of the launcher, entry by entry: odd names, odd bytes, duplicates, order" {
 	odd() { timeout "$LIMIT" "$FIXTURES/environ" "$@" 3>&-; }
+	plain() { grep -zv '^PIPEGUARD_ENDINGS=/dev/shm/pipeguard-'; } # of the tree, one entry more
 	mkdir "$BATS_TEST_TMPDIR/e"
 	cd "$BATS_TEST_TMPDIR/e"
 	odd with "$FIXTURES/environ" print >native
 	[ "$(tr -cd '\0' <native | wc -c)" -ge 20 ]
-	odd with "$PIPEGUARD" run "$FIXTURES/environ" print >guarded
+	odd with "$PIPEGUARD" run "$FIXTURES/environ" print >both
+	equal "entries more" 1 "$(grep -zc '^PIPEGUARD_ENDINGS=' both)"
+	plain <both >guarded
 	printf 'LD_PRELOAD=%s\0' "$OURS" | cat native - | cmp - guarded
-	odd with "$PIPEGUARD" -j --stack 3 "$FIXTURES/environ" print >guarded
+	odd with "$PIPEGUARD" -j --stack 3 "$FIXTURES/environ" print | plain >guarded
 	printf '%s\0' PIPEGUARD_FORMAT=json PIPEGUARD_STACK=3 "LD_PRELOAD=$OURS" | cat native - | cmp - guarded
 	# Each entry of a name that an option sets: the loader takes the last one, getenv the first.
-	odd twice "$PIPEGUARD" -v "$FIXTURES/environ" print >guarded
+	odd twice "$PIPEGUARD" -v "$FIXTURES/environ" print | plain >guarded
 	printf '%s\0' A=1 "LD_PRELOAD=$OURS" PIPEGUARD_VERBOSE=1 B=2 "LD_PRELOAD=$OURS" PIPEGUARD_VERBOSE=1 | cmp - guarded
 	wanted=$(printf '%s\n' A=1 "LD_PRELOAD=$OURS")
-	equal "an empty environment" "$wanted" "$(timeout 20 env -i A=1 "$PIPEGUARD" /usr/bin/env 3>&-)"
+	equal "an empty environment" "$wanted" "$(timeout 20 env -i A=1 "$PIPEGUARD" /usr/bin/env 3>&- | grep -v '^PIPEGUARD_ENDINGS=')"
 	f() { echo "it is f"; }
 	export -f f
 	run -0 launch bash -c f
@@ -176,10 +179,10 @@ setup() {
 		completion --x#pipeguard: completion: unknown option '--x' (see --help)
 		help halp#pipeguard: help: unknown verb 'halp' (did you mean 'help'?)
 		version x#pipeguard: version: no arguments
-		attach --for 5 1#pipeguard: --for: a duration without its unit (us, ms or s): '5'
-		attach --for 2h 1#pipeguard: --for: not a duration (250us, 1.5ms, 2s): '2h'
-		attach --for 0s 1#pipeguard: --for: no time at all: '0s'
-		ctl x fired --wait 1.s r1#pipeguard: --wait: not a duration (250us, 1.5ms, 2s): '1.s'
+		attach --for 5 1#pipeguard: --for: not a time like 500ms, 10s or 5m: '5'
+		attach --for 2h 1#pipeguard: --for: not a time like 500ms, 10s or 5m: '2h'
+		attach --for 0s 1#pipeguard: --for: not a time like 500ms, 10s or 5m: '0s'
+		ctl x fired --wait 1.s r1#pipeguard: --wait: not a time like 500ms, 10s or 5m: '1.s'
 		attach --for 1m --for 2m 1#pipeguard: --for 1m and --for 2m exclude one another: choose one
 		-S keep -S suppress true#pipeguard: --suppress keep and --suppress suppress exclude one another: choose one
 		--inside --both true#pipeguard: --inside and --both exclude one another: choose one

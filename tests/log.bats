@@ -210,13 +210,6 @@ except BrokenPipeError:
 	done
 }
 
-@test "a log that was renamed goes on in the renamed file" {
-	guarded -i /usr/bin/perl -e '
-		sub brk { pipe my $r, my $w; close $r; syswrite $w, "x" }
-		brk; rename $ARGV[0], "$ARGV[0].1"; brk' "$LOG"
-	equal "the lines" 2 "$(wc -l <"$LOG.1")"
-}
-
 @test "%p, %n and %% in the name" {
 	guarded -i PIPEGUARD_LOG="$BATS_TEST_TMPDIR/%n-%p-%%.log" sh -c '/usr/bin/perl -e "$0" && :; exit 0' "$BREAK"
 	file=$(echo "$BATS_TEST_TMPDIR"/perl-*-%.log)
@@ -256,4 +249,171 @@ open(sys.argv[1], "wb").write(s.recv(65536))' "$LOG" 3>&- &
 
 	run text PIPEGUARD_LOG=off /usr/bin/perl -e "$BREAK"
 	equal "off" "42 " "$status $output"
+}
+
+# breaks FILE COMMAND: a shell whose writes break before and after it runs COMMAND; the log is FILE.
+breaks() {
+	started -i LD_PRELOAD="$LIB" PIPEGUARD_LOG="$1" PIPEGUARD_FORMAT=json PIPEGUARD_STACK=0 "$FIXTURES/brokenfd" 1 bash -c "
+		echo 1 2>/dev/null; $2; echo 22 2>/dev/null; echo 333 2>/dev/null" 2>/dev/null || true
+}
+lengths() { jq -c 'select(.ev == "epipe").len' "$1" | xargs; }
+
+@test "a log that was renamed or removed is opened anew by its name; what only looks so goes on" {
+	cd "$BATS_TEST_TMPDIR"
+	breaks "$PWD/a" "mv a a.1"
+	equal "before" 2 "$(lengths a.1)"
+	equal "after" '3 4' "$(lengths a)"
+	breaks "$PWD/b" "rm b"
+	equal "after" '3 4' "$(lengths b)"
+	breaks "$PWD/c" "mv c c.1; touch c; exec 2>/dev/null"
+	equal "after, where it was made anew" '2 / 3 4' "$(lengths c.1) / $(lengths c)"
+	# By copying and truncating.
+	breaks "$PWD/d" "cp d d.1; : >d"
+	equal "after" '2 / 3 4' "$(lengths d.1) / $(lengths d)"
+	# Where no new one can be made, it goes on.
+	mkdir gone
+	breaks "$PWD/gone/e" "mv gone away"
+	equal "all" '2 3 4' "$(lengths away/e)"
+	# Each process has a file of its own.
+	breaks "$PWD/f.%p" "mv f.\$\$ f.1; (echo 55555)"
+	equal "the files" '2 / 3 4 / 6' "$(lengths f.1) / $(for f in f.[0-9][0-9]*; do lengths "$f"; done | sort | sed 's/^6$//' | xargs) / $(grep -l '"len":6' f.* | xargs cat | jq -c .len)"
+}
+
+@test "a log outside of a program's new root goes on" {
+	[[ $(id -u) -eq 0 ]] || skip "needs root"
+	requires python3
+	mkdir "$BATS_TEST_TMPDIR/root" "$BATS_TEST_TMPDIR/root/tmp"
+	run started -i LD_PRELOAD="$LIB" PIPEGUARD_LOG="$LOG" PIPEGUARD_FORMAT=json "$FIXTURES/brokenfd" 7 python3 -c '
+import os, sys
+def write():
+    try: os.write(7, b"x")
+    except OSError: pass
+write()
+os.chroot(sys.argv[1])
+os.chdir("/")
+write()' "$BATS_TEST_TMPDIR/root"
+	equal "the events" '1 1' "$(lengths "$LOG")"
+	equal "what was made in the new root" './tmp' "$(cd "$BATS_TEST_TMPDIR/root" && find . -mindepth 1)"
+}
+
+# in_text [-d|-i] COMMAND...: the log of COMMAND in text, without pids.
+in_text() {
+	local mode=()
+	[[ $1 != -[di] ]] || { mode=("$1"); shift; }
+	started "${mode[@]}" LD_PRELOAD="$LIB" PIPEGUARD_LOG="$LOG" "$@" >/dev/null 2>&1 || true
+	sed 's/^pipeguard\[[^]]*\] //' "$LOG"
+	rm -f "$LOG"
+}
+
+@test "text counts as people do: once, twice, 3 times" {
+	breaking() { printf 'for (1..%d) { syswrite STDOUT, "x" }' "$1"; }
+	for row in '1 once 1+broken+write' '2 twice 2+broken+writes' '3 3+times 3+broken+writes'; do
+		read -r n times writes <<<"$row"
+		said=$(in_text -i PIPEGUARD_VERBOSE=1 PIPEGUARD_STACK=0 PIPEGUARD_RULES="w=write:fd=7:error=EIO;%out:fd=1:nosignal" "$FIXTURES/brokenfd" 1 /usr/bin/perl -e "$(breaking "$n")")
+		[[ $said == *"exit: ${writes//+/ }"$'\n'* ]]
+		[[ $said == *$'\n'"        rule w never fired"$'\n'"        rule r2 fired ${times//+/ }"$'\n'* ]]
+		[[ $said == *$'\n'"        ${times//+/ } write(1) at "* ]]
+		[[ $n -eq 1 || $said == *", repeated ${times//+/ }"* ]]
+	done
+}
+
+@test "text leaves out libc's start, of main and of threads; JSON has it" {
+	glibc_only
+	native_only
+	said=$(in_text "$FIXTURES/brokenfd" 1 "$FIXTURES/call" -one 0 0 dfl)
+	[[ $said == *$'\n        at '*main* && $said != *libc_start* && $said != *libc.so* && $said != *_start+* ]]
+	rm -f "$LOG"
+	run guarded "$FIXTURES/brokenfd" 1 "$FIXTURES/call" -one 0 0 dfl
+	[[ $(broken .stack) == *'__libc_start_main'* ]]
+	rm -f "$LOG"
+	requires python3
+	said=$(in_text PIPEGUARD_STACK=32 python3 -c '
+import ctypes, os, threading
+r, w = os.pipe()
+os.close(r)
+def run():
+    ctypes.CDLL(None).write(w, b"x", 1)
+t = threading.Thread(target=run); t.start(); t.join()')
+	echo "$said"
+	[[ $said == *'write('*'        at '* && $said != *libc.so* ]]
+}
+
+@test "text says once for each process whose doing SIGPIPE's disposition is, and again after a change" {
+	requires perl
+	said=$(in_text -d PIPEGUARD_STACK=0 "$FIXTURES/brokenfd" 7 /usr/bin/perl -e '
+		open my $w, ">&=", 7;
+		sub brk { syswrite $w, "x" }
+		$SIG{PIPE} = "IGNORE"; brk; syswrite $w, "xx"; syswrite $w, "xxx";
+		$SIG{PIPE} = sub {}; brk; syswrite $w, "xx";
+		unless (fork) { brk; syswrite $w, "xx"; exit } wait')
+	echo "$said"
+	equal "times ignored, caught" '1 2' "$(grep -c 'was set to ignored' <<<"$said") $(grep -c 'was set to caught' <<<"$said")"
+	equal "writes" 7 "$(grep -c '^write(7, ' <<<"$said")"
+}
+
+@test "text has no bytes and no address of what never connected" {
+	requires python3
+	said=$(in_text PIPEGUARD_VERBOSE=1 PIPEGUARD_STACK=0 python3 -c '
+import os, socket
+def send(s):
+    try: s.send(b"x")
+    except OSError: pass
+send(socket.socket())
+s = socket.socket()
+try: s.connect(("127.0.0.1", 1))
+except OSError: pass
+send(s)
+r, w = os.pipe(); os.close(w); os.read(r, 1)')
+	[[ $said == *' tcp, never connected'* && $said == *'connect('*' = ECONNREFUSED  tcp -> 127.0.0.1:1'* && $said == *'read('*' = 0  pipe'* ]]
+	[[ $said != *'0 bytes sent'* && $said != *'0.0.0.0'* ]]
+}
+
+# on_terminal COLUMNS [VAR=VALUE...] COMMAND...: the log as a terminal of that width gets it.
+on_terminal() {
+	timeout "$LIMIT" python3 -c '
+import fcntl, os, pty, struct, sys, termios
+pid, terminal = pty.fork()
+if not pid:
+    fcntl.ioctl(2, termios.TIOCSWINSZ, struct.pack("4H", 24, int(sys.argv[1]), 0, 0))
+    os.execvp(sys.argv[2], sys.argv[2:])
+try:
+    while True:
+        data = os.read(terminal, 4096)
+        if not data: break
+        sys.stdout.buffer.write(data.replace(b"\r", b""))
+except OSError: pass # the end, on Linux
+os.waitpid(pid, 0)' "$1" "$FIXTURES/sigdfl" env TERM=xterm LD_PRELOAD="$LIB" "${@:2}" 3>&-
+}
+
+@test "on a terminal text has colour, and one frame a line where they do not fit" {
+	requires python3
+	native_only
+	broken=("$FIXTURES/brokenfd" 7 "$(type -P env)" -u LD_PRELOAD LD_PRELOAD="$LIB" bash -c 'echo x >&7')
+	said=$(on_terminal 40 PIPEGUARD_STACK=3 "${broken[@]}")
+	esc=$'\e'
+	[[ $said == *"$esc[2mpipeguard["*"] $esc[0m$esc[31mwrite("*', 2) = EPIPE, SIGPIPE kills'"$esc[0m  pipe"* ]]
+	[[ $said == *"again: $esc[32m"*"$esc[0m"* ]]
+	equal "frames, each in a line" 3 "$(grep -cE '^        (at|<) ' <<<"$said")"
+	said=$(on_terminal 1000 PIPEGUARD_STACK=3 "${broken[@]}")
+	equal "lines of frames" 1 "$(grep -cE '^        (at|<) ' <<<"$said")"
+	[[ $said == *' < '*' < '* ]]
+	for plain in NO_COLOR=1 TERM=dumb PIPEGUARD_FORMAT=json; do
+		said=$(on_terminal 40 $plain "${broken[@]}")
+		[[ $said == *EPIPE* && $said != *"$esc"* ]]
+	done
+	[[ $(on_terminal 40 NO_COLOR= "${broken[@]}") == *"$esc["* ]]
+}
+
+@test "the time of day in text is that of JSON, where it is asked for" {
+	said=$(in_text PIPEGUARD_TIME=1 PIPEGUARD_VERBOSE=1 "$FIXTURES/brokenfd" 1 "$FIXTURES/call" -one 0 0 dfl)
+	now=$(date -u +%Y-%m-%dT%H)
+	equal "lines without it" 0 "$(grep -E '^[^ ]' <<<"$said" | grep -cvE '^20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z [a-z]')"
+	[[ $said == "${now%T*}T"* || $(date -u +%H) == 0 ]]
+	equal "without" "$(in_text PIPEGUARD_TIME=0 "$FIXTURES/brokenfd" 1 "$FIXTURES/call" -one 0 0 dfl | sed -n 1p)" \
+		"$(in_text "$FIXTURES/brokenfd" 1 "$FIXTURES/call" -one 0 0 dfl | sed -n 1p)"
+	# report reads it.
+	requires python3
+	started LD_PRELOAD="$LIB" PIPEGUARD_LOG="$LOG" PIPEGUARD_TIME=1 "$FIXTURES/brokenfd" 1 "$FIXTURES/call" -one 0 0 dfl || true
+	said=$("$BUILD/pipeguard" report "$LOG")
+	[[ $said == '1 broken write'*'UTC'* ]]
 }

@@ -131,3 +131,60 @@ for i in range(3):
 	run -0 timeout "$LIMIT" env LD_PRELOAD="$LIB" PIPEGUARD_LOG=journal PIPEGUARD_VERBOSE=1 /bin/true 3>&-
 	[[ $output == *"cannot log to '/run/systemd/journal/socket': nobody receives there"* && ${#lines[@]} -eq 1 ]]
 }
+
+@test "each process tells once which files its modules are: a line of its own, behind the first that names them" {
+	printf '%s\n' '#include <unistd.h>' 'void say(void) { write(1, "x", 1); }' >say.c
+	"${CC:-gcc}" -g -shared -fPIC -Wl,--build-id -o libsay.so say.c
+	printf '%s\n' '#include <signal.h>' '#include <sys/wait.h>' '#include <unistd.h>' 'void say(void);' \
+		'int main(void) { signal(SIGPIPE, SIG_IGN); say(); say(); if (!fork()) { say(); _exit(0); } wait(0); }' >main.c
+	"${CC:-gcc}" -g -o main main.c ./libsay.so
+	guarded PIPEGUARD_VERBOSE=1 "$FIXTURES/brokenfd" 1 ./main
+	run -0 fits "$LOG"
+	[[ $output == *module:* ]]
+	ours() { jq -c 'select(.ev == "module" and .module == "libsay.so")' "$LOG"; }
+	equal "lines about it: of the process, and of its child" 2 "$(ours | wc -l)"
+	equal "processes" 2 "$(ours | jq .pid | sort -u | wc -l)"
+	equal "its file" "$BATS_TEST_TMPDIR/libsay.so" "$(ours | jq -r .path | sort -u)"
+	equal "its build" "$(readelf -n libsay.so | sed -n 's/.*Build ID: //p')" "$(ours | jq -r .build_id | sort -u)"
+	# It comes behind.
+	equal "the first lines" 'disposition module' "$(jq -r 'select((.stack // []) != [] or .ev == "module") | .ev' "$LOG" | head -n 2 | xargs)"
+	# Not where only breaks are told, nor in text.
+	for how in 'PIPEGUARD_VERBOSE=0' 'PIPEGUARD_VERBOSE=1 PIPEGUARD_FORMAT=text'; do
+		rm "$LOG"
+		# shellcheck disable=SC2086 # words
+		guarded $how "$FIXTURES/brokenfd" 1 ./main
+		run grep -c -e '"ev":"module"' -e build_id "$LOG"
+		equal "lines under $how" 0 "$output"
+	done
+}
+
+@test "report finds source lines by what the log tells of modules, and by no file of another build" {
+	requires addr2line
+	printf '%s\n' '#include <unistd.h>' 'int main(void) { return write(1, "x", 1) != 1; } /* here */' >somewhere.c
+	mkdir deep
+	"${CC:-gcc}" -g -Wl,--build-id -o deep/somewhere somewhere.c
+	guarded PIPEGUARD_VERBOSE=1 "$FIXTURES/brokenfd" 1 ./deep/somewhere || :
+	report() { timeout "$LIMIT" "$PYTHON" "$ROOT/scripts/pipeguard-report" "$@" 3>&-; }
+	run -0 report "$LOG"
+	[[ $output == *'at main ('*'somewhere.c:2)'* ]]
+	# The file is another build now: no line is better than a wrong one.
+	printf '%s\n' '#include <unistd.h>' 'int other(void) { return 1; }' '' 'int main(void) { return write(1, "x", 1) != 1; }' >somewhere.c
+	mv deep/somewhere old
+	"${CC:-gcc}" -g -Wl,--build-id -o deep/somewhere somewhere.c
+	run -0 report "$LOG"
+	[[ $output != *somewhere.c:* ]]
+	# Then debuginfod is asked, where it is configured.
+	mkdir bin
+	printf '%s\n' '#!/bin/sh' "[ \"\$1 \$2\" = 'debuginfo $(readelf -n old | sed -n 's/.*Build ID: //p')' ] && echo '$BATS_TEST_TMPDIR/old'" >bin/debuginfod-find
+	chmod +x bin/debuginfod-find
+	PATH=$BATS_TEST_TMPDIR/bin:$PATH DEBUGINFOD_URLS=file:///none run -0 report "$LOG"
+	[[ $output == *'at main ('*'somewhere.c:2)'* ]]
+}
+
+@test "report demangles names of C++ and Rust" {
+	requires c++filt
+	guarded PIPEGUARD_VERBOSE=0 "$FIXTURES/call" -one 0 0 ign
+	sed -i 's/"stack":\[[^]]*\]/"stack":["gone.so+0x1 _ZN3foo3barEi","gone.so+0x2 _RNvC6_123foo3bar","gone.so+0x3 plain"]/' "$LOG"
+	run -0 timeout "$LIMIT" "$PYTHON" "$ROOT/scripts/pipeguard-report" "$LOG" 3>&-
+	[[ $output == *'at foo::bar(int) (gone.so+0x1)'*'at plain (gone.so+0x3)'* ]]
+}

@@ -7,7 +7,7 @@ load helpers
 # What differs from run to run and from machine to machine: pids, times, ports, offsets, frames of libc.
 normal() {
 	sed -E -e 's/\[[0-9]+:[0-9]+ /[PID /' -e 's/[0-9.]+ (us|ms|s)([ :])/TIME\2/g' -e 's/127\.0\.0\.1:[0-9]+/ADDR/g' \
-		-e 's/ <( libc[^<]*| __libc[^<]*)+.*//' -e 's/(curl: \([0-9]+\) Failed to connect to).*/\1/' -e 's/connect\([0-9]+\)/connect(FD)/' -e 's/\+0x[0-9a-f]+/+OFF/g' -e 's/, [0-9]+ bytes sent$/, N bytes sent/' -e 's/:at=[0-9]+/:at=N/'
+		-e 's/ <( libc[^<]*| __libc[^<]*)+.*//' -e 's/(curl: \([0-9]+\) Failed to connect to).*/\1/' -e 's/connect\([0-9]+\)/connect(FD)/' -e 's/\+0x[0-9a-f]+/+OFF/g' -e 's/, [0-9]+ bytes sent$/, N bytes sent/' -e 's/(head|client)\[[0-9]+\]/\1[PID]/' -e 's/ with [0-9]+ bytes unread//' -e 's/:at=[0-9]+/:at=N/'
 }
 
 # The indented lines of the README as "command<newline>output" on files 1, 2, ... in $1.

@@ -469,7 +469,7 @@ out.write(b"pipeguard[1:1 x] write(3, 1) = EPIPE, SIGPIPE kills   " + b"tcp " * 
 
 @test "the manuals of report and sweep are well formed" {
 	requires mandoc
-	for page in pipeguard-report.1 pipeguard-sweep.1; do
+	for page in pipeguard-bundle.1 pipeguard-report.1 pipeguard-sweep.1; do
 		equal "what mandoc says of $page" '' "$(mandoc -Tlint "$ROOT/scripts/$page" 2>/dev/null | grep -vE 'referenced manual not found|operating system explicitly')"
 	done
 }

@@ -83,3 +83,31 @@ judge() {
 	equal "its event" '["fatal","write","pipe"]' \
 		"$(broken "select(.pid == $pid) | [.signal, .call, .kind]")"
 }
+
+# told [VAR=VALUE...] PROGRAM ARGS: what the log says, in text; the program's output is a pipe.
+told() {
+	rm -f "$LOG"
+	started LD_PRELOAD="$LIB" PIPEGUARD_LOG="$LOG" "$@" | cat >/dev/null
+	cat "$LOG" 2>/dev/null || true
+}
+
+@test "a rule for write that stdio passed by says so at the end, once, and nothing is said otherwise" {
+	native_only
+	hint='rule r1 never fired: what wrote there was stdio (%stdio, or %out for both)'
+	# Flushed at once, and by exit.
+	[[ $(told PIPEGUARD_RULES=write:fd=1:break bash -c 'echo a; echo b') == *"$hint" ]]
+	[[ $(told PIPEGUARD_RULES=write:fd=1:break "$FIXTURES/numbers" 3) == *"exit: 0 broken writes"*"$hint" ]]
+	[[ $(told PIPEGUARD_RULES=writev,write:comm=numbers:break bash -c "$FIXTURES/numbers 3; :") == *' numbers]'*"$hint" ]]
+	# The others say what is meant, or are for something else; a child's parent has said it.
+	for rules in '%out,!%stdio:fd=1:break' write:fd=7:break write:kind=tcp:break %out:fd=1:when=99:break send:break; do
+		equal "$rules" '' "$(told "PIPEGUARD_RULES=$rules" "$FIXTURES/numbers" 3)"
+	done
+	equal "the program's own pipe" $'1\n2' "$(PIPEGUARD_RULES=write:fd=1:break LD_PRELOAD=$LIB "$FIXTURES/numbers" 2 2>&1)"
+	equal "a child" '' "$(told PIPEGUARD_RULES=write:fd=1:break bash -c "$FIXTURES/numbers 3; :")"
+	# It fired.
+	requires python3
+	both='import ctypes, os; libc = ctypes.CDLL(None); libc.puts(b"a"); libc.fflush(None); os.write(1, b"b")'
+	[[ $(told PIPEGUARD_RULES=write:fd=1:when=2:log python3 -c "$both") == *"$hint" ]]
+	[[ $(told PIPEGUARD_RULES=write:fd=1:when=1:log python3 -c "$both") == *'rule r1: log on write(1, 1)'* ]]
+	[[ $(told PIPEGUARD_RULES=write:fd=1:when=1:log python3 -c "$both") != *'never fired'* ]]
+}

@@ -109,7 +109,7 @@ server() {
 @test "a program is named as it was started, whatever it is a link to; signals have names; files differ" {
 	ln -s "$(command -v seq)" count
 	run -0 sweep -q --faults break -- ./count 3
-	[[ $output == *'count: stdio'*'in count+0x'*'killed 1' ]]
+	[[ $output == *'count: '@(stdio|write)*'in count+0x'*'killed 1' ]]
 	run -0 sweep -q --faults break+suppress -- bash -c 'echo a 2>/dev/null || kill -TERM $$'
 	[[ $output == *'break+suppress  killed      ended by SIGTERM'* ]]
 	run -0 sweep -q --faults break+suppress --sites 'bash:' -- bash -c 'echo a 2>/dev/null; kill -TERM $$'
@@ -196,4 +196,64 @@ server() {
 	run -0 sweep -q --json --faults break,short -- "$GO_DIR/lines"
 	equal "what it found" $'break killed\nshort recovered' "$(jq -r 'select(.type == "run") | "\(.fault) \(.verdict)"' <<<"$output")"
 	[[ $(jq -r 'select(.type == "run") | .place' <<<"$output" | head -1) == 'main.main ('* ]]
+}
+
+# normal FILE: without what differs from machine to machine.
+normal() { sed -E 's/20[0-9-]+ [0-9:]+ UTC/DATE/; s/[0-9]+\.[0-9]+ s\b/SECONDS/g' "$1"; }
+
+@test "machines share a sweep: the merged results and page are those of one" {
+	command=(bash -c 'seq 3000 | sort | tail -n 2; echo done >&2')
+	sweep -q --out one -- "${command[@]}" >/dev/null
+	for k in 1 2 3; do sweep -q --out "part$k" --shard $k/3 -- "${command[@]}" >/dev/null; done
+	runs() { wc -l <"$1/runs.jsonl"; }
+	equal "runs in all" "$(runs one)" "$(($(runs part1) + $(runs part2) + $(runs part3)))"
+	for k in 1 2 3; do [ "$(runs "part$k")" -ge $(($(runs one) / 3)) ]; done
+	run -0 sweep --merge part3 part1 part2 --out all --junit all.xml
+	equal "the sums" "$(tail -n 1 one/report.txt)" "${lines[-1]}"
+	for file in report.txt index.html; do
+		diff <(normal one/$file) <(normal all/$file)
+	done
+	runs_of() { jq -c 'select(.type == "run") | del(.seconds, .evidence.pid, .evidence.again)' "$1/results.jsonl"; }
+	diff <(runs_of one) <(runs_of all)
+	# What is merged can fail, and goes on as a sweep.
+	run -1 sweep -q --merge part1 part2 part3 --fail-on silent
+	run -0 sweep --out all -- "${command[@]}"
+	[[ $output != *'[1/'* ]]
+}
+
+@test "what is no share, or of another sweep, is not merged" {
+	for k in 1 2; do sweep -q --out "part$k" --shard $k/2 -- seq 3 >/dev/null; done
+	sweep -q --out other --shard 1/2 -- seq 4 >/dev/null
+	run -125 sweep --merge part1 other
+	equal "another command" 'pipeguard sweep: other is a sweep of another command than the first' "$output"
+	run -125 sweep --merge part1 none
+	equal "none" 'pipeguard sweep: none: there is no sweep' "$output"
+	run -125 sweep --merge part1 part2 -- seq 3
+	[[ $output == *"--merge: the command is that of the sweeps"* ]]
+	for bad in 0/2 3/2 1 a/b 1/0; do
+		run -125 sweep --shard "$bad" -- seq 3
+		[[ $output == *"not K/N, with K from 1 to N: '$bad'" ]]
+	done
+	sed -i 's/"build_id": "[0-9a-f]*"/"build_id": "0123"/' part2/sweep.json
+	run -125 sweep --merge part1 part2
+	equal "another build" 'pipeguard sweep: part2 is a sweep of another build of the program than the first' "$output"
+}
+
+@test "of a run through thousands of places no more is read than tells what came of the fault" {
+	printf '%s\n' '#include <signal.h>' '#include <unistd.h>' >many.c
+	printf '__attribute__((noinline)) static void f%d(void) { if (write(1, "x\\n", 2)) __asm__(""); }\n' {1..400} >>many.c
+	{ echo 'int main(void) { signal(SIGPIPE, SIG_IGN);' && printf 'f%d();' {1..400} && echo ' return 0; }'; } >>many.c
+	"${CC:-gcc}" -O1 -o many many.c
+	guarded PIPEGUARD_VERBOSE=2 PIPEGUARD_RULES='sweep=write:when=200:break' ./many | cat >/dev/null || :
+	mkdir logs
+	cp "$LOG" logs/1.log
+	PYTHONPATH=$ROOT/scripts run -0 "$PYTHON" -B -c 'import sys, pgsites
+all, few = (pgsites.read_logs("logs", rule)[0] for rule in (None, pgsites.RULE))
+print(len(all), len(few))
+a, b = (pgsites.evidence_of([events]) for events in (all, few))
+print({k: (a[k], b[k]) for k in a if a[k] != b[k]})'
+	read -r all few <<<"${lines[0]}"
+	[ "$all" -ge 400 ]
+	[ "$few" -le 110 ]
+	equal "what it tells otherwise" '{}' "${lines[1]}"
 }

@@ -2,6 +2,7 @@
 #include "base/names.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stddef.h>
 
 /* clang-format off */
@@ -46,4 +47,19 @@ int pg_errno_listed(unsigned n)
 	};
 
 	return n < sizeof numbers ? numbers[n] : 0;
+}
+
+const char *pg_signal_name(int sig)
+{
+	static const char names[][8] = {
+		[SIGHUP] = "SIGHUP",   [SIGINT] = "SIGINT",   [SIGQUIT] = "SIGQUIT",
+		[SIGILL] = "SIGILL",   [SIGTRAP] = "SIGTRAP", [SIGABRT] = "SIGABRT",
+		[SIGBUS] = "SIGBUS",   [SIGFPE] = "SIGFPE",   [SIGKILL] = "SIGKILL",
+		[SIGUSR1] = "SIGUSR1", [SIGSEGV] = "SIGSEGV", [SIGUSR2] = "SIGUSR2",
+		[SIGPIPE] = "SIGPIPE", [SIGALRM] = "SIGALRM", [SIGTERM] = "SIGTERM",
+		[SIGXCPU] = "SIGXCPU", [SIGXFSZ] = "SIGXFSZ", [SIGSYS] = "SIGSYS",
+	};
+
+	return sig > 0 && (size_t)sig < sizeof names / sizeof *names && *names[sig] ? names[sig]
+										    : NULL;
 }

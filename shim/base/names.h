@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* errno names. */
+/* Names of errors and signals. */
 #ifndef PG_NAMES_H
 #define PG_NAMES_H
 
@@ -11,5 +11,8 @@ const char *pg_errno_action(int err);
 
 /* Error number N of the list, from 0; 0 after the last. */
 int pg_errno_listed(unsigned n);
+
+/* "SIGTERM" for SIGTERM; a null pointer likewise. */
+const char *pg_signal_name(int sig);
 
 #endif

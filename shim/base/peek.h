@@ -31,10 +31,13 @@ bool pg_is_kept(const void *p, size_t n);
 /* The same as pg_peek() of what the kernel has just read: plainly where it is kept. */
 bool pg_take_kept(void *to, const void *from, size_t n);
 
+/* The other way: copies N bytes to where they may not be written to. False likewise. */
+bool pg_poke(void *to, const void *from, size_t n);
+
 /* A string, cut at SIZE - 1 bytes; always terminated. False: its first byte is not readable. */
 bool pg_peek_string(char *to, const char *from, size_t size);
 
-/* All of N pieces, at most 4, one behind the other; lengths of zero are not allowed. */
+/* All of N pieces, at most 16, one behind the other; lengths of zero are not allowed. */
 bool pg_peek_pieces(void *to, const struct iovec *pieces, unsigned n);
 
 /* True if the byte at P is readable now. One system call. */

@@ -97,3 +97,16 @@ void *pg_map(size_t size)
 
 	return at < 0 && at > -4096 ? NULL : (void *)at;
 }
+
+void *pg_map_once(void **place, size_t size)
+{
+	void *has = __atomic_load_n(place, __ATOMIC_ACQUIRE), *mine;
+
+	if (has || !(mine = pg_map(size)))
+		return has;
+	if (__atomic_compare_exchange_n(place, &has, mine, false, __ATOMIC_ACQ_REL,
+					__ATOMIC_ACQUIRE))
+		return mine;
+	pg_sys2(SYS_munmap, mine, size);
+	return has;
+}

@@ -116,4 +116,7 @@ int pg_open(const char *path, int flags); /* O_CLOEXEC is added; mode 0644; desc
 /* SIZE bytes of zeros, for munmap(2); a null pointer: there are none to be had. */
 void *pg_map(size_t size);
 
+/* What *PLACE points to: SIZE bytes of zeros the first time; a null pointer: there is no memory. */
+void *pg_map_once(void **place, size_t size);
+
 #endif

@@ -13,7 +13,7 @@ int pg_env(struct pg_request *r);
 int pg_attach(struct pg_request *r);
 int pg_cut(struct pg_request *r);
 int pg_ctl(struct pg_request *r);
-int pg_hand_over(struct pg_request *r); /* report and sweep */
+int pg_hand_over(struct pg_request *r); /* report, sweep, bundle, replay */
 int pg_completion(struct pg_request *r);
 int pg_help(struct pg_request *r);
 int pg_version(struct pg_request *r);

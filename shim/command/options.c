@@ -9,7 +9,8 @@
 
 enum { PROGRAMS = PG_VERB(RUN) | PG_VERB(ENV), LOGGED = PROGRAMS | PG_VERB(ATTACH) };
 enum { RULES = LOGGED | PG_VERB(CHECK) };
-enum { SWEEP = PG_VERB(SWEEP), REPORT = PG_VERB(REPORT), SCRIPTS = SWEEP | REPORT };
+enum { SWEEP = PG_VERB(SWEEP), REPORT = PG_VERB(REPORT), TABLED = SWEEP | REPORT };
+enum { BUNDLE = PG_VERB(BUNDLE), REPLAY = PG_VERB(REPLAY), SCRIPTS = TABLED | BUNDLE | REPLAY };
 enum { ALL = (1u << PG_V_COUNT) - 1, OWN = ALL & ~SCRIPTS };
 enum { REPEATED, LOG, SEED, SIGPIPES, GLOBS, STACK, LIMIT, FORM, ENGINE, TIME, CONTROL };
 
@@ -53,11 +54,15 @@ const struct pg_verb_row pg_verbs[PG_V_COUNT] = {
 		"what logs say taken together (see report --help)", ""},
 	[PG_V_SWEEP] = {"sweep", "[OPTION]... [--] COMMAND [ARG]...", PG_K_COMMAND, false, true, NULL, pg_hand_over,
 		"breaks each place where COMMAND writes, one in each run, and says what it does about it (see sweep --help)", ""},
+	[PG_V_BUNDLE] = {"bundle", "[OPTION]... -o CASE LOG... [-- COMMAND [ARG]...]", PG_K_FILE, true, true, NULL, pg_hand_over,
+		"writes a break of a log, and what it takes to meet it again, as one file (see bundle --help)", ""},
+	[PG_V_REPLAY] = {"replay", "[OPTION]... CASE [-- COMMAND [ARG]...]", PG_K_FILE, true, true, NULL, pg_hand_over,
+		"meets the break of such a file again: the same, or what differs (see replay --help)", ""},
 	[PG_V_COMPLETION] = {"completion", "bash|zsh|fish", PG_K_WORDS, false, false, "bash zsh fish", pg_completion,
 		"prints what a shell needs to complete command lines of pipeguard",
 		"Prints what a shell needs to complete command lines of pipeguard, for a start-up file: eval \"$(pipeguard "
 		"completion bash)\". make install puts it where the shells look."},
-	[PG_V_HELP] = {"help", "[VERB]", PG_K_WORDS, false, false, "run check list doctor env attach cut ctl report sweep completion help version",
+	[PG_V_HELP] = {"help", "[VERB]", PG_K_WORDS, false, false, "run check list doctor env attach cut ctl report sweep bundle replay completion help version",
 		pg_help, "this, or that of one verb",
 		"Prints the help of all, or of one verb."},
 	[PG_V_VERSION] = {"version", "", PG_K_NOTHING, false, false, NULL, pg_version,
@@ -89,6 +94,8 @@ const struct pg_option pg_options[] = {
 		"not in those"},
 	{0, PG_K_NOTHING, "stack", NULL, "N", LOGGED, STACK, NULL, pg_take_stack,
 		"frames of the stack that are told, 0 to 32 (8)"},
+	{0, PG_K_NOTHING, "time", NULL, NULL, LOGGED, REPEATED, NULL, pg_take_time,
+		"the time of day in each line of text, UTC"},
 	{'v', PG_K_NOTHING, "verbose", NULL, NULL, LOGGED, REPEATED, NULL, pg_take_verbose,
 		"also loads, exits, resets, refusals, changes of SIGPIPE; -vv: every call"},
 	{0, PG_K_NOTHING, "inside", NULL, NULL, PG_VERB(RUN), ENGINE, NULL, pg_take_engine,
@@ -128,8 +135,8 @@ const struct pg_option pg_options[] = {
 
 	{0, PG_K_NOTHING, "json", NULL, NULL, REPORT, REPEATED, NULL, NULL, "one JSON object instead of text"},
 	{0, PG_K_FILE, "html", NULL, "FILE", REPORT, REPEATED, NULL, NULL, "also a page of its own"},
-	{0, PG_K_FILE, "junit", NULL, "FILE", SCRIPTS, REPEATED, NULL, NULL, "also as JUnit's XML"},
-	{0, PG_K_FILE, "sarif", NULL, "FILE", SCRIPTS, REPEATED, NULL, NULL, "also as SARIF 2.1.0"},
+	{0, PG_K_FILE, "junit", NULL, "FILE", TABLED, REPEATED, NULL, NULL, "also as JUnit's XML"},
+	{0, PG_K_FILE, "sarif", NULL, "FILE", TABLED, REPEATED, NULL, NULL, "also as SARIF 2.1.0"},
 	{0, PG_K_FILE, "prometheus", NULL, "FILE", REPORT, REPEATED, NULL, NULL, "also counts for Prometheus"},
 	{0, PG_K_LIST, "fail-on", NULL, "LIST", REPORT, REPEATED,
 		"any unhandled fatal caught ignored blocked suppressed none reset refused doomed lost", NULL, "status 1 if there is one of them"},
@@ -144,6 +151,8 @@ const struct pg_option pg_options[] = {
 		"break break+suppress reset reset+suppress refuse short error=EAGAIN", NULL, "what is done to a site"},
 	{0, PG_K_NOTHING, "sites", NULL, "REGEX", SWEEP, REPEATED, NULL, NULL, "only sites whose line in --list matches"},
 	{0, PG_K_NOTHING, "each", NULL, "N", SWEEP, REPEATED, NULL, NULL, "break the first N calls of each site"},
+	{0, PG_K_NOTHING, "shard", NULL, "K/N", SWEEP, REPEATED, NULL, NULL, "only the K-th of N shares of the runs"},
+	{0, PG_K_FILE, "merge", NULL, "DIR", SWEEP, REPEATED, NULL, NULL, "the results of shards, together"},
 	{0, PG_K_NOTHING, "max-runs", NULL, "N", SWEEP, REPEATED, NULL, NULL, "no more runs than that"},
 	{0, PG_K_NOTHING, "timeout", NULL, "TIME", SWEEP, REPEATED, NULL, NULL, "of a run, 30s say"},
 	{0, PG_K_FILE, "stdin", NULL, "FILE", SWEEP, REPEATED, NULL, NULL, "what each run reads"},
@@ -165,6 +174,21 @@ const struct pg_option pg_options[] = {
 	{0, PG_K_FILE, "accept", NULL, "FILE", SWEEP, REPEATED, NULL, NULL, "findings that are known"},
 	{0, PG_K_FILE, "write-accept", NULL, "FILE", SWEEP, REPEATED, NULL, NULL, "write the findings to such a file"},
 	{'q', PG_K_NOTHING, "quiet", NULL, NULL, SWEEP, REPEATED, NULL, NULL, "no progress"},
+
+	{'o', PG_K_FILE, "output", NULL, "CASE", BUNDLE, REPEATED, NULL, NULL, "the file to write"},
+	{'r', PG_K_RULE, "rule", NULL, "RULE", BUNDLE, REPEATED, NULL, NULL, "the rules that were in force"},
+	{'s', PG_K_NOTHING, "seed", NULL, "SEED", BUNDLE, REPEATED, NULL, NULL, "the seed that goes with them"},
+	{'S', PG_K_WORDS, "suppress", NULL, "WORD", BUNDLE, REPEATED, "keep suppress sockets", NULL, "as run has it"},
+	{0, PG_K_NOTHING, "site", NULL, "HASH", BUNDLE, REPEATED, NULL, NULL, "the last break of that site"},
+	{0, PG_K_FILE, "stdin", NULL, "FILE", BUNDLE, REPEATED, NULL, NULL, "what the command reads"},
+	{0, PG_K_PROGRAM, "client", NULL, "CMD", BUNDLE, REPEATED, NULL, NULL, "what uses the command, a server"},
+	{0, PG_K_NOTHING, "ready", NULL, "PORT|CMD", BUNDLE, REPEATED, NULL, NULL, "when the server is ready"},
+	{0, PG_K_NOTHING, "env", NULL, "NAME", BUNDLE, REPEATED, NULL, NULL, "also this variable"},
+	{0, PG_K_NOTHING, "all-env", NULL, NULL, BUNDLE, REPEATED, NULL, NULL, "all variables but secrets"},
+	{0, PG_K_NOTHING, "secrets", NULL, NULL, BUNDLE, REPEATED, NULL, NULL, "leave the command's words as they are"},
+	{0, PG_K_FILE, "modules", NULL, "PATH", BUNDLE, REPEATED, NULL, NULL, "as report has it"},
+	{0, PG_K_NOTHING, "timeout", NULL, "TIME", REPLAY, REPEATED, NULL, NULL, "how long it may take"},
+	{0, PG_K_NOTHING, "show", NULL, NULL, REPLAY, REPEATED, NULL, NULL, "only print what is in it"},
 
 	{'h', PG_K_NOTHING, "help", NULL, NULL, ALL, REPEATED, NULL, pg_take_help, "this"},
 	{'V', PG_K_NOTHING, "version", NULL, NULL, OWN, REPEATED, NULL, pg_take_version, "the version"},

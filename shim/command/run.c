@@ -9,6 +9,7 @@
 #include "command/print.h"
 #include "command/say.h"
 #include "command/takes.h"
+#include "command/tree.h"
 #include "command/variables.h"
 #include "command/watch.h"
 
@@ -121,7 +122,7 @@ static void __attribute__((noreturn)) become(const char *path, char **words, uns
 
 /* The page is there before the program is, so that ctl finds it. Rules that were given replace what
  * an earlier run left in it. */
-static void start_page(struct pg_request *r)
+static void start_page(struct pg_request *r, bool looks)
 {
 	const char *rules = pg_given_any() ? pg_variable("PIPEGUARD_RULES") : NULL;
 
@@ -133,8 +134,10 @@ static void start_page(struct pg_request *r)
 		pg_take_control(r, pg_text_of("run-%d", (int)getpid()));
 	}
 
-	if (!r->control)
+	if (!r->control) {
+		pg_tree_start(looks);
 		return;
+	}
 	pg_control_open(r->control, true);
 	if (rules)
 		pg_control_change(PG_REPLACE, rules, 1);
@@ -157,7 +160,7 @@ int pg_run(struct pg_request *r)
 		pg_print_command(r->words);
 		return pg_flushed(0);
 	}
-	start_page(r);
+	start_page(r, engines.outside);
 	start_engine(&engines);
 	if (engines.inside)
 		pg_variable_preload(pg_library_for_loader());

@@ -93,6 +93,12 @@ void pg_take_verbose(struct pg_request *r, const char *value)
 	pg_variable_set("PIPEGUARD_VERBOSE", r->verbose > 1 ? "2" : "1");
 }
 
+void pg_take_time(struct pg_request *r, const char *value)
+{
+	(void)r, (void)value;
+	pg_variable_set("PIPEGUARD_TIME", "1");
+}
+
 void pg_take_object(struct pg_request *r, const char *value)
 {
 	(void)value;
@@ -138,13 +144,10 @@ void pg_take_require_fired(struct pg_request *r, const char *value)
 void pg_take_for(struct pg_request *r, const char *value)
 {
 	struct pg_rest rest = {value, value + strlen(value)};
-	const char *wrong = pg_take_duration(&rest, &r->for_ns);
 
-	if (!wrong && !r->for_ns)
-		wrong = "no time at all:";
-	if (wrong)
-		pg_fail(PG_FAILED, "--%s: %s '%s'", r->verb == PG_V_CTL ? "wait" : "for", wrong,
-			value);
+	if (pg_take_duration(&rest, &r->for_ns) || !r->for_ns)
+		pg_fail(PG_FAILED, "--%s: not a time like 500ms, 10s or 5m: '%s'",
+			r->verb == PG_V_CTL ? "wait" : "for", value);
 }
 
 void pg_take_form(struct pg_request *r, const char *value)

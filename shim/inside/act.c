@@ -9,21 +9,12 @@
 #include <fcntl.h>
 #include <signal.h>
 
-static void remember(struct pg_story *s, unsigned rule)
-{
-	if (!s)
-		return;
-	s->rule = (int32_t)rule;
-	s->injected = true;
-	pg_story_unrule(s);
-}
-
 void pg_act_remember(int fd, unsigned rule, const struct pg_object *o)
 {
-	remember(o->story, rule);
+	pg_story_broken(o->story, (int32_t)rule);
 	if (o->story)
 		o->story->local = o->local;
-	pg_fd_replaced(fd);
+	pg_fd_changed(fd);
 }
 
 static void decide(struct pg_op *op, int64_t ret, int err)
@@ -51,19 +42,16 @@ static void fail(struct pg_op *op, const struct pg_plan *p)
 {
 	int err = p->final->error;
 	const struct pg_object *o = op->object;
-	bool injected = o->story && o->story->injected;
-	int32_t rule = injected ? o->story->rule : 0;
+	int32_t before = o->story && o->story->injected ? o->story->rule : -1;
 
-	remember(o->story, p->rule);
+	pg_story_broken(o->story, (int32_t)p->rule);
 	if (err == EPIPE && pg_is_out(op->call)) {
 		if (o->kind == PG_PIPE && !op->bytes)
 			return;
 		raise_epipe(op);
 	}
-	if (o->story && pg_call_role(op->call) != PG_ROLE_CONNECT) {
-		o->story->injected = injected;
-		o->story->rule = rule;
-	}
+	if (pg_call_role(op->call) != PG_ROLE_CONNECT)
+		pg_story_broken(o->story, before);
 	if (err == EAGAIN)
 		pg_reseat_wake(op->fd);
 	decide(op, -1, err);
@@ -94,7 +82,7 @@ static void stall(struct pg_op *op)
 
 	if (reads && (socket || !waits) && pg_call_role(op->call) != PG_ROLE_ACCEPT) {
 		other = pg_fault_silence(op->fd, o->kind);
-		pg_fd_replaced(op->fd); /* it may be another object now */
+		pg_fd_changed(op->fd); /* it may be another object now */
 		if (other >= 0)
 			pg_fd_keep(op->fd, other);
 	}
@@ -113,7 +101,7 @@ static void misconnect(struct pg_op *op, struct pg_plan *p)
 		p->failed = -got;
 		return;
 	}
-	remember(op->object->story, p->rule);
+	pg_story_broken(op->object->story, (int32_t)p->rule);
 	decide(op, got < 0 ? -1 : 0, got < 0 ? -got : 0);
 }
 
@@ -152,12 +140,12 @@ static int reset(const struct pg_op *op, const struct pg_plan *p)
 
 	if (pg_guard_was_reset(op->fd))
 		return 0;
-	remember(o->story, p->rule);
+	pg_story_broken(o->story, (int32_t)p->rule);
 	ret = pg_fault_reset(op->fd, o->kind, pg_is_out(op->call), &waits);
 	if (!ret)
 		pg_act_remember(op->fd, p->rule, o);
-	else if (o->story)
-		o->story->injected = false;
+	else
+		pg_story_broken(o->story, -1);
 	pg_fault_wake(waits);
 	return ret;
 }
@@ -180,10 +168,8 @@ static int linger(int fd, struct pg_story *s)
 {
 	int ret = pg_fault_linger(fd);
 
-	if (!ret && s) {
-		s->lingers = true;
-		pg_story_unrule(s);
-	}
+	if (!ret)
+		pg_story_lingers(s);
 	return ret;
 }
 
@@ -237,10 +223,7 @@ static void change(struct pg_op *op, struct pg_plan *p)
 		decide(op, -1, ECONNRESET);
 	if (p->failed || !ends || o->kind == PG_PIPE)
 		return;
-	if (o->story) {
-		o->story->ended = true;
-		pg_story_unrule(o->story);
-	}
+	pg_story_ended(o->story);
 	pg_act_at_end(op);
 }
 

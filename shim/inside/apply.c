@@ -5,20 +5,20 @@
 #include "base/peek.h"
 #include "fault/fault.h"
 #include "inside/act.h"
+#include "object/connection.h"
+#include "rules/conn.h"
 #include "rules/live.h"
+#include "rules/turn.h"
 
 /* What no rule can reach is not looked at again, see pg_fd_ruled(); but after the end of its
  * reading every call is. */
-static void judge(struct pg_fd *f, const struct pg_op *op)
+static void judge(const struct pg_op *op)
 {
 	const struct pg_story *s = op->object->story;
 	uint64_t rules, calls;
 
-	if (!f || pg_watch_all || (s && s->ended) || !pg_match_possible(op, &rules, &calls))
-		return;
-	PG_PUT(f->rules, rules);
-	PG_PUT(f->generation, pg_rules.generation);
-	PG_PUT(f->unruled, ~calls);
+	if (!pg_watch_all && !(s && s->ended) && pg_match_possible(op, &rules, &calls))
+		pg_fd_judged(op->fd, rules, calls, pg_rules.generation);
 }
 
 /* ---- writing and reading ---- */
@@ -89,7 +89,7 @@ static __attribute__((noinline)) void apply(struct pg_op *op)
 	add_target(op);
 	look_at_target(op, &o);
 	op->offset = offset_of(&o, reads);
-	judge(pg_fd(op->fd), op);
+	judge(op);
 	if (reads && o.story && o.story->ended) {
 		pg_fault_drain(op->fd, o.kind);
 		pg_act_at_end(op);
@@ -158,8 +158,8 @@ static unsigned idle(struct pg_op *op)
 		if (!look_at_message(&one, op, n, &o, named))
 			return n + 1; /* the kernel ends there, too */
 		if (!n)
-			judge(pg_fd(op->fd), &one);
-		if (!pg_match_idle(&one))
+			judge(&one);
+		if (!pg_turn_idle(&one))
 			break;
 	}
 	return n;
@@ -184,7 +184,7 @@ static void unmade(const struct pg_op *op, unsigned counted, unsigned made)
 	named = is_named(&o);
 	for (unsigned n = 0; n < counted && look_at_message(&one, op, n, &o, named); n++)
 		if (n >= made)
-			pg_match_unmade(&one);
+			pg_turn_unmade(&one);
 }
 
 void pg_apply_unmade(const struct pg_op *op, unsigned idle_ones, unsigned made)
@@ -198,7 +198,7 @@ void pg_apply_unmade(const struct pg_op *op, unsigned idle_ones, unsigned made)
 bool pg_apply_asks(int fd, uint64_t bit)
 {
 	struct pg_rule_set *before = pg_live_enter();
-	bool asks = pg_match_asks(fd, bit);
+	bool asks = pg_turn_asks(fd, bit);
 
 	pg_live_leave(before);
 	return asks;
@@ -208,7 +208,7 @@ void pg_apply_refused(int fd, uint64_t bit, int err)
 {
 	struct pg_rule_set *before = pg_live_enter();
 
-	pg_match_refused(fd, bit, err);
+	pg_turn_refused(fd, bit, err);
 	pg_live_leave(before);
 }
 
@@ -216,13 +216,13 @@ void pg_apply_connection(int fd)
 {
 	struct pg_rule_set *before = pg_live_enter();
 
-	pg_match_connection(fd);
+	pg_conn_came(fd);
 	pg_live_leave(before);
 }
 
 void pg_apply_start(void)
 {
-	pg_match_start();
+	pg_turn_start();
 	pg_fault_start();
 	for (unsigned n = 0; n < pg_rules.n; n++)
 		pg_front.ruled |= pg_match_calls(&pg_rules.rule[n]);
@@ -259,7 +259,7 @@ static __attribute__((noinline)) bool act_once(struct pg_op *op)
 
 	op->bits = PG_BIT(op->call);
 	if (pg_call_role(op->call) == PG_ROLE_CONNECT)
-		pg_match_attempt(op->fd, op->object);
+		pg_conn_attempt(op->fd, op->object);
 	pg_plan_make(&p, op);
 	pg_act(op, &p);
 	pg_live_leave(before);
@@ -283,8 +283,7 @@ bool pg_apply_connect(enum pg_call call, int fd, const struct sockaddr *addr, so
 
 	if (pg_confined || pg_fd_is_connecting(fd) || !look_at_peer(fd, addr, len, &to, &o))
 		return false;
-	if (o.story)
-		o.story->injected = false; /* what a rule did was to the connection before */
+	pg_story_broken(o.story, -1); /* what a rule did was to the connection before */
 	o.rule = -1;
 	if (!act_once(&op))
 		return false;

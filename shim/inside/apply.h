@@ -23,7 +23,7 @@ PG_COLD unsigned pg_apply_idle(struct pg_op *op);
 /* Of the first IDLE ones, which were counted so, MADE were moved. */
 PG_COLD void pg_apply_unmade(const struct pg_op *op, unsigned idle, unsigned made);
 
-/* pg_match_asks(), pg_match_refused(), pg_match_connection() of the rules as they are now. */
+/* pg_turn_asks(), pg_turn_refused(), pg_conn_came() of the rules as they are now. */
 bool pg_apply_asks(int fd, uint64_t bit);
 PG_COLD void pg_apply_refused(int fd, uint64_t bit, int err);
 PG_COLD void pg_apply_connection(int fd);

@@ -4,6 +4,7 @@
 #include "inside/calls.h"
 #include "inside/connect.h"
 #include "inside/guard.h"
+#include "inside/leave.h"
 #include "log/log.h"
 #include "rules/config.h"
 
@@ -56,9 +57,17 @@ PG_EXPORT int pipe2(int fd[2], int flags)
 
 PG_EXPORT int close(int fd)
 {
+	struct pg_leaving l;
+	bool leaves;
+	int ret;
+
 	pg_guard_close(fd);
+	leaves = pg_lets_go(&l, fd, "close", PG_CALLER);
 	pg_fd_closed(fd);
-	return NEXT_SYS1(close, SYS_close, fd);
+	ret = NEXT_SYS1(close, SYS_close, fd);
+	if (PG_UNLIKELY(leaves))
+		pg_leaving_end(&l, true);
+	return ret;
 }
 PG_TWIN(__close, close);
 
@@ -72,13 +81,25 @@ static int copied(int from, int ret)
 
 PG_EXPORT int dup2(int from, int to)
 {
-	return copied(from, NEXT(dup2)(from, to));
+	struct pg_leaving l;
+	bool leaves = from != to && pg_lets_go(&l, to, "dup2", PG_CALLER);
+	int ret = copied(from, NEXT(dup2)(from, to));
+
+	if (PG_UNLIKELY(leaves))
+		pg_leaving_end(&l, ret == to);
+	return ret;
 }
 PG_TWIN(__dup2, dup2);
 
 PG_EXPORT int dup3(int from, int to, int flags)
 {
-	return copied(from, NEXT_SYS3(dup3, SYS_dup3, from, to, flags));
+	struct pg_leaving l;
+	bool leaves = from != to && pg_lets_go(&l, to, "dup3", PG_CALLER);
+	int ret = copied(from, NEXT_SYS3(dup3, SYS_dup3, from, to, flags));
+
+	if (PG_UNLIKELY(leaves))
+		pg_leaving_end(&l, ret == to);
+	return ret;
 }
 
 PG_EXPORT int dup(int from)
@@ -98,6 +119,8 @@ static void range_ends(unsigned first, unsigned last, unsigned flags)
 
 PG_EXPORT int close_range(unsigned first, unsigned last, int flags)
 {
+	if (pg_has_endings() && !flags)
+		pg_leave_range(first, last, "close_range", PG_CALLER);
 	range_ends(first, last, (unsigned)flags);
 	return NEXT_SYS3(close_range, SYS_close_range, first, last, flags);
 }
@@ -118,6 +141,8 @@ PG_EXPORT void closefrom(int first)
 {
 	unsigned from = first < 0 ? 0 : (unsigned)first;
 
+	if (pg_has_endings())
+		pg_leave_range(from, ~0u, "closefrom", PG_CALLER);
 	pg_fd_closed_range(from, ~0u);
 	if (pg_next_table[PG_CALL_closefrom])
 		NEXT(closefrom)(first);

@@ -8,6 +8,7 @@
 #include "inside/calls.h"
 #include "inside/ends.h"
 #include "inside/guard.h"
+#include "inside/leave.h"
 #include "log/event.h"
 #include "log/line.h"
 #include "who/module.h"
@@ -19,7 +20,9 @@
 
 PG_EXPORT void _exit(int status)
 {
+	pg_guard_leaves();
 	pg_guard_exit();
+	pg_leave_all(PG_HOW_EXIT, status & 0xff);
 	NEXT(_exit)(status);
 	__builtin_unreachable();
 }

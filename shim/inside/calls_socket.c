@@ -6,8 +6,9 @@
 #include "inside/calls.h"
 #include "inside/connect.h"
 #include "inside/guard.h"
+#include "inside/leave.h"
+#include "object/connection.h"
 #include "rules/config.h"
-#include "rules/match.h"
 
 static bool rules_watch(enum pg_call call)
 {
@@ -116,8 +117,11 @@ PG_EXPORT int accept4(int fd, PG_SOCKADDR_OUT addr, socklen_t *len, int flags)
 
 PG_EXPORT int shutdown(int fd, int how)
 {
-	int ret = NEXT_SYS2(shutdown, SYS_shutdown, fd, how);
+	int ret;
 
+	if (pg_has_endings() && how != SHUT_WR)
+		pg_leaving_shutdown(fd, how, PG_CALLER - 1);
+	ret = NEXT_SYS2(shutdown, SYS_shutdown, fd, how);
 	if (!ret && how != SHUT_RD)
 		pg_guard_warned(PG_CALL_shutdown, fd, 0, PG_CALLER);
 	return ret;

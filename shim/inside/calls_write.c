@@ -5,7 +5,6 @@
 #include "inside/apply.h"
 #include "inside/connect.h"
 #include "inside/perform.h"
-#include "rules/match.h"
 
 #include <fcntl.h>
 #include <stdarg.h>

@@ -5,9 +5,9 @@
 
 #include "base/peek.h"
 #include "inside/guard.h"
+#include "object/connection.h"
 #include "object/look.h"
 #include "rules/config.h"
-#include "rules/match.h"
 
 /* What connect says of an attempt, and not of its arguments. */
 enum came { NOTHING, STANDS, BEGINS, FAILED };

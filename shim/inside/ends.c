@@ -2,6 +2,8 @@
 #include "inside/ends.h"
 
 #include "base/process.h"
+#include "inside/leave.h"
+#include "inside/passed.h"
 #include "inside/report.h"
 #include "inside/spare.h"
 #include "log/line.h"
@@ -10,7 +12,8 @@
 #include "log/site.h"
 #include "rules/config.h"
 #include "rules/live.h"
-#include "rules/match.h"
+#include "rules/counts.h"
+#include "rules/turn.h"
 
 #include <errno.h>
 
@@ -29,10 +32,11 @@ bool pg_guard_has_last_word(void)
 {
 	bool any = pg_config.verbose >= 1 || pg_early || lines_missing();
 
-	if (!pg_started || !pg_config.active || pg_confined || (!any && !pg_site_any()) ||
+	if (!pg_started || !pg_config.active || pg_confined ||
+	    (!any && !pg_site_any() && !pg_passed_any()) ||
 	    pg_process_is_vforked()) /* last: it may ask the kernel */
 		return false;
-	return any || pg_site_held_back(pg_pid());
+	return any || pg_site_held_back(pg_pid()) || pg_passed_rules();
 }
 
 void pg_guard_exit(void)
@@ -52,15 +56,22 @@ void pg_guard_exit(void)
 	s->event.ev = PG_EV_EXIT;
 	s->event.pid = pid;
 	s->event.early = pg_early;
-	s->event.uncounted = pg_match_uncounted();
+	s->event.uncounted = pg_counts_missed();
 	pg_site_collect(&s->event);
+	s->event.passed = pg_passed_rules();
 	before = pg_live_enter();
 	for (unsigned i = 0; i < pg_rules.n; i++)
-		s->event.counts[i] = pg_match_fired(i);
+		s->event.counts[i] = pg_turn_fired(i);
 	pg_event_write(&s->event, s->line, s->mask);
 	pg_live_leave(before);
 	pg_room_give(s);
 	errno = saved;
+}
+
+static void dies(void)
+{
+	pg_guard_exit();
+	pg_leave_all(PG_HOW_KILLED, SIGPIPE);
 }
 
 static void on_broken(const struct pg_op *op, enum pg_signal signal)
@@ -70,8 +81,7 @@ static void on_broken(const struct pg_op *op, enum pg_signal signal)
 
 void pg_guard_start(const char *gates)
 {
-	static const struct pg_sigpipe_calls calls = {pg_spared, on_broken, pg_report_killed,
-						      pg_guard_exit};
+	static const struct pg_sigpipe_calls calls = {pg_spared, on_broken, pg_report_killed, dies};
 	enum pg_state state = pg_sigpipe_start(&calls);
 
 	pg_room_start();

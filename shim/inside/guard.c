@@ -4,13 +4,14 @@
 #include "base/clock.h"
 #include "base/peek.h"
 #include "base/process.h"
+#include "inside/leave.h"
 #include "inside/report.h"
 #include "inside/spare.h"
 #include "log/log.h"
+#include "object/connection.h"
 #include "object/look.h"
 #include "rules/config.h"
 #include "rules/live.h"
-#include "rules/match.h"
 #include "who/module.h"
 #include "who/stack.h"
 
@@ -52,6 +53,7 @@ void pg_guard_injected_epipe(const struct pg_op *op, bool signals)
 	pg_mark |= PG_MARK_LOGGED;
 	if (outcome == PG_SIG_FATAL) {
 		pg_guard_exit();
+		pg_leave_all(PG_HOW_KILLED, SIGPIPE);
 		pg_sigpipe_default();
 	}
 	unblock(mask);
@@ -439,6 +441,29 @@ void pg_guard_refused(enum pg_call call, int fd, const void *addr, uint32_t len,
 	errno = saved;
 }
 
+/*
+ * FD is about to be let go of by CALL, and its peer is still there: with bytes
+ * unread the kernel resets it. Told where this is the last number of it, as far
+ * as that can be seen: a child that was made without fork (posix_spawn) has
+ * the descriptor unless it closes on exec.
+ */
+static PG_COLD void tell_closed(enum pg_call call, int fd, uintptr_t caller)
+{
+	int unread = 0;
+	struct pg_op op = about(call, fd, 0, caller);
+	struct pg_object o;
+
+	if (pg_sys3(SYS_ioctl, fd, FIONREAD, &unread) || (unread <= 0 && pg_look_hung_up(fd)))
+		return;
+	if (pg_process_is_vforked()) /* its parent has it */
+		return;
+	pg_look(fd, &o);
+	op.perhaps = !(pg_sys3(SYS_fcntl, fd, F_GETFD, 0) & FD_CLOEXEC);
+	if (o.kind == PG_TCP && (unread > 0 || o.since) && o.story &&
+	    pg_story_is_ours_alone(o.story))
+		tell_verbose(unread > 0 ? PG_EV_DOOMED : PG_EV_CLOSED, &op);
+}
+
 void pg_guard_warned(enum pg_call call, int fd, int err, uintptr_t caller)
 {
 	int saved = errno;
@@ -455,27 +480,31 @@ void pg_guard_warned(enum pg_call call, int fd, int err, uintptr_t caller)
 	} else if (is_lost(err)) {
 		pg_fd_warn(fd, PG_ERROR, call, err, caller);
 	} else if (call == PG_CALL_shutdown) {
+		if (PG_UNLIKELY(pg_config.verbose >= 1))
+			tell_closed(call, fd, caller);
 		pg_fd_warn(fd, PG_SHUTDOWN, call, 0, caller);
 	}
 	errno = saved;
 }
 
-/* Told where the close is the last one, as far as that can be seen: a child that was made without
- * fork (posix_spawn) has the descriptor unless it closes on exec. */
-static PG_COLD void tell_doomed(int fd, uintptr_t caller)
+void pg_guard_leaves(void)
 {
-	int unread = 0;
-	struct pg_op op = about(PG_CALL_close, fd, 0, caller);
-	struct pg_object o;
+	static int told; /* the process that did */
+	enum { MOST = 64 };
+	int saved = errno;
+	unsigned n = 0;
 
-	if (pg_sys3(SYS_ioctl, fd, FIONREAD, &unread) || unread <= 0)
+	if (pg_config.verbose < 1 || !pg_started || pg_confined || PG_GET(told) == pg_pid() ||
+	    pg_process_is_vforked())
 		return;
-	if (pg_process_is_vforked()) /* its parent has it */
-		return;
-	pg_look(fd, &o);
-	op.perhaps = !(pg_sys3(SYS_fcntl, fd, F_GETFD, 0) & FD_CLOEXEC);
-	if (o.kind == PG_TCP && o.story && pg_story_is_ours_alone(o.story))
-		tell_verbose(PG_EV_DOOMED, &op);
+	PG_PUT(told, pg_pid());
+	for (int fd = 0; fd < PG_FD_LOW && n < MOST; fd++) {
+		if (!pg_fd_is_connection(fd))
+			continue;
+		tell_closed(PG_CALL__exit, fd, 0);
+		n++;
+	}
+	errno = saved;
 }
 
 /* Programs that close stderr when they exit (close_stdout of coreutils) leave nothing to say the
@@ -493,7 +522,7 @@ void pg_guard_close(int fd)
 	if (!pg_config.active || pg_confined)
 		return;
 	if (PG_UNLIKELY(pg_config.verbose >= 1) && pg_fd_is_connection(fd))
-		tell_doomed(fd, PG_CALLER);
+		tell_closed(PG_CALL_close, fd, PG_CALLER);
 	if (PG_UNLIKELY(pg_log_goes_to(fd)))
 		log_ends();
 	errno = saved;

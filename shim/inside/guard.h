@@ -45,9 +45,12 @@ PG_COLD void pg_guard_refused(enum pg_call call, int fd, const void *addr, uint3
 /* At PIPEGUARD_VERBOSE=2, a connection that stands or is on its way. errno is kept. */
 PG_COLD void pg_guard_connected(enum pg_call call, int fd, int ret, uintptr_t caller);
 
-/* Before close() at PIPEGUARD_VERBOSE=1: are there unread bytes, so that the kernel will reset the
- * peer? */
+/* Before close() at PIPEGUARD_VERBOSE=1: is the peer still there? If there are unread bytes, the
+ * kernel will reset it. */
 void pg_guard_close(int fd);
+
+/* Before this process ends, at PIPEGUARD_VERBOSE=1: the same of all connections that are open. */
+void pg_guard_leaves(void);
 
 /* The same of a wrapper's OP, which holds no more than the wrapper has stored. CFA: the wrapper's.
  * What was written is counted. Returns RET, or what pg_guard_in() says. */

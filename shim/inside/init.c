@@ -11,9 +11,13 @@
 #include "inside/bus.h"
 #include "inside/calls.h"
 #include "inside/ends.h"
+#include "inside/flush.h"
 #include "inside/guard.h"
+#include "inside/leave.h"
+#include "inside/passed.h"
 #include "inside/stdio_gate.h"
 #include "log/log.h"
+#include "object/connection.h"
 #include "rules/config.h"
 #include "rules/live.h"
 #include "who/symbol.h"
@@ -24,7 +28,8 @@
 static void at_exit(void *unused)
 {
 	(void)unused;
-	if (pg_guard_has_last_word() && !pg_stdio_waits())
+	pg_guard_leaves();
+	if ((pg_passed_any() || pg_guard_has_last_word()) && !pg_flush_waits())
 		pg_guard_exit();
 }
 
@@ -48,6 +53,27 @@ static void ask_for_exit(void)
 	if (ask_quick)
 		ask_quick(quick_exit_runs, NULL);
 	dlerror();
+}
+
+static void on_exiting(int status, void *unused)
+{
+	(void)unused;
+	pg_guard_leaves();
+	pg_leave_exit(status);
+	if (!pg_flush_waits())
+		pg_leave_flushed(pg_flush_is_plain());
+}
+
+/* glibc alone has it. Behind all others, as at_exit() is. */
+static void ask_for_status(void)
+{
+	typedef int ask_fn(void (*)(int, void *), void *);
+	ask_fn *ask = (ask_fn *)dlsym(RTLD_NEXT, "on_exit");
+
+	dlerror();
+	if (ask)
+		ask(on_exiting, NULL);
+	pg_leaving_hold(0);
 }
 
 /* Loaded by dlopen (ctypes, say), nothing calls us; a second copy must not tell everything twice.
@@ -116,10 +142,13 @@ static void __attribute__((constructor)) start(int argc, char **argv, char **env
 		pg_guard_start(gates(pg_stdio_start()));
 		ask_for_exit();
 	}
+	if (pg_has_endings())
+		ask_for_status();
 	if (pg_page()) {
 		pg_bus_start();
 		pg_live_start(!pg_watch_all);
 	} else {
+		pg_passed_start();
 		pg_front.aside = pg_front.ruled | (pg_watch_all ? pg_rule_out_calls() : 0);
 	}
 	errno = saved;

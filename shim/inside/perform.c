@@ -112,8 +112,8 @@ void pg_took(const struct pg_op *op, int64_t ret)
 	spoilt = n < op->garbage ? n : op->garbage;
 	if (spoilt)
 		spoil(op, spoilt, pg_garbage_begin(s));
-	if (s && !(op->flags & (MSG_PEEK | MSG_ERRQUEUE)))
-		__atomic_fetch_add(&s->received, n, __ATOMIC_RELAXED);
+	if (!(op->flags & (MSG_PEEK | MSG_ERRQUEUE)))
+		pg_story_received(s, n);
 }
 
 int64_t pg_perform(struct pg_op *op, pg_make_fn *make, void *how)

@@ -2,12 +2,14 @@
 #include "inside/report.h"
 
 #include "base/peek.h"
+#include "log/facts.h"
 #include "log/line.h"
+#include "log/modules.h"
 #include "log/room.h"
 #include "log/site.h"
+#include "object/leaving.h"
 #include "object/look.h"
 #include "rules/config.h"
-#include "rules/match.h"
 #include "who/stack.h"
 
 #include <errno.h>
@@ -35,7 +37,7 @@ static void add_stack(struct pg_event *e, const struct pg_op *op)
 	if (!n && op->caller)
 		e->frame[n++] = op->caller;
 	if (pg_config.json || e->ev == PG_EV_CALL)
-		e->hash = pg_match_site(e->frame, n);
+		e->hash = pg_stack_site(e->frame, n);
 	e->frames = n < pg_config.stack ? n : pg_config.stack;
 }
 
@@ -92,6 +94,13 @@ static enum pg_signal signal_of(const struct pg_op *op, const struct pg_object *
 	return outcome == PG_SIG_FATAL ? PG_SIG_NONE : outcome;
 }
 
+/* Nobody let go of what a rule broke. */
+static void add_ended(struct pg_event *e)
+{
+	if (pg_event_rule(e) < 0)
+		e->has_ended = pg_leaving_find(e->fd, &e->object, &e->ended);
+}
+
 /*
  * An event that is only counted costs little: it is looked at closely once it
  * is known that it will be told. A handler knows the place from the stack
@@ -131,7 +140,10 @@ static void write_event(struct pg_room *s, const struct pg_op *op)
 		pg_site_describe(first, e, op->caller);
 	if (e->ev == PG_EV_EPIPE)
 		add_disposition(e);
+	if (e->ev == PG_EV_EPIPE || e->ev == PG_EV_RESET)
+		add_ended(e);
 	pg_event_write(e, s->line, s->mask);
+	pg_modules_tell(e, s->line, s->mask);
 }
 
 static void fill(struct pg_event *e, enum pg_ev ev, const struct pg_op *op, enum pg_signal signal)
@@ -194,6 +206,7 @@ void pg_report_change(const struct pg_change *change)
 	s->event.change = *change;
 	s->event.frames = pg_stack_walk(s->event.frame, pg_config.stack, NULL);
 	pg_event_write(&s->event, s->line, s->mask);
+	pg_modules_tell(&s->event, s->line, s->mask);
 	pg_room_give(s);
 	errno = saved;
 }
@@ -203,6 +216,7 @@ void pg_report_inject(const struct pg_op *op, const struct pg_plan *plan)
 	struct pg_room *s;
 	struct pg_place *first;
 	struct pg_event *e;
+	bool told;
 
 	if (pg_confined || !(s = pg_room_take()))
 		return;
@@ -214,13 +228,18 @@ void pg_report_inject(const struct pg_op *op, const struct pg_plan *plan)
 	e->seeded = plan->seeded;
 	e->pid = pg_pid();
 	e->object = *op->object;
-	if (pg_site_count(e, op->caller, &first)) {
+	if (plan->held == PG_HELD)
+		e->has_ended = pg_leaving_find(e->fd, &e->object, &e->ended);
+	told = pg_site_count(e, op->caller, &first);
+	if (told) {
 		add_target(e, op);
 		add_stack(e, op);
 		pg_event_write(e, s->line, s->mask);
 	}
 	if (first)
 		pg_site_describe(first, e, op->caller);
+	if (told)
+		pg_modules_tell(e, s->line, s->mask);
 	pg_room_give(s);
 }
 

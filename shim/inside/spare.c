@@ -13,9 +13,10 @@ static bool within_limit(int fd, const struct pg_stat *st)
 {
 	static uint32_t untracked;
 	struct pg_story *story = pg_fd_story(fd, st, true);
+	uint32_t before = story ? pg_story_suppress(story)
+				: __atomic_fetch_add(&untracked, 1, __ATOMIC_RELAXED);
 
-	return __atomic_fetch_add(story ? &story->suppressed : &untracked, 1, __ATOMIC_RELAXED) <
-	       pg_config.limit;
+	return before < pg_config.limit;
 }
 
 bool pg_spares(const struct pg_op *op)

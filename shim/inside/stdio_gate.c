@@ -2,12 +2,13 @@
 #include "inside/stdio_gate.h"
 
 #include "base/dl.h"
-#include "base/peek.h"
 #include "inside/apply.h"
 #include "inside/ends.h"
+#include "inside/flush.h"
+#include "inside/leave.h"
+#include "inside/passed.h"
 #include "inside/perform.h"
 #include "log/log.h"
-#include "rules/match.h"
 #include "who/module.h"
 #include "who/stack.h"
 
@@ -30,53 +31,6 @@ typedef int close_slot(FILE *);
 static write_slot *next_write;
 static read_slot *next_read;
 static close_slot *next_close, *next_proc_close;
-
-/* ---- the end: what exit() still flushes ---- */
-
-/* The head of libc's list of all FILEs (GLIBC_2.2.5), and where their tables are. */
-struct _IO_FILE_plus;
-static struct _IO_FILE_plus **all_files;
-static uintptr_t tables_lo, tables_hi;
-static const FILE *last_to_flush; /* behind which nothing comes */
-
-/* The start of <wchar.h>'s half of a FILE (libio.h, _IO_wide_data). */
-struct wide {
-	wchar_t *read[3], *write_base, *write_ptr;
-};
-
-/* A FILE, and behind it the table of its kind (libioP.h, _IO_FILE_plus). */
-struct file {
-	FILE f;
-	uintptr_t table;
-};
-
-/* Will exit() write what waits in F, through our gate? */
-static bool waits(const struct file *file)
-{
-	const FILE *f = &file->f;
-	struct wide wide;
-
-	if (file->table < tables_lo || file->table >= tables_hi)
-		return false;
-	if (f->_mode <= 0)
-		return f->_IO_write_ptr > f->_IO_write_base;
-	return pg_take_kept(&wide, f->_wide_data, sizeof wide) && wide.write_ptr > wide.write_base;
-}
-
-bool pg_stdio_waits(void)
-{
-	enum { FILES_MAX = 10000 };
-	struct file file;
-	FILE *f = all_files ? (FILE *)*all_files : NULL;
-
-	last_to_flush = NULL;
-	for (int i = 0; f && i < FILES_MAX && pg_take_kept(&file, f, sizeof file); i++) {
-		if (waits(&file))
-			last_to_flush = f;
-		f = file.f._chain;
-	}
-	return last_to_flush;
-}
 
 /* Is F what one of our dprintf wrappers writes to, below its frame? It tells the break itself. (A
  * program may have jumped out of it: then its mark is left, but such an F is not.) */
@@ -145,8 +99,16 @@ static PG_COLD void odd(const FILE *f, ssize_t n, ssize_t done, uintptr_t caller
 /* After exit() began: the last FILE has been flushed. */
 static PG_COLD void flushed(void)
 {
-	last_to_flush = NULL;
+	pg_last_to_flush = NULL;
 	pg_guard_exit();
+	pg_leave_flushed(pg_flush_is_plain());
+}
+
+/* Must a rule look at what is written to FD? */
+static PG_COLD bool is_ruled(int fd)
+{
+	pg_passed_stdio(fd);
+	return pg_fd_ruled(fd, PG_STDIO_BIT) && pg_apply_asks(fd, PG_STDIO_BIT);
 }
 
 static PG_STDIO_CODE ssize_t gate_write(FILE *f, const void *data, ssize_t n)
@@ -156,8 +118,7 @@ static PG_STDIO_CODE ssize_t gate_write(FILE *f, const void *data, ssize_t n)
 
 	if (within_dprintf(f))
 		return next_write(f, data, n);
-	if (PG_UNLIKELY(pg_front.ruled & PG_STDIO_BIT) && pg_fd_ruled(f->_fileno, PG_STDIO_BIT) &&
-	    pg_apply_asks(f->_fileno, PG_STDIO_BIT)) {
+	if (PG_UNLIKELY(pg_front.ruled & PG_STDIO_BIT) && is_ruled(f->_fileno)) {
 		done = write_ruled(f, data, n, PG_CALLER);
 	} else {
 		if (PG_MARKS)
@@ -171,7 +132,7 @@ static PG_STDIO_CODE ssize_t gate_write(FILE *f, const void *data, ssize_t n)
 		if (PG_MARKS)
 			pg_unmark(&op);
 	}
-	if (PG_UNLIKELY(f == last_to_flush))
+	if (PG_UNLIKELY(f == pg_last_to_flush))
 		flushed();
 	return done;
 }
@@ -215,13 +176,25 @@ static ssize_t gate_read(FILE *f, void *data, ssize_t n)
 /* fclose, and pclose, reach no close() that could be interposed. */
 static int gate_close(FILE *f)
 {
+	struct pg_leaving l;
+	bool leaves;
+	int ret;
+
 	pg_guard_close(f->_fileno);
+	leaves = pg_lets_go(&l, f->_fileno, "fclose", 0);
 	pg_fd_closed(f->_fileno);
-	return next_close(f);
+	ret = next_close(f);
+	if (PG_UNLIKELY(leaves))
+		pg_leaving_end(&l, true);
+	return ret;
 }
 
 static int gate_proc_close(FILE *f)
 {
+	struct pg_leaving l;
+
+	if (pg_lets_go(&l, f->_fileno, "pclose", 0)) /* it waits for the process, who may write */
+		pg_leaving_replace(&l);
 	pg_fd_closed(f->_fileno);
 	return next_proc_close(f);
 }
@@ -284,12 +257,10 @@ bool pg_stdio_start(void)
 	next_read = (read_slot *)e[1].old;
 	next_close = (close_slot *)e[2].old;
 	next_proc_close = (close_slot *)e[3].old;
-	all_files = (struct _IO_FILE_plus **)dlsym(RTLD_DEFAULT, "_IO_list_all");
 	if (pg_sys3(SYS_mprotect, page, hi - page, PROT_READ | PROT_WRITE))
 		return false;
 	replace(lo, hi, e);
-	tables_lo = lo;
-	tables_hi = hi;
+	pg_flush_start(lo, hi);
 	pg_sys3(SYS_mprotect, page, hi - page, PROT_READ);
 	return e[0].found > 0;
 }
@@ -297,11 +268,6 @@ bool pg_stdio_start(void)
 #else
 
 bool pg_stdio_start(void)
-{
-	return false;
-}
-
-bool pg_stdio_waits(void)
 {
 	return false;
 }

@@ -15,8 +15,4 @@
 /* Start-up only. False: this libc has no such slot; stdio is then seen by the signal gate alone. */
 bool pg_stdio_start(void);
 
-/* exit() has run what it was asked to; what comes now is the flush of all FILEs. Does any of them
- * still hold something? Then the exit line is told behind the last one. */
-bool pg_stdio_waits(void);
-
 #endif

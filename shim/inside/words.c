@@ -6,7 +6,6 @@
 #include "base/peek.h"
 #include "inside/perform.h"
 #include "object/look.h"
-#include "rules/match.h"
 
 #include <sys/socket.h>
 

@@ -5,6 +5,7 @@
 
 #include "base/call.h"
 #include "log/log.h"
+#include "object/ending.h"
 #include "object/look.h"
 #include "rules/op.h"
 #include "rules/rule.h"
@@ -18,10 +19,13 @@ enum pg_ev {
 	PG_EV_DISPOSITION,
 	PG_EV_LOAD,
 	PG_EV_DOOMED,
+	PG_EV_CLOSED,
 	PG_EV_EXIT,
 	PG_EV_CALL,
 	PG_EV_KILLED,
-	PG_EV_INJECT
+	PG_EV_INJECT,
+	PG_EV_MODULE,
+	PG_EV_COUNT
 };
 enum pg_signal {
 	PG_SIG_NONE,
@@ -67,7 +71,7 @@ struct pg_event {
 	bool nonblock; /* call */
 	bool own;      /* call: the process reads that pipe itself */
 	bool confined; /* the program has confined itself: little can be asked */
-	bool perhaps;  /* doomed: unless a child has the descriptor, too */
+	bool perhaps;  /* doomed, closed: unless a child has the descriptor, too */
 	unsigned frames;
 	uintptr_t frame[PG_FRAMES_MAX];
 	unsigned sites;
@@ -77,14 +81,19 @@ struct pg_event {
 	int failed;		       /* inject: errno, why the fault could not be made; or 0 */
 	bool seeded;		       /* inject: a rule with prob= */
 	uint64_t counts[PG_RULES_MAX]; /* exit: how often each rule fired */
+	uint64_t passed;	       /* exit: rules for write that stdio passed by, as bits */
 	const char *gates;	       /* load */
+	char module[72], path[256], build_id[65]; /* module; "": unknown */
 	int sender;	/* killed: who sent the signal; CALL and FD: of whose write it is */
 	bool by_itself; /* killed: the program raised it */
+	bool has_ended; /* epipe, reset, inject: who let go of the other end is known */
+	struct pg_ending ended;
 	int pid;
 	bool outside; /* seen by the outside engine: TID and COMM are filled in, too */
 	/* Set by pg_event_write (line.h), unless OUTSIDE. */
 	int tid;
 	uint64_t now;
+	unsigned columns;	       /* of the terminal that a text goes to; 0: to none */
 	struct pg_log_missing missing; /* lines before this one */
 	char comm[16];
 };

@@ -8,9 +8,9 @@
 #include "log/log.h"
 #include "rules/config.h"
 
-static const char *const ev_names[] = {"epipe",	      "reset",	"refused", "eof",
-				       "disposition", "load",	"doomed",  "exit",
-				       "call",	      "killed", "inject"};
+static const char *const ev_names[] = {"epipe",	 "reset",  "refused", "eof",  "disposition",
+				       "load",	 "doomed", "closed",  "exit", "call",
+				       "killed", "inject", "module"};
 static const char *const via_names[] = {"call", "stdio", "signal"};
 static const char *const signal_names[] = {"none",    "fatal",	 "caught",
 					   "ignored", "blocked", "suppressed"};
@@ -48,6 +48,12 @@ static bool fits(struct pg_text *t, size_t before)
 static void name(struct pg_text *t, const char *s)
 {
 	pg_put_json(t, s, PG_NAME_SHOWN);
+}
+
+/* A longer one; "" is null. */
+static void file(struct pg_text *t, const char *s, size_t size)
+{
+	pg_put_json(t, *s ? s : NULL, size);
 }
 
 static void number(struct pg_text *t, int64_t n)
@@ -148,6 +154,66 @@ static void history(struct pg_text *t, const struct pg_event *e)
 		pg_put_char(t, '}');
 	}
 	pg_put_char(t, ']');
+}
+
+static void ended_caller(struct pg_text *t, const struct pg_ending *w)
+{
+	char buf[80];
+	struct pg_text part = {buf, 0, sizeof buf - 1};
+
+	if (!w->module[0]) {
+		pg_put(t, "null");
+		return;
+	}
+	pg_put_name(&part, w->module, sizeof w->module);
+	pg_put_char(&part, '+');
+	pg_put_hex(&part, w->offset);
+	if (w->symbol[0]) {
+		pg_put_char(&part, ' ');
+		pg_put_name(&part, w->symbol, sizeof w->symbol);
+	}
+	buf[part.len] = 0;
+	pg_put_json(t, buf, sizeof buf);
+}
+
+/* Milliseconds, and three digits of their fraction. */
+static void fine_ms(struct pg_text *t, uint64_t ns)
+{
+	pg_put_u64(t, ns / 1000000);
+	pg_put_char(t, '.');
+	pg_put_padded(t, ns / 1000 % 1000, 3);
+}
+
+static void ended(struct pg_text *t, const struct pg_event *e)
+{
+	const struct pg_ending *w = &e->ended;
+
+	if (!e->has_ended || w->how == PG_HOW_NONE) {
+		pg_put(t, "null");
+		return;
+	}
+	pg_put(t, "{\"pid\":");
+	pg_put_i64(t, w->pid);
+	key(t, "comm");
+	pg_put_json(t, w->comm, sizeof w->comm);
+	key(t, "how");
+	name(t, pg_how_name(w->how));
+	key(t, "status");
+	count(t, w->how == PG_HOW_EXIT ? w->status : -1);
+	key(t, "signal");
+	name(t, w->how == PG_HOW_KILLED ? pg_signal_name(w->status) : NULL);
+	key(t, "call");
+	name(t, pg_ending_call(w));
+	key(t, "unread");
+	count(t, w->unread);
+	key(t, "ago_ms");
+	if (w->at)
+		fine_ms(t, pg_event_since(e, w->at));
+	else
+		pg_put(t, "null");
+	key(t, "caller");
+	ended_caller(t, w);
+	pg_put_char(t, '}');
 }
 
 static void stack(struct pg_text *t, const struct pg_event *e)
@@ -303,8 +369,9 @@ enum {
 	IF_LIMITED = 1u << 30,
 #define ON(event) (1u << PG_EV_##event)
 #define IF(condition) IF_##condition
-	WRITES = ON(EPIPE) | ON(RESET) | ON(REFUSED) | ON(EOF) | ON(DOOMED) | ON(CALL) | ON(INJECT),
-	ALL = WRITES | ON(DISPOSITION) | ON(LOAD) | ON(EXIT) | ON(KILLED)
+	WRITES = ON(EPIPE) | ON(RESET) | ON(REFUSED) | ON(EOF) | ON(DOOMED) | ON(CLOSED) |
+		 ON(CALL) | ON(INJECT),
+	ALL = (1u << PG_EV_COUNT) - 1
 };
 
 static const struct key {

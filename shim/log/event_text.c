@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "log/event_text.h"
 
+#include "base/clock.h"
 #include "base/names.h"
 #include "log/again.h"
 #include "log/facts.h"
@@ -28,6 +29,56 @@ static void text_name(struct pg_text *t, const char *name, size_t max, const cha
 	}
 }
 
+/* ---- a terminal ---- */
+
+enum paint { PLAIN, FAINT = 2, RED = 31, GREEN = 32, YELLOW = 33, CYAN = 36 };
+
+/* From here on, where a terminal reads it. */
+static void paint(struct pg_text *t, const struct pg_event *e, enum paint how)
+{
+	if (!e->columns || pg_config.plain)
+		return;
+	pg_put(t, "\033[");
+	pg_put_u64(t, how);
+	pg_put_char(t, 'm');
+}
+
+static enum paint paint_of(const struct pg_event *e)
+{
+	switch (e->ev) {
+	case PG_EV_EPIPE:
+		return e->signal == PG_SIG_FATAL ? RED : YELLOW;
+	case PG_EV_KILLED:
+		return RED;
+	case PG_EV_INJECT:
+		return CYAN;
+	case PG_EV_RESET:
+	case PG_EV_REFUSED:
+	case PG_EV_DOOMED:
+		return YELLOW;
+	default:
+		return PLAIN;
+	}
+}
+
+/* ---- words ---- */
+
+/* "once", "twice", "3 times". */
+static void text_times(struct pg_text *t, uint64_t n)
+{
+	if (n > 2)
+		pg_put_u64(t, n);
+	pg_put(t, n > 2 ? " times" : n == 2 ? "twice" : n ? "once" : "0 times");
+}
+
+/* N of WHAT, which has an "s" unless it is one. */
+static void text_count(struct pg_text *t, uint64_t n, const char *what)
+{
+	pg_put_u64(t, n);
+	pg_put(t, what);
+	pg_put(t, n == 1 ? "" : "s");
+}
+
 static void text_path(struct pg_text *t, const char *path)
 {
 	text_name(t, path, PG_NAME_SHOWN, " ,");
@@ -43,11 +94,30 @@ static void text_addr(struct pg_text *t, const struct pg_addr *a, const char *pa
 		pg_put_char(t, '?');
 }
 
+/* 0.0.0.0: what has failed to connect has a port, and no address yet. */
+static bool is_nowhere(const struct pg_addr *a)
+{
+	static const uint8_t zero[sizeof a->ip];
+
+	return a->family && !__builtin_memcmp(a->ip, zero, a->family == AF_INET ? 4 : sizeof zero);
+}
+
+/* A TCP socket that nothing was sent on, and of whose beginning nothing is known. */
+static bool never_connected(const struct pg_object *o)
+{
+	return o->kind == PG_TCP && !o->since && !o->sent;
+}
+
 static void text_ends(struct pg_text *t, const struct pg_object *o)
 {
 	static const char *const arrows[] = {" <> ", " -> ", " <- "};
-	bool local = o->local.family || o->local_path[0];
+	bool local = (o->local.family || o->local_path[0]) &&
+		     !(o->side == PG_CLIENT && is_nowhere(&o->local));
 
+	if (o->side == PG_NO_SIDE && !o->peer.family && never_connected(o)) {
+		pg_put(t, ", never connected");
+		return;
+	}
 	if (local || o->side == PG_NO_SIDE) {
 		pg_put_char(t, ' ');
 		text_addr(t, &o->local, o->local_path);
@@ -56,10 +126,14 @@ static void text_ends(struct pg_text *t, const struct pg_object *o)
 	text_addr(t, &o->peer, o->peer_path);
 }
 
-/* Of a call that is about a connection itself, nothing was sent yet. */
-static bool is_transfer(const struct pg_event *e)
+/* Of a call that is about a connection itself, nothing was sent yet; who reads may send nothing. */
+static bool tells_sent(const struct pg_event *e)
 {
-	return pg_call_role(e->call) != PG_ROLE_CONNECT && pg_call_role(e->call) != PG_ROLE_ACCEPT;
+	enum pg_role role = pg_call_role(e->call);
+
+	if (role == PG_ROLE_CONNECT || role == PG_ROLE_ACCEPT || e->object.sent < 0)
+		return false;
+	return e->object.sent || (role != PG_ROLE_IN && !never_connected(&e->object));
 }
 
 static void text_age(struct pg_text *t, const struct pg_event *e)
@@ -71,7 +145,7 @@ static void text_age(struct pg_text *t, const struct pg_event *e)
 		pg_put_duration(t, pg_event_since(e, o->since));
 		pg_put(t, " ago");
 	}
-	if (o->sent >= 0 && is_transfer(e)) {
+	if (tells_sent(e)) {
 		pg_put(t, ", ");
 		pg_put_i64(t, o->sent);
 		pg_put(t, " bytes sent");
@@ -163,12 +237,13 @@ static void text_history(struct pg_text *t, const struct pg_event *e)
 }
 
 /* Frames that fit; the rest is left out rather than cut. */
-static void text_stack(struct pg_text *t, const struct pg_event *e)
+static void text_frames(struct pg_text *t, const struct pg_event *e, unsigned n,
+			const char *between)
 {
-	for (unsigned i = 0; i < e->frames; i++) {
+	for (unsigned i = 0; i < n; i++) {
 		size_t before = t->len;
 
-		pg_put(t, i ? " < " : INDENT "at ");
+		pg_put(t, i ? between : INDENT "at ");
 		pg_stack_put_place(t, e->frame[i]);
 		if (t->len == t->cap) {
 			t->len = before;
@@ -177,8 +252,120 @@ static void text_stack(struct pg_text *t, const struct pg_event *e)
 	}
 }
 
+/* One a line on a terminal that is too narrow for all of them in one. */
+static void text_stack(struct pg_text *t, const struct pg_event *e)
+{
+	unsigned n = pg_stack_above_start(e->frame, e->frames, e->frames < pg_config.stack);
+	size_t before = t->len;
+
+	text_frames(t, e, n, " < ");
+	if (!e->columns || t->len - before - 1 <= e->columns)
+		return;
+	t->len = before;
+	text_frames(t, e, n, INDENT "< ");
+}
+
+/* Once for each process, and again after a change: all events of an interpreter's have the same. */
+static bool was_told(const struct pg_event *e)
+{
+	static int pid;
+	static uint64_t at;
+	uint64_t now = e->changed ? e->change.at : 0;
+	bool told = PG_GET(pid) == e->pid && PG_GET(at) == now;
+
+	PG_PUT(pid, e->pid);
+	PG_PUT(at, now);
+	return told;
+}
+
+/* "with 158 bytes unread", and where. */
+static void text_ended_how(struct pg_text *t, const struct pg_ending *w)
+{
+	if (w->unread > 0) {
+		pg_put(t, " with ");
+		pg_put_i64(t, w->unread);
+		pg_put(t, " bytes unread");
+	}
+	if (!w->module[0] || w->how == PG_HOW_EXIT)
+		return;
+	pg_put(t, ", in ");
+	if (w->symbol[0]) {
+		pg_put_name(t, w->symbol, sizeof w->symbol);
+		pg_put_char(t, '+');
+		pg_put_hex(t, w->symbol_offset);
+		pg_put(t, " (");
+	}
+	pg_put_name(t, w->module, sizeof w->module);
+	pg_put_char(t, '+');
+	pg_put_hex(t, w->offset);
+	pg_put(t, w->symbol[0] ? ")" : "");
+}
+
+static void text_signal(struct pg_text *t, int sig)
+{
+	if (pg_signal_name(sig))
+		pg_put(t, pg_signal_name(sig));
+	else
+		pg_put(t, "signal "), pg_put_i64(t, sig);
+}
+
+static void text_leaver(struct pg_text *t, const struct pg_ending *w)
+{
+	text_name(t, w->comm, sizeof w->comm, "[");
+	pg_put_char(t, '[');
+	pg_put_i64(t, w->pid);
+	pg_put_char(t, ']');
+}
+
+static void text_verb(struct pg_text *t, const struct pg_event *e)
+{
+	const struct pg_ending *w = &e->ended;
+
+	if (w->pid == e->pid && (w->how == PG_HOW_CLOSE || w->how == PG_HOW_SHUTDOWN)) {
+		pg_put(t, "this process, closed by ");
+		pg_put(t, pg_ending_call(w) ? pg_ending_call(w) : "close");
+		pg_put(t, "()");
+		return;
+	}
+	text_leaver(t, w);
+	if (w->how == PG_HOW_EXIT)
+		pg_put(t, " exited with status "), pg_put_i64(t, w->status);
+	else if (w->how == PG_HOW_KILLED)
+		pg_put(t, " was killed by "), text_signal(t, w->status);
+	else if (w->how == PG_HOW_GONE)
+		pg_put(t, " has gone without a word");
+	else
+		pg_put(t, w->how == PG_HOW_SHUTDOWN ? " shut it down" : " closed it");
+}
+
+/* Who let go of the other end. */
+static void text_ended(struct pg_text *t, const struct pg_event *e)
+{
+	const struct pg_ending *w = &e->ended;
+	bool pipe = e->object.kind == PG_PIPE, own = w->pid == e->pid;
+
+	if (!e->has_ended || (w->how == PG_HOW_NONE && !pipe))
+		return;
+	pg_put(t, INDENT);
+	if (w->how == PG_HOW_NONE) {
+		pg_put(t, "reader: gone; who let go last is not known");
+		return;
+	}
+	pg_put(t, pipe ? "reader" : own ? "other end" : "");
+	pg_put(t, own ? ": " : pipe ? " " : "");
+	text_verb(t, e);
+	text_ended_how(t, w);
+	if (!w->at)
+		return;
+	pg_put(t, ", ");
+	pg_put_duration(t, pg_event_since(e, w->at));
+	pg_put(t, " before");
+}
+
 static void text_disposition(struct pg_text *t, const struct pg_event *e)
 {
+	if (!(e->inherited || e->changed) || was_told(e))
+		return;
 	if (e->inherited)
 		pg_put(t, INDENT "SIGPIPE was already ignored when this program started");
 	if (!e->changed)
@@ -198,7 +385,9 @@ static void text_again(struct pg_text *t, const struct pg_event *e)
 	if (!pg_has_again(e))
 		return;
 	pg_put(t, INDENT "again: ");
+	paint(t, e, GREEN);
 	pg_put_again(t, e);
+	paint(t, e, PLAIN);
 	if (t->len == t->cap)
 		t->len = before;
 }
@@ -210,27 +399,36 @@ static const char *rule_word(int serial)
 	return id ? id : "a rule that has gone";
 }
 
+/* A descriptor is let go of. */
+static void text_closed(struct pg_text *t, const struct pg_event *e)
+{
+	if (e->call == PG_CALL__exit)
+		pg_put(t, "ends with ");
+	else
+		pg_put(t, pg_call_name(e->call)), pg_put_char(t, '(');
+	pg_put_i64(t, e->fd);
+	pg_put(t, e->call == PG_CALL__exit ? " open" : ")");
+	pg_put(t, e->ev == PG_EV_DOOMED ? " with unread bytes: " : ": ");
+	pg_put(t, e->perhaps ? "unless a child has it, too, " : "");
+	pg_put(t, e->ev == PG_EV_DOOMED ? "the kernel resets the peer" : "the peer is still there");
+}
+
 static void text_write(struct pg_text *t, const struct pg_event *e)
 {
-	if (e->ev == PG_EV_DOOMED) {
-		pg_put(t, "close(");
-		pg_put_i64(t, e->fd);
-		pg_put(t, ") with unread bytes: ");
-		pg_put(t, e->perhaps ? "unless a child has it, too, " : "");
-		pg_put(t, "the kernel resets the peer");
-	} else {
+	if (e->ev == PG_EV_DOOMED || e->ev == PG_EV_CLOSED)
+		text_closed(t, e);
+	else
 		text_call(t, e);
-	}
 	if (e->ev == PG_EV_EPIPE) {
 		pg_put(t, e->err ? "" : ", then the reader left");
 		if (pg_knows_signal(e))
 			pg_put(t, ", "), pg_put(t, signal_words[e->signal]);
 	}
+	paint(t, e, PLAIN);
 	text_object(t, e);
 	if (e->repeated > 1) {
 		pg_put(t, ", repeated ");
-		pg_put_u64(t, e->repeated);
-		pg_put(t, " times");
+		text_times(t, e->repeated);
 	}
 	if (e->ev == PG_EV_EPIPE && pg_event_rule(e) >= 0) {
 		pg_put(t, " (INJECTED by ");
@@ -238,6 +436,7 @@ static void text_write(struct pg_text *t, const struct pg_event *e)
 		pg_put_char(t, ')');
 	}
 	text_history(t, e);
+	text_ended(t, e);
 	text_disposition(t, e);
 	text_stack(t, e);
 	text_again(t, e);
@@ -265,15 +464,16 @@ static void text_inject(struct pg_text *t, const struct pg_event *e)
 		pg_put(t, ", "), pg_put(t, e->held);
 	if (e->seeded)
 		pg_put(t, ", seed "), pg_put_u64(t, pg_config.seed);
+	paint(t, e, PLAIN);
 	text_object(t, e);
+	text_ended(t, e);
 	text_stack(t, e);
 }
 
 static void text_exit(struct pg_text *t, const struct pg_event *e)
 {
 	pg_put(t, "exit: ");
-	pg_put_u64(t, e->events);
-	pg_put(t, " broken writes");
+	text_count(t, e->events, " broken write");
 	if (e->early) {
 		pg_put(t, ", ");
 		pg_put_u64(t, e->early);
@@ -284,21 +484,24 @@ static void text_exit(struct pg_text *t, const struct pg_event *e)
 		pg_put(t, pg_rules.rule[i].id);
 		if (!e->counts[i]) {
 			pg_put(t, " never fired");
+			pg_put(t,
+			       e->passed >> i & 1
+				       ? ": what wrote there was stdio (%stdio, or %out for both)"
+				       : "");
 			continue;
 		}
 		pg_put(t, " fired ");
-		pg_put_u64(t, e->counts[i]);
-		pg_put(t, " times");
+		text_times(t, e->counts[i]);
 	}
 	if (e->uncounted) {
 		pg_put(t, INDENT);
-		pg_put_u64(t, e->uncounted);
-		pg_put(t, " calls were not counted for rules: there was no room");
+		text_count(t, e->uncounted, " call");
+		pg_put(t, " not counted for rules: there was no room");
 	}
 	for (unsigned i = 0; i < e->sites; i++) {
 		pg_put(t, INDENT);
-		pg_put_u64(t, e->site[i].count);
-		pg_put(t, " times ");
+		text_times(t, e->site[i].count);
+		pg_put_char(t, ' ');
 		pg_put(t, e->site[i].call);
 		pg_put_char(t, '(');
 		pg_put_i64(t, e->site[i].fd);
@@ -379,7 +582,8 @@ static void text_missing(struct pg_text *t, uint64_t n, const char *what)
 	if (!n)
 		return;
 	pg_put(t, INDENT);
-	pg_put_u64(t, n);
+	text_count(t, n, " line");
+	pg_put(t, n == 1 ? " before this one was " : " before this one were ");
 	pg_put(t, what);
 }
 
@@ -391,8 +595,19 @@ static void text_number(struct pg_text *t, int n)
 		pg_put_char(t, '?');
 }
 
-void pg_event_text(struct pg_text *t, const struct pg_event *e)
+static void text_time(struct pg_text *t)
 {
+	int64_t sec;
+	uint32_t nsec;
+
+	pg_realtime(&sec, &nsec);
+	if (sec)
+		pg_put_time(t, sec, nsec), pg_put_char(t, ' ');
+}
+
+static void text_head(struct pg_text *t, const struct pg_event *e)
+{
+	paint(t, e, FAINT);
 	pg_put(t, "pipeguard[");
 	text_number(t, e->pid);
 	pg_put_char(t, ':');
@@ -400,12 +615,22 @@ void pg_event_text(struct pg_text *t, const struct pg_event *e)
 	pg_put_char(t, ' ');
 	text_comm(t, e);
 	pg_put(t, "] ");
+	if (pg_config.time)
+		text_time(t);
+	paint(t, e, PLAIN);
+}
+
+void pg_event_text(struct pg_text *t, const struct pg_event *e)
+{
+	text_head(t, e);
+	if (paint_of(e) != PLAIN)
+		paint(t, e, paint_of(e));
 	text_body(t, e);
 	if (t->len == t->cap) /* cut: not within an indentation */
 		while (t->buf[t->len - 1] == ' ' || t->buf[t->len - 1] == '\n')
 			t->len--;
 	t->cap += PG_TEXT_TAIL - 1;
-	text_missing(t, e->missing.dropped, " lines before this one were lost");
-	text_missing(t, e->missing.limited,
-		     " lines before this one were left out: too many a second");
+	paint(t, e, PLAIN);
+	text_missing(t, e->missing.dropped, "lost");
+	text_missing(t, e->missing.limited, "left out: too many a second");
 }

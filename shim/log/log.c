@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -52,6 +53,21 @@ void pg_log_drop(void)
 bool pg_log_goes_to(int fd)
 {
 	return pg_config.log_kind == PG_LOG_FD && fd == pg_config.log_fd;
+}
+
+bool pg_log_is(uint64_t dev, uint64_t ino)
+{
+	return ino && out.ino == ino && out.dev == dev;
+}
+
+unsigned pg_log_columns(void)
+{
+	struct winsize size = {0};
+
+	if (!S_ISCHR(out.mode) || out.fd < 0 || pg_confined ||
+	    pg_sys3(SYS_ioctl, out.fd, TIOCGWINSZ, &size))
+		return 0;
+	return size.ws_col ? size.ws_col : 80;
 }
 
 /* Each line moves the time at which the next one would be due; it may run ahead of the clock by as
@@ -332,6 +348,54 @@ static bool is_still_there(void)
 	return out.fd >= 0 && !pg_fstat(out.fd, &st) && st.dev == out.dev && st.ino == out.ino;
 }
 
+/* What the file behind the descriptor is called now, as /proc has it; not "/..." where that cannot
+ * be said. */
+static void put_name_now(char *name, size_t size)
+{
+	char link[40];
+	struct pg_text t = {link, 0, sizeof link - 1};
+	long n;
+
+	pg_put(&t, "/proc/self/fd/");
+	pg_put_i64(&t, out.fd);
+	link[t.len] = 0;
+	n = pg_sys4(SYS_readlinkat, AT_FDCWD, link, name, size - 1);
+	name[n > 0 ? n : 0] = 0;
+}
+
+/* Was the log's file renamed, or removed, by who keeps logs? A program that changed its root, or
+ * its mounts, sees another file under that name, or none, and its log goes on as it was. */
+static bool was_moved(void)
+{
+	static char path[PG_LINE_MAX / 4]; /* racing threads write the same */
+	char now[600];
+	struct pg_stat st;
+
+	if (pg_config.log_kind != PG_LOG_FILE || !S_ISREG(out.mode))
+		return false;
+	pg_config_log_path(path, sizeof path, out.pid ? out.pid : owner());
+	if (!pg_lstat(path, &st) && st.dev == out.dev && st.ino == out.ino)
+		return false;
+	put_name_now(now, sizeof now);
+	return now[0] == '/' && !pg_same(now, path);
+}
+
+/* T takes the log's place, under its number if that can be: another thread may be about to write.
+ */
+static void replace_by(struct target *t)
+{
+	int before = out.fd;
+
+	if (pg_sys3(SYS_dup3, t->fd, before, O_CLOEXEC) == before) {
+		pg_sys1(SYS_close, t->fd);
+		t->fd = before;
+		adopt(t);
+		return;
+	}
+	adopt(t);
+	pg_sys1(SYS_close, before);
+}
+
 static bool is_parents(void)
 {
 	return out.pid && out.pid != owner();
@@ -340,14 +404,19 @@ static bool is_parents(void)
 /*
  * Where the next line goes. CLOSES: to be closed after it. A descriptor that the
  * program closed does not come back: one more would be a leak to those who look.
- * A child by fork has a file of its own from its first line on, if the name says
- * so; one by vfork leaves what it shares with its parent alone.
+ * What was renamed is opened anew by its name. A child by fork has a file of its
+ * own from its first line on, if the name says so; one by vfork leaves what it shares with its
+ * parent alone.
  */
 static bool find_target(struct target *t, bool *closes)
 {
 	bool there = is_still_there();
 
 	*closes = false;
+	if (there && was_moved() && !pg_process_is_vforked() && !open_log(t, false)) {
+		replace_by(t);
+		return true;
+	}
 	if (there && (!is_parents() || !S_ISREG(out.mode))) {
 		t->fd = out.fd;
 		t->st.mode = out.mode;

@@ -40,6 +40,12 @@ void pg_log_of(int pid);
 /* True if FD is the program's own descriptor that lines go to. */
 bool pg_log_goes_to(int fd);
 
+/* Is it that object, by device and inode? */
+bool pg_log_is(uint64_t dev, uint64_t ino);
+
+/* How wide the terminal is that lines go to; 0: they go elsewhere, or that cannot be asked. */
+unsigned pg_log_columns(void);
+
 /* Lines lost, and left out, since the last one that was written; the caller puts both into the next
  * line. */
 struct pg_log_missing {

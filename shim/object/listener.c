@@ -32,6 +32,21 @@ struct answer {
 	char more[256];
 };
 
+/* Sends the SIZE bytes of QUESTION. Returns how many came into ANSWER, ROOM bytes long; -1: none.
+ */
+static long ask(const void *question, size_t size, void *answer, size_t room)
+{
+	int fd = (int)pg_sys3(SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, SOCK_DIAG);
+	long n = -1;
+
+	if (fd < 0)
+		return -1;
+	if (pg_sys6(SYS_sendto, fd, question, size, MSG_DONTWAIT, 0, 0) == (long)size)
+		n = pg_sys6(SYS_recvfrom, fd, answer, room, MSG_DONTWAIT, 0, 0);
+	pg_sys1(SYS_close, fd);
+	return n;
+}
+
 bool pg_listens_at(const struct pg_addr *a)
 {
 	struct question q = {
@@ -42,18 +57,50 @@ bool pg_listens_at(const struct pg_addr *a)
 		.name = {.local_port = a->port, .cookie = {~0u, ~0u}},
 	};
 	struct answer answer = {.head.type = 0};
-	int fd;
-	long n = -1;
+	long n;
 
 	if (!a->family)
 		return false;
 	__builtin_memcpy(q.name.local, a->ip, sizeof a->ip);
-	fd = (int)pg_sys3(SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, SOCK_DIAG);
-	if (fd < 0)
-		return false;
-	if (pg_sys6(SYS_sendto, fd, &q, sizeof q, MSG_DONTWAIT, 0, 0) == (long)sizeof q)
-		n = pg_sys6(SYS_recvfrom, fd, &answer, sizeof answer, MSG_DONTWAIT, 0, 0);
-	pg_sys1(SYS_close, fd);
+	n = ask(&q, sizeof q, &answer, sizeof answer);
 	return n >= (long)offsetof(struct answer, more) && answer.head.type == BY_FAMILY &&
 	       answer.state == TCP_LISTEN;
+}
+
+/* ---- AF_UNIX ---- */
+
+/* Of <linux/unix_diag.h>. */
+enum { SHOW_PEER = 4, PEER = 2 };
+struct unix_question {
+	struct head head;
+	uint8_t family, protocol;
+	uint16_t pad;
+	uint32_t states, ino, show, cookie[2];
+};
+struct unix_answer {
+	struct head head;
+	uint8_t family, type, state, pad;
+	uint32_t ino, cookie[2];
+	uint16_t length, kind; /* of the first attribute */
+	uint32_t peer;
+	char more[64];
+};
+
+uint64_t pg_unix_peer(uint64_t ino)
+{
+	struct unix_question q = {
+		.head = {.length = sizeof q, .type = BY_FAMILY, .flags = REQUEST},
+		.family = AF_UNIX,
+		.states = ~0u,
+		.ino = (uint32_t)ino,
+		.show = SHOW_PEER,
+		.cookie = {~0u, ~0u},
+	};
+	struct unix_answer a = {.head.type = 0};
+	long n = ino >> 32 ? -1 : ask(&q, sizeof q, &a, sizeof a);
+
+	return n >= (long)offsetof(struct unix_answer, more) && a.head.type == BY_FAMILY &&
+			       a.ino == q.ino && a.kind == PEER
+		       ? a.peer
+		       : 0;
 }

@@ -12,4 +12,8 @@
  */
 bool pg_listens_at(const struct pg_addr *a);
 
+/* The inode of the socket of AF_UNIX that INO is connected to, asked in the same way; 0: it has
+ * none, or that cannot be known. */
+uint64_t pg_unix_peer(uint64_t ino);
+
 #endif

@@ -12,9 +12,6 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
-/* Not under __USE_MISC in every libc. */
-#define PG_POLLRDHUP 0x2000
-
 static int option(int fd, int level, int name, void *value, socklen_t size)
 {
 	return pg_sys5(SYS_getsockopt, fd, level, name, value, &size) ? -1 : 0;
@@ -136,18 +133,33 @@ static void read_link(int fd, char path[PG_PATH_MAX])
 
 /* A FIFO's path is in /proc; a pipe's is "pipe:[ino]", which says nothing new: all of them are on
  * one device, which is then not asked for again. */
-static void look_fifo(int fd, struct pg_object *o)
-{
-	static uint64_t pipes;
-	char path[PG_PATH_MAX];
+static uint64_t pipes;
 
-	if (o->dev == __atomic_load_n(&pipes, __ATOMIC_RELAXED))
+static void read_path(int fd, uint64_t dev, char path[PG_PATH_MAX])
+{
+	path[0] = 0;
+	if (dev == PG_GET(pipes))
 		return;
 	read_link(fd, path);
+	if (pg_prefix(path, "pipe:["))
+		PG_PUT(pipes, dev);
+}
+
+static void look_fifo(int fd, struct pg_object *o)
+{
+	char path[PG_PATH_MAX];
+
+	read_path(fd, o->dev, path);
 	if (path[0] == '/')
 		pg_copy(o->local_path, sizeof o->local_path, path);
-	else if (pg_prefix(path, "pipe:["))
-		__atomic_store_n(&pipes, o->dev, __ATOMIC_RELAXED);
+}
+
+bool pg_look_has_path(int fd, uint64_t dev)
+{
+	char path[PG_PATH_MAX];
+
+	read_path(fd, dev, path);
+	return dev != PG_GET(pipes);
 }
 
 /* What a record without a story counts: since the number was last seen closed, or since the start.
@@ -299,27 +311,27 @@ void pg_look(int fd, struct pg_object *o)
 	pg_look_for(fd, o, PG_LOOK_ALL, true);
 }
 
-static int poll_now(int fd, short events)
+short pg_look_poll(int fd, short events)
 {
 	struct pollfd p = {.fd = fd, .events = events};
 	long zero[2] = {0, 0};
 
-	return pg_sys5(SYS_ppoll, &p, 1, zero, 0, 0) == 1 ? p.revents : 0;
+	return pg_sys5(SYS_ppoll, &p, 1, zero, 0, 0) == 1 ? p.revents : (short)0;
 }
 
 bool pg_look_hung_up(int fd)
 {
-	return poll_now(fd, PG_POLLRDHUP) & (POLLERR | POLLHUP | PG_POLLRDHUP);
+	return pg_look_poll(fd, PG_POLLRDHUP) & (POLLERR | POLLHUP | PG_POLLRDHUP);
 }
 
 bool pg_look_is_broken(int fd)
 {
-	return poll_now(fd, 0) & (POLLERR | POLLHUP);
+	return pg_look_poll(fd, 0) & (POLLERR | POLLHUP);
 }
 
 bool pg_look_failed(int fd)
 {
-	return poll_now(fd, 0) & POLLERR;
+	return pg_look_poll(fd, 0) & POLLERR;
 }
 
 bool pg_look_reads(const struct pg_stat *st)
@@ -338,7 +350,7 @@ bool pg_look_is_broken_pipe(int fd)
 {
 	struct pg_stat st;
 
-	if (!(poll_now(fd, 0) & POLLERR))
+	if (!(pg_look_poll(fd, 0) & POLLERR))
 		return false;
 	return !pg_fstat(fd, &st) && S_ISFIFO(st.mode);
 }

@@ -48,6 +48,13 @@ struct pg_stat pg_look_stat(int fd); /* ino 0: not open */
 void pg_look_for(int fd, struct pg_object *o, unsigned wants, bool make);
 void pg_look_at(int fd, const struct pg_stat *st, struct pg_object *o, unsigned wants, bool make);
 
+/* What poll(2) says of FD at once, for EVENTS and what is always told. */
+short pg_look_poll(int fd, short events);
+enum { PG_POLLRDHUP = 0x2000 }; /* not under __USE_MISC in every libc */
+
+/* Has the pipe FD, on DEV, a path? Then it is a FIFO, which several open. */
+bool pg_look_has_path(int fd, uint64_t dev);
+
 bool pg_look_reads(const struct pg_stat *st); /* does this process hold a reading end of pipe ST? */
 bool pg_look_is_broken_pipe(int fd);	      /* a pipe whose readers have gone */
 bool pg_look_hung_up(int fd);		      /* would poll(2) tell of an error or a hang-up? */

@@ -181,6 +181,23 @@ const struct pg_module *pg_module_at(uintptr_t addr, struct pg_module *room)
 	return room;
 }
 
+void pg_module_path(const struct pg_module *m, uintptr_t addr, char *path, size_t size)
+{
+	const struct pg_area *a = area_of(pg_tracee_now, addr);
+	const char *whole = a && a->file->path ? a->file->path : "";
+	const char *root = pg_prefix(whole, "/proc/") ? strstr(whole, "/root/") : NULL;
+
+	(void)m;
+	pg_copy(path, size, root ? root + 5 : whole);
+}
+
+/* Whoever reads the log finds it in the file. */
+void pg_module_id(const struct pg_module *m, char *id, size_t size)
+{
+	(void)m;
+	pg_copy(id, size, "");
+}
+
 struct pg_code pg_code_at(uintptr_t at)
 {
 	struct pg_module room;

@@ -6,6 +6,7 @@
 #include "outside/ruled.h"
 
 #include "rules/live.h"
+#include "rules/turn.h"
 
 #include <linux/seccomp.h>
 #include <string.h>
@@ -28,7 +29,7 @@ void pg_notify_start(int fd)
 {
 	listener = fd;
 	ask(SET_FLAGS, (void *)SYNC_WAKE_UP);
-	pg_match_start();
+	pg_turn_start();
 	if (!pg_page())
 		return;
 	pg_survive_cut_off();

@@ -14,7 +14,9 @@
 #include "fault/fault.h"
 #include "log/site.h"
 #include "object/listener.h"
+#include "rules/conn.h"
 #include "rules/live.h"
+#include "rules/turn.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -129,7 +131,7 @@ static void number_connection(struct pg_ruled *c)
 	s->local = o->local;
 	s->number = ++c->of->connections[o->side == PG_SERVER];
 	o->number = s->number;
-	pg_match_stands(c->op.fd, o);
+	pg_conn_stands(c->op.fd, o);
 }
 
 /* Whoever's port nobody listens on made the connection; a unix socket has the name of what was
@@ -263,8 +265,7 @@ static void remember(struct pg_ruled *c)
 
 	if (!s)
 		return;
-	s->rule = (int)c->plan.rule;
-	s->injected = true;
+	pg_story_broken(s, (int32_t)c->plan.rule);
 	s->peer = c->object.peer;
 	s->local = c->object.local;
 	s->side = (uint8_t)c->object.side;
@@ -313,8 +314,8 @@ static void change(struct pg_ruled *c)
 	pg_place_by(place);
 	ret = make(c);
 	pg_place_by(NULL);
-	if (!ret && c->plan.final->terminal == PG_F_LINGER && c->object.story)
-		c->object.story->lingers = true;
+	if (!ret && c->plan.final->terminal == PG_F_LINGER)
+		pg_story_lingers(c->object.story);
 	else if (!ret)
 		remember(c);
 	c->plan.failed = -ret;
@@ -323,8 +324,7 @@ static void change(struct pg_ruled *c)
 		c->way->go_on(c);
 		return;
 	}
-	if (c->object.story)
-		c->object.story->ended = true;
+	pg_story_ended(c->object.story);
 	c->way->answer(c, 0);
 }
 
@@ -717,7 +717,7 @@ static void look_at_target(struct pg_ruled *c)
 	if (c->object.story) {
 		c->object.story->side = PG_CLIENT;
 		c->object.story->number = 0;
-		pg_match_attempt(c->op.fd, &c->object);
+		pg_conn_attempt(c->op.fd, &c->object);
 	}
 }
 
@@ -921,9 +921,9 @@ static bool only_counts(const struct pg_ruled *c)
 
 	if (!(blind_calls() & PG_BIT(c->op.call)) || !is_there(c->of, (uintptr_t)c->op.arg[1]))
 		return false;
-	pg_match_take(pg_tracee_counts(c->of));
-	idle = pg_match_idle(&op);
-	pg_match_put_back(pg_tracee_counts(c->of));
+	pg_counts_take(pg_tracee_counts(c->of));
+	idle = pg_turn_idle(&op);
+	pg_counts_put_back(pg_tracee_counts(c->of));
 	return idle;
 }
 
@@ -947,9 +947,9 @@ static void come_now(const struct pg_ruled *come)
 		c.way->go_on(&c);
 		return;
 	}
-	pg_match_take(pg_tracee_counts(c.of));
+	pg_counts_take(pg_tracee_counts(c.of));
 	judge(&c);
-	pg_match_put_back(pg_tracee_counts(c.of));
+	pg_counts_put_back(pg_tracee_counts(c.of));
 	if (c.copy >= 0)
 		close(c.copy);
 }
@@ -1080,9 +1080,9 @@ static void take(struct pg_ruled **at, void (*fn)(struct pg_ruled *, uint64_t), 
 	if (c.plan.final)
 		c.plan.final = &c.final;
 	pg_tracee_now = c.of;
-	pg_match_take(pg_tracee_counts(c.of));
+	pg_counts_take(pg_tracee_counts(c.of));
 	fn(&c, now);
-	pg_match_put_back(pg_tracee_counts(c.of));
+	pg_counts_put_back(pg_tracee_counts(c.of));
 	if (c.copy >= 0)
 		close(c.copy);
 }

@@ -6,6 +6,8 @@
 #include "outside/registers.h"
 #include "outside/ruled.h"
 
+#include "rules/turn.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -30,7 +32,7 @@ static uint64_t watched;
 void pg_stops_start(void)
 {
 	pg_stops_on = true;
-	pg_match_start();
+	pg_turn_start();
 	for (unsigned i = 0; i < pg_rules.n; i++)
 		watched |= pg_match_calls(&pg_rules.rule[i]);
 }

@@ -9,9 +9,13 @@
 
 #include "log/line.h"
 #include "log/log.h"
+#include "log/modules.h"
 #include "log/site.h"
 
+#include "object/leaving.h"
+
 #include "rules/live.h"
+#include "rules/turn.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -45,6 +49,12 @@ void pg_tell(struct pg_tracee *t, int tid, struct pg_event *e)
 	pg_event_write(e, line, ~(uint64_t)0);
 }
 
+void pg_tell_modules(struct pg_tracee *t, struct pg_event *e)
+{
+	pg_tracee_now = t;
+	pg_modules_tell(e, line, ~(uint64_t)0);
+}
+
 void pg_tell_stack(struct pg_event *e)
 {
 	unsigned n = pg_config.stack;
@@ -52,7 +62,7 @@ void pg_tell_stack(struct pg_event *e)
 	if (pg_config.json && n < PG_SITE_FRAMES)
 		n = PG_SITE_FRAMES;
 	n = pg_stack_walk(e->frame, n, NULL);
-	e->hash = pg_match_site(e->frame, n);
+	e->hash = pg_stack_site(e->frame, n);
 	e->frames = n < pg_config.stack ? n : pg_config.stack;
 }
 
@@ -140,11 +150,14 @@ static int tell_write(struct pg_tracee *t, int tid, const struct pg_registers *r
 	struct pg_event *e = event_of(t, r, call);
 	struct pg_place *first;
 	int copy = pg_thing_look(t, tid, e->fd, &e->object);
+	bool taken, counted;
 
 	e->signal = pg_tracee_sigpipe(tid);
 	add_story(&e->object);
 	if (rule >= 0)
 		e->object.rule = rule;
+	if (copy >= 0 && e->object.rule < 0)
+		e->has_ended = pg_leaving_find(copy, &e->object, &e->ended);
 	if (e->signal == PG_SIG_FATAL && (pg_ruled_spares(tid) || spares(t, &e->object)))
 		e->signal = PG_SIG_SUPPRESSED;
 	pg_frames_climb(t, tid, r);
@@ -152,13 +165,17 @@ static int tell_write(struct pg_tracee *t, int tid, const struct pg_registers *r
 	add_inherited(t, e);
 	pg_told++;
 	t->told = true;
-	if (pg_site_count(e, (uintptr_t)e->hash, &first))
+	taken = e->signal == PG_SIG_SUPPRESSED;
+	counted = pg_site_count(e, (uintptr_t)e->hash, &first);
+	if (counted)
 		pg_tell(t, tid, e);
 	if (first)
 		pg_site_describe(first, e, 0);
+	if (counted)
+		pg_tell_modules(t, e);
 	if (copy >= 0)
 		close(copy);
-	return e->signal == PG_SIG_SUPPRESSED ? 0 : SIGPIPE;
+	return taken ? 0 : SIGPIPE;
 }
 
 static void tell_killed(struct pg_tracee *t, int tid, const siginfo_t *si, int own)
@@ -245,9 +262,9 @@ void pg_tell_exit(struct pg_tracee *t)
 	pg_site_collect(e);
 	before = pg_live_enter();
 	if (t->counts)
-		pg_match_take(t->counts);
+		pg_counts_take(t->counts);
 	for (unsigned i = 0; i < pg_rules.n && t->counts; i++)
-		e->counts[i] = pg_match_fired(i);
+		e->counts[i] = pg_turn_fired(i);
 	pg_tell(t, t->pid, e);
 	pg_live_leave(before);
 }

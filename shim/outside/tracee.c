@@ -171,7 +171,7 @@ char *pg_tracee_counts(struct pg_tracee *t)
 	if (t->vfork_of && pg_tracee_known(t->vfork_of))
 		t = pg_tracee_known(t->vfork_of);
 	if (!t->counts)
-		t->counts = calloc(1, PG_MATCH_ROOM);
+		t->counts = calloc(1, PG_COUNTS_ROOM);
 	if (!t->counts)
 		abort();
 	return t->counts;

@@ -8,7 +8,7 @@
 #define PG_TRACEE_H
 
 #include "log/event.h"
-#include "rules/match.h"
+#include "rules/counts.h"
 #include "who/module.h"
 
 struct pg_file;
@@ -48,7 +48,7 @@ struct pg_tracee {
 	uint64_t image;		/* which program, of those that were started; a fork's child has its
 				   parent's */
 	bool up;		/* its loader has done its work */
-	char *counts;		/* PG_MATCH_ROOM bytes: how often rules matched and fired in it */
+	char *counts;		/* PG_COUNTS_ROOM bytes: how often rules matched and fired in it */
 };
 
 /* The record of the process PID; it begins if there is none. */
@@ -83,7 +83,8 @@ bool pg_tracee_masked(int tid, const char *word, int sig);
 /* Does a signal wait that thread TID would act on? */
 bool pg_tracee_is_signalled(int tid);
 
-/* PG_MATCH_ROOM bytes: T's counts, or those of the process whose memory it shares since a vfork. */
+/* PG_COUNTS_ROOM bytes: T's counts, or those of the process whose memory it shares since a vfork.
+ */
 char *pg_tracee_counts(struct pg_tracee *t);
 
 /* Thread TID has ended. */

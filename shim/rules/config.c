@@ -93,6 +93,11 @@ static void read_verbose(const char *name, const char *value)
 	pg_config.verbose = (int)read_number(name, value, 2, "not a number from 0 to 2:");
 }
 
+static void read_time(const char *name, const char *value)
+{
+	pg_config.time = read_number(name, value, 1, "not 0 or 1:");
+}
+
 static void read_stack(const char *name, const char *value)
 {
 	pg_config.stack = read_number(name, value, 32, "not a number from 0 to 32:");
@@ -168,6 +173,13 @@ static void read_control(const char *name, const char *value)
 	if (*value != '/')
 		refuse(name, 1, "not an absolute path:", value, NULL);
 	pg_config.control = value;
+}
+
+static void read_endings(const char *name, const char *value)
+{
+	if (*value != '/' && !pg_same(value, "off"))
+		refuse(name, 1, "not an absolute path, and not off:", value, NULL);
+	pg_config.endings = value;
 }
 
 static void check_pattern(const char *name, const char *value)
@@ -299,13 +311,17 @@ static void read_skip(const char *name, const char *value)
 }
 
 static const char *const variables[] = {
-	"PIPEGUARD_LOG",   "PIPEGUARD_FORMAT", "PIPEGUARD_VERBOSE", "PIPEGUARD_STACK",
-	"PIPEGUARD_ONLY",  "PIPEGUARD_SKIP",   "PIPEGUARD_SIGPIPE", "PIPEGUARD_LIMIT",
-	"PIPEGUARD_RULES", "PIPEGUARD_SEED",   "PIPEGUARD_CONTROL", NULL,
+	"PIPEGUARD_LOG",     "PIPEGUARD_FORMAT",
+	"PIPEGUARD_VERBOSE", "PIPEGUARD_STACK",
+	"PIPEGUARD_ONLY",    "PIPEGUARD_SKIP",
+	"PIPEGUARD_SIGPIPE", "PIPEGUARD_LIMIT",
+	"PIPEGUARD_RULES",   "PIPEGUARD_SEED",
+	"PIPEGUARD_CONTROL", "PIPEGUARD_ENDINGS",
+	"PIPEGUARD_TIME",    NULL,
 };
 static void (*const readers[])(const char *, const char *) = {
-	read_log,     read_format, read_verbose, read_stack, read_only,	   read_skip,
-	read_sigpipe, read_limit,  read_rules,	 read_seed,  read_control,
+	read_log,   read_format, read_verbose, read_stack,   read_only,	   read_skip, read_sigpipe,
+	read_limit, read_rules,	 read_seed,    read_control, read_endings, read_time,
 };
 
 /* One "NAME=VALUE" of the environment; returns the number of its variable. */
@@ -343,6 +359,17 @@ static unsigned passed_descriptors(char **envp)
 	return n && pid == (uint64_t)pg_pid() ? (unsigned)n : 0;
 }
 
+/* What terminals are told by. */
+static bool wants_plain(char **envp)
+{
+	bool plain = false;
+
+	for (; envp && *envp; envp++)
+		plain |= (pg_prefix(*envp, "NO_COLOR=") && (*envp)[9]) ||
+			 pg_same(*envp, "TERM=dumb");
+	return plain;
+}
+
 static void open_page(void)
 {
 	const char *why = pg_page_open(pg_config.control, true);
@@ -363,10 +390,14 @@ void pg_config_read(char **envp)
 		if (pg_prefix(*envp, "PIPEGUARD_"))
 			seen |= 1u << read_one(*envp);
 	pg_config.passed = passed_descriptors(all);
+	pg_config.plain = wants_plain(all);
 	if (pg_config.active)
 		pg_front.ruled = pg_rules.calls;
 	if (pg_config.active && pg_config.control)
 		open_page();
+	if (pg_config.active && pg_config.endings && *pg_config.endings == '/' &&
+	    !pg_config.control)
+		pg_endings_open(pg_config.endings); /* it may have gone, and nobody misses it */
 	if ((seen & 48) == 48)
 		refuse("PIPEGUARD_SKIP", 1, "PIPEGUARD_ONLY is set as well: choose one", NULL,
 		       NULL);

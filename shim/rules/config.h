@@ -13,6 +13,8 @@ enum pg_suppress { PG_KEEP, PG_SUPPRESS, PG_SUPPRESS_SOCKETS };
 struct pg_config {
 	bool active; /* false: secure execution, or PIPEGUARD_ONLY/SKIP leave this program out */
 	bool json;
+	bool time;  /* of day, in text */
+	bool plain; /* no colour: NO_COLOR, or TERM is dumb */
 	int verbose;
 	unsigned stack; /* frames */
 	enum pg_suppress suppress;
@@ -25,6 +27,7 @@ struct pg_config {
 	int log_fd;	  /* PG_LOG_FD */
 	unsigned passed; /* descriptors from 3 on that a service manager passed: sd_listen_fds(3) */
 	const char *control; /* path of the page, at start only; or a null pointer */
+	const char *endings; /* the same of the file that endings alone are in */
 	char log_path[512];  /* PG_LOG_FILE, PG_LOG_UNIX: absolute; %p still in it */
 };
 

@@ -3,6 +3,7 @@
 
 #include "base/process.h"
 #include "object/fd.h"
+#include "rules/counts.h"
 #include "rules/match.h"
 
 /*
@@ -61,7 +62,7 @@ static void let_go(struct live *l)
 static struct live *take(void)
 {
 	for (unsigned i = 0; i < SETS; i++) {
-		struct live *l = pg_filled(&sets[i], sizeof *l);
+		struct live *l = pg_map_once(&sets[i], sizeof *l);
 		uint64_t holds = l ? PG_GET(l->holds) : 0;
 
 		if (!l)
@@ -209,7 +210,7 @@ void pg_live_start(bool front)
 		begin();
 	pg_first_rules.n = 0;
 	pg_first_rules.calls = 0;
-	pg_match_start_live();
+	pg_counts_start_live();
 	if (front && pg_page_bring_front())
 		return;
 	pg_front.aside = pg_front.ruled = ~(uint64_t)0;

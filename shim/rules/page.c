@@ -1,149 +1,43 @@
 /* SPDX-License-Identifier: MIT */
 #include "rules/page.h"
 
+#include "base/mapped.h"
 #include "base/peek.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 
-static const char magic[32] = "pipeguard page 1";
+static const char magic[PG_MAGIC] = "pipeguard page 2";
 struct pg_page *pg_mapped_page;
 static const char *where; /* its path, for the lock; start-up and the command only */
 static int lock = -1;
 static void *view; /* of its front, read-only, until it takes the place of ours */
 
-/* SIZE bytes of FD; a null pointer: they cannot be mapped. */
-static void *map(size_t size, size_t offset, int prot, int fd)
-{
-#ifdef SYS_mmap2
-	enum { UNIT = 4096 };
-	long at = pg_sys6(SYS_mmap2, 0, size, prot, MAP_SHARED, fd, offset / UNIT);
-#else
-	long at = pg_sys6(SYS_mmap, 0, size, prot, MAP_SHARED, fd, offset);
-#endif
-
-	return at < 0 && at > -4096 ? NULL : (void *)at;
-}
-
-/* ---- a new one ---- */
-
-/* Written out whole, so that a full disk is told now and not by SIGBUS later. Returns 0 or -errno.
- */
-static long fill(int fd)
-{
-	static const char zeros[4096];
-	const size_t at = offsetof(struct pg_page, magic);
-	long n = 0;
-
-	for (size_t done = 0; done < sizeof(struct pg_page); done += (size_t)n) {
-		size_t left = sizeof(struct pg_page) - done;
-
-		n = pg_sys3(SYS_write, fd, zeros, left < sizeof zeros ? left : sizeof zeros);
-		if (n <= 0)
-			return n ? n : -EIO;
-	}
-	if (pg_sys3(SYS_lseek, fd, at, SEEK_SET) != (long)at)
-		return -EIO;
-	n = pg_sys3(SYS_write, fd, magic, sizeof magic);
-	return n == (long)sizeof magic ? 0 : n < 0 ? n : -ENOSPC;
-}
-
-/* Under a name of this process's first: whoever finds the file finds it whole. */
-static long make(const char *path)
-{
-	char temporary[512];
-	struct pg_text t = {temporary, 0, sizeof temporary - 1};
-	long fd, err;
-
-	pg_put(&t, path);
-	pg_put(&t, ".new.");
-	pg_put_i64(&t, pg_pid());
-	if (t.len == t.cap)
-		return -ENAMETOOLONG;
-	temporary[t.len] = 0;
-	fd = pg_sys4(SYS_openat, AT_FDCWD, temporary,
-		     O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return fd;
-	err = fill((int)fd);
-	pg_sys1(SYS_close, fd);
-	if (!err)
-		err = pg_sys5(SYS_linkat, AT_FDCWD, temporary, AT_FDCWD, path, 0);
-	pg_sys3(SYS_unlinkat, AT_FDCWD, temporary, 0);
-	return err == -EEXIST ? 0 : err;
-}
-
-/* ---- one that is there ---- */
-
-/* What is wrong with the file FD; a null pointer: nothing. */
-static const char *judge(int fd)
-{
-	char has[sizeof magic];
-	struct pg_stat st;
-	const size_t at = offsetof(struct pg_page, magic);
-	long size = pg_sys3(SYS_lseek, fd, 0, SEEK_END);
-
-	if (pg_fstat(fd, &st) || !S_ISREG(st.mode))
-		return "is no page: not a regular file:";
-	if (st.uid != (uint32_t)pg_sys0(SYS_geteuid))
-		return "is another user's:";
-	if (st.mode & 022)
-		return "may be written by others:";
-	if (size != (long)sizeof(struct pg_page) ||
-	    pg_sys3(SYS_lseek, fd, at, SEEK_SET) != (long)at ||
-	    pg_sys3(SYS_read, fd, has, sizeof has) != (long)sizeof has ||
-	    __builtin_memcmp(has, magic, sizeof has) != 0)
-		return "is no page, or another version's:";
-	return NULL;
-}
-
-static const char *reason(long err)
-{
-	switch (-err) {
-	case ENOENT:
-		return "there is no such page:";
-	case ELOOP:
-		return "is a link:";
-	case ENOSPC:
-	case EDQUOT:
-		return "cannot be made, the disk is full:";
-	default:
-		return "cannot be opened:";
-	}
-}
-
 static const char *map_all(int fd)
 {
-	struct pg_page *at = map(sizeof *at, 0, PROT_READ | PROT_WRITE, fd);
+	struct pg_page *at = pg_mapped_at(fd, sizeof *at, 0, PROT_READ | PROT_WRITE);
 
 	if (!at)
 		return "cannot be mapped:";
 	pg_mapped_page = at;
-	view = map(sizeof pg_front, PG_PAGE_FRONT * sizeof pg_front, PROT_READ, fd);
+	view = pg_mapped_at(fd, sizeof pg_front, PG_PAGE_FRONT * sizeof pg_front, PROT_READ);
+	pg_endings_use(&at->endings);
 	return NULL;
 }
 
-const char *pg_page_open(const char *path, bool make_it)
+const char *pg_page_open(const char *path, bool make)
 {
-	enum { FLAGS = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY };
-	long err;
-	int fd = pg_open(path, FLAGS);
-	const char *why;
+	static const struct pg_mapped kind = {.size = sizeof(struct pg_page),
+					      .magic_at = offsetof(struct pg_page, magic),
+					      .magic = magic};
+	int fd;
+	const char *why = pg_mapped_open(&kind, path, make, &fd);
 
-	if (fd == -ENOENT && make_it) {
-		err = make(path);
-		if (err)
-			return reason(err);
-		fd = pg_open(path, FLAGS);
-	}
-	if (fd < 0)
-		return reason(fd);
-	why = judge(fd);
-	if (!why)
-		why = map_all(fd);
+	if (why)
+		return why;
+	why = map_all(fd);
 	pg_sys1(SYS_close, fd);
 	where = path;
 	return why;
@@ -157,30 +51,13 @@ bool pg_page_bring_front(void)
 			       &pg_front) == (long)&pg_front;
 }
 
-static bool within(uintptr_t at, const void *lo, size_t size)
-{
-	return at >= (uintptr_t)lo && at - (uintptr_t)lo < size;
-}
-
-/* Zeroed memory takes the place of the N bytes at P. */
-static bool empty(void *p, size_t n)
-{
-	enum { PROT = PROT_READ | PROT_WRITE, FLAGS = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED };
-#ifdef SYS_mmap2
-	long at = pg_sys6(SYS_mmap2, p, n, PROT, FLAGS, -1, 0);
-#else
-	long at = pg_sys6(SYS_mmap, p, n, PROT, FLAGS, -1, 0);
-#endif
-
-	return at == (long)p;
-}
-
 bool pg_page_lost(uintptr_t at)
 {
-	if (!pg_mapped_page || (!within(at, pg_mapped_page, sizeof *pg_mapped_page) &&
-				!within(at, &pg_front, sizeof pg_front)))
+	if (!pg_mapped_page || (!pg_mapped_has(pg_mapped_page, sizeof *pg_mapped_page, at) &&
+				!pg_mapped_has(&pg_front, sizeof pg_front, at)))
 		return false;
-	return empty(&pg_front, sizeof pg_front) && empty(pg_mapped_page, sizeof *pg_mapped_page);
+	return pg_mapped_empty(&pg_front, sizeof pg_front) &&
+	       pg_mapped_empty(pg_mapped_page, sizeof *pg_mapped_page);
 }
 
 uint32_t pg_page_generation(void)

@@ -10,6 +10,7 @@
 #ifndef PG_PAGE_H
 #define PG_PAGE_H
 
+#include "object/ending.h"
 #include "rules/rule_known.h"
 
 /* One of the two. */
@@ -30,6 +31,7 @@ struct pg_page {
 	uint32_t last_serial, unused;
 	uint64_t fired[PG_RULE_SLOTS]; /* the serial, and how often: PG_PAGE_COUNT_BITS */
 	struct pg_page_rules rules[2];
+	_Alignas(8) struct pg_endings endings;
 };
 enum { PG_PAGE_COUNT_BITS = 40, PG_PAGE_FRONT = sizeof(long) == 4 };
 

@@ -2,6 +2,7 @@
 #include "rules/plan.h"
 
 #include "base/peek.h"
+#include "rules/turn.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -254,7 +255,7 @@ static bool cuts(struct pg_plan *p, const struct pg_op *op, unsigned n)
 {
 	const struct pg_rule *r = &pg_rules.rule[n];
 
-	if (!pg_match_is_inside(n, op) || !pg_plan_may_cut(op))
+	if (!pg_turn_is_inside(n, op) || !pg_plan_may_cut(op))
 		return false;
 	if (r->at - op->offset < p->most)
 		p->most = r->at - op->offset;
@@ -266,10 +267,10 @@ static bool fires(unsigned n, const struct pg_op *op, bool midst)
 	struct pg_op at;
 
 	if (!midst)
-		return pg_match_fires(n, op);
+		return pg_turn_fires(n, op);
 	at = *op;
 	at.offset = pg_rules.rule[n].at;
-	return pg_match_fires(n, &at);
+	return pg_turn_fires(n, &at);
 }
 
 /* Behind a pass, rules only count. */
@@ -285,7 +286,7 @@ void pg_plan_make(struct pg_plan *p, const struct pg_op *op)
 		if (r->terminal == PG_F_DROP && !pg_plan_may_cut(op))
 			continue; /* the kernel would refuse it */
 		if (p->final && p->final->terminal == PG_F_PASS) {
-			pg_match_count(n, op);
+			pg_turn_count(n, op);
 			continue;
 		}
 		midst = cuts(p, op, n);

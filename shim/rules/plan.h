@@ -3,7 +3,9 @@
 #ifndef PG_PLAN_H
 #define PG_PLAN_H
 
-#include "rules/match.h"
+#include "object/look.h"
+#include "rules/config.h"
+#include "rules/op.h"
 
 #include <sys/uio.h>
 

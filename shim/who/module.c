@@ -2,6 +2,7 @@
 #include "who/module.h"
 
 #include "base/dl.h"
+#include "base/loader.h"
 #include "base/peek.h"
 #include "base/text.h"
 
@@ -10,12 +11,6 @@
 #include <unistd.h>
 
 enum { KNOWN_MAX = 256, SLOTS = 64, LINKS_MAX = 4096, HEADERS_MAX = 32 };
-
-/* <link.h>'s r_debug_extended, glibc 2.35: the lists of dlmopen'ed namespaces. */
-struct debug_list {
-	struct r_debug base;
-	struct debug_list *next;
-};
 
 /* <dlfcn.h>'s struct dl_find_object, glibc 2.35, and room for what comes. */
 struct found_object {
@@ -26,7 +21,7 @@ struct found_object {
 	uintptr_t more[8];
 };
 
-static const struct debug_list *loader;
+static const struct pg_debug_list *loader;
 static const struct link_map *last_link; /* of those that were there at start, which stay */
 static int (*find_object)(void *, struct found_object *);
 static char main_name[PG_MODULE_NAME] = "?";
@@ -463,13 +458,13 @@ static bool search_links(const struct link_map *link, uintptr_t addr, struct pg_
 
 static bool search_lists(uintptr_t addr, struct pg_module *room)
 {
-	struct debug_list d;
+	struct pg_debug_list d;
 
 	for (int i = 0; i < SLOTS; i++)
 		if (recall(&slots[i], PG_GET(slots[i].link), room) &&
 		    addr - room->lo < room->hi - room->lo && is_same(slots[i].link, room))
 			return true;
-	for (const struct debug_list *at = loader; at && pg_peek(&d, at, sizeof d);
+	for (const struct pg_debug_list *at = loader; at && pg_peek(&d, at, sizeof d);
 	     at = d.base.r_version > 1 ? d.next : NULL) {
 		const struct link_map *from =
 			at == loader && last_link ? last_link->l_next : d.base.r_map;
@@ -572,38 +567,6 @@ bool pg_module_vdso(struct pg_module *out)
 
 /* ---- start ---- */
 
-/* How far the file whose N program headers stand at PHDR was moved. Not each has a PT_PHDR: musl's
- * loader has none, and started by hand as a program it is whose headers the kernel names
- * (getauxval(3), AT_PHDR). */
-static uintptr_t moved_by(const ElfW(Phdr) * phdr, size_t n)
-{
-	const ElfW(Ehdr) *file = (const ElfW(Ehdr) *)((const char *)phdr - sizeof *file);
-
-	for (size_t i = 0; i < n; i++)
-		if (phdr[i].p_type == PT_PHDR)
-			return (uintptr_t)phdr - phdr[i].p_vaddr;
-	for (size_t i = 0; i < n; i++)
-		if (phdr[i].p_type == PT_LOAD && !phdr[i].p_offset)
-			return (uintptr_t)file - phdr[i].p_vaddr;
-	return 0;
-}
-
-static void find_loader(void)
-{
-	const ElfW(Phdr) *phdr = (const ElfW(Phdr) *)getauxval(AT_PHDR);
-	size_t n = getauxval(AT_PHNUM);
-	uintptr_t base = moved_by(phdr, n);
-
-	for (size_t i = 0; i < n; i++) {
-		if (phdr[i].p_type != PT_DYNAMIC)
-			continue;
-		for (const ElfW(Dyn) *d = (const ElfW(Dyn) *)(base + phdr[i].p_vaddr); d->d_tag;
-		     d++)
-			if (d->d_tag == DT_DEBUG)
-				loader = (const struct debug_list *)d->d_un.d_ptr;
-	}
-}
-
 static void name_main(const char *by_hand_s)
 {
 	char path[256];
@@ -624,7 +587,7 @@ void pg_module_start(const char *program)
 	unsigned known_now = 0;
 
 	name_main(program);
-	find_loader();
+	loader = pg_loader_list();
 	for (const struct link_map *l = loader ? loader->base.r_map : NULL; l; l = l->l_next)
 		last_link = l;
 	find_object =

@@ -74,6 +74,13 @@ bool pg_module_has(const struct pg_module *m, uintptr_t p, size_t n);
 /* The part of M that holds P; 0, 0: none does. */
 struct pg_span pg_module_part(const struct pg_module *m, uintptr_t p);
 
+/* The path of M's file, which is mapped at ADDR; "" where it cannot be known. One
+ * that is too long for SIZE is cut. */
+void pg_module_path(const struct pg_module *m, uintptr_t addr, char *path, size_t size);
+
+/* M's build-id in hexadecimal digits; "": it has none. */
+void pg_module_id(const struct pg_module *m, char *id, size_t size);
+
 /* The program's own file name, as the kernel ran it (a script's own name for a script). */
 const char *pg_program_name(void);
 

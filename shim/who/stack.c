@@ -119,6 +119,47 @@ bool pg_stack_passes(const char *name)
 	return false;
 }
 
+/* ---- where it began ---- */
+
+/* From outside nobody knows but the name. */
+static bool is_c_library(const struct pg_module *m)
+{
+	return m->is_libc || pg_prefix(m->name, "libc.so") || pg_prefix(m->name, "libc-2") ||
+	       pg_prefix(m->name, "ld-musl");
+}
+
+static bool is_in_libc(uintptr_t frame)
+{
+	struct pg_module room;
+	const struct pg_module *m = pg_module_at(frame, &room);
+
+	return m && is_c_library(m);
+}
+
+static bool starts_main(uintptr_t frame)
+{
+	char name[PG_SYMBOL_MAX];
+	uintptr_t offset;
+	struct pg_module room;
+	const struct pg_module *m = pg_module_at(frame, &room);
+
+	return m && is_c_library(m) && pg_symbol_at(m, frame, name, &offset) &&
+	       pg_prefix(name, "__libc_start_main");
+}
+
+unsigned pg_stack_above_start(const uintptr_t *frames, unsigned n, bool whole)
+{
+	unsigned end = n, i = 0;
+
+	while (i < n && !starts_main(frames[i]))
+		i++;
+	if (i < n)
+		end = i;
+	while ((i < n || whole) && end > 1 && is_in_libc(frames[end - 1]))
+		end--;
+	return end > 1 ? end : n ? 1 : 0;
+}
+
 /* ---- text ---- */
 
 static void put_module(struct pg_text *t, const struct pg_module *m, uintptr_t addr)
@@ -198,4 +239,21 @@ void pg_stack_put_code(struct pg_text *t, const struct pg_code *code)
 	struct pg_module room;
 
 	put_place(t, pg_code_module(code, &room), code->at);
+}
+
+uint64_t pg_stack_site(const uintptr_t *frames, unsigned n)
+{
+	uint64_t h = 0xcbf29ce484222325u;
+	struct pg_module room;
+
+	for (unsigned i = 0; i < n && i < PG_SITE_FRAMES; i++) {
+		const struct pg_module *m = pg_module_at(frames[i], &room);
+
+		if (!m)
+			continue;
+		for (const char *p = m->name; *p; p++)
+			h = pg_mix(h, (uint8_t)*p);
+		h = pg_mix(h, frames[i] - m->base);
+	}
+	return h;
 }

@@ -43,6 +43,10 @@ bool pg_stack_passes(const char *name);
 #define PG_STDIO_CODE __attribute__((section("pg_stdio"), noinline))
 
 /* "module+0xoff", and " symbol" behind it where known. ADDR: code that runs. */
+/* How many of the N FRAMES there are without those that start a program or a thread, libc's and the
+ * way into main; one at least. WHOLE: the stack has no more frames than these. */
+unsigned pg_stack_above_start(const uintptr_t *frames, unsigned n, bool whole);
+
 void pg_stack_put_frame(struct pg_text *t, uintptr_t addr);
 
 /* "symbol+0x41 (module+0x1c01)", or "module+0x1c01". */
@@ -51,5 +55,9 @@ void pg_stack_put_place(struct pg_text *t, uintptr_t addr);
 /* The same two of a place that was kept: "?" where its module has gone. */
 void pg_stack_put_code_frame(struct pg_text *t, const struct pg_code *code);
 void pg_stack_put_code(struct pg_text *t, const struct pg_code *code);
+
+/* The hash of a stack's module+offset frames, PG_SITE_FRAMES at most: the same in every run. */
+enum { PG_SITE_FRAMES = 8 };
+uint64_t pg_stack_site(const uintptr_t *frames, unsigned n);
 
 #endif

@@ -44,6 +44,13 @@ bool pg_log_allows(uint64_t now)
 	return true;
 }
 
+static unsigned columns; /* of the terminal that a text goes to */
+
+unsigned pg_log_columns(void)
+{
+	return columns;
+}
+
 void pg_log_write(const struct pg_text *head, const char *s, size_t len, uint64_t mask)
 {
 	(void)head;
@@ -188,7 +195,7 @@ static void object(struct pg_object *o)
 
 static void call(struct pg_event *e)
 {
-	e->ev = (enum pg_ev)(byte() % (PG_EV_INJECT + 1));
+	e->ev = (enum pg_ev)(byte() % (PG_EV_COUNT));
 	e->via = (enum pg_via)(byte() % 3);
 	e->signal = (enum pg_signal)(byte() % (PG_SIG_ASK + 1));
 	e->call = (enum pg_call)(byte() % PG_CALL_COUNT);
@@ -229,6 +236,42 @@ static void places(struct pg_event *e)
 					      code(), number(), (int)number()};
 	for (unsigned i = 0; i < PG_RULES_MAX; i++)
 		e->counts[i] = number();
+	name(e->module, sizeof e->module);
+	name(e->path, sizeof e->path);
+	name(e->build_id, sizeof e->build_id);
+}
+
+static void ended(struct pg_event *e)
+{
+	struct pg_ending *w = &e->ended;
+
+	e->has_ended = byte() & 1;
+	w->how = byte() % PG_HOWS;
+	w->pid = (int)number();
+	w->status = (int)number();
+	w->at = number();
+	w->unread = (int64_t)number();
+	w->offset = number();
+	w->symbol_offset = number();
+	name(w->comm, sizeof w->comm);
+	name(w->call, sizeof w->call);
+	name(w->module, sizeof w->module);
+	name(w->symbol, sizeof w->symbol);
+}
+
+/* All bytes of E are ones. */
+static void worst_ended(struct pg_event *e)
+{
+	struct pg_ending *w = &e->ended;
+
+	e->has_ended = true;
+	w->how = PG_HOW_SHUTDOWN;
+	w->pid = w->status = INT32_MIN;
+	w->unread = INT64_MAX;
+	w->at = 1;
+	w->comm[sizeof w->comm - 1] = 0;
+	pg_copy(w->call, sizeof w->call, "close_range");
+	w->module[sizeof w->module - 1] = w->symbol[sizeof w->symbol - 1] = 0;
 }
 
 static void event(struct pg_event *e)
@@ -248,6 +291,7 @@ static void event(struct pg_event *e)
 	call(e);
 	object(&e->object);
 	places(e);
+	ended(e);
 }
 
 /* ---- JSON, strictly, in ASCII ---- */
@@ -415,8 +459,12 @@ static void write_both(const struct pg_event *made)
 	static char buf[PG_LINE_MAX];
 	struct pg_event e;
 
-	for (int json = 0; json < 2; json++) {
+	pg_config.plain = true;
+	for (int form = 0; form < 3; form++) {
+		int json = form == 1;
+
 		pg_config.json = json;
+		columns = form == 2 ? 40 : 0;
 		e = *made;
 		line_len = 0;
 		writing = true;
@@ -433,7 +481,7 @@ static void write_both(const struct pg_event *made)
 
 static void every_kind(struct pg_event *e)
 {
-	for (int ev = 0; ev <= PG_EV_INJECT; ev++) {
+	for (int ev = 0; ev < PG_EV_COUNT; ev++) {
 		e->ev = (enum pg_ev)ev;
 		write_both(e);
 	}
@@ -466,9 +514,10 @@ static void worst(struct pg_event *e)
 	e->object.rule = e->rule = 1;
 	e->inlined = false;
 	e->nonblock = e->inherited = e->changed = e->seeded = e->object.stream = true;
-	e->confined = e->perhaps = e->by_itself = e->outside = true;
+	e->confined = e->perhaps = e->by_itself = e->outside = e->own = true;
 	e->tid = INT32_MIN;
 	e->comm[sizeof e->comm - 1] = 0;
+	worst_ended(e);
 	e->failed = EAFNOSUPPORT;
 	e->object.story = NULL;
 	e->object.offset = INT64_MAX;

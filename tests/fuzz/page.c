@@ -2,7 +2,8 @@
 /* libFuzzer's target: what a program makes of any bytes in the page. Its rules are none, or such as
  * the parser takes; each has a slot of its own; what it counts lies in the page. */
 #include "rules/live.h"
-#include "rules/match.h"
+#include "rules/counts.h"
+#include "rules/turn.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,7 +29,7 @@ static void start(void)
 	if (why)
 		broken(why);
 	unlink(path);
-	pg_match_start();
+	pg_turn_start();
 	pg_live_start(false);
 }
 

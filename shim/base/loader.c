@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/loader.h"
+
+#include "base/text.h"
+
+#include <elf.h>
+#include <stddef.h>
+#include <sys/auxv.h>
+
+enum { SCOPE_MAX = 256 };
+
+/* The linker's name for this library's own; glibc's <link.h> has it, too. */
+extern ElfW(Dyn) _DYNAMIC[];
+
+/* ---- the list ---- */
+
+/* How far the file whose N program headers stand at PHDR was moved. Not each has a PT_PHDR: musl's
+ * loader has none, and started by hand as a program it is whose headers the kernel names
+ * (getauxval(3), AT_PHDR). */
+static uintptr_t moved_by(const ElfW(Phdr) * phdr, size_t n)
+{
+	const ElfW(Ehdr) *file = (const ElfW(Ehdr) *)((const char *)phdr - sizeof *file);
+
+	for (size_t i = 0; i < n; i++)
+		if (phdr[i].p_type == PT_PHDR)
+			return (uintptr_t)phdr - phdr[i].p_vaddr;
+	for (size_t i = 0; i < n; i++)
+		if (phdr[i].p_type == PT_LOAD && !phdr[i].p_offset)
+			return (uintptr_t)file - phdr[i].p_vaddr;
+	return 0;
+}
+
+const struct pg_debug_list *pg_loader_list(void)
+{
+	const ElfW(Phdr) *phdr = (const ElfW(Phdr) *)getauxval(AT_PHDR);
+	size_t n = getauxval(AT_PHNUM);
+	uintptr_t base = moved_by(phdr, n);
+
+	for (size_t i = 0; i < n; i++) {
+		if (phdr[i].p_type != PT_DYNAMIC)
+			continue;
+		for (const ElfW(Dyn) *d = (const ElfW(Dyn) *)(base + phdr[i].p_vaddr); d->d_tag;
+		     d++)
+			if (d->d_tag == DT_DEBUG)
+				return (const struct pg_debug_list *)d->d_un.d_ptr;
+	}
+	return NULL;
+}
+
+/* ---- symbols ---- */
+
+/* The tables of an object. HASH: as in DT_GNU_HASH, whose layout is GNU ld's and lld's. */
+struct tables {
+	uintptr_t base;
+	const uint32_t *hash;
+	const ElfW(Sym) * symbols;
+	const char *names;
+	const ElfW(Versym) * versions;
+};
+
+/* glibc relocates these addresses in place, but not where the section is read-only. */
+static uintptr_t address(const struct link_map *l, const ElfW(Dyn) * d)
+{
+	return d->d_un.d_ptr < l->l_addr ? l->l_addr + d->d_un.d_ptr : d->d_un.d_ptr;
+}
+
+static bool read_tables(const struct link_map *l, struct tables *t)
+{
+	*t = (struct tables){.base = l->l_addr};
+	for (const ElfW(Dyn) *d = l->l_ld; d && d->d_tag; d++) {
+		if (d->d_tag == DT_GNU_HASH)
+			t->hash = (const uint32_t *)address(l, d);
+		else if (d->d_tag == DT_SYMTAB)
+			t->symbols = (const ElfW(Sym) *)address(l, d);
+		else if (d->d_tag == DT_STRTAB)
+			t->names = (const char *)address(l, d);
+		else if (d->d_tag == DT_VERSYM)
+			t->versions = (const ElfW(Versym) *)address(l, d);
+	}
+	return t->hash && t->symbols && t->names;
+}
+
+static uint32_t hash_of(const char *name)
+{
+	uint32_t h = 5381;
+
+	for (; *name; name++)
+		h = h * 33 + (unsigned char)*name;
+	return h;
+}
+
+/* Is number I of the symbols what NAME is bound to by default? */
+static bool is_it(const struct tables *t, uint32_t i, const char *name)
+{
+	enum { HIDDEN = 0x8000 }; /* an older version, for old programs alone */
+	const ElfW(Sym) *s = &t->symbols[i];
+
+	return s->st_shndx != SHN_UNDEF && !(t->versions && t->versions[i] & HIDDEN) &&
+	       pg_same(t->names + s->st_name, name);
+}
+
+static const ElfW(Sym) * search(const struct tables *t, const char *name, uint32_t hash)
+{
+	uint32_t buckets = t->hash[0], first = t->hash[1], words = t->hash[2], shift = t->hash[3];
+	const ElfW(Addr) *bloom = (const ElfW(Addr) *)&t->hash[4];
+	const uint32_t *bucket = (const uint32_t *)(bloom + words), *chain = bucket + buckets;
+	enum { BITS = 8 * sizeof *bloom };
+	ElfW(Addr) word = bloom[hash / BITS % words];
+
+	if (!(word >> hash % BITS & word >> (hash >> shift) % BITS & 1))
+		return NULL;
+	for (uint32_t i = bucket[hash % buckets]; i >= first; i++) {
+		if ((chain[i - first] | 1) == (hash | 1) && is_it(t, i, name))
+			return &t->symbols[i];
+		if (chain[i - first] & 1)
+			break;
+	}
+	return NULL;
+}
+
+static struct tables scope[SCOPE_MAX];
+static unsigned scoped;
+
+void pg_loader_scope(const struct pg_debug_list *list)
+{
+	const struct link_map *l = list ? list->base.r_map : NULL;
+
+	scoped = 0;
+	while (l && l->l_ld != _DYNAMIC)
+		l = l->l_next;
+	for (l = l ? l->l_next : NULL; l && scoped < SCOPE_MAX; l = l->l_next) {
+		if (l->l_addr == getauxval(AT_SYSINFO_EHDR)) /* listed, but not searched */
+			continue;
+		if (!read_tables(l, &scope[scoped]))
+			return;
+		scoped++;
+	}
+}
+
+void *pg_loader_next(const char *name)
+{
+	uint32_t hash = hash_of(name);
+
+	for (unsigned i = 0; i < scoped; i++) {
+		const ElfW(Sym) *s = search(&scope[i], name, hash);
+
+		if (s)
+			return (s->st_info & 0xf) == STT_FUNC
+				       ? (void *)(scope[i].base + s->st_value)
+				       : NULL;
+	}
+	return NULL;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* What the loader has mapped, and what those files define (link.h, elf.h: the ELF gABI). Start-up
+ * only. */
+#ifndef PG_LOADER_H
+#define PG_LOADER_H
+
+#include "arch/arch.h"
+
+#include <link.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* <link.h>'s r_debug_extended, glibc 2.35: the lists of dlmopen'ed namespaces. */
+struct pg_debug_list {
+	struct r_debug base;
+	struct pg_debug_list *next;
+};
+
+/* The loader's list, which a debugger is told of (DT_DEBUG of the program); a null pointer: it is
+ * not found. */
+const struct pg_debug_list *pg_loader_list(void);
+
+/* Learns which objects come behind this one in LIST, for pg_loader_next(). */
+void pg_loader_scope(const struct pg_debug_list *list);
+
+/*
+ * Where those objects define the function NAME, in the version that is linked against by default:
+ * what dlsym(RTLD_NEXT) says. A null pointer: ask dlsym. It is said where one of them cannot be
+ * searched (it has no DT_GNU_HASH), or where the address is not known before code of the object has
+ * run (STT_GNU_IFUNC); and if there is no such function.
+ */
+void *pg_loader_next(const char *name);
+
+#endif

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* The endings that the processes of a tree share, where it has no page of its own. */
+#ifndef PG_TREE_H
+#define PG_TREE_H
+
+#include <stdbool.h>
+
+/* This process is about to become the first one of a tree: a file for its endings, if there can be
+ * one. Those of trees that were killed go. LOOKS: this process reads them itself. */
+void pg_tree_start(bool looks);
+
+#endif

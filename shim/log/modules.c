@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+#include "log/modules.h"
+
+#include "base/peek.h"
+#include "base/text.h"
+#include "log/line.h"
+#include "rules/config.h"
+#include "rules/match.h"
+#include "who/module.h"
+
+enum { TOLD = 128 };
+static uint64_t told[TOLD]; /* by process: a child that logs elsewhere tells them once more */
+
+/* Is it the first time? When there is no more room it never is. */
+static bool is_new(int pid, const struct pg_module *m)
+{
+	uint64_t key = pg_mix(pg_mix(1, (uint64_t)pid), m->stamp ? m->stamp : m->base) | 1;
+
+	for (unsigned i = 0; i < 8; i++) {
+		uint64_t none = 0, *at = &told[(key + i) % TOLD];
+
+		if (__atomic_compare_exchange_n(at, &none, key, false, __ATOMIC_RELAXED,
+						__ATOMIC_RELAXED))
+			return true;
+		if (none == key)
+			return false;
+	}
+	return false;
+}
+
+static void tell(struct pg_event *e, const struct pg_module *m, uintptr_t at, char *line,
+		 uint64_t mask)
+{
+	e->ev = PG_EV_MODULE;
+	pg_copy(e->module, sizeof e->module, m->name);
+	pg_module_path(m, at, e->path, sizeof e->path);
+	pg_module_id(m, e->build_id, sizeof e->build_id);
+	pg_event_write(e, line, mask);
+}
+
+void pg_modules_tell(struct pg_event *e, char *line, uint64_t mask)
+{
+	struct pg_module room;
+
+	if (!pg_config.json || pg_config.verbose < 1 || e->confined)
+		return;
+	for (unsigned i = 0; i < e->frames; i++) {
+		const struct pg_module *m = pg_module_at(e->frame[i], &room);
+
+		if (m && is_new(e->pid, m))
+			tell(e, m, e->frame[i], line, mask);
+	}
+}

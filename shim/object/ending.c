@@ -1,0 +1,528 @@
+/* SPDX-License-Identifier: MIT */
+#include "object/ending.h"
+
+#include "base/clock.h"
+#include "base/mapped.h"
+#include "base/peek.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+struct pg_endings *pg_endings_mapped;
+static void *own; /* the file of the ring alone */
+
+void pg_endings_use(struct pg_endings *ring)
+{
+	if (!pg_endings_mapped)
+		pg_endings_mapped = ring;
+}
+
+/* ---- a file of its own ---- */
+
+struct head {
+	char magic[32];
+	uint64_t owner, unused;
+};
+struct file {
+	struct head head;
+	struct pg_endings ring;
+};
+
+static const char magic[32] = "pipeguard endings 1";
+static char path_of_own[128];
+
+/* With holes: nobody touches the memory but by peek.h. */
+bool pg_endings_make(const char *path)
+{
+	enum { FLAGS = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC };
+	struct head head = {.owner = (uint64_t)pg_pid()};
+	long fd = pg_sys4(SYS_openat, AT_FDCWD, path, FLAGS, 0600);
+	bool made;
+
+	if (fd < 0)
+		return false;
+	__builtin_memcpy(head.magic, magic, sizeof magic);
+	made = !pg_sys2(SYS_ftruncate, fd, sizeof(struct file)) &&
+	       pg_sys3(SYS_write, fd, &head, sizeof head) == (long)sizeof head;
+	pg_sys1(SYS_close, fd);
+	if (!made)
+		pg_sys3(SYS_unlinkat, AT_FDCWD, path, 0);
+	return made;
+}
+
+/* Is FD such a file, and this user's own? */
+static bool is_ours(int fd)
+{
+	struct head head;
+	struct pg_stat st;
+
+	return !pg_fstat(fd, &st) && S_ISREG(st.mode) && !(st.mode & 077) &&
+	       st.uid == (uint32_t)pg_sys0(SYS_geteuid) &&
+	       pg_sys3(SYS_read, fd, &head, sizeof head) == (long)sizeof head &&
+	       !__builtin_memcmp(head.magic, magic, sizeof magic);
+}
+
+bool pg_endings_open(const char *path)
+{
+	enum { FLAGS = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY };
+	struct file *f = NULL;
+	int fd;
+
+	if (pg_len(path) >= sizeof path_of_own)
+		return false;
+	fd = pg_open(path, FLAGS);
+	if (fd < 0)
+		return false;
+	if (is_ours(fd))
+		f = pg_mapped_at(fd, sizeof *f, 0, PROT_READ | PROT_WRITE);
+	pg_sys1(SYS_close, fd);
+	if (!f)
+		return false;
+	own = f;
+	pg_copy(path_of_own, sizeof path_of_own, path);
+	pg_endings_use(&f->ring);
+	return true;
+}
+
+/* The folder goes with the last one in it. */
+void pg_endings_close(void)
+{
+	struct head head;
+	size_t slash = pg_len(path_of_own);
+
+	if (!own || !pg_peek(&head, own, sizeof head) || head.owner != (uint64_t)pg_pid())
+		return;
+	pg_sys3(SYS_unlinkat, AT_FDCWD, path_of_own, 0);
+	while (slash && path_of_own[slash] != '/')
+		slash--;
+	path_of_own[slash] = 0;
+	pg_sys3(SYS_unlinkat, AT_FDCWD, path_of_own, AT_REMOVEDIR);
+}
+
+/* ---- keys ---- */
+
+struct pg_ending_key pg_ending_of_pipe(uint64_t dev, uint64_t ino, uint64_t identity)
+{
+	return (struct pg_ending_key){{PG_OF_PIPE, dev, ino, identity}};
+}
+
+struct pg_ending_key pg_ending_of_unix(uint64_t dev, uint64_t ino)
+{
+	return (struct pg_ending_key){{PG_OF_UNIX, dev, ino}};
+}
+
+struct pg_ending_key pg_ending_of_process(int pid)
+{
+	return (struct pg_ending_key){{PG_OF_PROCESS, (uint64_t)pid}};
+}
+
+/* As one of IPv6, which a socket of that family may show of an IPv4 connection. */
+static void put_ip(uint64_t w[2], const struct pg_addr *a)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	uint8_t ip[16];
+
+	__builtin_memcpy(ip, a->ip, sizeof ip);
+	if (a->family == AF_INET) {
+		__builtin_memcpy(ip, mapped, sizeof mapped);
+		__builtin_memcpy(ip + sizeof mapped, a->ip, 4);
+	}
+	__builtin_memcpy(w, ip, sizeof ip);
+}
+
+struct pg_ending_key pg_ending_of_inet(uint64_t network, const struct pg_addr *local,
+				       const struct pg_addr *peer)
+{
+	struct pg_ending_key key = {{0}};
+
+	if (!local->family || !peer->family)
+		return key;
+	key.w[0] = PG_OF_INET | (uint64_t)local->port << 16 | (uint64_t)peer->port << 32;
+	key.w[1] = network;
+	put_ip(&key.w[2], local);
+	put_ip(&key.w[4], peer);
+	return key;
+}
+
+/* ---- the ring ---- */
+
+enum { WORDS = sizeof(struct pg_ending) / sizeof(uint64_t) };
+enum { TO_BE_PROVED, SURE, NOT_SURE };
+
+/* What ends short is another layout in programs of 32 bit. */
+_Static_assert(sizeof(struct pg_ending) == 216 && sizeof(struct pg_ending_slot) == 240,
+	       "one layout");
+
+static uint64_t sum_of(uint64_t turn, const struct pg_ending *e)
+{
+	const uint64_t *w = (const uint64_t *)(const void *)e;
+	uint64_t h = pg_mix(0, turn);
+
+	for (unsigned i = 0; i < WORDS; i++)
+		h = pg_mix(h, w[i]);
+	return h;
+}
+
+static uint64_t state_word(uint64_t turn, unsigned state)
+{
+	return pg_mix(turn, state);
+}
+
+/* The next place; a null pointer: there is no ring any more. */
+static struct pg_ending_slot *next_slot(void)
+{
+	struct pg_endings *ring = pg_endings_mapped;
+	uint64_t n;
+
+	if (!pg_peek(&n, &ring->next, sizeof n))
+		return NULL;
+	n++;
+	return pg_poke(&ring->next, &n, sizeof n) ? &ring->slot[n % PG_ENDINGS] : NULL;
+}
+
+struct pg_ending_place pg_ending_put(const struct pg_ending *e)
+{
+	struct pg_ending_place p = {next_slot(), 0};
+	struct pg_ending_slot s = {.ending = *e};
+
+	s.turn = p.turn = pg_mix(pg_now(), (uint64_t)(uint32_t)e->pid << 32 | (uint32_t)e->tid);
+	s.state = state_word(s.turn, TO_BE_PROVED);
+	s.sum = sum_of(s.turn, &s.ending);
+	if (p.slot && !pg_poke(p.slot, &s, sizeof s))
+		p.slot = NULL;
+	return p;
+}
+
+/* Where another one stands by now, this state is none. */
+void pg_ending_settle(const struct pg_ending_place *p, bool sure)
+{
+	uint64_t state = state_word(p->turn, sure ? SURE : NOT_SURE), turn;
+
+	if (p->slot && pg_peek(&turn, &p->slot->turn, sizeof turn) && turn == p->turn)
+		pg_poke(&p->slot->state, &state, sizeof state);
+}
+
+/* What is written in place N, if it is whole, and what came of it. */
+static bool read_slot(unsigned n, struct pg_ending *to, unsigned *state)
+{
+	struct pg_ending_slot s;
+
+	if (!pg_peek(&s, &pg_endings_mapped->slot[n], sizeof s) ||
+	    s.sum != sum_of(s.turn, &s.ending) || s.ending.pid <= 0 ||
+	    s.ending.how == PG_HOW_NONE || s.ending.how >= PG_HOW_GONE)
+		return false;
+	*state = s.state == state_word(s.turn, SURE)	       ? SURE
+		 : s.state == state_word(s.turn, TO_BE_PROVED) ? TO_BE_PROVED
+							       : NOT_SURE;
+	*to = s.ending;
+	to->comm[sizeof to->comm - 1] = to->call[sizeof to->call - 1] = 0;
+	to->module[sizeof to->module - 1] = to->symbol[sizeof to->symbol - 1] = 0;
+	return true;
+}
+
+/* Places that are looked at with one system call, by what their keys begin with. */
+enum { AT_ONCE = 8, KEY_START = 3 };
+
+static bool peek_keys(unsigned first, uint64_t keys[AT_ONCE][KEY_START])
+{
+	struct iovec piece[AT_ONCE];
+
+	for (unsigned i = 0; i < AT_ONCE; i++)
+		piece[i] = (struct iovec){&pg_endings_mapped->slot[first + i].ending.key,
+					  KEY_START * sizeof(uint64_t)};
+	return pg_peek_pieces(keys, piece, AT_ONCE);
+}
+
+static bool same_key(const struct pg_ending_key *a, const struct pg_ending_key *b)
+{
+	return !__builtin_memcmp(a, b, sizeof *a);
+}
+
+/* ---- processes that said nothing ---- */
+
+static bool lives(int pid)
+{
+	return pg_sys2(SYS_kill, pid, 0) != -ESRCH;
+}
+
+/* The N-th number behind the name in /proc/PID/stat (proc(5)), whose first is called 4. */
+static bool stat_field(const char *text, unsigned n, uint64_t *to)
+{
+	for (unsigned field = 3; field < n; text++) {
+		if (!*text)
+			return false;
+		field += *text == ' ';
+	}
+	for (*to = 0; *text >= '0' && *text <= '9'; text++)
+		*to = *to * 10 + (uint64_t)(*text - '0');
+	return true;
+}
+
+/* What /proc says of PID, from its state on; "": nothing. */
+static const char *stat_of(int pid, char *buf, size_t size)
+{
+	struct pg_text t = {buf, 0, size - 1};
+	const char *state = "";
+	long n;
+	int fd;
+
+	pg_put(&t, "/proc/");
+	pg_put_i64(&t, pid);
+	pg_put(&t, "/stat");
+	buf[t.len] = 0;
+	fd = pg_open(buf, O_RDONLY);
+	n = fd < 0 ? 0 : pg_sys3(SYS_read, fd, buf, size - 1);
+	if (fd >= 0)
+		pg_sys1(SYS_close, fd);
+	buf[n > 0 ? n : 0] = 0;
+	for (const char *p = buf; *p; p++)
+		if (p[0] == ')' && p[1] == ' ')
+			state = p + 2;
+	return state;
+}
+
+/* Was what began TICKS (1/100 s) after the boot there at AT, of the monotonic clock? */
+static bool began_before(uint64_t ticks, uint64_t at)
+{
+	enum { BOOTTIME = 7, TICK = 10000000 };
+	long t[2] = {0, 0};
+	uint64_t now = pg_now(), boot;
+
+	if (pg_sys2(SYS_clock_gettime, BOOTTIME, t))
+		return false;
+	boot = (uint64_t)t[0] * 1000000000u + (uint64_t)t[1];
+	return boot >= now && ticks * TICK <= at + (boot - now) + 2 * TICK;
+}
+
+/* E's process held the object when it started, and has ended without a word: how? False: it lives,
+ * or that cannot be known. */
+static bool ended_silently(struct pg_ending *e)
+{
+	enum { START = 22, CODE = 52 };
+	char buf[512];
+	const char *stat = "";
+	uint64_t began, code;
+
+	if (lives(e->pid)) {
+		stat = stat_of(e->pid, buf, sizeof buf);
+		if (*stat != 'Z' || !stat_field(stat, START, &began) || !began_before(began, e->at))
+			return false;
+	}
+	e->unread = -1;
+	e->at = 0;
+	e->how = PG_HOW_GONE;
+	if (stat_field(stat, CODE, &code) && code) {
+		e->how = code & 127 ? PG_HOW_KILLED : PG_HOW_EXIT;
+		e->status = (int32_t)(code & 127 ? code & 127 : code >> 8 & 255);
+	}
+	return true;
+}
+
+/* ---- who let go ---- */
+
+enum { KNOWN = 20, MS = 1000000, ROUNDS = 20 };
+
+/* What a process said of an object last: that it had it when it started, that it left it. */
+struct known {
+	uint64_t held, left; /* 0: it did not */
+	int pid;
+	uint16_t held_slot, left_slot;
+};
+
+struct search {
+	const struct pg_ending_key *key;
+	uint64_t since, now;
+	bool first;	   /* wanted: not the last */
+	bool found, waits; /* WAITS: one is being proved */
+	bool too_many;	   /* processes had it */
+	struct pg_ending *best;
+	unsigned known, others; /* OTHERS: that are not this one, so far */
+	struct known of[KNOWN];
+};
+
+/* What is known of PID. Who has left gives its place to another. */
+static struct known *known_of(struct search *s, int pid)
+{
+	struct known *free = NULL;
+
+	for (unsigned i = 0; i < s->known; i++) {
+		if (s->of[i].pid == pid)
+			return &s->of[i];
+		if (s->of[i].left > s->of[i].held)
+			free = &s->of[i];
+	}
+	if (s->known < KNOWN)
+		free = &s->of[s->known++];
+	if (!free)
+		return NULL;
+	s->others += pid != pg_pid();
+	*free = (struct known){.pid = pid};
+	return free;
+}
+
+static void note(struct search *s, unsigned slot, const struct pg_ending *e, unsigned state)
+{
+	struct known *k = known_of(s, e->pid);
+
+	s->too_many |= !k;
+	if (e->how == PG_HOW_HELD) {
+		if (k && e->at >= k->held)
+			k->held = e->at, k->held_slot = (uint16_t)slot;
+		return;
+	}
+	if (k && e->at >= k->left)
+		k->left = e->at, k->left_slot = (uint16_t)slot;
+	if (state == TO_BE_PROVED)
+		s->waits |= e->tid != (int)pg_sys0(SYS_gettid) && lives(e->pid);
+	if (state != SURE || (s->found && (e->at < s->best->at) != s->first))
+		return;
+	*s->best = *e;
+	s->found = true;
+}
+
+/* The ending in slot N, if it is of what S looks for. */
+static bool read_wanted(const struct search *s, unsigned n, struct pg_ending *to, unsigned *state)
+{
+	return read_slot(n, to, state) && same_key(&to->key, s->key) && to->at >= s->since &&
+	       to->at <= s->now;
+}
+
+static void look_from(struct search *s, unsigned first)
+{
+	uint64_t keys[AT_ONCE][KEY_START];
+	struct pg_ending e;
+	unsigned state;
+
+	if (!peek_keys(first, keys))
+		return;
+	for (unsigned i = 0; i < AT_ONCE; i++)
+		if (!__builtin_memcmp(keys[i], s->key, sizeof keys[i]) &&
+		    read_wanted(s, first + i, &e, &state))
+			note(s, first + i, &e, state);
+}
+
+/* The oldest first. */
+static void look(struct search *s)
+{
+	uint64_t last = 0;
+
+	s->found = s->waits = s->too_many = false;
+	s->known = s->others = 0;
+	pg_peek(&last, &pg_endings_mapped->next, sizeof last);
+	for (unsigned n = 0; n < PG_ENDINGS; n += AT_ONCE)
+		look_from(s, (unsigned)((last / AT_ONCE + 1) * AT_ONCE + n) % PG_ENDINGS);
+}
+
+static void wait_a_little(void)
+{
+	const long pause[2] = {0, MS / 2};
+
+	pg_sys2(SYS_nanosleep, pause, 0);
+}
+
+/*
+ * This process itself let go last, of what it made for another one: that was
+ * gone by then, if it is the only other process which had it, had it from its
+ * start, and left a moment before.
+ */
+static PG_COLD void prefer_other(struct search *s)
+{
+	enum { MOMENT = 20 * MS };
+	const struct known *k = s->of;
+	struct pg_ending e;
+	unsigned state;
+
+	if (s->best->pid != pg_pid() || s->others != 1 || s->too_many)
+		return;
+	if (k->pid == s->best->pid)
+		k++;
+	if (k->held && k->left > k->held && k->left <= s->best->at &&
+	    s->best->at - k->left < MOMENT && read_wanted(s, k->left_slot, &e, &state) &&
+	    e.pid == k->pid)
+		*s->best = e;
+}
+
+/* The one process that held it and said nothing, if there is but one, and it has ended. */
+static PG_COLD bool silent_one(struct search *s)
+{
+	const struct known *one = NULL;
+	unsigned n = 0, state;
+
+	for (unsigned i = 0; i < s->known; i++)
+		if (s->of[i].held > s->of[i].left)
+			one = &s->of[i], n++;
+	if (n != 1 || s->too_many || !read_wanted(s, one->held_slot, s->best, &state) ||
+	    s->best->pid != one->pid)
+		return false;
+	for (n = 0; n < ROUNDS; n++, wait_a_little()) /* who is killed lives a little longer */
+		if (ended_silently(s->best))
+			return true;
+	return false;
+}
+
+/* A program that closes its input is about to end, mostly: then it is told by its status. */
+static PG_COLD void add_exit(struct search *s)
+{
+	struct pg_ending *e = s->best, exit;
+	const struct pg_ending_key key = pg_ending_of_process(e->pid);
+
+	if (e->how != PG_HOW_CLOSE || e->status || e->pid == pg_pid())
+		return;
+	s->key = &key;
+	s->since = e->at;
+	s->now = ~(uint64_t)0;
+	s->best = &exit;
+	look(s);
+	for (unsigned i = 0; i < 2 * ROUNDS && !s->found && lives(e->pid); i++) {
+		wait_a_little();
+		look(s);
+	}
+	if (!s->found)
+		return;
+	e->how = exit.how;
+	e->status = exit.status;
+}
+
+bool pg_ending_find(const struct pg_ending_key *key, uint64_t since, bool first,
+		    struct pg_ending *to)
+{
+	struct search s = {.key = key, .since = since, .first = first, .best = to};
+
+	if (!pg_has_endings() || !key->w[0] || pg_confined)
+		return false;
+	s.now = pg_now();
+	look(&s);
+	for (unsigned i = 0; i < ROUNDS && s.waits && !s.found; i++) {
+		wait_a_little();
+		look(&s);
+	}
+	if (s.found) {
+		prefer_other(&s);
+		add_exit(&s);
+		return true;
+	}
+	if (!silent_one(&s))
+		to->how = PG_HOW_NONE;
+	return s.known;
+}
+
+const char *pg_how_name(unsigned how)
+{
+	static const char *const names[PG_HOWS] = {NULL,   NULL,     "close", "shutdown",
+						   "exit", "killed", "gone"};
+
+	return how < PG_HOWS ? names[how] : NULL;
+}
+
+const char *pg_ending_call(const struct pg_ending *e)
+{
+	static const char calls[][12] = {"close",     "dup2",	"dup3",	  "close_range",
+					 "closefrom", "fclose", "pclose", "shutdown"};
+
+	for (unsigned i = 0; i < sizeof calls / sizeof *calls; i++)
+		if (pg_same(calls[i], e->call))
+			return calls[i];
+	return NULL;
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+#include "rules/counts.h"
+
+#include "base/process.h"
+#include "object/look.h"
+#include "rules/page.h"
+
+#include <errno.h>
+
+/* ---- of a process ---- */
+
+static struct pg_sum sums[PG_RULE_SLOTS];
+_Static_assert(sizeof sums == PG_COUNTS_ROOM, "what is kept elsewhere");
+
+/* Without a page those of the start stand first. */
+static size_t used(void)
+{
+	return pg_page() ? sizeof sums : pg_rules.n * sizeof *sums;
+}
+
+void pg_counts_take(const void *room)
+{
+	__builtin_memcpy(sums, room, used());
+}
+
+void pg_counts_put_back(void *room)
+{
+	__builtin_memcpy(room, sums, used());
+}
+
+struct pg_sum *pg_sum_of(unsigned rule)
+{
+	uint32_t serial = pg_rules.rule[rule].serial;
+	struct pg_sum *s = &sums[serial % PG_RULE_SLOTS];
+	uint64_t process = (uint64_t)serial << 32 | (uint32_t)pg_process();
+
+	if (PG_UNLIKELY(PG_GET(s->process) != process) &&
+	    __atomic_exchange_n(&s->process, process, __ATOMIC_RELAXED) != process)
+		s->matched = s->fired = s->connections = 0;
+	return s;
+}
+
+/* ---- of a thread ---- */
+
+enum { COUNTERS = 4096, PROBES = 16 };
+
+/* Of one thread, for scope=thread. */
+struct counter {
+	uint64_t key, count;
+	uint32_t process, thread;
+};
+static struct counter counters[COUNTERS];
+static uint64_t uncounted; /* calls for which there was no room */
+
+/* Of a process that this one was forked from, or of a thread that has gone? */
+static bool is_over(const struct counter *c)
+{
+	uint32_t process = PG_GET(c->process), thread = PG_GET(c->thread);
+
+	if (!thread) /* of another process: not known */
+		return false;
+	return process != (uint32_t)pg_process() ||
+	       pg_sys3(SYS_tgkill, process, thread, 0) == -ESRCH;
+}
+
+static bool take_counter(struct counter *c, uint64_t old, uint64_t key, bool ours)
+{
+	if (!__atomic_compare_exchange_n(&c->key, &old, key, false, __ATOMIC_RELAXED,
+					 __ATOMIC_RELAXED))
+		return old == key;
+	PG_PUT(c->count, 0);
+	PG_PUT(c->process, (uint32_t)pg_process());
+	PG_PUT(c->thread, ours ? (uint32_t)pg_sys0(SYS_gettid) : 0);
+	return true;
+}
+
+/* A thread's number is used again: it has another name here. */
+static uint64_t this_thread(void)
+{
+	static uint32_t names;
+	static __thread uint32_t name __attribute__((tls_model("initial-exec")));
+
+	if (!name)
+		name = __atomic_add_fetch(&names, 1, __ATOMIC_RELAXED);
+	return name;
+}
+
+/* This thread's, or that of OTHER, for rule RULE; a null pointer: there is no room. */
+static uint64_t *thread_counter(unsigned rule, bool fired, uint64_t other)
+{
+	uint64_t who = other ? other : this_thread();
+	uint64_t key =
+		pg_mix(pg_mix(pg_mix(fired ? 3 : 5, pg_rules.rule[rule].serial), pg_process()),
+		       who) |
+		1;
+
+	for (unsigned i = 0; i < PROBES; i++) {
+		struct counter *c = &counters[(key + i) % COUNTERS];
+		uint64_t has = PG_GET(c->key);
+
+		if (has == key || (!has && take_counter(c, 0, key, !other)))
+			return &c->count;
+	}
+	for (unsigned i = 0; i < PROBES; i++) {
+		struct counter *c = &counters[(key + i) % COUNTERS];
+
+		if (is_over(c) && take_counter(c, PG_GET(c->key), key, !other))
+			return &c->count;
+	}
+	__atomic_fetch_add(&uncounted, 1, __ATOMIC_RELAXED);
+	return NULL;
+}
+
+/* ---- of an object ---- */
+
+/* The rules with scope=fd count in the story of each object, so they begin and end with it. */
+static unsigned fd_slots;
+static void *story_counts[PG_STORY_CHUNKS];
+
+/* Words of PG_COUNT_BITS; above them TAG says whose counts they are: a word with another tag counts
+ * nothing yet. */
+struct pair {
+	uint64_t matched, fired;
+};
+
+/* Of rule N for the object of S, in this process. */
+static uint64_t tag_of(unsigned n, const struct pg_story *s)
+{
+	uint64_t owner = (uint64_t)pg_rules.rule[n].serial << 32 | (uint32_t)pg_process();
+
+	return (pg_mix(owner, PG_GET(s->generation)) | 1) << PG_COUNT_BITS;
+}
+
+/* The counts of rule N for the object of S; a null pointer: there is no room. */
+static struct pair *object_counts(unsigned n, const struct pg_story *s)
+{
+	size_t of_story = fd_slots * sizeof(struct pair);
+	char *chunk = pg_map_once(&story_counts[s->index / PG_STORIES], PG_STORIES * of_story);
+
+	if (chunk)
+		return (struct pair *)(void *)(chunk + s->index % PG_STORIES * of_story) +
+		       pg_rules.rule[n].fd_slot;
+	__atomic_fetch_add(&uncounted, 1, __ATOMIC_RELAXED);
+	return NULL;
+}
+
+/* ---- all of them ---- */
+
+void pg_counts_start(void)
+{
+	for (unsigned n = 0; n < pg_rules.n; n++)
+		if (pg_rules.rule[n].scope == PG_SCOPE_FD)
+			pg_rules.rule[n].fd_slot = (uint8_t)fd_slots++;
+}
+
+void pg_counts_start_live(void)
+{
+	fd_slots = PG_RULE_SLOTS;
+}
+
+uint64_t pg_counts_missed(void)
+{
+	return PG_GET(uncounted);
+}
+
+struct pg_count pg_count_of(unsigned n, const struct pg_op *op, bool fired)
+{
+	struct pair *p;
+
+	switch (pg_rules.rule[n].scope) {
+	case PG_SCOPE_THREAD:
+		return (struct pg_count){thread_counter(n, fired, op->thread), 0};
+	case PG_SCOPE_FD:
+		p = op->object->story ? object_counts(n, op->object->story) : NULL;
+		if (!p)
+			return (struct pg_count){NULL, 0};
+		return (struct pg_count){fired ? &p->fired : &p->matched,
+					 tag_of(n, op->object->story)};
+	case PG_SCOPE_RULE:
+		break;
+	}
+	return (struct pg_count){fired ? &pg_sum_of(n)->fired : &pg_sum_of(n)->matched, 0};
+}

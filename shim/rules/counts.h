@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* Where rules count, and what they have counted: in a process, or in the story of an object, or for
+ * a thread. */
+#ifndef PG_COUNTS_H
+#define PG_COUNTS_H
+
+#include "rules/config.h"
+#include "rules/op.h"
+
+/* Start-up only. LIVE: where rules may change later they count by their serials. */
+void pg_counts_start(void);
+void pg_counts_start_live(void);
+
+/* The counts of another process are kept by the caller: in a room of PG_COUNTS_ROOM bytes, zeroed
+ * at first. Taken before its call is looked at, and put back after it. */
+enum { PG_COUNTS_ROOM = 32 * PG_RULE_SLOTS };
+void pg_counts_take(const void *room);
+void pg_counts_put_back(void *room);
+
+/* How often a rule matched, and fired, in a process; connections that it counted. */
+struct pg_sum {
+	uint64_t process;
+	uint64_t matched, fired, connections;
+};
+
+/* Of rule N. A child by fork counts from zero, and so does a rule that takes the room of one that
+ * has gone. */
+struct pg_sum *pg_sum_of(unsigned n);
+
+/* Where something is counted; AT a null pointer: there is no room. TAG: 0, the whole word counts;
+ * else the count is PG_COUNT_BITS of it, and a word with another tag above them counts nothing yet.
+ */
+enum { PG_COUNT_BITS = 40 };
+struct pg_count {
+	uint64_t *at, tag;
+};
+
+/* The calls of rule N that matched, or FIRED, in its scope: that of OP. */
+struct pg_count pg_count_of(unsigned n, const struct pg_op *op, bool fired);
+
+static inline uint64_t pg_count_in(uint64_t word, uint64_t tag)
+{
+	if (!tag)
+		return word;
+	return word >> PG_COUNT_BITS == tag >> PG_COUNT_BITS ? word - tag : 0;
+}
+
+/* Calls that could not be counted: more threads, or objects, than there is room for. */
+uint64_t pg_counts_missed(void);
+
+#endif
