@@ -138,3 +138,9 @@ FAR='%out,%in:at=1000000000:reset'
 	run timeout -k 1 "$LIMIT" unshare --pid --fork "$BUILD/pipeguard" cut --list 1 3>&-
 	((status == 126))
 }
+
+@test "the first process of a namespace, a container's, waits for its own children only" {
+	unshare --pid --fork --mount-proc true 2>/dev/null || skip "no namespaces here"
+	run -0 timeout -k 1 10 unshare --pid --fork --mount-proc "$BUILD/pipeguard" run --outside -o "$LOG" "$SAME" children 3>&-
+	equal "children" "ended 1" "$output"
+}

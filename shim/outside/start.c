@@ -128,17 +128,30 @@ static void __attribute__((noreturn)) look_after(struct meeting *m)
 	_exit(0);
 }
 
-/* The engine's parent ends at once: the program shall have no child of ours. */
+/* Will this process, and the program that it becomes, be the parent of orphans? */
+static bool adopts(void)
+{
+	int adopter = 0;
+
+	prctl(PR_GET_CHILD_SUBREAPER, &adopter, 0, 0, 0);
+	return getpid() == 1 || adopter;
+}
+
+/* The engine's parent ends at once: the program shall have no child of ours. One that adopts
+ * orphans has it all the same, but as one that wait(2) passes over, as long as it is its own. */
 static void start_apart(struct meeting *m)
 {
+	bool adopts_it = adopts();
 	pid_t between = split();
 
+	if (!between && adopts_it)
+		look_after(m);
 	if (!between) {
 		if (!split())
 			look_after(m);
 		_exit(0);
 	}
-	if (between > 0)
+	if (between > 0 && !adopts_it)
 		waitpid(between, NULL, __WALL);
 }
 
