@@ -55,6 +55,14 @@ FAR='%out,%in:at=1000000000:reset'
 	unchanged "$FAR" pieces
 }
 
+@test "bytes that are counted: what the kernel refuses takes none, a signal interrupts" {
+	local rule
+	for rule in "$FAR" "${FAR/:/:stack=nobody:}"; do
+		unchanged "$rule" refused
+		unchanged "$rule" interrupted
+	done
+}
+
 @test "a call that waits, and a signal that another thread takes: no errno that is the kernel's own" {
 	unchanged 'read:kind=pipe:delay=25ms' restarts
 }

@@ -155,7 +155,7 @@ static unsigned cut_out(uint64_t count, uint64_t at, size_t *n)
 			at -= v.iov_len;
 			continue;
 		}
-		v.iov_base = (char *)v.iov_base + at;
+		v.iov_base = (char *)v.iov_base + (size_t)at;
 		v.iov_len = v.iov_len - at < left ? v.iov_len - at : left;
 		at = 0;
 		left -= v.iov_len;
@@ -178,7 +178,7 @@ static unsigned pieces(const struct pg_ruled *c, size_t *n)
 	if (!vector_of(c, &at, &count))
 		return 0;
 	if (l->shape == PG_BUF) {
-		piece[0] = (struct iovec){(void *)at, count};
+		piece[0] = (struct iovec){(void *)at, (size_t)count};
 		count = 1;
 	} else if (count > ENTRIES ||
 		   !pg_memory_read(c->of->pid, at, piece, count * sizeof *piece)) {
@@ -304,7 +304,7 @@ static int read_step(struct pg_ruled *c)
 	unsigned entries = pieces(c, &n);
 	long ret;
 
-	if (!entries)
+	if (!entries || !gather(c, entries, n)) /* what was taken could not be put there */
 		return -EFAULT;
 	ret = take_in(c, n);
 	whole = ret == (long)n;

@@ -242,10 +242,12 @@ static void finish(int tid)
 	if (back[at].tid == tid) {
 		back[at].tid = 0;
 		on_the_way--;
-		if (back[at].number >= 0)
-			pg_registers_again(tid, back[at].number);
-		else
+		if (back[at].number >= 0) {
+			pg_registers_again(tid, back[at].number, (long)back[at].result);
+			ptrace(PTRACE_INTERRUPT, tid, 0, 0); /* by way of the signals */
+		} else {
 			pg_registers_result(tid, (long)back[at].result);
+		}
 	}
 	go_on_to_next(tid);
 }
