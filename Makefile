@@ -36,10 +36,10 @@ TARGET := $(shell $(CC) $(CFLAGS) -dM -E -include stdlib.h -x c /dev/null 2>/dev
 # Debug information names this folder as ".": two clones give the same bytes. The shell knows where it is, whatever characters
 # are in there.
 PG_CPPFLAGS := -ffile-prefix-map="$$PWD"=. -Ishim -D_GNU_SOURCE -DPG_VERSION=$(VERSION) -U_FORTIFY_SOURCE -U_FILE_OFFSET_BITS -U_TIME_BITS
-PG_CFLAGS := -std=gnu11 -fno-lto -fPIC -fvisibility=hidden -fexceptions -fasynchronous-unwind-tables \
+PG_CFLAGS := -std=gnu11 -fno-lto -fPIC -fdata-sections -fvisibility=hidden -fexceptions -fasynchronous-unwind-tables \
 	-ftls-model=initial-exec -fno-stack-protector -Wall -Wextra -Wshadow -Wconversion \
 	-Wmissing-prototypes -Wstrict-prototypes -Wvla -Wundef -Wpointer-arith -Wframe-larger-than=1024
-PG_LDFLAGS := -shared -static-libgcc -Wl,-soname,libpipeguard.so -Wl,-z,defs,-z,now,-z,relro \
+PG_LDFLAGS := -shared -static-libgcc -Wl,--sort-section=alignment -Wl,-soname,libpipeguard.so -Wl,-z,defs,-z,now,-z,relro \
 	-Wl,-z,noexecstack,-z,nodelete -Wl,--eh-frame-hdr -Wl,--exclude-libs,ALL \
 	-Wl,--version-script=$(BUILD)/exports.map
 PG_LIBS :=
@@ -51,7 +51,6 @@ PG_CFLAGS += -mbranch-protection=standard
 endif
 ifneq ($(filter __GLIBC__,$(TARGET)),)
 PG_LDFLAGS += -Wl,-z,initfirst
-PG_LIBS += -Wl,--no-as-needed -l:libdl.so.2
 else
 # musl's libc is its loader, which is there. A glibc program that a musl program starts inherits the library: its
 # loader ends a program for which it finds no libc.so.
@@ -64,7 +63,7 @@ ARCH_S   := $(sort $(wildcard shim/arch/*.S))
 ARCH_O   := $(ARCH_S:shim/%.S=$(BUILD)/%.o)
 OBJECTS := $(SHIM:shim/%.c=$(BUILD)/%.o) $(ARCH_O) $(ARCH_O:.o=.jumps.o)
 
-PYTHON   := $(addprefix scripts/,pipeguard-bundle pipeguard-replay pipeguard-report pipeguard-sweep pgabout.py pgargs.py pgcase.py pgci.py pgelf.py pgengine.py pgfollow.py pghtml.py pglog.py pgrun.py pgshow.py pgsites.py)
+PYTHON   := $(addprefix scripts/,pipeguard-bundle pipeguard-replay pipeguard-report pipeguard-sweep pgabout.py pgargs.py pgcase.py pgci.py pgelf.py pgengine.py pgfollow.py pghtml.py pgjoin.py pglog.py pgrun.py pgshow.py pgsites.py)
 
 .PHONY: all fixtures bench bench-programs compat demo sweep-demo test check load install install-library install-32 uninstall clean distclean \
 	32 musl clang arm64 riscv64 matrix distros ubsan asan tsan fuzz fuzz-probe fuzz-rules fuzz-log fuzz-elf fuzz-page fuzz-readers lint log-sources \
@@ -83,7 +82,7 @@ PURE := $(patsubst shim/%.c,$(BUILD)/%.o,$(wildcard shim/rules/rule*.c)) \
 # What the outside engine shares with the library; it has its own module, symbol and reseat, and unwinds by itself.
 OUTSIDE_C := $(sort $(wildcard shim/outside/*.c))
 OUTSIDE_O := $(OUTSIDE_C:shim/%.c=$(BUILD)/%.o)
-SHARED_C := $(addprefix shim/,$(addsuffix .c,base/loader base/next base/clock base/mapped base/peek base/process who/stack)) \
+SHARED_C := $(addprefix shim/,$(addsuffix .c,base/dl base/loader base/next base/clock base/mapped base/peek base/process who/stack)) \
 	$(filter-out shim/rules/rule% shim/log/room.c,$(wildcard shim/object/*.c shim/rules/*.c shim/fault/*.c shim/log/*.c))
 SHARED := $(sort $(SHARED_C:shim/%.c=$(BUILD)/%.o))
 $(COMMAND): $(COMMAND_O) $(OUTSIDE_O) $(PURE) $(SHARED)
@@ -156,7 +155,7 @@ WANTS = $(shell sed -n '1,10s/^.*$(2): \(.*[^ ]\) *\*\/.*/\1/p' $(1))
 $(BUILD)/fixtures/%.so: tests/fixtures/%.so.c $(BUILD)/flags
 	$(CC) -O1 -g -Wall -Wextra -D_GNU_SOURCE -U_FORTIFY_SOURCE $(filter -m%,$(CFLAGS)) -shared -fPIC -pthread \
 		-Ishim $(call WANTS,$<,CFLAGS) -o $@ $< $(ROOMS) $(call WANTS,$<,LDFLAGS) -ldl
-CLIMB := $(addprefix $(BUILD)/,$(addsuffix .o,who/unwinder who/module base/peek base/process base/sys base/text)) $(ARCH_O)
+CLIMB := $(addprefix $(BUILD)/,$(addsuffix .o,who/unwinder who/module base/dl base/loader base/peek base/process base/sys base/text)) $(ARCH_O)
 $(BUILD)/fixtures/climb.so: ROOMS = $(CLIMB)
 $(BUILD)/fixtures/climb.so: $(CLIMB)
 # NAME.pure.c is linked with the lower floors, and preloads nothing.
@@ -271,7 +270,7 @@ ubsan: ## with the undefined-behaviour sanitizer, into build/ubsan, and the test
 # The lower floors with sanitizers need none of the flags of a library.
 SANITIZE = -g -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all
 PURE_C   = $(patsubst $(BUILD)/%.o,shim/%.c,$(filter-out $(ARCH_O),$(PURE))) $(ARCH_S)
-LOG_C    = $(PURE_C) shim/base/loader.c shim/base/next.c $(addprefix shim/log/,again.c event_json.c event_text.c facts.c journal.c line.c) \
+LOG_C    = $(PURE_C) shim/base/dl.c shim/base/loader.c shim/base/next.c $(addprefix shim/log/,again.c event_json.c event_text.c facts.c journal.c line.c) \
 	$(addprefix shim/,who/stack.c who/unwinder.c object/fd.c object/look.c object/story.c \
 	object/ending.c object/listener.c object/addr.c base/mapped.c base/process.c base/clock.c base/peek.c)
 log-sources:
@@ -353,7 +352,7 @@ fuzz-diff: all $(BUILD)/fuzz/diff
 		$(FUZZ_DIFF) $(BUILD)/fuzz/diff $(LIB)
 $(BUILD)/fuzz/diff: $(wildcard tests/fuzz/diff/*.c) tests/fuzz/diff/diff.h
 	@mkdir -p $(@D)
-	$(CC) -O2 -g -Wall -Wextra -Wshadow -Wconversion -D_GNU_SOURCE -U_FORTIFY_SOURCE $(filter -m%,$(CFLAGS)) \
+	$(CC) -O2 -g -Wall -Wextra -Wshadow -Wconversion -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -U_FORTIFY_SOURCE $(filter -m%,$(CFLAGS)) \
 		-pthread -o $@ $(filter %.c,$^) -lutil
 
 C_FILES = $(filter-out shim/arch/marks.h,$(wildcard shim/*/*.[ch] tests/fixtures/*.c tests/fuzz/*.c tests/fuzz/diff/*.[ch] tests/bench/*.c))

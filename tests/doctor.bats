@@ -237,6 +237,9 @@ loaded() {
 		instead: strace
 	END
 	loaded musl
+	printf '#include <stdio.h>\nint main(void) { return puts("x") < 0; }\n' | musl-gcc -x c -o "$BATS_TEST_TMPDIR/prints" -
+	run launch doctor "$BATS_TEST_TMPDIR/prints"
+	[[ $output == *$'\n'"stdio: it writes by libc's FILEs, which no rule reaches"$'\n'* ]]
 }
 
 @test "a script is what its interpreter is, all along the chain" {

@@ -417,3 +417,25 @@ os.waitpid(pid, 0)' "$1" "$FIXTURES/sigdfl" env TERM=xterm LD_PRELOAD="$LIB" "${
 	said=$("$BUILD/pipeguard" report "$LOG")
 	[[ $said == '1 broken write'*'UTC'* ]]
 }
+
+@test "a long name of C++ is told whole, so that c++filt knows it" {
+	requires g++ c++filt
+	native_only
+	cat >"$BATS_TEST_TMPDIR/long.cc" <<-'END'
+		#include <unistd.h>
+		namespace a_namespace_with_a_long_name { namespace and_another_one_inside_of_it {
+		template <typename A, typename B> struct a_template_of_two_parameters {
+		__attribute__((noinline)) static int a_function_that_writes(int fd) { int n = (int)write(fd, "x", 1); return n + 1; }
+		}; } }
+		using namespace a_namespace_with_a_long_name::and_another_one_inside_of_it;
+		int main() { return a_template_of_two_parameters<unsigned long, a_template_of_two_parameters<char, int>>::a_function_that_writes(1); }
+	END
+	g++ -O1 -g -rdynamic -o "$BATS_TEST_TMPDIR/long" "$BATS_TEST_TMPDIR/long.cc"
+	run guarded -i "$FIXTURES/brokenfd" 1 "$BATS_TEST_TMPDIR/long"
+	name=$(broken ".stack[0]" | tr -d "\"" | cut -d" " -f2)
+	[ "${#name}" -gt 130 ]
+	equal "its meaning" 'a_namespace_with_a_long_name::and_another_one_inside_of_it::a_template_of_two_parameters<unsigned long, a_namespace_with_a_long_name::and_another_one_inside_of_it::a_template_of_two_parameters<char, int> >::a_function_that_writes(int)' \
+		"$(c++filt "$name")"
+	rm "$LOG"
+	[[ $(in_text -i "$FIXTURES/brokenfd" 1 "$BATS_TEST_TMPDIR/long") == *"at $name+0x"* ]]
+}

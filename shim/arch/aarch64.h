@@ -5,8 +5,7 @@
 /* The largest page, and the registers that a caller gets back. */
 enum { PG_PAGE_MOST = 65536, PG_UNWIND_REGISTERS = 14 };
 
-/* glibc's first version of dlsym here; the folder of its libraries; <linux/audit.h>'s name. */
-#define PG_DL_VERSION "GLIBC_2.17"
+/* The folder of its libraries; <linux/audit.h>'s name. */
 #define PG_LIBRARIES "aarch64-linux-gnu"
 #define PG_AUDIT AUDIT_ARCH_AARCH64
 

@@ -57,6 +57,11 @@ void pg_clock_traps(bool so)
 	PG_PUT(traps, so);
 }
 
+/* musl's name on 32 bits for the call of which it knows the later one by this name. */
+#ifndef SYS_clock_gettime
+#define SYS_clock_gettime SYS_clock_gettime32
+#endif
+
 static void clock_now(int id, struct clock *c)
 {
 	bool may = vdso_clock && !PG_GET(traps) && (safe || !pg_confined);

@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * dlsym and dlerror, bound to the versions they had before glibc 2.34 moved
- * them from libdl to libc. Both are still there, so a library that is built
- * here loads on older systems as well.
+ * What dlsym(3) says, at start-up only. A name is looked up in the tables of
+ * what the loader has mapped (base/loader.h); dlsym itself, with its locks and
+ * its messages, is asked where those leave a doubt. Nobody is linked against
+ * it: before glibc 2.34 it is in libdl, which is then loaded where the program
+ * has not done so, and with which others need not begin.
  */
 #ifndef PG_DL_H
 #define PG_DL_H
 
-#include "arch/arch.h"
-
-#include <dlfcn.h>
-
-#ifdef __GLIBC__
-__asm__(".symver dlsym,dlsym@" PG_DL_VERSION);
-__asm__(".symver dlerror,dlerror@" PG_DL_VERSION);
-#endif
+/* As dlsym(RTLD_NEXT, NAME) and dlsym(RTLD_DEFAULT, NAME); no message is left for dlerror(3). They
+ * may take the loader's lock. */
+void *pg_dl_next(const char *name);
+void *pg_dl_default(const char *name);
 
 #endif

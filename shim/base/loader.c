@@ -12,8 +12,6 @@ enum { SCOPE_MAX = 256 };
 /* The linker's name for this library's own; glibc's <link.h> has it, too. */
 extern ElfW(Dyn) _DYNAMIC[];
 
-/* ---- the list ---- */
-
 /* How far the file whose N program headers stand at PHDR was moved. Not each has a PT_PHDR: musl's
  * loader has none, and started by hand as a program it is whose headers the kernel names
  * (getauxval(3), AT_PHDR). */
@@ -28,23 +26,6 @@ static uintptr_t moved_by(const ElfW(Phdr) * phdr, size_t n)
 		if (phdr[i].p_type == PT_LOAD && !phdr[i].p_offset)
 			return (uintptr_t)file - phdr[i].p_vaddr;
 	return 0;
-}
-
-const struct pg_debug_list *pg_loader_list(void)
-{
-	const ElfW(Phdr) *phdr = (const ElfW(Phdr) *)getauxval(AT_PHDR);
-	size_t n = getauxval(AT_PHNUM);
-	uintptr_t base = moved_by(phdr, n);
-
-	for (size_t i = 0; i < n; i++) {
-		if (phdr[i].p_type != PT_DYNAMIC)
-			continue;
-		for (const ElfW(Dyn) *d = (const ElfW(Dyn) *)(base + phdr[i].p_vaddr); d->d_tag;
-		     d++)
-			if (d->d_tag == DT_DEBUG)
-				return (const struct pg_debug_list *)d->d_un.d_ptr;
-	}
-	return NULL;
 }
 
 /* ---- symbols ---- */
@@ -118,36 +99,86 @@ static const ElfW(Sym) * search(const struct tables *t, const char *name, uint32
 	return NULL;
 }
 
+/* ---- the list ---- */
+
+/* The dynamic section of what has N program headers at PHDR, moved by BASE; a null pointer: none.
+ */
+static ElfW(Dyn) * dynamic_of(const ElfW(Phdr) * phdr, size_t n, uintptr_t base)
+{
+	for (size_t i = 0; i < n; i++)
+		if (phdr[i].p_type == PT_DYNAMIC)
+			return (ElfW(Dyn) *)(base + phdr[i].p_vaddr);
+	return NULL;
+}
+
+/* The loader's own word for debuggers, where the program has none: it was started by hand, and an
+ * older glibc's loader left its own headers in AT_PHDR. */
+static const struct pg_debug_list *list_of(struct link_map *loader)
+{
+	static const char name[] = "_r_debug";
+	const ElfW(Sym) *s = NULL;
+	struct tables t;
+
+	if (loader->l_ld && read_tables(loader, &t))
+		s = search(&t, name, hash_of(name));
+	return s ? (const struct pg_debug_list *)(t.base + s->st_value) : NULL;
+}
+
+const struct pg_debug_list *pg_loader_list(void)
+{
+	const ElfW(Phdr) *phdr = (const ElfW(Phdr) *)getauxval(AT_PHDR);
+	size_t n = getauxval(AT_PHNUM);
+	uintptr_t base = moved_by(phdr, n);
+	struct link_map self = {.l_addr = base, .l_ld = dynamic_of(phdr, n, base)};
+
+	for (const ElfW(Dyn) *d = self.l_ld; d && d->d_tag; d++)
+		if (d->d_tag == DT_DEBUG)
+			return (const struct pg_debug_list *)d->d_un.d_ptr;
+	return getauxval(AT_BASE) ? NULL : list_of(&self);
+}
+
+/* ---- what is searched ---- */
+
 static struct tables scope[SCOPE_MAX];
-static unsigned scoped;
+static unsigned scoped, behind; /* how many there are; the first one behind this library */
 
 void pg_loader_scope(const struct pg_debug_list *list)
 {
 	const struct link_map *l = list ? list->base.r_map : NULL;
 
-	scoped = 0;
-	while (l && l->l_ld != _DYNAMIC)
-		l = l->l_next;
-	for (l = l ? l->l_next : NULL; l && scoped < SCOPE_MAX; l = l->l_next) {
+	for (; l && scoped < SCOPE_MAX; l = l->l_next) {
 		if (l->l_addr == getauxval(AT_SYSINFO_EHDR)) /* listed, but not searched */
 			continue;
 		if (!read_tables(l, &scope[scoped]))
-			return;
+			break;
 		scoped++;
+		if (l->l_ld == _DYNAMIC)
+			behind = scoped;
 	}
 }
 
-void *pg_loader_next(const char *name)
+static void *find_from(unsigned i, const char *name)
 {
 	uint32_t hash = hash_of(name);
 
-	for (unsigned i = 0; i < scoped; i++) {
+	for (; i < scoped; i++) {
 		const ElfW(Sym) *s = search(&scope[i], name, hash);
+		unsigned type = s ? s->st_info & 0xf : STT_NOTYPE;
 
 		if (s)
-			return (s->st_info & 0xf) == STT_FUNC
+			return type == STT_FUNC || type == STT_OBJECT
 				       ? (void *)(scope[i].base + s->st_value)
 				       : NULL;
 	}
 	return NULL;
+}
+
+void *pg_loader_next(const char *name)
+{
+	return behind ? find_from(behind, name) : NULL;
+}
+
+void *pg_loader_default(const char *name)
+{
+	return find_from(0, name);
 }

@@ -20,15 +20,17 @@ struct pg_debug_list {
  * not found. */
 const struct pg_debug_list *pg_loader_list(void);
 
-/* Learns which objects come behind this one in LIST, for pg_loader_next(). */
+/* Learns which objects are searched, and in what order: those of LIST. */
 void pg_loader_scope(const struct pg_debug_list *list);
 
 /*
- * Where those objects define the function NAME, in the version that is linked against by default:
- * what dlsym(RTLD_NEXT) says. A null pointer: ask dlsym. It is said where one of them cannot be
- * searched (it has no DT_GNU_HASH), or where the address is not known before code of the object has
- * run (STT_GNU_IFUNC); and if there is no such function.
+ * Where those objects define NAME, in the version that is linked against by default: those behind
+ * this library, as dlsym(RTLD_NEXT) has it, or all of them, as RTLD_DEFAULT. A null pointer: that
+ * is not known. It is said where one of them cannot be searched (it has no DT_GNU_HASH), or where
+ * the address is not known before code of the object has run (STT_GNU_IFUNC), and of thread-local
+ * data; and if nobody defines it.
  */
 void *pg_loader_next(const char *name);
+void *pg_loader_default(const char *name);
 
 #endif

@@ -2,7 +2,6 @@
 #include "base/next.h"
 
 #include "base/dl.h"
-#include "base/loader.h"
 
 pg_fn *pg_next_table[PG_CALL_COUNT];
 _Alignas(PG_PAGE_MOST) struct pg_front pg_front = {.aside = ~(uint64_t)0};
@@ -23,27 +22,17 @@ int pg_next_format(char *to, size_t size, int check, const char *format, va_list
 /* Points at itself once the loader has relocated this library, and not before. */
 static void *volatile relocated = (void *)&relocated;
 
-/* dlsym's locks and versions are half of what a start costs. */
-static void *find_next(const char *name)
-{
-	void *found = pg_loader_next(name);
-
-	return found ? found : dlsym(RTLD_NEXT, name);
-}
-
 void pg_next_resolve(void)
 {
-	pg_loader_scope(pg_loader_list());
 	for (int call = PG_NO_CALL + 1; call < PG_CALL_COUNT; call++)
-		pg_next_table[call] = (pg_fn *)find_next(pg_call_name((enum pg_call)call));
-	format_unchecked = (format_fn *)find_next("vsnprintf");
-	format_checked = (checked_fn *)find_next("__vsnprintf_chk");
-	dlerror(); /* a missing name leaves a message that the program must not find */
+		pg_next_table[call] = (pg_fn *)pg_dl_next(pg_call_name((enum pg_call)call));
+	format_unchecked = (format_fn *)pg_dl_next("vsnprintf");
+	format_checked = (checked_fn *)pg_dl_next("__vsnprintf_chk");
 }
 
 pg_fn *pg_next_early(enum pg_call call)
 {
-	pg_fn *next = (pg_fn *)dlsym(RTLD_NEXT, pg_call_name((enum pg_call)call));
+	pg_fn *next = (pg_fn *)pg_dl_next(pg_call_name((enum pg_call)call));
 
 	pg_next_table[call] = next;
 	return next;

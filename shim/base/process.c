@@ -68,12 +68,11 @@ static void on_fork(void)
 void pg_process_start(void)
 {
 	typedef int ask_fn(void (*)(void), void (*)(void), void (*)(void), void *);
-	ask_fn *ask = (ask_fn *)dlsym(RTLD_NEXT, "__register_atfork");
+	ask_fn *ask = (ask_fn *)pg_dl_next("__register_atfork");
 
-	single_threaded = (const char *)dlsym(RTLD_DEFAULT, "__libc_single_threaded");
+	single_threaded = (const char *)pg_dl_default("__libc_single_threaded");
 	if (!ask)
-		ask = (ask_fn *)dlsym(RTLD_NEXT, "pthread_atfork"); /* musl's; it takes three */
-	dlerror();
+		ask = (ask_fn *)pg_dl_next("pthread_atfork"); /* musl's; it takes three */
 	if (ask)
 		ask(NULL, on_fork, on_fork, NULL);
 	pg_process();

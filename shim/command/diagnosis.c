@@ -107,7 +107,8 @@ static uint64_t ruled_calls(void)
 	return calls;
 }
 
-static void print_imports(const struct pg_imports *im)
+/* GATE: is there one for stdio? */
+static void print_imports(const struct pg_imports *im, bool gate)
 {
 	uint64_t rest = ruled_calls() & ~im->calls;
 
@@ -117,7 +118,8 @@ static void print_imports(const struct pg_imports *im)
 	}
 	print_calls("imports:", im->calls, " none of the calls that rules name", "");
 	if (im->stdio)
-		pg_line("stdio: it writes by libc's FILEs, which %%stdio and %%out reach");
+		pg_line("stdio: it writes by libc's FILEs, which %s",
+			gate ? "%stdio and %out reach" : "no rule reaches");
 	for (unsigned i = 0; i < im->libraries; i++)
 		print_calls(pg_text_of("library %s:", im->library[i].name), im->library[i].calls,
 			    " none of them", im->library[i].stdio ? ", and stdio" : "");
@@ -197,7 +199,7 @@ void pg_diagnosis_lines(const struct pg_diagnosis *d)
 	else if (x->gates)
 		pg_line("gates: %s", x->gates);
 	if (x->gates && x->loader)
-		print_imports(&d->imports);
+		print_imports(&d->imports, strstr(x->gates, "stdio"));
 	for (unsigned n = 0; (instead = pg_diagnosis_instead(d, n)); n++)
 		pg_line("instead: %s", instead);
 }

@@ -28,9 +28,8 @@ static void (*test_cancel)(void);
 
 void pg_fault_start(void)
 {
-	set_cancel_type = (int (*)(int, int *))dlsym(RTLD_DEFAULT, "pthread_setcanceltype");
-	test_cancel = (void (*)(void))dlsym(RTLD_DEFAULT, "pthread_testcancel");
-	dlerror();
+	set_cancel_type = (int (*)(int, int *))pg_dl_default("pthread_setcanceltype");
+	test_cancel = (void (*)(void))pg_dl_default("pthread_testcancel");
 }
 
 void pg_fault_cancel_point(void)

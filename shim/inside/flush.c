@@ -75,7 +75,7 @@ bool pg_flush_is_plain(void)
 
 void pg_flush_start(uintptr_t lo, uintptr_t hi)
 {
-	all_files = (struct _IO_FILE_plus **)dlsym(RTLD_DEFAULT, "_IO_list_all");
+	all_files = (struct _IO_FILE_plus **)pg_dl_default("_IO_list_all");
 	tables_lo = lo;
 	tables_hi = hi;
 }

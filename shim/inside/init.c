@@ -45,14 +45,13 @@ static void ask_for_exit(void)
 {
 	typedef int ask_fn(void (*)(void *), void *, void *);
 	typedef int ask_quick_fn(void (*)(void *), void *);
-	ask_fn *ask = (ask_fn *)dlsym(RTLD_NEXT, "__cxa_atexit");
-	ask_quick_fn *ask_quick = (ask_quick_fn *)dlsym(RTLD_NEXT, "__cxa_at_quick_exit");
+	ask_fn *ask = (ask_fn *)pg_dl_next("__cxa_atexit");
+	ask_quick_fn *ask_quick = (ask_quick_fn *)pg_dl_next("__cxa_at_quick_exit");
 
 	if (ask)
 		ask(at_exit, NULL, NULL);
 	if (ask_quick)
 		ask_quick(quick_exit_runs, NULL);
-	dlerror();
 }
 
 static void on_exiting(int status, void *unused)
@@ -68,9 +67,8 @@ static void on_exiting(int status, void *unused)
 static void ask_for_status(void)
 {
 	typedef int ask_fn(void (*)(int, void *), void *);
-	ask_fn *ask = (ask_fn *)dlsym(RTLD_NEXT, "on_exit");
+	ask_fn *ask = (ask_fn *)pg_dl_next("on_exit");
 
-	dlerror();
 	if (ask)
 		ask(on_exiting, NULL);
 	pg_leaving_hold(0);
@@ -80,9 +78,8 @@ static void ask_for_status(void)
  */
 static bool in_charge(void)
 {
-	void *first = dlsym(RTLD_DEFAULT, "__sysv_signal");
+	void *first = pg_dl_default("__sysv_signal");
 
-	dlerror();
 	return pg_module_is_first_copy() && pg_module_is_own((uintptr_t)first);
 }
 
@@ -116,9 +113,8 @@ static const char *gates(bool stdio)
  * may be loaded by the other. */
 static bool has_arguments(void)
 {
-	bool has = dlsym(RTLD_DEFAULT, "gnu_get_libc_version");
+	bool has = pg_dl_default("gnu_get_libc_version");
 
-	dlerror();
 	return has;
 }
 

@@ -226,7 +226,7 @@ static void replace(uintptr_t lo, uintptr_t hi, struct exchange e[SLOTS])
 /* The part of libc's read-only data around the tables that may be searched. */
 static bool tables(uintptr_t *lo, uintptr_t *hi)
 {
-	uintptr_t jumps = (uintptr_t)dlsym(RTLD_DEFAULT, "_IO_file_jumps");
+	uintptr_t jumps = (uintptr_t)pg_dl_default("_IO_file_jumps");
 	struct pg_module room;
 	const struct pg_module *libc = jumps ? pg_module_at(jumps, &room) : NULL;
 
@@ -242,14 +242,13 @@ static bool tables(uintptr_t *lo, uintptr_t *hi)
 bool pg_stdio_start(void)
 {
 	struct exchange e[SLOTS] = {
-		{dlsym(RTLD_DEFAULT, "_IO_file_write"), (void *)gate_write, 0},
-		{dlsym(RTLD_DEFAULT, "_IO_file_read"), (void *)gate_read, 0},
-		{dlsym(RTLD_DEFAULT, "_IO_file_close"), (void *)gate_close, 0},
-		{dlsym(RTLD_DEFAULT, "_IO_proc_close"), (void *)gate_proc_close, 0},
+		{pg_dl_default("_IO_file_write"), (void *)gate_write, 0},
+		{pg_dl_default("_IO_file_read"), (void *)gate_read, 0},
+		{pg_dl_default("_IO_file_close"), (void *)gate_close, 0},
+		{pg_dl_default("_IO_proc_close"), (void *)gate_proc_close, 0},
 	};
 	uintptr_t lo, hi, page;
 
-	dlerror();
 	if (!e[0].old || !tables(&lo, &hi))
 		return false;
 	page = lo & ~(getauxval(AT_PAGESZ) - 1);

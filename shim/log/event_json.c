@@ -43,6 +43,15 @@ static bool fits(struct pg_text *t, size_t before)
 	return false;
 }
 
+/* Keeps that room free, as far as there is any. Returns what the line can hold in all. */
+static size_t reserve(struct pg_text *t)
+{
+	size_t cap = t->cap;
+
+	t->cap = t->len + LIST_RESERVE < cap ? cap - LIST_RESERVE : t->len;
+	return cap;
+}
+
 /* ---- values: what the rows of keys.def say ---- */
 
 static void name(struct pg_text *t, const char *s)
@@ -99,7 +108,7 @@ static int fd_of(const struct pg_event *e)
 }
 
 /* Two names and an offset; longer where a name is escaped, and then cut. */
-enum { FRAME_MAX = 192, CODE_MAX = 112 };
+enum { FRAME_MAX = 352, CODE_MAX = 112 };
 
 static void frame(struct pg_text *t, uintptr_t addr)
 {
@@ -184,14 +193,10 @@ static void fine_ms(struct pg_text *t, uint64_t ns)
 	pg_put_padded(t, ns / 1000 % 1000, 3);
 }
 
-static void ended(struct pg_text *t, const struct pg_event *e)
+static void ending(struct pg_text *t, const struct pg_event *e)
 {
 	const struct pg_ending *w = &e->ended;
 
-	if (!e->has_ended || w->how == PG_HOW_NONE) {
-		pg_put(t, "null");
-		return;
-	}
 	pg_put(t, "{\"pid\":");
 	pg_put_i64(t, w->pid);
 	key(t, "comm");
@@ -216,10 +221,27 @@ static void ended(struct pg_text *t, const struct pg_event *e)
 	pg_put_char(t, '}');
 }
 
+/* Where names of others have filled the line, it is left out: at most so much comes behind it, the
+ * lists being empty. */
+static void ended(struct pg_text *t, const struct pg_event *e)
+{
+	enum { REST_MAX = 600 };
+	size_t before = t->len;
+
+	if (e->has_ended && e->ended.how != PG_HOW_NONE)
+		ending(t, e);
+	if (t->len > before && t->len + REST_MAX <= t->cap)
+		return;
+	t->len = before;
+	pg_put(t, "null");
+}
+
 static void stack(struct pg_text *t, const struct pg_event *e)
 {
+	size_t cap;
+
 	pg_put_char(t, '[');
-	t->cap -= LIST_RESERVE;
+	cap = reserve(t);
 	for (unsigned i = 0; i < e->frames; i++) {
 		size_t before = t->len;
 
@@ -229,7 +251,7 @@ static void stack(struct pg_text *t, const struct pg_event *e)
 		if (!fits(t, before))
 			break;
 	}
-	t->cap += LIST_RESERVE;
+	t->cap = cap;
 	pg_put_char(t, ']');
 }
 
@@ -267,8 +289,10 @@ static void rules(struct pg_text *t, const struct pg_event *e)
 
 static void sites(struct pg_text *t, const struct pg_event *e)
 {
+	size_t cap;
+
 	pg_put_char(t, '[');
-	t->cap -= LIST_RESERVE;
+	cap = reserve(t);
 	for (unsigned i = 0; i < e->sites; i++) {
 		size_t before = t->len;
 
@@ -287,7 +311,7 @@ static void sites(struct pg_text *t, const struct pg_event *e)
 		if (!fits(t, before))
 			break;
 	}
-	t->cap += LIST_RESERVE;
+	t->cap = cap;
 	pg_put_char(t, ']');
 }
 

@@ -470,6 +470,14 @@ static void text_inject(struct pg_text *t, const struct pg_event *e)
 	text_stack(t, e);
 }
 
+static void text_idle(struct pg_text *t, uint64_t rules)
+{
+	pg_put(t, "; never fired in any process:");
+	for (unsigned i = 0; i < pg_rules.n; i++)
+		if (rules >> i & 1)
+			pg_put_char(t, ' '), pg_put(t, pg_rules.rule[i].id);
+}
+
 static void text_exit(struct pg_text *t, const struct pg_event *e)
 {
 	pg_put(t, "exit: ");
@@ -479,7 +487,9 @@ static void text_exit(struct pg_text *t, const struct pg_event *e)
 		pg_put_u64(t, e->early);
 		pg_put(t, " before start-up");
 	}
-	for (unsigned i = 0; i < pg_rules.n; i++) {
+	if (e->idle)
+		text_idle(t, e->idle);
+	for (unsigned i = 0; i < pg_rules.n && !e->idle; i++) {
 		pg_put(t, INDENT "rule ");
 		pg_put(t, pg_rules.rule[i].id);
 		if (!e->counts[i]) {

@@ -49,7 +49,7 @@ unsigned pg_log_columns(void);
 /* Lines lost, and left out, since the last one that was written; the caller puts both into the next
  * line. */
 struct pg_log_missing {
-	uint64_t dropped, limited;
+	uint64_t dropped __attribute__((aligned(8))), limited __attribute__((aligned(8)));
 };
 struct pg_log_missing pg_log_missing(void);
 

@@ -3,6 +3,7 @@
 
 #include "outside/notify.h"
 #include "outside/ruled.h"
+#include "outside/waiting.h"
 #include "outside/stops.h"
 #include "outside/tell.h"
 #include "outside/tracee.h"
@@ -138,7 +139,7 @@ static void on_group_stop(int tid)
 
 static void forget_thread(int tid)
 {
-	pg_ruled_gone(tid);
+	pg_wait_gone(tid);
 	pg_stops_gone(tid);
 	pg_tracee_thread_gone(tid);
 }
@@ -275,7 +276,7 @@ static void wait_for_more(const struct pg_engine *how)
 
 	p[0] = (struct pollfd){.fd = signals, .events = POLLIN};
 	p[1] = (struct pollfd){.fd = how->listener, .events = POLLIN};
-	n += pg_ruled_poll(p + n, MOST - n, &until);
+	n += pg_wait_poll(p + n, MOST - n, &until);
 	t = patience(until);
 	ret = ppoll(p, n, &t, NULL);
 	changed |= !ret;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "outside/frames.h"
 
+#include "outside/bytes.h"
 #include "outside/memory.h"
 
 #include "base/next.h"
@@ -103,6 +104,7 @@ static void *session(struct pg_tracee *t)
 		return NULL;
 	}
 	t->unwind = dwfl;
+	t->end_unwind = dw.end;
 	return dwfl;
 }
 
@@ -125,13 +127,6 @@ static void climb_by_tables(struct pg_tracee *t, int tid)
 		dw.frames(dwfl, tid, on_frame, NULL);
 }
 
-void pg_frames_forget(struct pg_tracee *t)
-{
-	if (t->unwind)
-		dw.end(t->unwind);
-	t->unwind = NULL;
-}
-
 /* ---- frame pointers ---- */
 
 /* Each frame begins with the one before it and the way back; they lie upwards, and not far. */
@@ -148,9 +143,9 @@ static void climb_by_pointers(struct pg_tracee *t, const struct pg_registers *r)
 
 		if (frame < below || frame - below > FAR || frame % size)
 			return;
-		if (r->narrow && pg_memory_read(t->pid, frame, narrow, sizeof narrow))
+		if (r->narrow && pg_bytes_read(t->pid, frame, narrow, sizeof narrow))
 			pair[0] = narrow[0], pair[1] = narrow[1];
-		else if (r->narrow || !pg_memory_read(t->pid, frame, pair, sizeof pair))
+		else if (r->narrow || !pg_bytes_read(t->pid, frame, pair, sizeof pair))
 			return;
 		if (!pg_memory_runs(t, (uintptr_t)pair[1]) || !add((uintptr_t)pair[1], false))
 			return;

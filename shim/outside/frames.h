@@ -14,6 +14,4 @@
  * frame afterwards. A null pointer for R: no stack is known. */
 void pg_frames_climb(struct pg_tracee *t, int tid, const struct pg_registers *r);
 
-void pg_frames_forget(struct pg_tracee *t);
-
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "outside/links.h"
 
-#include "outside/memory.h"
+#include "outside/bytes.h"
 
 #include "base/next.h"
 #include "base/text.h"
@@ -53,7 +53,7 @@ static uintptr_t dynamic(int pid)
 	Elf64_Phdr h[HEADERS_MAX];
 	uintptr_t base = 0, at = 0;
 
-	if (s.n > HEADERS_MAX || !pg_memory_read(pid, s.headers, h, s.n * sizeof *h))
+	if (s.n > HEADERS_MAX || !pg_bytes_read(pid, s.headers, h, s.n * sizeof *h))
 		return 0;
 	for (size_t i = 0; i < s.n; i++) {
 		if (h[i].p_type == PT_PHDR)
@@ -71,10 +71,10 @@ static uintptr_t first_link(int pid)
 	Elf64_Dyn d;
 
 	for (int i = 0; at && i < DYNAMIC_MAX; i++, at += sizeof d) {
-		if (!pg_memory_read(pid, at, &d, sizeof d) || d.d_tag == DT_NULL)
+		if (!pg_bytes_read(pid, at, &d, sizeof d) || d.d_tag == DT_NULL)
 			return 0;
 		if (d.d_tag == DT_DEBUG)
-			return pg_memory_read(pid, (uintptr_t)d.d_un.d_ptr, &debug, sizeof debug)
+			return pg_bytes_read(pid, (uintptr_t)d.d_un.d_ptr, &debug, sizeof debug)
 				       ? (uintptr_t)debug.r_map
 				       : 0;
 	}
@@ -90,7 +90,7 @@ static void read_string(int pid, uintptr_t address, char to[PATH_MAX])
 		part = page - (address + n) % page;
 		if (part > PATH_MAX - 1 - n)
 			part = PATH_MAX - 1 - n;
-		if (!pg_memory_read(pid, address + n, to + n, part))
+		if (!pg_bytes_read(pid, address + n, to + n, part))
 			break;
 		if (memchr(to + n, 0, part))
 			return;
@@ -120,7 +120,7 @@ void pg_links_name(struct pg_tracee *t)
 	if (sizeof at != sizeof(Elf64_Addr) || !(at = first_link(t->pid)))
 		return;
 	for (int i = 0; at && i < LINKS_MAX; i++, at = (uintptr_t)l.l_next) {
-		if (!pg_memory_read(t->pid, at, &l, sizeof l))
+		if (!pg_bytes_read(t->pid, at, &l, sizeof l))
 			return;
 		read_string(t->pid, (uintptr_t)l.l_name, path);
 		if (i && *path) /* the first is the program */

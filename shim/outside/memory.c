@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "outside/memory.h"
 
+#include "outside/bytes.h"
 #include "outside/file.h"
 #include "outside/links.h"
 
@@ -13,25 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/uio.h>
 
 enum { AREAS_MAX = 65536 };
-
-bool pg_memory_read(int pid, uintptr_t address, void *to, size_t n)
-{
-	struct iovec mine = {to, n}, its = {(void *)address, n};
-
-	return process_vm_readv(pid, &mine, 1, &its, 1, 0) == (ssize_t)n;
-}
-
-bool pg_memory_write(int pid, uintptr_t address, const void *from, size_t n)
-{
-	struct iovec mine = {(void *)(uintptr_t)from, n}, its = {(void *)address, n};
-
-	return process_vm_writev(pid, &mine, 1, &its, 1, 0) == (ssize_t)n;
-}
-
-/* ---- areas ---- */
 
 static void add_area(struct pg_tracee *t, const struct pg_area *a)
 {
@@ -87,14 +71,6 @@ void pg_memory_map(struct pg_tracee *t)
 	pg_links_name(t);
 }
 
-void pg_memory_forget(struct pg_tracee *t)
-{
-	free(t->area);
-	t->area = NULL;
-	t->areas = 0;
-	t->mapped = false;
-}
-
 static const struct pg_area *area_of(const struct pg_tracee *t, uintptr_t address)
 {
 	for (unsigned i = 0; i < t->areas; i++)
@@ -116,7 +92,7 @@ static const struct pg_area *find_area(struct pg_tracee *t, uintptr_t address)
 		return a;
 	missed = address;
 	of = t->pid;
-	pg_memory_forget(t);
+	pg_tracee_forget_areas(t);
 	pg_memory_map(t);
 	return area_of(t, address);
 }
@@ -134,7 +110,7 @@ bool pg_memory_is_up(struct pg_tracee *t, uintptr_t pc)
 
 	if (t->up)
 		return true;
-	pg_memory_forget(t);
+	pg_tracee_forget_areas(t);
 	pg_memory_map(t);
 	a = area_of(t, pc);
 	t->up = !a || !pg_prefix(a->file->name, "ld-linux");

@@ -1,18 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* The memory of a process that is looked at: its bytes, what files are behind it, and the functions
- * in them. It stands in for module.c and symbol.c, which know this very process. */
+/* The memory of a process that is looked at: what files are behind it, and the functions in them.
+ * It stands in for module.c and symbol.c, which know this very process. */
 #ifndef PG_MEMORY_H
 #define PG_MEMORY_H
 
 #include "outside/tracee.h"
 
-/* Copies N bytes at ADDRESS of the process, or to it. False: not all of them are there. */
-bool pg_memory_read(int pid, uintptr_t address, void *to, size_t n);
-bool pg_memory_write(int pid, uintptr_t address, const void *from, size_t n);
-
 /* Learns the areas, if they are not known. */
 void pg_memory_map(struct pg_tracee *t);
-void pg_memory_forget(struct pg_tracee *t);
 
 /* Is there code at ADDRESS? */
 bool pg_memory_runs(const struct pg_tracee *t, uintptr_t address);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "outside/move.h"
 
-#include "outside/memory.h"
+#include "outside/bytes.h"
 #include "outside/thing.h"
 
 #include "rules/config.h"
@@ -26,7 +26,7 @@ static bool message(const struct pg_ruled *c, struct msghdr *m)
 {
 	const struct pg_layout *l = pg_call_layout(c->op.call);
 
-	return pg_memory_read(c->of->pid, (uintptr_t)c->op.arg[l->data], m, sizeof *m);
+	return pg_bytes_read(c->of->pid, (uintptr_t)c->op.arg[l->data], m, sizeof *m);
 }
 
 /* What is not the stream's, or is told of the bytes later. */
@@ -181,7 +181,7 @@ static unsigned pieces(const struct pg_ruled *c, size_t *n)
 		piece[0] = (struct iovec){(void *)at, (size_t)count};
 		count = 1;
 	} else if (count > ENTRIES ||
-		   !pg_memory_read(c->of->pid, at, piece, count * sizeof *piece)) {
+		   !pg_bytes_read(c->of->pid, at, piece, count * sizeof *piece)) {
 		return 0;
 	}
 	return cut_out(count, (uint64_t)c->done, n);
@@ -334,13 +334,13 @@ static int wait(struct pg_ruled *c)
 static bool take_offset(const struct pg_ruled *c, unsigned at, int64_t *offset, int64_t **by)
 {
 	*by = c->op.arg[at] ? offset : NULL;
-	return !c->op.arg[at] || pg_memory_read(c->of->pid, (uintptr_t)c->op.arg[at], offset, 8);
+	return !c->op.arg[at] || pg_bytes_read(c->of->pid, (uintptr_t)c->op.arg[at], offset, 8);
 }
 
 static void put_offset(const struct pg_ruled *c, unsigned at, const int64_t *by)
 {
 	if (by)
-		pg_memory_write(c->of->pid, (uintptr_t)c->op.arg[at], by, sizeof *by);
+		pg_bytes_write(c->of->pid, (uintptr_t)c->op.arg[at], by, sizeof *by);
 }
 
 /* The source's bytes come by way of the buffer: the kernel would wait for room. */
@@ -454,7 +454,7 @@ static void put_header(const struct pg_ruled *c)
 		return;
 	m.msg_namelen = m.msg_name ? 0 : m.msg_namelen;
 	m.msg_flags = 0;
-	pg_memory_write(c->of->pid, (uintptr_t)c->op.arg[1], &m, sizeof m);
+	pg_bytes_write(c->of->pid, (uintptr_t)c->op.arg[1], &m, sizeof m);
 }
 
 /* A read returns with what there is; a write goes on until all is written. */

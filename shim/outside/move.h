@@ -4,7 +4,7 @@
 #ifndef PG_MOVE_H
 #define PG_MOVE_H
 
-#include "outside/ruled.h"
+#include "outside/way.h"
 
 /* Can the bytes of C be moved here? Not where descriptors, addresses or other descriptors' bytes go
  * with them. */

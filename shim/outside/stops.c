@@ -2,6 +2,7 @@
 #include "outside/stops.h"
 
 #include "outside/frames.h"
+#include "outside/bytes.h"
 #include "outside/memory.h"
 #include "outside/registers.h"
 #include "outside/ruled.h"
@@ -168,7 +169,7 @@ static long put_pipe(struct guest *g, const struct pg_ruled *c, int which, bool 
 
 	if (ret)
 		return ret;
-	if (!pg_memory_read(c->of->pid, at, pair, sizeof pair))
+	if (!pg_bytes_read(c->of->pid, at, pair, sizeof pair))
 		return -EFAULT;
 	make(g, SYS_close, pair[!which], 0, 0);
 	ret = make(g, SYS_dup3, pair[which], c->op.fd, cloexec ? O_CLOEXEC : 0);

@@ -3,7 +3,7 @@
 
 #include "outside/frames.h"
 #include "outside/memory.h"
-#include "outside/ruled.h"
+#include "outside/owed.h"
 #include "outside/stories.h"
 #include "outside/thing.h"
 
@@ -158,7 +158,7 @@ static int tell_write(struct pg_tracee *t, int tid, const struct pg_registers *r
 		e->object.rule = rule;
 	if (copy >= 0 && e->object.rule < 0)
 		e->has_ended = pg_leaving_find(copy, &e->object, &e->ended);
-	if (e->signal == PG_SIG_FATAL && (pg_ruled_spares(tid) || spares(t, &e->object)))
+	if (e->signal == PG_SIG_FATAL && (pg_takes_away(tid) || spares(t, &e->object)))
 		e->signal = PG_SIG_SUPPRESSED;
 	pg_frames_climb(t, tid, r);
 	pg_tell_stack(e);
@@ -205,7 +205,7 @@ int pg_tell_sigpipe(struct pg_tracee *t, int tid)
 	    !pg_registers_read(tid, &r))
 		return SIGPIPE;
 	own = own_number(tid);
-	owed = pg_ruled_owes(tid, &rule);
+	owed = pg_owes(tid, &rule);
 	call = owed || (si.si_code == SI_USER && si.si_pid == own) ? call_of(&r) : PG_NO_CALL;
 	if (call)
 		return tell_write(t, tid, &r, call, owed ? rule : -1);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "outside/thing.h"
 
-#include "outside/memory.h"
+#include "outside/bytes.h"
 
 #include "object/listener.h"
 
@@ -113,7 +113,7 @@ static int64_t vector_length(int pid, uintptr_t at, uint64_t count, bool narrow)
 		uint32_t n;
 		struct iovec v;
 
-		if (!pg_memory_read(pid, at + i * each, entry, each))
+		if (!pg_bytes_read(pid, at + i * each, entry, each))
 			return -1;
 		memcpy(&n, entry + 4, sizeof n);
 		memcpy(&v, entry, sizeof v < each ? sizeof v : each);
@@ -131,11 +131,11 @@ static int64_t message_length(int pid, uintptr_t at, bool narrow)
 	uint32_t words[4];
 
 	if (!narrow)
-		return pg_memory_read(pid, at, &m, sizeof m)
+		return pg_bytes_read(pid, at, &m, sizeof m)
 			       ? vector_length(pid, (uintptr_t)m.msg_iov, (uint64_t)m.msg_iovlen,
 					       false)
 			       : -1;
-	return pg_memory_read(pid, at, words, sizeof words)
+	return pg_bytes_read(pid, at, words, sizeof words)
 		       ? vector_length(pid, words[2], words[3], true)
 		       : -1;
 }

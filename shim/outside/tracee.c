@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "outside/tracee.h"
 
-#include "outside/frames.h"
-#include "outside/memory.h"
-
 #include "base/text.h"
 #include "rules/config.h"
 
@@ -45,11 +42,21 @@ struct pg_tracee *pg_tracee(int pid)
 	return *at;
 }
 
+void pg_tracee_forget_areas(struct pg_tracee *t)
+{
+	free(t->area);
+	t->area = NULL;
+	t->areas = 0;
+	t->mapped = false;
+}
+
 static void forget(struct pg_tracee *t)
 {
-	pg_frames_forget(t);
-	pg_memory_forget(t);
-	t->mapped = t->named = t->guarded = t->left_out = false;
+	if (t->unwind)
+		t->end_unwind(t->unwind);
+	t->unwind = NULL;
+	pg_tracee_forget_areas(t);
+	t->named = t->guarded = t->left_out = false;
 }
 
 void pg_tracee_gone(int pid)

@@ -36,7 +36,8 @@ struct pg_tracee {
 	bool inherited_told;
 	unsigned areas;
 	struct pg_area *area;
-	void *unwind; /* frames.c's */
+	void *unwind; /* frames.c's, and how it ends */
+	void (*end_unwind)(void *);
 	struct {
 		uint64_t ino;
 		unsigned count;
@@ -58,6 +59,9 @@ void pg_tracee_gone(int pid);
 
 /* It runs another program now: what was learnt of the one before is forgotten. */
 void pg_tracee_renewed(struct pg_tracee *t);
+
+/* What files are behind its memory is learnt anew. */
+void pg_tracee_forget_areas(struct pg_tracee *t);
 
 /* The process that TID is a thread of; TID itself if that cannot be known. */
 int pg_tracee_of(int tid);

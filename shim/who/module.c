@@ -512,13 +512,9 @@ const struct pg_module *pg_code_module(const struct pg_code *code, struct pg_mod
 
 bool pg_module_is_own(uintptr_t addr)
 {
-	static struct pg_span own;
-	struct pg_module room;
-	const struct pg_module *m;
+	extern const char _end[] __attribute__((visibility("hidden"))); /* the linker's */
 
-	if (!own.hi && (m = pg_module_at((uintptr_t)&__ehdr_start, &room)))
-		own = (struct pg_span){m->lo, m->hi};
-	return addr >= own.lo && addr < own.hi;
+	return addr >= (uintptr_t)&__ehdr_start && addr < (uintptr_t)_end;
 }
 
 static const char *soname(const struct link_map *l)
@@ -590,12 +586,10 @@ void pg_module_start(const char *program)
 	loader = pg_loader_list();
 	for (const struct link_map *l = loader ? loader->base.r_map : NULL; l; l = l->l_next)
 		last_link = l;
-	find_object =
-		(int (*)(void *, struct found_object *))dlsym(RTLD_DEFAULT, "_dl_find_object");
+	find_object = (int (*)(void *, struct found_object *))pg_dl_default("_dl_find_object");
 	if (!find_object)
-		each = (int (*)(int (*)(struct dl_phdr_info *, size_t, void *), void *))dlsym(
-			RTLD_NEXT, "dl_iterate_phdr");
-	dlerror();
+		each = (int (*)(int (*)(struct dl_phdr_info *, size_t, void *), void *))pg_dl_next(
+			"dl_iterate_phdr");
 	if (!each)
 		return;
 	each(learn_info, &known_now);

@@ -188,7 +188,7 @@ static void put_frame(struct pg_text *t, const struct pg_module *m, uintptr_t ad
 	if (!pg_symbol_at(m, addr, name, &offset))
 		return;
 	pg_put_char(t, ' ');
-	pg_put_name(t, name, NAME_SHOWN);
+	pg_put_name(t, name, PG_SYMBOL_MAX);
 }
 
 static void put_place(struct pg_text *t, const struct pg_module *m, uintptr_t addr)
@@ -203,7 +203,7 @@ static void put_place(struct pg_text *t, const struct pg_module *m, uintptr_t ad
 	}
 	known = pg_symbol_at(m, addr, name, &offset);
 	if (known) {
-		pg_put_name(t, name, NAME_SHOWN);
+		pg_put_name(t, name, PG_SYMBOL_MAX);
 		pg_put_char(t, '+');
 		pg_put_hex(t, offset);
 		pg_put(t, " (");

@@ -6,7 +6,7 @@
 
 #include "who/module.h"
 
-enum { PG_SYMBOL_MAX = 128 };
+enum { PG_SYMBOL_MAX = 256 }; /* names of C++ and Rust are long, and mean nothing when cut */
 
 /* Start-up only: maps the main program's symbol table (it is not loaded by itself). */
 void pg_symbol_start(void);

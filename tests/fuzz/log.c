@@ -515,6 +515,8 @@ static void worst(struct pg_event *e)
 	e->inlined = false;
 	e->nonblock = e->inherited = e->changed = e->seeded = e->object.stream = true;
 	e->confined = e->perhaps = e->by_itself = e->outside = e->own = true;
+	e->has_ended = true;
+	e->ended.how = PG_HOW_CLOSE;
 	e->tid = INT32_MIN;
 	e->comm[sizeof e->comm - 1] = 0;
 	worst_ended(e);

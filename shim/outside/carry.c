@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+#include "outside/carry.h"
+
+#include "outside/bytes.h"
+#include "outside/made.h"
+#include "outside/move.h"
+#include "outside/owed.h"
+#include "outside/waiting.h"
+
+#include "base/clock.h"
+#include "fault/fault.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+uint64_t pg_patience(const struct pg_ruled *c)
+{
+	struct timeval t = {0, 0};
+	socklen_t n = sizeof t;
+
+	if (pg_kind_is_socket(c->object.kind))
+		pg_sys5(SYS_getsockopt, c->copy, SOL_SOCKET, c->reads ? SO_RCVTIMEO : SO_SNDTIMEO,
+			&t, &n);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_usec * 1000u;
+}
+
+void pg_carry_count(struct pg_ruled *c, int64_t n)
+{
+	struct pg_story *s = c->object.story;
+
+	if (s && c->reads)
+		s->received += (uint64_t)n;
+	else if (s)
+		s->sent += (uint64_t)n;
+}
+
+/* The reader leaves in the middle of a write: what was taken is returned, and a signal comes. */
+static void break_midway(struct pg_ruled *c)
+{
+	int ret;
+
+	pg_make_for(c);
+	ret = pg_fault_break(c->copy, c->object.kind);
+	pg_make_for(NULL);
+	if (!ret)
+		pg_made_remember(c);
+	c->plan.failed = -ret;
+	pg_made_tell(c);
+	if (ret)
+		return;
+	pg_owe(c->tid, (int)c->plan.rule);
+	if (!pg_blocks(c, SIGPIPE))
+		pg_send(c, SIGPIPE);
+}
+
+void pg_carry_answer(struct pg_ruled *c)
+{
+	uint32_t n = (uint32_t)c->done;
+
+	pg_bytes_write(c->of->pid, (uintptr_t)c->op.arg[1] + offsetof(struct mmsghdr, msg_len), &n,
+		       sizeof n);
+	c->way->answer(c, 1);
+}
+
+bool pg_carry_on(struct pg_ruled *c)
+{
+	int ret = pg_move(c);
+
+	if (ret > 0)
+		return false;
+	pg_carry_count(c, c->done);
+	if (ret < 0 && ret != -EAGAIN) { /* the kernel says the same, and signals */
+		c->way->go_on(c);
+		return true;
+	}
+	if (c->then_breaks && c->done == c->want)
+		break_midway(c);
+	if (ret >= 0 && c->op.call == PG_CALL_sendmmsg)
+		pg_carry_answer(c);
+	else
+		c->way->answer(c, ret < 0 ? ret : c->done);
+	return true;
+}
+
+bool pg_carry_cuts(const struct pg_ruled *c)
+{
+	return c->op.bytes >= 0 && c->plan.most < (uint64_t)c->op.bytes;
+}
+
+void pg_carry_start(struct pg_ruled *c, bool breaks)
+{
+	c->stage = PG_STAGE_MOVE;
+	c->done = 0;
+	c->want = pg_carry_cuts(c) ? (int64_t)c->plan.most : c->op.bytes;
+	c->then_breaks = breaks;
+	if (pg_carry_on(c))
+		return;
+	c->deadline = 0;
+	if (pg_patience(c))
+		c->deadline = pg_now() + pg_patience(c);
+	pg_wait(c);
+}
+
+bool pg_carries(const struct pg_ruled *c)
+{
+	return c->op.bytes > 0 && c->op.call != PG_CALL_connect && c->op.call != PG_CALL_accept &&
+	       (pg_carry_cuts(c) || c->plan.garbage || pg_rules.streams) && pg_move_can(c);
+}

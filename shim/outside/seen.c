@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+#include "outside/seen.h"
+
+#include "outside/bytes.h"
+#include "outside/stories.h"
+#include "outside/thing.h"
+
+#include "object/listener.h"
+#include "rules/conn.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The n-th stream connection of its side, in its process. */
+static void number_connection(struct pg_ruled *c)
+{
+	struct pg_object *o = &c->object;
+	struct pg_story *s = o->story;
+
+	if (!s || s->number || !o->stream || !pg_kind_is_socket(o->kind) ||
+	    (!o->peer.family && o->kind == PG_TCP) || c->op.call == PG_CALL_connect)
+		return;
+	s->side = (uint8_t)o->side;
+	s->peer = o->peer;
+	s->local = o->local;
+	s->number = ++c->of->connections[o->side == PG_SERVER];
+	o->number = s->number;
+	pg_conn_stands(c->op.fd, o);
+}
+
+/* Whoever's port nobody listens on made the connection; a unix socket has the name of what was
+ * listened on, or its peer has it. */
+static void settle_side(struct pg_object *o)
+{
+	const struct pg_story *s = o->story;
+
+	if (s && s->side != PG_NO_SIDE)
+		o->side = (enum pg_side)s->side;
+	else if (o->kind == PG_UNIX && o->stream)
+		o->side = o->peer_path[0] ? PG_CLIENT : o->local_path[0] ? PG_SERVER : PG_NO_SIDE;
+	else if (o->kind == PG_TCP && o->peer.family && o->side == PG_NO_SIDE)
+		o->side = pg_listens_at(&o->local) ? PG_SERVER : PG_CLIENT;
+}
+
+/* The names of both ends, where a rule asks which side it is. */
+static unsigned by_connection(void)
+{
+	for (unsigned i = 0; i < pg_rules.n; i++)
+		if (pg_has(&pg_rules.rule[i], PG_F_SIDE) || pg_has(&pg_rules.rule[i], PG_F_CONN))
+			return PG_LOOK_KIND | PG_LOOK_NAMES;
+	return 0;
+}
+
+/* ALL: for an event; else what the rules want to know. */
+static void look(struct pg_ruled *c, bool all)
+{
+	struct pg_object *o = &c->object;
+	struct pg_story *s;
+
+	if (all)
+		pg_thing_by_copy(c->of, c->copy, o);
+	else
+		pg_look_for(c->copy, o, pg_rules.wants | by_connection(), false);
+	s = pg_stories_of(o->dev, o->ino, true);
+	o->story = s;
+	if (!s)
+		return;
+	if (s->generation != (uint32_t)c->of->image) { /* bytes count from a program's start on */
+		s->generation = (uint32_t)c->of->image;
+		s->sent = s->received = 0;
+	}
+	if (!o->peer.family)
+		o->peer = s->peer;
+	if (!o->local.family && s->injected)
+		o->local = s->local;
+	o->number = s->number;
+	o->rule = s->injected ? s->rule : -1;
+	o->sent = o->offset = -1;
+	if (pg_rules.streams)
+		o->offset = (int64_t)(c->reads ? s->received : s->sent);
+}
+
+static bool by_thread(void)
+{
+	for (unsigned i = 0; i < pg_rules.n; i++)
+		if (pg_has(&pg_rules.rule[i], PG_F_THREAD))
+			return true;
+	return false;
+}
+
+/* What rules see of C. Its memory is another process's: an empty vector stands for it. */
+static void fill_op(struct pg_ruled *c)
+{
+	struct pg_op *op = &c->op;
+	enum pg_shape shape = pg_call_layout(op->call)->shape;
+	bool about = op->call == PG_CALL_connect || op->call == PG_CALL_accept;
+	static char name[16];
+
+	op->shape = shape == PG_BUF || shape == PG_IOV ? PG_IOV : PG_NOTHING;
+	op->object = &c->object;
+	op->copy = c->copy;
+	op->bytes = about ? -1 : pg_thing_length(c->of->pid, op->call, op->arg, false);
+	op->thread = (uint64_t)c->tid << 32 | (uint32_t)c->of->pid;
+	op->thread_name = name;
+	if (by_thread())
+		pg_tracee_comm(c->tid, name);
+	if (c->object.story)
+		op->offset = c->reads ? c->object.story->received : c->object.story->sent;
+}
+
+bool pg_see_nonblock(const struct pg_ruled *c)
+{
+	const struct pg_layout *l = pg_call_layout(c->op.call);
+
+	if (pg_kind_is_socket(c->object.kind) && l->flags >= 0 && l->shape != PG_NOTHING &&
+	    c->op.arg[l->flags] & MSG_DONTWAIT)
+		return true;
+	return (pg_sys3(SYS_fcntl, c->copy, F_GETFL, 0) & O_NONBLOCK) != 0;
+}
+
+bool pg_see_address(const struct pg_ruled *c, struct sockaddr_storage *ss)
+{
+	size_t n = (size_t)(uint32_t)c->op.arg[2];
+
+	memset(ss, 0, sizeof *ss);
+	return n >= sizeof(sa_family_t) && n <= sizeof *ss &&
+	       pg_bytes_read(c->of->pid, (uintptr_t)c->op.arg[1], ss, n);
+}
+
+/* Of a connect, whom it asks. */
+static void look_at_target(struct pg_ruled *c)
+{
+	struct sockaddr_storage ss;
+
+	if (c->op.call != PG_CALL_connect)
+		return;
+	c->object.side = PG_CLIENT;
+	if (pg_see_address(c, &ss))
+		pg_look_address(&c->object, (const struct sockaddr *)&ss, (size_t)c->op.arg[2]);
+	if (c->object.story) {
+		c->object.story->side = PG_CLIENT;
+		c->object.story->number = 0;
+		pg_conn_attempt(c->op.fd, &c->object);
+	}
+}
+
+/* A pipe, where the call wants one at either end. */
+static bool lacks_pipe(const struct pg_ruled *c)
+{
+	char path[64], link[16];
+	ssize_t n;
+
+	if (c->op.call == PG_CALL_tee || c->op.call == PG_CALL_vmsplice)
+		return c->object.kind != PG_PIPE;
+	if (c->op.call != PG_CALL_splice || c->object.kind == PG_PIPE)
+		return false;
+	snprintf(path, sizeof path, "/proc/%d/fd/%d", c->tid, (int)c->op.arg[0]);
+	n = readlink(path, link, sizeof link);
+	return n < 5 || memcmp(link, "pipe:", 5) != 0;
+}
+
+/* Is there a byte at ADDRESS? A page where there was one is not asked about again: what is taken
+ * away later is counted once too often. */
+bool pg_see_byte(const struct pg_tracee *t, uintptr_t address)
+{
+	enum { PAGES = 1024, SHIFT = 12 };
+	static uint64_t seen[PAGES];
+	uint64_t key = pg_mix(pg_mix(1, (uint64_t)t->pid + (t->image << 32)), address >> SHIFT) | 1;
+	char byte;
+
+	if (seen[key >> 1 & (PAGES - 1)] == key)
+		return true;
+	if (!pg_bytes_read(t->pid, address, &byte, 1))
+		return false;
+	seen[key >> 1 & (PAGES - 1)] = key;
+	return true;
+}
+
+/* Would the kernel refuse C for what its object is, or for its arguments? Then no rule counts it.
+ */
+static bool is_unfit(const struct pg_ruled *c)
+{
+	const struct pg_layout *l = pg_call_layout(c->op.call);
+	bool socket = pg_kind_is_socket(c->object.kind);
+	bool of_sockets = l->shape == PG_MSG || (l->flags >= 0 && l->shape == PG_BUF);
+	long flags;
+
+	if (c->op.call == PG_CALL_connect || c->op.call == PG_CALL_accept)
+		return !socket;
+	if (l->shape != PG_NOTHING && c->op.bytes < 0)
+		return true;
+	if (l->shape == PG_BUF && c->op.bytes && !pg_see_byte(c->of, (uintptr_t)c->op.arg[l->data]))
+		return true;
+	if (socket || of_sockets)
+		return !socket;
+	flags = pg_sys3(SYS_fcntl, c->copy, F_GETFL, 0);
+	return flags & O_PATH || (flags & O_ACCMODE) == (c->reads ? O_WRONLY : O_RDONLY) ||
+	       lacks_pipe(c);
+}
+
+bool pg_see_call(struct pg_ruled *c)
+{
+	look(c, false);
+	settle_side(&c->object);
+	fill_op(c);
+	if (is_unfit(c))
+		return false;
+	look_at_target(c);
+	number_connection(c);
+	return true;
+}
+
+void pg_see_all(struct pg_ruled *c)
+{
+	int rule = c->object.rule;
+	struct pg_object before = c->object;
+
+	look(c, true);
+	settle_side(&c->object);
+	c->object.rule = rule;
+	if (c->op.call == PG_CALL_connect) {
+		c->object.side = before.side;
+		c->object.peer = before.peer;
+		memcpy(c->object.peer_path, before.peer_path, sizeof before.peer_path);
+	}
+}

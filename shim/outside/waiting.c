@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+#include "outside/waiting.h"
+
+#include "base/clock.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct pg_ruled *waiting;
+
+/* When those that wait are next asked whether they still do, and for signals. */
+static uint64_t next_look;
+
+/* Descriptors are few: what waits for its time alone takes a copy again then. */
+static bool needs_copy(const struct pg_ruled *c)
+{
+	return c->stage == PG_STAGE_HOLD || c->stage == PG_STAGE_MOVE;
+}
+
+void pg_wait(struct pg_ruled *c)
+{
+	struct pg_ruled *kept = malloc(sizeof *kept);
+
+	if (!kept) {
+		c->way->go_on(c);
+		return;
+	}
+	*kept = *c;
+	kept->climbed = false; /* by then others have come */
+	kept->op.object = &kept->object;
+	if (c->plan.final) {
+		kept->final = *c->plan.final;
+		kept->plan.final = &kept->final;
+	}
+	if (needs_copy(c))
+		c->copy = -1; /* it is KEPT's */
+	else
+		kept->copy = -1;
+	kept->next = waiting;
+	waiting = kept;
+}
+
+static void drop(struct pg_ruled **at)
+{
+	struct pg_ruled *c = *at;
+
+	*at = c->next;
+	if (c->copy >= 0)
+		close(c->copy);
+	free(c);
+}
+
+static bool has_words_of(const struct pg_ruled *c, const struct pg_ruled *come)
+{
+	return c->number == come->number && !memcmp(c->op.arg, come->op.arg, sizeof c->op.arg);
+}
+
+/* A handler of the signal may make other calls before; a program that was told of the signal
+ * instead may never come, so few are kept. */
+bool pg_wait_is_over(const struct pg_ruled *come)
+{
+	enum { NESTED = 4 };
+	unsigned others = 0;
+
+	for (struct pg_ruled **at = &waiting; *at;) {
+		struct pg_ruled *c = *at;
+
+		if (c->tid == come->tid && c->parked && has_words_of(c, come)) {
+			c->id = come->id;
+			c->parked = false;
+			return true;
+		}
+		if (c->tid == come->tid && c->parked && ++others > NESTED)
+			drop(at);
+		else
+			at = &c->next;
+	}
+	return false;
+}
+
+unsigned pg_wait_poll(struct pollfd *p, unsigned most, uint64_t *until)
+{
+	unsigned n = 0;
+	uint64_t at = waiting ? next_look : 0;
+
+	for (const struct pg_ruled *c = waiting; c; c = c->next) {
+		if (!c->parked && c->deadline && c->deadline < at)
+			at = c->deadline;
+		if (!c->parked && n < most && needs_copy(c))
+			p[n++] = (struct pollfd){.fd = c->copy, .events = c->events};
+	}
+	if (at && (!*until || at < *until))
+		*until = at;
+	return n;
+}
+
+bool pg_wait_has_come(const struct pg_ruled *c)
+{
+	struct pollfd p = {.fd = c->copy, .events = c->events};
+
+	return poll(&p, 1, 0) == 1;
+}
+
+static bool is_due(const struct pg_ruled *c, uint64_t now)
+{
+	if (c->deadline && now >= c->deadline)
+		return true;
+	return needs_copy(c) && pg_wait_has_come(c);
+}
+
+/* Takes C out of the list and lets it go on; it may come in again. */
+static void take(struct pg_ruled **at, pg_wait_fn *fn, uint64_t now)
+{
+	struct pg_ruled c = **at, *old = *at;
+
+	*at = old->next;
+	free(old);
+	c.op.object = &c.object;
+	if (c.plan.final)
+		c.plan.final = &c.final;
+	pg_tracee_now = c.of;
+	pg_counts_take(pg_tracee_counts(c.of));
+	fn(&c, now);
+	pg_counts_put_back(pg_tracee_counts(c.of));
+	if (c.copy >= 0)
+		close(c.copy);
+}
+
+/* What is done with one that is taken out. */
+struct what {
+	pg_wait_fn *go_on, *interrupt;
+};
+
+/* Takes *AT out if its time has come, its call has gone, or, as far as LOOKS, a signal waits. */
+static bool take_out(struct pg_ruled **at, const struct what *what, uint64_t now, bool looks)
+{
+	struct pg_ruled *c = *at;
+	bool due = !c->parked && is_due(c, now);
+
+	if (c->parked || (!due && !looks))
+		return false;
+	if (!c->way->stands(c))
+		drop(at);
+	else if (due)
+		take(at, what->go_on, now);
+	else if (pg_tracee_is_signalled(c->tid))
+		take(at, what->interrupt, now);
+	else
+		return false;
+	return true;
+}
+
+static void step(const struct what *what, uint64_t now, bool looks)
+{
+	struct pg_ruled **at = &waiting;
+	unsigned steps = 0;
+
+	while (*at && steps++ < 4096)
+		if (!take_out(at, what, now, looks))
+			at = &(*at)->next;
+}
+
+/* Asking takes a while where many wait: a fifth of the time at the most. */
+static void plan_look(uint64_t now)
+{
+	const uint64_t often = 20000000; /* ns */
+	uint64_t took = pg_now() - now;
+
+	next_look = now + took + (4 * took > often ? 4 * took : often);
+}
+
+void pg_wait_step(pg_wait_fn *go_on, pg_wait_fn *interrupt)
+{
+	const struct what what = {go_on, interrupt};
+	uint64_t now = pg_now();
+	bool looks = now >= next_look;
+
+	step(&what, now, looks);
+	if (looks)
+		plan_look(now);
+}
+
+void pg_wait_stops(int pid, pg_wait_fn *interrupt)
+{
+	struct pg_ruled **at = &waiting;
+	uint64_t now = pg_now();
+
+	while (*at)
+		if ((*at)->parked || (*at)->of->pid != pid)
+			at = &(*at)->next;
+		else
+			take(at, interrupt, now);
+}
+
+void pg_wait_gone(int tid)
+{
+	for (struct pg_ruled **at = &waiting; *at;)
+		if ((*at)->tid == tid || (*at)->of->pid == tid)
+			drop(at);
+		else
+			at = &(*at)->next;
+}
+
+bool pg_wait_any(void)
+{
+	return waiting;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* A call of another process that is held until it is known what is done with it, and what can be
+ * done: by a notification of the kernel's, or at a stop. */
+#ifndef PG_WAY_H
+#define PG_WAY_H
+
+#include "outside/tracee.h"
+
+#include "rules/plan.h"
+
+struct pg_ruled;
+
+struct pg_way {
+	bool (*stands)(const struct pg_ruled *c); /* is the call still waiting? */
+	void (*go_on)(struct pg_ruled *c);	  /* the kernel makes it */
+	void (*answer)(struct pg_ruled *c, int64_t ret);
+	int (*place)(struct pg_ruled *c, int from, bool cloexec); /* 0 or -errno */
+	bool pipes_only;					  /* PLACE */
+};
+
+enum pg_stage { PG_STAGE_DELAY, PG_STAGE_HOLD, PG_STAGE_STALL, PG_STAGE_MOVE };
+
+struct pg_ruled {
+	struct pg_ruled *next;
+	const struct pg_way *way;
+	uint64_t id; /* the way's */
+	int tid;
+	struct pg_tracee *of;
+	long number;
+	struct pg_op
+		op; /* with NUMBER's words; its bits are the rows of calls.def that it may be */
+	int copy;
+	struct pg_object object;
+	struct pg_plan plan;
+	struct pg_rule final; /* the plan's, while it waits: the rules may be others then */
+	bool reads, nonblock;
+	bool climbed; /* its stack is the one that pg_frames_climb() went up last */
+	enum pg_stage stage;
+	short events;	    /* of COPY, that are waited for */
+	uint64_t deadline;  /* 0: none */
+	int64_t want, done; /* MOVE */
+	bool then_breaks;
+	bool parked; /* a signal took its thread out; it comes again */
+};
+
+#endif
