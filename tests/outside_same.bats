@@ -47,8 +47,20 @@ FAR='%out,%in:at=1000000000:reset'
 	unchanged "$FAR" file
 }
 
+@test "bytes that are counted: a file that is not in memory is read whole" {
+	unchanged "$FAR" cold
+}
+
 @test "bytes that are counted: a vector of 1,024 pieces is one write" {
 	unchanged "$FAR" pieces
+}
+
+@test "bytes that are counted: what the kernel refuses takes none, a signal interrupts" {
+	local rule
+	for rule in "$FAR" "${FAR/:/:stack=nobody:}"; do
+		unchanged "$rule" refused
+		unchanged "$rule" interrupted
+	done
 }
 
 @test "a call that waits, and a signal that another thread takes: no errno that is the kernel's own" {
@@ -58,6 +70,20 @@ FAR='%out,%in:at=1000000000:reset'
 @test "a handler's write while another one waits meets no rule of that one" {
 	run outside -d PIPEGUARD_RULES='write:kind=pipe:when=1:delay=1s:error=EIO' "$SAME" handler
 	equal "what was written" $'in the handler 7\noutside of it -1 Input/output error\nagain 1' "$output"
+}
+
+@test "more calls that wait than there may be descriptors: none is let through" {
+	run timeout -k 1 "$LIMIT" bash -c "ulimit -n 24; exec '$BUILD/pipeguard' run --outside -o '$LOG' \
+		-r write:kind=pipe:fd=3-:delay=200ms:error=EIO '$SAME' crowd" 3>&-
+	equal "writes" "failed 40" "$output"
+}
+
+@test "signals while a pipe takes another one's place: neither is lost" {
+	local by
+	for by in '' :stack=main; do
+		run outside -d PIPEGUARD_RULES="write:kind=pipe:fd=3-$by:break" "$SAME" shaken
+		equal "writes$by" $'broken 300\nnext number 3' "$output"
+	done
 }
 
 @test "a thread with descriptors of its own: its own are looked at" {
@@ -119,4 +145,10 @@ FAR='%out,%in:at=1000000000:reset'
 	((status == 126))
 	run timeout -k 1 "$LIMIT" unshare --pid --fork "$BUILD/pipeguard" cut --list 1 3>&-
 	((status == 126))
+}
+
+@test "the first process of a namespace, a container's, waits for its own children only" {
+	unshare --pid --fork --mount-proc true 2>/dev/null || skip "no namespaces here"
+	run -0 timeout -k 1 10 unshare --pid --fork --mount-proc "$BUILD/pipeguard" run --outside -o "$LOG" "$SAME" children 3>&-
+	equal "children" "ended 1" "$output"
 }

@@ -88,12 +88,12 @@ static bool has_messages(const struct pg_ruled *c)
 	return type != SOCK_STREAM;
 }
 
-/* Is C's object the same to whoever uses it? A signalfd's reader, or a writer to /proc, is itself
- * what it is about. */
+/* Is C's object the same to whoever uses it, and waits for nobody's answer? A signalfd's reader, or
+ * a writer to /proc, is itself what it is about. */
 static bool is_impartial(const struct pg_ruled *c)
 {
 	enum { PROC = 0x9fa0, SYS = 0x62656572, CGROUP = 0x27e0eb, CGROUP2 = 0x63677270 };
-	enum { MEMORY = 1 }; /* /dev/null and its like */
+	enum { FUSE = 0x65735546, MEMORY = 1 /* /dev/null and its like */ };
 	struct statfs f;
 	struct stat st;
 
@@ -104,7 +104,7 @@ static bool is_impartial(const struct pg_ruled *c)
 	if (S_ISCHR(st.st_mode))
 		return major(st.st_rdev) == MEMORY;
 	return S_ISREG(st.st_mode) && f.f_type != PROC && f.f_type != SYS && f.f_type != CGROUP &&
-	       f.f_type != CGROUP2;
+	       f.f_type != CGROUP2 && f.f_type != FUSE;
 }
 
 /* A message is moved whole, and only where a rule wants it changed. */
@@ -155,7 +155,7 @@ static unsigned cut_out(uint64_t count, uint64_t at, size_t *n)
 			at -= v.iov_len;
 			continue;
 		}
-		v.iov_base = (char *)v.iov_base + at;
+		v.iov_base = (char *)v.iov_base + (size_t)at;
 		v.iov_len = v.iov_len - at < left ? v.iov_len - at : left;
 		at = 0;
 		left -= v.iov_len;
@@ -178,7 +178,7 @@ static unsigned pieces(const struct pg_ruled *c, size_t *n)
 	if (!vector_of(c, &at, &count))
 		return 0;
 	if (l->shape == PG_BUF) {
-		piece[0] = (struct iovec){(void *)at, count};
+		piece[0] = (struct iovec){(void *)at, (size_t)count};
 		count = 1;
 	} else if (count > ENTRIES ||
 		   !pg_bytes_read(c->of->pid, at, piece, count * sizeof *piece)) {
@@ -239,11 +239,20 @@ static long put_out_ready(struct pg_ruled *c, size_t n)
 	return ret;
 }
 
+/* Of a file, what is asked for without waiting may be a part: what is not in memory, say. Its disk
+ * is waited for. */
+static bool is_file(const struct pg_ruled *c)
+{
+	return !is_socket(c) && c->object.kind != PG_PIPE && c->object.kind != PG_TTY;
+}
+
 static long put_out(struct pg_ruled *c, size_t n)
 {
 	struct iovec v = {buffer, n};
 	long ret;
 
+	if (is_file(c))
+		return pg_sys3(SYS_write, c->copy, buffer, n);
 	if (is_socket(c))
 		return pg_sys6(SYS_sendto, c->copy, buffer, n, flags_of(c), 0, 0);
 	ret = pg_sys6(SYS_pwritev2, c->copy, &v, 1, -1L, -1L, NOWAIT);
@@ -255,6 +264,8 @@ static long take_in(struct pg_ruled *c, size_t n)
 	struct iovec v = {buffer, n};
 	long ret;
 
+	if (is_file(c))
+		return pg_sys3(SYS_read, c->copy, buffer, n);
 	if (is_socket(c))
 		return pg_sys6(SYS_recvfrom, c->copy, buffer, n, flags_of(c), 0, 0);
 	ret = pg_sys6(SYS_preadv2, c->copy, &v, 1, -1L, -1L, NOWAIT);
@@ -293,7 +304,7 @@ static int read_step(struct pg_ruled *c)
 	unsigned entries = pieces(c, &n);
 	long ret;
 
-	if (!entries)
+	if (!entries || !gather(c, entries, n)) /* what was taken could not be put there */
 		return -EFAULT;
 	ret = take_in(c, n);
 	whole = ret == (long)n;

@@ -160,15 +160,15 @@ bool pg_registers_result(int tid, long result)
 	return put(tid, &set, narrow);
 }
 
-bool pg_registers_again(int tid, long number)
+bool pg_registers_again(int tid, long number, long how)
 {
 	union set set;
 	bool narrow;
 
 	if (!take(tid, &set, &narrow) || narrow)
 		return false;
-	set.wide.rax = (unsigned long)number;
-	set.wide.rip -= 2;
+	set.wide.orig_rax = (unsigned long)number;
+	set.wide.rax = (unsigned long)how;
 	return put(tid, &set, narrow);
 }
 
@@ -227,9 +227,9 @@ bool pg_registers_result(int tid, long result)
 }
 
 /* The first argument is lost. */
-bool pg_registers_again(int tid, long number)
+bool pg_registers_again(int tid, long number, long how)
 {
-	(void)number;
+	(void)number, (void)how;
 	return pg_registers_result(tid, -4); /* EINTR */
 }
 
@@ -254,9 +254,9 @@ bool pg_registers_result(int tid, long result)
 	return false;
 }
 
-bool pg_registers_again(int tid, long number)
+bool pg_registers_again(int tid, long number, long how)
 {
-	(void)tid, (void)number;
+	(void)tid, (void)number, (void)how;
 	return false;
 }
 

@@ -29,6 +29,9 @@ bool pg_registers_read(int tid, struct pg_registers *r);
  * returned. */
 bool pg_registers_skip(int tid);
 bool pg_registers_result(int tid, long result);
-bool pg_registers_again(int tid, long number); /* after it: NUMBER is called once more */
+
+/* The same, but NUMBER is called once more, as HOW has it (-ERESTARTSYS and the like), on the way
+ * to a signal or a stop that the thread has still to come by. */
+bool pg_registers_again(int tid, long number, long how);
 
 #endif

@@ -208,12 +208,35 @@ void pg_ruled_come(const struct pg_ruled *come)
 	pg_live_leave(before);
 }
 
+/* The copy that C gave up while it waited; false: C waits for a descriptor, or its number is
+ * another object's by now. */
+static bool has_copy_again(struct pg_ruled *c, uint64_t now)
+{
+	const uint64_t soon = 10000000; /* ns */
+	struct pg_stat st;
+
+	if (c->copy < 0)
+		c->copy = pg_thing_copy(c->of, c->tid, c->op.fd);
+	c->op.copy = c->copy > 0 ? c->copy : 0;
+	if (c->copy == -EMFILE || c->copy == -ENFILE) {
+		c->deadline = now + soon;
+		pg_wait(c);
+		return false;
+	}
+	if (c->copy >= 0 && !pg_fstat(c->copy, &st) && st.dev == c->object.dev &&
+	    st.ino == c->object.ino)
+		return true;
+	c->way->go_on(c);
+	return false;
+}
+
 /* C, which is in nobody's list any more. */
 static void go_on_from(struct pg_ruled *c, uint64_t now)
 {
 	switch (c->stage) {
 	case PG_STAGE_DELAY:
-		hold(c);
+		if (has_copy_again(c, now))
+			hold(c);
 		return;
 	case PG_STAGE_HOLD:
 		c->plan.held =

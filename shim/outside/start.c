@@ -61,6 +61,7 @@ static void let_go(int null)
 {
 	bool numbered = pg_config.log_kind == PG_LOG_FD;
 	unsigned kept = numbered && pg_config.log_fd > 2 ? (unsigned)pg_config.log_fd : 2;
+	enum { MANY = 65536 };
 	struct rlimit most;
 
 	for (int fd = 0; fd < 2; fd++)
@@ -69,10 +70,12 @@ static void let_go(int null)
 	if (kept > 3)
 		syscall(SYS_close_range, 3, kept - 1, 0);
 	syscall(SYS_close_range, kept + 1, ~0u, 0);
-	if (!getrlimit(RLIMIT_NOFILE, &most)) {
-		most.rlim_cur = most.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &most);
-	}
+	if (getrlimit(RLIMIT_NOFILE, &most))
+		return;
+	most.rlim_cur = most.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &most);
+	if (most.rlim_max < MANY) /* root's may be higher */
+		setrlimit(RLIMIT_NOFILE, &(struct rlimit){MANY, MANY});
 }
 
 /* A log that cannot be opened is told on standard error. */
@@ -125,17 +128,30 @@ static void __attribute__((noreturn)) look_after(struct meeting *m)
 	_exit(0);
 }
 
-/* The engine's parent ends at once: the program shall have no child of ours. */
+/* Will this process, and the program that it becomes, be the parent of orphans? */
+static bool adopts(void)
+{
+	int adopter = 0;
+
+	prctl(PR_GET_CHILD_SUBREAPER, &adopter, 0, 0, 0);
+	return getpid() == 1 || adopter;
+}
+
+/* The engine's parent ends at once: the program shall have no child of ours. One that adopts
+ * orphans has it all the same, but as one that wait(2) passes over, as long as it is its own. */
 static void start_apart(struct meeting *m)
 {
+	bool adopts_it = adopts();
 	pid_t between = split();
 
+	if (!between && adopts_it)
+		look_after(m);
 	if (!between) {
 		if (!split())
 			look_after(m);
 		_exit(0);
 	}
-	if (between > 0)
+	if (between > 0 && !adopts_it)
 		waitpid(between, NULL, __WALL);
 }
 

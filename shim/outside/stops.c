@@ -93,8 +93,8 @@ static void answer(struct pg_ruled *c, int64_t ret)
 
 #include <sys/user.h>
 
-/* To the next stop at a call. A signal that comes meanwhile is sent again. */
-static bool next_stop(int tid)
+/* To the next stop at a call. A stop that cannot be blocked is made later: *LATE. */
+static bool next_stop(int tid, bool *late)
 {
 	enum { TIMES = 64 };
 	int status;
@@ -105,16 +105,41 @@ static bool next_stop(int tid)
 			return false;
 		if (WSTOPSIG(status) == (SIGTRAP | 0x80))
 			return true;
-		if (!(status >> 16))
-			pg_sys2(SYS_tkill, tid, WSTOPSIG(status));
+		*late |= WSTOPSIG(status) == SIGSTOP;
 	}
 	return false;
 }
 
-/* At the entry of a call: makes another one, and stops at an entry again, with AS as it was. */
-static long make(int tid, const struct user_regs_struct *as, long number, long a, long b, long c)
+/* What is made in the place of one call: no signal may come between. */
+struct guest {
+	int tid;
+	struct user_regs_struct as; /* at the entry of that call */
+	uint64_t mask;
+	bool stopped; /* SIGSTOP came */
+};
+
+static bool begin(struct guest *g, int tid)
 {
-	struct user_regs_struct r = *as;
+	uint64_t all = ~(uint64_t)0;
+
+	*g = (struct guest){.tid = tid};
+	return !ptrace(PTRACE_GETREGS, tid, 0, &g->as) &&
+	       !ptrace(PTRACE_GETSIGMASK, tid, sizeof g->mask, &g->mask) &&
+	       !ptrace(PTRACE_SETSIGMASK, tid, sizeof all, &all);
+}
+
+static void end(const struct guest *g)
+{
+	ptrace(PTRACE_SETSIGMASK, g->tid, sizeof g->mask, &g->mask);
+	if (g->stopped)
+		pg_sys2(SYS_tkill, g->tid, SIGSTOP);
+}
+
+/* Makes another call, and stops at the entry again. */
+static long make(struct guest *g, long number, long a, long b, long c)
+{
+	struct user_regs_struct r = g->as;
+	int tid = g->tid;
 	long ret;
 
 	r.orig_rax = (unsigned long)number;
@@ -122,38 +147,46 @@ static long make(int tid, const struct user_regs_struct *as, long number, long a
 	r.rdi = (unsigned long)a;
 	r.rsi = (unsigned long)b;
 	r.rdx = (unsigned long)c;
-	if (ptrace(PTRACE_SETREGS, tid, 0, &r) || !next_stop(tid) ||
+	if (ptrace(PTRACE_SETREGS, tid, 0, &r) || !next_stop(tid, &g->stopped) ||
 	    ptrace(PTRACE_GETREGS, tid, 0, &r))
 		return -ESRCH;
 	ret = (long)r.rax;
-	r = *as;
-	r.rax = as->orig_rax;
+	r = g->as;
+	r.rax = g->as.orig_rax;
 	r.rip -= 2; /* the instruction of the call */
-	if (ptrace(PTRACE_SETREGS, tid, 0, &r) || !next_stop(tid))
+	if (ptrace(PTRACE_SETREGS, tid, 0, &r) || !next_stop(tid, &g->stopped))
 		return -ESRCH;
 	return ret;
 }
 
 /* One end of a pipe whose other end is closed takes the number. */
-static int place_pipe(struct pg_ruled *c, int end, bool nonblock, bool cloexec)
+static long put_pipe(struct guest *g, const struct pg_ruled *c, int which, bool nonblock,
+		     bool cloexec)
 {
-	struct user_regs_struct as;
+	uintptr_t at = (g->as.rsp - 512) & ~(uintptr_t)15; /* below what the program uses */
 	int pair[2];
-	uintptr_t at;
-	long ret;
+	long ret = make(g, SYS_pipe2, (long)at, nonblock ? O_NONBLOCK : 0, 0);
 
-	if (ptrace(PTRACE_GETREGS, c->tid, 0, &as))
-		return -ESRCH;
-	at = (as.rsp - 512) & ~(uintptr_t)15; /* below what the program uses */
-	ret = make(c->tid, &as, SYS_pipe2, (long)at, nonblock ? O_NONBLOCK : 0, 0);
 	if (ret)
-		return (int)ret;
+		return ret;
 	if (!pg_bytes_read(c->of->pid, at, pair, sizeof pair))
 		return -EFAULT;
-	make(c->tid, &as, SYS_close, pair[!end], 0, 0);
-	ret = make(c->tid, &as, SYS_dup3, pair[end], c->op.fd, cloexec ? O_CLOEXEC : 0);
-	make(c->tid, &as, SYS_close, pair[end], 0, 0);
-	return ret < 0 ? (int)ret : 0;
+	make(g, SYS_close, pair[!which], 0, 0);
+	ret = make(g, SYS_dup3, pair[which], c->op.fd, cloexec ? O_CLOEXEC : 0);
+	make(g, SYS_close, pair[which], 0, 0);
+	return ret < 0 ? ret : 0;
+}
+
+static int place_pipe(struct pg_ruled *c, int which, bool nonblock, bool cloexec)
+{
+	struct guest g;
+	long ret;
+
+	if (!begin(&g, c->tid))
+		return -ESRCH;
+	ret = put_pipe(&g, c, which, nonblock, cloexec);
+	end(&g);
+	return (int)ret;
 }
 
 #else
@@ -210,10 +243,12 @@ static void finish(int tid)
 	if (back[at].tid == tid) {
 		back[at].tid = 0;
 		on_the_way--;
-		if (back[at].number >= 0)
-			pg_registers_again(tid, back[at].number);
-		else
+		if (back[at].number >= 0) {
+			pg_registers_again(tid, back[at].number, (long)back[at].result);
+			ptrace(PTRACE_INTERRUPT, tid, 0, 0); /* by way of the signals */
+		} else {
 			pg_registers_result(tid, (long)back[at].result);
+		}
 	}
 	go_on_to_next(tid);
 }

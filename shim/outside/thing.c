@@ -102,6 +102,7 @@ int pg_thing_look(struct pg_tracee *t, int tid, int fd, struct pg_object *o)
 static int64_t vector_length(int pid, uintptr_t at, uint64_t count, bool narrow)
 {
 	enum { MOST = 1024 };
+	const uint64_t most = INT64_MAX / MOST; /* the kernel refuses more together */
 	size_t each = narrow ? 8 : sizeof(struct iovec);
 	char entry[sizeof(struct iovec)];
 	int64_t sum = 0;
@@ -116,6 +117,8 @@ static int64_t vector_length(int pid, uintptr_t at, uint64_t count, bool narrow)
 			return -1;
 		memcpy(&n, entry + 4, sizeof n);
 		memcpy(&v, entry, sizeof v < each ? sizeof v : each);
+		if (!narrow && v.iov_len > most)
+			return -1;
 		sum += narrow ? (int64_t)n : (int64_t)v.iov_len;
 	}
 	return sum;

@@ -13,6 +13,12 @@ static struct pg_ruled *waiting;
 /* When those that wait are next asked whether they still do, and for signals. */
 static uint64_t next_look;
 
+/* Descriptors are few: what waits for its time alone takes a copy again then. */
+static bool needs_copy(const struct pg_ruled *c)
+{
+	return c->stage == PG_STAGE_HOLD || c->stage == PG_STAGE_MOVE;
+}
+
 void pg_wait(struct pg_ruled *c)
 {
 	struct pg_ruled *kept = malloc(sizeof *kept);
@@ -28,9 +34,12 @@ void pg_wait(struct pg_ruled *c)
 		kept->final = *c->plan.final;
 		kept->plan.final = &kept->final;
 	}
+	if (needs_copy(c))
+		c->copy = -1; /* it is KEPT's */
+	else
+		kept->copy = -1;
 	kept->next = waiting;
 	waiting = kept;
-	c->copy = -1; /* it is KEPT's */
 }
 
 static void drop(struct pg_ruled **at)
@@ -79,8 +88,7 @@ unsigned pg_wait_poll(struct pollfd *p, unsigned most, uint64_t *until)
 	for (const struct pg_ruled *c = waiting; c; c = c->next) {
 		if (!c->parked && c->deadline && c->deadline < at)
 			at = c->deadline;
-		if (!c->parked && n < most &&
-		    (c->stage == PG_STAGE_HOLD || c->stage == PG_STAGE_MOVE))
+		if (!c->parked && n < most && needs_copy(c))
 			p[n++] = (struct pollfd){.fd = c->copy, .events = c->events};
 	}
 	if (at && (!*until || at < *until))
@@ -99,7 +107,7 @@ static bool is_due(const struct pg_ruled *c, uint64_t now)
 {
 	if (c->deadline && now >= c->deadline)
 		return true;
-	return (c->stage == PG_STAGE_HOLD || c->stage == PG_STAGE_MOVE) && pg_wait_has_come(c);
+	return needs_copy(c) && pg_wait_has_come(c);
 }
 
 /* Takes C out of the list and lets it go on; it may come in again. */

@@ -5,7 +5,8 @@
 
 #include "outside/way.h"
 
-/* C is kept, with its copy, until it is its time (DEADLINE, EVENTS) or its thread comes again. */
+/* C is kept, with its copy where that is looked at meanwhile, until it is its time (DEADLINE,
+ * EVENTS) or its thread comes again. */
 void pg_wait(struct pg_ruled *c);
 
 /* Has one that was parked come again as COME? It goes on in the next step. */
