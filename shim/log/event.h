@@ -64,6 +64,7 @@ struct pg_event {
 	bool inlined;	   /* no wrapper was at work: rules do not reach it */
 	bool inherited;	   /* say that SIGPIPE was ignored at start */
 	bool changed;	   /* CHANGE is to be told */
+	bool has_ended;	   /* ENDED is known, in part at least */
 	struct pg_change change;
 	struct pg_object object;
 	uint64_t repeated, events, early, uncounted;
@@ -76,10 +77,11 @@ struct pg_event {
 	uintptr_t frame[PG_FRAMES_MAX];
 	unsigned sites;
 	struct pg_site site[16];
-	int rule;		       /* inject: its serial; epipe: object.rule */
-	const char *held;	       /* inject: what became of a hold, or a null pointer */
-	int failed;		       /* inject: errno, why the fault could not be made; or 0 */
-	bool seeded;		       /* inject: a rule with prob= */
+	struct pg_ending ended; /* epipe, reset, inject: who let go of the other end */
+	int rule;		/* inject: its serial; epipe: object.rule */
+	int failed;		/* inject: errno, why the fault could not be made; or 0 */
+	const char *held;	/* inject: what became of a hold, or a null pointer */
+	bool seeded;		/* inject: a rule with prob= */
 	uint64_t idle; /* exit, of a tree's first process: rules that fired nowhere, as bits */
 	uint64_t counts[PG_RULES_MAX]; /* exit: how often each rule fired */
 	uint64_t passed;	       /* exit: rules for write that stdio passed by, as bits */
@@ -87,8 +89,6 @@ struct pg_event {
 	char module[72], path[256], build_id[65]; /* module; "": unknown */
 	int sender;	/* killed: who sent the signal; CALL and FD: of whose write it is */
 	bool by_itself; /* killed: the program raised it */
-	bool has_ended; /* epipe, reset, inject: who let go of the other end is known */
-	struct pg_ending ended;
 	int pid;
 	bool outside; /* seen by the outside engine: TID and COMM are filled in, too */
 	/* Set by pg_event_write (line.h), unless OUTSIDE. */
