@@ -63,7 +63,7 @@ ARCH_S   := $(sort $(wildcard shim/arch/*.S))
 ARCH_O   := $(ARCH_S:shim/%.S=$(BUILD)/%.o)
 OBJECTS := $(SHIM:shim/%.c=$(BUILD)/%.o) $(ARCH_O) $(ARCH_O:.o=.jumps.o)
 
-PYTHON   := $(addprefix scripts/,pipeguard-bundle pipeguard-replay pipeguard-report pipeguard-sweep pgabout.py pgargs.py pgcase.py pgci.py pgelf.py pgengine.py pgfollow.py pghtml.py pglog.py pgrun.py pgshow.py pgsites.py)
+PYTHON   := $(addprefix scripts/,pipeguard-bundle pipeguard-replay pipeguard-report pipeguard-sweep pgabout.py pgargs.py pgcase.py pgci.py pgelf.py pgengine.py pgfollow.py pghtml.py pgjoin.py pglog.py pgrun.py pgshow.py pgsites.py)
 
 .PHONY: all fixtures bench bench-programs compat demo sweep-demo test check load install install-library install-32 uninstall clean distclean \
 	32 musl clang arm64 riscv64 matrix distros ubsan asan tsan fuzz fuzz-probe fuzz-rules fuzz-log fuzz-elf fuzz-page fuzz-readers lint log-sources \

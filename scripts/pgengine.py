@@ -41,6 +41,7 @@ class Engine:
     def __init__(self, library, name=None):
         self.library, self.command, self.name = library, find_command(library), name
         self.known = {}
+        self.ring = None        # a file of endings without any
 
     @property
     def outside(self):
@@ -79,7 +80,21 @@ class Engine:
         """ARGV, with what starts it."""
         return [self.command, "run", "--" + self.name, "--"] + argv if self.outside else argv
 
-    def variables(self, rules, control=None):
+    def endings(self, path):
+        """A new file at PATH, in which a program's processes share who let go of what: PATH, or None. From outside, run
+        makes it."""
+        if self.outside or not self.command:
+            return None
+        if self.ring is None:
+            self.ring = self._ask(["run", "-o", "off", "--", "sh", "-c", 'exec cat "$PIPEGUARD_ENDINGS"']).stdout
+        try:
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(self.ring)
+        except OSError:
+            return None
+        return path if self.ring else None
+
+    def variables(self, rules, control=None, endings=None):
         """What is set for the program alone, with RULES."""
         if self.outside:
             rules = rules + [_SEE_RULE]
@@ -90,6 +105,8 @@ class Engine:
             env["PIPEGUARD_RULES"] = ";".join(rules)
         if control:
             env["PIPEGUARD_CONTROL"] = control
+        elif endings:
+            env["PIPEGUARD_ENDINGS"] = endings
         return env
 
     def arm(self, control, rule):

@@ -189,10 +189,12 @@ NAME, FRAME = _pattern("[\x01-\xff]{0,4096}"), _pattern("[ -~]{1,1024}")
 RULE, AGAIN, HASH = _pattern("[!-~]{1,64}"), _pattern(r"[\w%:=.,+?*-]{1,1024}"), _pattern("[0-9a-f]{1,16}")
 _WARNING = {"what": (WORD, None), "call": (WORD, None), "caller": (FRAME, None)}
 _SITE = {"call": (WORD, None), "caller": (FRAME, None), "count": COUNT}
+_ENDING = {"pid": COUNT, "comm": NAME, "how": WORD, "status": (COUNT, None), "signal": (WORD, None), "caller": (FRAME, None)}
 _TYPES = {"count": COUNT, "number": NUMBER, "seconds": float, "time": TIME, "word": WORD, "name": NAME, "bool": bool,
           "frame": FRAME, "frames": [FRAME], "rule": RULE, "again": AGAIN, "hash": HASH, "history": [_WARNING],
-          "counts": {str: COUNT}, "sites": [_SITE]}
-_READ = set(FIELDS) | {"mono", "tid", "action", "nonblock", "own", "engine", "program", "sigpipe", "to", "events", "rules", "sites", "local", "unread", "module", "path", "build_id"}
+          "counts": {str: COUNT}, "sites": [_SITE], "ended": _ENDING}
+_READ = set(FIELDS) | {"mono", "tid", "action", "nonblock", "own", "engine", "program", "sigpipe", "to", "events", "rules", "sites", "local", "unread", "ended", "module",
+                     "path", "build_id"}
 _EVENT = {name: _TYPES[kind] for name, kind, _ in KEYS if name in _READ}
 _SHAPE = {name: (shape, None) for name, shape in _EVENT.items()}
 _NAMES = [name for name, shape in _EVENT.items() if shape is NAME]
@@ -213,6 +215,14 @@ def known(event):
             out[name] = name_of(out[name])
     out["history"] = [{name: warning.get(name) for name in _WARNING} for warning in out["history"] or []]
     return out
+
+
+def who_left(ended):
+    """Who let go of the other end, in words, as a log's key ended says."""
+    what = {"exit": "exited with status %s" % ended["status"], "killed": "was killed by %s" % (ended["signal"] or "a signal"),
+            "gone": "has gone without a word", "shutdown": "shut it down"}.get(ended["how"], "closed it")
+    where = " in %s" % ended["caller"] if ended["caller"] and ended["how"] in ("close", "shutdown") else ""
+    return "%s %s%s" % (name_of(ended["comm"]), what, where)
 
 
 def json_value(text):
@@ -395,6 +405,85 @@ class Reader:
             event = json_event(line) if line.startswith(b"{") else None
             if event:
                 yield event
+
+
+class Folded:
+    """What a Reader would have of SOURCE, a regular file, but with what is the same in many lines taken together by
+    COMMAND, the program pipeguard, which is faster. ADD, of a Report, takes the sums. TICK(part) is told how far it is."""
+
+    def __init__(self, source, command, report, tick):
+        self.source, self.report, self.tick = source, report, tick
+        self.lines = self.foreign = self.own = 0
+        self.damaged = False
+        os.lseek(source.fileno(), 0, os.SEEK_SET)
+        self.size = os.fstat(source.fileno()).st_size
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("LD_PRELOAD", "PIPEGUARD_"))}
+        self.child = subprocess.Popen([command, "--fold"], stdin=source, stdout=subprocess.PIPE,
+                                      stderr=subprocess.DEVNULL, env=environment)
+        self.works = self.child.stdout.readline() == b"\1F\t1\n"
+        if not self.works:      # it is of another version
+            self._end()
+            os.lseek(source.fileno(), 0, os.SEEK_SET)
+
+    def _end(self):
+        self.child.stdout.close()
+        return self.child.wait()
+
+    def __iter__(self):
+        reader = Reader(_Unfolded(self))
+        yield from reader
+        if self._end():
+            raise OSError(errno.EIO, "it could not be read to its end")
+        self.lines += reader.lines
+        self.foreign += reader.foreign
+        self.own += reader.own
+
+
+class _Unfolded:
+    """As a file, what was not folded. The sums between go to the report in their order: what was read before is known
+    to it by then."""
+
+    def __init__(self, folded):
+        self.folded, self.rest, self.pieces = folded, b"", []
+
+    def read1(self, size):
+        while True:
+            while self.pieces:
+                piece = self.pieces.pop()
+                if piece[:1] != b"\1":
+                    return piece
+                self._take(piece)
+            data = self.folded.child.stdout.read1(size)
+            if not data and not self.rest:
+                return b""
+            self._cut(data)
+
+    def _cut(self, data):
+        folded = self.folded
+        if folded.tick and folded.size:
+            folded.tick(os.lseek(folded.source.fileno(), 0, os.SEEK_CUR) / folded.size)
+        text = self.rest + data
+        end = text.rfind(b"\n") + 1 if data else len(text)
+        self.rest = text[end:]
+        self.pieces = _RUNS.findall(text[:end])[::-1]
+
+    def _take(self, sums):
+        report = self.folded.report
+        for line in sums.split(b"\n")[:-1]:
+            word, *fields = line[1:].split(b"\t")
+            fields = [None if f == b"\\N" else f for f in fields]
+            if word == b"K":
+                report.add_sum(*map(int, fields[:2]), *fields[2:4], *(f == b"1" for f in fields[4:6]), *fields[6:])
+            elif word == b"T":
+                report.timeline.add(fields[0], fields[1], int(fields[2]))
+            elif word == b"E":
+                report.events[fields[0]] += int(fields[1])
+            elif word == b"L":
+                self.folded.lines += int(fields[0])
+                self.folded.own += int(fields[0])
+
+
+_RUNS = re.compile(rb"(?:\x01.*\n)+|(?:(?!\x01).*\n)+|.+")     # of lines with sums, of others
 
 
 # ---- text ----

@@ -373,7 +373,8 @@ class Run:
                 return {"failed": "--setup: status %s: %s" % (
                     setup.how(), setup.outputs["err"].result()["text"].strip())}
         self.page = os.path.join(self.folder, "page") if spec.get("late") else None
-        for name, value in dict(spec["engine"].variables(spec["rules"], self.page), **spec["more"]).items():
+        endings = None if self.page else spec["engine"].endings(os.path.join(self.folder, "endings"))
+        for name, value in dict(spec["engine"].variables(spec["rules"], self.page, endings), **spec["more"]).items():
             env[os.fsencode(name)] = os.fsencode(value)
         env[b"PIPEGUARD_LOG"] = os.fsencode(self.logs.replace("%", "%%")) + b"/%p.log"
         argv = spec["engine"].words([filled(a, self.places) for a in spec["argv"]])

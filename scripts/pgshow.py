@@ -97,6 +97,8 @@ def print_text(sweep, accepted, out):
         say(site["title"], out)
         stable = "" if site["stable"] else ", not in every run"
         say("  in %s, %s%s" % (site["place"], times(site["count"]), stable), out)
+        for who in site.get("left") or []:
+            say("  breaks without a fault, too: its reader %s" % who, out)
         for fault in columns:
             if sweep.refusal(site, fault):
                 say("  %-15s not possible: %s" % (fault, sweep.refusal(site, fault)), out)
@@ -134,6 +136,7 @@ def json_lines(sweep, accepted):
         yield {"type": "site", "site": site["hash"], "program": site["program"], "call": site["call"],
                "via": site["via"], "kind": site["kind"], "fds": site["fds"], "count": site["count"],
                "stable": site["stable"], "own": site["own"], "place": site["place"],
+               "left": site.get("left") or [],
                "impossible": {f: why for f in sweep.args.faults for why in [sweep.refusal(site, f)] if why},
                "stack": stack_of(sweep, site["stack"])}
         for run in (run for fault in sweep.args.faults + [PAIRS] for run in runs.get(fault, [])):

@@ -154,11 +154,13 @@ def _disposition(state, e):
 
 def sites_of(logs, ready=None):
     """The sites of a baseline run, by their keys, in the order in which they were reached; READY: when the server was."""
-    found, counts = {}, {}
+    found, counts, left = {}, {}, {}
     for events in logs:
         state = None
         for e in events:
             state = _disposition(state, e)
+            if broke_alone(e):
+                left.setdefault(key_of(e), []).append(pglog.who_left(e["ended"]))
             if not is_of_site(e):
                 continue
             key = key_of(e)
@@ -173,6 +175,7 @@ def sites_of(logs, ready=None):
     for key, site in found.items():
         site["count"] = sum(counts[key].values())
         site["processes"] = len(set(site["processes"]))
+        site["left"] = sorted(set(left.get(key, ())))[:4]
     return dict(sorted(found.items(), key=lambda kv: kv[1]["mono"]))
 
 
@@ -234,6 +237,11 @@ def rule_of(site, fault, when=1):
     calls = "%stdio" if site["via"] == "stdio" else site["call"]
     comm = ":comm=" + pglog.glob(site["program"]) if site["program"] else ""
     return "%s:kind=%s%s:site=%s:when=%d:%s" % (calls, site["kind"], comm, site["hash"], when, action)
+
+
+def broke_alone(e):
+    """Did the write E break without a fault, and is it known who let go of the other end?"""
+    return bool(e["ev"] == "epipe" and not e["injected"] and e["ended"] and e["call"] and e["kind"] and e["site"])
 
 
 def is_of_site(e):

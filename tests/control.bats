@@ -304,7 +304,7 @@ outside_only() {
 	run -0 ctl fired io --wait 5s
 	local n pid
 	for n in {1..60}; do
-		"$PIPEGUARD" ctl "$PAGE" rules "io=write:fd=9:error=EIO; q$n=write:fd=9:error=EDQUOT" 3>&- &
+		"$PIPEGUARD" ctl "$PAGE" rules "io=write:fd=9:error=EIO; q$n=write:fd=3:error=EDQUOT" 3>&- &
 		pid=$!
 		python3 -c "import time; time.sleep($n * 0.0001)"
 		kill -KILL "$pid" 2>/dev/null || :
@@ -368,6 +368,19 @@ outside_only() {
 	native_only
 	run -3 launch run --control "$PAGE" -r 'a=write:fd=9:error=EIO' -o off sh -c '/bin/echo out; exit 3'
 	equal output $'out\npipeguard: never fired: a' "$output"
+}
+
+@test "run alone tells once, at the end, of rules that fired in no process" {
+	native_only
+	run -3 launch run -r 'a=write:fd=9:error=EIO; b=%stdio:fd=1:delay=1ms; c=connect:refuse' sh -c '/bin/echo out; exit 3'
+	equal "lines" 1 "$(grep -c 'never fired' <<<"$output")"
+	[[ $output == *'sh] exit: 0 broken writes; never fired in any process: a c'* ]]
+	run -0 launch run -r 'b=%stdio:fd=1:delay=1ms' --stack 0 sh -c '/bin/echo out; /bin/echo out'
+	[[ $output != *'never fired'* ]]
+	run -0 launch run -r 'a=write:fd=9:error=EIO' -o off sh -c '/bin/echo out'
+	[ "$output" = out ]
+	run -0 launch run -r 'a=write:fd=9:error=EIO' -o "$LOG" -j sh -c '/bin/echo out; /bin/echo out'
+	equal "as JSON" '{"a":0}' "$(events 'select(.ev == "exit") | .rules')"
 }
 
 @test "a signal that is sent to run reaches the program, and run ends as the program does" {

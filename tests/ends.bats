@@ -140,6 +140,16 @@ told() {
 	equal "who" '["sh","exit",4]' "$(told '[.comm, .how, .status]')"
 }
 
+@test "hold says whose leaving it waited for, and sweep whose leaving makes a race" {
+	native_only
+	requires python3
+	run tree -r '%out:fd=1:when=2+:hold=5s' bash -c '(echo a; echo b) | head -1'
+	equal "hold" '["head","exit",0]' "$(events 'select(.ev == "inject") | .ended | [.comm, .how, .status]' | tail -1)"
+	run launch sweep --out "$BATS_TEST_TMPDIR/swept" --faults break --json -- bash -c 'seq 100000 | head -1; exit 0'
+	equal "sweep" '["head exited with status 0"]' "$(grep '^{' <<<"$output" |
+		jq -c 'select(.type == "site" and .program == "seq") | .left')"
+}
+
 # ---- who it was not ----
 
 @test "SIGKILL: gone, or killed where that can still be asked, and no more" {
@@ -269,6 +279,11 @@ told() {
 	[ "$(told .how)" = '"close"' ]
 }
 
+@test "a record that is not whole is none" {
+	case_of torn
+	[ "$(told)" = null ]
+}
+
 # noise PIECES: the file is overwritten with random bytes, all but what says what it is.
 noise() {
 	python3 - "$RING" "$1" <<-'PY'
@@ -331,4 +346,98 @@ instructions() {
 	reader=$(fixture static/probe) || skip "no static fixture"
 	run tree bash -c "yes | { $SHELL_LEAVES"' exec "$1" >/dev/null 2>&1; }' - "$reader"
 	[ "$(WRITER=yes told)" = null ]
+}
+
+# ---- two machines ----
+
+# apart: a client and a server that share nothing, in logs a and b: the server closes with unread bytes.
+apart() {
+	native_only
+	requires python3
+	cd "$BATS_TEST_TMPDIR" || return
+	rm -f a b port
+	export PIPEGUARD_ENDINGS=off
+	launch run -v -j -o b python3 -c 'if True:
+		import os, socket
+		l = socket.create_server(("127.0.0.1", 0))
+		open("port.new", "w").write(str(l.getsockname()[1]))
+		os.rename("port.new", "port")
+		c = l.accept()[0]
+		c.recv(4)
+		c.close()' &
+	wait_for test -e port
+	launch run -v -j -o a python3 -c 'if True:
+		import socket, sys
+		c = socket.create_connection(("127.0.0.1", int(open("port").read())))
+		c.sendall(b"read" + b"u" * 158)
+		try: c.recv(1)
+		except OSError: pass
+		try: c.sendall(b"x")
+		except OSError: sys.exit(0)
+		sys.exit("no write broke")'
+	wait $!
+}
+
+@test "report joins the logs of two machines by their addresses: text, JSON and HTML" {
+	apart
+	run -0 launch report a b --html page
+	[[ $output == *$'\nBoth ends\n\n  tcp 127.0.0.1:'*' -> 127.0.0.1:'* ]]
+	[[ $output == *$'\n    a: python3['*'] send('*') = EPIPE, at '* ]]
+	[[ $output == *$'\n    b: python3['*'] close('*') with 158 bytes unread, at '*' before'* ]]
+	equal "as JSON" '["a","send","EPIPE",["b","doomed","close",158,true]]' "$(launch report --json b a |
+		jq -c '.connections[] | [.log, .call, .errno, (.other[0] | [.log, .ev, .call, .unread, .ms_before >= 0])]')"
+	grep -q '<h2>Both ends</h2>' page
+	grep -q '158 bytes unread' page
+}
+
+# moved SECONDS: log b, as if its clock were another one.
+moved() {
+	python3 - "$1" <<-'PY'
+		import datetime, json, sys
+		with open("c", "w") as out:
+		    for e in map(json.loads, open("b")):
+		        t = datetime.datetime.strptime(e["t"], "%Y-%m-%dT%H:%M:%S.%fZ") + datetime.timedelta(seconds=int(sys.argv[1]))
+		        out.write(json.dumps(dict(e, t=t.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))) + "\n")
+	PY
+}
+
+@test "ends that have other addresses, another time or the same log are not joined" {
+	apart
+	moved 30
+	[ "$(launch report --json a c | jq -c '[.connections[].other[].ms_before < 0]')" = '[true]' ]
+	moved 200
+	[ "$(launch report --json a c | jq -c .connections)" = '[]' ]
+	[ "$(launch report --json a | jq -c .connections)" = '[]' ]
+	[ "$(launch report --json a a | jq -c .connections)" = '[]' ]
+	sed 's/127\.0\.0\.1:\([0-9]*\)/127.0.0.2:\1/g' b >c
+	[ "$(launch report --json a c | jq -c .connections)" = '[]' ]
+	cat a b >c
+	[ "$(launch report --json c | jq -c .connections)" = '[]' ]
+	sed 's/127\.0\.0\.1:\([0-9]*\)/[::ffff:127.0.0.1]:\1/g' b >c
+	[ "$(launch report --json a c | jq -c '[.connections[].other[].ev]')" = '["doomed"]' ]
+	head -c 3000 a >d
+	launch report --json d b >/dev/null
+}
+
+@test "what is closed first is told by who does it, with close, shutdown and the end; what the peer left first is not" {
+	native_only
+	requires python3
+	run -0 launch run -v -j -o "$LOG" python3 -c 'if True:
+		import socket
+		l = socket.create_server(("127.0.0.1", 0))
+		def pair():
+		    c = socket.create_connection(l.getsockname())
+		    return c, l.accept()[0]
+		a, b = pair()
+		a.close()
+		b.recv(1)
+		b.close()
+		c, d = pair()
+		c.shutdown(socket.SHUT_RDWR)
+		d.recv(1)
+		d.close()
+		e, f = pair()
+		e.detach(), f.detach()'
+	equal "closed" '["close",true]["shutdown",true]["_exit",true]["_exit",true]' \
+		"$(events 'select(.ev == "closed") | [.call, (.local | length > 9)]' | tr -d '\n')"
 }

@@ -25,8 +25,8 @@ setup() {
 # From `env -0`: the variables that matter as NAME=VALUE lines, sorted, a newline as \001.
 ours() { tr '\n\000' '\001\n' | grep -E '^(PIPEGUARD_|LD_PRELOAD)' | sort; }
 
-# What run gives a program. The file of endings is one of each run.
-wanted() { launch "${nasty[@]}" env -0 | ours | sed "/^PIPEGUARD_ENDINGS=/d"; }
+# What run gives a program, but for the file of its tree.
+wanted() { launch "${nasty[@]}" env -0 | ours | grep -v '^PIPEGUARD_ENDINGS='; }
 
 # Reads Dockerfile or unit or YAML lines on stdin, prints the same.
 parse() {

@@ -10,7 +10,7 @@ install_to() { timeout 120 make -s -C "$ROOT" BUILD="$BUILD" "$@" 3>&-; }
 @test "what is installed works, and is all gone after uninstall" {
 	to=$BATS_TEST_TMPDIR/prefix
 	install_to install PREFIX="$to"
-	equal "the files" "$(printf '%s\n' bin/pipeguard lib/libpipeguard.so lib/pipeguard/log.schema.json lib/pipeguard/pg{about,args,case,ci,elf,engine,follow,html,log,run,show,sites}.py \
+	equal "the files" "$(printf '%s\n' bin/pipeguard lib/libpipeguard.so lib/pipeguard/log.schema.json lib/pipeguard/pg{about,args,case,ci,elf,engine,follow,html,join,log,run,show,sites}.py \
 		lib/pipeguard/pipeguard-bundle lib/pipeguard/pipeguard-replay lib/pipeguard/pipeguard-report lib/pipeguard/pipeguard-sweep lib/pkgconfig/pipeguard.pc \
 		share/bash-completion/completions/pipeguard share/fish/vendor_completions.d/pipeguard.fish \
 		share/man/man1/pipeguard-bundle.1 share/man/man1/pipeguard-report.1 share/man/man1/pipeguard-sweep.1 share/man/man1/pipeguard.1 share/man/man7/libpipeguard.7 share/zsh/site-functions/_pipeguard)" \

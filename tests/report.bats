@@ -473,3 +473,119 @@ out.write(b"pipeguard[1:1 x] write(3, 1) = EPIPE, SIGPIPE kills   " + b"tcp " * 
 		equal "what mandoc says of $page" '' "$(mandoc -Tlint "$ROOT/scripts/$page" 2>/dev/null | grep -vE 'referenced manual not found|operating system explicitly')"
 	done
 }
+
+# both LOG: the same report with the help of pipeguard --fold and without; prints it.
+both() {
+	run "$PYTHON" -B - "$ROOT" "$BUILD/pipeguard" "$@" 3>&- <<-'END'
+		import importlib.machinery, importlib.util, json, os, sys
+		root, command, *logs = sys.argv[1:]
+		sys.path.insert(0, root + "/scripts")
+		import pgengine, pglog
+		loader = importlib.machinery.SourceFileLoader("report", root + "/scripts/pipeguard-report")
+		module = importlib.util.module_from_spec(importlib.util.spec_from_loader("report", loader))
+		loader.exec_module(module)
+		def told(large):
+		    module.LARGE = large
+		    pgengine.find_command = lambda library: command
+		    report = module.Report()
+		    for log in logs: report.read(log)
+		    report.processes = dict(sorted(report.processes.items()))
+		    out = open(os.devnull, "w")
+		    text = []
+		    class Out:
+		        write = staticmethod(text.append)
+		    module.print_json(report, module.Words(report, 50, []), Out)
+		    value = json.loads("".join(text))
+		    value["sites"].sort(key=lambda site: json.dumps(site, sort_keys=True))     # the order of equals is nobody's
+		    return json.dumps(value, indent=1, sort_keys=True)
+		fast, slow = told(0), told(1 << 60)
+		if fast != slow:
+		    import difflib
+		    sys.exit("\n".join(list(difflib.unified_diff(slow.split("\n"), fast.split("\n"), "slow", "fast", lineterm="", n=1))[:60]))
+		sys.stdout.write(fast)
+	END
+	[ "$status" -eq 0 ] || echo "$output"
+	[ "$status" -eq 0 ]
+}
+
+@test "a large log is read with the help of pipeguard --fold, which changes nothing that is said" {
+	native_only
+	guarded PIPEGUARD_VERBOSE=2 PIPEGUARD_RULES='send:when=2+:delay=0us' "$PYTHON" -c "$script"
+	breaks 300 PIPEGUARD_VERBOSE=1
+	guarded PIPEGUARD_VERBOSE=1 "$FIXTURES/call" -one 0 0 ign >/dev/null
+	both "$LOG"
+	[ "$(jq .lines <<<"$output")" -ge 30 ]
+	jq -e '.events | .epipe >= 300 and .call > 0 and .inject > 0 and .exit > 0' <<<"$output"
+	# Some of it is foreign, damaged, text, lost; a process number that comes again; an end without an end of line.
+	{
+		cat "$LOG"
+		printf '\001K\t1\t1\n\001\n{"v":1\n\n  \n'
+		sed 's/"dropped":0/"dropped":3/' "$LOG" | tail -n 5
+		head -c 70000 /dev/zero | tr '\0' x
+		echo
+		head -c 2000000 /dev/zero | tr '\0' '{'
+		echo
+		sed 's/"pid":[0-9]*/"pid":7/; s/"comm":"[^"]*"/"comm":"a\\u00e4b"/' "$LOG"
+		sed 's/"pid":[0-9]*/"pid":7/; s/"call":"send"/"call":null/; s/"ret":-1/"ret":-12345678901234567890/' "$LOG"
+		printf 'a\0b\n'
+		sed 's/"peer":"[^"]*"/"peer":null/; s/"t":"[^"]*"/"t":null/; s/$/  \r/' "$LOG"
+		tac "$LOG"
+		head -n 3 "$LOG"
+	} >"$BATS_TEST_TMPDIR/mixed"
+	head -c $(($(stat -c %s "$BATS_TEST_TMPDIR/mixed") - 1)) "$BATS_TEST_TMPDIR/mixed" >"$BATS_TEST_TMPDIR/cut"
+	rm "$LOG"
+	breaks 40 PIPEGUARD_FORMAT=text PIPEGUARD_VERBOSE=1
+	cat "$LOG" "$BATS_TEST_TMPDIR/cut" "$LOG" >"$BATS_TEST_TMPDIR/all"
+	both "$BATS_TEST_TMPDIR/all"
+	[ "$(jq .foreign <<<"$output")" -gt 5 ]
+}
+
+@test "what pipeguard --fold takes for the library's is what Python does: each word of a line, changed" {
+	native_only
+	guarded PIPEGUARD_VERBOSE=2 PIPEGUARD_RULES='send:when=2+:delay=0us' "$PYTHON" -c "$script"
+	"$PYTHON" -B - "$ROOT" "$LOG" "$BUILD/pipeguard" 3>&- <<-'END'
+		import random, subprocess, sys
+		sys.path.insert(0, sys.argv[1] + "/scripts")
+		import pglog
+		lines = [line.rstrip(b"\n") for line in open(sys.argv[2], "rb")]
+		lines = [line for line in lines if pglog._FAST.fullmatch(line) and b'"ev":"epipe"' in line or b'"ev":"inject"' in line]
+		lines = lines[:1] + lines[-1:]
+		assert len(lines) == 2
+		chance, tried, odd = random.Random(1), [], b'"\\,:[]{}0aAfgz-.%_Z \t\x7f\x01\xff'
+		for line in lines:
+		    for at in range(len(line)):
+		        tried.append(line[:at] + line[at + 1:])
+		        tried.append(line[:at] + bytes([chance.choice(odd)]) + line[at + 1:])
+		        tried.append(line[:at] + bytes([chance.choice(odd)]) + line[at:])
+		tried = [line for line in tried if b"\n" not in line]
+		fast = [line for line in tried if pglog._FAST.fullmatch(line)]
+		said = subprocess.run([sys.argv[3], "--fold"], input=b"\n".join(tried) + b"\n", stdout=subprocess.PIPE).stdout.split(b"\n")
+		passed = [line for line in said if line[:1] not in (b"\1", b"")]
+		folded = len(tried) - len(passed)
+		# Those that say that lines were lost go through.
+		lost = [line for line in fast if pglog._FAST.fullmatch(line).groups()[-2] not in (b"0", None) or pglog._FAST.fullmatch(line).groups()[16] is None]
+		wrong = set(passed) & set(fast) - set(lost)
+		print(len(tried), len(fast), folded, len(lost))
+		assert not wrong, sorted(wrong)[:3]
+		assert folded == len(fast) - len(lost), (folded, len(fast), len(lost))
+		assert 100 < folded < len(tried) / 2
+	END
+}
+
+@test "on a terminal it is said how far a large log has been read" {
+	native_only
+	requires script
+	run -0 "$PYTHON" -B - "$ROOT" <<-'END'
+		import importlib.machinery, importlib.util, io, sys
+		sys.path.insert(0, sys.argv[1] + "/scripts")
+		loader = importlib.machinery.SourceFileLoader("report", sys.argv[1] + "/scripts/pipeguard-report")
+		module = importlib.util.module_from_spec(importlib.util.spec_from_loader("report", loader))
+		loader.exec_module(module)
+		module.BEGAN -= 10
+		sys.stderr = io.StringIO()
+		progress = module.Progress("/a/b\x1b.log")
+		for part in (0, 0.1, 0.101, 0.5, 1, 1): progress.show(part)
+		print(repr(sys.stderr.getvalue()))
+	END
+	[[ $output == *'\r\x1b[Kb\\x1b.log: 0 %\r\x1b[Kb\\x1b.log: 10 %\r\x1b[Kb\\x1b.log: 50 %\r\x1b[K'* ]]
+}

@@ -102,7 +102,9 @@ enum pg_call pg_call_made_raw(long nr, const long arg[6])
 {
 	enum pg_call call = pg_call_of_number(nr);
 
-	return call == PG_CALL_send && arg[4] ? PG_CALL_sendto : call;
+	if (call == PG_CALL_send && arg[4])
+		return PG_CALL_sendto;
+	return call == PG_CALL_recv && arg[4] ? PG_CALL_recvfrom : call;
 }
 
 bool pg_call_spares(enum pg_call call, int said)

@@ -114,8 +114,8 @@ enum pg_call pg_call_plain(enum pg_call call);
 long pg_call_number(enum pg_call call);
 enum pg_call pg_call_of_number(long nr);
 
-/* The call that the log takes system call NR of syscall(2) for: where ARG names an address it is
- * sendto, else send. */
+/* The same of NR with the arguments ARG: where they name an address it is sendto or recvfrom, else
+ * send or recv. */
 enum pg_call pg_call_made_raw(long nr, const long arg[6]);
 
 #endif

@@ -41,6 +41,11 @@ static int find_way(void)
 	return found;
 }
 
+bool pg_is_filtered(void)
+{
+	return find_way() != COPIES;
+}
+
 /* The kernel's copy of COUNT pieces, N bytes in all; -1: it has no such call here, which is
  * remembered. */
 static int copied(void *to, size_t n, const struct iovec *theirs, unsigned count)

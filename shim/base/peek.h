@@ -31,6 +31,9 @@ bool pg_is_kept(const void *p, size_t n);
 /* The same as pg_peek() of what the kernel has just read: plainly where it is kept. */
 bool pg_take_kept(void *to, const void *from, size_t n);
 
+/* True if a filter of system calls stands: it may kill for those that hardly anybody makes. */
+bool pg_is_filtered(void);
+
 /* The other way: copies N bytes to where they may not be written to. False likewise. */
 bool pg_poke(void *to, const void *from, size_t n);
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 bool pg_confined;
@@ -109,4 +110,20 @@ void *pg_map_once(void **place, size_t size)
 		return mine;
 	pg_sys2(SYS_munmap, mine, size);
 	return has;
+}
+
+int pg_lift(int fd)
+{
+	uint64_t limit[2] = {0, 0}; /* the kernel's struct rlimit64 */
+	int high;
+
+	pg_sys4(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, limit);
+	for (int at = limit[0] > PG_HIGH_FD ? PG_HIGH_FD : (int)limit[0] - 1; at > 2; at--) {
+		high = (int)pg_sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, at);
+		if (high < 0)
+			continue;
+		pg_sys1(SYS_close, fd);
+		return high;
+	}
+	return fd;
 }

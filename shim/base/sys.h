@@ -119,4 +119,9 @@ void *pg_map(size_t size);
 /* What *PLACE points to: SIZE bytes of zeros the first time; a null pointer: there is no memory. */
 void *pg_map_once(void **place, size_t size);
 
+/* FD's object under a high number instead, closed on exec: out of the program's way, PG_HIGH_FD or
+ * as high as its limit goes. Returns that number; FD itself, if there is none. */
+enum { PG_HIGH_FD = 1000 };
+int pg_lift(int fd);
+
 #endif

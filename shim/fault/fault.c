@@ -16,7 +16,7 @@
 /* Not under __USE_MISC in every libc. */
 #define PG_POLLRDHUP 0x2000
 
-enum { FUTEX_WAIT_PRIVATE = 128, HIGH_FD = 900 };
+enum { FUTEX_WAIT_PRIVATE = 128 };
 
 struct timing {
 	long sec, nsec;
@@ -88,7 +88,7 @@ int pg_fault_reset(int fd, enum pg_kind kind, bool keep, int *waits)
 	other = pg_standin_unix(fd, keep);
 	if (other < 0)
 		return other;
-	*waits = (int)pg_sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, HIGH_FD);
+	*waits = (int)pg_sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, PG_HIGH_FD);
 	return pg_reseat(fd, other);
 }
 
@@ -114,17 +114,6 @@ int pg_fault_refuse(int fd, const struct sockaddr_storage *addr)
 	return ret;
 }
 
-/* Out of the program's way. */
-static int lift(int fd)
-{
-	int high = (int)pg_sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, HIGH_FD);
-
-	if (high < 0)
-		return fd;
-	pg_sys1(SYS_close, fd);
-	return high;
-}
-
 /* The listener stays open for as long as the process lives: closed, it would refuse. */
 int pg_fault_hang(int fd, const struct sockaddr_storage *addr)
 {
@@ -134,7 +123,7 @@ int pg_fault_hang(int fd, const struct sockaddr_storage *addr)
 
 	if (listener < 0)
 		return -EAFNOSUPPORT;
-	listener = lift(listener);
+	listener = pg_lift(listener);
 	pg_sys2(SYS_listen, listener, 0);
 	for (int i = 0; i < 2; i++) { /* a backlog of 0 holds one connection */
 		int filler = (int)pg_sys3(SYS_socket, ss.ss_family,
@@ -142,7 +131,7 @@ int pg_fault_hang(int fd, const struct sockaddr_storage *addr)
 
 		pg_sys3(SYS_connect, filler, &ss, len);
 		if (!i)
-			lift(filler);
+			pg_lift(filler);
 		else
 			pg_sys1(SYS_close, filler);
 	}
@@ -234,7 +223,7 @@ int pg_fault_silence(int fd, enum pg_kind kind)
 		return -1;
 	copy_timeouts(fd, mine);
 	pg_reseat(fd, mine);
-	return lift(other);
+	return pg_lift(other);
 }
 
 int pg_fault_eof(int fd, enum pg_kind kind)

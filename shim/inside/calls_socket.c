@@ -119,6 +119,8 @@ PG_EXPORT int shutdown(int fd, int how)
 {
 	int ret;
 
+	if (how != SHUT_RD)
+		pg_guard_shutdown(fd, PG_CALLER);
 	if (pg_has_endings() && how != SHUT_WR)
 		pg_leaving_shutdown(fd, how, PG_CALLER - 1);
 	ret = NEXT_SYS2(shutdown, SYS_shutdown, fd, how);

@@ -28,15 +28,26 @@ static bool lines_missing(void)
 	return missing.dropped || missing.limited;
 }
 
+/* Rules of a tree that fired nowhere, where its first process ends and no counts are told. */
+static uint64_t idle_rules(void)
+{
+	unsigned n = pg_page() ? 0 : pg_first_rules.n;
+
+	if (!n || pg_config.verbose || pg_config.log_kind == PG_LOG_OFF)
+		return 0;
+	return pg_endings_idle(~(uint64_t)0 >> (64 - n));
+}
+
 bool pg_guard_has_last_word(void)
 {
 	bool any = pg_config.verbose >= 1 || pg_early || lines_missing();
 
 	if (!pg_started || !pg_config.active || pg_confined ||
-	    (!any && !pg_site_any() && !pg_passed_any()) ||
+	    (!any && !pg_site_any() && !pg_passed_any() &&
+	     !(pg_first_rules.n && pg_has_endings())) ||
 	    pg_process_is_vforked()) /* last: it may ask the kernel */
 		return false;
-	return any || pg_site_held_back(pg_pid()) || pg_passed_rules();
+	return any || pg_site_held_back(pg_pid()) || pg_passed_rules() || idle_rules();
 }
 
 void pg_guard_exit(void)
@@ -59,6 +70,7 @@ void pg_guard_exit(void)
 	s->event.uncounted = pg_counts_missed();
 	pg_site_collect(&s->event);
 	s->event.passed = pg_passed_rules();
+	s->event.idle = s->event.passed ? 0 : idle_rules();
 	before = pg_live_enter();
 	for (unsigned i = 0; i < pg_rules.n; i++)
 		s->event.counts[i] = pg_turn_fired(i);

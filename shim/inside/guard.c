@@ -480,10 +480,17 @@ void pg_guard_warned(enum pg_call call, int fd, int err, uintptr_t caller)
 	} else if (is_lost(err)) {
 		pg_fd_warn(fd, PG_ERROR, call, err, caller);
 	} else if (call == PG_CALL_shutdown) {
-		if (PG_UNLIKELY(pg_config.verbose >= 1))
-			tell_closed(call, fd, caller);
 		pg_fd_warn(fd, PG_SHUTDOWN, call, 0, caller);
 	}
+	errno = saved;
+}
+
+void pg_guard_shutdown(int fd, uintptr_t caller)
+{
+	int saved = errno;
+
+	if (pg_config.active && pg_config.verbose >= 1 && !pg_confined && pg_fd_is_connection(fd))
+		tell_closed(PG_CALL_shutdown, fd, caller);
 	errno = saved;
 }
 

@@ -49,6 +49,9 @@ PG_COLD void pg_guard_connected(enum pg_call call, int fd, int ret, uintptr_t ca
  * kernel will reset it. */
 void pg_guard_close(int fd);
 
+/* The same before shutdown(2). */
+void pg_guard_shutdown(int fd, uintptr_t caller);
+
 /* Before this process ends, at PIPEGUARD_VERBOSE=1: the same of all connections that are open. */
 void pg_guard_leaves(void);
 

@@ -80,6 +80,7 @@ struct pg_event {
 	const char *held;	       /* inject: what became of a hold, or a null pointer */
 	int failed;		       /* inject: errno, why the fault could not be made; or 0 */
 	bool seeded;		       /* inject: a rule with prob= */
+	uint64_t idle; /* exit, of a tree's first process: rules that fired nowhere, as bits */
 	uint64_t counts[PG_RULES_MAX]; /* exit: how often each rule fired */
 	uint64_t passed;	       /* exit: rules for write that stdio passed by, as bits */
 	const char *gates;	       /* load */

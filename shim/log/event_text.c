@@ -470,6 +470,29 @@ static void text_inject(struct pg_text *t, const struct pg_event *e)
 	text_stack(t, e);
 }
 
+static void text_idle(struct pg_text *t, uint64_t rules)
+{
+	pg_put(t, "; never fired in any process:");
+	for (unsigned i = 0; i < pg_rules.n; i++)
+		if (rules >> i & 1)
+			pg_put_char(t, ' '), pg_put(t, pg_rules.rule[i].id);
+}
+
+/* How often rule I fired. */
+static void text_rule(struct pg_text *t, const struct pg_event *e, unsigned i)
+{
+	pg_put(t, INDENT "rule ");
+	pg_put(t, pg_rules.rule[i].id);
+	if (e->counts[i]) {
+		pg_put(t, " fired ");
+		text_times(t, e->counts[i]);
+		return;
+	}
+	pg_put(t, " never fired");
+	if (e->passed >> i & 1)
+		pg_put(t, ": what wrote there was stdio (%stdio, or %out for both)");
+}
+
 static void text_exit(struct pg_text *t, const struct pg_event *e)
 {
 	pg_put(t, "exit: ");
@@ -479,20 +502,10 @@ static void text_exit(struct pg_text *t, const struct pg_event *e)
 		pg_put_u64(t, e->early);
 		pg_put(t, " before start-up");
 	}
-	for (unsigned i = 0; i < pg_rules.n; i++) {
-		pg_put(t, INDENT "rule ");
-		pg_put(t, pg_rules.rule[i].id);
-		if (!e->counts[i]) {
-			pg_put(t, " never fired");
-			pg_put(t,
-			       e->passed >> i & 1
-				       ? ": what wrote there was stdio (%stdio, or %out for both)"
-				       : "");
-			continue;
-		}
-		pg_put(t, " fired ");
-		text_times(t, e->counts[i]);
-	}
+	if (e->idle)
+		text_idle(t, e->idle);
+	for (unsigned i = 0; i < pg_rules.n && !e->idle; i++)
+		text_rule(t, e, i);
 	if (e->uncounted) {
 		pg_put(t, INDENT);
 		text_count(t, e->uncounted, " call");

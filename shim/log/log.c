@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-enum { SIGSET_BYTES = 8, HIGH_FD = 1000, FEW = 64 };
+enum { SIGSET_BYTES = 8, FEW = 64 };
 
 /* What the log is. Written at start, and in a child that has a file of its own. */
 static struct {
@@ -113,20 +113,7 @@ static long limits(const struct limits *set, struct limits *old)
 	return pg_sys4(SYS_prlimit64, 0, RLIMIT_NOFILE, set, old);
 }
 
-/* As high as the program's limit goes, out of its way. */
-static int lift_below(int fd, uint64_t limit)
-{
-	int high = -1;
-
-	for (int at = limit > HIGH_FD ? HIGH_FD : (int)limit - 1; at > 2; at--) {
-		high = (int)pg_sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, at);
-		if (high >= 0)
-			break;
-	}
-	return high;
-}
-
-/* Above it: a number that the program has no use for, and that no loop up to the limit meets. The
+/* Above its limit: a number that the program has no use for, and that no loop up to it meets. The
  * limit is higher for as long as that takes: at start, when there are no threads. */
 static int lift_beyond(int fd, const struct limits *old)
 {
@@ -149,10 +136,10 @@ static int lift(int fd, bool starts)
 
 	limits(NULL, &old);
 	high = starts ? lift_beyond(fd, &old) : -1;
-	if (high < 0)
-		high = lift_below(fd, old.soft);
+	if (high < 0 && (high = pg_lift(fd)) != fd)
+		return high;
 	pg_sys1(SYS_close, fd);
-	return high;
+	return high != fd ? high : -1;
 }
 
 static const char *open_error(int err)

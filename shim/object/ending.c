@@ -23,7 +23,7 @@ void pg_endings_use(struct pg_endings *ring)
 
 struct head {
 	char magic[32];
-	uint64_t owner, unused;
+	uint64_t owner, fired; /* rules that did, as bits */
 };
 struct file {
 	struct head head;
@@ -84,6 +84,30 @@ bool pg_endings_open(const char *path)
 	pg_copy(path_of_own, sizeof path_of_own, path);
 	pg_endings_use(&f->ring);
 	return true;
+}
+
+/* Each process says so once. Two at once must not undo each other, so this is no copy; the file is
+ * asked about before. */
+void pg_endings_fired(unsigned rule)
+{
+	static uint64_t said;
+	uint64_t bit = (uint64_t)1 << (rule & 63);
+	struct file *f = own;
+
+	if (!f || rule > 63 || PG_GET(said) & bit)
+		return;
+	__atomic_fetch_or(&said, bit, __ATOMIC_RELAXED);
+	if (pg_readable(&f->head.fired))
+		__atomic_fetch_or(&f->head.fired, bit, __ATOMIC_RELAXED);
+}
+
+uint64_t pg_endings_idle(uint64_t rules)
+{
+	struct head head;
+
+	if (!rules || !own || !pg_peek(&head, own, sizeof head) || head.owner != (uint64_t)pg_pid())
+		return 0;
+	return rules & ~head.fired;
 }
 
 /* The folder goes with the last one in it. */
@@ -338,7 +362,7 @@ struct search {
 	bool found, waits; /* WAITS: one is being proved */
 	bool too_many;	   /* processes had it */
 	struct pg_ending *best;
-	unsigned known, others; /* OTHERS: that are not this one, so far */
+	unsigned known, begun; /* BEGUN: with those whose place another has */
 	struct known of[KNOWN];
 };
 
@@ -357,7 +381,7 @@ static struct known *known_of(struct search *s, int pid)
 		free = &s->of[s->known++];
 	if (!free)
 		return NULL;
-	s->others += pid != pg_pid();
+	s->begun++;
 	*free = (struct known){.pid = pid};
 	return free;
 }
@@ -409,7 +433,7 @@ static void look(struct search *s)
 	uint64_t last = 0;
 
 	s->found = s->waits = s->too_many = false;
-	s->known = s->others = 0;
+	s->known = s->begun = 0;
 	pg_peek(&last, &pg_endings_mapped->next, sizeof last);
 	for (unsigned n = 0; n < PG_ENDINGS; n += AT_ONCE)
 		look_from(s, (unsigned)((last / AT_ONCE + 1) * AT_ONCE + n) % PG_ENDINGS);
@@ -422,25 +446,39 @@ static void wait_a_little(void)
 	pg_sys2(SYS_nanosleep, pause, 0);
 }
 
+/* The only process that S knows, but for this one and PID; a null pointer: there are others, or
+ * none. */
+static const struct known *only_other(const struct search *s, int pid)
+{
+	const struct known *one = NULL;
+
+	if (s->too_many || s->begun != s->known)
+		return NULL;
+	for (unsigned i = 0; i < s->known; i++) {
+		if (s->of[i].pid == pid || s->of[i].pid == pg_pid())
+			continue;
+		if (one)
+			return NULL;
+		one = &s->of[i];
+	}
+	return one;
+}
+
 /*
- * This process itself let go last, of what it made for another one: that was
- * gone by then, if it is the only other process which had it, had it from its
- * start, and left a moment before.
+ * Who made a pipe for another process closes its own end of it when it gets to
+ * that, and may be the last one to let go. That other one is told, if it is the
+ * only one which had it besides, had it from its start, and left a moment before.
  */
 static PG_COLD void prefer_other(struct search *s)
 {
-	enum { MOMENT = 20 * MS };
-	const struct known *k = s->of;
+	enum { MOMENT = 20 * MS, STDIO = 2 };
+	const struct known *k = only_other(s, s->best->pid);
 	struct pg_ending e;
 	unsigned state;
 
-	if (s->best->pid != pg_pid() || s->others != 1 || s->too_many)
-		return;
-	if (k->pid == s->best->pid)
-		k++;
-	if (k->held && k->left > k->held && k->left <= s->best->at &&
-	    s->best->at - k->left < MOMENT && read_wanted(s, k->left_slot, &e, &state) &&
-	    e.pid == k->pid)
+	if (s->best->how == PG_HOW_CLOSE && s->best->status > STDIO && k && k->held &&
+	    k->left > k->held && k->left <= s->best->at && s->best->at - k->left < MOMENT &&
+	    read_wanted(s, k->left_slot, &e, &state) && e.pid == k->pid)
 		*s->best = e;
 }
 

@@ -75,6 +75,13 @@ static inline bool pg_has_endings(void)
 bool pg_endings_make(const char *path);
 bool pg_endings_open(const char *path);
 
+/* The rule of this number, of those that all processes of a tree begin with, fired. */
+void pg_endings_fired(unsigned rule);
+
+/* Of RULES, bits of their numbers, those that fired in no process of the tree whose first one this
+ * is; 0: it is not, or that is not known. */
+uint64_t pg_endings_idle(uint64_t rules);
+
 /* Its owner, if that is this process, is about to end. */
 void pg_endings_close(void);
 

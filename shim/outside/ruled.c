@@ -116,21 +116,13 @@ static uint64_t rows_of(enum pg_call call)
 
 static enum pg_call call_of(const struct pg_ruled *c, uint64_t *bits)
 {
-	enum pg_call call = pg_call_of_number(c->number);
+	enum pg_call call = pg_call_made_raw(c->number, c->op.arg);
 
 #ifdef SYS_accept
 	if (c->number == SYS_accept)
 		call = PG_CALL_accept;
 #endif
-	*bits = rows_of(call);
-	if (call == PG_CALL_send && c->op.arg[4]) {
-		*bits = PG_BIT(PG_CALL_sendto);
-		return PG_CALL_sendto;
-	}
-	if (call == PG_CALL_recv && c->op.arg[4]) {
-		*bits = PG_BIT(PG_CALL_recvfrom);
-		return PG_CALL_recvfrom;
-	}
+	*bits = pg_call_is(call, PG_CALL_IS_RAW) ? rows_of(call) : PG_BIT(call);
 	return call;
 }
 

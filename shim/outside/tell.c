@@ -82,11 +82,9 @@ static int own_number(int tid)
 /* Which write ended so; PG_NO_CALL: none. A pipe's may return a count, too. */
 static enum pg_call call_of(const struct pg_registers *r)
 {
-	enum pg_call call = r->number < 0 ? PG_NO_CALL : pg_call_of_number(r->number);
+	enum pg_call call = r->number < 0 ? PG_NO_CALL : pg_call_made_raw(r->number, r->arg);
 
-	if (!call || !pg_is_out(call) || (r->result != -EPIPE && r->result <= 0))
-		return PG_NO_CALL;
-	return call == PG_CALL_send && r->arg[4] ? PG_CALL_sendto : call;
+	return pg_is_out(call) && (r->result == -EPIPE || r->result > 0) ? call : PG_NO_CALL;
 }
 
 static struct pg_event *event_of(struct pg_tracee *t, const struct pg_registers *r,

@@ -2,6 +2,7 @@
 #include "rules/turn.h"
 
 #include "base/clock.h"
+#include "object/ending.h"
 #include "rules/counts.h"
 #include "rules/page.h"
 
@@ -207,6 +208,7 @@ bool pg_turn_fires(unsigned n, const struct pg_op *op)
 	if (!count || count > r->limit)
 		return false;
 	pg_page_count(r->serial);
+	pg_endings_fired(n);
 	if (r->scope != PG_SCOPE_RULE)
 		add_one(&pg_sum_of(n)->fired);
 	return true;
