@@ -352,7 +352,7 @@ fuzz-diff: all $(BUILD)/fuzz/diff
 		$(FUZZ_DIFF) $(BUILD)/fuzz/diff $(LIB)
 $(BUILD)/fuzz/diff: $(wildcard tests/fuzz/diff/*.c) tests/fuzz/diff/diff.h
 	@mkdir -p $(@D)
-	$(CC) -O2 -g -Wall -Wextra -Wshadow -Wconversion -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -U_FORTIFY_SOURCE $(filter -m%,$(CFLAGS)) \
+	$(CC) -O2 -g -Wall -Wextra -Wshadow -Wconversion -D_GNU_SOURCE -U_FORTIFY_SOURCE $(filter -m%,$(CFLAGS)) \
 		-pthread -o $@ $(filter %.c,$^) -lutil
 
 C_FILES = $(filter-out shim/arch/marks.h,$(wildcard shim/*/*.[ch] tests/fixtures/*.c tests/fuzz/*.c tests/fuzz/diff/*.[ch] tests/bench/*.c))

@@ -101,7 +101,7 @@ broke() { guarded PIPEGUARD_VERBOSE=1 "$FIXTURES/brokenfd" 1 "$FIXTURES/numbers"
 }
 
 @test "from outside, too" {
-	traced_only
+	ruled_only
 	run outside PIPEGUARD_VERBOSE=1 PIPEGUARD_RULES='write:fd=1:when=1:break' bash -c 'exec "$0" 3 | cat' "$FIXTURES/numbers"
 	bundle -o case.tgz -r 'write:fd=1:when=1:break' "$LOG" -- "$FIXTURES/numbers" 3
 	run -0 replay case.tgz

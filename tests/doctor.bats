@@ -159,6 +159,7 @@ loaded() {
 	native_only
 	says 126 no arm <<<"another architecture ($BITS-bit aarch64)"
 	[[ -e $P/m32 ]] || skip "no 32-bit compiler"
+	[[ $BITS = 64 ]] || skip "32-bit programs are this one's own"
 	says 0 'yes, from outside: 32-bit i386' m32 <<-'END'
 		another architecture (32-bit i386)
 		instead: a library for 32-bit i386 (make 32

@@ -30,9 +30,10 @@ target() {
 # random [OPTION...] LIBRARY: the differential fuzzer.
 random() {
 	native_only
+	[[ $BITS = 64 ]] || skip "its calls and offsets are those of 64-bit programs"
 	requires python3
 	[[ -e $BATS_FILE_TMPDIR/diff ]] ||
-		"${CC:-gcc}" -O1 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -U_FORTIFY_SOURCE -pthread -o "$BATS_FILE_TMPDIR/diff" "$DIFF"/*.c -lutil
+		"${CC:-gcc}" -O1 -D_GNU_SOURCE -U_FORTIFY_SOURCE -pthread -o "$BATS_FILE_TMPDIR/diff" "$DIFF"/*.c -lutil
 	run timeout 50 "$DIFF/run.py" "${@:1:$#-1}" "$BATS_FILE_TMPDIR/diff" "${@: -1}" 3>&-
 	echo "$output"
 }

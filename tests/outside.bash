@@ -14,6 +14,14 @@ traced_only() {
 		skip "no process can be traced here: $said"
 }
 
+# ruled_only: skips where no rules can be followed from outside, with the reason.
+ruled_only() {
+	traced_only
+	local said
+	said=$(timeout 10 "$BUILD/pipeguard" run --outside -r write:fd=99:break /bin/true 2>&1 </dev/null) ||
+		skip "no calls can be told of here: $said"
+}
+
 # outside [-d|-i|-b] [VAR=VALUE...] PROGRAM ARGS: runs it under the outside engine, logging JSON to $LOG.
 outside() {
 	local mode=() vars=()

@@ -167,7 +167,7 @@ server() {
 }
 
 @test "static programs are swept from outside, and the printed line breaks them again" {
-	traced_only
+	ruled_only
 	cat >still.c <<-'END'
 		#include <stdio.h>
 		#include <unistd.h>
@@ -191,7 +191,7 @@ server() {
 }
 
 @test "Go programs are swept from outside, by their own functions" {
-	traced_only
+	ruled_only
 	needs_go lines
 	run -0 sweep -q --json --faults break,short -- "$GO_DIR/lines"
 	equal "what it found" $'break killed\nshort recovered' "$(jq -r 'select(.type == "run") | "\(.fault) \(.verdict)"' <<<"$output")"

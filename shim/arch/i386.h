@@ -17,6 +17,14 @@ enum { PG_PAGE_MOST = 4096, PG_UNWIND_REGISTERS = 8 };
 #define PG_ASK_THREADS(has) __asm__ volatile("movl %%gs:0xc, %0" : "=r"(has))
 #endif
 
+/* The carry of the one half goes to the other, once, whoever adds meanwhile: the sum is right when
+ * nobody does. */
+#define PG_ADD(sum, n)                                                                             \
+	__asm__ volatile("lock addl %1, (%0)\n\tlock adcl %2, 4(%0)"                               \
+			 :                                                                         \
+			 : "r"(sum), "ri"((uint32_t)(n)), "ri"((uint32_t)((uint64_t)(n) >> 32))    \
+			 : "cc", "memory")
+
 /* ---- what a signal interrupted, for hit.c ---- */
 #ifdef PG_ARCH_CONTEXT
 

@@ -167,6 +167,8 @@ const char *pg_filter_refuses(void)
 	static char text[200];
 	const char *why = NULL;
 
+	if (pg_rules.n && sizeof(long) < sizeof(uint64_t))
+		return "rules are not followed from outside by a pipeguard for 32 bits";
 	for (unsigned i = 0; i < pg_rules.n && !why; i++) {
 		const struct pg_rule *r = &pg_rules.rule[i];
 

@@ -133,7 +133,7 @@ static void climb_by_tables(struct pg_tracee *t, int tid)
 static void climb_by_pointers(struct pg_tracee *t, const struct pg_registers *r)
 {
 	enum { FAR = 1 << 24 };
-	size_t size = r->narrow ? 4 : 8;
+	size_t size = r->narrow ? 4 : sizeof(uintptr_t);
 	uintptr_t frame = r->frame, below = r->sp;
 
 	add(r->pc, true);
@@ -143,9 +143,9 @@ static void climb_by_pointers(struct pg_tracee *t, const struct pg_registers *r)
 
 		if (frame < below || frame - below > FAR || frame % size)
 			return;
-		if (r->narrow && pg_bytes_read(t->pid, frame, narrow, sizeof narrow))
+		if (size == 4 && pg_bytes_read(t->pid, frame, narrow, sizeof narrow))
 			pair[0] = narrow[0], pair[1] = narrow[1];
-		else if (r->narrow || !pg_bytes_read(t->pid, frame, pair, sizeof pair))
+		else if (size == 4 || !pg_bytes_read(t->pid, frame, pair, sizeof pair))
 			return;
 		if (!pg_memory_runs(t, (uintptr_t)pair[1]) || !add((uintptr_t)pair[1], false))
 			return;

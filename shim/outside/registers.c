@@ -8,20 +8,22 @@
 #include <sys/uio.h>
 #include <sys/user.h>
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) || defined(__i386__)
 
 /* The kernel's user_regs of a 32-bit thread. */
 struct narrow {
 	uint32_t bx, cx, dx, si, di, bp, ax, ds, es, fs, gs, orig_ax, ip, cs, flags, sp, ss;
 };
-union set {
-	struct user_regs_struct wide;
-	struct narrow narrow;
-};
 
+#ifdef __i386__
+static long number_of(uint32_t number)
+{
+	return (long)number;
+}
+#else
 /* Calls that can break a pipe, and those that rules name, by their numbers there (syscall_32.tbl).
  */
-static long wide_number(uint32_t number)
+static long number_of(uint32_t number)
 {
 	static const struct {
 		short narrow, wide;
@@ -48,6 +50,7 @@ static long wide_number(uint32_t number)
 			return pairs[i].wide;
 	return -1;
 }
+#endif
 
 /* socketcall(2): which call it stands for, and its arguments in memory. */
 static void from_socketcall(struct pg_registers *r, int tid)
@@ -73,12 +76,12 @@ static void from_narrow(struct pg_registers *r, const struct narrow *n, int tid)
 	enum { SOCKETCALL = 102 };
 
 	*r = (struct pg_registers){
-		.number = wide_number(n->orig_ax),
+		.number = number_of(n->orig_ax),
 		.arg = {(long)n->bx, (long)n->cx, (long)n->dx, (long)n->si, (long)n->di,
 			(long)n->bp},
 		.result = (int32_t)n->ax,
 		.arguments = true,
-		.narrow = true,
+		.narrow = sizeof(long) > sizeof n->ax,
 		.pc = n->ip,
 		.sp = n->sp,
 		.frame = n->bp,
@@ -86,6 +89,77 @@ static void from_narrow(struct pg_registers *r, const struct narrow *n, int tid)
 	if (n->orig_ax == SOCKETCALL)
 		from_socketcall(r, tid);
 }
+
+#endif
+
+#if defined(__i386__)
+
+/* The registers of a 64-bit thread, which this process cannot look after, are more. */
+static bool take(int tid, struct narrow *set)
+{
+	struct narrow room[4];
+	struct iovec io = {room, sizeof room};
+
+	if (ptrace(PTRACE_GETREGSET, tid, (void *)NT_PRSTATUS, &io) || io.iov_len != sizeof *set)
+		return false;
+	*set = room[0];
+	return true;
+}
+
+static bool put(int tid, struct narrow *set)
+{
+	struct iovec io = {set, sizeof *set};
+
+	return !ptrace(PTRACE_SETREGSET, tid, (void *)NT_PRSTATUS, &io);
+}
+
+bool pg_registers_read(int tid, struct pg_registers *r)
+{
+	struct narrow set;
+
+	if (!take(tid, &set))
+		return false;
+	from_narrow(r, &set, tid);
+	return true;
+}
+
+bool pg_registers_skip(int tid)
+{
+	struct narrow set;
+
+	if (!take(tid, &set))
+		return false;
+	set.orig_ax = (uint32_t)-1;
+	return put(tid, &set);
+}
+
+bool pg_registers_result(int tid, long result)
+{
+	struct narrow set;
+
+	if (!take(tid, &set))
+		return false;
+	set.ax = (uint32_t)result;
+	return put(tid, &set);
+}
+
+bool pg_registers_again(int tid, long number, long how)
+{
+	struct narrow set;
+
+	if (!take(tid, &set))
+		return false;
+	set.orig_ax = (uint32_t)number;
+	set.ax = (uint32_t)how;
+	return put(tid, &set);
+}
+
+#elif defined(__x86_64__)
+
+union set {
+	struct user_regs_struct wide;
+	struct narrow narrow;
+};
 
 static void from_wide(struct pg_registers *r, const struct user_regs_struct *w)
 {

@@ -16,7 +16,7 @@ struct pg_registers {
 };
 
 /* Are the registers of this machine known here? Else nothing can be seen from outside. */
-#if defined(__x86_64__) || defined(__aarch64__)
+#if defined(__x86_64__) || defined(__i386__) || defined(__aarch64__)
 enum { PG_REGISTERS_KNOWN = true };
 #else
 enum { PG_REGISTERS_KNOWN = false };
