@@ -169,10 +169,17 @@ told() {
 }
 
 @test "SIGKILL at any moment of a close: nobody but the one who closed is named" {
-	run -0 case_of many 400
-	equal "writes" 400 "$(broken | wc -l)"
-	events '.ended.pid' | paste - <(printf '%s\n' "$output") | awk '$1 != "null" && $1 != $2 { print; bad = 1 } $1 != "null" { n++ }
-		END { print n + 0, "named"; exit bad || n == 0 }'
+	local try named=0
+	# Whether a close comes to its end is a matter of time; some must, or nothing was tried.
+	for ((try = 0; try < 5 && !named; try++)); do
+		rm -f "$LOG"
+		run -0 case_of many 400
+		equal "writes" 400 "$(broken | wc -l)"
+		events '.ended.pid' | paste - <(printf '%s\n' "$output") >"$BATS_TEST_TMPDIR/named"
+		equal "wrong names" "" "$(awk '$1 != "null" && $1 != $2' "$BATS_TEST_TMPDIR/named")"
+		named=$(grep -vc ^null "$BATS_TEST_TMPDIR/named" || :)
+	done
+	((named > 0))
 }
 
 @test "a number of a process that another one has now says nothing" {
