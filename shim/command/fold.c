@@ -35,8 +35,20 @@ typedef const char *take_fn(const char *p, const char **from);
 	X(number)                                                                                  \
 	X(seconds)                                                                                 \
 	X(time)                                                                                    \
-	X(word) X(name) X(bool) X(seed) X(rule) X(again) X(hash) X(frames) X(disposition) X(ended) \
-		X(history) X(counts) X(sites) X(frame)
+	X(word)                                                                                    \
+	X(name)                                                                                    \
+	X(bool)                                                                                    \
+	X(seed)                                                                                    \
+	X(rule)                                                                                    \
+	X(again)                                                                                   \
+	X(hash)                                                                                    \
+	X(frames)                                                                                  \
+	X(disposition)                                                                             \
+	X(ended)                                                                                   \
+	X(history)                                                                                 \
+	X(counts)                                                                                  \
+	X(sites)                                                                                   \
+	X(frame)
 #define X(type) static take_fn take_##type;
 TAKERS(X)
 #undef X
