@@ -103,6 +103,9 @@ bool pg_call_spares(enum pg_call call, int flags);
 /* True of those that format, and write what comes of it inside libc. */
 bool pg_call_formats(enum pg_call call);
 
+/* Room for the name of a call, or of another function of libc's; longer ones are cut. */
+enum { PG_CALL_NAME_MAX = 32 };
+
 /* The log's name of a call ("send"); "?" if out of range. */
 const char *pg_call_name(enum pg_call call);
 

@@ -61,7 +61,7 @@ static PG_COLD void put_symbol(struct pg_ending *e, const struct pg_module *m, u
 	char symbol[PG_SYMBOL_MAX];
 	uintptr_t offset = 0;
 
-	if (!pg_symbol_at(m, at, symbol, &offset))
+	if (!pg_symbol_at(m, at, symbol, sizeof symbol, &offset))
 		return;
 	pg_copy(e->symbol, sizeof e->symbol, symbol);
 	e->symbol_offset = offset;

@@ -158,11 +158,11 @@ static void climb_by_pointers(struct pg_tracee *t, const struct pg_registers *r)
 
 static bool is_wrapper(const struct pg_cursor *c)
 {
-	char name[PG_SYMBOL_MAX];
+	char name[PG_CALL_NAME_MAX];
 	uintptr_t offset;
 	const char *plain = name;
 
-	if (!pg_symbol_at(c->module, pg_cursor_place(c), name, &offset))
+	if (!pg_symbol_at(c->module, pg_cursor_place(c), name, sizeof name, &offset))
 		return false;
 	plain += pg_prefix(plain, "__libc_") ? 7 : 0;
 	plain += strspn(plain, "_");

@@ -196,7 +196,7 @@ bool pg_module_is_own(uintptr_t addr)
 	return false;
 }
 
-bool pg_symbol_at(const struct pg_module *m, uintptr_t addr, char name[PG_SYMBOL_MAX],
+bool pg_symbol_at(const struct pg_module *m, uintptr_t addr, char *name, size_t size,
 		  uintptr_t *offset)
 {
 	const struct pg_area *a = pg_tracee_now ? area_of(pg_tracee_now, addr) : NULL;
@@ -208,7 +208,7 @@ bool pg_symbol_at(const struct pg_module *m, uintptr_t addr, char name[PG_SYMBOL
 	found = pg_file_function(a->file, addr - m->base, &start);
 	if (!found)
 		return false;
-	pg_copy(name, PG_SYMBOL_MAX, found);
+	pg_copy(name, size, found);
 	*offset = addr - m->base - start;
 	return true;
 }

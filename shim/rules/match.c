@@ -214,7 +214,7 @@ static __attribute__((noinline)) bool frame_is(const char *wanted, uintptr_t add
 	buf[t.len] = 0;
 	if (pg_same(wanted, buf))
 		return true;
-	return pg_symbol_at(m, addr, symbol, &offset) && pg_glob(wanted, symbol);
+	return pg_symbol_at(m, addr, symbol, sizeof symbol, &offset) && pg_glob(wanted, symbol);
 }
 
 static bool frames_match(const struct pg_words *ws, const uintptr_t *frames, unsigned n)

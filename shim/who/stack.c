@@ -70,16 +70,12 @@ static bool is_stdio(uintptr_t place)
 
 static bool name_wrapper(const struct pg_cursor *c, struct pg_wrapper *out)
 {
-	char name[PG_SYMBOL_MAX];
 	uintptr_t offset, place = pg_cursor_place(c);
 
 	out->name[0] = 0;
 	if (is_stdio(place))
 		return true;
-	if (!pg_symbol_at(c->module, place, name, &offset))
-		return false;
-	pg_copy(out->name, sizeof out->name, name);
-	return true;
+	return pg_symbol_at(c->module, place, out->name, sizeof out->name, &offset);
 }
 
 enum pg_between pg_stack_wrapper(const void *uc, struct pg_wrapper *out)
@@ -106,14 +102,14 @@ enum pg_between pg_stack_wrapper(const void *uc, struct pg_wrapper *out)
 bool pg_stack_passes(const char *name)
 {
 	enum { STEPS = 64 };
-	char symbol[PG_SYMBOL_MAX];
+	char symbol[PG_CALL_NAME_MAX];
 	struct pg_cursor c;
 	uintptr_t offset;
 
 	pg_cursor_here(&c);
 	for (unsigned steps = 0; steps < STEPS && pg_cursor_up(&c); steps++)
 		if (c.module && c.module->is_libc &&
-		    pg_symbol_at(c.module, pg_cursor_place(&c), symbol, &offset) &&
+		    pg_symbol_at(c.module, pg_cursor_place(&c), symbol, sizeof symbol, &offset) &&
 		    pg_same(symbol, name))
 			return true;
 	return false;
@@ -138,12 +134,12 @@ static bool is_in_libc(uintptr_t frame)
 
 static bool starts_main(uintptr_t frame)
 {
-	char name[PG_SYMBOL_MAX];
+	char name[PG_CALL_NAME_MAX];
 	uintptr_t offset;
 	struct pg_module room;
 	const struct pg_module *m = pg_module_at(frame, &room);
 
-	return m && is_c_library(m) && pg_symbol_at(m, frame, name, &offset) &&
+	return m && is_c_library(m) && pg_symbol_at(m, frame, name, sizeof name, &offset) &&
 	       pg_prefix(name, "__libc_start_main");
 }
 
@@ -185,7 +181,7 @@ static void put_frame(struct pg_text *t, const struct pg_module *m, uintptr_t ad
 		return;
 	}
 	put_module(t, m, addr);
-	if (!pg_symbol_at(m, addr, name, &offset))
+	if (!pg_symbol_at(m, addr, name, sizeof name, &offset))
 		return;
 	pg_put_char(t, ' ');
 	pg_put_name(t, name, PG_SYMBOL_MAX);
@@ -201,7 +197,7 @@ static void put_place(struct pg_text *t, const struct pg_module *m, uintptr_t ad
 		put_unknown(t, addr);
 		return;
 	}
-	known = pg_symbol_at(m, addr, name, &offset);
+	known = pg_symbol_at(m, addr, name, sizeof name, &offset);
 	if (known) {
 		pg_put_name(t, name, PG_SYMBOL_MAX);
 		pg_put_char(t, '+');

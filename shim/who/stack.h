@@ -9,6 +9,7 @@
 #ifndef PG_STACK_H
 #define PG_STACK_H
 
+#include "base/call.h"
 #include "base/text.h"
 #include "who/module.h"
 
@@ -27,8 +28,8 @@ unsigned pg_stack_walk(uintptr_t *frames, unsigned max, const void *uc);
 
 /* The function of this library that made the call which a signal interrupted. */
 struct pg_wrapper {
-	char name[32]; /* as it is exported; "": the stdio gate's */
-	uintptr_t cfa; /* what its own __builtin_dwarf_cfa() is */
+	char name[PG_CALL_NAME_MAX]; /* as it is exported; "": the stdio gate's */
+	uintptr_t cfa;		     /* what its own __builtin_dwarf_cfa() is */
 };
 
 /* From UC, that of the signal: is it a wrapper, code behind one (which leaves a mark), or is

@@ -251,7 +251,7 @@ static const char *name_at(const struct pg_module *m, bool guarded, uintptr_t ad
 	return name;
 }
 
-bool pg_symbol_at(const struct pg_module *m, uintptr_t addr, char name[PG_SYMBOL_MAX],
+bool pg_symbol_at(const struct pg_module *m, uintptr_t addr, char *name, size_t size,
 		  uintptr_t *offset)
 {
 	bool guarded = !m->stays;
@@ -260,8 +260,8 @@ bool pg_symbol_at(const struct pg_module *m, uintptr_t addr, char name[PG_SYMBOL
 	if (!at)
 		return false;
 	if (!guarded || m->is_main)
-		pg_copy(name, PG_SYMBOL_MAX, at);
-	else if (!pg_peek_string(name, at, PG_SYMBOL_MAX))
+		pg_copy(name, size, at);
+	else if (!pg_peek_string(name, at, size))
 		return false;
 	return *name;
 }

@@ -11,9 +11,9 @@ enum { PG_SYMBOL_MAX = 256 }; /* names of C++ and Rust are long, and mean nothin
 /* Start-up only: maps the main program's symbol table (it is not loaded by itself). */
 void pg_symbol_start(void);
 
-/* The function of M that holds ADDR into NAME, perhaps cut, and how far into it; false if its name
- * is unknown. Async-signal-safe. */
-bool pg_symbol_at(const struct pg_module *m, uintptr_t addr, char name[PG_SYMBOL_MAX],
+/* The function of M that holds ADDR into NAME of SIZE bytes, perhaps cut, and how far into it;
+ * false if its name is unknown. Async-signal-safe. */
+bool pg_symbol_at(const struct pg_module *m, uintptr_t addr, char *name, size_t size,
 		  uintptr_t *offset);
 
 /* The address of the symbol that M defines by one of two names; 0: it has none. M may be read. */

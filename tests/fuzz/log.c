@@ -78,12 +78,12 @@ const struct pg_module *pg_code_module(const struct pg_code *code, struct pg_mod
 	return pg_module_at(code->at, room);
 }
 
-bool pg_symbol_at(const struct pg_module *m, uintptr_t addr, char buf[PG_SYMBOL_MAX],
+bool pg_symbol_at(const struct pg_module *m, uintptr_t addr, char *buf, size_t size,
 		  uintptr_t *offset)
 {
 	(void)m;
 	*offset = addr & 0xffff;
-	memcpy(buf, symbol, PG_SYMBOL_MAX);
+	pg_copy(buf, size, symbol);
 	return addr & 8;
 }
 
