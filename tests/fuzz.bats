@@ -23,7 +23,7 @@ setup_file() {
 target() {
 	# shellcheck disable=SC2046 # a list
 	"${CC:-gcc}" "${CFLAGS[@]}" -o "$BATS_TEST_TMPDIR/log" $(sed "s|^|$1/|" "$BATS_FILE_TMPDIR/writer") "$BATS_FILE_TMPDIR"/*.o -ldl
-	run timeout 50 "$BATS_TEST_TMPDIR/log" "${CHANGES:-3000}" <"$ROOT/tests/fuzz/log.seeds" 3>&-
+	run timeout 50 "$BATS_TEST_TMPDIR/log" 3000 <"$ROOT/tests/fuzz/log.seeds" 3>&-
 	echo "$output"
 }
 
