@@ -28,7 +28,7 @@ sessions_of() {
 	[ "$count" -ge 4 ]
 	cp "$FIXTURES/readme" "$BATS_TEST_TMPDIR/run/client"
 	cp "$FIXTURES/numbers" "$BATS_TEST_TMPDIR/run/seq" # the system's own does without stdio in some versions
-	cd "$BATS_TEST_TMPDIR/run"
+	cd "$BATS_TEST_TMPDIR/run" || return
 	for ((i = 1; i <= count; i++)); do
 		got=$(PATH=$1:$PWD:$PATH timeout 20 "$FIXTURES/sigdfl" bash -c "$(cat ../s/$i)" 2>&1 3>&- 4>&- 5>&- | normal)
 		# The two ends of a pipeline print when they like.

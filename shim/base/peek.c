@@ -199,7 +199,7 @@ bool pg_peek_string(char *to, const char *from, size_t size)
 __attribute__((noinline)) int64_t pg_iov_bytes(const void *iov, uint64_t count)
 {
 	enum { BATCH = 8, MOST = 1024 };
-	struct iovec some[BATCH];
+	struct iovec some[BATCH] = {{NULL, 0}};
 	int64_t sum = 0;
 
 	for (uint64_t at = 0; at < count && at < MOST; at += BATCH) {
