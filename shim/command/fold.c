@@ -429,8 +429,8 @@ static size_t arena_used;
 static uint64_t counted, untold[EVENTS];
 
 static struct second {
-	char at[SECOND];
 	uint64_t n[EVENTS];
+	char at[SECOND];
 	bool used;
 } seconds[1024];
 
@@ -482,7 +482,7 @@ static int by_last(const void *a, const void *b)
 
 static void put_sums(void)
 {
-	qsort(order, used, sizeof *order, by_last);
+	qsort(order, used, sizeof *order, by_last); // NOLINT: pointers are what it holds
 	for (unsigned i = 0; i < used; i++) {
 		struct sum *s = order[i];
 
@@ -659,7 +659,7 @@ int pg_fold(void)
 
 	arena = malloc(ARENA);
 	sums = calloc(SUMS, sizeof *sums);
-	order = calloc(MOST, sizeof *order);
+	order = calloc(MOST, sizeof *order); // NOLINT: pointers
 	if (!arena || !sums || !order)
 		return 125;
 	learn_classes();

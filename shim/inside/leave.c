@@ -16,7 +16,7 @@ bool pg_leave_begin(struct pg_leaving *l, int fd, const char *call, uintptr_t ca
 /* ---- many at once ---- */
 
 /* True: it left something. */
-static bool leave_one(int fd, const struct pg_left *left, bool closes)
+static __attribute__((noinline)) bool leave_one(int fd, const struct pg_left *left, bool closes)
 {
 	struct pg_leaving l;
 
@@ -35,7 +35,7 @@ static bool leave_one(int fd, const struct pg_left *left, bool closes)
 enum { AT_ONCE = 64 };
 
 /* Those of AT_ONCE from FIRST on that are open, as bits. */
-static uint64_t open_from(unsigned first)
+static __attribute__((noinline)) uint64_t open_from(unsigned first)
 {
 	struct pollfd p[AT_ONCE];
 	const long zero[2] = {0, 0};
