@@ -635,7 +635,6 @@ class Symbols:
         self.names = {}         # of modules, as people know them
         self.paths = {}
         self.lines = {}
-        self.functions = {}     # where there is no line
         self.plain = {}         # of mangled names
         self.libraries = None
 
@@ -724,10 +723,9 @@ class Symbols:
         for i, offset in enumerate(offsets):
             function, line = (out[2 * i:2 * i + 2] + ["??", "??:0"])[:2]
             line = line.split(" (")[0]
+            # Without a line the function is the nearest name before it, which may be another one's.
             if not line.startswith("??") and not line.endswith((":0", ":?")):
                 self.lines[module + "+" + offset] = (function, line)
-            elif function != "??":      # whole, and demangled
-                self.functions[module + "+" + offset] = function
 
     def line_of(self, frame):
         """'file.c:12', or None."""
@@ -743,7 +741,7 @@ class Symbols:
         """How a person names FRAME: 'function (file.c:12)', 'symbol (module+0x1c01)' or 'module+0x1c01'."""
         where, _, _, symbol = frame_parts(frame)
         found = self.lines.get(where)
-        symbol = self.functions.get(where) or self.plain.get(symbol, symbol)
+        symbol = self.plain.get(symbol, symbol)
         where = self.named(where)
         if found:
             return "%s (%s)" % (found[0] if found[0] != "??" else symbol or where, short_path(found[1]))

@@ -109,7 +109,7 @@ server() {
 @test "a program is named as it was started, whatever it is a link to; signals have names; files differ" {
 	ln -s "$(command -v seq)" count
 	run -0 sweep -q --faults break -- ./count 3
-	[[ $output == *'count: '@(stdio|write)*'in count+0x'*'killed 1' ]]
+	[[ $output == *'count: '@(stdio|write)*'in '*'count+0x'*'killed 1' ]]
 	run -0 sweep -q --faults break+suppress -- bash -c 'echo a 2>/dev/null || kill -TERM $$'
 	[[ $output == *'break+suppress  killed      ended by SIGTERM'* ]]
 	run -0 sweep -q --faults break+suppress --sites 'bash:' -- bash -c 'echo a 2>/dev/null; kill -TERM $$'

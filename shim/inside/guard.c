@@ -411,7 +411,8 @@ int64_t pg_guard_in(const struct pg_op *asked, int64_t ret)
 	if (!pg_config.active || (!ret && !is_end(asked)))
 		return ret;
 	op = *asked;
-	op.caller = told_at(asked);
+	if (pg_config.verbose >= 1 || pg_fd_is_followed(op.fd)) /* a file's end is no news */
+		op.caller = told_at(asked);
 	if ((!ret || saved == EPIPE) && PG_UNLIKELY(pg_front.ruled) && pg_guard_was_reset(op.fd))
 		ret = woken(op.fd, &saved);
 	op.bytes = op.shape == PG_IOV || op.shape == PG_MSG ? -1 : op.len;

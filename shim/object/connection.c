@@ -6,6 +6,13 @@
 
 #include <errno.h>
 
+bool pg_fd_is_followed(int fd)
+{
+	struct pg_fd *f = pg_fd(fd);
+
+	return f && pg_story_at(pg_fd_story_of(fd, f));
+}
+
 void pg_fd_warn(int fd, enum pg_what what, uint32_t call, int err, uintptr_t caller)
 {
 	struct pg_fd *f = pg_process_is_vforked() ? NULL : pg_fd_record(fd);

@@ -36,6 +36,9 @@ bool pg_fd_is_connecting(int fd);
  * connection, its peer is asked for now: after a reset nobody knows it. */
 void pg_fd_adopt(int fd);
 
+/* Is what FD is told kept (it has a story)? */
+bool pg_fd_is_followed(int fd);
+
 /* The program was told WHAT by FD: CALL returned so, with ERR, to CALLER. */
 void pg_fd_warn(int fd, enum pg_what what, uint32_t call, int err, uintptr_t caller);
 
