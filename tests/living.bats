@@ -85,6 +85,28 @@ both() {
 	((found)) || skip "neither is installed"
 }
 
+# The next write is looked up in the loader's tables, of which there are two kinds.
+@test "a library behind ours that defines write has the call, whatever its table of symbols" {
+	local kind
+	cat >"$P/other.c" <<-'END'
+		#include <sys/syscall.h>
+		#include <unistd.h>
+
+		ssize_t write(int fd, const void *buf, size_t n)
+		{
+			return fd == 77 ? 4242 : syscall(SYS_write, fd, buf, n);
+		}
+	END
+	printf '#include <unistd.h>\nint main(void) { return write(77, "x", 1) == 4242 ? 3 : 4; }\n' >"$P/asks.c"
+	for kind in sysv gnu both; do
+		gcc -shared -fPIC -Wl,--hash-style=$kind -o "$P/other.so" "$P/other.c"
+		gcc -Wl,--hash-style=$kind -o "$P/asks" "$P/asks.c"
+		run -4 guarded "$P/asks"
+		run -3 guarded LD_PRELOAD="$LIB $P/other.so" "$P/asks"
+		run -3 guarded LD_PRELOAD="$P/other.so $LIB" "$P/asks"
+	done
+}
+
 @test "libfaketime" {
 	object faketime/libfaketime.so.1 >/dev/null || skip "not installed"
 	both "$(object faketime/libfaketime.so.1)" FAKETIME=-400d "$P/breaker"

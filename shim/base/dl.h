@@ -3,8 +3,8 @@
  * What dlsym(3) says, at start-up only. A name is looked up in the tables of
  * what the loader has mapped (base/loader.h); dlsym itself, with its locks and
  * its messages, is asked where those leave a doubt. Nobody is linked against
- * it: before glibc 2.34 it is in libdl, which is then loaded where the program
- * has not done so, and with which others need not begin.
+ * it: before glibc 2.34 it is in libdl, which is then there only if the program
+ * has loaded it.
  */
 #ifndef PG_DL_H
 #define PG_DL_H

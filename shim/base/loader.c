@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <sys/auxv.h>
 
-enum { SCOPE_MAX = 256 };
+enum { SCOPE_MAX = 1024 };
 
 /* The linker's name for this library's own; glibc's <link.h> has it, too. A command that is linked
  * statically has none. */
@@ -31,10 +31,11 @@ static uintptr_t moved_by(const ElfW(Phdr) * phdr, size_t n)
 
 /* ---- symbols ---- */
 
-/* The tables of an object. HASH: as in DT_GNU_HASH, whose layout is GNU ld's and lld's. */
+/* The tables of an object. HASH: as in DT_GNU_HASH, whose layout is GNU ld's and lld's; OLD_HASH:
+ * the gABI's DT_HASH. */
 struct tables {
 	uintptr_t base;
-	const uint32_t *hash;
+	const uint32_t *hash, *old_hash;
 	const ElfW(Sym) * symbols;
 	const char *names;
 	const ElfW(Versym) * versions;
@@ -52,6 +53,8 @@ static bool read_tables(const struct link_map *l, struct tables *t)
 	for (const ElfW(Dyn) *d = l->l_ld; d && d->d_tag; d++) {
 		if (d->d_tag == DT_GNU_HASH)
 			t->hash = (const uint32_t *)address(l, d);
+		else if (d->d_tag == DT_HASH)
+			t->old_hash = (const uint32_t *)address(l, d);
 		else if (d->d_tag == DT_SYMTAB)
 			t->symbols = (const ElfW(Sym) *)address(l, d);
 		else if (d->d_tag == DT_STRTAB)
@@ -59,7 +62,7 @@ static bool read_tables(const struct link_map *l, struct tables *t)
 		else if (d->d_tag == DT_VERSYM)
 			t->versions = (const ElfW(Versym) *)address(l, d);
 	}
-	return t->hash && t->symbols && t->names;
+	return (t->hash || t->old_hash) && t->symbols && t->names;
 }
 
 static uint32_t hash_of(const char *name)
@@ -81,7 +84,23 @@ static bool is_it(const struct tables *t, uint32_t i, const char *name)
 	       pg_same(t->names + s->st_name, name);
 }
 
-static const ElfW(Sym) * search(const struct tables *t, const char *name, uint32_t hash)
+static const ElfW(Sym) * search_old(const struct tables *t, const char *name)
+{
+	uint32_t buckets = t->old_hash[0], h = 0;
+	const uint32_t *bucket = t->old_hash + 2, *chain = bucket + buckets;
+
+	for (const char *c = name; *c; c++) {
+		h = (h << 4) + (unsigned char)*c;
+		h ^= h >> 24 & 0xf0;
+		h &= 0x0fffffff;
+	}
+	for (uint32_t i = bucket[h % buckets]; i; i = chain[i])
+		if (is_it(t, i, name))
+			return &t->symbols[i];
+	return NULL;
+}
+
+static const ElfW(Sym) * search_new(const struct tables *t, const char *name, uint32_t hash)
 {
 	uint32_t buckets = t->hash[0], first = t->hash[1], words = t->hash[2], shift = t->hash[3];
 	const ElfW(Addr) *bloom = (const ElfW(Addr) *)&t->hash[4];
@@ -98,6 +117,11 @@ static const ElfW(Sym) * search(const struct tables *t, const char *name, uint32
 			break;
 	}
 	return NULL;
+}
+
+static const ElfW(Sym) * search(const struct tables *t, const char *name, uint32_t hash)
+{
+	return t->hash ? search_new(t, name, hash) : search_old(t, name);
 }
 
 /* ---- the list ---- */
@@ -150,9 +174,8 @@ void pg_loader_scope(const struct pg_debug_list *list)
 	for (; l && scoped < SCOPE_MAX; l = l->l_next) {
 		if (l->l_addr == getauxval(AT_SYSINFO_EHDR)) /* listed, but not searched */
 			continue;
-		if (!read_tables(l, &scope[scoped]))
-			break;
-		scoped++;
+		if (read_tables(l, &scope[scoped])) /* else nothing is found in it, by nobody */
+			scoped++;
 		if (l->l_ld == _DYNAMIC)
 			behind = scoped;
 	}

@@ -25,10 +25,9 @@ void pg_loader_scope(const struct pg_debug_list *list);
 
 /*
  * Where those objects define NAME, in the version that is linked against by default: those behind
- * this library, as dlsym(RTLD_NEXT) has it, or all of them, as RTLD_DEFAULT. A null pointer: that
- * is not known. It is said where one of them cannot be searched (it has no DT_GNU_HASH), or where
- * the address is not known before code of the object has run (STT_GNU_IFUNC), and of thread-local
- * data; and if nobody defines it.
+ * this library, as dlsym(RTLD_NEXT) has it, or all of them, as RTLD_DEFAULT. A null pointer: nobody
+ * defines it, or its address is not known here: before code of the object has run (STT_GNU_IFUNC),
+ * or of thread-local data.
  */
 void *pg_loader_next(const char *name);
 void *pg_loader_default(const char *name);

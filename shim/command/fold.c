@@ -102,7 +102,7 @@ static void learn_classes(void)
 
 	for (unsigned c = ' '; c <= '~'; c++) /* what a string holds without an escape */
 		if (c != '"' && c != '\\')
-			classes[c] |= c == ' ' ? TEXT : TEXT | RULE;
+			classes[c] = (unsigned char)(classes[c] | TEXT | (c == ' ' ? 0 : RULE));
 	learn(digits, DIGIT | WORD | AGAIN | HEX);
 	learn(small, WORD | AGAIN);
 	learn("ABCDEFGHIJKLMNOPQRSTUVWXYZ_", WORD | AGAIN);
