@@ -303,7 +303,7 @@ outside_only() {
 	start 2 2 -r 'io=write:fd=9:error=EIO'
 	run -0 ctl fired io --wait 5s
 	local n pid
-	for n in {1..60}; do
+	for n in {1..30}; do
 		"$PIPEGUARD" ctl "$PAGE" rules "io=write:fd=9:error=EIO; q$n=write:fd=3:error=EDQUOT" 3>&- &
 		pid=$!
 		python3 -c "import time; time.sleep($n * 0.0001)"
