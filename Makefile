@@ -28,7 +28,7 @@ SHIM     := $(filter-out $(OUTER),$(sort $(wildcard shim/*/*.c)))
 LIB      := $(BUILD)/libpipeguard.so
 FIXTURES := $(patsubst tests/fixtures/%.c,$(BUILD)/fixtures/%,$(sort $(wildcard tests/fixtures/*.c)))
 
-# What the compiler aims at: musl has no libdl of its own, glibc a stub that old programs name.
+# What the compiler aims at: its libc and its machine.
 TARGET := $(shell $(CC) $(CFLAGS) -dM -E -include stdlib.h -x c /dev/null 2>/dev/null | \
 	sed -n 's/^.define \(__GLIBC__\|__x86_64__\|__i386__\|__aarch64__\) .*/\1/p')
 

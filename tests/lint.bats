@@ -30,13 +30,13 @@ listed() {
 	equal "imports beyond the list" "" "$output"
 }
 
-@test "no glibc newer than 2.28 is needed, and no library but libc and libdl" {
+@test "no glibc newer than 2.28 is needed, and no library but libc" {
 	# Debian 11, Ubuntu 20.04 and RHEL 8 have that or a newer one.
 	newest=$(readelf -VW "$LIB" | grep -oE 'GLIBC_[0-9.]+' | sed 's/GLIBC_//' | sort -uV | tail -1)
 	[[ -n $newest || $BUILD == */musl ]]
 	[ "$(printf '%s\n2.28\n' "$newest" | sort -V | tail -1)" = 2.28 ]
-	run bash -c "readelf -d '$LIB' | grep NEEDED | grep -vE '\[(libc\.so(\.6)?|libdl\.so\.2|ld-linux-aarch64\.so\.1)\]'"
-	equal "libraries beyond libc and libdl" "" "$output"
+	run bash -c "readelf -d '$LIB' | grep NEEDED | grep -vE '\[(libc\.so(\.6)?|ld-linux-aarch64\.so\.1)\]'"
+	equal "libraries beyond libc" "" "$output"
 }
 
 @test "the file is hardened: bound at load, read-only relocations, no executable stack, no text relocations" {

@@ -59,3 +59,8 @@ void *pg_dl_default(const char *name)
 	found = pg_loader_default(name);
 	return found ? found : ask(RTLD_DEFAULT, name);
 }
+
+void pg_dl_started(void)
+{
+	pg_loader_forget();
+}

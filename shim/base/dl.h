@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What dlsym(3) says, at start-up only. A name is looked up in the tables of
+ * What dlsym(3) says, at start-up. A name is looked up in the tables of
  * what the loader has mapped (base/loader.h); dlsym itself, with its locks and
  * its messages, is asked where those leave a doubt. Nobody is linked against
  * it: before glibc 2.34 it is in libdl, which is then there only if the program
@@ -8,6 +8,9 @@
  */
 #ifndef PG_DL_H
 #define PG_DL_H
+
+/* The start is over. What is asked after it is dlsym's to say: objects may be unloaded. */
+void pg_dl_started(void);
 
 /* As dlsym(RTLD_NEXT, NAME) and dlsym(RTLD_DEFAULT, NAME); no message is left for dlerror(3). They
  * may take the loader's lock. */

@@ -181,6 +181,11 @@ void pg_loader_scope(const struct pg_debug_list *list)
 	}
 }
 
+void pg_loader_forget(void)
+{
+	scoped = behind = 0;
+}
+
 static void *find_from(unsigned i, const char *name)
 {
 	uint32_t hash = hash_of(name);

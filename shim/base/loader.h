@@ -23,6 +23,9 @@ const struct pg_debug_list *pg_loader_list(void);
 /* Learns which objects are searched, and in what order: those of LIST. */
 void pg_loader_scope(const struct pg_debug_list *list);
 
+/* They may go from now on: nothing is searched any more. */
+void pg_loader_forget(void);
+
 /*
  * Where those objects define NAME, in the version that is linked against by default: those behind
  * this library, as dlsym(RTLD_NEXT) has it, or all of them, as RTLD_DEFAULT. A null pointer: nobody

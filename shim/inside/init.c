@@ -113,9 +113,7 @@ static const char *gates(bool stdio)
  * may be loaded by the other. */
 static bool has_arguments(void)
 {
-	bool has = pg_dl_default("gnu_get_libc_version");
-
-	return has;
+	return pg_dl_default("gnu_get_libc_version");
 }
 
 static void __attribute__((constructor)) start(int argc, char **argv, char **envp)
@@ -147,5 +145,6 @@ static void __attribute__((constructor)) start(int argc, char **argv, char **env
 		pg_passed_start();
 		pg_front.aside = pg_front.ruled | (pg_watch_all ? pg_rule_out_calls() : 0);
 	}
+	pg_dl_started();
 	errno = saved;
 }
