@@ -250,6 +250,7 @@ headed() {
 	for p in "${programs[@]}"; do
 		equal "$p" "$(timeout 20 bash -c "$p" 2>&1 </dev/null 3>&-; echo $?)" \
 			"$(timeout 20 "$BUILD/pipeguard" run --outside -o "$LOG" -- bash -c "$p" 2>&1 </dev/null 3>&-; echo $?)"
+		[[ $BITS = 64 ]] || continue # no rules are followed there
 		equal "$p, with a rule" "$(timeout 20 bash -c "$p" 2>&1 </dev/null 3>&-; echo $?)" \
 			"$(timeout 20 "$BUILD/pipeguard" run --outside -o "$LOG" -r '%out,%in:when=1000000000:error=EIO' -- bash -c "$p" 2>&1 </dev/null 3>&-; echo $?)"
 	done
