@@ -90,76 +90,15 @@ static void from_narrow(struct pg_registers *r, const struct narrow *n, int tid)
 		from_socketcall(r, tid);
 }
 
-#endif
-
-#if defined(__i386__)
-
-/* The registers of a 64-bit thread, which this process cannot look after, are more. */
-static bool take(int tid, struct narrow *set)
-{
-	struct narrow room[4];
-	struct iovec io = {room, sizeof room};
-
-	if (ptrace(PTRACE_GETREGSET, tid, (void *)NT_PRSTATUS, &io) || io.iov_len != sizeof *set)
-		return false;
-	*set = room[0];
-	return true;
-}
-
-static bool put(int tid, struct narrow *set)
-{
-	struct iovec io = {set, sizeof *set};
-
-	return !ptrace(PTRACE_SETREGSET, tid, (void *)NT_PRSTATUS, &io);
-}
-
-bool pg_registers_read(int tid, struct pg_registers *r)
-{
-	struct narrow set;
-
-	if (!take(tid, &set))
-		return false;
-	from_narrow(r, &set, tid);
-	return true;
-}
-
-bool pg_registers_skip(int tid)
-{
-	struct narrow set;
-
-	if (!take(tid, &set))
-		return false;
-	set.orig_ax = (uint32_t)-1;
-	return put(tid, &set);
-}
-
-bool pg_registers_result(int tid, long result)
-{
-	struct narrow set;
-
-	if (!take(tid, &set))
-		return false;
-	set.ax = (uint32_t)result;
-	return put(tid, &set);
-}
-
-bool pg_registers_again(int tid, long number, long how)
-{
-	struct narrow set;
-
-	if (!take(tid, &set))
-		return false;
-	set.orig_ax = (uint32_t)number;
-	set.ax = (uint32_t)how;
-	return put(tid, &set);
-}
-
-#elif defined(__x86_64__)
-
+#ifdef __x86_64__
+/* What the kernel gives of a thread: of a 32-bit one, or the machine's own. */
 union set {
 	struct user_regs_struct wide;
 	struct narrow narrow;
 };
+#define SET(set, narrow_, in_narrow, in_wide, value)                                               \
+	((narrow_) ? (void)((set).narrow.in_narrow = (uint32_t)(value))                            \
+		   : (void)((set).wide.in_wide = (unsigned long)(value)))
 
 static void from_wide(struct pg_registers *r, const struct user_regs_struct *w)
 {
@@ -174,6 +113,14 @@ static void from_wide(struct pg_registers *r, const struct user_regs_struct *w)
 		.frame = w->rbp,
 	};
 }
+#else
+/* Of a 64-bit thread, which this process cannot look after, it would be more. */
+union set {
+	struct narrow narrow, room[4];
+};
+#define SET(set, narrow_, in_narrow, in_wide, value)                                               \
+	((void)(narrow_), (void)((set).narrow.in_narrow = (uint32_t)(value)))
+#endif
 
 static bool take(int tid, union set *set, bool *narrow)
 {
@@ -182,12 +129,12 @@ static bool take(int tid, union set *set, bool *narrow)
 	if (ptrace(PTRACE_GETREGSET, tid, (void *)NT_PRSTATUS, &io))
 		return false;
 	*narrow = io.iov_len == sizeof set->narrow;
-	return true;
+	return *narrow || sizeof(long) > sizeof set->narrow.ax;
 }
 
 static bool put(int tid, union set *set, bool narrow)
 {
-	struct iovec io = {set, narrow ? sizeof set->narrow : sizeof set->wide};
+	struct iovec io = {set, narrow ? sizeof set->narrow : sizeof *set};
 
 	return !ptrace(PTRACE_SETREGSET, tid, (void *)NT_PRSTATUS, &io);
 }
@@ -201,8 +148,10 @@ bool pg_registers_read(int tid, struct pg_registers *r)
 		return false;
 	if (narrow)
 		from_narrow(r, &set.narrow, tid);
+#ifdef __x86_64__
 	else
 		from_wide(r, &set.wide);
+#endif
 	return true;
 }
 
@@ -213,10 +162,7 @@ bool pg_registers_skip(int tid)
 
 	if (!take(tid, &set, &narrow))
 		return false;
-	if (narrow)
-		set.narrow.orig_ax = (uint32_t)-1;
-	else
-		set.wide.orig_rax = (unsigned long)-1;
+	SET(set, narrow, orig_ax, orig_rax, -1);
 	return put(tid, &set, narrow);
 }
 
@@ -227,22 +173,20 @@ bool pg_registers_result(int tid, long result)
 
 	if (!take(tid, &set, &narrow))
 		return false;
-	if (narrow)
-		set.narrow.ax = (uint32_t)result;
-	else
-		set.wide.rax = (unsigned long)result;
+	SET(set, narrow, ax, rax, result);
 	return put(tid, &set, narrow);
 }
 
+/* Rules are followed in threads of this process's own width alone. */
 bool pg_registers_again(int tid, long number, long how)
 {
 	union set set;
 	bool narrow;
 
-	if (!take(tid, &set, &narrow) || narrow)
+	if (!take(tid, &set, &narrow) || (narrow && sizeof(long) > sizeof set.narrow.ax))
 		return false;
-	set.wide.orig_rax = (unsigned long)number;
-	set.wide.rax = (unsigned long)how;
+	SET(set, narrow, orig_ax, orig_rax, number);
+	SET(set, narrow, ax, rax, how);
 	return put(tid, &set, narrow);
 }
 
