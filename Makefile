@@ -155,7 +155,7 @@ WANTS = $(shell sed -n '1,10s/^.*$(2): \(.*[^ ]\) *\*\/.*/\1/p' $(1))
 $(BUILD)/fixtures/%.so: tests/fixtures/%.so.c $(BUILD)/flags
 	$(CC) -O1 -g -Wall -Wextra -D_GNU_SOURCE -U_FORTIFY_SOURCE $(filter -m%,$(CFLAGS)) -shared -fPIC -pthread \
 		-Ishim $(call WANTS,$<,CFLAGS) -o $@ $< $(ROOMS) $(call WANTS,$<,LDFLAGS) -ldl
-CLIMB := $(addprefix $(BUILD)/,$(addsuffix .o,who/unwinder who/module base/dl base/loader base/peek base/process base/sys base/text)) $(ARCH_O)
+CLIMB := $(addprefix $(BUILD)/,$(addsuffix .o,who/unwinder who/module base/dl base/loader base/names base/peek base/process base/sys base/text)) $(ARCH_O)
 $(BUILD)/fixtures/climb.so: ROOMS = $(CLIMB)
 $(BUILD)/fixtures/climb.so: $(CLIMB)
 # NAME.pure.c is linked with the lower floors, and preloads nothing.
