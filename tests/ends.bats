@@ -71,7 +71,7 @@ told() {
 @test "a reader that exits, a shell's builtin too: its status, and what it left unread" {
 	native_only
 	run -7 tree -S suppress bash -c 'while echo 12345; do :; done 2>/dev/null |
-		(read x; '"$SHELL_LEAVES"' exit 7)'
+		(read x; exit 7)'
 	WRITER=bash
 	equal "who" '["bash","exit",7,true]' "$(told '[.comm, .how, .status, .unread > 0]')"
 }
@@ -148,6 +148,23 @@ told() {
 	run launch sweep --out "$BATS_TEST_TMPDIR/swept" --faults break --json -- bash -c 'seq 100000 | head -1; exit 0'
 	equal "sweep" '["head exited with status 0"]' "$(grep '^{' <<<"$output" |
 		jq -c 'select(.type == "site" and .program == "seq") | .left')"
+}
+
+@test "who only held the reading end for others, and let go last, is not the reader" {
+	case_of only_held
+	equal "a child" '["head","exit",0]' "$(told '[.comm, .how, .status]')"
+	rm "$LOG"
+	case_of only_held_by_fork
+	equal "a fork" '["python3","exit",7]' "$(told '[.comm, .how, .status]')"
+}
+
+@test "who held it, and read from it in whatever way, is named as who let go last" {
+	local way
+	for way in held_and_read held_and_readv held_and_copied held_by_stdio only_held_and_stranger; do
+		rm -f "$LOG"
+		case_of "$way"
+		equal "$way" '["python3","close",true]' "$(events 'select(.ev == "epipe") | .pid as $pid | .ended | [.comm, .how, .pid == $pid]' | tail -1)"
+	done
 }
 
 # ---- who it was not ----
