@@ -284,6 +284,31 @@ told() {
 	[ ! -e "$file" ]
 }
 
+@test "what is left of trees: the file of a number that another process has now goes, and that of a space which is no more" {
+	native_only
+	[[ -w /dev/shm && -e /proc/self/ns/pid ]] || skip "no /dev/shm, or no spaces of numbers"
+	local folder space name began
+	folder=/dev/shm/pipeguard-$(id -u)-endings space=$(stat -Lc %i /proc/self/ns/pid)
+	began=$(sed 's/.*) //' "/proc/$$/stat" | cut -d' ' -f20)
+	[[ -d $folder ]] || mkdir -m 700 "$folder"
+	for name in "$$.1.$space" "$$.1.$space.page" "$$.$began.$space" "$$.1.1" unknown; do
+		echo >"$folder/$name"
+	done
+	run -0 launch run sh -c 'ls "${PIPEGUARD_ENDINGS%/*}"'
+	rm -f "$folder/$$."* "$folder/unknown"
+	grep -qxF "$$.$began.$space" <<<"$output"
+	grep -qx unknown <<<"$output"
+	run -1 grep -F "$$.1.$space" <<<"$output"
+	((space != 0xeffffffc)) || run -1 grep -xF "$$.1.1" <<<"$output"
+}
+
+@test "a tree in another space of numbers leaves the others' files alone" {
+	native_only
+	unshare --pid --fork true 2>/dev/null || skip "no namespaces here"
+	run -0 tree bash -c 'timeout 10 unshare --pid --fork env -u LD_PRELOAD -u PIPEGUARD_ENDINGS "$1" run sh -c "echo \$PIPEGUARD_ENDINGS" && ls "$PIPEGUARD_ENDINGS"' - "$PIPEGUARD"
+	[[ ${#lines[@]} -eq 2 && ${lines[0]} != "${lines[1]}" && ${lines[0]} == "${lines[1]%/*}/"* ]]
+}
+
 @test "a program that is started once the file has gone does without" {
 	native_only
 	run -0 tree sh -c 'rm "$PIPEGUARD_ENDINGS"; exec env echo out'
