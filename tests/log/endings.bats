@@ -71,7 +71,7 @@ told() {
 @test "a reader that exits, a shell's builtin too: its status, and what it left unread" {
 	native_only
 	run -7 tree -S suppress bash -c 'while echo 12345; do :; done 2>/dev/null |
-		(read x; '"$SHELL_LEAVES"' exit 7)'
+		(read x; exit 7)'
 	WRITER=bash
 	equal "who" '["bash","exit",7,true]' "$(told '[.comm, .how, .status, .unread > 0]')"
 }
@@ -148,6 +148,23 @@ told() {
 	run launch sweep --out "$BATS_TEST_TMPDIR/swept" --faults break --json -- bash -c 'seq 100000 | head -1; exit 0'
 	equal "sweep" '["head exited with status 0"]' "$(grep '^{' <<<"$output" |
 		jq -c 'select(.type == "site" and .program == "seq") | .left')"
+}
+
+@test "who only held the reading end for others, and let go last, is not the reader" {
+	case_of only_held
+	equal "a child" '["head","exit",0]' "$(told '[.comm, .how, .status]')"
+	rm "$LOG"
+	case_of only_held_by_fork
+	equal "a fork" '["python3","exit",7]' "$(told '[.comm, .how, .status]')"
+}
+
+@test "who held it, and read from it in whatever way, is named as who let go last" {
+	local way
+	for way in held_and_read held_and_readv held_and_copied held_by_stdio only_held_and_stranger; do
+		rm -f "$LOG"
+		case_of "$way"
+		equal "$way" '["python3","close",true]' "$(events 'select(.ev == "epipe") | .pid as $pid | .ended | [.comm, .how, .pid == $pid]' | tail -1)"
+	done
 }
 
 # ---- who it was not ----
@@ -265,6 +282,31 @@ told() {
 	[ "$(stat -c %a "$file" "${file%/*}" | paste -sd' ')" = '600 700' ]
 	tree true
 	[ ! -e "$file" ]
+}
+
+@test "what is left of trees: the file of a number that another process has now goes, and that of a space which is no more" {
+	native_only
+	[[ -w /dev/shm && -e /proc/self/ns/pid ]] || skip "no /dev/shm, or no spaces of numbers"
+	local folder space name began
+	folder=/dev/shm/pipeguard-$(id -u)-endings space=$(stat -Lc %i /proc/self/ns/pid)
+	began=$(sed 's/.*) //' "/proc/$$/stat" | cut -d' ' -f20)
+	[[ -d $folder ]] || mkdir -m 700 "$folder"
+	for name in "$$.1.$space" "$$.1.$space.page" "$$.$began.$space" "$$.1.1" unknown; do
+		echo >"$folder/$name"
+	done
+	run -0 launch run sh -c 'ls "${PIPEGUARD_ENDINGS%/*}"'
+	rm -f "$folder/$$."* "$folder/unknown"
+	grep -qxF "$$.$began.$space" <<<"$output"
+	grep -qx unknown <<<"$output"
+	run -1 grep -F "$$.1.$space" <<<"$output"
+	((space != 0xeffffffc)) || run -1 grep -xF "$$.1.1" <<<"$output"
+}
+
+@test "a tree in another space of numbers leaves the others' files alone" {
+	native_only
+	unshare --pid --fork true 2>/dev/null || skip "no namespaces here"
+	run -0 tree bash -c 'timeout 10 unshare --pid --fork env -u LD_PRELOAD -u PIPEGUARD_ENDINGS "$1" run sh -c "echo \$PIPEGUARD_ENDINGS" && ls "$PIPEGUARD_ENDINGS"' - "$PIPEGUARD"
+	[[ ${#lines[@]} -eq 2 && ${lines[0]} != "${lines[1]}" && ${lines[0]} == "${lines[1]%/*}/"* ]]
 }
 
 @test "a program that is started once the file has gone does without" {
