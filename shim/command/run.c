@@ -134,7 +134,7 @@ static void start_page(struct pg_request *r, bool looks)
 			pg_fail(PG_FAILED, "--require-fired: which rules? (see --help)");
 		rules = pg_variable("PIPEGUARD_RULES");
 		r->own_page = true;
-		pg_take_control(r, pg_text_of("run-%d", (int)getpid()));
+		pg_take_control(r, pg_tree_page());
 	}
 
 	if (!r->control) {

@@ -72,7 +72,7 @@ static void ask_for_status(void)
 
 	if (ask)
 		ask(on_exiting, NULL);
-	pg_leaving_hold(0);
+	pg_leaving_hold(PG_HOW_HELD, 0);
 }
 
 /* Loaded by dlopen (ctypes, say), nothing calls us; a second copy must not tell everything twice.

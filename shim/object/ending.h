@@ -21,6 +21,7 @@
 enum pg_how {
 	PG_HOW_NONE,
 	PG_HOW_HELD,  /* it has not left: it had the object when it started */
+	PG_HOW_TOOK,  /* it has not left: it made the object its standard input */
 	PG_HOW_CLOSE, /* STATUS: the number that was closed */
 	PG_HOW_SHUTDOWN,
 	PG_HOW_EXIT,   /* STATUS: its status; CALL: it had closed it before, as it ended */
@@ -41,7 +42,8 @@ struct pg_ending {
 	uint64_t offset; /* in MODULE, of who called */
 	int32_t pid, tid;
 	int32_t status;
-	uint32_t how; /* enum pg_how */
+	uint16_t how;	    /* enum pg_how */
+	uint16_t reads_not; /* it had the object, and never read from it */
 	uint64_t symbol_offset;
 	char comm[16], call[16];
 	char module[40], symbol[48]; /* "": not known */
@@ -120,10 +122,11 @@ struct pg_ending_place pg_ending_put(const struct pg_ending *e);
 void pg_ending_settle(const struct pg_ending_place *p, bool sure);
 
 /*
- * Who let go of KEY, not before SINCE: of several the FIRST or the last one.
- * Waits, some ms at most, for one that is being proved. False: nobody of the
- * tree ever had it, as far as the ring goes back. Its HOW is PG_HOW_NONE: some
- * had it, and who let go last is not known. AT 0: when is not known.
+ * Who let go of KEY, not before SINCE: of several the FIRST or the last one. If
+ * the last one never read from it, the last of those that may have. Waits, some
+ * ms at most, for one that is being proved. False: nobody of the tree ever had
+ * it, as far as the ring goes back. Its HOW is PG_HOW_NONE: some had it, and who
+ * let go last is not known. AT 0: when is not known.
  */
 bool pg_ending_find(const struct pg_ending_key *key, uint64_t since, bool first,
 		    struct pg_ending *to);

@@ -333,6 +333,7 @@ bool pg_leaving_begin(struct pg_leaving *l, int fd, const struct pg_left *left)
 	put_who(&e, left);
 	if (left->how == PG_HOW_CLOSE)
 		e.status = fd;
+	e.reads_not = pg_fd_is_unread(fd);
 	if (S_ISFIFO(st.mode) && pg_look_has_path(fd, st.dev))
 		l->node = make_node(fd);
 	else
@@ -432,14 +433,15 @@ void pg_leaving_shutdown(int fd, int how, uintptr_t caller)
 	pg_ending_settle(&place, true);
 }
 
-void pg_leaving_hold(int fd)
+void pg_leaving_hold(enum pg_how how, int fd)
 {
-	const struct pg_left left = {PG_HOW_HELD, 0, "", 0};
+	const struct pg_left left = {how, 0, "", 0};
 	struct pg_ending e = {.at = 0};
 	struct pg_ending_place place;
 	struct pg_stat st;
 
-	if (pg_fstat(fd, &st) || !S_ISFIFO(st.mode) || !put_what(&e, fd, &st, &left))
+	if (pg_confined || pg_process_is_vforked() || pg_fstat(fd, &st) || !S_ISFIFO(st.mode) ||
+	    !put_what(&e, fd, &st, &left))
 		return;
 	put_who(&e, &left);
 	place = pg_ending_put(&e);
