@@ -8,7 +8,8 @@ unset LD_PRELOAD "${!PIPEGUARD_@}"
 export LC_ALL=C
 export BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-60}
 
-ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
+ROOT=$BATS_TEST_DIRNAME # or a folder above it
+until [[ -e $ROOT/Makefile || -z $ROOT ]]; do ROOT=${ROOT%/*}; done
 BUILD=${BUILD:-build}
 [[ $BUILD = /* ]] || BUILD=$ROOT/$BUILD
 LIB=$BUILD/libpipeguard.so
