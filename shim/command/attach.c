@@ -135,7 +135,8 @@ int pg_attach(struct pg_request *r)
 		number_of(r->words[i]);
 	pg_given_set();
 	if (r->control)
-		pg_control_start(r->control, pg_given_any() ? pg_variable("PIPEGUARD_RULES") : NULL);
+		pg_control_start(r->control,
+				 pg_given_any() ? pg_variable("PIPEGUARD_RULES") : NULL);
 	pg_config_read(pg_variables());
 	pg_tracee_pick(pg_variable("PIPEGUARD_ONLY"), pg_variable("PIPEGUARD_SKIP"));
 	pg_config.start = pg_now();
