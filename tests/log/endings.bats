@@ -276,6 +276,9 @@ told() {
 	run -0 tree sh -c 'echo "$PIPEGUARD_ENDINGS"; ls "$PIPEGUARD_ENDINGS"'
 	[ "${lines[0]}" = "${lines[1]}" ]
 	[ ! -e "${lines[0]}" ]
+	run tree --outside sh -c 'echo "$PIPEGUARD_ENDINGS"; ls "$PIPEGUARD_ENDINGS"'
+	gone() { [[ ! -e ${lines[0]} ]]; } # the engine is another process
+	[ "$status" -ne 0 ] || wait_for gone
 	run -137 tree sh -c 'echo "$PIPEGUARD_ENDINGS"; kill -KILL $$'
 	file=${lines[0]}
 	[ -e "$file" ]

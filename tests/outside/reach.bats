@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 # Children that the library does not come into: the log of who starts them says so, once, with the command that reaches them.
 
-load helpers
-load outside
+load ../helpers
+load ../outside
 
 setup() { native_only; }
 
