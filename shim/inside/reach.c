@@ -57,17 +57,10 @@ static void count_word(struct preload *p, const char *word, size_t n)
 	p->flexible |= !path || token || p->ours > 1;
 }
 
-static __attribute__((noinline)) void read_value(struct preload *p, const char *from)
+static void count_words(struct preload *p, const char *value)
 {
-	char value[512];
 	size_t start = 0, at = 0;
 
-	if (!pg_peek_string(value, from, sizeof value) ||
-	    pg_len(value) + 1 == sizeof value) { /* longer than can be looked at */
-		p->ours = *value ? 1 : 0;
-		p->flexible = true;
-		return;
-	}
 	for (;; at++) {
 		if (value[at] && value[at] != ' ' && value[at] != ':')
 			continue;
@@ -76,6 +69,19 @@ static __attribute__((noinline)) void read_value(struct preload *p, const char *
 		if (!value[at])
 			return;
 	}
+}
+
+static __attribute__((noinline)) void read_value(struct preload *p, const char *from)
+{
+	char value[512];
+
+	if (!pg_peek_string(value, from, sizeof value) ||
+	    pg_len(value) + 1 == sizeof value) { /* longer than can be looked at */
+		p->ours = *value ? 1 : 0;
+		p->flexible = true;
+		return;
+	}
+	count_words(p, value);
 }
 
 /* Pages that were asked about: what a caller hands over lies in few, and who unmaps them meanwhile
@@ -132,10 +138,15 @@ static struct preload preload_of(char *const *env)
 
 void pg_reach_start(char *const *env)
 {
+	struct preload p = {.known = true};
+
 	if (pg_config.log_kind == PG_LOG_OFF)
 		return;
 	pg_said_start();
-	was_preloaded = preload_of(env).ours != 0;
+	for (; env && *env; env++) /* the loader has read it, too */
+		if (pg_prefix(*env, variable))
+			count_words(&p, *env + sizeof variable - 1);
+	was_preloaded = p.ours != 0;
 }
 
 /* ---- files ---- */
