@@ -132,7 +132,7 @@ static inline void pg_unmark(const struct pg_op *op)
 #define PG_IN(name, op, made)                                                                      \
 	__extension__({                                                                            \
 		__typeof__(made) made_ = (made);                                                   \
-		if (PG_UNLIKELY(made_ <= pg_read_odd))                                     \
+		if (PG_UNLIKELY(made_ <= pg_read_odd))                                             \
 			made_ = (__typeof__(made_))pg_guard_odd_in(PG_CALL_##name, &(op), made_,   \
 								   PG_CALLER);                     \
 		made_;                                                                             \

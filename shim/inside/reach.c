@@ -186,8 +186,7 @@ static bool open_head(struct head *h, int folder, const char *path, int flags)
 	long got;
 
 	h->mine = !(flags & AT_EMPTY_PATH && pg_peek(&first, path, 1) && !first);
-	if (pg_stat_at(folder, path, flags, &h->st) || !S_ISREG(h->st.mode) ||
-	    !(h->st.mode & 0111))
+	if (pg_stat_at(folder, path, flags, &h->st) || !S_ISREG(h->st.mode) || !(h->st.mode & 0111))
 		return false;
 	h->fd = h->mine ? (int)pg_sys4(SYS_openat, folder, path, HOW, 0) : folder;
 	if (h->fd < 0)
@@ -280,7 +279,8 @@ static bool is_privileged(const struct head *h)
 	uint32_t uid = (uint32_t)pg_sys0(SYS_getuid), euid = (uint32_t)pg_sys0(SYS_geteuid);
 	uint32_t gid = (uint32_t)pg_sys0(SYS_getgid), egid = (uint32_t)pg_sys0(SYS_getegid);
 	bool by_owner = h->st.mode & S_ISUID && h->st.uid != uid;
-	bool by_group = (h->st.mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && h->st.gid != gid;
+	bool by_group =
+		(h->st.mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && h->st.gid != gid;
 	bool by_file = by_owner || by_group || (uid && has_capabilities(h));
 
 	if (by_file)
