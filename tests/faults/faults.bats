@@ -426,7 +426,7 @@ refused() {
 # wire RULE WAITING STEP...: a client under the rule does the steps; what its server is told, and the
 # client's RSTs and FINs that pass on the loopback device. WAITING: bytes sent to it before.
 wire() {
-	timeout "$LIMIT" /usr/bin/python3 - "$LIB" "$FIXTURES/client" "$@" 3>&- <<'PY'
+	timeout "$LIMIT" /usr/bin/python3 - "$LIB" "$FIXTURES/steps" "$@" 3>&- <<'PY'
 import ctypes, errno, socket, struct, subprocess, sys
 lib, client, rule, waiting, *steps = sys.argv[1:]
 server = socket.create_server(("127.0.0.1", 0))
