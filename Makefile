@@ -132,10 +132,10 @@ $(BUILD)/%.o: shim/%.c $(BUILD)/flags
 	$(COMPILE) -MMD -MP -c -o $@ $<
 
 ASSEMBLE = $(CC) $(CPPFLAGS) $(CFLAGS) $(PG_CPPFLAGS) $(filter -fcf-protection% -mbranch-protection%,$(PG_CFLAGS))
-$(BUILD)/%.o: shim/%.S $(BUILD)/flags
+$(BUILD)/%.o: shim/%.S $(wildcard shim/arch/*.h) $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(ASSEMBLE) -c -o $@ $<
-$(BUILD)/%.jumps.o: shim/%.S $(BUILD)/flags
+$(BUILD)/%.jumps.o: shim/%.S $(wildcard shim/arch/*.h) $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(ASSEMBLE) -DPG_JUMPS -c -o $@ $<
 
@@ -358,7 +358,7 @@ $(BUILD)/fuzz/diff: $(wildcard tests/fuzz/diff/*.c) tests/fuzz/diff/diff.h
 	$(CC) -O2 -g -Wall -Wextra -Wshadow -Wconversion -D_GNU_SOURCE -U_FORTIFY_SOURCE $(filter -m%,$(CFLAGS)) \
 		-pthread -o $@ $(filter %.c,$^) -lutil
 
-C_FILES = $(filter-out shim/arch/marks.h,$(wildcard shim/*/*.[ch] tests/fixtures/*.c tests/fuzz/*.c tests/fuzz/diff/*.[ch] tests/bench/*.c))
+C_FILES = $(filter-out shim/arch/marks.h shim/arch/function.h,$(wildcard shim/*/*.[ch] tests/fixtures/*.c tests/fuzz/*.c tests/fuzz/diff/*.[ch] tests/bench/*.c))
 lint: format-check all ## everything that can be checked without running
 	scripts/dev/check-layers
 	shellcheck scripts/completion.bash tests/fuzz/races .ci/run $$(grep -lE '^#!/bin/(ba)?sh' scripts/dev/*)

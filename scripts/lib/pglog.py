@@ -43,8 +43,11 @@ KEYS = (
     ("to", "word", "disposition"),
     ("by", "frame", "disposition"),
     ("module", "name", "module"),
-    ("path", "name", "module"),
+    ("path", "name", "module unreached"),
     ("build_id", "word", "module"),
+    ("child", "count", "unreached"),
+    ("barrier", "word", "unreached"),
+    ("instead", "name", "unreached"),
     ("sender", "number", "killed"),
     ("by_itself", "bool", "killed"),
     ("via", "word", "writes"),
@@ -659,11 +662,13 @@ class Symbols:
                                                   timeout=10).stdout) if tool else ""
             except (OSError, subprocess.SubprocessError):
                 text = ""
-            for line in text.split("\n"):
-                name, arrow, path = line.strip().partition(" => ")
-                if arrow:
-                    self.libraries.setdefault(os.path.basename(path), path)
-                    self.libraries.setdefault(name.split(" ")[0], path)
+            import pgelf    # for this alone
+            ours = pgelf.machine(sys.executable)
+            lines = [line.strip().partition(" => ")[::2] for line in text.split("\n") if " => " in line]
+            # Of one name there may be a library for each machine that this one can be.
+            for name, path in sorted(lines, key=lambda line: pgelf.machine(line[1]) != ours):
+                self.libraries.setdefault(os.path.basename(path), path)
+                self.libraries.setdefault(name.split(" ")[0], path)
         return self.libraries
 
     def path_of(self, module):

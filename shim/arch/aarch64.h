@@ -9,6 +9,9 @@ enum { PG_PAGE_MOST = 65536, PG_UNWIND_REGISTERS = 14 };
 #define PG_LIBRARIES "aarch64-linux-gnu"
 #define PG_AUDIT AUDIT_ARCH_AARCH64
 
+/* The outside engine knows its registers. */
+#define PG_TRACES 1
+
 /* Old system calls that make or end descriptors here. */
 #define PG_RAW_OLD X(SYS_accept)
 

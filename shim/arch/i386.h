@@ -9,6 +9,9 @@ enum { PG_PAGE_MOST = 4096, PG_UNWIND_REGISTERS = 8 };
 #define PG_LIBRARIES "i386-linux-gnu"
 #define PG_AUDIT AUDIT_ARCH_I386
 
+/* The outside engine knows its registers. */
+#define PG_TRACES 1
+
 /* Old system calls that make or end descriptors here. */
 #define PG_RAW_OLD X(SYS_pipe) X(SYS_dup2) X(SYS_fcntl64)
 

@@ -9,6 +9,9 @@ enum { PG_PAGE_MOST = 4096, PG_UNWIND_REGISTERS = 14 };
 #define PG_LIBRARIES "riscv64-linux-gnu"
 #define PG_AUDIT AUDIT_ARCH_RISCV64
 
+/* The outside engine does not know its registers. */
+#define PG_TRACES 0
+
 /* Old system calls that make or end descriptors here. */
 #define PG_RAW_OLD X(SYS_accept)
 

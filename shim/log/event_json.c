@@ -10,7 +10,8 @@
 
 static const char *const ev_names[] = {"epipe",	 "reset",  "refused", "eof",  "disposition",
 				       "load",	 "doomed", "closed",  "exit", "call",
-				       "killed", "inject", "module"};
+				       "killed", "inject", "module",  "unreached"};
+static const char *const barriers[] = {NULL, "static", "privileged", "machine", "environment"};
 static const char *const via_names[] = {"call", "stdio", "signal"};
 static const char *const signal_names[] = {"none",    "fatal",	 "caught",
 					   "ignored", "blocked", "suppressed"};
@@ -135,6 +136,16 @@ static void code(struct pg_text *t, const struct pg_code *code)
 	pg_stack_put_code_frame(&part, code);
 	buf[part.len] = 0;
 	pg_put_json(t, buf, sizeof buf);
+}
+
+static void instead(struct pg_text *t, const struct pg_event *e)
+{
+	char buf[64];
+	struct pg_text part = {buf, 0, sizeof buf - 1};
+	bool any = pg_put_instead(&part, e);
+
+	buf[part.len] = 0;
+	pg_put_json(t, any ? buf : NULL, sizeof buf);
 }
 
 /* One inside an object. */

@@ -548,6 +548,28 @@ static void text_killed(struct pg_text *t, const struct pg_event *e)
 	}
 }
 
+static void text_unreached(struct pg_text *t, const struct pg_event *e)
+{
+	static const char *const why[] = {"not entered", "statically linked",
+					  "privileged (setuid or the like)",
+					  "for another machine", "started without LD_PRELOAD"};
+	size_t before;
+
+	pg_put(t, "pid ");
+	pg_put_i64(t, e->child);
+	pg_put(t, " (");
+	text_name(t, e->path[0] ? e->path : "?", sizeof e->path, ")");
+	pg_put(t, ") is ");
+	pg_put(t, why[e->barrier]);
+	pg_put(t, ": not seen from here");
+	before = t->len;
+	pg_put(t, "; ");
+	if (pg_put_instead(t, e))
+		pg_put(t, " reaches it");
+	else
+		t->len = before;
+}
+
 static void text_body(struct pg_text *t, const struct pg_event *e)
 {
 	switch (e->ev) {
@@ -570,6 +592,9 @@ static void text_body(struct pg_text *t, const struct pg_event *e)
 		break;
 	case PG_EV_KILLED:
 		text_killed(t, e);
+		break;
+	case PG_EV_UNREACHED:
+		text_unreached(t, e);
 		break;
 	default:
 		text_write(t, e);

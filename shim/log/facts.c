@@ -62,6 +62,19 @@ void pg_put_actions(struct pg_text *t, const struct pg_event *e)
 	}
 }
 
+/* Under a tracer who is not root a file's privileges are not given; who is attached to has them. */
+bool pg_put_instead(struct pg_text *t, const struct pg_event *e)
+{
+	bool after = e->barrier == PG_BARRIER_PRIVILEGED && !e->by_root;
+
+	if (!e->reachable)
+		return false;
+	pg_put(t, after ? "sudo pipeguard attach " : "pipeguard run --both");
+	if (after)
+		pg_put_i64(t, e->child);
+	return true;
+}
+
 bool pg_knows_signal(const struct pg_event *e)
 {
 	return e->ev == PG_EV_EPIPE && e->signal != PG_SIG_ASK;

@@ -110,6 +110,30 @@ uint64_t pg_endings_idle(uint64_t rules, int pid)
 	return rules & ~head.fired;
 }
 
+/* ---- what is said once ---- */
+
+static uint64_t *said; /* a null pointer: nothing is to be said */
+
+void pg_said_start(void)
+{
+	said = pg_endings_mapped ? pg_endings_mapped->said : pg_mapped_new(PG_SAID * sizeof *said);
+}
+
+bool pg_said_first(uint64_t what)
+{
+	what |= 1;
+	for (unsigned i = 0; said && i < PG_SAID && pg_readable(&said[i]); i++) {
+		uint64_t none = 0;
+
+		if (__atomic_compare_exchange_n(&said[i], &none, what, false, __ATOMIC_RELAXED,
+						__ATOMIC_RELAXED))
+			return true;
+		if (none == what)
+			return false;
+	}
+	return false;
+}
+
 bool pg_endings_stand(void)
 {
 	return own && !pg_sys3(SYS_faccessat, AT_FDCWD, path_of_own, 0);

@@ -306,13 +306,33 @@ static bool listed(const char *name, const char *value, const char *program)
 	}
 }
 
+/* One of them at the most. */
+static char picked[512];
+static bool picked_out;
+
+static void keep_list(const char *value, bool out)
+{
+	pg_copy(picked, sizeof picked, value);
+	picked_out = out;
+}
+
+bool pg_config_leaves_out(const char *program)
+{
+	if (!*picked)
+		return false;
+	return pg_len(picked) + 1 == sizeof picked /* it was cut */ ||
+	       listed("", picked, program) == picked_out;
+}
+
 static void read_only(const char *name, const char *value)
 {
+	keep_list(value, false);
 	pg_config.active = listed(name, value, pg_program_name());
 }
 
 static void read_skip(const char *name, const char *value)
 {
+	keep_list(value, true);
 	pg_config.active = !listed(name, value, pg_program_name());
 }
 

@@ -41,6 +41,9 @@ extern struct pg_config pg_config;
  */
 void pg_config_read(char **envp);
 
+/* Do PIPEGUARD_ONLY and PIPEGUARD_SKIP, as they were at start, leave PROGRAM out? */
+bool pg_config_leaves_out(const char *program);
+
 /* Fills PATH (of SIZE bytes) from the log's pattern: %p the process id, %n the program, %% itself.
  * True if %p was in it. */
 bool pg_config_log_path(char *path, unsigned size, int pid);
