@@ -86,8 +86,8 @@ void pg_endings_fired(unsigned rule);
  * is; 0: it is not, or that is not known. */
 uint64_t pg_endings_idle(uint64_t rules);
 
-/* Has nobody of the tree told of WHAT, a hash, yet? Where there is no ring: none of this process and
- * those that it forked. When there is no more room the answer is no. */
+/* Has nobody of the tree told of WHAT, a hash, yet? Where there is no ring: none of this process
+ * and those that it forked. When there is no more room the answer is no. */
 bool pg_said_first(uint64_t what);
 
 /* Start-up only, when it is known whether there is a ring. */
