@@ -23,14 +23,16 @@ void pg_endings_use(struct pg_endings *ring)
 
 struct head {
 	char magic[32];
-	uint64_t owner, fired; /* rules that did, as bits */
+	uint64_t owner;
+	uint8_t fired[64]; /* 1: the rule of this number did. A byte each: two at once undo nothing
+			    */
 };
 struct file {
 	struct head head;
 	struct pg_endings ring;
 };
 
-static const char magic[32] = "pipeguard endings 2";
+static const char magic[32] = "pipeguard endings 3";
 static char path_of_own[128];
 
 /* With holes: nobody touches the memory but by peek.h. */
@@ -86,19 +88,17 @@ bool pg_endings_open(const char *path)
 	return true;
 }
 
-/* Each process says so once. Two at once must not undo each other, so this is no copy; the file is
- * asked about before. */
+/* Each process says so once. */
 void pg_endings_fired(unsigned rule)
 {
 	static uint64_t said;
-	uint64_t bit = (uint64_t)1 << (rule & 63);
+	const uint8_t yes = 1;
 	struct file *f = own;
 
-	if (!f || rule > 63 || PG_GET(said) & bit)
+	if (!f || rule >= sizeof f->head.fired || PG_GET(said) >> rule & 1)
 		return;
-	__atomic_fetch_or(&said, bit, __ATOMIC_RELAXED);
-	if (pg_readable(&f->head.fired))
-		__atomic_fetch_or(&f->head.fired, bit, __ATOMIC_RELAXED);
+	__atomic_fetch_or(&said, (uint64_t)1 << rule, __ATOMIC_RELAXED);
+	pg_poke(&f->head.fired[rule], &yes, sizeof yes);
 }
 
 uint64_t pg_endings_idle(uint64_t rules, int pid)
@@ -107,7 +107,10 @@ uint64_t pg_endings_idle(uint64_t rules, int pid)
 
 	if (!rules || !own || !pg_peek(&head, own, sizeof head) || head.owner != (uint64_t)pid)
 		return 0;
-	return rules & ~head.fired;
+	for (unsigned i = 0; i < sizeof head.fired; i++)
+		if (head.fired[i])
+			rules &= ~((uint64_t)1 << i);
+	return rules;
 }
 
 /* ---- what is said once ---- */
