@@ -26,7 +26,7 @@ endif
 OUTER    := shim/outside/% shim/command/%
 SHIM     := $(filter-out $(OUTER),$(sort $(wildcard shim/*/*.c)))
 LIB      := $(BUILD)/libpipeguard.so
-FIXTURES := $(patsubst tests/fixtures/%.c,$(BUILD)/fixtures/%,$(sort $(wildcard tests/fixtures/*.c)))
+FIXTURES := $(patsubst tests/fixtures/%.c,$(BUILD)/fixtures/%,$(sort $(wildcard tests/fixtures/*.c))) $(BUILD)/fixtures/steps
 
 # What the compiler aims at: its libc and its machine.
 TARGET := $(shell $(CC) $(CFLAGS) -dM -E -include stdlib.h -x c /dev/null 2>/dev/null | \
@@ -167,8 +167,15 @@ $(BUILD)/fixtures/%: tests/fixtures/%.c $(BUILD)/flags
 	$(CC) -O1 -g -Wall -Wextra -D_GNU_SOURCE -U_FORTIFY_SOURCE $(filter -m%,$(CFLAGS)) -pthread \
 		$(call WANTS,$<,CFLAGS) -o $@ $< $(call WANTS,$<,LDFLAGS) -ldl
 
+# The one of several files.
+STEPS_C := $(sort $(wildcard tests/fixtures/steps/*.c))
+$(BUILD)/fixtures/steps $(BUILD)/fixtures/static/steps: $(STEPS_C) $(wildcard tests/fixtures/steps/*.[hd]*) tests/fixtures/newer.h $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) -O1 -g -Wall -Wextra -D_GNU_SOURCE -U_FORTIFY_SOURCE $(filter -m%,$(CFLAGS)) -pthread \
+		$(if $(filter %/static/steps,$@),-static) -o $@ $(STEPS_C)
+
 # The same programs, linked statically, for the engine that looks from outside.
-STILL := $(addprefix $(BUILD)/fixtures/static/,probe flow sigdfl peer client pick held paged)
+STILL := $(addprefix $(BUILD)/fixtures/static/,flow sigdfl steps held paged)
 fixtures: $(STILL)
 $(BUILD)/fixtures/static/%: tests/fixtures/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -363,7 +370,7 @@ $(BUILD)/fuzz/diff: $(wildcard tests/fuzz/diff/*.c) tests/fuzz/diff/diff.h
 	$(CC) -O2 -g -Wall -Wextra -Wshadow -Wconversion -D_GNU_SOURCE -U_FORTIFY_SOURCE $(filter -m%,$(CFLAGS)) \
 		-pthread -o $@ $(filter %.c,$^) -lutil
 
-C_FILES = $(filter-out shim/arch/marks.h shim/arch/function.h,$(wildcard shim/*/*.[ch] tests/fixtures/*.c tests/fuzz/*.c tests/fuzz/diff/*.[ch] tests/bench/*.c))
+C_FILES = $(filter-out shim/arch/marks.h shim/arch/function.h,$(wildcard shim/*/*.[ch] tests/fixtures/*.c tests/fixtures/steps/*.[ch] tests/fuzz/*.c tests/fuzz/diff/*.[ch] tests/bench/*.c))
 lint: format-check all ## everything that can be checked without running
 	scripts/dev/check-layers
 	shellcheck scripts/completion.bash tests/fuzz/races .ci/run $$(grep -lE '^#!/bin/(ba)?sh' scripts/dev/*)

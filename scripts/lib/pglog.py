@@ -590,6 +590,8 @@ def _text_event(block):
         event.update(ev="exit", events=int(ended.group(1)))
     elif body.startswith("SIGPIPE "):
         event["ev"] = "disposition" if body.startswith("SIGPIPE set ") else "killed"
+    elif body.startswith("pid ") and ": not seen from here" in body:
+        event["ev"] = "unreached"
     elif body.startswith("load: "):
         event.update(ev="load", program=unescaped(body[6:].rpartition(", gates ")[0]))
     else:

@@ -4,6 +4,7 @@
 #include "base/next.h"
 #include "base/twins.h"
 #include "inside/reach.h"
+#include "rules/config.h"
 
 #include <alloca.h>
 #include <fcntl.h>
@@ -39,13 +40,13 @@ PG_EXPORT int execve(const char *path, char *const *argv, char *const *env)
 
 PG_EXPORT int execv(const char *path, char *const *argv)
 {
-	becomes(AT_FDCWD, path, 0, environ);
+	becomes(AT_FDCWD, path, 0, pg_config_environment());
 	return NEXT(execv)(path, argv);
 }
 
 PG_EXPORT int execvp(const char *name, char *const *argv)
 {
-	searches(name, environ);
+	searches(name, pg_config_environment());
 	return NEXT(execvp)(name, argv);
 }
 
@@ -106,7 +107,7 @@ PG_EXPORT int execl(const char *path, const char *first, ...)
 
 	ARGUMENTS(argv, first, ap);
 	va_end(ap);
-	becomes(AT_FDCWD, path, 0, environ);
+	becomes(AT_FDCWD, path, 0, pg_config_environment());
 	return NEXT(execv)(path, argv);
 }
 
@@ -117,7 +118,7 @@ PG_EXPORT int execlp(const char *name, const char *first, ...)
 
 	ARGUMENTS(argv, first, ap);
 	va_end(ap);
-	searches(name, environ);
+	searches(name, pg_config_environment());
 	return NEXT(execvp)(name, argv);
 }
 

@@ -11,6 +11,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/audit.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -56,32 +57,12 @@ static void count_word(struct preload *p, const char *word, size_t n)
 	p->flexible |= !path || token || p->ours > 1;
 }
 
-static __attribute__((noinline)) void read_value(struct preload *p, const char *from)
-{
-	char value[512];
-	size_t start = 0, at = 0;
-
-	if (!pg_peek_string(value, from, sizeof value) ||
-	    pg_len(value) + 1 == sizeof value) { /* longer than can be looked at */
-		p->ours = *value ? 1 : 0;
-		p->flexible = true;
-		return;
-	}
-	for (;; at++) {
-		if (value[at] && value[at] != ' ' && value[at] != ':')
-			continue;
-		count_word(p, value + start, at - start);
-		start = at + 1;
-		if (!value[at])
-			return;
-	}
-}
-
 /* Pages that were asked about: what a caller hands over lies in few, and who unmaps them meanwhile
  * would break the call itself. */
 struct pages {
 	uintptr_t there[4];
 	unsigned next;
+	bool all; /* nothing has to be asked */
 };
 
 static bool is_there(struct pages *known, uintptr_t at)
@@ -89,6 +70,8 @@ static bool is_there(struct pages *known, uintptr_t at)
 	enum { SHIFT = 12, MANY = sizeof known->there / sizeof *known->there };
 	uintptr_t page = at >> SHIFT | ~(UINTPTR_MAX >> 1); /* never 0 */
 
+	if (known->all)
+		return true;
 	for (unsigned i = 0; i < MANY; i++)
 		if (known->there[i] == page)
 			return true;
@@ -96,6 +79,25 @@ static bool is_there(struct pages *known, uintptr_t at)
 		return false;
 	known->there[known->next++ % MANY] = page;
 	return true;
+}
+
+/* VALUE, to its end. */
+static void read_value(struct pages *known, struct preload *p, const char *value)
+{
+	const char *word = value;
+
+	for (;; value++) {
+		if (!is_there(known, (uintptr_t)value)) {
+			p->known = false;
+			return;
+		}
+		if (*value && *value != ' ' && *value != ':')
+			continue;
+		count_word(p, word, (size_t)(value - word));
+		if (!*value)
+			return;
+		word = value + 1;
+	}
 }
 
 /* Is ENTRY a value of LD_PRELOAD? False, too, where it cannot be read; then not KNOWN. */
@@ -111,11 +113,11 @@ static bool is_variable(struct pages *known, struct preload *p, const char *entr
 	return true;
 }
 
-static struct preload preload_of(char *const *env)
+static struct preload preload_of(char *const *env, bool is_sure)
 {
 	enum { MOST = 1 << 16 };
 	struct preload p = {.known = true};
-	struct pages known = {{0}, 0};
+	struct pages known = {.all = is_sure};
 
 	for (unsigned i = 0; env && p.known; i++) {
 		if (i == MOST || !is_there(&known, (uintptr_t)&env[i]) ||
@@ -124,7 +126,7 @@ static struct preload preload_of(char *const *env)
 		else if (!env[i])
 			break;
 		else if (is_variable(&known, &p, env[i]))
-			read_value(&p, env[i] + sizeof variable - 1);
+			read_value(&known, &p, env[i] + sizeof variable - 1);
 	}
 	return p;
 }
@@ -134,7 +136,8 @@ void pg_reach_start(char *const *env)
 	if (pg_config.log_kind == PG_LOG_OFF)
 		return;
 	pg_said_start();
-	was_preloaded = preload_of(env).ours != 0;
+	/* The loader has read it, too. */
+	was_preloaded = preload_of(env, true).ours != 0;
 }
 
 /* ---- files ---- */
@@ -174,8 +177,7 @@ static bool open_head(struct head *h, int folder, const char *path, int flags)
 	long got;
 
 	h->mine = !(flags & AT_EMPTY_PATH && pg_peek(&first, path, 1) && !first);
-	if (pg_stat_at(folder, path, flags, &h->st) || !S_ISREG(h->st.mode) ||
-	    !(h->st.mode & 0111))
+	if (pg_stat_at(folder, path, flags, &h->st) || !S_ISREG(h->st.mode) || !(h->st.mode & 0111))
 		return false;
 	h->fd = h->mine ? (int)pg_sys4(SYS_openat, folder, path, HOW, 0) : folder;
 	if (h->fd < 0)
@@ -207,13 +209,13 @@ static unsigned own_class(void)
 static bool is_this_machine(const struct head *h)
 {
 	return h->ident[EI_CLASS] == own_class() && h->ident[EI_DATA] == ELFDATA2LSB &&
-	       h->wide.e_machine == PG_ELF_MACHINE;
+	       h->wide.e_machine == (PG_AUDIT & 0xffff);
 }
 
 /* A program of the other width, which the engine of this one looks at. */
 static bool is_followed(const struct head *h)
 {
-	return PG_ELF_MACHINE == EM_X86_64 && h->ident[EI_CLASS] == ELFCLASS32 &&
+	return (PG_AUDIT & 0xffff) == EM_X86_64 && h->ident[EI_CLASS] == ELFCLASS32 &&
 	       h->wide.e_machine == EM_386;
 }
 
@@ -262,18 +264,21 @@ static bool has_capabilities(const struct head *h)
 	return n >= 12 && (word[0] & EFFECTIVE || word[1] || (n >= 20 && word[3]));
 }
 
-/* As the kernel judges it (AT_SECURE): who it will be, is that another one than who asks? */
+#ifndef SYS_getuid32
+#define SYS_getuid32 SYS_getuid
+#define SYS_getgid32 SYS_getgid
+#endif
+
+/* As the kernel judges it (AT_SECURE): who it will be, is that another one than who asks? One that
+ * changed who it acts as by itself is not asked about. */
 static bool is_privileged(const struct head *h)
 {
-	uint32_t uid = (uint32_t)pg_sys0(SYS_getuid), euid = (uint32_t)pg_sys0(SYS_geteuid);
-	uint32_t gid = (uint32_t)pg_sys0(SYS_getgid), egid = (uint32_t)pg_sys0(SYS_getegid);
-	bool by_owner = h->st.mode & S_ISUID && h->st.uid != uid;
-	bool by_group = (h->st.mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && h->st.gid != gid;
-	bool by_file = by_owner || by_group || (uid && has_capabilities(h));
+	bool user = h->st.mode & S_ISUID, group = h->st.mode & S_ISGID && h->st.mode & S_IXGRP;
+	bool other = has_capabilities(h) && pg_sys0(SYS_getuid32);
 
-	if (by_file)
-		return !is_plain_mount(h);
-	return (uid != euid && !(h->st.mode & S_ISUID)) || (gid != egid && !(h->st.mode & S_ISGID));
+	other |= user && h->st.uid != (uint32_t)pg_sys0(SYS_getuid32);
+	other |= group && h->st.gid != (uint32_t)pg_sys0(SYS_getgid32);
+	return other && !is_plain_mount(h);
 }
 
 /* ---- which one ---- */
@@ -286,8 +291,7 @@ static bool is_loader(const char *file)
 	return pg_prefix(name, "ld-") || pg_prefix(name, "ld.so") || pg_prefix(name, "ld64.so");
 }
 
-static enum pg_barrier barrier_of(const struct pg_reach *r, const struct head *h,
-				  const struct preload *p)
+static enum pg_barrier barrier_of(const struct head *h, const struct preload *p)
 {
 	int loader;
 
@@ -295,8 +299,6 @@ static enum pg_barrier barrier_of(const struct pg_reach *r, const struct head *h
 		return PG_BARRIER_PRIVILEGED;
 	if (!is_this_machine(h))
 		return was_preloaded && p->ours && p->flexible ? PG_NO_BARRIER : PG_BARRIER_MACHINE;
-	if (is_loader(r->file))
-		return PG_NO_BARRIER;
 	loader = has_loader(h);
 	if (!loader)
 		return PG_BARRIER_STATIC;
@@ -354,9 +356,18 @@ static void name_descriptor(int fd, char *name, size_t size)
 	name[n > 0 ? n : 0] = 0;
 }
 
+/* An interpreter is named already. */
+static void name_program(struct pg_reach *r, const struct head *h)
+{
+	if (!h->mine)
+		name_descriptor(h->fd, r->file, sizeof r->file);
+	else if (!r->file[0])
+		pg_peek_string(r->file, r->path, sizeof r->file);
+}
+
 static bool is_told(void)
 {
-	return pg_started && pg_config.active && !pg_confined && pg_log_is_there();
+	return pg_started && pg_config.active && !pg_confined && pg_config.log_kind != PG_LOG_OFF;
 }
 
 void pg_reach_look(struct pg_reach *r)
@@ -369,13 +380,15 @@ void pg_reach_look(struct pg_reach *r)
 	r->barrier = PG_NO_BARRIER;
 	if (!is_told() || (r->moves && (!pg_peek(&first, r->path, 1) || first != '/')))
 		return;
-	pg_peek_string(r->file, r->path, sizeof r->file);
+	r->file[0] = 0;
 	if (!open_program(r, &h))
 		return;
-	if (!h.mine)
-		name_descriptor(h.fd, r->file, sizeof r->file);
-	p = preload_of(r->env);
-	r->barrier = barrier_of(r, &h, &p);
+	p = preload_of(r->env, false);
+	r->barrier = barrier_of(&h, &p);
+	if (r->barrier)
+		name_program(r, &h);
+	if (r->barrier == PG_BARRIER_STATIC && is_loader(r->file))
+		r->barrier = PG_NO_BARRIER;
 	r->reachable = PG_TRACES && (r->barrier != PG_BARRIER_MACHINE || is_followed(&h));
 	close_head(&h);
 }
@@ -384,7 +397,7 @@ void pg_reach_look(struct pg_reach *r)
 
 static const char *path_variable(void)
 {
-	for (char **entry = environ; entry && *entry; entry++)
+	for (char **entry = pg_config_environment(); entry && *entry; entry++)
 		if (pg_prefix(*entry, "PATH="))
 			return *entry + 5;
 	return "/bin:/usr/bin";
@@ -401,7 +414,7 @@ static bool can_be_run(char *path, size_t size, const char *folder, size_t n, co
 	pg_put(&t, name);
 	path[t.len] = 0;
 	return t.len < t.cap && !pg_stat_at(AT_FDCWD, path, 0, &st) && S_ISREG(st.mode) &&
-	       !pg_sys3(SYS_faccessat, AT_FDCWD, path, X_OK);
+	       st.mode & 0111;
 }
 
 static bool has_slash(const char *name)
@@ -428,17 +441,18 @@ static __attribute__((noinline)) bool find(const char *name, char *path, size_t 
 	}
 }
 
+/* NAME is libc's to read, too. */
 void pg_reach_search(struct pg_reach *r, const char *name)
 {
-	char plain[128], path[384];
+	char path[384];
 
 	r->barrier = PG_NO_BARRIER;
 	r->folder = AT_FDCWD;
 	r->path = name;
-	if (!is_told() || !pg_peek_string(plain, name, sizeof plain) || !*plain)
+	if (!is_told() || !*name)
 		return;
-	if (!has_slash(plain)) {
-		if (pg_len(plain) + 1 == sizeof plain || !find(plain, path, sizeof path))
+	if (!has_slash(name)) {
+		if (!find(name, path, sizeof path))
 			return;
 		r->path = path;
 	}
@@ -505,8 +519,8 @@ void pg_reach_tell(const struct pg_reach *r, int child)
 	struct pg_room *s;
 	struct pg_event *e;
 
-	if (!r->barrier || pg_config_leaves_out(pg_basename(r->file)) || is_followed_already() ||
-	    !pg_said_first(key_of(r)) || !(s = pg_room_take()))
+	if (!r->barrier || !pg_log_is_there() || pg_config_leaves_out(pg_basename(r->file)) ||
+	    is_followed_already() || !pg_said_first(key_of(r)) || !(s = pg_room_take()))
 		return;
 	e = &s->event;
 	__builtin_memset(e, 0, sizeof *e);

@@ -18,8 +18,8 @@ struct pg_reach {
 	bool moves; /* perhaps to another folder before: then only a path from / is certain */
 
 	enum pg_barrier barrier;
-	bool reachable;	 /* by the other engine */
-	char file[256];	 /* what the kernel starts, perhaps cut; "": not known */
+	bool reachable; /* by the other engine */
+	char file[256]; /* what the kernel starts, perhaps cut; "": not known */
 };
 
 /* Start-up only. ENV: this process's. */

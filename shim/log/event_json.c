@@ -8,8 +8,8 @@
 #include "log/log.h"
 #include "rules/config.h"
 
-static const char *const ev_names[] = {"epipe",	 "reset",  "refused", "eof",  "disposition",
-				       "load",	 "doomed", "closed",  "exit", "call",
+static const char *const ev_names[] = {"epipe",	 "reset",  "refused", "eof",	  "disposition",
+				       "load",	 "doomed", "closed",  "exit",	  "call",
 				       "killed", "inject", "module",  "unreached"};
 static const char *const barriers[] = {NULL, "static", "privileged", "machine", "environment"};
 static const char *const via_names[] = {"call", "stdio", "signal"};

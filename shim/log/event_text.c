@@ -551,8 +551,8 @@ static void text_killed(struct pg_text *t, const struct pg_event *e)
 static void text_unreached(struct pg_text *t, const struct pg_event *e)
 {
 	static const char *const why[] = {"not entered", "statically linked",
-					  "privileged (setuid or the like)",
-					  "for another machine", "started without LD_PRELOAD"};
+					  "privileged (setuid or the like)", "for another machine",
+					  "started without LD_PRELOAD"};
 	size_t before;
 
 	pg_put(t, "pid ");

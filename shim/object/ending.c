@@ -490,7 +490,7 @@ static void look(struct search *s)
 
 /* Waits a little for TID to get to something, the N-th time. False: that is enough. It is for who
  * could run and does not get to it that there are more times than ROUNDS. */
-static bool waits_on(unsigned n, int tid)
+static PG_COLD bool waits_on(unsigned n, int tid)
 {
 	const long pause[2] = {0, MS / 2};
 	char buf[512];

@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <sys/auxv.h>
+#include <unistd.h>
 #include <sys/stat.h>
 
 enum { EXIT_WRONG_INPUT = 125 };
@@ -427,6 +428,11 @@ void pg_config_read(char **envp)
 	if ((seen & 48) == 48)
 		refuse("PIPEGUARD_SKIP", 1, "PIPEGUARD_ONLY is set as well: choose one", NULL,
 		       NULL);
+}
+
+char **pg_config_environment(void)
+{
+	return environ;
 }
 
 bool pg_config_log_path(char *path, unsigned size, int pid)

@@ -41,6 +41,9 @@ extern struct pg_config pg_config;
  */
 void pg_config_read(char **envp);
 
+/* The program's environment as it is now, which exec hands on where none is given. */
+char **pg_config_environment(void);
+
 /* Do PIPEGUARD_ONLY and PIPEGUARD_SKIP, as they were at start, leave PROGRAM out? */
 bool pg_config_leaves_out(const char *program);
 

@@ -5,7 +5,9 @@
 
 load ../helpers
 
-install_to() { timeout 120 make -s -C "$ROOT" BUILD="$BUILD" "$@" 3>&-; }
+BATS_TEST_TIMEOUT=180 # a build on a busy machine
+
+install_to() { timeout 150 make -s -C "$ROOT" BUILD="$BUILD" "$@" 3>&-; }
 
 @test "what is installed works, and is all gone after uninstall" {
 	to=$BATS_TEST_TMPDIR/prefix

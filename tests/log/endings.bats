@@ -458,7 +458,7 @@ instructions() {
 @test "a reader that no library enters" {
 	native_only
 	local reader
-	reader=$(fixture static/probe) || skip "no static fixture"
+	reader=$(fixture static/steps) || skip "no static fixture"
 	run tree bash -c "yes | { $SHELL_LEAVES"' exec "$1" >/dev/null 2>&1; }' - "$reader"
 	[ "$(WRITER=yes told)" = null ]
 }

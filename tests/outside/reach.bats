@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # Children that the library does not come into: the log of who starts them says so, once, with the command that reaches them.
+# shellcheck disable=SC2016 # programs for sh
 
 load ../helpers
 load ../outside
