@@ -21,7 +21,8 @@
 enum pg_how {
 	PG_HOW_NONE,
 	PG_HOW_HELD,  /* it has not left: it had the object when it started */
-	PG_HOW_TOOK,  /* it has not left: it made the object its standard input */
+	PG_HOW_TOOK,  /* it has not left: it made the object its standard input, or takes it along
+		       * into another program */
 	PG_HOW_CLOSE, /* STATUS: the number that was closed */
 	PG_HOW_SHUTDOWN,
 	PG_HOW_EXIT,   /* STATUS: its status; CALL: it had closed it before, as it ended */

@@ -228,6 +228,31 @@ told() {
 	[ "$(told)" = null ]
 }
 
+@test "who became a program that is not guarded has another name: nobody" {
+	local way
+	for way in exec_away exec_away_reaped; do
+		rm -f "$LOG"
+		case_of "$way"
+		equal "$way" null "$(told)"
+	done
+}
+
+@test "a copy that was taken by pidfd_getfd, and the pipe opened once more by /proc, are held by others: nobody" {
+	run case_of stolen
+	[ "$status" -ne 77 ] || skip "there is no pidfd_getfd here"
+	[ "$status" -eq 0 ]
+	equal "the same file" null "$(told)"
+	rm "$LOG"
+	case_of stolen_again
+	equal "another file" null "$(told)"
+}
+
+@test "a hundred threads that close and copy over their ends all the time: no name but their own" {
+	case_of storm
+	equal "wrong" "" "$(events 'select(.ev == "epipe" and .ended and (.ended.pid != .pid or .ended.how != "close")) | .ended')"
+	[ "$(events 'select(.ev == "epipe" and .ended) | .ev' | wc -l)" -gt 0 ]
+}
+
 @test "a FIFO that two read, and the last one is not guarded: nobody" {
 	case_of fifo_two "$BATS_TEST_TMPDIR/fifo"
 	[ "$(told)" = null ]
