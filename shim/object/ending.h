@@ -39,6 +39,7 @@ struct pg_ending_key {
 struct pg_ending {
 	uint64_t at; /* CLOCK_MONOTONIC, ns */
 	struct pg_ending_key key;
+	uint64_t space;	 /* what PID counts in: pg_endings_space() */
 	int64_t unread;	 /* bytes; -1: not known */
 	uint64_t offset; /* in MODULE, of who called */
 	int32_t pid, tid;
@@ -67,6 +68,9 @@ struct pg_endings {
 
 /* The ring from now on, if there is none yet. */
 void pg_endings_use(struct pg_endings *ring);
+
+/* The pid namespace of this process, whose numbers say nothing in another one; 0: not known. */
+uint64_t pg_endings_space(void);
 
 /* It, or a null pointer: there is none. */
 extern struct pg_endings *pg_endings_mapped PG_HIDDEN;

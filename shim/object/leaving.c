@@ -95,6 +95,7 @@ static void put_who(struct pg_ending *e, const struct pg_left *left)
 	e->status = left->status;
 	e->pid = pg_pid();
 	e->tid = (int)pg_sys0(SYS_gettid);
+	e->space = pg_endings_space();
 	pg_sys2(SYS_prctl, PR_GET_NAME, e->comm);
 	pg_copy(e->call, sizeof e->call, left->call);
 	if (left->how == PG_HOW_CLOSE || left->how == PG_HOW_SHUTDOWN)

@@ -247,6 +247,13 @@ told() {
 	equal "another file" null "$(told)"
 }
 
+@test "a reader in another space of process numbers: its number says nothing here, nobody is named" {
+	run case_of elsewhere
+	[ "$status" -ne 77 ] || skip "no namespaces here"
+	[ "$status" -eq 0 ]
+	[ "$(told)" = null ]
+}
+
 @test "a hundred threads that close and copy over their ends all the time: no name but their own" {
 	case_of storm
 	equal "wrong" "" "$(events 'select(.ev == "epipe" and .ended and (.ended.pid != .pid or .ended.how != "close")) | .ended')"
