@@ -25,6 +25,7 @@ enum pg_ev {
 	PG_EV_KILLED,
 	PG_EV_INJECT,
 	PG_EV_MODULE,
+	PG_EV_UNREACHED,
 	PG_EV_COUNT
 };
 enum pg_signal {
@@ -35,6 +36,15 @@ enum pg_signal {
 	PG_SIG_BLOCKED,
 	PG_SIG_SUPPRESSED,
 	PG_SIG_ASK /* not known yet: of the object and the call's flags */
+};
+/* Why the library does not come into a program. */
+enum pg_barrier {
+	PG_NO_BARRIER,
+	PG_BARRIER_STATIC,
+	PG_BARRIER_PRIVILEGED, /* the loader ignores the environment */
+	PG_BARRIER_MACHINE,
+	PG_BARRIER_ENVIRONMENT, /* no LD_PRELOAD names it */
+	PG_BARRIERS
 };
 enum pg_state { PG_STATE_DEFAULT, PG_STATE_IGNORED, PG_STATE_CAUGHT };
 
@@ -86,7 +96,10 @@ struct pg_event {
 	uint64_t counts[PG_RULES_MAX]; /* exit: how often each rule fired */
 	uint64_t passed;	       /* exit: rules for write that stdio passed by, as bits */
 	const char *gates;	       /* load */
-	char module[72], path[256], build_id[65]; /* module; "": unknown */
+	char module[72], path[256], build_id[65]; /* module; "": unknown; PATH: unreached, too */
+	enum pg_barrier barrier;		  /* unreached */
+	bool by_root, reachable; /* unreached: who it is, and whether the other engine serves */
+	int child;		 /* unreached: the process of that program */
 	int sender;	/* killed: who sent the signal; CALL and FD: of whose write it is */
 	bool by_itself; /* killed: the program raised it */
 	int pid;

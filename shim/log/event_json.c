@@ -8,9 +8,10 @@
 #include "log/log.h"
 #include "rules/config.h"
 
-static const char *const ev_names[] = {"epipe",	 "reset",  "refused", "eof",  "disposition",
-				       "load",	 "doomed", "closed",  "exit", "call",
-				       "killed", "inject", "module"};
+static const char *const ev_names[] = {"epipe",	 "reset",  "refused", "eof",	  "disposition",
+				       "load",	 "doomed", "closed",  "exit",	  "call",
+				       "killed", "inject", "module",  "unreached"};
+static const char *const barriers[] = {NULL, "static", "privileged", "machine", "environment"};
 static const char *const via_names[] = {"call", "stdio", "signal"};
 static const char *const signal_names[] = {"none",    "fatal",	 "caught",
 					   "ignored", "blocked", "suppressed"};
@@ -95,6 +96,13 @@ static void end(struct pg_text *t, const struct pg_addr *a, const char *path)
 	pg_put_char(t, '"');
 }
 
+static void own_end(struct pg_text *t, const struct pg_object *o)
+{
+	static const struct pg_addr none;
+
+	end(t, pg_has_local(o) ? &o->local : &none, o->local_path);
+}
+
 /* Milliseconds from AT, where that is known, to the event. */
 static int64_t ago_ms(const struct pg_event *e, uint64_t at)
 {
@@ -128,6 +136,16 @@ static void code(struct pg_text *t, const struct pg_code *code)
 	pg_stack_put_code_frame(&part, code);
 	buf[part.len] = 0;
 	pg_put_json(t, buf, sizeof buf);
+}
+
+static void instead(struct pg_text *t, const struct pg_event *e)
+{
+	char buf[64];
+	struct pg_text part = {buf, 0, sizeof buf - 1};
+	bool any = pg_put_instead(&part, e);
+
+	buf[part.len] = 0;
+	pg_put_json(t, any ? buf : NULL, sizeof buf);
 }
 
 /* One inside an object. */

@@ -94,14 +94,6 @@ static void text_addr(struct pg_text *t, const struct pg_addr *a, const char *pa
 		pg_put_char(t, '?');
 }
 
-/* 0.0.0.0: what has failed to connect has a port, and no address yet. */
-static bool is_nowhere(const struct pg_addr *a)
-{
-	static const uint8_t zero[sizeof a->ip];
-
-	return a->family && !__builtin_memcmp(a->ip, zero, a->family == AF_INET ? 4 : sizeof zero);
-}
-
 /* A TCP socket that nothing was sent on, and of whose beginning nothing is known. */
 static bool never_connected(const struct pg_object *o)
 {
@@ -111,8 +103,7 @@ static bool never_connected(const struct pg_object *o)
 static void text_ends(struct pg_text *t, const struct pg_object *o)
 {
 	static const char *const arrows[] = {" <> ", " -> ", " <- "};
-	bool local = (o->local.family || o->local_path[0]) &&
-		     !(o->side == PG_CLIENT && is_nowhere(&o->local));
+	bool local = pg_has_local(o) || o->local_path[0];
 
 	if (o->side == PG_NO_SIDE && !o->peer.family && never_connected(o)) {
 		pg_put(t, ", never connected");
@@ -557,6 +548,28 @@ static void text_killed(struct pg_text *t, const struct pg_event *e)
 	}
 }
 
+static void text_unreached(struct pg_text *t, const struct pg_event *e)
+{
+	static const char *const why[] = {"not entered", "statically linked",
+					  "privileged (setuid or the like)", "for another machine",
+					  "started without LD_PRELOAD"};
+	size_t before;
+
+	pg_put(t, "pid ");
+	pg_put_i64(t, e->child);
+	pg_put(t, " (");
+	text_name(t, e->path[0] ? e->path : "?", sizeof e->path, ")");
+	pg_put(t, ") is ");
+	pg_put(t, why[e->barrier]);
+	pg_put(t, ": not seen from here");
+	before = t->len;
+	pg_put(t, "; ");
+	if (pg_put_instead(t, e))
+		pg_put(t, " reaches it");
+	else
+		t->len = before;
+}
+
 static void text_body(struct pg_text *t, const struct pg_event *e)
 {
 	switch (e->ev) {
@@ -579,6 +592,9 @@ static void text_body(struct pg_text *t, const struct pg_event *e)
 		break;
 	case PG_EV_KILLED:
 		text_killed(t, e);
+		break;
+	case PG_EV_UNREACHED:
+		text_unreached(t, e);
 		break;
 	default:
 		text_write(t, e);

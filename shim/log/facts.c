@@ -62,7 +62,29 @@ void pg_put_actions(struct pg_text *t, const struct pg_event *e)
 	}
 }
 
+/* Under a tracer who is not root a file's privileges are not given; who is attached to has them. */
+bool pg_put_instead(struct pg_text *t, const struct pg_event *e)
+{
+	bool after = e->barrier == PG_BARRIER_PRIVILEGED && !e->by_root;
+
+	if (!e->reachable)
+		return false;
+	pg_put(t, after ? "sudo pipeguard attach " : "pipeguard run --both");
+	if (after)
+		pg_put_i64(t, e->child);
+	return true;
+}
+
 bool pg_knows_signal(const struct pg_event *e)
 {
 	return e->ev == PG_EV_EPIPE && e->signal != PG_SIG_ASK;
+}
+
+bool pg_has_local(const struct pg_object *o)
+{
+	static const uint8_t zero[sizeof o->local.ip];
+	const struct pg_addr *a = &o->local;
+
+	return a->family && ((a->port && o->side != PG_CLIENT) ||
+			     __builtin_memcmp(a->ip, zero, a->family == AF_INET ? 4 : sizeof zero));
 }

@@ -140,7 +140,8 @@ trace() {
 # calls_of NAME: what every process did after its start-up, in order of pid. Not
 # counted: how SIGPIPE's disposition is set (a change may cost two calls more; not
 # if STRICT), how many reads the list of mappings takes: the library is on it, and one
-# getpid(2) for each vfork(2): by it alone the parent is told from a child in its memory.
+# getpid(2) for each vfork(2): by it alone the parent is told from a child in its memory. Nor the look at a program that is
+# about to be started, will the library be in it: these seven or so, in their order, and no others.
 # shellcheck disable=SC2016
 calls_of() {
 	find "$BATS_TEST_TMPDIR/$1" -type f | sort -t. -k2n | xargs awk -v strict="$STRICT" '
@@ -148,6 +149,11 @@ calls_of() {
 		/^execve\(.* = 0$/ { on = 0; print "execve"; next }
 		/\/pg-marker"/ { on = 1; marks++; next }
 		!on || (!strict && /^rt_sigaction\(SIGPIPE/) { next }
+		/^statx\(AT_FDCWD, .*, AT_STATX_SYNC_AS_STAT, STATX_TYPE\|STATX_MODE\|STATX_UID\|STATX_GID\|STATX_INO,/ { look = 1 }
+		look == 1 && /^statx\(AT_FDCWD/ { next } # execvp looks in each folder
+		look == 1 { look = /^openat\(AT_FDCWD, .*, O_RDONLY\|O_NOCTTY\|O_NONBLOCK\|O_CLOEXEC\)/ ? 2 : 0; if (look) next }
+		look == 2 && /^(pread64\(|rt_sigprocmask\(0xffffffff|fgetxattr\(.*"security.capability")/ { next }
+		look == 2 { look = 0; if (/^close\(/) next }
 		/^openat.*"\/proc\/self\/maps"/ { maps = 1 }
 		/^close/ { maps = 0 }
 		maps { next }
