@@ -153,9 +153,9 @@ all_right() {
 		[[ $first == "$(seeded 1 $c)" ]]
 		[[ $first != "$(seeded 2 $c)" ]]
 	done
-	run guarded PIPEGUARD_RULES='%in:kind=socket:when=20:garbage=1' "$FIXTURES/flow" tcp read
+	run guarded PIPEGUARD_RULES='%in:kind=socket:when=20:garbage=1' "$FIXTURES/steps" flow tcp read
 	[[ $output == *'content=right' ]]
-	run guarded PIPEGUARD_RULES='%in:kind=socket:when=2:garbage=1' "$FIXTURES/flow" tcp read
+	run guarded PIPEGUARD_RULES='%in:kind=socket:when=2:garbage=1' "$FIXTURES/steps" flow tcp read
 	[[ $output == *'content=WRONG' ]]
 }
 
