@@ -14,5 +14,5 @@
 	files=$(git -C "$root" ls-files 'tests/*.bats' 2>/dev/null) || skip "this tree is not git's"
 	# shellcheck disable=SC2016 # Markdown
 	diff <(sed -n 's,^| `\([a-z]*\)/` |.*,tests/\1,p' "$root/tests/README.md" | sort) \
-		<(sed 's,/[^/]*$,,' <<<"$files" | sort -u)
+		<(xargs -n 1 dirname <<<"$files" | sort -u)
 }
