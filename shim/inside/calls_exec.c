@@ -4,6 +4,7 @@
 #include "base/next.h"
 #include "base/twins.h"
 #include "inside/reach.h"
+#include "object/leaving.h"
 #include "rules/config.h"
 
 #include <alloca.h>
@@ -12,12 +13,21 @@
 #include <stdarg.h>
 #include <unistd.h>
 
+/* The name that was left with what it reads from will be another program's, which may say nothing.
+ */
+static void takes_input_along(void)
+{
+	if (pg_has_endings())
+		pg_leaving_hold(PG_HOW_TOOK, 0);
+}
+
 /* In a function of its own: none of it is on the stack that exec begins with. */
 static __attribute__((noinline)) void becomes(int folder, const char *path, int flags,
 					      char *const *env)
 {
 	struct pg_reach r = {.folder = folder, .path = path, .flags = flags, .env = env};
 
+	takes_input_along();
 	pg_reach_look(&r);
 	if (r.barrier)
 		pg_reach_tell(&r, pg_pid());
@@ -27,6 +37,7 @@ static __attribute__((noinline)) void searches(const char *name, char *const *en
 {
 	struct pg_reach r = {.env = env};
 
+	takes_input_along();
 	pg_reach_search(&r, name);
 	if (r.barrier)
 		pg_reach_tell(&r, pg_pid());

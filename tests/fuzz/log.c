@@ -292,6 +292,8 @@ static void event(struct pg_event *e)
 	object(&e->object);
 	places(e);
 	ended(e);
+	e->barrier = (enum pg_barrier)(byte() % PG_BARRIERS);
+	e->child = (int)number();
 }
 
 /* ---- JSON, strictly, in ASCII ---- */
@@ -516,6 +518,8 @@ static void worst(struct pg_event *e)
 	e->nonblock = e->inherited = e->changed = e->seeded = e->object.stream = true;
 	e->confined = e->perhaps = e->by_itself = e->outside = e->own = true;
 	e->has_ended = true;
+	e->barrier = PG_BARRIER_ENVIRONMENT;
+	e->child = INT32_MIN;
 	e->ended.how = PG_HOW_CLOSE;
 	e->tid = INT32_MIN;
 	e->comm[sizeof e->comm - 1] = 0;
