@@ -175,7 +175,7 @@ $(BUILD)/fixtures/steps $(BUILD)/fixtures/static/steps: $(STEPS_C) $(wildcard te
 		$(if $(filter %/static/steps,$@),-static) -o $@ $(STEPS_C)
 
 # The same programs, linked statically, for the engine that looks from outside.
-STILL := $(addprefix $(BUILD)/fixtures/static/,flow sigdfl steps held paged)
+STILL := $(addprefix $(BUILD)/fixtures/static/,sigdfl steps held paged)
 fixtures: $(STILL)
 $(BUILD)/fixtures/static/%: tests/fixtures/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
