@@ -160,7 +160,7 @@ told() {
 
 @test "who held it, and read from it in whatever way, is named as who let go last" {
 	local way
-	for way in held_and_read held_and_readv held_and_copied held_by_stdio only_held_and_stranger; do
+	for way in held_and_read held_and_readv held_and_copied held_much_else held_by_stdio only_held_and_stranger; do
 		rm -f "$LOG"
 		case_of "$way"
 		equal "$way" '["python3","close",true]' "$(events 'select(.ev == "epipe") | .pid as $pid | .ended | [.comm, .how, .pid == $pid]' | tail -1)"
