@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-struct pg_endings *pg_endings_mapped;
+PG_START_DATA struct pg_endings *pg_endings_mapped;
 static void *own; /* the file of the ring alone */
 
 void pg_endings_use(struct pg_endings *ring)
