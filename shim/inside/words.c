@@ -479,7 +479,7 @@ long pg_apply(enum pg_call call, uintptr_t caller, long a, long b, long c, long 
 	op.fd = (int)words[pg_call_layout(call)->fd];
 	op.caller = caller;
 	__builtin_memcpy(op.arg, words, sizeof words);
-	if (!pg_started || pg_apply_asks(op.fd, PG_BIT(call)))
+	if (!pg_next_first(call) && (!pg_started || pg_apply_asks(op.fd, PG_BIT(call))))
 		return apply_all(&op);
 	return make_idle(&op);
 }

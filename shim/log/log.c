@@ -25,7 +25,7 @@ static struct {
 	uint32_t mode;
 } out = {.fd = -1};
 
-static struct pg_log_missing missing;
+static PG_START_DATA struct pg_log_missing missing;
 static uint64_t written; /* bytes */
 
 static int of_whom; /* another process, whose events are written; 0: this one's are */

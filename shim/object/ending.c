@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-struct pg_endings *pg_endings_mapped;
+PG_START_DATA struct pg_endings *pg_endings_mapped;
 static void *own; /* the file of the ring alone */
 
 static uint64_t space, space_of; /* SPACE_OF: the process that it was found for */

@@ -9,12 +9,15 @@
 #include <errno.h>
 
 /* Calls that move several messages, which meet the rules one by one. */
-static uint64_t several;
+static const uint64_t several = 0
+#define CALL(name, twin, kernel, role, args, ...)                                                  \
+	| (uint64_t)(PG_ARGS_##args == PG_ARGS_MESSAGES) << PG_CALL_##name % 64
+#include "calls.def"
+#undef CALL
+	;
 
 void pg_turn_start(void)
 {
-	for (int call = 1; call < PG_CALL_COUNT; call++)
-		several |= pg_call_has_messages((enum pg_call)call) ? PG_BIT(call) : 0;
 	pg_match_start();
 	pg_counts_start();
 }
