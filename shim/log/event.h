@@ -98,10 +98,10 @@ struct pg_event {
 	const char *gates;	       /* load */
 	char module[72], path[256], build_id[65]; /* module; "": unknown; PATH: unreached, too */
 	enum pg_barrier barrier;		  /* unreached */
-	bool by_root, reachable; /* unreached: who it is, and whether the other engine serves */
-	int child;		 /* unreached: the process of that program */
+	int child;				  /* unreached: the process of that program */
 	int sender;	/* killed: who sent the signal; CALL and FD: of whose write it is */
 	bool by_itself; /* killed: the program raised it */
+	bool by_root, reachable; /* unreached: who it is, and whether the other engine serves */
 	int pid;
 	bool outside; /* seen by the outside engine: TID and COMM are filled in, too */
 	/* Set by pg_event_write (line.h), unless OUTSIDE. */
