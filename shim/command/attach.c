@@ -72,6 +72,11 @@ static void __attribute__((noreturn)) refused(unsigned pid, int err)
 			pid, name_of(pid), tracer, name_of((unsigned)tracer));
 	if (pid == (unsigned)getpid() || in_status(pid, "Tgid:") != (int)pid)
 		pg_fail(PG_CANNOT_RUN, "%u is no process that can be traced", pid);
+	if (err == EPERM && pg_tracee_is_closed((int)pid))
+		pg_fail(PG_CANNOT_RUN,
+			"process %u (%s) is not dumpable: nobody but root may look into it (sudo "
+			"pipeguard attach %u)",
+			pid, name_of(pid), pid);
 	if (err == EPERM && geteuid() && yama_forbids())
 		pg_fail(PG_CANNOT_RUN,
 			"process %u (%s) may not be traced: kernel.yama.ptrace_scope allows that "

@@ -11,7 +11,6 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/audit.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -205,13 +204,13 @@ static unsigned own_class(void)
 static bool is_this_machine(const struct head *h)
 {
 	return h->ident[EI_CLASS] == own_class() && h->ident[EI_DATA] == ELFDATA2LSB &&
-	       h->wide.e_machine == (PG_AUDIT & 0xffff);
+	       h->wide.e_machine == PG_MACHINE;
 }
 
 /* A program of the other width, which the engine of this one looks at. */
 static bool is_followed(const struct head *h)
 {
-	return (PG_AUDIT & 0xffff) == EM_X86_64 && h->ident[EI_CLASS] == ELFCLASS32 &&
+	return PG_MACHINE == EM_X86_64 && h->ident[EI_CLASS] == ELFCLASS32 &&
 	       h->wide.e_machine == EM_386;
 }
 

@@ -44,6 +44,8 @@ enum pg_barrier {
 	PG_BARRIER_PRIVILEGED, /* the loader ignores the environment */
 	PG_BARRIER_MACHINE,
 	PG_BARRIER_ENVIRONMENT, /* no LD_PRELOAD names it */
+	PG_BARRIER_UNDUMPABLE,	/* the engine outside, no root, may not look into it */
+	PG_BARRIER_LISTENER,	/* it wants seccomp notifications, which rules from outside have */
 	PG_BARRIERS
 };
 enum pg_state { PG_STATE_DEFAULT, PG_STATE_IGNORED, PG_STATE_CAUGHT };

@@ -11,7 +11,8 @@
 static const char *const ev_names[] = {"epipe",	 "reset",  "refused", "eof",	  "disposition",
 				       "load",	 "doomed", "closed",  "exit",	  "call",
 				       "killed", "inject", "module",  "unreached"};
-static const char *const barriers[] = {NULL, "static", "privileged", "machine", "environment"};
+static const char *const barriers[] = {NULL,	      "static",	    "privileged", "machine",
+				       "environment", "undumpable", "listener"};
 static const char *const via_names[] = {"call", "stdio", "signal"};
 static const char *const signal_names[] = {"none",    "fatal",	 "caught",
 					   "ignored", "blocked", "suppressed"};

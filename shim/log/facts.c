@@ -65,12 +65,16 @@ void pg_put_actions(struct pg_text *t, const struct pg_event *e)
 /* Under a tracer who is not root a file's privileges are not given; who is attached to has them. */
 bool pg_put_instead(struct pg_text *t, const struct pg_event *e)
 {
-	bool after = e->barrier == PG_BARRIER_PRIVILEGED && !e->by_root;
+	bool filtered = e->barrier == PG_BARRIER_LISTENER;
+	bool closed = e->barrier == PG_BARRIER_UNDUMPABLE ||
+		      (e->barrier == PG_BARRIER_PRIVILEGED && !e->by_root);
 
 	if (!e->reachable)
 		return false;
-	pg_put(t, after ? "sudo pipeguard attach " : "pipeguard run --both");
-	if (after)
+	pg_put(t, filtered ? "pipeguard attach -r RULE "
+		  : closed ? "sudo pipeguard attach "
+			   : "pipeguard run --both");
+	if (filtered || closed)
 		pg_put_i64(t, e->child);
 	return true;
 }

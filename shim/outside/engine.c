@@ -156,6 +156,7 @@ static void on_exec(int pid)
 		forget_thread((int)former);
 	pg_tracee_renewed(t);
 	pg_tell_load(t);
+	pg_tell_closed(t);
 	go_on(pid, 0);
 }
 

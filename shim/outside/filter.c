@@ -111,6 +111,16 @@ static bool is_first(enum pg_call call)
 	return pg_call_of_number(pg_call_number(call)) == call;
 }
 
+/* A process has one listener, and that is this one: who asks for another is told of. */
+static void put_listener(void)
+{
+	put(BPF_JMP | BPF_JEQ | BPF_K, 0, 3, SYS_seccomp);
+	put(BPF_LD | BPF_W | BPF_ABS, 0, 0,
+	    (uint32_t)(offsetof(struct seccomp_data, args) + sizeof(uint64_t)));
+	put(BPF_JMP | BPF_JSET | BPF_K, 0, 1, SECCOMP_FILTER_FLAG_NEW_LISTENER);
+	put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_USER_NOTIF);
+}
+
 static void build(void)
 {
 	put(BPF_LD | BPF_W | BPF_ABS, 0, 0, (uint32_t)offsetof(struct seccomp_data, arch));
@@ -128,6 +138,7 @@ static void build(void)
 			put_call(call, alike(call), SYS_accept);
 #endif
 	}
+	put_listener();
 	put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
 }
 

@@ -145,11 +145,14 @@ static void add_story(struct pg_object *o)
 static int tell_write(struct pg_tracee *t, int tid, const struct pg_registers *r, enum pg_call call,
 		      int rule)
 {
-	struct pg_event *e = event_of(t, r, call);
+	struct pg_event *e;
 	struct pg_place *first;
-	int copy = pg_thing_look(t, tid, e->fd, &e->object);
 	bool taken, counted;
+	int copy;
 
+	pg_tell_closed(t);
+	e = event_of(t, r, call);
+	copy = pg_thing_look(t, tid, e->fd, &e->object);
 	e->signal = pg_tracee_sigpipe(tid);
 	add_story(&e->object);
 	if (rule >= 0)
@@ -234,6 +237,36 @@ void pg_tell_load(struct pg_tracee *t)
 	e->inherited = t->ignored;
 	e->change.to = t->ignored ? PG_STATE_IGNORED : PG_STATE_DEFAULT;
 	pg_tell(t, t->pid, e);
+}
+
+static void tell_barrier(struct pg_tracee *t, enum pg_barrier barrier)
+{
+	struct pg_event *e = pg_tell_room(PG_EV_UNREACHED, t);
+
+	e->child = t->pid;
+	e->barrier = barrier;
+	e->reachable = true;
+	pg_tell(t, t->pid, e);
+}
+
+void pg_tell_closed(struct pg_tracee *t)
+{
+	pg_tracee_now = t;
+	pg_tracee_name(t);
+	if (t->left_out || t->closed_told || !pg_tracee_is_closed(t->pid))
+		return;
+	t->closed_told = true;
+	tell_barrier(t, PG_BARRIER_UNDUMPABLE);
+}
+
+void pg_tell_listener(struct pg_tracee *t)
+{
+	pg_tracee_now = t;
+	pg_tracee_name(t);
+	if (t->left_out || t->listener_told)
+		return;
+	t->listener_told = true;
+	tell_barrier(t, PG_BARRIER_LISTENER);
 }
 
 static bool has_last_word(const struct pg_tracee *t)

@@ -14,6 +14,12 @@ int pg_tell_sigpipe(struct pg_tracee *t, int tid);
 /* T runs a new program. */
 void pg_tell_load(struct pg_tracee *t);
 
+/* Tells, once, where T may not be looked into. */
+void pg_tell_closed(struct pg_tracee *t);
+
+/* Tells that T asked for seccomp notifications of its own. */
+void pg_tell_listener(struct pg_tracee *t);
+
 /* T has ended: the last word, where there is one to say. */
 void pg_tell_exit(struct pg_tracee *t);
 
