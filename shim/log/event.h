@@ -105,6 +105,7 @@ struct pg_event {
 	bool by_itself; /* killed: the program raised it */
 	bool by_root, reachable; /* unreached: who it is, and whether the other engine serves */
 	int pid;
+	bool sourced; /* lines of the source are known */
 	bool outside; /* seen by the outside engine: TID and COMM are filled in, too */
 	/* Set by pg_event_write (line.h), unless OUTSIDE. */
 	int tid;

@@ -265,6 +265,18 @@ static void text_stack(struct pg_text *t, const struct pg_event *e)
 	text_frames(t, e, n, INDENT "< ");
 }
 
+static void text_sources(struct pg_text *t, const struct pg_event *e)
+{
+	size_t before = t->len;
+
+	if (!e->sourced)
+		return;
+	pg_put(t, INDENT "source: ");
+	pg_put_sources(t, e);
+	if (t->len == t->cap)
+		t->len = before;
+}
+
 /* Once for each process, and again after a change: all events of an interpreter's have the same. */
 static bool was_told(const struct pg_event *e)
 {
@@ -439,6 +451,7 @@ static void text_write(struct pg_text *t, const struct pg_event *e)
 	text_ended(t, e);
 	text_disposition(t, e);
 	text_stack(t, e);
+	text_sources(t, e);
 	text_again(t, e);
 }
 
@@ -468,6 +481,7 @@ static void text_inject(struct pg_text *t, const struct pg_event *e)
 	text_object(t, e);
 	text_ended(t, e);
 	text_stack(t, e);
+	text_sources(t, e);
 }
 
 static void text_idle(struct pg_text *t, uint64_t rules)

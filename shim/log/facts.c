@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "log/facts.h"
 
+#include "who/symbol.h"
 #include "rules/config.h"
 
 enum { ACTIONS_MAX = 160 };
@@ -77,6 +78,22 @@ bool pg_put_instead(struct pg_text *t, const struct pg_event *e)
 	if (filtered || closed)
 		pg_put_i64(t, e->child);
 	return true;
+}
+
+void pg_put_sources(struct pg_text *t, const struct pg_event *e)
+{
+	size_t known = t->len, before;
+
+	for (unsigned i = 0; i < e->frames; i++) {
+		pg_put(t, i ? " < " : "");
+		before = t->len;
+		if (!pg_source_at(e->frame[i], t))
+			pg_put_char(t, '?');
+		if (t->len >= t->cap)
+			break;
+		known = t->buf[before] == '?' && t->len == before + 1 ? known : t->len;
+	}
+	t->len = known;
 }
 
 bool pg_knows_signal(const struct pg_event *e)

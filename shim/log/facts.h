@@ -30,6 +30,11 @@ void pg_put_actions(struct pg_text *t, const struct pg_event *e);
 /* The command that reaches the program of an unreached event. False: none is known. */
 bool pg_put_instead(struct pg_text *t, const struct pg_event *e);
 
+/* "one.c:12 < two.c:5": the lines of E's frames, as many as fit, "?" for those that are not known.
+ */
+enum { PG_SOURCES_MAX = 256 };
+void pg_put_sources(struct pg_text *t, const struct pg_event *e);
+
 /* A program that confined itself cannot be asked what became of it. */
 bool pg_knows_signal(const struct pg_event *e);
 

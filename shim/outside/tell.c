@@ -13,6 +13,7 @@
 #include "log/site.h"
 
 #include "object/leaving.h"
+#include "who/symbol.h"
 
 #include "rules/live.h"
 #include "rules/turn.h"
@@ -39,6 +40,16 @@ struct pg_event *pg_tell_room(enum pg_ev ev, struct pg_tracee *t)
 	return &event;
 }
 
+static bool is_sourced(const struct pg_event *e)
+{
+	char text[128];
+	bool any = false;
+
+	for (unsigned i = 0; i < e->frames && !any; i++)
+		any = pg_source_at(e->frame[i], &(struct pg_text){text, 0, sizeof text});
+	return any;
+}
+
 void pg_tell(struct pg_tracee *t, int tid, struct pg_event *e)
 {
 	e->tid = tid;
@@ -46,6 +57,7 @@ void pg_tell(struct pg_tracee *t, int tid, struct pg_event *e)
 		pg_tracee_comm(tid, e->comm);
 	pg_tracee_now = t;
 	pg_log_of(t->pid);
+	e->sourced = is_sourced(e);
 	pg_event_write(e, line, ~(uint64_t)0);
 }
 
