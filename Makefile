@@ -26,7 +26,7 @@ endif
 OUTER    := shim/outside/% shim/command/%
 SHIM     := $(filter-out $(OUTER),$(sort $(wildcard shim/*/*.c)))
 LIB      := $(BUILD)/libpipeguard.so
-FIXTURES := $(patsubst tests/fixtures/%.c,$(BUILD)/fixtures/%,$(sort $(wildcard tests/fixtures/*.c)))
+FIXTURES := $(patsubst tests/fixtures/%.c,$(BUILD)/fixtures/%,$(sort $(wildcard tests/fixtures/*.c))) $(BUILD)/fixtures/steps
 
 # What the compiler aims at: its libc and its machine.
 TARGET := $(shell $(CC) $(CFLAGS) -dM -E -include stdlib.h -x c /dev/null 2>/dev/null | \
@@ -132,10 +132,10 @@ $(BUILD)/%.o: shim/%.c $(BUILD)/flags
 	$(COMPILE) -MMD -MP -c -o $@ $<
 
 ASSEMBLE = $(CC) $(CPPFLAGS) $(CFLAGS) $(PG_CPPFLAGS) $(filter -fcf-protection% -mbranch-protection%,$(PG_CFLAGS))
-$(BUILD)/%.o: shim/%.S $(BUILD)/flags
+$(BUILD)/%.o: shim/%.S $(wildcard shim/arch/*.h) $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(ASSEMBLE) -c -o $@ $<
-$(BUILD)/%.jumps.o: shim/%.S $(BUILD)/flags
+$(BUILD)/%.jumps.o: shim/%.S $(wildcard shim/arch/*.h) $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(ASSEMBLE) -DPG_JUMPS -c -o $@ $<
 
@@ -167,8 +167,15 @@ $(BUILD)/fixtures/%: tests/fixtures/%.c $(BUILD)/flags
 	$(CC) -O1 -g -Wall -Wextra -D_GNU_SOURCE -U_FORTIFY_SOURCE $(filter -m%,$(CFLAGS)) -pthread \
 		$(call WANTS,$<,CFLAGS) -o $@ $< $(call WANTS,$<,LDFLAGS) -ldl
 
+# The one of several files.
+STEPS_C := $(sort $(wildcard tests/fixtures/steps/*.c))
+$(BUILD)/fixtures/steps $(BUILD)/fixtures/static/steps: $(STEPS_C) $(wildcard tests/fixtures/steps/*.[hd]*) tests/fixtures/newer.h $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) -O1 -g -Wall -Wextra -D_GNU_SOURCE -U_FORTIFY_SOURCE $(filter -m%,$(CFLAGS)) -pthread \
+		$(if $(filter %/static/steps,$@),-static) -o $@ $(STEPS_C)
+
 # The same programs, linked statically, for the engine that looks from outside.
-STILL := $(addprefix $(BUILD)/fixtures/static/,probe flow sigdfl peer client pick held paged)
+STILL := $(addprefix $(BUILD)/fixtures/static/,flow sigdfl steps held paged)
 fixtures: $(STILL)
 $(BUILD)/fixtures/static/%: tests/fixtures/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -241,7 +248,11 @@ install-library: $(LIB) ## the library alone, into LIBDIR: with BUILD=build/32 a
 
 install-32: ## beside it the library for 32-bit programs: PREFIX/$$LIB/libpipeguard.so names both
 	$(MAKE) install-library BUILD=build/32 CFLAGS='$(CFLAGS) -m32' LIBDIR='$(LIBDIR32)'
-LIBDIR32 ?= $(PREFIX)/lib/$(or $(shell $(CC) $(CFLAGS) -m32 -print-multiarch 2>/dev/null),i386-linux-gnu)
+	$(if $(LINKDIR32),install -d '$(DESTDIR)$(LINKDIR32)' && ln -sf '../lib/$(MULTIARCH32)/libpipeguard.so' '$(DESTDIR)$(LINKDIR32)')
+MULTIARCH32 = $(or $(shell $(CC) $(CFLAGS) -m32 -print-multiarch 2>/dev/null),i386-linux-gnu)
+LIBDIR32 ?= $(PREFIX)/lib/$(MULTIARCH32)
+# $$LIB is lib32 in the loader of Debian's libc6-i386, which comes with gcc-multilib.
+LINKDIR32 = $(if $(filter file,$(origin LIBDIR32)),$(PREFIX)/lib32)
 
 uninstall: ## what install put there
 	rm -f '$(DESTDIR)$(LIBDIR)/libpipeguard.so' '$(DESTDIR)$(BINDIR)/pipeguard' '$(DESTDIR)$(PCDIR)/pipeguard.pc' \
@@ -250,6 +261,7 @@ uninstall: ## what install put there
 		'$(DESTDIR)$(COMPDIR)/pipeguard' '$(DESTDIR)$(ZSHDIR)/_pipeguard' '$(DESTDIR)$(FISHDIR)/pipeguard.fish'
 	$(if $(LINKDIR),[ ! -L '$(DESTDIR)$(LINKDIR)/libpipeguard.so' ] || rm '$(DESTDIR)$(LINKDIR)/libpipeguard.so')
 	rm -f '$(DESTDIR)$(LIBDIR32)/libpipeguard.so'
+	$(if $(LINKDIR32),[ ! -L '$(DESTDIR)$(LINKDIR32)/libpipeguard.so' ] || rm '$(DESTDIR)$(LINKDIR32)/libpipeguard.so')
 	rmdir '$(DESTDIR)$(LIBDIR)/pipeguard/lib' '$(DESTDIR)$(LIBDIR)/pipeguard' 2>/dev/null || :
 	$(TELL_LOADER)
 
@@ -358,7 +370,7 @@ $(BUILD)/fuzz/diff: $(wildcard tests/fuzz/diff/*.c) tests/fuzz/diff/diff.h
 	$(CC) -O2 -g -Wall -Wextra -Wshadow -Wconversion -D_GNU_SOURCE -U_FORTIFY_SOURCE $(filter -m%,$(CFLAGS)) \
 		-pthread -o $@ $(filter %.c,$^) -lutil
 
-C_FILES = $(filter-out shim/arch/marks.h,$(wildcard shim/*/*.[ch] tests/fixtures/*.c tests/fuzz/*.c tests/fuzz/diff/*.[ch] tests/bench/*.c))
+C_FILES = $(filter-out shim/arch/marks.h shim/arch/function.h,$(wildcard shim/*/*.[ch] tests/fixtures/*.c tests/fixtures/steps/*.[ch] tests/fuzz/*.c tests/fuzz/diff/*.[ch] tests/bench/*.c))
 lint: format-check all ## everything that can be checked without running
 	scripts/dev/check-layers
 	shellcheck scripts/completion.bash tests/fuzz/races .ci/run $$(grep -lE '^#!/bin/(ba)?sh' scripts/dev/*)

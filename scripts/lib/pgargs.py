@@ -41,7 +41,17 @@ class Parser(argparse.ArgumentParser):
 
 def duration(text):
     """Seconds of "2s", "500ms", "1.5m", or of a plain number; more than none."""
-    m = re.match(r"(\d+(?:\.\d+)?)(us|ms|s|m|)$", text)
+    m = re.fullmatch(r"([0-9]+(?:\.[0-9]{1,9})?)(us|ms|s|m|)", text)
     if not m or not float(m.group(1)):
         raise argparse.ArgumentTypeError("not a duration (2s, 500ms, 1m): '%s'" % text)
+    if float(m.group(1)) * _UNITS[m.group(2)] > 1e6:
+        raise argparse.ArgumentTypeError("a duration of more than 1000000s: '%s'" % text)
     return float(m.group(1)) * _UNITS[m.group(2)]
+
+
+def count(text):
+    """A number of "20", "4k", "1M", "1MiB", as in rules."""
+    m = re.fullmatch(r"([0-9]{1,18})(?:([kKmM])(?:iB)?)?", text)
+    if not m:
+        raise argparse.ArgumentTypeError("not a number (20, 4k): '%s'" % text)
+    return int(m.group(1)) << {"k": 10, "m": 20}.get((m.group(2) or "").lower(), 0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The build-id of an ELF file. Python 3.7, nothing else."""
+"""The build-id of an ELF file, and its machine. Python 3.7, nothing else."""
 
 import os
 import struct
@@ -24,6 +24,16 @@ def build_id(path):
     except (OSError, struct.error):
         pass
     return None
+
+
+def machine(path):
+    """What machine an ELF file is for, and how wide its words are; None for what is none."""
+    try:
+        with open(path, "rb") as f:
+            head = f.read(20)
+        return (head[4], head[5], head[18:20]) if head[:4] == b"\x7fELF" else None
+    except OSError:
+        return None
 
 
 def _order(head):

@@ -75,8 +75,8 @@ def seconds(t):
         return None
 
 
-def ends_of(logs):
-    """The events of connections by (local, peer), of logs in JSON that can be read once more."""
+def ends_of(logs, timeless):
+    """The events of connections by (local, peer), of logs that can be read once more and tell the time."""
     out, kept = {}, 0
     for log in logs:
         if log == "-":
@@ -86,6 +86,8 @@ def ends_of(logs):
                 if event["kind"] != "tcp" or event["ev"] not in TOLD or not event["local"] or not event["peer"]:
                     continue
                 at = seconds(event["t"]) if event["t"] else None
+                if at is None and log not in timeless:
+                    timeless.append(log)
                 if at is None or kept >= EVENTS:
                     continue
                 kept += 1
@@ -99,11 +101,11 @@ def plain(address):
 
 
 def join(logs):
-    """The stories of LOGS that two of them have an end of, by time."""
+    """The stories of LOGS that two of them have an end of, by time; and logs whose ends have none."""
     if len(set(logs)) < 2:
-        return []
-    ends = {}
-    for (local, peer), events in ends_of(logs).items():
+        return [], []
+    ends, timeless = {}, []
+    for (local, peer), events in ends_of(logs, timeless).items():
         ends.setdefault((plain(local), plain(peer)), []).extend(events)
     stories = []
     for (local, peer), events in ends.items():
@@ -115,7 +117,7 @@ def join(logs):
                 near.sort(key=lambda o: (o.at > end.at, WEIGHT[o.event["ev"]], abs(o.at - end.at)))
                 stories.append(Story(end, near[:OTHERS]))
                 break   # what comes after follows from it
-    return told_once(sorted(stories, key=lambda s: s.end.at))
+    return told_once(sorted(stories, key=lambda s: s.end.at)), timeless
 
 
 def told_once(stories):

@@ -404,11 +404,19 @@ class Reader:
         yield fields_of(event) if event["ev"] in WRITES else event
 
     def dicts(self):
-        """All events of a log in JSON, as dicts."""
+        """All events, as dicts."""
+        block = []
         for line in self._lines():
-            event = json_event(line) if line.startswith(b"{") else None
-            if event:
-                yield event
+            if block and line.startswith(b"        ") and len(block) < 64:
+                block.append(line)
+                continue
+            if block:
+                yield from filter(None, [_text_event(block)])
+            block = [line] if line.startswith(b"pipeguard[") else []
+            if line.startswith(b"{"):
+                yield from filter(None, [json_event(line)])
+        if block:
+            yield from filter(None, [_text_event(block)])
 
 
 class Folded:
@@ -505,7 +513,8 @@ _PLACE = _pattern(r"(\S+)\+0x[0-9a-f]+ \((.+)\)")
 _LOST = _pattern(r"(\d{1,18}) lines? before this one (?:was|were) (lost|left out)")
 _CONFINED = "of a program that confined itself"
 _ENDED = _pattern(r"exit: (\d{1,18}) broken writes?")
-_LEFT = _pattern(r"(?:close|shutdown)\(\d+\)(?: with unread bytes)?: |ends with \d+ open")
+_LEFT = _pattern(r"(?:(close|shutdown)\((\d{1,18})\)|ends with (\d{1,18}) open)( with unread bytes)?: ")
+_UNREAD = _pattern(r", (\d{1,18}) bytes? waits? unread")
 _FIRED = _pattern(r"rule (\S+) fired " + _TIMES)
 _BROKE = _pattern(_TIMES + r" (\w+)\(-?\d+\)(?: at (.*))?")
 _ESCAPE = _pattern(r"\\x([0-9a-f]{2})")
@@ -531,8 +540,8 @@ def _frame(place):
 def _object(event, rest):
     m = _SOCKET.fullmatch(rest)
     if m:
-        event["kind"], _, arrow, peer = m.groups()
-        event["peer"] = unescaped(peer)
+        event["kind"], local, arrow, peer = m.groups()
+        event["local"], event["peer"] = unescaped(local) if local else None, unescaped(peer)
         event["side"] = {"->": "client", "<-": "server"}.get(arrow)
     else:
         event["kind"] = None if rest.startswith(("unknown object", _CONFINED)) else re.split("[ ,]", rest)[0] or None
@@ -565,15 +574,18 @@ def _text_event(block):
     pid, comm, when, body = head.groups()
     event = {"t": when, "pid": int(pid), "comm": unescaped(comm), "history": [], "stack": [], "dropped": 0,
              "sites": [], "rules": {}}
-    call, rule, ended = _CALL.fullmatch(body), _RULED.fullmatch(body), _ENDED.match(body)
+    call, rule, ended, left = _CALL.fullmatch(body), _RULED.fullmatch(body), _ENDED.match(body), _LEFT.match(body)
     if call:
         _text_call(event, call)
     elif rule:
         event.update(ev="inject", call=rule.group(4), fd=int(rule.group(5)), via="stdio" if rule.group(3) else "call")
         _object(event, rule.group(7).split("  ", 1)[-1])
         event.update(rule=rule.group(1), injected=True)
-    elif _LEFT.match(body):
-        event["ev"] = "doomed" if " with unread bytes: " in body else "closed"
+    elif left:
+        call, fd, open_fd, unread = left.groups()
+        event.update(ev="doomed" if unread else "closed", call=call or "_exit", fd=int(fd or open_fd))
+        waits = _UNREAD.search(body)
+        event["unread"] = int(waits.group(1)) if waits else None
         _object(event, body.split("  ", 1)[-1] if "  " in body else "")
     elif ended:
         event.update(ev="exit", events=int(ended.group(1)))
@@ -653,11 +665,13 @@ class Symbols:
                                                   timeout=10).stdout) if tool else ""
             except (OSError, subprocess.SubprocessError):
                 text = ""
-            for line in text.split("\n"):
-                name, arrow, path = line.strip().partition(" => ")
-                if arrow:
-                    self.libraries.setdefault(os.path.basename(path), path)
-                    self.libraries.setdefault(name.split(" ")[0], path)
+            import pgelf    # for this alone
+            ours = pgelf.machine(sys.executable)
+            lines = [line.strip().partition(" => ")[::2] for line in text.split("\n") if " => " in line]
+            # Of one name there may be a library for each machine that this one can be.
+            for name, path in sorted(lines, key=lambda line: pgelf.machine(line[1]) != ours):
+                self.libraries.setdefault(os.path.basename(path), path)
+                self.libraries.setdefault(name.split(" ")[0], path)
         return self.libraries
 
     def path_of(self, module):

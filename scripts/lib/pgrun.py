@@ -116,7 +116,6 @@ class Tree:
         signal.signal(signal.SIGINT, lambda *_: None)
         self.selector = selectors.DefaultSelector()
         self.processes, self.orphans = {}, []
-        self.modules = None     # a set: files that descendants have mapped are noted
 
     def start(self, argv, env, cwd, stdin, shell=False):
         with open(stdin or os.devnull, "rb") as source:
@@ -161,8 +160,6 @@ class Tree:
             for key, _ in self.selector.select(TICK if self.processes else 0):
                 self._read(key.fileobj, *key.data)
             self.reap()
-            if self.modules is not None:
-                self._note_modules()
             if done():
                 return True
             if time.monotonic() >= deadline:
@@ -175,15 +172,6 @@ class Tree:
         def done():
             return process.ended is not None and (not process.open or time.monotonic() - process.ended > LINGER)
         return self.pump(done, deadline)
-
-    def _note_modules(self):
-        for pid in descendants():
-            try:
-                with open("/proc/%d/maps" % pid, errors="surrogateescape") as f:
-                    self.modules.update(line.split(None, 5)[5].rstrip("\n") for line in f if " r-xp " in line and
-                                        "/" in line)
-            except (OSError, ValueError, IndexError):
-                pass
 
     def busy(self):
         """Is one of the descendants running, or do all of them wait?"""
@@ -317,7 +305,7 @@ def filled(text, places):
 class Run:
     """SPEC: argv, engine, rules, more (what else is set for the program alone), late (a rule from when the server is
     ready), stdin, setup, scratch, watch, timeout, client, ready, clients (how often), tree (of an earlier run in this
-    process), folder (of its own, made and removed here), modules."""
+    process), folder (of its own, made and removed here)."""
 
     def __init__(self, spec):
         self.spec = spec
@@ -328,8 +316,6 @@ class Run:
         if spec.get("client"):
             self.places["port"] = str(free_port())
         self.tree = spec.get("tree") or Tree()
-        if spec.get("modules"):
-            self.tree.modules = set()
 
     def environment(self):
         env = {k: v for k, v in os.environb.items()
@@ -356,8 +342,6 @@ class Run:
             left = kill_all(self.tree.reap, self.spec["engine"].outside)
         result["left"] = left
         result["places"] = self.places
-        if self.tree.modules is not None:
-            result["modules"] = sorted(self.tree.modules)
         return result
 
     def clean(self):

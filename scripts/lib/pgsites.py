@@ -139,6 +139,15 @@ def _name_programs(events, programs):
             e["program"] = current
 
 
+def modules_of(logs):
+    """Path and build-id of each module, by the name it has in stacks."""
+    found = {}
+    for e in itertools.chain.from_iterable(logs):
+        if e["ev"] == "module" and e["module"]:
+            found.setdefault(e["module"], {"path": e["path"], "build_id": e["build_id"]})
+    return found
+
+
 # ---- sites ----
 
 def key_of(e):

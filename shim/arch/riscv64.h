@@ -8,7 +8,7 @@ enum { PG_PAGE_MOST = 4096, PG_UNWIND_REGISTERS = 14 };
 /* The folder of its libraries; <linux/audit.h>'s name, and <elf.h>'s. */
 #define PG_LIBRARIES "riscv64-linux-gnu"
 #define PG_AUDIT AUDIT_ARCH_RISCV64
-#define PG_MACHINE EM_RISCV
+#define PG_ELF_MACHINE EM_RISCV
 
 /* The outside engine does not know its registers. */
 #define PG_TRACES 0

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* attach: processes that run already are looked at from outside. */
 #include "command/acts.h"
+#include "command/control.h"
 #include "command/examine.h"
 #include "command/given.h"
 #include "command/options.h"
@@ -118,14 +119,13 @@ static void need_rules(void)
 
 	if (why)
 		pg_fail(PG_FAILED, "%s", why);
-	if (pg_variable("PIPEGUARD_CONTROL"))
-		pg_fail(PG_FAILED, "attach has no page: PIPEGUARD_CONTROL is for run");
-	if (!pg_rules.n)
+	if (!pg_rules.n && !pg_page())
 		return;
-	fputs("pipeguard: rules in a process that runs stop each of its system calls twice, while "
-	      "they "
-	      "stand: some 10 us a call\n",
-	      stderr);
+	fprintf(stderr,
+		"pipeguard: %s in a process that runs stop each of its system calls twice, %s: "
+		"some 10 us a call\n",
+		pg_page() ? "rules that may come" : "rules",
+		pg_page() ? "until attach leaves it" : "while they stand");
 	pg_stops_start();
 }
 
@@ -139,6 +139,9 @@ int pg_attach(struct pg_request *r)
 	for (unsigned i = 0; i < r->count; i++)
 		number_of(r->words[i]);
 	pg_given_set();
+	if (r->control)
+		pg_control_start(r->control,
+				 pg_given_any() ? pg_variable("PIPEGUARD_RULES") : NULL);
 	pg_config_read(pg_variables());
 	pg_tracee_pick(pg_variable("PIPEGUARD_ONLY"), pg_variable("PIPEGUARD_SKIP"));
 	pg_config.start = pg_now();

@@ -112,7 +112,7 @@ const struct pg_option pg_options[] = {
 		"only print what could be cut"},
 	{'j', PG_K_NOTHING, "json", NULL, NULL, PG_VERB(CUT), REPEATED, NULL, pg_take_object,
 		"JSON, one object a line"},
-	{0, PG_K_NOTHING, "control", NULL, "NAME", PG_VERB(RUN) | PG_VERB(ENV), CONTROL, NULL, pg_take_control,
+	{0, PG_K_NOTHING, "control", NULL, "NAME", PG_VERB(RUN) | PG_VERB(ATTACH) | PG_VERB(ENV), CONTROL, NULL, pg_take_control,
 		"rules can be changed while it runs, by ctl NAME: a name, or the path of the page"},
 	{0, PG_K_NOTHING, "require-fired", NULL, NULL, PG_VERB(RUN), REPEATED, NULL, pg_take_require_fired,
 		"status 125, and a line, if a rule never fired"},

@@ -140,8 +140,7 @@ static void __attribute__((noreturn)) become(const char *path, char **words, uns
 		strerror(errno));
 }
 
-/* The page is there before the program is, so that ctl finds it. Rules that were given replace what
- * an earlier run left in it. */
+/* The page is there before the program is, so that ctl finds it. */
 static void start_page(struct pg_request *r, bool looks)
 {
 	const char *rules = pg_given_any() ? pg_variable("PIPEGUARD_RULES") : NULL;
@@ -158,9 +157,7 @@ static void start_page(struct pg_request *r, bool looks)
 		pg_tree_start(looks);
 		return;
 	}
-	pg_control_open(r->control, true);
-	if (rules)
-		pg_control_change(PG_REPLACE, rules, 1);
+	pg_control_start(r->control, rules);
 	pg_watch_start(r);
 }
 

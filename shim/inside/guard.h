@@ -127,11 +127,12 @@ static inline void pg_unmark(const struct pg_op *op)
 	})
 
 /* A call that reads, MADE: only an end or an error is of interest, mostly. OP as above, its
- * descriptor stored. */
+ * descriptor stored. The limit is read plainly: to compare with an atomic word takes an instruction
+ * more, and either of its values will do. */
 #define PG_IN(name, op, made)                                                                      \
 	__extension__({                                                                            \
 		__typeof__(made) made_ = (made);                                                   \
-		if (PG_UNLIKELY(made_ <= PG_GET(pg_read_odd)))                                     \
+		if (PG_UNLIKELY(made_ <= pg_read_odd))                                             \
 			made_ = (__typeof__(made_))pg_guard_odd_in(PG_CALL_##name, &(op), made_,   \
 								   PG_CALLER);                     \
 		made_;                                                                             \

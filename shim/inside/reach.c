@@ -61,6 +61,7 @@ static void count_word(struct preload *p, const char *word, size_t n)
 struct pages {
 	uintptr_t there[4];
 	unsigned next;
+	bool all; /* nothing has to be asked */
 };
 
 static bool is_there(struct pages *known, uintptr_t at)
@@ -68,6 +69,8 @@ static bool is_there(struct pages *known, uintptr_t at)
 	enum { SHIFT = 12, MANY = sizeof known->there / sizeof *known->there };
 	uintptr_t page = at >> SHIFT | ~(UINTPTR_MAX >> 1); /* never 0 */
 
+	if (known->all)
+		return true;
 	for (unsigned i = 0; i < MANY; i++)
 		if (known->there[i] == page)
 			return true;
@@ -109,11 +112,11 @@ static bool is_variable(struct pages *known, struct preload *p, const char *entr
 	return true;
 }
 
-static struct preload preload_of(char *const *env)
+static struct preload preload_of(char *const *env, bool is_sure)
 {
 	enum { MOST = 1 << 16 };
 	struct preload p = {.known = true};
-	struct pages known = {{0}, 0};
+	struct pages known = {.all = is_sure};
 
 	for (unsigned i = 0; env && p.known; i++) {
 		if (i == MOST || !is_there(&known, (uintptr_t)&env[i]) ||
@@ -132,7 +135,8 @@ void pg_reach_start(char *const *env)
 	if (pg_config.log_kind == PG_LOG_OFF)
 		return;
 	pg_said_start();
-	was_preloaded = preload_of(env).ours != 0;
+	/* The loader has read it, too. */
+	was_preloaded = preload_of(env, true).ours != 0;
 }
 
 /* ---- files ---- */
@@ -204,13 +208,13 @@ static unsigned own_class(void)
 static bool is_this_machine(const struct head *h)
 {
 	return h->ident[EI_CLASS] == own_class() && h->ident[EI_DATA] == ELFDATA2LSB &&
-	       h->wide.e_machine == PG_MACHINE;
+	       h->wide.e_machine == PG_ELF_MACHINE;
 }
 
 /* A program of the other width, which the engine of this one looks at. */
 static bool is_followed(const struct head *h)
 {
-	return PG_MACHINE == EM_X86_64 && h->ident[EI_CLASS] == ELFCLASS32 &&
+	return PG_ELF_MACHINE == EM_X86_64 && h->ident[EI_CLASS] == ELFCLASS32 &&
 	       h->wide.e_machine == EM_386;
 }
 
@@ -378,7 +382,7 @@ void pg_reach_look(struct pg_reach *r)
 	r->file[0] = 0;
 	if (!open_program(r, &h))
 		return;
-	p = preload_of(r->env);
+	p = preload_of(r->env, false);
 	r->barrier = barrier_of(&h, &p);
 	if (r->barrier)
 		name_program(r, &h);

@@ -97,6 +97,13 @@ static void end(struct pg_text *t, const struct pg_addr *a, const char *path)
 	pg_put_char(t, '"');
 }
 
+static void own_end(struct pg_text *t, const struct pg_object *o)
+{
+	static const struct pg_addr none;
+
+	end(t, pg_has_local(o) ? &o->local : &none, o->local_path);
+}
+
 /* Milliseconds from AT, where that is known, to the event. */
 static int64_t ago_ms(const struct pg_event *e, uint64_t at)
 {

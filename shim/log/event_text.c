@@ -94,14 +94,6 @@ static void text_addr(struct pg_text *t, const struct pg_addr *a, const char *pa
 		pg_put_char(t, '?');
 }
 
-/* 0.0.0.0: what has failed to connect has a port, and no address yet. */
-static bool is_nowhere(const struct pg_addr *a)
-{
-	static const uint8_t zero[sizeof a->ip];
-
-	return a->family && !__builtin_memcmp(a->ip, zero, a->family == AF_INET ? 4 : sizeof zero);
-}
-
 /* A TCP socket that nothing was sent on, and of whose beginning nothing is known. */
 static bool never_connected(const struct pg_object *o)
 {
@@ -111,8 +103,7 @@ static bool never_connected(const struct pg_object *o)
 static void text_ends(struct pg_text *t, const struct pg_object *o)
 {
 	static const char *const arrows[] = {" <> ", " -> ", " <- "};
-	bool local = (o->local.family || o->local_path[0]) &&
-		     !(o->side == PG_CLIENT && is_nowhere(&o->local));
+	bool local = pg_has_local(o) || o->local_path[0];
 
 	if (o->side == PG_NO_SIDE && !o->peer.family && never_connected(o)) {
 		pg_put(t, ", never connected");

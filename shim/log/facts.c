@@ -100,3 +100,12 @@ bool pg_knows_signal(const struct pg_event *e)
 {
 	return e->ev == PG_EV_EPIPE && e->signal != PG_SIG_ASK;
 }
+
+bool pg_has_local(const struct pg_object *o)
+{
+	static const uint8_t zero[sizeof o->local.ip];
+	const struct pg_addr *a = &o->local;
+
+	return a->family && ((a->port && o->side != PG_CLIENT) ||
+			     __builtin_memcmp(a->ip, zero, a->family == AF_INET ? 4 : sizeof zero));
+}

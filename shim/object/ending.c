@@ -101,11 +101,11 @@ void pg_endings_fired(unsigned rule)
 		__atomic_fetch_or(&f->head.fired, bit, __ATOMIC_RELAXED);
 }
 
-uint64_t pg_endings_idle(uint64_t rules)
+uint64_t pg_endings_idle(uint64_t rules, int pid)
 {
 	struct head head;
 
-	if (!rules || !own || !pg_peek(&head, own, sizeof head) || head.owner != (uint64_t)pg_pid())
+	if (!rules || !own || !pg_peek(&head, own, sizeof head) || head.owner != (uint64_t)pid)
 		return 0;
 	return rules & ~head.fired;
 }
@@ -134,13 +134,18 @@ bool pg_said_first(uint64_t what)
 	return false;
 }
 
+bool pg_endings_stand(void)
+{
+	return own && !pg_sys3(SYS_faccessat, AT_FDCWD, path_of_own, 0);
+}
+
 /* The folder goes with the last one in it. */
-void pg_endings_close(void)
+void pg_endings_close(int pid)
 {
 	struct head head;
 	size_t slash = pg_len(path_of_own);
 
-	if (!own || !pg_peek(&head, own, sizeof head) || head.owner != (uint64_t)pg_pid())
+	if (!own || !pg_peek(&head, own, sizeof head) || head.owner != (uint64_t)pid)
 		return;
 	pg_sys3(SYS_unlinkat, AT_FDCWD, path_of_own, 0);
 	while (slash && path_of_own[slash] != '/')
@@ -482,7 +487,7 @@ static void look(struct search *s)
 
 /* Waits a little for TID to get to something, the N-th time. False: that is enough. It is for who
  * could run and does not get to it that there are more times than ROUNDS. */
-static bool waits_on(unsigned n, int tid)
+static PG_COLD bool waits_on(unsigned n, int tid)
 {
 	const long pause[2] = {0, MS / 2};
 	char buf[512];

@@ -82,9 +82,9 @@ bool pg_endings_open(const char *path);
 /* The rule of this number, of those that all processes of a tree begin with, fired. */
 void pg_endings_fired(unsigned rule);
 
-/* Of RULES, bits of their numbers, those that fired in no process of the tree whose first one this
- * is; 0: it is not, or that is not known. */
-uint64_t pg_endings_idle(uint64_t rules);
+/* Of RULES, bits of their numbers, those that fired in no process of the tree whose first one is
+ * PID; 0: it is not, or that is not known. */
+uint64_t pg_endings_idle(uint64_t rules, int pid);
 
 /* Has nobody of the tree told of WHAT, a hash, yet? Where there is no ring: none of this process
  * and those that it forked. When there is no more room the answer is no. */
@@ -93,8 +93,12 @@ bool pg_said_first(uint64_t what);
 /* Start-up only, when it is known whether there is a ring. */
 void pg_said_start(void);
 
-/* Its owner, if that is this process, is about to end. */
-void pg_endings_close(void);
+/* Is the file still there? The library, where it is in the first process, takes it away at the end,
+ * once it has told what there is to tell. */
+bool pg_endings_stand(void);
+
+/* PID is about to end: the file goes, if it is its owner. */
+void pg_endings_close(int pid);
 
 /* What a key is of. */
 enum { PG_OF_PIPE = 1, PG_OF_UNIX, PG_OF_INET, PG_OF_PROCESS };

@@ -91,7 +91,7 @@ static void put_caller(struct pg_ending *e, uintptr_t caller)
 static void put_who(struct pg_ending *e, const struct pg_left *left)
 {
 	e->at = pg_now();
-	e->how = left->how;
+	e->how = (uint16_t)left->how;
 	e->status = left->status;
 	e->pid = pg_pid();
 	e->tid = (int)pg_sys0(SYS_gettid);

@@ -281,6 +281,16 @@ void pg_tell_listener(struct pg_tracee *t)
 	tell_barrier(t, PG_BARRIER_LISTENER);
 }
 
+/* Rules of a tree that fired nowhere, where its first process ends and no counts are told. */
+static uint64_t idle_rules(const struct pg_tracee *t)
+{
+	unsigned n = pg_page() ? 0 : pg_first_rules.n;
+
+	if (!n || pg_config.verbose || pg_config.log_kind == PG_LOG_OFF || !pg_endings_stand())
+		return 0;
+	return pg_endings_idle(~(uint64_t)0 >> (64 - n), t->pid);
+}
+
 static bool has_last_word(const struct pg_tracee *t)
 {
 	struct pg_log_missing missing = pg_log_missing();
@@ -289,20 +299,16 @@ static bool has_last_word(const struct pg_tracee *t)
 		return false;
 	if (pg_config.verbose >= 1 || missing.dropped || missing.limited)
 		return t->told || t->born || t->counts;
-	return t->told && pg_site_held_back(t->pid);
+	return (t->told && pg_site_held_back(t->pid)) || idle_rules(t);
 }
 
-void pg_tell_exit(struct pg_tracee *t)
+static void tell_last(struct pg_tracee *t)
 {
 	struct pg_rule_set *before;
-	struct pg_event *e;
+	struct pg_event *e = pg_tell_room(PG_EV_EXIT, t);
 
-	pg_tracee_now = t;
-	pg_tracee_name(t);
-	if (!has_last_word(t))
-		return;
-	e = pg_tell_room(PG_EV_EXIT, t);
 	pg_site_collect(e);
+	e->idle = idle_rules(t);
 	before = pg_live_enter();
 	if (t->counts)
 		pg_counts_take(t->counts);
@@ -310,4 +316,13 @@ void pg_tell_exit(struct pg_tracee *t)
 		e->counts[i] = pg_turn_fired(i);
 	pg_tell(t, t->pid, e);
 	pg_live_leave(before);
+}
+
+void pg_tell_exit(struct pg_tracee *t)
+{
+	pg_tracee_now = t;
+	pg_tracee_name(t);
+	if (has_last_word(t))
+		tell_last(t);
+	pg_endings_close(t->pid);
 }

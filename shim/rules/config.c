@@ -4,6 +4,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "rules/page.h"
+#include "rules/rule_read.h"
 #include "who/module.h"
 
 #include <fcntl.h>
@@ -119,7 +120,12 @@ static void read_sigpipe(const char *name, const char *value)
 
 static void read_limit(const char *name, const char *value)
 {
-	pg_config.limit = read_number(name, value, 1000000000, "not a number up to 1000000000:");
+	uint64_t n;
+
+	if (pg_read_count(value, &n) && n <= PG_LIMIT_MOST)
+		pg_config.limit = (unsigned)n;
+	else
+		read_number(name, value, PG_LIMIT_MOST, "not a number up to 1000000000:");
 }
 
 static void read_seed(const char *name, const char *value)

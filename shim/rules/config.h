@@ -10,6 +10,8 @@ enum pg_log_kind { PG_LOG_FD, PG_LOG_FILE, PG_LOG_UNIX, PG_LOG_OFF };
 /* PIPEGUARD_SIGPIPE: where a SIGPIPE that would kill is taken away. */
 enum pg_suppress { PG_KEEP, PG_SUPPRESS, PG_SUPPRESS_SOCKETS };
 
+enum { PG_LIMIT_MOST = 1000000000 };
+
 struct pg_config {
 	bool active; /* false: secure execution, or PIPEGUARD_ONLY/SKIP leave this program out */
 	bool json;

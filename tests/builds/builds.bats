@@ -124,6 +124,23 @@ every_gate_tells() {
 	equal "the events" $'"call"\n"call"' "$(broken .via)"
 }
 
+@test "the portable tarball: its library for 32-bit programs is the one that their loader takes" {
+	native_only
+	[[ $(uname -m) = x86_64 && $BITS = 64 ]] || skip "for x86-64 alone"
+	local dir=$BATS_TEST_TMPDIR/unpacked program=$BATS_TEST_TMPDIR/program32
+	gcc -m32 -o "$program" "$ROOT/tests/fixtures/build.c" 2>/dev/null || skip "no gcc -m32 here"
+	run "$FIXTURES/sigdfl" -i "$program" write
+	[ "$status" -eq 1 ] || skip "no 32-bit programs here"
+	timeout 120 make -s -C "$ROOT" BUILD="$BUILD" install PREFIX="$dir" 3>&-
+	CFLAGS='-O0 -g' timeout 200 "$ROOT/scripts/dev/packages" portable-32 "$dir" 3>&-
+	timeout 120 make -s -C "$ROOT" BUILD="$BUILD" all 3>&-
+	mv "$dir" "$dir.moved"
+	run guarded -i LD_PRELOAD="$dir.moved/\$LIB/libpipeguard.so" sh -c '"$0" write; "$1" write; exit 0' "$program" "$FIXTURES/build"
+	[[ $output != *'wrong ELF class'* ]] || skip "this loader's \$LIB is lib for 32 bits"
+	equal "the complaints" "" "$output"
+	equal "the events" '"program32" "build"' "$(broken .comm | xargs -d '\n')"
+}
+
 @test "clang builds the same" {
 	variant clang clang
 	tells d write '["call","write","fatal",3]'

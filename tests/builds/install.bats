@@ -5,7 +5,9 @@
 
 load ../helpers
 
-install_to() { timeout 120 make -s -C "$ROOT" BUILD="$BUILD" "$@" 3>&-; }
+BATS_TEST_TIMEOUT=180 # a build on a busy machine
+
+install_to() { timeout 150 make -s -C "$ROOT" BUILD="$BUILD" "$@" 3>&-; }
 
 @test "what is installed works, and is all gone after uninstall" {
 	to=$BATS_TEST_TMPDIR/prefix
@@ -139,4 +141,22 @@ install_to() { timeout 120 make -s -C "$ROOT" BUILD="$BUILD" "$@" 3>&-; }
 	equal "the version" "${bill#pipeguard-}" "$(jq -r '.packages[0].versionInfo' "$bill").spdx.json"
 	# A file with another licence says so.
 	equal "licences of sources" '["MIT"]' "$(jq -c '[.files[] | select(.fileName | test("[.][chS]$")) | .licenseInfoInFiles[]] | unique' "$bill")"
+}
+
+@test "install-32: the path with the loader's \$LIB serves 32- and 64-bit programs, and uninstall takes both away" {
+	native_only
+	local dir=$BATS_TEST_TMPDIR/prefix program=$BATS_TEST_TMPDIR/program32
+	gcc -m32 -o "$program" "$ROOT/tests/fixtures/build.c" 2>/dev/null || skip "no gcc -m32 here"
+	run "$FIXTURES/sigdfl" -i "$program" write
+	[ "$status" -eq 1 ] || skip "no 32-bit programs here"
+	timeout 120 make -s -C "$ROOT" BUILD="$BUILD" install PREFIX="$dir" 3>&-
+	timeout 200 make -s -C "$ROOT" install-32 PREFIX="$dir" CFLAGS='-O0 -g' 3>&-
+	timeout 120 make -s -C "$ROOT" BUILD="$BUILD" all 3>&-
+	# shellcheck disable=SC2016 # the inner shell expands
+	run guarded -i LD_PRELOAD="$dir/\$LIB/libpipeguard.so" sh -c '"$0" write; "$1" write; exit 0' "$program" "$FIXTURES/build"
+	timeout 120 make -s -C "$ROOT" BUILD="$BUILD" uninstall PREFIX="$dir" 3>&-
+	equal "what is left" "" "$(find "$dir" ! -type d)"
+	[[ $output != *'wrong ELF class'* ]] || skip "this loader's \$LIB is lib for 32 bits"
+	equal "the complaints" "" "$output"
+	equal "the events" '"program32" "build"' "$(broken .comm | xargs -d '\n')"
 }

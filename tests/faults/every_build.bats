@@ -5,19 +5,10 @@
 
 load ../helpers
 
-# peer STEP...: tests/fixtures/peer.c over TCP; $PORT is where it listens, $PEER the process.
-peer() {
-	rm -f "$BATS_TEST_TMPDIR/port"
-	plain "$FIXTURES/peer" tcp "$@" >"$BATS_TEST_TMPDIR/port" 2>&1 </dev/null 3>&- &
-	PEER=$!
-	wait_for test -s "$BATS_TEST_TMPDIR/port"
-	PORT=$(<"$BATS_TEST_TMPDIR/port")
-}
-
-# client STATUS RULE STEP...: client.c under RULE; its lines without the port in $output.
+# client STATUS RULE STEP...: fixtures/steps under RULE; its lines without the port in $output.
 client() {
 	rm -f "$LOG"
-	run "-$1" guarded ${2:+PIPEGUARD_RULES="$2"} "$FIXTURES/client" "${@:3}"
+	run "-$1" guarded ${2:+PIPEGUARD_RULES="$2"} "$FIXTURES/steps" "${@:3}"
 	output=$(sed 's/^connect=[0-9]*/connect/; s/^nonblock=[0-9]*/nonblock/' <<<"$output")
 }
 
@@ -27,7 +18,7 @@ fired() {
 }
 
 @test "without a rule the client meets no fault" {
-	peer wait
+	peer tcp all
 	client 0 '' connect="$PORT" send=5 send=5 close
 	equal "the steps" $'connect 0 -\nsend=5 5 -\nsend=5 5 -\nclose 0 -' "$output"
 	[ -z "$(events)" ]
@@ -35,7 +26,7 @@ fired() {
 }
 
 @test "break: the second send breaks and kills, and is told as injected" {
-	peer wait
+	peer tcp all
 	client 141 send:when=2:break connect="$PORT" send=5 send=6
 	equal "the steps" $'connect 0 -\nsend=5 5 -' "$output"
 	fired break
@@ -45,7 +36,7 @@ fired() {
 }
 
 @test "break: under an ignored SIGPIPE the program gets EPIPE and goes on" {
-	peer wait
+	peer tcp all
 	client 0 write:break connect="$PORT" ignore send=5 write=6 close
 	equal "the steps" $'connect 0 -\nignore 0 -\nsend=5 5 -\nwrite=6 -1 EPIPE\nclose 0 -' "$output"
 	equal "the signal" '"ignored"' "$(broken .signal)"
@@ -53,9 +44,9 @@ fired() {
 }
 
 @test "reset: the first send gets ECONNRESET, the next one kills" {
-	peer wait
-	client 141 send:when=2:reset connect="$PORT" send=5 send=6 name send=7
-	equal "the steps" $'connect 0 -\nsend=5 5 -\nsend=6 -1 ECONNRESET\nname -1 ENOTCONN' "$output"
+	peer tcp all
+	client 141 send:when=2:reset connect="$PORT" send=5 send=6 peername send=7
+	equal "the steps" $'connect 0 -\nsend=5 5 -\nsend=6 -1 ECONNRESET\nfamily 0 length 0 peername -1 ENOTCONN' "$output"
 	fired reset
 	equal "the broken write" '["send",7,["reset"],true]' "$(broken '[.call, .len, [.history[].what], .injected]')"
 	wait "$PEER"
@@ -64,18 +55,18 @@ fired() {
 @test "refuse: the connection is refused by the kernel, waited for or not" {
 	local how
 	for how in connect nonblock; do
-		peer wait
+		peer tcp all
 		client 0 connect:refuse "$how=$PORT" close
 		equal "the steps" "$how"$' -1 ECONNREFUSED\nclose 0 -' "$output"
 		fired refuse
 		# What nobody reached waits for a client: let it have one.
-		plain "$FIXTURES/client" connect="$PORT" close >/dev/null
+		plain "$FIXTURES/steps" connect="$PORT" close >/dev/null
 		wait "$PEER"
 	done
 }
 
 @test "short: a send of a thousand bytes takes ten, and the peer gets those" {
-	peer read=10 close
+	peer tcp get=10 close
 	client 0 send:short=10 connect="$PORT" send=1000 readable close
 	equal "the second step" 'send=1000 10 -' "$(sed -n 2p <<<"$output")"
 	wait "$PEER"
@@ -88,6 +79,6 @@ fired() {
 }
 
 @test "a wrong rule stops the program before it starts" {
-	run -125 guarded PIPEGUARD_RULES=send:brake "$FIXTURES/client"
+	run -125 guarded PIPEGUARD_RULES=send:brake "$FIXTURES/steps"
 	equal "the line" "pipeguard: PIPEGUARD_RULES: rule 1, column 6: unknown action 'brake' (did you mean 'break'?)" "$output"
 }

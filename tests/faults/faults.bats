@@ -22,7 +22,7 @@ probe() {
 	read -ra script <<<"$2"
 	shift 2
 	rm -f "$BATS_TEST_TMPDIR/object"
-	"$@" "$FIXTURES/probe" "${kind/PATH/$BATS_TEST_TMPDIR/object}" "${script[@]}" 2>&1 3>&-
+	"$@" "$FIXTURES/steps" -p open="${kind/PATH/$BATS_TEST_TMPDIR/object}" "${script[@]}" 2>&1 3>&-
 	echo "status $?"
 }
 
@@ -129,8 +129,8 @@ status 0' "$(probe tcp4 'watch peer:reset settle touch poll epoll recv recv send
 }
 
 @test "a sendmmsg of no messages sends none under a rule, and of one sends one" {
-	same tcp4 "" sendmmsg:when=9:reset "@ sendmmsg sendmmsg=1 peer:recv"
-	[[ $injected == *'sendmmsg 0'*'sendmmsg 1'*'recv 3'* ]]
+	same tcp4 "" sendmmsg:when=9:reset "@ messages messages=1 peer:recv"
+	[[ $injected == *'messages 0'*'messages=1 1'*'recv 3'* ]]
 }
 
 @test "a thread that waits is told EPIPE where no rule reset, as without the library" {
@@ -426,7 +426,7 @@ refused() {
 # wire RULE WAITING STEP...: a client under the rule does the steps; what its server is told, and the
 # client's RSTs and FINs that pass on the loopback device. WAITING: bytes sent to it before.
 wire() {
-	timeout "$LIMIT" /usr/bin/python3 - "$LIB" "$FIXTURES/client" "$@" 3>&- <<'PY'
+	timeout "$LIMIT" /usr/bin/python3 - "$LIB" "$FIXTURES/steps" "$@" 3>&- <<'PY'
 import ctypes, errno, socket, struct, subprocess, sys
 lib, client, rule, waiting, *steps = sys.argv[1:]
 server = socket.create_server(("127.0.0.1", 0))

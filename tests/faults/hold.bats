@@ -86,7 +86,7 @@ client_leaves() {
 	wait_for test -s "$out"
 	port=$(head -n 1 "$out")
 	[[ $FAMILY != tcp6 ]] || port=6:$port
-	plain "$FIXTURES/client" connect="$port" send=4 recv=100 close >/dev/null
+	plain "$FIXTURES/steps" connect="$port" send=4 recv=100 close >/dev/null
 	wait_for grep -q '^[ap]' "$out"
 	kill "$server"
 	grep -q '^all' "$out" || status=1
@@ -134,11 +134,10 @@ client_leaves() {
 }
 
 @test "over TCP the end of the peer's stream is all that tells of its leaving: the write after it is taken, the next breaks" {
-	local start=$SECONDS out=$BATS_TEST_TMPDIR/port
-	timeout "$LIMIT" "$FIXTURES/peer" tcp read=10 close >"$out" 3>&- &
-	wait_for test -s "$out"
+	local start=$SECONDS
+	peer tcp get=10 close
 	run -141 guarded PIPEGUARD_RULES='send:when=2:hold=15s' \
-		"$FIXTURES/client" connect="$(<"$out")" send=10 send=20 dead send=30
+		"$FIXTURES/steps" connect="$AT" send=10 send=20 dead send=30
 	((SECONDS - start < 10))
 	equal "the log" '["inject",20,"held until the peer left"]
 ["epipe",30,null]' "$(events '[.ev, .len, .held]')"

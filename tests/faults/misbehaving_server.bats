@@ -77,15 +77,15 @@ untouched() {
 
 @test "RSTResponse over IPv6, to a C client: SIGPIPE" {
 	alike '%in:port=@:at=0:reset' "$(port rst -6)" "$(port greet -6)" \
-		"$FIXTURES/client" connect=6:@ recv=10 recv=10 send=5
+		"$FIXTURES/steps" connect=6:@ recv=10 recv=10 send=5
 	[[ $SEEN == *'recv=10 -1 ECONNRESET'*'recv=10 0 -'*'status 141' ]]
 }
 
 @test "RSTResponse met by a write: send is told ECONNRESET, the next one breaks" {
 	local at wanted
 	at=$(port greet)
-	wanted=$(outcome plain "$FIXTURES/client" connect="$(port rst)" dead send=5 send=5 | grep -v dead)
-	SEEN=$(outcome guarded PIPEGUARD_RULES="%out:port=$at:reset" "$FIXTURES/client" connect="$at" send=5 send=5)
+	wanted=$(outcome plain "$FIXTURES/steps" connect="$(port rst)" dead send=5 send=5 | grep -v dead)
+	SEEN=$(outcome guarded PIPEGUARD_RULES="%out:port=$at:reset" "$FIXTURES/steps" connect="$at" send=5 send=5)
 	equal "what the client saw" "$wanted" "$SEEN"
 	[[ $SEEN == *'send=5 -1 ECONNRESET'*'status 141' ]]
 	equal "events" $'["inject",null]\n["reset","ECONNRESET"]\n["epipe","EPIPE"]' "$(events '[.ev, .errno]')"

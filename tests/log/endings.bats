@@ -276,6 +276,9 @@ told() {
 	run -0 tree sh -c 'echo "$PIPEGUARD_ENDINGS"; ls "$PIPEGUARD_ENDINGS"'
 	[ "${lines[0]}" = "${lines[1]}" ]
 	[ ! -e "${lines[0]}" ]
+	run tree --outside sh -c 'echo "$PIPEGUARD_ENDINGS"; ls "$PIPEGUARD_ENDINGS"'
+	gone() { [[ ! -e ${lines[0]} ]]; } # the engine is another process
+	[ "$status" -ne 0 ] || wait_for gone
 	run -137 tree sh -c 'echo "$PIPEGUARD_ENDINGS"; kill -KILL $$'
 	file=${lines[0]}
 	[ -e "$file" ]
@@ -392,21 +395,22 @@ instructions() {
 @test "a reader that no library enters" {
 	native_only
 	local reader
-	reader=$(fixture static/probe) || skip "no static fixture"
+	reader=$(fixture static/steps) || skip "no static fixture"
 	run tree bash -c "yes | { $SHELL_LEAVES"' exec "$1" >/dev/null 2>&1; }' - "$reader"
 	[ "$(WRITER=yes told)" = null ]
 }
 
 # ---- two machines ----
 
-# apart: a client and a server that share nothing, in logs a and b: the server closes with unread bytes.
+# apart [OPTION]: a client and a server that share nothing, in logs a and b: the server closes with unread bytes.
 apart() {
+	local form=${1--j}
 	native_only
 	requires python3
 	cd "$BATS_TEST_TMPDIR" || return
 	rm -f a b port
 	export PIPEGUARD_ENDINGS=off
-	launch run -v -j -o b python3 -c 'if True:
+	launch run -v "$form" -o b python3 -c 'if True:
 		import os, socket
 		l = socket.create_server(("127.0.0.1", 0))
 		open("port.new", "w").write(str(l.getsockname()[1]))
@@ -415,7 +419,7 @@ apart() {
 		c.recv(4)
 		c.close()' &
 	wait_for test -e port
-	launch run -v -j -o a python3 -c 'if True:
+	launch run -v "$form" -o a python3 -c 'if True:
 		import socket, sys
 		c = socket.create_connection(("127.0.0.1", int(open("port").read())))
 		c.sendall(b"read" + b"u" * 158)
@@ -448,6 +452,19 @@ moved() {
 		        t = datetime.datetime.strptime(e["t"], "%Y-%m-%dT%H:%M:%S.%fZ") + datetime.timedelta(seconds=int(sys.argv[1]))
 		        out.write(json.dumps(dict(e, t=t.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))) + "\n")
 	PY
+}
+
+@test "logs in text are joined as well, if they tell the time; if not, that is said" {
+	apart --time
+	run -0 launch report a b
+	[[ $output == *$'\n    a: python3['*'] send('*') = EPIPE, at '* ]]
+	[[ $output == *$'\n    b: python3['*'] close('*') with 158 bytes unread, at '*' before'* ]]
+	[[ $output != *'no times'* ]]
+	sed -i 's/^\(pipeguard[^]]*\]\) [0-9T:.-]*Z /\1 /' b
+	run -0 launch report a b
+	[[ $output != *'Both ends'* && $output == *$'\nb tells no times'* ]]
+	run -0 launch report b
+	[[ $output != *'no times'* ]]
 }
 
 @test "ends that have other addresses, another time or the same log are not joined" {

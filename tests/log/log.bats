@@ -367,6 +367,25 @@ send(s)
 r, w = os.pipe(); os.close(w); os.read(r, 1)')
 	[[ $said == *' tcp, never connected'* && $said == *'connect('*' = ECONNREFUSED  tcp -> 127.0.0.1:1'* && $said == *'read('*' = 0  pipe'* ]]
 	[[ $said != *'0 bytes sent'* && $said != *'0.0.0.0'* ]]
+	guarded PIPEGUARD_LOG="$LOG" PIPEGUARD_FORMAT=json PIPEGUARD_VERBOSE=1 python3 -c '
+import socket
+def send(s):
+    try: s.send(b"x")
+    except OSError: pass
+send(socket.socket())
+s = socket.socket()
+try: s.connect(("127.0.0.1", 1))
+except OSError: pass
+send(s)
+s = socket.socket(socket.AF_INET6)
+try: s.connect(("::1", 1))
+except OSError: pass
+s = socket.socket()
+s.bind(("127.0.0.1", 0))
+try: s.connect(("127.0.0.1", 1))
+except OSError: pass'
+	equal "as JSON" '["send",null,null] ["connect",null,"127.0.0.1:1"] ["send",null,"127.0.0.1:1"] ["connect",null,"[::1]:1"] ["connect",true,"127.0.0.1:1"]' \
+		"$(events 'select(.ev == "epipe" or .ev == "refused") | [.call, (.local | if . then startswith("127.0.0.1:") else . end), .peer]' | paste -sd' ')"
 }
 
 # on_terminal COLUMNS [VAR=VALUE...] COMMAND...: the log as a terminal of that width gets it.

@@ -8,18 +8,6 @@ load ../helpers
 
 PYTHON=/usr/bin/python3
 
-# peer FAMILY STEP...: starts tests/fixtures/peer.c, which ends by itself; $PORT
-# is where it listens, $AT what client.c calls that.
-peer() {
-	local out=$BATS_TEST_TMPDIR/port
-	rm -f "$out"
-	timeout "$LIMIT" "$FIXTURES/peer" "$@" >"$out" 2>&1 </dev/null 3>&- &
-	wait_for test -s "$out"
-	PORT=$(<"$out")
-	AT=$PORT
-	[[ $1 != tcp6 ]] || AT=6:$PORT
-}
-
 # address FAMILY PORT: as the log writes it.
 address() {
 	case $1 in
@@ -29,9 +17,9 @@ address() {
 	esac
 }
 
-# client STEP...: client.c by script; its output in $output, its status in $status.
+# client STEP...: fixtures/steps by script; its output in $output, its status in $status.
 client() {
-	run guarded "$FIXTURES/client" "$@"
+	run guarded "$FIXTURES/steps" "$@"
 	echo "$output"
 }
 
@@ -43,8 +31,8 @@ told() {
 
 # reset_story FAMILY: recv is told ECONNRESET, the client swallows that and sends.
 reset_story() {
-	peer "$1" read=10 reset
-	client connect="$AT" send=10 recv=100 name send=50
+	peer "$1" get=10 reset
+	client connect="$AT" send=10 recv=100 peername send=50
 	((status == 141))
 	[[ $output == *'recv=100 -1 ECONNRESET'* ]]
 	[[ $output == *'name -1 ENOTCONN'* ]]
@@ -53,7 +41,7 @@ reset_story() {
 	told .peer "\"$(address "$1" "$PORT")\""
 	told '[.history[] | [.what, .call, .sent_since]]' '[["reset","recv",0]]'
 	told '[.history[0].ago_ms, .age_ms] | map(type)' '["number","number"]'
-	told '[.history[0].caller, .stack[0]] | map(test("^client\\+0x[0-9a-f]+"))' '[true,true]'
+	told '[.history[0].caller, .stack[0]] | map(test("^steps\\+0x[0-9a-f]+"))' '[true,true]'
 }
 
 @test "story 1: the server resets, recv's ECONNRESET is swallowed, send breaks: peer and history are named" {
@@ -65,18 +53,18 @@ reset_story() {
 }
 
 @test "story 1 as text says it in words" {
-	peer tcp read=10 reset
-	run -141 guarded PIPEGUARD_FORMAT=text "$FIXTURES/client" connect="$AT" send=10 recv=100 send=50
+	peer tcp get=10 reset
+	run -141 guarded PIPEGUARD_FORMAT=text "$FIXTURES/steps" connect="$AT" send=10 recv=100 send=50
 	cat "$LOG"
 	[[ $(wc -l <"$LOG") = 4 ]]
-	grep -Eq "^pipeguard\[[0-9]+:[0-9]+ client\] send\(3, 50\) = EPIPE, SIGPIPE kills  tcp 127\.0\.0\.1:[0-9]+ -> 127\.0\.0\.1:$PORT, connected [0-9.]+ [mµun]*s ago, 10 bytes sent$" "$LOG"
-	grep -Eq '^        recv\(\) returned ECONNRESET [0-9.]+ [mµun]*s before, in [a-z_]+\+0x[0-9a-f]+ \(client\+0x[0-9a-f]+\), and the program wrote on$' "$LOG"
-	grep -Eq '^        at [a-z_]+\+0x[0-9a-f]+ \(client\+0x[0-9a-f]+\)' "$LOG"
-	grep -Fxq '        again: send:comm=client:side=client:conn=1:at=10:when=1:break' "$LOG"
+	grep -Eq "^pipeguard\[[0-9]+:[0-9]+ steps\] send\(3, 50\) = EPIPE, SIGPIPE kills  tcp 127\.0\.0\.1:[0-9]+ -> 127\.0\.0\.1:$PORT, connected [0-9.]+ [mµun]*s ago, 10 bytes sent$" "$LOG"
+	grep -Eq '^        recv\(\) returned ECONNRESET [0-9.]+ [mµun]*s before, in [a-z_]+\+0x[0-9a-f]+ \(steps\+0x[0-9a-f]+\), and the program wrote on$' "$LOG"
+	grep -Eq '^        at [a-z_]+\+0x[0-9a-f]+ \(steps\+0x[0-9a-f]+\)' "$LOG"
+	grep -Fxq '        again: send:comm=steps:side=client:conn=1:at=10:when=1:break' "$LOG"
 }
 
 @test "story 1 when send itself meets the reset: both lines, in order, on the same descriptor" {
-	peer tcp read=10 reset
+	peer tcp get=10 reset
 	client connect="$AT" send=10 readable send=50 send=60
 	((status == 141))
 	equal events '["reset","ECONNRESET",50,3]
@@ -86,7 +74,7 @@ reset_story() {
 }
 
 @test "story 1 over a unix socket: left with unread bytes, recv says reset" {
-	peer "$BATS_TEST_TMPDIR/socket" read=1 close
+	peer "$BATS_TEST_TMPDIR/socket" get=1 close
 	client connect="$AT" send=10 readable recv=100 send=50
 	((status == 141))
 	[[ $output == *'recv=100 -1 ECONNRESET'* ]]
@@ -95,7 +83,7 @@ reset_story() {
 }
 
 @test "story 2: connect is refused and the client sends anyway" {
-	peer tcp closed
+	peer tcp
 	client connect="$AT" send=50
 	((status == 141))
 	[[ $output == *"connect=$PORT -1 ECONNREFUSED"* ]]
@@ -104,15 +92,15 @@ reset_story() {
 }
 
 @test "story 2 over IPv6, as text" {
-	peer tcp6 closed
-	run -141 guarded PIPEGUARD_FORMAT=text "$FIXTURES/client" connect="$AT" send=50
+	peer tcp6
+	run -141 guarded PIPEGUARD_FORMAT=text "$FIXTURES/steps" connect="$AT" send=50
 	cat "$LOG"
 	grep -Eq '^        connect\(\) returned ECONNREFUSED .* before, in .*, and the program wrote on$' "$LOG"
 	grep -Fq "[::1]:$PORT" "$LOG"
 }
 
 @test "story 2 without waiting: SO_ERROR told the refusal" {
-	peer tcp closed
+	peer tcp
 	client nonblock="$AT" send=50
 	((status == 141))
 	[[ $output == *"nonblock=$PORT -1 ECONNREFUSED"* ]]
@@ -122,7 +110,7 @@ reset_story() {
 
 # fin_story FAMILY: the end was seen, a write was accepted and lost, the next broke.
 fin_story() {
-	peer "$1" read=10 close
+	peer "$1" get=10 close
 	client connect="$AT" send=10 recv=100 send=30 dead send=50
 	((status == 141))
 	[[ $output == *'recv=100 0 -'*'send=30 30 -'* ]]
@@ -140,21 +128,21 @@ fin_story() {
 }
 
 @test "FIN as text counts what went out since" {
-	peer tcp read=10 close
-	run -141 guarded PIPEGUARD_FORMAT=text "$FIXTURES/client" connect="$AT" send=10 recv=100 send=30 dead send=50
+	peer tcp get=10 close
+	run -141 guarded PIPEGUARD_FORMAT=text "$FIXTURES/steps" connect="$AT" send=10 recv=100 send=30 dead send=50
 	cat "$LOG"
 	grep -Eq '^        recv\(\) returned EOF .* before, in .*, 30 bytes sent since$' "$LOG"
 }
 
 @test "FIN that nobody read: no history, the bytes that were lost are counted" {
-	peer tcp read=10 close
+	peer tcp get=10 close
 	client connect="$AT" send=10 readable send=30 dead send=50
 	((status == 141))
 	told '[.errno, .sent, .history]' '["EPIPE",40,[]]'
 }
 
 @test "FIN over a unix socket: the end seen, the next write breaks at once" {
-	peer "$BATS_TEST_TMPDIR/socket" read=10 close
+	peer "$BATS_TEST_TMPDIR/socket" get=10 close
 	client connect="$AT" send=10 recv=100 send=50
 	((status == 141))
 	told '[.kind, .peer, .sent, (.history | map([.what, .sent_since]))]' \
@@ -162,28 +150,28 @@ fin_story() {
 }
 
 @test "413 bytes of an early answer that wait unread are counted" {
-	peer tcp "send=$(printf '%0413d' 0)" shutdown read=1 reset
+	peer tcp "text=$(printf '%0413d' 0)" shut get=1 reset
 	client connect="$AT" readable send=30 dead send=50
 	((status == 141))
 	told '[.errno, .unread, .sent]' '["EPIPE",413,30]'
 }
 
 @test "413 unread bytes in text" {
-	peer tcp "send=$(printf '%0413d' 0)" shutdown read=1 reset
-	run -141 guarded PIPEGUARD_FORMAT=text "$FIXTURES/client" connect="$AT" readable send=30 dead send=50
+	peer tcp "text=$(printf '%0413d' 0)" shut get=1 reset
+	run -141 guarded PIPEGUARD_FORMAT=text "$FIXTURES/steps" connect="$AT" readable send=30 dead send=50
 	cat "$LOG"
 	grep -Eq ', 30 bytes sent, 413 bytes wait unread$' "$LOG"
 }
 
 @test "the writing side was shut down by the program itself: the history says so" {
-	peer tcp wait
-	client connect="$AT" send=10 shutdown send=50
+	peer tcp all
+	client connect="$AT" send=10 shut send=50
 	((status == 141))
 	told '[.errno, .sent, (.history | map([.what, .call]))]' '["EPIPE",10,[["shutdown","shutdown"]]]'
 }
 
 @test "a number used again tells of the new connection, not of the old one" {
-	peer tcp read=10 reset again read=7 close
+	peer tcp get=10 reset accept get=7 close
 	client connect="$AT" send=10 recv=100 close connect="$AT" send=7 readable send=30 dead send=50
 	((status == 141))
 	told '[.fd, .sent, .history]' '[3,37,[]]'
@@ -191,19 +179,19 @@ fin_story() {
 
 @test "verbose: recv's reset, the refusal and the end are events of their own" {
 	local wanted
-	peer tcp read=10 reset
-	run -141 guarded PIPEGUARD_VERBOSE=1 "$FIXTURES/client" connect="$AT" send=10 recv=100 send=50
+	peer tcp get=10 reset
+	run -141 guarded PIPEGUARD_VERBOSE=1 "$FIXTURES/steps" connect="$AT" send=10 recv=100 send=50
 	equal reset '["reset","recv","ECONNRESET"]
 ["epipe","send","EPIPE"]' "$(events 'select(.fd == 3) | [.ev, .call, .errno]')"
 	rm "$LOG"
-	peer tcp closed
-	run -141 guarded PIPEGUARD_VERBOSE=1 "$FIXTURES/client" connect="$AT" send=50
+	peer tcp
+	run -141 guarded PIPEGUARD_VERBOSE=1 "$FIXTURES/steps" connect="$AT" send=50
 	wanted='["refused","connect","ECONNREFUSED"]
 ["epipe","send","EPIPE"]'
 	equal refused "$wanted" "$(events 'select(.fd == 3) | [.ev, .call, .errno]')"
 	rm "$LOG"
-	peer tcp read=10 close
-	run -141 guarded PIPEGUARD_VERBOSE=1 "$FIXTURES/client" connect="$AT" send=10 recv=100 send=30 dead send=50
+	peer tcp get=10 close
+	run -141 guarded PIPEGUARD_VERBOSE=1 "$FIXTURES/steps" connect="$AT" send=10 recv=100 send=30 dead send=50
 	equal eof '["eof","recv",null]
 ["epipe","send","EPIPE"]' "$(events 'select(.fd == 3) | [.ev, .call, .errno]')"
 }
@@ -215,7 +203,7 @@ python() {
 }
 
 @test "story 1 in Python" {
-	peer tcp read=10 reset
+	peer tcp get=10 reset
 	python 'import socket, sys
 s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
 s.sendall(b"x" * 10)
@@ -235,7 +223,7 @@ except BrokenPipeError:
 }
 
 @test "story 2 in Python, with the default SIGPIPE" {
-	peer tcp closed
+	peer tcp
 	python 'import signal, socket, sys
 signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 s = socket.socket()
@@ -250,7 +238,7 @@ s.send(b"x" * 50)' "$PORT"
 }
 
 @test "FIN in Python over IPv6, through a file object" {
-	peer tcp6 read=10 close
+	peer tcp6 get=10 close
 	python 'import select, socket, sys
 s = socket.create_connection(("::1", int(sys.argv[1])))
 s.sendall(b"x" * 10)
@@ -271,7 +259,7 @@ except BrokenPipeError:
 }
 
 @test "FIN in Python over a unix socket" {
-	peer "$BATS_TEST_TMPDIR/socket" read=10 close
+	peer "$BATS_TEST_TMPDIR/socket" get=10 close
 	python 'import socket, sys
 s = socket.socket(socket.AF_UNIX)
 s.connect(sys.argv[1])

@@ -244,6 +244,34 @@ except OSError: pass' <"$BATS_TEST_TMPDIR/in"
 	equal "what is told" '["r1","error=ENOSPC"]' "$(events 'select(.ev == "inject") | [.rule, .action]')"
 }
 
+@test "--control: rules come to a process that runs already, are counted there, and go" {
+	ruled_only
+	local file=$BATS_TEST_TMPDIR/file page=$BATS_TEST_TMPDIR/page
+	ctl() { timeout "$LIMIT" "$BUILD/pipeguard" ctl "$page" "$@" 3>&- 7<&-; }
+	begin "$BATS_TEST_TMPDIR/out" timeout 20 "$FIXTURES/paged" 1 2 "$file"
+	local starter=$PID pid
+	wait_for test -e "$file"
+	pid=$(pgrep -P "$(pgrep -P "$starter")") # timeout's child, which waits for its own
+	attached "$pid" -- --control "$page"
+	grep -q 'rules that may come' "$BATS_TEST_TMPDIR/said"
+	ctl rules 'io=write:fd=9:when=3:error=EIO'
+	run -0 ctl fired io --wait 5s
+	[ "$output" = 1 ]
+	ctl rules 'quota=write:fd=9:limit=2:error=EDQUOT'
+	run -0 ctl fired quota --wait 5s
+	ctl clear
+	kill -INT "$ENGINE"
+	wait "$ENGINE" || :
+	touch "$file.end"
+	wait "$starter"
+	read -r _ _ io quota other <"$BATS_TEST_TMPDIR/out"
+	[[ $io -eq 1 && $quota == [12] && $other -eq 0 ]]
+	rm "$file" "$file.end"
+	echo none >"$page"
+	run -125 timeout "$LIMIT" "$BUILD/pipeguard" attach --control "$page" $$ 3>&-
+	[[ $output == *"is no page"* ]]
+}
+
 @test "-r break in a process that runs already: a pipe without a reader takes its number" {
 	ruled_only
 	mkfifo "$BATS_TEST_TMPDIR/in"

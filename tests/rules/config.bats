@@ -62,7 +62,7 @@ wrong() {
 		PIPEGUARD_SIGPIPE=socket|(did you mean 'sockets'?)
 		PIPEGUARD_SIGPIPE=ignore|unknown word 'ignore'
 		PIPEGUARD_LIMIT=many|not a number up to 1000000000: 'many'
-		PIPEGUARD_LIMIT=1k|column 2: not a number
+		PIPEGUARD_LIMIT=1kb|column 2: not a number
 	END
 }
 

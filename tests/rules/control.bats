@@ -383,6 +383,20 @@ outside_only() {
 	equal "as JSON" '{"a":0}' "$(events 'select(.ev == "exit") | .rules')"
 }
 
+@test "and so it does from outside, and of a mixed tree, whoever is the first process" {
+	outside_only
+	local way program
+	for way in --outside --both; do
+		for program in sh "$FIXTURES/static/probe"; do
+			run launch run "$way" -r 'a=write:fd=9:error=EIO; b=write:fd=8:delay=1ms' "$program" -c '/bin/echo out; exit 3'
+			equal "$way $program" 1 "$(grep -c 'never fired' <<<"$output")"
+			[[ $output == *"${program##*/}] exit: 0 broken writes; never fired in any process: a b"* ]]
+		done
+	done
+	run -0 launch run --outside -r 'a=write:fd=9:error=EIO' -o off /bin/echo out
+	[ "$output" = out ]
+}
+
 @test "a signal that is sent to run reaches the program, and run ends as the program does" {
 	native_only
 	launch run --control "$PAGE" -o off -- python3 -c 'if True:

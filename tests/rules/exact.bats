@@ -284,7 +284,7 @@ fails() {
 # picks WANTED RULES OBJECT STEP...
 picks() {
 	local out
-	out=$(guarded DIR="$BATS_TEST_TMPDIR" WITH_RULES="$2" "$FIXTURES/pick" "${@:3}" 2>&1)
+	out=$(guarded -i DIR="$BATS_TEST_TMPDIR" WITH_RULES="$2" "$FIXTURES/steps" -w open="$3" "${@:4}" 2>&1)
 	[[ ${out% } == "$1" ]] && return
 	printf 'under %s, %s: wanted, got:\n' "$2" "${*:3}"
 	printf '  %s\n' "$1" "$out"
@@ -300,124 +300,124 @@ picks() {
 		for o in pipe tcp tcp6 unix udp pty file; do
 			wanted='0 1'
 			[[ ${is[$k]} == *" $o "* ]] && wanted='0 EIO'
-			picks "$wanted" "write:kind=$k:error=EIO" $o w=1
+			picks "$wanted" "write:kind=$k:error=EIO" $o write=1
 		done
 	done
-	picks '0 EIO' 'write:kind=!tcp,file:error=EIO' pipe w=1
-	picks '0 1' 'write:kind=!tcp,file:error=EIO' tcp w=1
+	picks '0 EIO' 'write:kind=!tcp,file:error=EIO' pipe write=1
+	picks '0 1' 'write:kind=!tcp,file:error=EIO' tcp write=1
 	all_right
 }
 
 @test "side=, port=, lport=, peer=: who is at which end" {
 	local o
-	picks '0 EIO' write:side=client:error=EIO tcp w=1
-	picks '0 1' write:side=client:error=EIO server-tcp w=1
-	picks '0 EIO' write:side=server:error=EIO server-unix w=1
-	picks '0 1' write:side=server:error=EIO unix w=1
-	picks '0 1' write:side=client:error=EIO pipe w=1
+	picks '0 EIO' write:side=client:error=EIO tcp write=1
+	picks '0 1' write:side=client:error=EIO accepted-tcp write=1
+	picks '0 EIO' write:side=server:error=EIO accepted-unix write=1
+	picks '0 1' write:side=server:error=EIO unix write=1
+	picks '0 1' write:side=client:error=EIO pipe write=1
 	for o in tcp tcp6; do
-		picks '0 EIO' write:port=PORT:error=EIO $o w=1
-		picks '0 EIO' write:port=PORT:error=EIO server-$o w=1
-		picks '0 1' 'write:port=!PORT:error=EIO' server-$o w=1
-		picks '0 1' write:lport=PORT:error=EIO $o w=1
-		picks '0 EIO' write:lport=PORT:error=EIO server-$o w=1
+		picks '0 EIO' write:port=PORT:error=EIO $o write=1
+		picks '0 EIO' write:port=PORT:error=EIO accepted-$o write=1
+		picks '0 1' 'write:port=!PORT:error=EIO' accepted-$o write=1
+		picks '0 1' write:lport=PORT:error=EIO $o write=1
+		picks '0 EIO' write:lport=PORT:error=EIO accepted-$o write=1
 	done
-	picks '0 EIO' write:peer=127.0.0.0/8:error=EIO tcp w=1
-	picks '0 1' write:peer=10.0.0.0/8:error=EIO tcp w=1
-	picks '0 EIO' 'write:peer=!10.0.0.0/8:error=EIO' server-tcp w=1
-	picks '0 EIO' 'write:peer=[::1]:error=EIO' tcp6 w=1
-	picks '0 1' 'write:peer=[::2]:error=EIO' tcp6 w=1
-	picks '0 EIO' 'write:peer=*/pick.sock:error=EIO' unix w=1
-	picks '0 1' 'write:peer=*/other.sock:error=EIO' unix w=1
+	picks '0 EIO' write:peer=127.0.0.0/8:error=EIO tcp write=1
+	picks '0 1' write:peer=10.0.0.0/8:error=EIO tcp write=1
+	picks '0 EIO' 'write:peer=!10.0.0.0/8:error=EIO' accepted-tcp write=1
+	picks '0 EIO' 'write:peer=[::1]:error=EIO' tcp6 write=1
+	picks '0 1' 'write:peer=[::2]:error=EIO' tcp6 write=1
+	picks '0 EIO' 'write:peer=*/steps.sock:error=EIO' unix write=1
+	picks '0 1' 'write:peer=*/other.sock:error=EIO' unix write=1
 	all_right
 }
 
 @test "fd=, path=, len=, comm=, thread=: and what they exclude" {
 	local fd
-	fd=$(plain "$FIXTURES/pick" pipe fd)
+	fd=$(plain "$FIXTURES/steps" -w open=pipe fd)
 	fd=${fd#0 }
-	picks '0 EIO' "write:fd=${fd% }:error=EIO" pipe w=1
-	picks '0 EIO' "write:fd=0,${fd% }-:error=EIO" pipe w=1
-	picks '0 1' "write:fd=!${fd% }:error=EIO" pipe w=1
-	picks '0 EIO' 'write:path=pipe*:error=EIO' pipe w=1
-	picks '0 1' 'write:path=!pipe*:error=EIO' pipe w=1
-	picks '0 EIO' 'write:path=/tmp/pick-*:error=EIO' file w=1
-	picks '0 1 EIO EIO 4 EIO 6' write:len=2-3,5:error=EIO pipe w=1 w=2 w=3 w=4 w=5 w=6
-	picks '0 EIO 2 3 EIO' 'write:len=!2-3:error=EIO' pipe w=1 w=2 w=3 w=4
-	picks '0 EIO' 'write:comm=pi?k:error=EIO' pipe w=1
-	picks '0 1' 'write:comm=other:error=EIO' pipe w=1
-	picks '0 1 EIO 1' 'write:thread=work*:error=EIO' pipe w=1 t=worker t=other
-	picks '0 EIO 1 EIO' 'write:thread=!work*:error=EIO' pipe w=1 t=worker t=other
+	picks '0 EIO' "write:fd=${fd% }:error=EIO" pipe write=1
+	picks '0 EIO' "write:fd=0,${fd% }-:error=EIO" pipe write=1
+	picks '0 1' "write:fd=!${fd% }:error=EIO" pipe write=1
+	picks '0 EIO' 'write:path=pipe*:error=EIO' pipe write=1
+	picks '0 1' 'write:path=!pipe*:error=EIO' pipe write=1
+	picks '0 EIO' 'write:path=/tmp/steps-*:error=EIO' file write=1
+	picks '0 1 EIO EIO 4 EIO 6' write:len=2-3,5:error=EIO pipe write=1 write=2 write=3 write=4 write=5 write=6
+	picks '0 EIO 2 3 EIO' 'write:len=!2-3:error=EIO' pipe write=1 write=2 write=3 write=4
+	picks '0 EIO' 'write:comm=st?ps:error=EIO' pipe write=1
+	picks '0 1' 'write:comm=other:error=EIO' pipe write=1
+	picks '0 1 EIO 1' 'write:thread=work*:error=EIO' pipe write=1 in-thread=worker in-thread=other
+	picks '0 EIO 1 EIO' 'write:thread=!work*:error=EIO' pipe write=1 in-thread=worker in-thread=other
 	all_right
 }
 
 @test "caller=, stack=: a function, a module, an offset, anywhere above" {
 	local at
-	picks '0 1 EIO' write:caller=write_elsewhere:error=EIO pipe w=1 v=1
-	picks '0 EIO 1' 'write:caller=!write_elsewhere:error=EIO' pipe w=1 v=1
-	picks '0 EIO EIO 1' write:stack=main:error=EIO pipe w=1 v=1 t=x
-	picks '0 1 1 EIO' 'write:stack=!main:error=EIO' pipe w=1 v=1 t=x
-	picks '0 EIO' write:caller=pick:error=EIO pipe w=1
-	picks '0 1' 'write:caller=lib*:error=EIO' pipe w=1
+	picks '0 1 EIO' write:caller=write_elsewhere:error=EIO pipe write=1 elsewhere=1
+	picks '0 EIO 1' 'write:caller=!write_elsewhere:error=EIO' pipe write=1 elsewhere=1
+	picks '0 EIO EIO 1' write:stack=main:error=EIO pipe write=1 elsewhere=1 in-thread=x
+	picks '0 1 1 EIO' 'write:stack=!main:error=EIO' pipe write=1 elsewhere=1 in-thread=x
+	picks '0 EIO' write:caller=steps:error=EIO pipe write=1
+	picks '0 1' 'write:caller=lib*:error=EIO' pipe write=1
 	rm -f "$LOG"
-	picks '0 1 EIO' write:caller=write_elsewhere:error=EIO pipe w=1 v=1
+	picks '0 1 EIO' write:caller=write_elsewhere:error=EIO pipe write=1 elsewhere=1
 	at=$(events '.stack[0]' | tr -d '"')
-	picks '0 1 EIO' "write:caller=${at%% *}:error=EIO" pipe w=1 v=1
+	picks '0 1 EIO' "write:caller=${at%% *}:error=EIO" pipe write=1 elsewhere=1
 	all_right
 }
 
 @test "seen=: what the program was told, or would be told" {
-	picks '0 1 0 1 0 EIO' write:seen=eof:error=EIO tcp w=1 peer=eof w=1 r w=1
-	picks '0 1 0 ECONNRESET EIO' write:seen=reset:error=EIO tcp w=1 peer=reset w=1 w=1
-	picks '0 1 0 ECONNRESET EIO' write:seen=reset:error=EIO tcp6 w=1 peer=reset r w=1
-	picks '0 1 ECONNREFUSED EIO' write:seen=refused:error=EIO tcp w=1 refused w=1
-	picks '0 1 0 EIO' write:seen=hup:error=EIO pipe w=1 peer=close w=1
-	picks '0 1 0 EIO' write:seen=hup:error=EIO tcp w=1 peer=eof w=1
-	picks '0 1 0 1' write:seen=reset:error=EIO tcp w=1 peer=eof w=1
+	picks '0 1 0 1 0 EIO' write:seen=eof:error=EIO tcp write=1 leave=eof write=1 read=1 write=1
+	picks '0 1 0 ECONNRESET EIO' write:seen=reset:error=EIO tcp write=1 leave=reset write=1 write=1
+	picks '0 1 0 ECONNRESET EIO' write:seen=reset:error=EIO tcp6 write=1 leave=reset read=1 write=1
+	picks '0 1 ECONNREFUSED EIO' write:seen=refused:error=EIO tcp write=1 refused write=1
+	picks '0 1 0 EIO' write:seen=hup:error=EIO pipe write=1 leave=close write=1
+	picks '0 1 0 EIO' write:seen=hup:error=EIO tcp write=1 leave=eof write=1
+	picks '0 1 0 1' write:seen=reset:error=EIO tcp write=1 leave=eof write=1
 	all_right
 }
 
 @test "conn=: the n-th connection of a client, of a server, the n-th attempt" {
 	local o
-	for o in tcp tcp6 unix server-tcp server-unix; do
-		picks '0 1 0 EIO 0 1' write:conn=2:error=EIO $o w=1 open w=1 open w=1
-		picks '0 1 0 EIO 0 EIO' write:conn=2-:error=EIO $o w=1 open w=1 open w=1
-		picks '0 EIO 0 1 0 EIO' 'write:conn=!2:error=EIO' $o w=1 open w=1 open w=1
+	for o in tcp tcp6 unix accepted-tcp accepted-unix; do
+		picks '0 1 0 EIO 0 1' write:conn=2:error=EIO $o write=1 open write=1 open write=1
+		picks '0 1 0 EIO 0 EIO' write:conn=2-:error=EIO $o write=1 open write=1 open write=1
+		picks '0 EIO 0 1 0 EIO' 'write:conn=!2:error=EIO' $o write=1 open write=1 open write=1
 	done
-	picks '0 1 ECONNREFUSED 0 1' connect:conn=2:refuse tcp w=1 open open w=1
+	picks '0 1 ECONNREFUSED 0 1' connect:conn=2:refuse tcp write=1 open open write=1
 	picks '0 0 ECONNREFUSED 0' connect:conn=2:refuse tcp serve open open
-	picks '0 1 ECONNREFUSED 0 1' connect:conn=2:refuse unix w=1 open open w=1
-	picks '0 1 0 1' connect:conn=1:refuse server-tcp w=1 open w=1
-	picks '0 1 0 1 EIO 0 1 1' write:conn=2:when=2:error=EIO tcp w=1 open w=1 w=1 open w=1 w=1
+	picks '0 1 ECONNREFUSED 0 1' connect:conn=2:refuse unix write=1 open open write=1
+	picks '0 1 0 1' connect:conn=1:refuse accepted-tcp write=1 open write=1
+	picks '0 1 0 1 EIO 0 1 1' write:conn=2:when=2:error=EIO tcp write=1 open write=1 write=1 open write=1 write=1
 	all_right
 }
 
 @test "scope=: calls are counted for the process, the object, the thread, the child" {
-	picks '0 1 EIO 1 0 1 1 1' write:when=2:error=EIO pipe w=1 w=1 w=1 open w=1 w=1 w=1
-	picks '0 1 EIO 1 0 1 EIO 1' write:scope=fd:when=2:error=EIO pipe w=1 w=1 w=1 open w=1 w=1 w=1
-	picks '0 1 1 EIO 1 1' write:scope=thread:when=2:error=EIO pipe w=1 t=a w=1 t=b w=1
-	picks '0 1 0 1 EIO' write:when=2:error=EIO pipe w=1 fork w=1 w=1
-	picks '0 1 0 EIO 1' write:when=3:error=EIO pipe w=1 vfork w=1 w=1
+	picks '0 1 EIO 1 0 1 1 1' write:when=2:error=EIO pipe write=1 write=1 write=1 open write=1 write=1 write=1
+	picks '0 1 EIO 1 0 1 EIO 1' write:scope=fd:when=2:error=EIO pipe write=1 write=1 write=1 open write=1 write=1 write=1
+	picks '0 1 1 EIO 1 1' write:scope=thread:when=2:error=EIO pipe write=1 in-thread=a write=1 in-thread=b write=1
+	picks '0 1 0 1 EIO' write:when=2:error=EIO pipe write=1 fork write=1 write=1
+	picks '0 1 0 EIO 1' write:when=3:error=EIO pipe write=1 vfork write=1 write=1
 	all_right
 }
 
 @test "at=: what is read by calls that the rule does not name counts, beside a rule that waits for them, too" {
-	picks '0 9 1 1 EIO' recv:at=2:error=EIO tcp put=9 r r c
-	picks '0 9 1 1 1 EIO' recv:at=3:error=EIO tcp put=9 r r r c
-	picks '0 9 1 1 1 EIO' 'recv:at=3:error=EIO;read:when=100:error=EINTR' tcp put=9 r r r c
-	picks '0 9 1 1 1 EIO' 'recv:at=3:error=EIO;write:when=100:error=EINTR' tcp put=9 r c r c
+	picks '0 9 1 1 EIO' recv:at=2:error=EIO tcp give=9 read=1 read=1 recv=1
+	picks '0 9 1 1 1 EIO' recv:at=3:error=EIO tcp give=9 read=1 read=1 read=1 recv=1
+	picks '0 9 1 1 1 EIO' 'recv:at=3:error=EIO;read:when=100:error=EINTR' tcp give=9 read=1 read=1 read=1 recv=1
+	picks '0 9 1 1 1 EIO' 'recv:at=3:error=EIO;write:when=100:error=EINTR' tcp give=9 read=1 recv=1 read=1 recv=1
 	all_right
 }
 
 @test "stdio, when=: a write that the kernel refuses for its arguments does not count" {
 	glibc_only
-	picks '0 1 1 EFAULT EFAULT 1 EIO 1' %stdio:fd=!0-2:when=4:error=EIO pipe f=1 f=1 fbad fbad f=1 f=1 f=1
+	picks '0 1 1 EFAULT EFAULT 1 EIO 1' %stdio:fd=!0-2:when=4:error=EIO pipe fwrite=1 fwrite=1 fbad fbad fwrite=1 fwrite=1 fwrite=1
 	all_right
 }
 
 @test "when=: a call that the kernel refuses for its arguments does not count, nor does one of many threads get lost" {
-	picks '0 1 1 1 EIO 1' write:when=4:error=EIO pipe w=1 w=1 w=1 w=1 w=1
-	picks '0 1 1 EFAULT EFAULT 1 EIO 1' write:when=4:error=EIO pipe w=1 w=1 bad bad w=1 w=1 w=1
+	picks '0 1 1 1 EIO 1' write:when=4:error=EIO pipe write=1 write=1 write=1 write=1 write=1
+	picks '0 1 1 EFAULT EFAULT 1 EIO 1' write:when=4:error=EIO pipe write=1 write=1 bad bad write=1 write=1 write=1
 	requires python3
 	run guarded PIPEGUARD_RULES='write:path=/dev/null:when=50+50:error=EIO' python3 -c '
 import os, threading

@@ -170,7 +170,7 @@ READS='recv 5, buffer hello???, recvmmsg 1, buffer again???, its length 5'
 
 @test "port= and peer= see the address that a datagram is sent to" {
 	local how port
-	port=$("$FIXTURES/peer" tcp closed)
+	port=$("$FIXTURES/steps" -q listen=tcp)
 	for how in sendto sendmsg sendmmsg; do
 		ruled "%out:port=$port:error=EIO" 'first 5, second EIO, first 5' to $how "$port"
 		equal "the peer" "\"127.0.0.1:$port\"" "$(events 'select(.ev == "inject") | .peer')"

@@ -323,14 +323,14 @@ ended() {
 }
 
 up() {
-	plain "$FIXTURES/client" connect="$PORT" | grep -q ' 0 -$' || ended
+	plain "$FIXTURES/steps" connect="$PORT" | grep -q ' 0 -$' || ended
 }
 
 # on_a_port COMMAND: starts a server at $PORT, which may have been taken meanwhile.
 on_a_port() {
 	local try
 	for try in 1 2 3 4 5; do
-		PORT=$("$FIXTURES/peer" tcp closed)
+		PORT=$("$FIXTURES/steps" -q listen=tcp)
 		"$1"
 		wait_for up
 		! ended && return
@@ -365,7 +365,7 @@ nginx_leaves() {
 	on_a_port start_nginx
 	worker=$(pgrep -P "$(<pid)")
 	kill -STOP "$worker"
-	plain "$FIXTURES/client" connect="$PORT" text=$'GET /big HTTP/1.0\r\n\r\n' close >/dev/null
+	plain "$FIXTURES/steps" connect="$PORT" text=$'GET /big HTTP/1.0\r\n\r\n' close >/dev/null
 	kill -CONT "$worker"
 	wait_for test -s access
 	stop
@@ -373,7 +373,7 @@ nginx_leaves() {
 
 nginx_stays() {
 	on_a_port start_nginx
-	plain "$FIXTURES/client" connect="$PORT" text=$'GET /big HTTP/1.0\r\n\r\n' all >/dev/null
+	plain "$FIXTURES/steps" connect="$PORT" text=$'GET /big HTTP/1.0\r\n\r\n' all >/dev/null
 	wait_for test -s access
 	stop
 }
@@ -397,13 +397,13 @@ redis() {
 redis_story() {
 	on_a_port start_redis
 	redis SETRANGE big 1000000 x
-	plain "$FIXTURES/client" connect="$PORT" text=$'PING\r\n' recv=7 \
-		text=$'EVAL "for i = 1, 20000000 do end" 0\r\nGET big\r\n' shutdown "$@" >/dev/null
+	plain "$FIXTURES/steps" connect="$PORT" text=$'PING\r\n' recv=7 \
+		text=$'EVAL "for i = 1, 20000000 do end" 0\r\nGET big\r\n' shut "$@" >/dev/null
 	redis PING
 	stop
 }
 
-redis_leaves() { redis_story kill; }
+redis_leaves() { redis_story reset; }
 redis_stays() { redis_story all; }
 
 @test "redis-server: the third connection, after its first seven bytes" {

@@ -203,10 +203,74 @@ setup() {
 		sweep --timeout 0 -- true#pipeguard sweep: argument --timeout: not a duration (2s, 500ms, 1m): '0'
 		sweep --timeout 2h -- true#pipeguard sweep: argument --timeout: not a duration (2s, 500ms, 1m): '2h'
 		sweep --timeout -1 -- true#pipeguard sweep: argument --timeout: not a duration (2s, 500ms, 1m): '-1'
-		sweep --jobs x -- true#pipeguard sweep: argument --jobs: invalid int value: 'x'
+		sweep --jobs x -- true#pipeguard sweep: argument --jobs: not a number (20, 4k): 'x'
 		sweep --timeout 1s --timeout 2s -- true#pipeguard sweep: --timeout: given twice, choose one
 		report --html a --html=b x#pipeguard report: --html: given twice, choose one
 	END
+}
+
+# read_as FORM < LINES: each "VALUE PLAIN" of LINES, in the place of @ in the rule FORM, reads as PLAIN; "-": as wrong.
+read_as() {
+	local value plain
+	while read -r value plain; do
+		run launch check "${1//@/$value}"
+		if [[ $plain = - ]]; then
+			equal "$1 with $value" 2 "$status"
+		else
+			equal "$1 with $value" "$(launch check "${1//@/$plain}")" "$output"
+		fi
+	done
+}
+
+@test "numbers are read alike everywhere: in rules, variables, and options of all verbs" {
+	local form value
+	for form in write:at=@:break write:short=@ write:len=@-:log write:limit=@:log write:when=@:break \
+		write:when=1..@:break write:when=2+@:break write:conn=@:reset recv:garbage=@ send:trickle=@/1ms; do
+		read_as "$form" <<-'END'
+			7 7
+			4k 4096
+			4K 4096
+			4KiB 4096
+			2m 2097152
+			2MiB 2097152
+			4kb -
+			4G -
+			k -
+			0x10 -
+			1.5k -
+			-1 -
+		END
+	done
+	for value in 250us 1.5ms 2s 1m; do
+		launch check "write:delay=$value"
+		launch check "write:after=$value:log"
+		run launch ctl "$BATS_TEST_TMPDIR/none" fired x --wait "$value"
+		[[ $output == *'there is no such page'* ]]
+		run -127 launch attach --for "$value" 2147483647
+	done
+	for value in 7 4k 4K 4KiB 1M; do
+		PIPEGUARD_LIMIT=$value run -0 launch run true
+		run -0 launch run --limit "$value" true
+	done
+	for value in 4kb k 1000000001 954M ''; do
+		run -125 launch run --limit "$value" true
+		PIPEGUARD_LIMIT=$value run -125 launch run true
+	done
+	requires python3
+	: >"$BATS_TEST_TMPDIR/log"
+	for value in 7 4k 4K 4KiB 1M; do
+		run -0 launch report --top "$value" "$BATS_TEST_TMPDIR/log"
+		run -125 launch sweep --jobs "$value" --each "$value" --max-runs "$value" --faults none -- true
+		[[ $output != *'not a number'* ]]
+	done
+	for value in 4kb -5 1_0 ' 3'; do
+		run -125 launch report --top="$value" "$BATS_TEST_TMPDIR/log"
+		[[ $output == *'not a number'* ]]
+	done
+	for value in 250us 1.5ms 2s 1m 2000001s 99999999999999999999s; do
+		run -125 launch sweep --timeout "$value" --faults none -- true
+		[[ $value == ?????* && $output == *'more than 1000000s'* ]] || [[ $value != ?????????* && $output != *'--timeout'* ]]
+	done
 }
 
 @test "a wrong word is told with the nearest right one" {
@@ -419,7 +483,7 @@ for i in range(3):
 	done <<-'END'
 		--stack 33|--stack: not a number from 0 to 32: '33'
 		--stack -1|--stack: not a number from 0 to 32: '-1'
-		--limit 1k|--limit: not a number from 0 to 1000000000: '1k'
+		--limit 1kb|--limit: not a number from 0 to 1000000000: '1kb'
 		--only a,,b|--only: an empty name in 'a,,b'
 		--skip ,a|--skip: an empty name in ',a'
 		--json=x|--json takes no value

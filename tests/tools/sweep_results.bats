@@ -213,6 +213,9 @@ normal() { sed -E 's/20[0-9-]+ [0-9:]+ UTC/DATE/; s/[0-9]+\.[0-9]+ s\b/SECONDS/g
 	for file in report.txt index.html; do
 		diff <(normal one/$file) <(normal all/$file)
 	done
+	# Where the modules lie is what the programs' own logs say.
+	[[ $(jq -r '.modules | keys[]' one/sweep.json) == *libc.so.6* ]]
+	equal "the modules" "$(jq -S .modules one/sweep.json)" "$(jq -S .modules all/sweep.json)"
 	runs_of() { jq -c 'select(.type == "run") | del(.seconds, .evidence.pid, .evidence.again)' "$1/results.jsonl"; }
 	diff <(runs_of one) <(runs_of all)
 	# What is merged can fail, and goes on as a sweep.

@@ -14,14 +14,6 @@ setup() {
 	cd "$DIR" || return
 }
 
-# peer FAMILY STEP...: as in log/peer_history.bats; $PORT is where it listens.
-peer() {
-	rm -f port
-	timeout "$LIMIT" "$FIXTURES/peer" "$@" >port 2>&1 </dev/null 3>&- &
-	wait_for test -s port
-	PORT=$(<port)
-}
-
 # told FILTER WANTED: of the one event that there must be.
 told() {
 	equal "the number of events" 1 "$(broken .ev | grep -c .)"
@@ -34,7 +26,7 @@ told() {
 		PIPEGUARD_FORMAT=json "$FIXTURES/server" tcp -d 9000000 >out 3>&- &
 	pid=$!
 	wait_for test -s out
-	ours=$(plain "$FIXTURES/client" connect="$(<out)" send=4 recv=9 local close |
+	ours=$(plain "$FIXTURES/steps" connect="$(<out)" send=4 recv=9 local close |
 		sed -n 's/^local \(.*\) -/\1/p')
 	wait "$pid" || status=$?
 	equal status 141 "$status"
@@ -109,7 +101,7 @@ c.send(b"HTTP/1.1 401 Unauthorized\r\n\r\n")
 c.close()' >out 3>&- &
 	pid=$!
 	wait_for test -s out
-	run plain "$FIXTURES/client" connect="$(<out)" send=50100 dead
+	run plain "$FIXTURES/steps" connect="$(<out)" send=50100 dead
 	wait "$pid" || status=$?
 	equal status 0 "$status"
 	equal doomed '["close","server",true,29]' "$(events 'select(.ev == "doomed")
@@ -117,8 +109,8 @@ c.close()' >out 3>&- &
 }
 
 @test "12, 13: the client's upload breaks while the answer waits unread" {
-	peer tcp read=10 'send=HTTP/1.1 413 Content Too Large' shutdown read=1 reset
-	run -141 guarded "$FIXTURES/client" connect="$PORT" send=10 readable send=10 dead send=1000000
+	peer tcp get=10 'text=HTTP/1.1 413 Content Too Large' shut get=1 reset
+	run -141 guarded "$FIXTURES/steps" connect="$PORT" send=10 readable send=10 dead send=1000000
 	told '[.unread, .sent, .peer]' "[30,20,\"127.0.0.1:$PORT\"]"
 }
 
@@ -190,14 +182,14 @@ os.splice(r, 1, 5)'
 }
 
 @test "32: a unix socket's server stopped: the path is named, not a crash" {
-	peer "$DIR/redis.sock" read=4 close
-	run -141 guarded "$FIXTURES/client" connect="$PORT" send=4 dead write=4
+	peer "$DIR/redis.sock" get=4 close
+	run -141 guarded "$FIXTURES/steps" connect="$PORT" send=4 dead write=4
 	told '[.call, .signal, .kind, .side, .peer, .sent]' \
 		"[\"write\",\"fatal\",\"unix\",\"client\",\"$PORT\",4]"
 }
 
 @test "33: a goodbye to a dead connection from an exit handler" {
-	peer tcp read=4 reset
+	peer tcp get=4 reset
 	run -0 guarded "$PYTHON" -c 'import atexit, socket, sys
 s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
 s.send(b"1234")
@@ -246,7 +238,7 @@ for n in 1, 2:
 }
 
 @test "42: a worker writes to a number that is now a dead pipe: the object is the new one" {
-	peer tcp read=4 close
+	peer tcp get=4 close
 	run -141 guarded "$FIXTURES/sigdfl" "$PYTHON" -c 'import os, signal, socket, sys
 signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))

@@ -19,7 +19,7 @@ teardown() {
 
 # free_port: one that the kernel just gave out.
 free_port() {
-	"$FIXTURES/peer" tcp closed
+	"$FIXTURES/steps" -q listen=tcp
 }
 
 # in_background HOW PROGRAM ARGS: $SERVER is its pid; HOW is guarded or plain.
@@ -52,7 +52,7 @@ served() {
 
 # client STEP...: unguarded; $OURS is the port it used.
 client() {
-	plain "$FIXTURES/client" "$@" >"$DIR/client"
+	plain "$FIXTURES/steps" "$@" >"$DIR/client"
 	OURS=$(sed -n 's/^local \(.*\) -$/\1/p' "$DIR/client")
 }
 
@@ -95,7 +95,7 @@ client() {
 	local pids=() n ours
 	c_server guarded tcp6 -t "$BIG"
 	for n in 1 2 3 4 5 6; do
-		plain "$FIXTURES/client" connect="6:$PORT" send=4 recv=100 local close \
+		plain "$FIXTURES/steps" connect="6:$PORT" send=4 recv=100 local close \
 			>"$DIR/client.$n" &
 		pids+=($!)
 	done
@@ -108,7 +108,7 @@ client() {
 
 @test "a C server over a unix socket names the client's process" {
 	c_server guarded "$DIR/socket" "$BIG"
-	plain "$FIXTURES/client" connect="$DIR/socket" send=4 recv=100 close >/dev/null
+	plain "$FIXTURES/steps" connect="$DIR/socket" send=4 recv=100 close >/dev/null
 	wait_for served 1
 	equal event '["unix","server","ignored","EPIPE",true,true]' \
 		"$(broken '[.kind, .side, .signal, .errno, .peer_pid > 0, .sent > 0]')"
@@ -163,7 +163,7 @@ client() {
 
 # answers: something takes connections at $PORT.
 answers() {
-	plain "$FIXTURES/client" connect="$PORT" | grep -q ' 0 -$'
+	plain "$FIXTURES/steps" connect="$PORT" | grep -q ' 0 -$'
 }
 
 ended() {
@@ -275,7 +275,7 @@ redis_story() {
 	on_a_port start_redis "$1"
 	redis SETRANGE big 1000000 x
 	client connect="$PORT" text=$'PING\r\n' recv=7 \
-		text=$'EVAL "for i = 1, 20000000 do end" 0\r\nGET big\r\n' local shutdown kill
+		text=$'EVAL "for i = 1, 20000000 do end" 0\r\nGET big\r\n' local shut reset
 	redis STRLEN big
 	redis PING
 	redis SETRANGE big 5 y

@@ -57,6 +57,47 @@ suite() {
 	[ "$(events 'select(.ev == "inject") | .rule' | sort | uniq -c | xargs)" = '2 cut' ]
 }
 
+# postgres_up FOLDER: a PostgreSQL of its own in FOLDER, its process in $POSTGRES, its port in $PGPORT; or no success.
+postgres_up() {
+	local bin=/usr/lib/postgresql as=()
+	bin=$(dirname "$(command -v initdb || find -L "$bin" /usr/bin -maxdepth 3 -name initdb | sort -V | tail -1)")
+	[[ -x $bin/initdb && -x $bin/postgres ]] || skip "initdb is not installed"
+	if [[ $(id -u) = 0 ]]; then # it does not run as root
+		id postgres >/dev/null 2>&1 || skip "there is no user postgres"
+		as=(setpriv --reuid=postgres --regid=postgres --clear-groups)
+		chown postgres "$1"
+	fi
+	cd "$1" || return
+	"${as[@]}" timeout 60 "$bin/initdb" -D "$1/data" -U test -A trust --no-sync --locale=C >"$BATS_TEST_TMPDIR/initdb" 2>&1 3>&- || return
+	for _ in 1 2 3; do # who comes first has the port
+		PGPORT=$(python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
+		"${as[@]}" "$bin/postgres" -D "$1/data" -F -p "$PGPORT" -c listen_addresses=127.0.0.1 -c unix_socket_directories= \
+			-c shared_buffers=1MB >"$BATS_TEST_TMPDIR/postgres" 2>&1 3>&- &
+		POSTGRES=$!
+		export PGHOST=127.0.0.1 PGPORT PGUSER=test
+		answers() { ! kill -0 "$POSTGRES" 2>/dev/null || psql -XtA -d postgres -c 'SELECT 1' >/dev/null 2>&1; }
+		wait_for answers
+		kill -0 "$POSTGRES" 2>/dev/null && return
+	done
+	cat "$BATS_TEST_TMPDIR/postgres"
+	return 1
+}
+
+@test "a shell script: PostgreSQL is cut in the middle of a transaction, and where the answer to COMMIT comes" {
+	requires psql setpriv
+	local folder status=0
+	folder=$(mktemp -d)
+	postgres_up "$folder" || status=$?
+	((status)) || run suite sh postgres.sh
+	kill -QUIT "$POSTGRES"
+	wait "$POSTGRES" || :
+	cd "$BATS_TEST_TMPDIR" && rm -r "$folder"
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[ "$(grep -c '^ok: ' <<<"$output")" -eq 6 ]
+	[ "$(events 'select(.ev == "inject" and .rule == "cut") | .comm' | sort | uniq -c | xargs)" = '4 psql' ]
+}
+
 # toxic NAME: the rule that the manual gives for it, for this server.
 toxic() {
 	awk -v name="$1" '$1 == ".It" && $3 == name { here = 1 } here && $1 == ".Dl" { $1 = ""; print substr($0, 2); exit }' \
