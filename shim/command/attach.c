@@ -16,6 +16,7 @@
 #include "outside/engine.h"
 #include "outside/filter.h"
 #include "outside/registers.h"
+#include "outside/silent.h"
 #include "outside/stops.h"
 #include "outside/tracee.h"
 
@@ -119,13 +120,15 @@ static void need_rules(void)
 
 	if (why)
 		pg_fail(PG_FAILED, "%s", why);
-	if (!pg_rules.n && !pg_page())
+	if (!pg_rules.n && !pg_page() && !pg_silent_on)
 		return;
 	fprintf(stderr,
 		"pipeguard: %s in a process that runs stop each of its system calls twice, %s: "
 		"some 10 us a call\n",
-		pg_page() ? "rules that may come" : "rules",
-		pg_page() ? "until attach leaves it" : "while they stand");
+		pg_silent_on ? "all writes that are looked at"
+		: pg_page()  ? "rules that may come"
+			     : "rules",
+		pg_page() || pg_silent_on ? "until attach leaves it" : "while they stand");
 	pg_stops_start();
 }
 
@@ -145,6 +148,7 @@ int pg_attach(struct pg_request *r)
 	pg_config_read(pg_variables());
 	pg_tracee_pick(pg_variable("PIPEGUARD_ONLY"), pg_variable("PIPEGUARD_SKIP"));
 	pg_config.start = pg_now();
+	pg_silent_on = r->all;
 	need_rules();
 	if (pg_tracee_proc_is_foreign())
 		pg_fail(PG_CANNOT_RUN, "attach: /proc is another pid namespace's: mount it");

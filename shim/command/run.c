@@ -15,6 +15,7 @@
 
 #include "outside/filter.h"
 #include "outside/registers.h"
+#include "outside/silent.h"
 #include "outside/start.h"
 #include "outside/tracee.h"
 #include "rules/config.h"
@@ -178,6 +179,9 @@ int pg_run(struct pg_request *r)
 		return pg_flushed(0);
 	}
 	start_page(r, engines.outside);
+	pg_silent_on = r->all;
+	if (r->all && r->control && engines.outside)
+		pg_fail(PG_FAILED, "--all and --control cannot be together from outside");
 	start_engine(&engines, path);
 	if (engines.inside)
 		pg_variable_preload(pg_library_for_loader());

@@ -142,25 +142,28 @@ static void build(void)
 	put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
 }
 
-int pg_filter_install(void)
+int pg_filter_add(struct sock_filter *filter, unsigned short n, unsigned long flags)
 {
-	struct sock_fprog prog = {.filter = program};
-	unsigned long flags = SECCOMP_FILTER_FLAG_NEW_LISTENER;
+	struct sock_fprog prog = {n, filter};
 	long fd;
 
-	build();
-	prog.len = (unsigned short)length;
 	for (int privileged = 1; privileged >= 0; privileged--) {
 		if (!privileged)
 			prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 		fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
-			     flags | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &prog);
+			     flags ? flags | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV : 0, &prog);
 		if (fd < 0 && errno == EINVAL) /* before Linux 5.19 */
 			fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &prog);
 		if (fd >= 0 || errno != EACCES)
 			break;
 	}
 	return fd < 0 ? -errno : (int)fd;
+}
+
+int pg_filter_install(void)
+{
+	build();
+	return pg_filter_add(program, (unsigned short)length, SECCOMP_FILTER_FLAG_NEW_LISTENER);
 }
 
 /* ---- what cannot be ---- */

@@ -154,31 +154,28 @@ static void add_story(struct pg_object *o)
 	o->number = s->number;
 }
 
-static int tell_write(struct pg_tracee *t, int tid, const struct pg_registers *r, enum pg_call call,
-		      int rule)
+/* What E is about. Returns a copy of its descriptor, or a negative number. */
+static int add_object(struct pg_tracee *t, int tid, struct pg_event *e, int rule)
 {
-	struct pg_event *e;
-	struct pg_place *first;
-	bool taken, counted;
-	int copy;
+	int copy = pg_thing_look(t, tid, e->fd, &e->object);
 
-	pg_tell_closed(t);
-	e = event_of(t, r, call);
-	copy = pg_thing_look(t, tid, e->fd, &e->object);
-	e->signal = pg_tracee_sigpipe(tid);
 	add_story(&e->object);
 	if (rule >= 0)
 		e->object.rule = rule;
 	if (copy >= 0 && e->object.rule < 0)
 		e->has_ended = pg_leaving_find(copy, &e->object, &e->ended);
-	if (e->signal == PG_SIG_FATAL && (pg_takes_away(tid) || spares(t, &e->object)))
-		e->signal = PG_SIG_SUPPRESSED;
-	pg_frames_climb(t, tid, r);
+	return copy;
+}
+
+/* E is counted, and told if its place has not been told too often. */
+static void tell_counted(struct pg_tracee *t, int tid, struct pg_event *e)
+{
+	struct pg_place *first;
+	bool counted;
+
 	pg_tell_stack(e);
-	add_inherited(t, e);
 	pg_told++;
 	t->told = true;
-	taken = e->signal == PG_SIG_SUPPRESSED;
 	counted = pg_site_count(e, (uintptr_t)e->hash, &first);
 	if (counted)
 		pg_tell(t, tid, e);
@@ -186,9 +183,50 @@ static int tell_write(struct pg_tracee *t, int tid, const struct pg_registers *r
 		pg_site_describe(first, e, 0);
 	if (counted)
 		pg_tell_modules(t, e);
+}
+
+static int tell_write(struct pg_tracee *t, int tid, const struct pg_registers *r, enum pg_call call,
+		      int rule)
+{
+	struct pg_event *e;
+	bool taken;
+	int copy;
+
+	pg_tell_closed(t);
+	e = event_of(t, r, call);
+	copy = add_object(t, tid, e, rule);
+	e->signal = pg_tracee_sigpipe(tid);
+	if (e->signal == PG_SIG_FATAL && (pg_takes_away(tid) || spares(t, &e->object)))
+		e->signal = PG_SIG_SUPPRESSED;
+	taken = e->signal == PG_SIG_SUPPRESSED;
+	pg_frames_climb(t, tid, r);
+	add_inherited(t, e);
+	tell_counted(t, tid, e);
 	if (copy >= 0)
 		close(copy);
 	return taken ? 0 : SIGPIPE;
+}
+
+void pg_tell_silent(struct pg_tracee *t, int tid, const struct pg_registers *r,
+		    enum pg_signal signal)
+{
+	struct pg_event *e;
+	int copy;
+
+	pg_tracee_now = t;
+	pg_tracee_name(t);
+	pg_memory_map(t);
+	if (t->left_out || t->guarded)
+		return;
+	pg_tell_closed(t);
+	e = event_of(t, r, call_of(r));
+	e->via = PG_VIA_CALL;
+	copy = add_object(t, tid, e, -1);
+	e->signal = signal;
+	pg_frames_climb(t, tid, r);
+	tell_counted(t, tid, e);
+	if (copy >= 0)
+		close(copy);
 }
 
 static void tell_killed(struct pg_tracee *t, int tid, const siginfo_t *si, int own)

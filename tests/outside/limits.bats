@@ -81,3 +81,52 @@ seen() { as_user "$DIR/sigdfl" -d env PIPEGUARD_LOG="$LOG" PIPEGUARD_FORMAT=json
 	equal "what is told" '["unreached","still","listener",true]' \
 		"$(events 'select(.ev != "exit") | [.ev, .comm, .barrier, .instead == "pipeguard attach -r RULE \(.pid)"]')"
 }
+
+@test "--all: a send with MSG_NOSIGNAL that breaks is told; without it nothing is" {
+	run -0 outside -d "$STILL" quiet 2
+	equal "without" "" "$(broken)"
+	run -0 outside -d --all "$STILL" quiet 2
+	equal "with it" '["call","send","EPIPE","none",1]
+["call","send","EPIPE","none",2]' "$(broken '[.via, .call, .errno, .signal, .repeated]')"
+	rm "$LOG"
+	run -141 outside -d --all "$STILL" pair 1
+	equal "with its signal once" '["signal","fatal"]' "$(broken '[.via, .signal]')"
+}
+
+@test "--all with rules, and attach --all: a blocked SIGPIPE, too" {
+	run -0 outside -d PIPEGUARD_RULES=write:fd=99:break --all "$STILL" blocked 1
+	equal "with rules" '["call","blocked"]' "$(broken '[.via, .signal]')"
+	rm "$LOG"
+	mkfifo "$BATS_TEST_TMPDIR/in"
+	exec 7<>"$BATS_TEST_TMPDIR/in"
+	"$FIXTURES/sigdfl" -d bash -c 'echo "$$"; read -r line; "$1" blocked 1; "$1" quiet 1; :' bash "$STILL" \
+		<"$BATS_TEST_TMPDIR/in" >"$BATS_TEST_TMPDIR/said" 3>&- 7>&- &
+	local job=$! looker
+	wait_for test -s "$BATS_TEST_TMPDIR/said"
+	timeout "$LIMIT" "$BUILD/pipeguard" attach --all -j -o "$LOG" "$(cat "$BATS_TEST_TMPDIR/said")" 2>"$BATS_TEST_TMPDIR/errors" 3>&- 7>&- &
+	looker=$!
+	wait_for grep -q looking "$BATS_TEST_TMPDIR/errors"
+	grep -q 'all writes that are looked at' "$BATS_TEST_TMPDIR/errors"
+	echo go >&7
+	exec 7>&-
+	wait "$job"
+	wait "$looker"
+	equal "by attach" '["call","blocked"]
+["call","none"]' "$(broken '[.via, .signal]')"
+}
+
+@test "--all: asked to end, who looks after it does so with it; threads and forks come to their end" {
+	mkfifo "$BATS_TEST_TMPDIR/in"
+	exec 7<>"$BATS_TEST_TMPDIR/in"
+	timeout "$LIMIT" "$BUILD/pipeguard" run --outside --all -o "$LOG" "$STILL" idle quiet <"$BATS_TEST_TMPDIR/in" >"$BATS_TEST_TMPDIR/said" 3>&- 7>&- &
+	local job=$!
+	wait_for grep -q idle "$BATS_TEST_TMPDIR/said"
+	local pid tracer
+	pid=$(pgrep -P "$job")
+	tracer=$(sed -n 's/^TracerPid:[^0-9]*//p' "/proc/$pid/status")
+	kill -TERM "$tracer"
+	exec 7>&-
+	wait "$job" # it sends with MSG_NOSIGNAL before it ends: status 0 if that was EPIPE
+	run -0 outside -d --all "$STILL" threads 200
+	run -0 outside -d --all "$STILL" forks 50
+}
