@@ -5,15 +5,14 @@
 load helpers
 
 # The limits, here and nowhere else: instructions of one call over those of an empty preload, with no rule, with one
-# and with 64 that do not match, with one that matches and waits for its turn. What was aimed at: 15, 60, 60, and less
-# than libfiu's (some 960). Two of write's and send's ask whether a result that equals the length is a failure: a
-# length of -1 does.
+# and with 64 that do not match, with one that matches and waits for its turn. What was aimed at: 15, 60, 60 and 120.
+# Two of write's and send's ask whether a result that equals the length is a failure: a length of -1 does.
 limits() {
 	cat <<-'EOF'
-		write  17 29 29 460
-		send   18 30 30 460
-		read   10 22 22 460
-		recv   10 22 22 460
+		write  17 29 29 100
+		send   18 30 30 100
+		read   10 22 22 92
+		recv   10 22 22 92
 	EOF
 }
 
