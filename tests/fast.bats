@@ -66,6 +66,27 @@ within() {
 	within "waiting rule" 5
 }
 
+@test "a start stays within its instructions and system calls" {
+	requires valgrind strace jq
+	native_only
+	grep -q '^gcc .* -O2 ' "$BUILD/flags" || skip "the limits are for gcc -O2"
+	[[ $BITS = 64 ]] || skip "the limits are for 64-bit programs"
+	strace -o "$BATS_TEST_TMPDIR/trace" true 2>/dev/null || skip "nothing can be traced here"
+	local preload cost before=0 after=0
+	make -s -C "$ROOT" BUILD="${BUILD#"$ROOT"/}" bench-programs 3>&-
+	for preload in "$BUILD/bench/passthrough.so" "$LIB"; do
+		before=$after
+		timeout 60 strace -o "$BATS_TEST_TMPDIR/trace" -E LD_PRELOAD="$preload" true
+		after=$(wc -l <"$BATS_TEST_TMPDIR/trace")
+	done
+	echo "system calls with the empty preload: $before, with the library: $after"
+	[ $((after - before)) -le 20 ]
+	cost=$(bench --where start-up | awk 'NR == 1 { print int($1) }')
+	echo "instructions of a start over the empty preload: $cost"
+	[ "$cost" -gt 0 ]
+	[ "$cost" -le 40000 ]
+}
+
 @test "a rule that waits for its turn adds no system call" {
 	requires strace
 	native_only
