@@ -171,7 +171,8 @@ int pg_filter_install(void)
 static bool is_kernels(uint64_t calls)
 {
 	for (int call = 1; call < PG_CALL_COUNT; call++)
-		if (calls & PG_BIT(call) && !pg_call_formats((enum pg_call)call))
+		if (pg_call_has_rules((enum pg_call)call) && calls & PG_BIT(call) &&
+		    !pg_call_formats((enum pg_call)call))
 			return true;
 	return false;
 }
