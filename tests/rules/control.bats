@@ -427,7 +427,7 @@ change() {
 	outside_only
 	local way program
 	for way in --outside --both; do
-		for program in sh "$FIXTURES/static/probe"; do
+		for program in sh "$FIXTURES/static/steps"; do
 			run launch run "$way" -r 'a=write:fd=9:error=EIO; b=write:fd=8:delay=1ms' "$program" -c '/bin/echo out; exit 3'
 			equal "$way $program" 1 "$(grep -c 'never fired' <<<"$output")"
 			[[ $output == *"${program##*/}] exit: 0 broken writes; never fired in any process: a b"* ]]
