@@ -78,6 +78,7 @@ KEYS = (
     ("seed", "seed", "inject"),
     ("failed", "word", "inject"),
     ("again", "again", "writes"),
+    ("source", "name", "sourced"),
     ("stack", "frames", "writes disposition"),
     ("site", "hash", "writes"),
     ("nonblock", "bool", "call"),
@@ -282,7 +283,7 @@ def _fast():
     """The pattern of such a line; its groups are FIELDS."""
     line = rb""
     for name, kind, events in KEYS:
-        if not {"all", "writes", "inject", "call", "limited"} & set(events.split()):
+        if not {"all", "writes", "inject", "call", "limited", "sourced"} & set(events.split()):
             continue
         value = _FAST_VALUES[kind] if name != "ev" else rb'"(' + "|".join(WRITES).encode() + rb')"'
         if name not in FIELDS:

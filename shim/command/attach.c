@@ -16,6 +16,7 @@
 #include "outside/engine.h"
 #include "outside/filter.h"
 #include "outside/registers.h"
+#include "outside/silent.h"
 #include "outside/stops.h"
 #include "outside/tracee.h"
 
@@ -73,6 +74,11 @@ static void __attribute__((noreturn)) refused(unsigned pid, int err)
 			pid, name_of(pid), tracer, name_of((unsigned)tracer));
 	if (pid == (unsigned)getpid() || in_status(pid, "Tgid:") != (int)pid)
 		pg_fail(PG_CANNOT_RUN, "%u is no process that can be traced", pid);
+	if (err == EPERM && pg_tracee_is_closed((int)pid))
+		pg_fail(PG_CANNOT_RUN,
+			"process %u (%s) is not dumpable: nobody but root may look into it (sudo "
+			"pipeguard attach %u)",
+			pid, name_of(pid), pid);
 	if (err == EPERM && geteuid() && yama_forbids())
 		pg_fail(PG_CANNOT_RUN,
 			"process %u (%s) may not be traced: kernel.yama.ptrace_scope allows that "
@@ -114,13 +120,15 @@ static void need_rules(void)
 
 	if (why)
 		pg_fail(PG_FAILED, "%s", why);
-	if (!pg_rules.n && !pg_page())
+	if (!pg_rules.n && !pg_page() && !pg_silent_on)
 		return;
 	fprintf(stderr,
 		"pipeguard: %s in a process that runs stop each of its system calls twice, %s: "
 		"some 10 us a call\n",
-		pg_page() ? "rules that may come" : "rules",
-		pg_page() ? "until attach leaves it" : "while they stand");
+		pg_silent_on ? "all writes that are looked at"
+		: pg_page()  ? "rules that may come"
+			     : "rules",
+		pg_page() || pg_silent_on ? "until attach leaves it" : "while they stand");
 	pg_stops_start();
 }
 
@@ -140,6 +148,7 @@ int pg_attach(struct pg_request *r)
 	pg_config_read(pg_variables());
 	pg_tracee_pick(pg_variable("PIPEGUARD_ONLY"), pg_variable("PIPEGUARD_SKIP"));
 	pg_config.start = pg_now();
+	pg_silent_on = r->all;
 	need_rules();
 	if (pg_tracee_proc_is_foreign())
 		pg_fail(PG_CANNOT_RUN, "attach: /proc is another pid namespace's: mount it");

@@ -128,6 +128,12 @@ void pg_take_once(struct pg_request *r, const char *value)
 	r->first_only = true;
 }
 
+void pg_take_all(struct pg_request *r, const char *value)
+{
+	(void)value;
+	r->all = true;
+}
+
 void pg_take_listing(struct pg_request *r, const char *value)
 {
 	(void)value;

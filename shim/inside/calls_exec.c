@@ -82,34 +82,21 @@ PG_EXPORT int fexecve(int fd, char *const *argv, char *const *env)
 
 /* ---- arguments one by one ---- */
 
-static unsigned count(const char *first, va_list ap)
-{
-	unsigned n = 0;
-
-	for (const char *arg = first; arg; arg = va_arg(ap, const char *))
-		n++;
-	return n;
-}
-
-/* The null pointer too. */
-static void take(char **argv, const char *first, va_list ap)
-{
-	char *arg = (char *)(uintptr_t)first;
-
-	for (*argv++ = arg; arg; *argv++ = arg)
-		arg = va_arg(ap, char *);
-}
-
-/* ARGV of those that stand from FIRST on, on this stack: malloc may not be called here. */
+/* ARGV of those that stand from FIRST on, the null pointer too, on this stack: malloc may not be
+ * called here. */
 #define ARGUMENTS(argv, first, ap)                                                                 \
 	do {                                                                                       \
-		va_list again;                                                                     \
+		size_t n = 1;                                                                      \
                                                                                                    \
 		va_start(ap, first);                                                               \
-		va_copy(again, ap);                                                                \
-		argv = alloca((count(first, again) + 1) * sizeof *argv);                           \
-		va_end(again);                                                                     \
-		take(argv, first, ap);                                                             \
+		for (const char *arg = first; arg; arg = va_arg(ap, char *))                       \
+			n++;                                                                       \
+		va_end(ap);                                                                        \
+		argv = alloca(n * sizeof *argv);                                                   \
+		va_start(ap, first);                                                               \
+		argv[0] = (char *)(uintptr_t)(first);                                              \
+		for (n = 0; argv[n]; n++)                                                          \
+			argv[n + 1] = va_arg(ap, char *);                                          \
 	} while (0)
 
 PG_EXPORT int execl(const char *path, const char *first, ...)
@@ -117,7 +104,7 @@ PG_EXPORT int execl(const char *path, const char *first, ...)
 	char **argv;
 	va_list ap;
 
-	ARGUMENTS(argv, first, ap);
+	ARGUMENTS(argv, first, ap); // NOLINT: clang-tidy 14 takes AP for empty
 	va_end(ap);
 	becomes(AT_FDCWD, path, 0, pg_config_environment());
 	return NEXT(execv)(path, argv);
@@ -128,7 +115,7 @@ PG_EXPORT int execlp(const char *name, const char *first, ...)
 	char **argv;
 	va_list ap;
 
-	ARGUMENTS(argv, first, ap);
+	ARGUMENTS(argv, first, ap); // NOLINT: clang-tidy 14 takes AP for empty
 	va_end(ap);
 	searches(name, pg_config_environment());
 	return NEXT(execvp)(name, argv);
@@ -139,7 +126,7 @@ PG_EXPORT int execle(const char *path, const char *first, ...)
 	char **argv, *const *env;
 	va_list ap;
 
-	ARGUMENTS(argv, first, ap);
+	ARGUMENTS(argv, first, ap); // NOLINT: clang-tidy 14 takes AP for empty
 	env = va_arg(ap, char *const *);
 	va_end(ap);
 	becomes(AT_FDCWD, path, 0, env);

@@ -44,6 +44,8 @@ enum pg_barrier {
 	PG_BARRIER_PRIVILEGED, /* the loader ignores the environment */
 	PG_BARRIER_MACHINE,
 	PG_BARRIER_ENVIRONMENT, /* no LD_PRELOAD names it */
+	PG_BARRIER_UNDUMPABLE,	/* the engine outside, no root, may not look into it */
+	PG_BARRIER_LISTENER,	/* it wants seccomp notifications, which rules from outside have */
 	PG_BARRIERS
 };
 enum pg_state { PG_STATE_DEFAULT, PG_STATE_IGNORED, PG_STATE_CAUGHT };
@@ -102,7 +104,9 @@ struct pg_event {
 	int child;				  /* unreached: the process of that program */
 	int sender;	/* killed: who sent the signal; CALL and FD: of whose write it is */
 	bool by_itself; /* killed: the program raised it */
+	bool by_root, reachable; /* unreached: who it is, and whether the other engine serves */
 	int pid;
+	bool sourced; /* lines of the source are known */
 	bool outside; /* seen by the outside engine: TID and COMM are filled in, too */
 	/* Set by pg_event_write (line.h), unless OUTSIDE. */
 	int tid;

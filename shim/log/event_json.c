@@ -11,7 +11,8 @@
 static const char *const ev_names[] = {"epipe",	 "reset",  "refused", "eof",	  "disposition",
 				       "load",	 "doomed", "closed",  "exit",	  "call",
 				       "killed", "inject", "module",  "unreached"};
-static const char *const barriers[] = {NULL, "static", "privileged", "machine", "environment"};
+static const char *const barriers[] = {NULL,	      "static",	    "privileged", "machine",
+				       "environment", "undumpable", "listener"};
 static const char *const via_names[] = {"call", "stdio", "signal"};
 static const char *const signal_names[] = {"none",    "fatal",	 "caught",
 					   "ignored", "blocked", "suppressed"};
@@ -273,6 +274,16 @@ static void stack(struct pg_text *t, const struct pg_event *e)
 	pg_put_char(t, ']');
 }
 
+static void source(struct pg_text *t, const struct pg_event *e)
+{
+	char buf[PG_SOURCES_MAX];
+	struct pg_text part = {buf, 0, sizeof buf - 1};
+
+	pg_put_sources(&part, e);
+	buf[part.len] = 0;
+	pg_put_json(t, buf, sizeof buf);
+}
+
 static void disposition(struct pg_text *t, const struct pg_event *e)
 {
 	if (!e->changed && !e->inherited) {
@@ -409,6 +420,7 @@ static void seconds(struct pg_text *t, uint64_t now)
 enum {
 	IF_CONFINED = 1u << 29,
 	IF_LIMITED = 1u << 30,
+	IF_SOURCED = 1u << 28,
 #define ON(event) (1u << PG_EV_##event)
 #define IF(condition) IF_##condition
 	WRITES = ON(EPIPE) | ON(RESET) | ON(REFUSED) | ON(EOF) | ON(DOOMED) | ON(CLOSED) |
@@ -429,7 +441,7 @@ static const struct key {
 void pg_event_json(struct pg_text *t, const struct pg_event *e)
 {
 	unsigned has = 1u << e->ev | (e->confined ? IF_CONFINED : 0u) |
-		       (e->missing.limited ? IF_LIMITED : 0u);
+		       (e->missing.limited ? IF_LIMITED : 0u) | (e->sourced ? IF_SOURCED : 0u);
 
 	for (unsigned i = 0; i < sizeof keys / sizeof *keys; i++) {
 		if (!(keys[i].events & has))

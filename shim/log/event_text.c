@@ -256,6 +256,18 @@ static void text_stack(struct pg_text *t, const struct pg_event *e)
 	text_frames(t, e, n, INDENT "< ");
 }
 
+static void text_sources(struct pg_text *t, const struct pg_event *e)
+{
+	size_t before = t->len;
+
+	if (!e->sourced)
+		return;
+	pg_put(t, INDENT "source: ");
+	pg_put_sources(t, e);
+	if (t->len == t->cap)
+		t->len = before;
+}
+
 /* Once for each process, and again after a change: all events of an interpreter's have the same. */
 static bool was_told(const struct pg_event *e)
 {
@@ -430,6 +442,7 @@ static void text_write(struct pg_text *t, const struct pg_event *e)
 	text_ended(t, e);
 	text_disposition(t, e);
 	text_stack(t, e);
+	text_sources(t, e);
 	text_again(t, e);
 }
 
@@ -459,6 +472,7 @@ static void text_inject(struct pg_text *t, const struct pg_event *e)
 	text_object(t, e);
 	text_ended(t, e);
 	text_stack(t, e);
+	text_sources(t, e);
 }
 
 static void text_idle(struct pg_text *t, uint64_t rules)
@@ -548,20 +562,33 @@ static void text_killed(struct pg_text *t, const struct pg_event *e)
 	}
 }
 
+static const struct {
+	const char *is, *so;
+} barriers[] = {
+	[PG_NO_BARRIER] = {"is not entered", "not seen from here"},
+	[PG_BARRIER_STATIC] = {"is statically linked", "not seen from here"},
+	[PG_BARRIER_PRIVILEGED] = {"is privileged (setuid or the like)", "not seen from here"},
+	[PG_BARRIER_MACHINE] = {"is for another machine", "not seen from here"},
+	[PG_BARRIER_ENVIRONMENT] = {"is started without LD_PRELOAD", "not seen from here"},
+	[PG_BARRIER_UNDUMPABLE] = {"is not dumpable",
+				   "what it writes to is not known here, and no rule reaches it"},
+	[PG_BARRIER_LISTENER] = {"wants seccomp notifications of its own",
+				 "EBUSY, since rules from outside have them"},
+};
+
 static void text_unreached(struct pg_text *t, const struct pg_event *e)
 {
-	static const char *const why[] = {"not entered", "statically linked",
-					  "privileged (setuid or the like)", "for another machine",
-					  "started without LD_PRELOAD"};
+	const char *name = e->path[0] ? e->path : e->outside ? e->comm : "?";
 	size_t before;
 
 	pg_put(t, "pid ");
 	pg_put_i64(t, e->child);
 	pg_put(t, " (");
-	text_name(t, e->path[0] ? e->path : "?", sizeof e->path, ")");
-	pg_put(t, ") is ");
-	pg_put(t, why[e->barrier]);
-	pg_put(t, ": not seen from here");
+	text_name(t, name, sizeof e->path, ")");
+	pg_put(t, ") ");
+	pg_put(t, barriers[e->barrier].is);
+	pg_put(t, ": ");
+	pg_put(t, barriers[e->barrier].so);
 	before = t->len;
 	pg_put(t, "; ");
 	if (pg_put_instead(t, e))

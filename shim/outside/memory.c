@@ -98,6 +98,13 @@ static const struct pg_area *find_area(struct pg_tracee *t, uintptr_t address)
 	return area_of(t, address);
 }
 
+struct pg_file *pg_memory_file(const struct pg_tracee *t, uintptr_t address)
+{
+	const struct pg_area *a = area_of(t, address);
+
+	return a ? a->file : NULL;
+}
+
 bool pg_memory_runs(const struct pg_tracee *t, uintptr_t address)
 {
 	const struct pg_area *a = area_of(t, address);

@@ -7,6 +7,7 @@
 #include "outside/memory.h"
 #include "outside/registers.h"
 #include "outside/ruled.h"
+#include "outside/silent.h"
 
 #include "rules/live.h"
 #include "rules/turn.h"
@@ -256,6 +257,8 @@ static void finish(int tid)
 		} else {
 			pg_registers_result(tid, (long)back[at].result);
 		}
+	} else if (pg_silent_on) {
+		pg_silent_look(tid);
 	}
 	go_on_to_next(tid);
 }

@@ -176,6 +176,7 @@ static void put_frame(struct pg_text *t, const struct pg_module *m, uintptr_t ad
 	put_module(t, m, addr);
 	if (!pg_symbol_at(m, addr, name, sizeof name, &offset))
 		return;
+	pg_symbol_show(name, sizeof name);
 	pg_put_char(t, ' ');
 	pg_put_name(t, name, PG_SYMBOL_MAX);
 }
@@ -192,6 +193,7 @@ static void put_place(struct pg_text *t, const struct pg_module *m, uintptr_t ad
 	}
 	known = pg_symbol_at(m, addr, name, sizeof name, &offset);
 	if (known) {
+		pg_symbol_show(name, sizeof name);
 		pg_put_name(t, name, PG_SYMBOL_MAX);
 		pg_put_char(t, '+');
 		pg_put_hex(t, offset);

@@ -281,3 +281,42 @@ except ConnectionResetError: print("reset")'
 	equal "without" "x end" "$(outside "$python" -c "$closes")"
 	equal "with" "x reset" "$(outside -r 'send:side=client:linger' "$python" -c "$closes")"
 }
+
+@test "lines of the source, where libdw and debugging information are there" {
+	[[ $(ldconfig -p) = *libdw.so.1* ]] || skip "libdw is not installed"
+	run -141 outside -d "$STILL" pair 1
+	local line
+	line=$(grep -n 'if (send(s' "$ROOT/tests/fixtures/still.c" | cut -d: -f1)
+	[[ $(broken .source) =~ ^\"still\.c:$line\ \<\ still\.c:[0-9]+\"$ ]]
+	run -141 launch --outside "$STILL" pair 1
+	[[ $output = *$'\n'"        source: still.c:$line < still.c:"* ]]
+	strip -o "$BATS_TEST_TMPDIR/bare" "$STILL"
+	rm "$LOG"
+	run -141 outside -d "$BATS_TEST_TMPDIR/bare" pair 1
+	equal "without debugging information" false "$(broken 'has("source")')"
+}
+
+@test "names of C++ are as people write them, without blanks" {
+	requires g++
+	[[ $(ldconfig -p) = *libstdc++.so.6* ]] || skip "libstdc++ is not installed"
+	g++ -g -O1 -fno-inline -x c++ -o "$BATS_TEST_TMPDIR/named" - <<-'CC'
+		#include <sys/socket.h>
+		#include <unistd.h>
+		#include <vector>
+		namespace store {
+		struct Box {
+			int operator<(int fd) { return (int)send(fd, "x", 1, 0) + 1; }
+		};
+		template <class T> T flush(std::vector<T> v, int fd) { Box b; return (b < fd) + v.front(); }
+		}
+		int main() {
+			int p[2];
+			socketpair(AF_UNIX, SOCK_STREAM, 0, p);
+			close(p[1]);
+			return store::flush<long>({1, 2}, p[0]) == 7;
+		}
+	CC
+	run -141 outside -d "$BATS_TEST_TMPDIR/named"
+	equal "the names" '["store::Box::operator<(int)","store::flush<long>","main"]' \
+		"$(broken '[.stack[:3][] | split(" ")[1]]')"
+}
