@@ -104,7 +104,6 @@ struct pg_event {
 	int child;				  /* unreached: the process of that program */
 	int sender;	/* killed: who sent the signal; CALL and FD: of whose write it is */
 	bool by_itself; /* killed: the program raised it */
-	bool by_root, reachable; /* unreached: who it is, and whether the other engine serves */
 	int pid;
 	bool sourced; /* lines of the source are known */
 	bool outside; /* seen by the outside engine: TID and COMM are filled in, too */
