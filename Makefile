@@ -72,7 +72,7 @@ OBJECTS := $(filter $(STARTS),$(OBJECTS)) $(filter-out $(STARTS),$(OBJECTS))
 PYTHON  := $(addprefix scripts/pipeguard-,bundle replay report sweep)
 PYLIB   := $(sort $(wildcard scripts/lib/*.py))
 
-.PHONY: all fixtures bench bench-programs compat demo sweep-demo test check load install install-library install-32 uninstall clean distclean \
+.PHONY: all fixtures bench bench-readme bench-programs compat demo sweep-demo test check load install install-library install-32 uninstall clean distclean \
 	32 musl clang arm64 riscv64 matrix distros ubsan asan tsan fuzz fuzz-probe fuzz-rules fuzz-log fuzz-elf fuzz-page fuzz-readers lint log-sources \
 	format format-check dist deb rpm portable packages-test help FORCE
 .DELETE_ON_ERROR:
@@ -196,9 +196,12 @@ $(BUILD)/bench/passthrough.so: tests/bench/passthrough.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CC) $(BENCH_CFLAGS) -shared -fPIC -fcf-protection -Wl,-z,initfirst -o $@ $< -ldl
 
-bench: bench-programs ## what it costs, beside its peers (some four minutes)
+bench: bench-programs ## what it costs, beside its peers (some five minutes)
 	@BUILD='$(BUILD)' scripts/dev/bench --json '$(BUILD)/bench/result.json'
 	@BUILD='$(BUILD)' scripts/dev/bench-outside
+
+bench-readme: bench ## the same, and README's table is made of it: on a machine that does nothing else
+	@scripts/dev/bench --markdown '$(BUILD)/bench/result.json' --into README.md
 
 demo: all ## show the main job on real programs
 	@BUILD='$(BUILD)' scripts/dev/demo

@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 
 /* A page of its own: madvise works on whole pages. */
-static _Alignas(PG_PAGE_MOST) uint64_t forgotten[PG_PAGE_MOST / sizeof(uint64_t)];
+_Alignas(PG_PAGE_MOST) uint64_t pg_process_noted[PG_PAGE_MOST / sizeof(uint64_t)];
 
 uint32_t pg_forks;
 __thread bool pg_vforked __attribute__((tls_model("initial-exec")));
@@ -22,21 +22,14 @@ bool pg_process_wipes(void *pages, size_t size, int *known)
 	return wipes > 0;
 }
 
-static uint64_t ask_process(void)
+uint64_t pg_process_asked(void)
 {
 	static PG_START_DATA int wiped;
 	uint64_t pid = (uint64_t)pg_pid();
 
-	if (pg_process_wipes(forgotten, sizeof forgotten, &wiped))
-		PG_PUT(*forgotten, pid);
+	if (pg_process_wipes(pg_process_noted, sizeof pg_process_noted, &wiped))
+		PG_PUT(*pg_process_noted, pid);
 	return pid;
-}
-
-uint64_t pg_process(void)
-{
-	uint64_t pid = PG_GET(*forgotten);
-
-	return pid ? pid : ask_process();
 }
 
 void pg_process_before_vfork(void)

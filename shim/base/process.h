@@ -17,7 +17,14 @@ extern uint32_t pg_forks PG_HIDDEN;
  * once, at the first event, count or vfork, where it can wipe a page at a fork (Linux 4.14): that
  * takes longer than all else of a start. Async-signal-safe.
  */
-uint64_t pg_process(void);
+extern uint64_t pg_process_noted[] PG_HIDDEN; /* 0: not asked for yet. Wiped at a fork */
+uint64_t pg_process_asked(void);
+static inline uint64_t pg_process(void)
+{
+	uint64_t noted = PG_GET(*pg_process_noted);
+
+	return PG_LIKELY(noted) ? noted : pg_process_asked();
+}
 
 /*
  * From now on a fork child finds SIZE bytes of whole PAGES zeroed; false: the kernel cannot do that

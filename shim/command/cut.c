@@ -219,7 +219,7 @@ enum { MOST = 65536 };
 /* Each object of T once. Returns how many were cut, or listed. */
 static unsigned go_through(const struct pg_request *r, struct pg_tracee *t, enum pg_field action)
 {
-	DIR *d = opendir(pg_text_of("/proc/%d/fd", t->pid));
+	DIR *d = opendir(pg_text_of("/proc/%d/fd", pg_tracee_by(t)));
 	uint64_t *known = pg_room(MOST * sizeof *known);
 	struct dirent *e;
 	unsigned n = 0, done = 0;
@@ -231,7 +231,7 @@ static unsigned go_through(const struct pg_request *r, struct pg_tracee *t, enum
 
 		if (*e->d_name == '.')
 			continue;
-		h.copy = pg_thing_copy(t, t->pid, h.fd);
+		h.copy = pg_thing_copy(t, pg_tracee_by(t), h.fd);
 		if (h.copy == -EBADF) /* closed meanwhile */
 			continue;
 		if (h.copy == -ESRCH && done) /* it ended because of it */
@@ -268,6 +268,7 @@ int pg_cut(struct pg_request *r)
 	if (pg_tracee_proc_is_foreign())
 		pg_fail(PG_CANNOT_RUN, "cut: /proc is another pid namespace's: mount it");
 	t = pg_tracee((int)pid);
+	pg_tracee_find(t);
 	pg_tracee_now = t;
 	return pg_flushed(!go_through(r, t, acts ? pg_rules.rule[0].terminal : PG_F_COUNT));
 }

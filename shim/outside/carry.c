@@ -59,8 +59,8 @@ void pg_carry_answer(struct pg_ruled *c)
 {
 	uint32_t n = (uint32_t)c->done;
 
-	pg_bytes_write(c->of->pid, (uintptr_t)c->op.arg[1] + offsetof(struct mmsghdr, msg_len), &n,
-		       sizeof n);
+	pg_bytes_write(pg_tracee_by(c->of),
+		       (uintptr_t)c->op.arg[1] + offsetof(struct mmsghdr, msg_len), &n, sizeof n);
 	c->way->answer(c, 1);
 }
 

@@ -196,7 +196,7 @@ static void on_stop(int tid, int status)
 	else if (event)
 		go_on(tid, 0);
 	else if (sig == SIGPIPE)
-		go_on(tid, pg_tell_sigpipe(pg_tracee(pg_tracee_of(tid)), tid));
+		go_on(tid, pg_tell_sigpipe(pg_tracee_heard(tid), tid));
 	else
 		go_on(tid, sig);
 }

@@ -98,8 +98,8 @@ static void *session(struct pg_tracee *t)
 	dwfl = dw.begin(&callbacks);
 	if (!dwfl)
 		return NULL;
-	if (dw.report(dwfl, t->pid) || dw.report_end(dwfl, NULL, NULL) ||
-	    dw.attach(dwfl, t->pid, true)) {
+	if (dw.report(dwfl, pg_tracee_by(t)) || dw.report_end(dwfl, NULL, NULL) ||
+	    dw.attach(dwfl, pg_tracee_by(t), true)) {
 		dw.end(dwfl);
 		return NULL;
 	}
@@ -148,9 +148,9 @@ static void climb_by_pointers(struct pg_tracee *t, const struct pg_registers *r)
 
 		if (frame < below || frame - below > FAR || frame % size)
 			return;
-		if (size == 4 && pg_bytes_read(t->pid, frame, narrow, sizeof narrow))
+		if (size == 4 && pg_bytes_read(pg_tracee_by(t), frame, narrow, sizeof narrow))
 			pair[0] = narrow[0], pair[1] = narrow[1];
-		else if (size == 4 || !pg_bytes_read(t->pid, frame, pair, sizeof pair))
+		else if (size == 4 || !pg_bytes_read(pg_tracee_by(t), frame, pair, sizeof pair))
 			return;
 		if (!pg_memory_runs(t, (uintptr_t)pair[1]) || !add((uintptr_t)pair[1], false))
 			return;

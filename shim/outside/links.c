@@ -117,12 +117,12 @@ void pg_links_name(struct pg_tracee *t)
 	struct link_map l;
 	uintptr_t at;
 
-	if (sizeof at != sizeof(Elf64_Addr) || !(at = first_link(t->pid)))
+	if (sizeof at != sizeof(Elf64_Addr) || !(at = first_link(pg_tracee_by(t))))
 		return;
 	for (int i = 0; at && i < LINKS_MAX; i++, at = (uintptr_t)l.l_next) {
-		if (!pg_bytes_read(t->pid, at, &l, sizeof l))
+		if (!pg_bytes_read(pg_tracee_by(t), at, &l, sizeof l))
 			return;
-		read_string(t->pid, (uintptr_t)l.l_name, path);
+		read_string(pg_tracee_by(t), (uintptr_t)l.l_name, path);
 		if (i && *path) /* the first is the program */
 			name_areas(t, (uintptr_t)l.l_ld, pg_basename(path));
 	}

@@ -49,7 +49,7 @@ static void read_area(struct pg_tracee *t, char *line)
 	if (line[path] != '/' && strcmp(line + path, "[vdso]") != 0)
 		return;
 	a = (struct pg_area){.lo = lo, .hi = hi, .offset = offset, .runs = rights[2] == 'x'};
-	a.file = pg_file(t->pid, line + path, (uint64_t)major << 32 | minor, ino);
+	a.file = pg_file(pg_tracee_by(t), line + path, (uint64_t)major << 32 | minor, ino);
 	add_area(t, &a);
 }
 
@@ -62,7 +62,7 @@ void pg_memory_map(struct pg_tracee *t)
 	if (t->mapped)
 		return;
 	t->mapped = true;
-	snprintf(path, sizeof path, "/proc/%d/maps", t->pid);
+	snprintf(path, sizeof path, "/proc/%d/maps", pg_tracee_by(t));
 	f = fopen(path, "re");
 	while (f && getline(&line, &room, f) > 0)
 		read_area(t, line);
@@ -103,6 +103,45 @@ struct pg_file *pg_memory_file(const struct pg_tracee *t, uintptr_t address)
 	const struct pg_area *a = area_of(t, address);
 
 	return a ? a->file : NULL;
+}
+
+/* Are the bytes from LO to HI in areas that may be written to, one behind the other? */
+static bool is_covered(FILE *f, unsigned long lo, unsigned long hi)
+{
+	unsigned long from, to;
+	char line[512], rights[8];
+
+	while (lo < hi && fgets(line, sizeof line, f)) {
+		if (sscanf(line, "%lx-%lx %7s", &from, &to, rights) < 3 || to <= lo)
+			continue;
+		if (from > lo || rights[1] != 'w')
+			return false;
+		lo = to;
+	}
+	return lo >= hi;
+}
+
+bool pg_memory_takes(const struct pg_tracee *t, uintptr_t address, size_t n)
+{
+	enum { KNOWN = 256 };
+	static uint64_t known[KNOWN];
+	uint64_t key = pg_mix(pg_mix((uint64_t)t->pid + (t->image << 32), address >> 12),
+			      (address + n) >> 12) |
+		       1;
+	char path[48];
+	bool takes;
+	FILE *f;
+
+	if (!n || known[key >> 1 & (KNOWN - 1)] == key)
+		return true;
+	snprintf(path, sizeof path, "/proc/%d/maps", pg_tracee_by(t));
+	f = fopen(path, "re");
+	takes = !f || is_covered(f, address, address + n);
+	if (f)
+		fclose(f);
+	if (takes)
+		known[key >> 1 & (KNOWN - 1)] = key;
+	return takes;
 }
 
 bool pg_memory_runs(const struct pg_tracee *t, uintptr_t address)

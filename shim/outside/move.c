@@ -2,8 +2,10 @@
 #include "outside/move.h"
 
 #include "outside/bytes.h"
+#include "outside/memory.h"
 #include "outside/thing.h"
 
+#include "base/clock.h"
 #include "rules/config.h"
 
 #include <errno.h>
@@ -26,7 +28,7 @@ static bool message(const struct pg_ruled *c, struct msghdr *m)
 {
 	const struct pg_layout *l = pg_call_layout(c->op.call);
 
-	return pg_bytes_read(c->of->pid, (uintptr_t)c->op.arg[l->data], m, sizeof *m);
+	return pg_bytes_read(pg_tracee_by(c->of), (uintptr_t)c->op.arg[l->data], m, sizeof *m);
 }
 
 /* What is not the stream's, or is told of the bytes later. */
@@ -181,7 +183,7 @@ static unsigned pieces(const struct pg_ruled *c, size_t *n)
 		piece[0] = (struct iovec){(void *)at, (size_t)count};
 		count = 1;
 	} else if (count > ENTRIES ||
-		   !pg_bytes_read(c->of->pid, at, piece, count * sizeof *piece)) {
+		   !pg_bytes_read(pg_tracee_by(c->of), at, piece, count * sizeof *piece)) {
 		return 0;
 	}
 	return cut_out(count, (uint64_t)c->done, n);
@@ -191,14 +193,14 @@ static bool gather(const struct pg_ruled *c, unsigned entries, size_t n)
 {
 	struct iovec mine = {buffer, n};
 
-	return process_vm_readv(c->of->pid, &mine, 1, piece, entries, 0) == (ssize_t)n;
+	return process_vm_readv(pg_tracee_by(c->of), &mine, 1, piece, entries, 0) == (ssize_t)n;
 }
 
 static bool scatter(const struct pg_ruled *c, unsigned entries, size_t n)
 {
 	struct iovec mine = {buffer, n};
 
-	return process_vm_writev(c->of->pid, &mine, 1, piece, entries, 0) == (ssize_t)n;
+	return process_vm_writev(pg_tracee_by(c->of), &mine, 1, piece, entries, 0) == (ssize_t)n;
 }
 
 /* ---- one step ---- */
@@ -298,13 +300,22 @@ static void spoil(const struct pg_ruled *c, size_t n)
 
 static bool whole; /* the last step brought all that it asked for */
 
+/* What was taken could not be given back: so it is asked before whether it can be put there. */
+static bool has_room(const struct pg_ruled *c, unsigned entries, size_t n)
+{
+	for (unsigned i = 0; i < entries; i++)
+		if (!pg_memory_takes(c->of, (uintptr_t)piece[i].iov_base, piece[i].iov_len))
+			return false;
+	return gather(c, entries, n);
+}
+
 static int read_step(struct pg_ruled *c)
 {
 	size_t n;
 	unsigned entries = pieces(c, &n);
 	long ret;
 
-	if (!entries || !gather(c, entries, n)) /* what was taken could not be put there */
+	if (!entries || !has_room(c, entries, n))
 		return -EFAULT;
 	ret = take_in(c, n);
 	whole = ret == (long)n;
@@ -320,10 +331,20 @@ static int read_step(struct pg_ruled *c)
 	return 0;
 }
 
+static bool is_between(const struct pg_ruled *c)
+{
+	return pg_call_layout(c->op.call)->source >= 0;
+}
+
+/* Of two descriptors either may be the one that is not ready; one alone would tell at once, and
+ * again and again. So they are tried after a while. */
 static int wait(struct pg_ruled *c)
 {
+	const uint64_t while_ns = 2000000;
+
 	if (c->nonblock)
 		return c->done ? 0 : -EAGAIN;
+	c->again = is_between(c) ? pg_now() + while_ns : 0;
 	c->events = c->reads ? POLLIN : POLLOUT;
 	return 1;
 }
@@ -334,13 +355,14 @@ static int wait(struct pg_ruled *c)
 static bool take_offset(const struct pg_ruled *c, unsigned at, int64_t *offset, int64_t **by)
 {
 	*by = c->op.arg[at] ? offset : NULL;
-	return !c->op.arg[at] || pg_bytes_read(c->of->pid, (uintptr_t)c->op.arg[at], offset, 8);
+	return !c->op.arg[at] ||
+	       pg_bytes_read(pg_tracee_by(c->of), (uintptr_t)c->op.arg[at], offset, 8);
 }
 
 static void put_offset(const struct pg_ruled *c, unsigned at, const int64_t *by)
 {
 	if (by)
-		pg_bytes_write(c->of->pid, (uintptr_t)c->op.arg[at], by, sizeof *by);
+		pg_bytes_write(pg_tracee_by(c->of), (uintptr_t)c->op.arg[at], by, sizeof *by);
 }
 
 /* The source's bytes come by way of the buffer: the kernel would wait for room. */
@@ -414,11 +436,6 @@ static int between_step(struct pg_ruled *c)
 	return 0;
 }
 
-static bool is_between(const struct pg_ruled *c)
-{
-	return pg_call_layout(c->op.call)->source >= 0;
-}
-
 /* ---- all of it ---- */
 
 static int step(struct pg_ruled *c)
@@ -454,7 +471,7 @@ static void put_header(const struct pg_ruled *c)
 		return;
 	m.msg_namelen = m.msg_name ? 0 : m.msg_namelen;
 	m.msg_flags = 0;
-	pg_bytes_write(c->of->pid, (uintptr_t)c->op.arg[1], &m, sizeof m);
+	pg_bytes_write(pg_tracee_by(c->of), (uintptr_t)c->op.arg[1], &m, sizeof m);
 }
 
 /* A read returns with what there is; a write goes on until all is written. */

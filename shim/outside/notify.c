@@ -95,7 +95,7 @@ void pg_notify_take(void)
 	c.number = n.data.nr;
 	for (int i = 0; i < 6; i++)
 		c.op.arg[i] = (long)n.data.args[i];
-	c.of = pg_tracee(pg_tracee_of(c.tid));
+	c.of = pg_tracee_heard(c.tid);
 	if (c.number == SYS_seccomp) {
 		pg_tell_listener(c.of);
 		go_on(&c); /* the kernel refuses it */

@@ -101,7 +101,7 @@ static void fill_op(struct pg_ruled *c)
 	op->shape = shape == PG_BUF || shape == PG_IOV ? PG_IOV : PG_NOTHING;
 	op->object = &c->object;
 	op->copy = c->copy;
-	op->bytes = about ? -1 : pg_thing_length(c->of->pid, op->call, op->arg, false);
+	op->bytes = about ? -1 : pg_thing_length(pg_tracee_by(c->of), op->call, op->arg, false);
 	op->thread = (uint64_t)c->tid << 32 | (uint32_t)c->of->pid;
 	op->thread_name = name;
 	if (by_thread())
@@ -126,7 +126,7 @@ bool pg_see_address(const struct pg_ruled *c, struct sockaddr_storage *ss)
 
 	memset(ss, 0, sizeof *ss);
 	return n >= sizeof(sa_family_t) && n <= sizeof *ss &&
-	       pg_bytes_read(c->of->pid, (uintptr_t)c->op.arg[1], ss, n);
+	       pg_bytes_read(pg_tracee_by(c->of), (uintptr_t)c->op.arg[1], ss, n);
 }
 
 /* Of a connect, whom it asks. */
@@ -172,7 +172,7 @@ bool pg_see_byte(const struct pg_tracee *t, uintptr_t address)
 
 	if (seen[key >> 1 & (PAGES - 1)] == key)
 		return true;
-	if (!pg_bytes_read(t->pid, address, &byte, 1))
+	if (!pg_bytes_read(pg_tracee_by(t), address, &byte, 1))
 		return false;
 	seen[key >> 1 & (PAGES - 1)] = key;
 	return true;

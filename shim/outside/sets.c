@@ -63,14 +63,15 @@ static unsigned find_sets(struct pg_tracee *t, int fd, uint64_t ino, struct memb
 	unsigned n = 0;
 	DIR *d;
 
-	snprintf(path, sizeof path, "/proc/%d/fd", t->pid);
+	snprintf(path, sizeof path, "/proc/%d/fd", pg_tracee_by(t));
 	d = opendir(path);
 	while (d && n < SETS && (e = readdir(d))) {
 		int number = atoi(e->d_name);
 
-		if (!is_set(t->pid, e->d_name) || !read_set(t->pid, number, fd, ino, &m[n]))
+		if (!is_set(pg_tracee_by(t), e->d_name) ||
+		    !read_set(pg_tracee_by(t), number, fd, ino, &m[n]))
 			continue;
-		m[n].copy = pg_thing_copy(t, t->pid, number);
+		m[n].copy = pg_thing_copy(t, pg_tracee_by(t), number);
 		n += m[n].copy >= 0;
 	}
 	if (d)

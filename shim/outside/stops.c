@@ -177,7 +177,7 @@ static long put_pipe(struct guest *g, const struct pg_ruled *c, int which, bool 
 
 	if (ret)
 		return ret;
-	if (!pg_bytes_read(c->of->pid, at, pair, sizeof pair))
+	if (!pg_bytes_read(pg_tracee_by(c->of), at, pair, sizeof pair))
 		return -EFAULT;
 	make(g, SYS_close, pair[!which], 0, 0);
 	ret = make(g, SYS_dup3, pair[which], c->op.fd, cloexec ? O_CLOEXEC : 0);
@@ -230,7 +230,7 @@ static void come(int tid, const struct __ptrace_syscall_info *info)
 	c.number = (long)info->entry.nr;
 	for (int i = 0; i < 6; i++)
 		c.op.arg[i] = (long)info->entry.args[i];
-	c.of = pg_tracee(pg_tracee_of(tid));
+	c.of = pg_tracee_heard(tid);
 	if (!pg_registers_read(tid, &r) || r.narrow ||
 	    !pg_memory_is_up(c.of, (uintptr_t)info->instruction_pointer)) {
 		go_on_to_next(tid);

@@ -109,7 +109,7 @@ static struct pg_event *event_of(struct pg_tracee *t, const struct pg_registers 
 	e->call = call;
 	e->inlined = true;
 	e->fd = r->arguments || l->fd > 0 ? (int)r->arg[l->fd] : -1;
-	e->len = pg_thing_length(t->pid, call, r->arg, r->narrow);
+	e->len = pg_thing_length(pg_tracee_by(t), call, r->arg, r->narrow);
 	e->ret = r->result < 0 ? -1 : r->result;
 	e->err = r->result < 0 ? (int)-r->result : 0;
 	return e;
@@ -303,7 +303,7 @@ void pg_tell_closed(struct pg_tracee *t)
 {
 	pg_tracee_now = t;
 	pg_tracee_name(t);
-	if (t->left_out || t->closed_told || !pg_tracee_is_closed(t->pid))
+	if (t->left_out || t->closed_told || !pg_tracee_is_closed(pg_tracee_by(t)))
 		return;
 	t->closed_told = true;
 	tell_barrier(t, PG_BARRIER_UNDUMPABLE);

@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "rules/config.h"
 
+#include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,7 +85,7 @@ void pg_tracee_renewed(struct pg_tracee *t)
 	forget(t);
 	free(t->counts);
 	t->counts = NULL;
-	t->vfork_of = 0;
+	t->by = t->vfork_of = 0;
 	memset(t->connections, 0, sizeof t->connections);
 	t->up = t->inherited_told = false;
 	t->born = true;
@@ -126,8 +127,35 @@ int pg_tracee_of(int tid)
 	return threads[at].pid > 0 ? threads[at].pid : tid;
 }
 
+struct pg_tracee *pg_tracee_heard(int tid)
+{
+	struct pg_tracee *t = pg_tracee(pg_tracee_of(tid));
+
+	t->by = tid;
+	return t;
+}
+
+void pg_tracee_find(struct pg_tracee *t)
+{
+	struct dirent *e;
+	char path[48];
+	DIR *d;
+
+	snprintf(path, sizeof path, "/proc/%d/task", t->pid);
+	d = pg_tracee_lives(t->pid) ? NULL : opendir(path);
+	while (d && !t->by && (e = readdir(d)))
+		if (atoi(e->d_name) > 0 && pg_tracee_lives(atoi(e->d_name)))
+			t->by = atoi(e->d_name);
+	if (d)
+		closedir(d);
+}
+
 void pg_tracee_thread_gone(int tid)
 {
+	struct pg_tracee *t = pg_tracee_known(pg_tracee_of(tid));
+
+	if (t && t->by == tid)
+		t->by = 0;
 	if (threads[(unsigned)tid % THREADS].tid == tid)
 		threads[(unsigned)tid % THREADS].tid = 0;
 }
@@ -220,7 +248,7 @@ static void read_name(struct pg_tracee *t)
 	char path[48], link[512], comm[16];
 	ssize_t n;
 
-	snprintf(path, sizeof path, "/proc/%d/exe", t->pid);
+	snprintf(path, sizeof path, "/proc/%d/exe", pg_tracee_by(t));
 	n = readlink(path, link, sizeof link - 1);
 	link[n > 0 ? n : 0] = 0;
 	if (pg_len(link) > 10 && !strcmp(link + pg_len(link) - 10, " (deleted)"))

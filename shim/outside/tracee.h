@@ -43,6 +43,7 @@ struct pg_tracee {
 		uint64_t ino;
 		unsigned count;
 	} spared[PG_SPARED]; /* signals taken away, by object */
+	int by;		     /* the thread that was heard of last; 0: none yet, or it has ended */
 	int vfork_of;	     /* 0: none */
 	int pidfd;	     /* 0: not opened yet */
 	unsigned
@@ -57,6 +58,20 @@ struct pg_tracee {
 struct pg_tracee *pg_tracee(int pid);
 struct pg_tracee *pg_tracee_known(int pid); /* a null pointer: there is none */
 void pg_tracee_gone(int pid);
+
+/* The number by which its memory and files are looked at: a thread's, for the first one may have
+ * ended, and has neither then. */
+static inline int pg_tracee_by(const struct pg_tracee *t)
+{
+	return t->by ? t->by : t->pid;
+}
+
+/* The same record of the process that thread TID belongs to, which is alive now. */
+struct pg_tracee *pg_tracee_heard(int tid);
+
+/* T runs already and nothing of it was heard: a thread that lives is looked for, where the first
+ * has ended. */
+void pg_tracee_find(struct pg_tracee *t);
 
 /* It runs another program now: what was learnt of the one before is forgotten. */
 void pg_tracee_renewed(struct pg_tracee *t);

@@ -88,7 +88,9 @@ unsigned pg_wait_poll(struct pollfd *p, unsigned most, uint64_t *until)
 	for (const struct pg_ruled *c = waiting; c; c = c->next) {
 		if (!c->parked && c->deadline && c->deadline < at)
 			at = c->deadline;
-		if (!c->parked && n < most && needs_copy(c))
+		if (!c->parked && c->again && c->again < at)
+			at = c->again;
+		if (!c->parked && !c->again && n < most && needs_copy(c))
 			p[n++] = (struct pollfd){.fd = c->copy, .events = c->events};
 	}
 	if (at && (!*until || at < *until))
@@ -107,6 +109,8 @@ static bool is_due(const struct pg_ruled *c, uint64_t now)
 {
 	if (c->deadline && now >= c->deadline)
 		return true;
+	if (c->again)
+		return now >= c->again;
 	return needs_copy(c) && pg_wait_has_come(c);
 }
 
@@ -121,6 +125,7 @@ static void take(struct pg_ruled **at, pg_wait_fn *fn, uint64_t now)
 	if (c.plan.final)
 		c.plan.final = &c.final;
 	pg_tracee_now = c.of;
+	c.of->by = c.tid;
 	pg_counts_take(pg_tracee_counts(c.of));
 	fn(&c, now);
 	pg_counts_put_back(pg_tracee_counts(c.of));

@@ -38,6 +38,7 @@ struct pg_ruled {
 	enum pg_stage stage;
 	short events;	    /* of COPY, that are waited for */
 	uint64_t deadline;  /* 0: none */
+	uint64_t again;	    /* MOVE: when it is tried once more, whatever COPY says; 0: by EVENTS */
 	int64_t want, done; /* MOVE */
 	bool then_breaks;
 	bool parked; /* a signal took its thread out; it comes again */

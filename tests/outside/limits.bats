@@ -130,3 +130,49 @@ seen() { as_user "$DIR/sigdfl" -d env PIPEGUARD_LOG="$LOG" PIPEGUARD_FORMAT=json
 	run -0 outside -d --all "$STILL" threads 200
 	run -0 outside -d --all "$STILL" forks 50
 }
+
+@test "a process whose first thread has ended: stacks, rules and cut reach the others" {
+	ruled_only
+	equal "a rule" "line 1
+line 2" "$(outside -d PIPEGUARD_RULES=write:fd=1:at=14:break "$STILL" leader 9)"
+	equal "the event" '["writes",true]' "$(broken '[(.stack[0] | split(" ")[1]), .injected]')"
+	mkfifo "$BATS_TEST_TMPDIR/in"
+	exec 7<>"$BATS_TEST_TMPDIR/in"
+	timeout "$LIMIT" "$STILL" held <"$BATS_TEST_TMPDIR/in" >"$BATS_TEST_TMPDIR/said" 3>&- 7>&- &
+	local job=$! pid
+	wait_for grep -q held "$BATS_TEST_TMPDIR/said"
+	pid=$(pgrep -P "$job")
+	wait_for grep -q '^State:.*Z' "/proc/$pid/task/$pid/status"
+	run -0 timeout "$LIMIT" "$BUILD/pipeguard" cut "$pid" kind=unix:break
+	exec 7>&-
+	wait "$job"
+}
+
+@test "bytes that are counted: a read into memory that may not be written to takes none" {
+	ruled_only
+	local fed="printf ab | '$STILL' wall"
+	equal "without" "-1 Bad address, 1 a" "$(plain bash -c "$fed")"
+	equal "counted" "-1 Bad address, 1 a" "$(outside PIPEGUARD_RULES=read:fd=0:at=99:eof bash -c "$fed")"
+}
+
+@test "bytes that are counted: a splice that waits for its source lets the engine sleep" {
+	ruled_only
+	mkfifo "$BATS_TEST_TMPDIR/in"
+	exec 7<>"$BATS_TEST_TMPDIR/in"
+	{ timeout "$LIMIT" "$BUILD/pipeguard" run --outside -r splice:at=9999:break "$STILL" splice <"$BATS_TEST_TMPDIR/in" 3>&- 7>&- |
+		cat >"$BATS_TEST_TMPDIR/said" 3>&- 7>&-; } &
+	local job=$! pid tracer i asleep=0
+	printf 0123456 >&7
+	wait_for grep -q 0123456 "$BATS_TEST_TMPDIR/said"
+	pid=$(pgrep -f "^$STILL splice\$")
+	tracer=$(sed -n 's/^TracerPid:[^0-9]*//p' "/proc/$pid/status")
+	for i in {1..40}; do
+		! grep -q '^State:.*S' "/proc/$tracer/status" || asleep=$((asleep + 1))
+		sleep 0.01
+	done
+	printf '89\n' >&7
+	exec 7>&-
+	wait "$job"
+	equal "all of it" $'012345689' "$(cat "$BATS_TEST_TMPDIR/said")"
+	((asleep > 20))
+}
