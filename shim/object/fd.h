@@ -116,6 +116,9 @@ void pg_fd_unread(int fd);
 void pg_fd_was_read(int fd); /* or may be, from now on */
 bool pg_fd_is_unread(int fd);
 
+/* Somebody may read of whom nothing is known. */
+void pg_fd_unread_ends(void);
+
 /* Of reads that give more than this nobody wants to know: 0, mostly. */
 extern long pg_read_odd PG_HIDDEN;
 
