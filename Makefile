@@ -22,11 +22,11 @@ ifeq ($(origin CC),default)
 CC := gcc
 endif
 
-# The folders of shim/ are floors: shim/README.md lists them, scripts/check-layers keeps them.
+# The folders of shim/ are floors: shim/README.md lists them, scripts/dev/check-layers keeps them.
 OUTER    := shim/outside/% shim/command/%
 SHIM     := $(filter-out $(OUTER),$(sort $(wildcard shim/*/*.c)))
 LIB      := $(BUILD)/libpipeguard.so
-FIXTURES := $(patsubst tests/fixtures/%.c,$(BUILD)/fixtures/%,$(sort $(wildcard tests/fixtures/*.c)))
+FIXTURES := $(patsubst tests/fixtures/%.c,$(BUILD)/fixtures/%,$(sort $(wildcard tests/fixtures/*.c))) $(BUILD)/fixtures/steps
 
 # What the compiler aims at: its libc and its machine.
 TARGET := $(shell $(CC) $(CFLAGS) -dM -E -include stdlib.h -x c /dev/null 2>/dev/null | \
@@ -68,7 +68,9 @@ STARTS  := $(addprefix $(BUILD)/,base/%.o arch/%.o who/module.o who/symbol.o $(a
 	stdio_gate sigpipe flush passed report calls_process) log/log log/site object/connection rules/config rules/match rules/turn))
 OBJECTS := $(filter $(STARTS),$(OBJECTS)) $(filter-out $(STARTS),$(OBJECTS))
 
-PYTHON   := $(addprefix scripts/,pipeguard-bundle pipeguard-replay pipeguard-report pipeguard-sweep pgabout.py pgargs.py pgcase.py pgci.py pgelf.py pgengine.py pgfollow.py pghtml.py pgjoin.py pglog.py pgrun.py pgshow.py pgsites.py)
+# What is in Python: the verbs, and below them in lib/ what they share; installed, it lies the same.
+PYTHON  := $(addprefix scripts/pipeguard-,bundle replay report sweep)
+PYLIB   := $(sort $(wildcard scripts/lib/*.py))
 
 .PHONY: all fixtures bench bench-readme bench-programs compat demo sweep-demo test check load install install-library install-32 uninstall clean distclean \
 	32 musl clang arm64 riscv64 matrix distros ubsan asan tsan fuzz fuzz-probe fuzz-rules fuzz-log fuzz-elf fuzz-page fuzz-readers lint log-sources \
@@ -135,10 +137,10 @@ $(BUILD)/%.o: shim/%.c $(BUILD)/flags
 	$(COMPILE) -MMD -MP -c -o $@ $<
 
 ASSEMBLE = $(CC) $(CPPFLAGS) $(CFLAGS) $(PG_CPPFLAGS) $(filter -fcf-protection% -mbranch-protection%,$(PG_CFLAGS))
-$(BUILD)/%.o: shim/%.S $(BUILD)/flags
+$(BUILD)/%.o: shim/%.S $(wildcard shim/arch/*.h) $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(ASSEMBLE) -c -o $@ $<
-$(BUILD)/%.jumps.o: shim/%.S $(BUILD)/flags
+$(BUILD)/%.jumps.o: shim/%.S $(wildcard shim/arch/*.h) $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(ASSEMBLE) -DPG_JUMPS -c -o $@ $<
 
@@ -160,7 +162,7 @@ WANTS = $(shell sed -n '1,10s/^.*$(2): \(.*[^ ]\) *\*\/.*/\1/p' $(1))
 $(BUILD)/fixtures/%.so: tests/fixtures/%.so.c $(BUILD)/flags
 	$(CC) -O1 -g -Wall -Wextra -D_GNU_SOURCE -U_FORTIFY_SOURCE $(filter -m%,$(CFLAGS)) -shared -fPIC -pthread \
 		-Ishim $(call WANTS,$<,CFLAGS) -o $@ $< $(ROOMS) $(call WANTS,$<,LDFLAGS) -ldl
-CLIMB := $(addprefix $(BUILD)/,$(addsuffix .o,who/unwinder who/module base/dl base/loader base/peek base/process base/sys base/text)) $(ARCH_O)
+CLIMB := $(addprefix $(BUILD)/,$(addsuffix .o,who/unwinder who/module base/dl base/loader base/names base/peek base/process base/sys base/text)) $(ARCH_O)
 $(BUILD)/fixtures/climb.so: ROOMS = $(CLIMB)
 $(BUILD)/fixtures/climb.so: $(CLIMB)
 # NAME.pure.c is linked with the lower floors, and preloads nothing.
@@ -170,14 +172,21 @@ $(BUILD)/fixtures/%: tests/fixtures/%.c $(BUILD)/flags
 	$(CC) -O1 -g -Wall -Wextra -D_GNU_SOURCE -U_FORTIFY_SOURCE $(filter -m%,$(CFLAGS)) -pthread \
 		$(call WANTS,$<,CFLAGS) -o $@ $< $(call WANTS,$<,LDFLAGS) -ldl
 
+# The one of several files.
+STEPS_C := $(sort $(wildcard tests/fixtures/steps/*.c))
+$(BUILD)/fixtures/steps $(BUILD)/fixtures/static/steps: $(STEPS_C) $(wildcard tests/fixtures/steps/*.[hd]*) tests/fixtures/newer.h $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) -O1 -g -Wall -Wextra -D_GNU_SOURCE -U_FORTIFY_SOURCE $(filter -m%,$(CFLAGS)) -pthread \
+		$(if $(filter %/static/steps,$@),-static) -o $@ $(STEPS_C)
+
 # The same programs, linked statically, for the engine that looks from outside.
-STILL := $(addprefix $(BUILD)/fixtures/static/,probe flow sigdfl peer client pick held paged)
+STILL := $(addprefix $(BUILD)/fixtures/static/,sigdfl steps held paged)
 fixtures: $(STILL)
 $(BUILD)/fixtures/static/%: tests/fixtures/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CC) -O1 -g -Wall -Wextra -D_GNU_SOURCE -U_FORTIFY_SOURCE $(filter -m%,$(CFLAGS)) -pthread -static -o $@ $<
 
-# The programs of scripts/bench: tests need them only where they measure.
+# The programs of scripts/dev/bench: tests need them only where they measure.
 bench-programs: all $(BUILD)/bench/bench $(BUILD)/bench/passthrough.so
 BENCH_CFLAGS := -O2 -g -Wall -Wextra -Wshadow -Wconversion -D_GNU_SOURCE -U_FORTIFY_SOURCE -Wl,-z,now
 $(BUILD)/bench/bench: tests/bench/bench.c $(BUILD)/flags
@@ -188,35 +197,36 @@ $(BUILD)/bench/passthrough.so: tests/bench/passthrough.c $(BUILD)/flags
 	$(CC) $(BENCH_CFLAGS) -shared -fPIC -fcf-protection -Wl,-z,initfirst -o $@ $< -ldl
 
 bench: bench-programs ## what it costs, beside its peers (some five minutes)
-	@BUILD='$(BUILD)' scripts/bench --json '$(BUILD)/bench/result.json'
-	@BUILD='$(BUILD)' scripts/bench-outside
+	@BUILD='$(BUILD)' scripts/dev/bench --json '$(BUILD)/bench/result.json'
+	@BUILD='$(BUILD)' scripts/dev/bench-outside
 
 bench-readme: bench ## the same, and README's table is made of it: on a machine that does nothing else
-	@scripts/bench --markdown '$(BUILD)/bench/result.json' --into README.md
+	@scripts/dev/bench --markdown '$(BUILD)/bench/result.json' --into README.md
 
 demo: all ## show the main job on real programs
-	@BUILD='$(BUILD)' scripts/demo
+	@BUILD='$(BUILD)' scripts/dev/demo
 
 sweep-demo: all fixtures ## sweep real programs, and planted bugs, into build/sweep
-	@scripts/sweep-real
+	@scripts/dev/sweep-real
 
-test: ## install what is missing, build, run every test (T=tests/log.bats: one file)
-	@scripts/install-deps
+test: ## install what is missing, build, run every test (T=tests/log/log.bats: one file)
+	@scripts/dev/install-deps
 	@$(MAKE) --no-print-directory check
 
 check: all fixtures ## the same, without installing
-	@BUILD='$(BUILD)' scripts/suite --timing --tap $(T)
+	@BUILD='$(BUILD)' scripts/dev/suite --timing --tap --recursive $(T)
 
 load: all fixtures ## ten thousand connections broken at once, and a minute of them (some four minutes)
-	LOAD=full BATS_TEST_TIMEOUT=240 BUILD='$(BUILD)' bats --timing --tap tests/load.bats
+	LOAD=full BATS_TEST_TIMEOUT=240 BUILD='$(BUILD)' bats --timing --tap tests/calls/load.bats
 
 compat: all $(BUILD)/fixtures/sigdfl ## other people's test suites, with and without (S=cpython: one; half an hour; not in make test)
-	BUILD='$(BUILD)' scripts/compat $(S)
+	BUILD='$(BUILD)' scripts/dev/compat $(S)
 
 install: all install-library ## into DESTDIR, PREFIX, LIBDIR, BINDIR, MANDIR, COMPDIR, ZSHDIR, FISHDIR, PCDIR
-	install -d '$(DESTDIR)$(LIBDIR)/pipeguard' '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(MANDIR)/man1' '$(DESTDIR)$(PCDIR)' \
+	install -d '$(DESTDIR)$(LIBDIR)/pipeguard/lib' '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(MANDIR)/man1' '$(DESTDIR)$(PCDIR)' \
 		'$(DESTDIR)$(MANDIR)/man7' '$(DESTDIR)$(COMPDIR)' '$(DESTDIR)$(ZSHDIR)' '$(DESTDIR)$(FISHDIR)'
 	install -m 644 $(PYTHON) shim/log.schema.json '$(DESTDIR)$(LIBDIR)/pipeguard'
+	install -m 644 $(PYLIB) '$(DESTDIR)$(LIBDIR)/pipeguard/lib'
 	install -m 755 $(COMMAND) '$(DESTDIR)$(BINDIR)/.pipeguard.new'
 	mv -f '$(DESTDIR)$(BINDIR)/.pipeguard.new' '$(DESTDIR)$(BINDIR)/pipeguard'
 	install -m 644 scripts/pipeguard.1 scripts/pipeguard-bundle.1 scripts/pipeguard-report.1 scripts/pipeguard-sweep.1 '$(DESTDIR)$(MANDIR)/man1'
@@ -236,7 +246,7 @@ install install-library uninstall: export PG_WHERE_LIB = $(LIBDIR)
 MULTIARCH = $(shell $(CC) $(CFLAGS) -print-multiarch 2>/dev/null)
 LINKDIR   = $(if $(filter file,$(origin LIBDIR)),$(if $(MULTIARCH),$(PREFIX)/lib/$(MULTIARCH)))
 # Who installs into a stage has no loader to tell.
-TELL_LOADER = $(if $(DESTDIR),,@scripts/loader "$$PG_WHERE_LIB")
+TELL_LOADER = $(if $(DESTDIR),,@scripts/dev/loader "$$PG_WHERE_LIB")
 install-library: $(LIB) ## the library alone, into LIBDIR: with BUILD=build/32 and a LIBDIR, of another build
 	install -d '$(DESTDIR)$(LIBDIR)'
 	install -m 644 $(LIB) '$(DESTDIR)$(LIBDIR)/.libpipeguard.so.new'
@@ -246,16 +256,21 @@ install-library: $(LIB) ## the library alone, into LIBDIR: with BUILD=build/32 a
 
 install-32: ## beside it the library for 32-bit programs: PREFIX/$$LIB/libpipeguard.so names both
 	$(MAKE) install-library BUILD=build/32 CFLAGS='$(CFLAGS) -m32' LIBDIR='$(LIBDIR32)'
-LIBDIR32 ?= $(PREFIX)/lib/$(or $(shell $(CC) $(CFLAGS) -m32 -print-multiarch 2>/dev/null),i386-linux-gnu)
+	$(if $(LINKDIR32),install -d '$(DESTDIR)$(LINKDIR32)' && ln -sf '../lib/$(MULTIARCH32)/libpipeguard.so' '$(DESTDIR)$(LINKDIR32)')
+MULTIARCH32 = $(or $(shell $(CC) $(CFLAGS) -m32 -print-multiarch 2>/dev/null),i386-linux-gnu)
+LIBDIR32 ?= $(PREFIX)/lib/$(MULTIARCH32)
+# $$LIB is lib32 in the loader of Debian's libc6-i386, which comes with gcc-multilib.
+LINKDIR32 = $(if $(filter file,$(origin LIBDIR32)),$(PREFIX)/lib32)
 
 uninstall: ## what install put there
 	rm -f '$(DESTDIR)$(LIBDIR)/libpipeguard.so' '$(DESTDIR)$(BINDIR)/pipeguard' '$(DESTDIR)$(PCDIR)/pipeguard.pc' \
-		$(PYTHON:scripts/%='$(DESTDIR)$(LIBDIR)/pipeguard/%') '$(DESTDIR)$(LIBDIR)/pipeguard/log.schema.json' '$(DESTDIR)$(MANDIR)/man1/pipeguard.1' \
+		$(patsubst scripts/%,'$(DESTDIR)$(LIBDIR)/pipeguard/%',$(PYTHON) $(PYLIB)) '$(DESTDIR)$(LIBDIR)/pipeguard/log.schema.json' '$(DESTDIR)$(MANDIR)/man1/pipeguard.1' \
 		'$(DESTDIR)$(MANDIR)/man1/pipeguard-bundle.1' '$(DESTDIR)$(MANDIR)/man1/pipeguard-report.1' '$(DESTDIR)$(MANDIR)/man1/pipeguard-sweep.1' '$(DESTDIR)$(MANDIR)/man7/libpipeguard.7' \
 		'$(DESTDIR)$(COMPDIR)/pipeguard' '$(DESTDIR)$(ZSHDIR)/_pipeguard' '$(DESTDIR)$(FISHDIR)/pipeguard.fish'
 	$(if $(LINKDIR),[ ! -L '$(DESTDIR)$(LINKDIR)/libpipeguard.so' ] || rm '$(DESTDIR)$(LINKDIR)/libpipeguard.so')
 	rm -f '$(DESTDIR)$(LIBDIR32)/libpipeguard.so'
-	rmdir '$(DESTDIR)$(LIBDIR)/pipeguard' 2>/dev/null || :
+	$(if $(LINKDIR32),[ ! -L '$(DESTDIR)$(LINKDIR32)/libpipeguard.so' ] || rm '$(DESTDIR)$(LINKDIR32)/libpipeguard.so')
+	rmdir '$(DESTDIR)$(LIBDIR)/pipeguard/lib' '$(DESTDIR)$(LIBDIR)/pipeguard' 2>/dev/null || :
 	$(TELL_LOADER)
 
 clean: ## remove what was built
@@ -307,12 +322,12 @@ tsan: ## eight threads through the library under the thread sanitizer (needs cla
 		$(TSAN) -DPG_JUMPS -c -o jumps.$$(basename $$s).o $$s; done
 	clang -fsanitize=thread -rdynamic -o $(BUILD)/tsan/races $(BUILD)/tsan/*.o -ldl -lgcc_eh
 	tests/fuzz/races $(BUILD)/tsan/races
-matrix: ## every build, and the part of the suite that fits it (make matrix-ROW: one; scripts/matrix names them)
-	@scripts/matrix
+matrix: ## every build, and the part of the suite that fits it (make matrix-ROW: one; scripts/dev/matrix names them)
+	@scripts/dev/matrix
 matrix-%:
-	@scripts/matrix $*
+	@scripts/dev/matrix $*
 distros: ## the demo and the suite in fresh systems of each distribution (ROOT=trixie: one; needs root, half an hour)
-	@scripts/distros $(ROOT)
+	@scripts/dev/distros $(ROOT)
 
 # At most so many inputs, and so many seconds; what it finds becomes a row of a table, a seed or a check.
 FUZZ_RUNS ?= 1000000
@@ -363,13 +378,12 @@ $(BUILD)/fuzz/diff: $(wildcard tests/fuzz/diff/*.c) tests/fuzz/diff/diff.h
 	$(CC) -O2 -g -Wall -Wextra -Wshadow -Wconversion -D_GNU_SOURCE -U_FORTIFY_SOURCE $(filter -m%,$(CFLAGS)) \
 		-pthread -o $@ $(filter %.c,$^) -lutil
 
-C_FILES = $(filter-out shim/arch/marks.h,$(wildcard shim/*/*.[ch] tests/fixtures/*.c tests/fuzz/*.c tests/fuzz/diff/*.[ch] tests/bench/*.c))
+C_FILES = $(filter-out shim/arch/marks.h shim/arch/function.h,$(wildcard shim/*/*.[ch] tests/fixtures/*.c tests/fixtures/steps/*.[ch] tests/fuzz/*.c tests/fuzz/diff/*.[ch] tests/bench/*.c))
 lint: format-check all ## everything that can be checked without running
-	scripts/check-layers
-	shellcheck scripts/completion.bash scripts/check-layers scripts/loader scripts/packages scripts/packages-test \
-		scripts/bench-outside scripts/install-deps scripts/matrix scripts/distros scripts/suite scripts/tally scripts/sweep-real scripts/compat tests/fuzz/races scripts/demo .ci/run
+	scripts/dev/check-layers
+	shellcheck scripts/completion.bash tests/fuzz/races .ci/run $$(grep -lE '^#!/bin/(ba)?sh' scripts/dev/*)
 	shellcheck -x tests/compat/*.sh
-	shellcheck -s bats $(wildcard tests/*.bats tests/*.bash)
+	shellcheck -s bats $(wildcard tests/*.bash tests/*.bats tests/*/*.bats)
 	clang-tidy --quiet $(SHIM) -- $(PG_CPPFLAGS) -std=gnu11 2>/dev/null
 	clang-tidy --quiet $(COMMAND_C) $(OUTSIDE_C) -- $(PG_CPPFLAGS) -std=gnu11 $(COMMAND_CPP) 2>/dev/null
 	$(MAKE) all BUILD=build/werror CFLAGS='$(CFLAGS) -Werror'
@@ -380,7 +394,7 @@ format-check:
 	clang-format --dry-run -Werror $(C_FILES)
 
 # What make was told, for scripts that call it again; CFLAGS and CC are the packager's.
-PACKAGE = CC='$(CC)' CFLAGS='$(CFLAGS)' VERSION='$(VERSION)' scripts/packages
+PACKAGE = CC='$(CC)' CFLAGS='$(CFLAGS)' VERSION='$(VERSION)' scripts/dev/packages
 deb: ## packages for dpkg, into build/packages
 	@$(PACKAGE) deb
 rpm: ## packages for rpm (needs rpmbuild)
@@ -388,7 +402,7 @@ rpm: ## packages for rpm (needs rpmbuild)
 portable: ## a tarball that needs no installation, for containers (needs musl-gcc, gcc-multilib for all of it)
 	@$(PACKAGE) portable
 packages-test: ## each of these, and make install, in a fresh system: installed, used, removed (needs root; some minutes)
-	@scripts/packages-test $(S)
+	@scripts/dev/packages-test $(S)
 
 DIST := pipeguard-$(VERSION)
 dist: ## a tarball of what is committed, and what it consists of (SPDX, an SBOM), into build

@@ -8,7 +8,8 @@ unset LD_PRELOAD "${!PIPEGUARD_@}"
 export LC_ALL=C
 export BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-60}
 
-ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
+ROOT=$BATS_TEST_DIRNAME # or a folder above it
+until [[ -e $ROOT/Makefile || -z $ROOT ]]; do ROOT=${ROOT%/*}; done
 BUILD=${BUILD:-build}
 [[ $BUILD = /* ]] || BUILD=$ROOT/$BUILD
 LIB=$BUILD/libpipeguard.so
@@ -85,6 +86,21 @@ outside_guarded() {
 # plain: the same without the library.
 plain() {
 	started "$@"
+}
+
+# peer FAMILY [STEP...]: a server by fixtures/steps, whose FAMILY is tcp, tcp6 or a path: it takes a client, does these
+# steps to it and ends, $PEER; without steps there was one, and nobody listens. It is at $PORT, which connect= calls $AT.
+# shellcheck disable=SC2034 # for the test files
+peer() {
+	local out=$BATS_TEST_TMPDIR/peer.port
+	rm -f "$out"
+	plain "$FIXTURES/steps" -q ignore listen="$1" ${2:+accept "${@:2}"} >"$out" 2>&1 </dev/null 3>&- &
+	PEER=$!
+	[[ $# -gt 1 ]] || wait "$PEER"
+	wait_for test -s "$out"
+	PORT=$(<"$out")
+	AT=$PORT
+	[[ $1 != tcp6 ]] || AT=6:$PORT
 }
 
 # events [FILTER]: the events of the log, one compact JSON value a line, of the

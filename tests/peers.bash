@@ -29,7 +29,7 @@ port() {
 
 # refused: a port where nobody listens.
 refused() {
-	"$FIXTURES/peer" "${1:-tcp}" closed
+	"$FIXTURES/steps" -q listen="${1:-tcp}"
 }
 
 # neutral: without what differs from run to run: ports, how long it took, how far it got till then.

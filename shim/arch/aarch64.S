@@ -1,18 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The system call, from syscall(2), "Architecture calling conventions"; with PG_JUMPS, what only a
- * preloaded library has. */
 #if defined(__aarch64__)
+
+#include "arch/function.h"
 
 #ifndef PG_JUMPS
 
-/* pg_sys(nr, a, b, c, d, e, f): a leaf, without a frame. */
-.text
-.globl pg_sys
 .hidden pg_sys
-.type pg_sys,%function
-pg_sys:
-	.cfi_startproc
-	hint #34
+FUNCTION(pg_sys)
 	mov x8,x0
 	mov x0,x1
 	mov x1,x2
@@ -22,19 +16,11 @@ pg_sys:
 	mov x5,x6
 	svc #0
 	ret
-	.cfi_endproc
-.size pg_sys,.-pg_sys
+END(pg_sys)
 
 #else
 
-/* vfork returns twice, the second time when the child has used the stack: no frame of ours may be
- * there. So it is a jump. */
-.text
-.globl vfork
-.type vfork,%function
-vfork:
-	.cfi_startproc
-	hint #34
+FUNCTION(vfork)
 	stp x29,x30,[sp,#-16]!
 	.cfi_adjust_cfa_offset 16
 	.cfi_rel_offset x29,0
@@ -46,19 +32,11 @@ vfork:
 	.cfi_restore x30
 	mov x16,x0
 	br x16
-	.cfi_endproc
-.size vfork,.-vfork
+END(vfork)
 .globl __vfork
 .set __vfork,vfork
 
-/* syscall(2) may be vfork, clone or rt_sigreturn, so it is a jump, too: to libc's own for all but
- * the system calls whose bit is set in pg_watched. */
-.text
-.globl syscall
-.type syscall,%function
-syscall:
-	.cfi_startproc
-	hint #34
+FUNCTION(syscall)
 	cmp x0,#511
 	b.hi 1f
 	adrp x9,pg_watched
@@ -75,8 +53,7 @@ syscall:
 	br x16
 2:	b pg_syscall_watched
 3:	b pg_syscall_early
-	.cfi_endproc
-.size syscall,.-syscall
+END(syscall)
 
 #endif
 #endif

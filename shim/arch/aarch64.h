@@ -5,9 +5,13 @@
 /* The largest page, and the registers that a caller gets back. */
 enum { PG_PAGE_MOST = 65536, PG_UNWIND_REGISTERS = 14 };
 
-/* The folder of its libraries; <linux/audit.h>'s name. */
+/* The folder of its libraries; <linux/audit.h>'s name, and <elf.h>'s. */
 #define PG_LIBRARIES "aarch64-linux-gnu"
 #define PG_AUDIT AUDIT_ARCH_AARCH64
+#define PG_ELF_MACHINE EM_AARCH64
+
+/* The outside engine knows its registers. */
+#define PG_TRACES 1
 
 /* Old system calls that make or end descriptors here. */
 #define PG_RAW_OLD X(SYS_accept)

@@ -1,18 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The system call, from syscall(2), "Architecture calling conventions"; with PG_JUMPS, what only a
- * preloaded library has. */
 #if defined(__i386__)
+
+#include "arch/function.h"
 
 #ifndef PG_JUMPS
 
-/* pg_sys(nr, a, b, c, d, e, f): a leaf, without a frame. */
-.text
-.globl pg_sys
 .hidden pg_sys
-.type pg_sys,@function
-pg_sys:
-	.cfi_startproc
-	endbr32
+FUNCTION(pg_sys)
 	push %ebx
 	.cfi_adjust_cfa_offset 4
 	.cfi_rel_offset ebx,0
@@ -46,38 +40,22 @@ pg_sys:
 	.cfi_adjust_cfa_offset -4
 	.cfi_restore ebx
 	ret
-	.cfi_endproc
-.size pg_sys,.-pg_sys
+END(pg_sys)
 
 #else
 
-/* vfork returns twice, the second time when the child has used the stack: no frame of ours may be
- * there. So it is a jump. */
-.text
-.globl vfork
-.type vfork,@function
-vfork:
-	.cfi_startproc
-	endbr32
+FUNCTION(vfork)
 	sub $12,%esp
 	.cfi_adjust_cfa_offset 12
 	call pg_vfork_prepare
 	add $12,%esp
 	.cfi_adjust_cfa_offset -12
 	jmp *%eax
-	.cfi_endproc
-.size vfork,.-vfork
+END(vfork)
 .globl __vfork
 .set __vfork,vfork
 
-/* syscall(2) may be vfork, clone or rt_sigreturn, so it is a jump, too: to libc's own for all but
- * the system calls whose bit is set in pg_watched. */
-.text
-.globl syscall
-.type syscall,@function
-syscall:
-	.cfi_startproc
-	endbr32
+FUNCTION(syscall)
 	call 4f
 	add $_GLOBAL_OFFSET_TABLE_,%ecx
 	mov 4(%esp),%eax
@@ -92,8 +70,7 @@ syscall:
 2:	jmp pg_syscall_watched
 4:	mov (%esp),%ecx
 	ret
-	.cfi_endproc
-.size syscall,.-syscall
+END(syscall)
 
 #endif
 #endif

@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The system call, from syscall(2), "Architecture calling conventions"; with PG_JUMPS, what only a
- * preloaded library has. */
 #if defined(__riscv) && __riscv_xlen == 64
+
+#include "arch/function.h"
 
 #ifndef PG_JUMPS
 
-/* pg_sys(nr, a, b, c, d, e, f): a leaf, without a frame. */
-.text
-.globl pg_sys
 .hidden pg_sys
-.type pg_sys,@function
-pg_sys:
-	.cfi_startproc
+FUNCTION(pg_sys)
 	mv a7,a0
 	mv a0,a1
 	mv a1,a2
@@ -21,18 +16,11 @@ pg_sys:
 	mv a5,a6
 	ecall
 	ret
-	.cfi_endproc
-.size pg_sys,.-pg_sys
+END(pg_sys)
 
 #else
 
-/* vfork returns twice, the second time when the child has used the stack: no frame of ours may be
- * there. So it is a jump. */
-.text
-.globl vfork
-.type vfork,@function
-vfork:
-	.cfi_startproc
+FUNCTION(vfork)
 	addi sp,sp,-16
 	.cfi_adjust_cfa_offset 16
 	sd ra,8(sp)
@@ -43,17 +31,11 @@ vfork:
 	addi sp,sp,16
 	.cfi_adjust_cfa_offset -16
 	jr a0
-	.cfi_endproc
-.size vfork,.-vfork
+END(vfork)
 .globl __vfork
 .set __vfork,vfork
 
-/* syscall(2) may be vfork, clone or rt_sigreturn, so it is a jump, too: to libc's own for all but
- * the system calls whose bit is set in pg_watched. */
-.globl syscall
-.type syscall,@function
-syscall:
-	.cfi_startproc
+FUNCTION(syscall)
 	li t0,511
 	bgtu a0,t0,1f
 	lla t0,pg_watched
@@ -70,8 +52,7 @@ syscall:
 	jr t0
 2:	tail pg_syscall_watched
 3:	tail pg_syscall_early
-	.cfi_endproc
-.size syscall,.-syscall
+END(syscall)
 
 #endif
 #endif

@@ -1,18 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The system call, from syscall(2), "Architecture calling conventions"; with PG_JUMPS, what only a
- * preloaded library has. */
 #if defined(__x86_64__) && !defined(__ILP32__)
+
+#include "arch/function.h"
 
 #ifndef PG_JUMPS
 
-/* pg_sys(nr, a, b, c, d, e, f): a leaf, without a frame. */
-.text
-.globl pg_sys
 .hidden pg_sys
-.type pg_sys,@function
-pg_sys:
-	.cfi_startproc
-	endbr64
+FUNCTION(pg_sys)
 	mov %rdi,%rax
 	mov %rsi,%rdi
 	mov %rdx,%rsi
@@ -22,38 +16,22 @@ pg_sys:
 	mov 8(%rsp),%r9
 	syscall
 	ret
-	.cfi_endproc
-.size pg_sys,.-pg_sys
+END(pg_sys)
 
 #else
 
-/* vfork returns twice, the second time when the child has used the stack: no frame of ours may be
- * there. So it is a jump. */
-.text
-.globl vfork
-.type vfork,@function
-vfork:
-	.cfi_startproc
-	endbr64
+FUNCTION(vfork)
 	sub $8,%rsp
 	.cfi_adjust_cfa_offset 8
 	call pg_vfork_prepare
 	add $8,%rsp
 	.cfi_adjust_cfa_offset -8
 	jmp *%rax
-	.cfi_endproc
-.size vfork,.-vfork
+END(vfork)
 .globl __vfork
 .set __vfork,vfork
 
-/* syscall(2) may be vfork, clone or rt_sigreturn, so it is a jump, too: to libc's own for all but
- * the system calls whose bit is set in pg_watched. */
-.text
-.globl syscall
-.type syscall,@function
-syscall:
-	.cfi_startproc
-	endbr64
+FUNCTION(syscall)
 	cmp $511,%rdi
 	ja 1f
 	lea pg_watched(%rip),%rax
@@ -64,8 +42,7 @@ syscall:
 	jz pg_syscall_early
 	jmp *%rax
 2:	jmp pg_syscall_watched
-	.cfi_endproc
-.size syscall,.-syscall
+END(syscall)
 
 /* The way back from a handler that was set without libc: the kernel has none of its own here.
  * Unwinders know these instructions, and gdb the name. */

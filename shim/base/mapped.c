@@ -25,6 +25,11 @@ void *pg_mapped_at(int fd, size_t size, size_t offset, int prot)
 	return map(NULL, size, offset, prot, MAP_SHARED, fd);
 }
 
+void *pg_mapped_new(size_t size)
+{
+	return map(NULL, size, 0, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1);
+}
+
 bool pg_mapped_empty(void *p, size_t size)
 {
 	enum { PROT = PROT_READ | PROT_WRITE, FLAGS = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED };

@@ -21,6 +21,9 @@ const char *pg_mapped_open(const struct pg_mapped *kind, const char *path, bool 
 /* SIZE bytes of FD at OFFSET, shared; a null pointer: they cannot be mapped. */
 void *pg_mapped_at(int fd, size_t size, size_t offset, int prot);
 
+/* The same of no file: zeros, that forks share. */
+void *pg_mapped_new(size_t size);
+
 /* Is AT one of the SIZE bytes at LO? */
 static inline bool pg_mapped_has(const void *lo, size_t size, uintptr_t at)
 {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/names.h"
 
+#include "base/text.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stddef.h>
@@ -62,4 +64,17 @@ const char *pg_signal_name(int sig)
 
 	return sig > 0 && (size_t)sig < sizeof names / sizeof *names && *names[sig] ? names[sig]
 										    : NULL;
+}
+
+bool pg_is_libc(const char *file)
+{
+	static const char starts[][14] = {
+		"libc.so", "libc-2.", "libc.musl-", "libpthread",    "ld-linux",
+		"ld64.so", "ld-2.",   "ld-musl-",   "linux-vdso.so", "linux-gate.so",
+	};
+
+	for (size_t i = 0; i < sizeof starts / sizeof *starts; i++)
+		if (pg_prefix(file, starts[i]))
+			return true;
+	return pg_same(file, "[vdso]");
 }

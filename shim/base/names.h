@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Names of errors and signals. */
+/* Names of errors, signals and of the C library's files. */
 #ifndef PG_NAMES_H
 #define PG_NAMES_H
+
+#include <stdbool.h>
 
 /* "EPIPE" for EPIPE; a null pointer for a number without a name here. */
 const char *pg_errno_name(int err);
@@ -14,5 +16,9 @@ int pg_errno_listed(unsigned n);
 
 /* "SIGTERM" for SIGTERM; a null pointer likewise. */
 const char *pg_signal_name(int sig);
+
+/* Is a file of this name part of glibc or musl, or the kernel's vDSO? The loader, libpthread of an
+ * old glibc and the versioned names before glibc 2.34 are. */
+bool pg_is_libc(const char *file);
 
 #endif

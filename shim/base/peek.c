@@ -88,6 +88,13 @@ bool pg_peek(void *to, const void *from, size_t n)
 	return true;
 }
 
+bool pg_word_readable(const uintptr_t *p)
+{
+	uintptr_t word;
+
+	return sizeof word == WORD ? pg_readable(p) : pg_peek(&word, p, sizeof word);
+}
+
 bool pg_poke(void *to, const void *from, size_t n)
 {
 	struct iovec mine = {(void *)(uintptr_t)from, n}, theirs = {to, n};

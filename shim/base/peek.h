@@ -46,6 +46,9 @@ bool pg_peek_pieces(void *to, const struct iovec *pieces, unsigned n);
 /* True if the byte at P is readable now. One system call. */
 bool pg_readable(const void *p);
 
+/* True if the word at P is; nothing beside it is asked about, which may never have been written. */
+bool pg_word_readable(const uintptr_t *p);
+
 /* The same of N bytes; of more than 1 MiB, of the first of them and of the last one. */
 bool pg_readable_all(const void *p, size_t n);
 

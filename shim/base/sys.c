@@ -27,6 +27,7 @@ static int old_fstat(int fd, struct pg_stat *st, int why)
 	st->ino = old.st_ino;
 	st->mode = old.st_mode;
 	st->uid = old.st_uid;
+	st->gid = old.st_gid;
 	return 0;
 #else
 	(void)fd;
@@ -37,9 +38,9 @@ static int old_fstat(int fd, struct pg_stat *st, int why)
 
 /* statx(2) has one layout everywhere, unlike stat. Linux 4.11; CentOS 7 is older and not aimed at.
  */
-static int look(int at, const char *path, int flags, struct pg_stat *st)
+int pg_stat_at(int at, const char *path, int flags, struct pg_stat *st)
 {
-	enum { TYPE_MODE_UID_INO = 0x10b };
+	enum { TYPE_MODE_OWNER_INO = 0x11b };
 	/* struct statx of <linux/stat.h>, as far as it is asked for; 256 bytes in all. */
 	struct {
 		uint32_t mask, blksize;
@@ -50,7 +51,7 @@ static int look(int at, const char *path, int flags, struct pg_stat *st)
 		uint32_t rdev_major, rdev_minor, dev_major, dev_minor;
 		uint64_t rest[14];
 	} sx;
-	long ret = pg_sys5(SYS_statx, at, path, flags, TYPE_MODE_UID_INO, &sx);
+	long ret = pg_sys5(SYS_statx, at, path, flags, TYPE_MODE_OWNER_INO, &sx);
 
 	_Static_assert(sizeof sx == 256, "the kernel writes 256 bytes");
 
@@ -60,19 +61,20 @@ static int look(int at, const char *path, int flags, struct pg_stat *st)
 	st->ino = sx.ino;
 	st->mode = sx.mode;
 	st->uid = sx.uid;
+	st->gid = sx.gid;
 	return 0;
 }
 
 int pg_fstat(int fd, struct pg_stat *st)
 {
-	int ret = look(fd, "", AT_EMPTY_PATH, st);
+	int ret = pg_stat_at(fd, "", AT_EMPTY_PATH, st);
 
 	return ret == -ENOSYS || ret == -EPERM ? old_fstat(fd, st, ret) : ret;
 }
 
 int pg_lstat(const char *path, struct pg_stat *st)
 {
-	return look(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, st);
+	return pg_stat_at(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, st);
 }
 
 int pg_open(const char *path, int flags)

@@ -108,12 +108,14 @@ struct pg_stat {
 	uint64_t dev;
 	uint64_t ino; /* never 0 for an open descriptor */
 	uint32_t mode;
-	uint32_t uid; /* of its owner */
+	uint32_t uid, gid; /* of its owner */
 };
 
 int pg_fstat(int fd, struct pg_stat *st); /* 0, or -errno */
 int pg_lstat(const char *path,
-	     struct pg_stat *st);	  /* the same, of a path; a link is not followed */
+	     struct pg_stat *st); /* the same, of a path; a link is not followed */
+int pg_stat_at(int at, const char *path, int flags,
+	       struct pg_stat *st);	  /* as statx(2) has it: a link is followed */
 int pg_open(const char *path, int flags); /* O_CLOEXEC is added; mode 0644; descriptor or -errno */
 
 /* SIZE bytes of zeros, for munmap(2); a null pointer: there are none to be had. */

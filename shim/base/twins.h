@@ -75,6 +75,7 @@ sighandler_t ssignal(int sig, sighandler_t handler);
 sighandler_t sigset(int sig, sighandler_t handler);
 int sigignore(int sig);
 int siginterrupt(int sig, int interrupt);
+int execveat(int folder, const char *path, char *const *argv, char *const *env, int flags);
 int close_range(unsigned first, unsigned last, int flags);
 void closefrom(int first);
 ssize_t pwritev2(int fd, const struct iovec *iov, int n, off_t at, int flags);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* attach: processes that run already are looked at from outside. */
 #include "command/acts.h"
+#include "command/control.h"
 #include "command/examine.h"
 #include "command/given.h"
 #include "command/options.h"
@@ -15,6 +16,7 @@
 #include "outside/engine.h"
 #include "outside/filter.h"
 #include "outside/registers.h"
+#include "outside/silent.h"
 #include "outside/stops.h"
 #include "outside/tracee.h"
 
@@ -72,6 +74,11 @@ static void __attribute__((noreturn)) refused(unsigned pid, int err)
 			pid, name_of(pid), tracer, name_of((unsigned)tracer));
 	if (pid == (unsigned)getpid() || in_status(pid, "Tgid:") != (int)pid)
 		pg_fail(PG_CANNOT_RUN, "%u is no process that can be traced", pid);
+	if (err == EPERM && pg_tracee_is_closed((int)pid))
+		pg_fail(PG_CANNOT_RUN,
+			"process %u (%s) is not dumpable: nobody but root may look into it (sudo "
+			"pipeguard attach %u)",
+			pid, name_of(pid), pid);
 	if (err == EPERM && geteuid() && yama_forbids())
 		pg_fail(PG_CANNOT_RUN,
 			"process %u (%s) may not be traced: kernel.yama.ptrace_scope allows that "
@@ -113,14 +120,15 @@ static void need_rules(void)
 
 	if (why)
 		pg_fail(PG_FAILED, "%s", why);
-	if (pg_variable("PIPEGUARD_CONTROL"))
-		pg_fail(PG_FAILED, "attach has no page: PIPEGUARD_CONTROL is for run");
-	if (!pg_rules.n)
+	if (!pg_rules.n && !pg_page() && !pg_silent_on)
 		return;
-	fputs("pipeguard: rules in a process that runs stop each of its system calls twice, while "
-	      "they "
-	      "stand: some 10 us a call\n",
-	      stderr);
+	fprintf(stderr,
+		"pipeguard: %s in a process that runs stop each of its system calls twice, %s: "
+		"some 10 us a call\n",
+		pg_silent_on ? "all writes that are looked at"
+		: pg_page()  ? "rules that may come"
+			     : "rules",
+		pg_page() || pg_silent_on ? "until attach leaves it" : "while they stand");
 	pg_stops_start();
 }
 
@@ -134,9 +142,13 @@ int pg_attach(struct pg_request *r)
 	for (unsigned i = 0; i < r->count; i++)
 		number_of(r->words[i]);
 	pg_given_set();
+	if (r->control)
+		pg_control_start(r->control,
+				 pg_given_any() ? pg_variable("PIPEGUARD_RULES") : NULL);
 	pg_config_read(pg_variables());
 	pg_tracee_pick(pg_variable("PIPEGUARD_ONLY"), pg_variable("PIPEGUARD_SKIP"));
 	pg_config.start = pg_now();
+	pg_silent_on = r->all;
 	need_rules();
 	if (pg_tracee_proc_is_foreign())
 		pg_fail(PG_CANNOT_RUN, "attach: /proc is another pid namespace's: mount it");

@@ -230,3 +230,10 @@ void pg_control_change(enum pg_change_how how, const char *text, int on)
 	pg_page_publish(&rules, rules.on ? pg_live_calls(set) : 0);
 	pg_page_unlock();
 }
+
+void pg_control_start(const char *path, const char *rules)
+{
+	pg_control_open(path, true);
+	if (rules)
+		pg_control_change(PG_REPLACE, rules, 1);
+}

@@ -20,4 +20,8 @@ enum pg_change_how { PG_REPLACE, PG_ADD, PG_SWITCH };
  * act; -1: as before. Wrong ones end the program and change nothing. */
 void pg_control_change(enum pg_change_how how, const char *text, int on);
 
+/* For who begins to use it: it is made if it is missing. RULES, if there are any, replace what an
+ * earlier one left in it. */
+void pg_control_start(const char *path, const char *rules);
+
 #endif

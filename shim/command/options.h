@@ -38,7 +38,7 @@ struct pg_request {
 	unsigned count, verbose;
 	bool named; /* the verb was written */
 	bool print, json;
-	bool first_only, list;
+	bool first_only, list, all;
 	uint64_t for_ns;	      /* of attach; 0: no end */
 	const char *engine;	      /* of run: inside, outside, both; a null pointer: what fits */
 	bool require_fired, own_page; /* OWN_PAGE: nobody gave it a name */

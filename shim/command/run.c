@@ -15,11 +15,13 @@
 
 #include "outside/filter.h"
 #include "outside/registers.h"
+#include "outside/silent.h"
 #include "outside/start.h"
 #include "outside/tracee.h"
 #include "rules/config.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -85,16 +87,32 @@ static struct engines choose(const struct pg_request *r, const char *name, const
 	return e;
 }
 
-static void start_engine(const struct engines *e)
+/* What may be run and not read is root's to look into. */
+static bool is_closed(const char *path)
+{
+	return geteuid() && access(path, R_OK);
+}
+
+static void start_engine(const struct engines *e, const char *path)
 {
 	const char *why;
 
+	if (is_closed(path) && !e->outside)
+		fprintf(stderr,
+			"pipeguard: '%s' may not be read: where the library does not come into it, "
+			"nothing is seen (sudo pipeguard)\n",
+			path);
 	if (!e->outside)
 		return;
 	if (!PG_REGISTERS_KNOWN)
 		pg_fail(PG_CANNOT_RUN, PG_NO_OUTSIDE);
 	pg_config_read(pg_variables());
 	pg_tracee_pick(pg_variable("PIPEGUARD_ONLY"), pg_variable("PIPEGUARD_SKIP"));
+	if (is_closed(path) && pg_rules.n && !e->inside)
+		pg_fail(PG_CANNOT_RUN,
+			"'%s' may not be read: then nobody but root may look into it, and no "
+			"rule reaches it",
+			path);
 	why = pg_filter_refuses();
 	if (why)
 		pg_fail(PG_FAILED, "%s", why);
@@ -123,8 +141,7 @@ static void __attribute__((noreturn)) become(const char *path, char **words, uns
 		strerror(errno));
 }
 
-/* The page is there before the program is, so that ctl finds it. Rules that were given replace what
- * an earlier run left in it. */
+/* The page is there before the program is, so that ctl finds it. */
 static void start_page(struct pg_request *r, bool looks)
 {
 	const char *rules = pg_given_any() ? pg_variable("PIPEGUARD_RULES") : NULL;
@@ -134,16 +151,14 @@ static void start_page(struct pg_request *r, bool looks)
 			pg_fail(PG_FAILED, "--require-fired: which rules? (see --help)");
 		rules = pg_variable("PIPEGUARD_RULES");
 		r->own_page = true;
-		pg_take_control(r, pg_text_of("run-%d", (int)getpid()));
+		pg_take_control(r, pg_tree_page());
 	}
 
 	if (!r->control) {
 		pg_tree_start(looks);
 		return;
 	}
-	pg_control_open(r->control, true);
-	if (rules)
-		pg_control_change(PG_REPLACE, rules, 1);
+	pg_control_start(r->control, rules);
 	pg_watch_start(r);
 }
 
@@ -164,7 +179,10 @@ int pg_run(struct pg_request *r)
 		return pg_flushed(0);
 	}
 	start_page(r, engines.outside);
-	start_engine(&engines);
+	pg_silent_on = r->all;
+	if (r->all && r->control && engines.outside)
+		pg_fail(PG_FAILED, "--all and --control cannot be together from outside");
+	start_engine(&engines, path);
 	if (engines.inside)
 		pg_variable_preload(pg_library_for_loader());
 	become(path, r->words, r->count);

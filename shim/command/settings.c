@@ -7,6 +7,7 @@
 #include "command/variables.h"
 
 #include "base/text.h"
+#include "rules/config.h"
 #include "rules/rule_read.h"
 
 #include <stddef.h>
@@ -53,8 +54,13 @@ static void take_number(const char *option, const char *name, const char *value,
 
 void pg_take_limit(struct pg_request *r, const char *value)
 {
+	uint64_t n;
+
 	(void)r;
-	take_number("--limit", "PIPEGUARD_LIMIT", value, 1000000000);
+	if (!pg_read_count(value, &n) || n > PG_LIMIT_MOST)
+		pg_fail(PG_FAILED, "--limit: not a number from 0 to %u: '%s'", PG_LIMIT_MOST,
+			value);
+	pg_variable_set("PIPEGUARD_LIMIT", value);
 }
 
 void pg_take_stack(struct pg_request *r, const char *value)
@@ -120,6 +126,12 @@ void pg_take_once(struct pg_request *r, const char *value)
 {
 	(void)value;
 	r->first_only = true;
+}
+
+void pg_take_all(struct pg_request *r, const char *value)
+{
+	(void)value;
+	r->all = true;
 }
 
 void pg_take_listing(struct pg_request *r, const char *value)

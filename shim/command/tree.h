@@ -9,4 +9,9 @@
  * one. Those of trees that were killed go. LOOKS: this process reads them itself. */
 void pg_tree_start(bool looks);
 
+/* Where a page goes that nobody gave a name to, until pg_tree_page_ends(). If this process is
+ * killed, the next one that starts a tree takes it away. */
+const char *pg_tree_page(void);
+void pg_tree_page_ends(const char *path);
+
 #endif

@@ -4,6 +4,7 @@
 #include "command/control.h"
 #include "command/options.h"
 #include "command/say.h"
+#include "command/tree.h"
 
 #include "outside/cut_off.h"
 
@@ -144,7 +145,7 @@ void pg_watch_start(const struct pg_request *r)
 	program = 0;
 	idle = idle_rules();
 	if (r->own_page)
-		unlink(r->control);
+		pg_tree_page_ends(r->control);
 	if (idle)
 		fprintf(stderr, "pipeguard: never fired: %s\n", idle);
 	if (idle && r->require_fired)

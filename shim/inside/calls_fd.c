@@ -44,15 +44,23 @@ PG_EXPORT int socketpair(int domain, int type, int protocol, int fd[2])
 			  type_of(type));
 }
 
+static int fresh_pipe(int ret, const int fd[2])
+{
+	fresh_pair(ret, fd, 0);
+	if (!ret && pg_has_endings())
+		pg_fd_unread(fd[0]);
+	return ret;
+}
+
 PG_EXPORT int pipe(int fd[2])
 {
-	return fresh_pair(NEXT_SYS(pipe, SYS_pipe2, fd, 0, 0, 0, 0, 0, fd), fd, 0);
+	return fresh_pipe(NEXT_SYS(pipe, SYS_pipe2, fd, 0, 0, 0, 0, 0, fd), fd);
 }
 PG_TWIN(__pipe, pipe);
 
 PG_EXPORT int pipe2(int fd[2], int flags)
 {
-	return fresh_pair(NEXT_SYS2(pipe2, SYS_pipe2, fd, flags), fd, 0);
+	return fresh_pipe(NEXT_SYS2(pipe2, SYS_pipe2, fd, flags), fd);
 }
 
 PG_EXPORT int close(int fd)
@@ -71,11 +79,13 @@ PG_EXPORT int close(int fd)
 }
 PG_TWIN(__close, close);
 
-/* FD is FROM from now on, if the kernel said so: RET. */
+/* RET is FROM from now on, if the kernel said so. */
 static int copied(int from, int ret)
 {
 	if (ret >= 0)
 		pg_fd_copied(from, ret);
+	if (PG_UNLIKELY(!ret && from && pg_has_endings()))
+		pg_leaving_hold(PG_HOW_TOOK, 0);
 	return ret;
 }
 
@@ -181,7 +191,7 @@ static void raw_after(long nr, const long arg[6], int ret, uintptr_t caller)
 	case SYS_pipe:
 #endif
 	case SYS_pipe2:
-		fresh_pair(ret, (const int *)arg[0], 0);
+		fresh_pipe(ret, (const int *)arg[0]);
 		break;
 	case SYS_socketpair:
 		fresh_pair(ret, (const int *)arg[3], type_of((int)arg[1]));

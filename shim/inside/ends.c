@@ -35,7 +35,7 @@ static uint64_t idle_rules(void)
 
 	if (!n || pg_config.verbose || pg_config.log_kind == PG_LOG_OFF)
 		return 0;
-	return pg_endings_idle(~(uint64_t)0 >> (64 - n));
+	return pg_endings_idle(~(uint64_t)0 >> (64 - n), pg_pid());
 }
 
 bool pg_guard_has_last_word(void)

@@ -126,12 +126,13 @@ static inline void pg_unmark(const struct pg_op *op)
 		made_;                                                                             \
 	})
 
-/* A call that reads, MADE: only an end or an error is of interest. OP as above, its descriptor
- * stored. */
+/* A call that reads, MADE: only an end or an error is of interest, mostly. OP as above, its
+ * descriptor stored. The limit is read plainly: to compare with an atomic word takes an instruction
+ * more, and either of its values will do. */
 #define PG_IN(name, op, made)                                                                      \
 	__extension__({                                                                            \
 		__typeof__(made) made_ = (made);                                                   \
-		if (PG_UNLIKELY(made_ <= 0))                                                       \
+		if (PG_UNLIKELY(made_ <= pg_read_odd))                                             \
 			made_ = (__typeof__(made_))pg_guard_odd_in(PG_CALL_##name, &(op), made_,   \
 								   PG_CALLER);                     \
 		made_;                                                                             \

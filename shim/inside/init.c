@@ -15,6 +15,7 @@
 #include "inside/guard.h"
 #include "inside/leave.h"
 #include "inside/passed.h"
+#include "inside/reach.h"
 #include "inside/stdio_gate.h"
 #include "log/log.h"
 #include "object/connection.h"
@@ -72,7 +73,7 @@ static void ask_for_status(void)
 
 	if (ask)
 		ask(on_exiting, NULL);
-	pg_leaving_hold(0);
+	pg_leaving_hold(PG_HOW_HELD, 0);
 }
 
 /* Loaded by dlopen (ctypes, say), nothing calls us; a second copy must not tell everything twice.
@@ -170,6 +171,8 @@ static void __attribute__((constructor)) start(int argc, char **argv, char **env
 		pg_guard_start(gates(pg_stdio_start()));
 		ask_for_exit();
 	}
+	if (pg_config.active)
+		pg_reach_start(environ ? environ : envp);
 	if (pg_has_endings())
 		ask_for_status();
 	if (!late)

@@ -85,7 +85,7 @@ void pg_leave_all(enum pg_how how, int status)
 		return;
 	pg_leaving_process(&left);
 	leave_each(0, INT32_MAX, &left, pg_process_is_single());
-	pg_endings_close();
+	pg_endings_close(pg_pid());
 }
 
 static int status_of_exit = -1; /* until all is flushed */

@@ -108,6 +108,7 @@ void pg_took(const struct pg_op *op, int64_t ret)
 
 	if (ret <= 0 || op->skip)
 		return;
+	pg_fd_was_read(op->fd);
 	n = moved(op, ret);
 	spoilt = n < op->garbage ? n : op->garbage;
 	if (spoilt)

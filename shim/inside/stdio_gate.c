@@ -155,6 +155,10 @@ static PG_COLD ssize_t ended(FILE *f, void *data, ssize_t n, ssize_t got, uintpt
 {
 	const struct pg_op asked = asked_of(PG_CALL_read, 0, f, data, n, caller);
 
+	if (got > 0) {
+		pg_fd_was_read(asked.fd);
+		return got;
+	}
 	if (PG_UNLIKELY(pg_front.ruled & PG_BIT(PG_CALL_read)) && got < 0)
 		pg_apply_refused(asked.fd, PG_BIT(PG_CALL_read), errno);
 	return (ssize_t)pg_guard_in(&asked, got);
@@ -170,7 +174,7 @@ static ssize_t gate_read(FILE *f, void *data, ssize_t n)
 	    pg_apply_asks(f->_fileno, PG_BIT(PG_CALL_read)))
 		return read_ruled(f, data, n, PG_CALLER);
 	got = next_read(f, data, n);
-	return PG_LIKELY(got > 0) ? got : ended(f, data, n, got, PG_CALLER);
+	return PG_LIKELY(got > PG_GET(pg_read_odd)) ? got : ended(f, data, n, got, PG_CALLER);
 }
 
 /* fclose, and pclose, reach no close() that could be interposed. */

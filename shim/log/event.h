@@ -25,6 +25,7 @@ enum pg_ev {
 	PG_EV_KILLED,
 	PG_EV_INJECT,
 	PG_EV_MODULE,
+	PG_EV_UNREACHED,
 	PG_EV_COUNT
 };
 enum pg_signal {
@@ -35,6 +36,17 @@ enum pg_signal {
 	PG_SIG_BLOCKED,
 	PG_SIG_SUPPRESSED,
 	PG_SIG_ASK /* not known yet: of the object and the call's flags */
+};
+/* Why the library does not come into a program. */
+enum pg_barrier {
+	PG_NO_BARRIER,
+	PG_BARRIER_STATIC,
+	PG_BARRIER_PRIVILEGED, /* the loader ignores the environment */
+	PG_BARRIER_MACHINE,
+	PG_BARRIER_ENVIRONMENT, /* no LD_PRELOAD names it */
+	PG_BARRIER_UNDUMPABLE,	/* the engine outside, no root, may not look into it */
+	PG_BARRIER_LISTENER,	/* it wants seccomp notifications, which rules from outside have */
+	PG_BARRIERS
 };
 enum pg_state { PG_STATE_DEFAULT, PG_STATE_IGNORED, PG_STATE_CAUGHT };
 
@@ -77,19 +89,23 @@ struct pg_event {
 	uintptr_t frame[PG_FRAMES_MAX];
 	unsigned sites;
 	struct pg_site site[16];
-	struct pg_ending ended; /* epipe, reset, inject: who let go of the other end */
-	int rule;		/* inject: its serial; epipe: object.rule */
-	int failed;		/* inject: errno, why the fault could not be made; or 0 */
-	const char *held;	/* inject: what became of a hold, or a null pointer */
-	bool seeded;		/* inject: a rule with prob= */
+	struct pg_ending ended;	 /* epipe, reset, inject: who let go of the other end */
+	int rule;		 /* inject: its serial; epipe: object.rule */
+	int failed;		 /* inject: errno, why the fault could not be made; or 0 */
+	const char *held;	 /* inject: what became of a hold, or a null pointer */
+	bool seeded;		 /* inject: a rule with prob= */
+	bool by_root, reachable; /* unreached: who it is, and whether the other engine serves */
 	uint64_t idle; /* exit, of a tree's first process: rules that fired nowhere, as bits */
 	uint64_t counts[PG_RULES_MAX]; /* exit: how often each rule fired */
 	uint64_t passed;	       /* exit: rules for write that stdio passed by, as bits */
 	const char *gates;	       /* load */
-	char module[72], path[256], build_id[65]; /* module; "": unknown */
+	char module[72], path[256], build_id[65]; /* module; "": unknown; PATH: unreached, too */
+	enum pg_barrier barrier;		  /* unreached */
+	int child;				  /* unreached: the process of that program */
 	int sender;	/* killed: who sent the signal; CALL and FD: of whose write it is */
 	bool by_itself; /* killed: the program raised it */
 	int pid;
+	bool sourced; /* lines of the source are known */
 	bool outside; /* seen by the outside engine: TID and COMM are filled in, too */
 	/* Set by pg_event_write (line.h), unless OUTSIDE. */
 	int tid;

@@ -8,9 +8,11 @@
 #include "log/log.h"
 #include "rules/config.h"
 
-static const char *const ev_names[] = {"epipe",	 "reset",  "refused", "eof",  "disposition",
-				       "load",	 "doomed", "closed",  "exit", "call",
-				       "killed", "inject", "module"};
+static const char *const ev_names[] = {"epipe",	 "reset",  "refused", "eof",	  "disposition",
+				       "load",	 "doomed", "closed",  "exit",	  "call",
+				       "killed", "inject", "module",  "unreached"};
+static const char *const barriers[] = {NULL,	      "static",	    "privileged", "machine",
+				       "environment", "undumpable", "listener"};
 static const char *const via_names[] = {"call", "stdio", "signal"};
 static const char *const signal_names[] = {"none",    "fatal",	 "caught",
 					   "ignored", "blocked", "suppressed"};
@@ -95,6 +97,13 @@ static void end(struct pg_text *t, const struct pg_addr *a, const char *path)
 	pg_put_char(t, '"');
 }
 
+static void own_end(struct pg_text *t, const struct pg_object *o)
+{
+	static const struct pg_addr none;
+
+	end(t, pg_has_local(o) ? &o->local : &none, o->local_path);
+}
+
 /* Milliseconds from AT, where that is known, to the event. */
 static int64_t ago_ms(const struct pg_event *e, uint64_t at)
 {
@@ -128,6 +137,16 @@ static void code(struct pg_text *t, const struct pg_code *code)
 	pg_stack_put_code_frame(&part, code);
 	buf[part.len] = 0;
 	pg_put_json(t, buf, sizeof buf);
+}
+
+static void instead(struct pg_text *t, const struct pg_event *e)
+{
+	char buf[64];
+	struct pg_text part = {buf, 0, sizeof buf - 1};
+	bool any = pg_put_instead(&part, e);
+
+	buf[part.len] = 0;
+	pg_put_json(t, any ? buf : NULL, sizeof buf);
 }
 
 /* One inside an object. */
@@ -253,6 +272,16 @@ static void stack(struct pg_text *t, const struct pg_event *e)
 	}
 	t->cap = cap;
 	pg_put_char(t, ']');
+}
+
+static void source(struct pg_text *t, const struct pg_event *e)
+{
+	char buf[PG_SOURCES_MAX];
+	struct pg_text part = {buf, 0, sizeof buf - 1};
+
+	pg_put_sources(&part, e);
+	buf[part.len] = 0;
+	pg_put_json(t, buf, sizeof buf);
 }
 
 static void disposition(struct pg_text *t, const struct pg_event *e)
@@ -391,6 +420,7 @@ static void seconds(struct pg_text *t, uint64_t now)
 enum {
 	IF_CONFINED = 1u << 29,
 	IF_LIMITED = 1u << 30,
+	IF_SOURCED = 1u << 28,
 #define ON(event) (1u << PG_EV_##event)
 #define IF(condition) IF_##condition
 	WRITES = ON(EPIPE) | ON(RESET) | ON(REFUSED) | ON(EOF) | ON(DOOMED) | ON(CLOSED) |
@@ -411,7 +441,7 @@ static const struct key {
 void pg_event_json(struct pg_text *t, const struct pg_event *e)
 {
 	unsigned has = 1u << e->ev | (e->confined ? IF_CONFINED : 0u) |
-		       (e->missing.limited ? IF_LIMITED : 0u);
+		       (e->missing.limited ? IF_LIMITED : 0u) | (e->sourced ? IF_SOURCED : 0u);
 
 	for (unsigned i = 0; i < sizeof keys / sizeof *keys; i++) {
 		if (!(keys[i].events & has))

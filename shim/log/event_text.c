@@ -94,14 +94,6 @@ static void text_addr(struct pg_text *t, const struct pg_addr *a, const char *pa
 		pg_put_char(t, '?');
 }
 
-/* 0.0.0.0: what has failed to connect has a port, and no address yet. */
-static bool is_nowhere(const struct pg_addr *a)
-{
-	static const uint8_t zero[sizeof a->ip];
-
-	return a->family && !__builtin_memcmp(a->ip, zero, a->family == AF_INET ? 4 : sizeof zero);
-}
-
 /* A TCP socket that nothing was sent on, and of whose beginning nothing is known. */
 static bool never_connected(const struct pg_object *o)
 {
@@ -111,8 +103,7 @@ static bool never_connected(const struct pg_object *o)
 static void text_ends(struct pg_text *t, const struct pg_object *o)
 {
 	static const char *const arrows[] = {" <> ", " -> ", " <- "};
-	bool local = (o->local.family || o->local_path[0]) &&
-		     !(o->side == PG_CLIENT && is_nowhere(&o->local));
+	bool local = pg_has_local(o) || o->local_path[0];
 
 	if (o->side == PG_NO_SIDE && !o->peer.family && never_connected(o)) {
 		pg_put(t, ", never connected");
@@ -263,6 +254,18 @@ static void text_stack(struct pg_text *t, const struct pg_event *e)
 		return;
 	t->len = before;
 	text_frames(t, e, n, INDENT "< ");
+}
+
+static void text_sources(struct pg_text *t, const struct pg_event *e)
+{
+	size_t before = t->len;
+
+	if (!e->sourced)
+		return;
+	pg_put(t, INDENT "source: ");
+	pg_put_sources(t, e);
+	if (t->len == t->cap)
+		t->len = before;
 }
 
 /* Once for each process, and again after a change: all events of an interpreter's have the same. */
@@ -439,6 +442,7 @@ static void text_write(struct pg_text *t, const struct pg_event *e)
 	text_ended(t, e);
 	text_disposition(t, e);
 	text_stack(t, e);
+	text_sources(t, e);
 	text_again(t, e);
 }
 
@@ -468,6 +472,7 @@ static void text_inject(struct pg_text *t, const struct pg_event *e)
 	text_object(t, e);
 	text_ended(t, e);
 	text_stack(t, e);
+	text_sources(t, e);
 }
 
 static void text_idle(struct pg_text *t, uint64_t rules)
@@ -557,6 +562,41 @@ static void text_killed(struct pg_text *t, const struct pg_event *e)
 	}
 }
 
+static const struct {
+	const char *is, *so;
+} barriers[] = {
+	[PG_NO_BARRIER] = {"is not entered", "not seen from here"},
+	[PG_BARRIER_STATIC] = {"is statically linked", "not seen from here"},
+	[PG_BARRIER_PRIVILEGED] = {"is privileged (setuid or the like)", "not seen from here"},
+	[PG_BARRIER_MACHINE] = {"is for another machine", "not seen from here"},
+	[PG_BARRIER_ENVIRONMENT] = {"is started without LD_PRELOAD", "not seen from here"},
+	[PG_BARRIER_UNDUMPABLE] = {"is not dumpable",
+				   "what it writes to is not known here, and no rule reaches it"},
+	[PG_BARRIER_LISTENER] = {"wants seccomp notifications of its own",
+				 "EBUSY, since rules from outside have them"},
+};
+
+static void text_unreached(struct pg_text *t, const struct pg_event *e)
+{
+	const char *name = e->path[0] ? e->path : e->outside ? e->comm : "?";
+	size_t before;
+
+	pg_put(t, "pid ");
+	pg_put_i64(t, e->child);
+	pg_put(t, " (");
+	text_name(t, name, sizeof e->path, ")");
+	pg_put(t, ") ");
+	pg_put(t, barriers[e->barrier].is);
+	pg_put(t, ": ");
+	pg_put(t, barriers[e->barrier].so);
+	before = t->len;
+	pg_put(t, "; ");
+	if (pg_put_instead(t, e))
+		pg_put(t, " reaches it");
+	else
+		t->len = before;
+}
+
 static void text_body(struct pg_text *t, const struct pg_event *e)
 {
 	switch (e->ev) {
@@ -579,6 +619,9 @@ static void text_body(struct pg_text *t, const struct pg_event *e)
 		break;
 	case PG_EV_KILLED:
 		text_killed(t, e);
+		break;
+	case PG_EV_UNREACHED:
+		text_unreached(t, e);
 		break;
 	default:
 		text_write(t, e);

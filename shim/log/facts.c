@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "log/facts.h"
 
+#include "who/symbol.h"
 #include "rules/config.h"
 
 enum { ACTIONS_MAX = 160 };
@@ -62,7 +63,50 @@ void pg_put_actions(struct pg_text *t, const struct pg_event *e)
 	}
 }
 
+/* Under a tracer who is not root a file's privileges are not given; who is attached to has them. */
+bool pg_put_instead(struct pg_text *t, const struct pg_event *e)
+{
+	bool filtered = e->barrier == PG_BARRIER_LISTENER;
+	bool closed = e->barrier == PG_BARRIER_UNDUMPABLE ||
+		      (e->barrier == PG_BARRIER_PRIVILEGED && !e->by_root);
+
+	if (!e->reachable)
+		return false;
+	pg_put(t, filtered ? "pipeguard attach -r RULE "
+		  : closed ? "sudo pipeguard attach "
+			   : "pipeguard run --both");
+	if (filtered || closed)
+		pg_put_i64(t, e->child);
+	return true;
+}
+
+void pg_put_sources(struct pg_text *t, const struct pg_event *e)
+{
+	size_t known = t->len, before;
+
+	for (unsigned i = 0; i < e->frames; i++) {
+		pg_put(t, i ? " < " : "");
+		before = t->len;
+		if (!pg_source_at(e->frame[i], t))
+			pg_put_char(t, '?');
+		if (t->len >= t->cap)
+			break;
+		known = t->buf[before] == '?' && t->len == before + 1 ? known : t->len;
+	}
+	t->len = known;
+}
+
 bool pg_knows_signal(const struct pg_event *e)
 {
 	return e->ev == PG_EV_EPIPE && e->signal != PG_SIG_ASK;
+}
+
+bool pg_has_local(const struct pg_object *o)
+{
+	static const uint8_t zero[sizeof o->local.ip];
+	const struct pg_addr *a = &o->local;
+
+	bool nowhere = !__builtin_memcmp(a->ip, zero, a->family == AF_INET ? 4 : sizeof zero);
+
+	return a->family && (!nowhere || (a->port && o->side != PG_CLIENT));
 }

@@ -27,6 +27,18 @@ int pg_event_rule(const struct pg_event *e);
  * with a hundred zeros in front are left out. */
 void pg_put_actions(struct pg_text *t, const struct pg_event *e);
 
+/* The command that reaches the program of an unreached event. False: none is known. */
+bool pg_put_instead(struct pg_text *t, const struct pg_event *e);
+
+/* "one.c:12 < two.c:5": the lines of E's frames, as many as fit, "?" for those that are not known.
+ */
+enum { PG_SOURCES_MAX = 256 };
+void pg_put_sources(struct pg_text *t, const struct pg_event *e);
+
+/* Has O an address of its own? 0.0.0.0 is none of a client, which has failed to connect and has no
+ * more than a port. */
+bool pg_has_local(const struct pg_object *o);
+
 /* A program that confined itself cannot be asked what became of it. */
 bool pg_knows_signal(const struct pg_event *e);
 

@@ -48,7 +48,7 @@ static void put_line(struct pg_event *e, char *line, uint64_t mask)
 static bool is_rare(const struct pg_event *e)
 {
 	return e->ev == PG_EV_EXIT || e->ev == PG_EV_LOAD || e->ev == PG_EV_KILLED ||
-	       e->ev == PG_EV_MODULE || e->signal == PG_SIG_FATAL;
+	       e->ev == PG_EV_MODULE || e->ev == PG_EV_UNREACHED || e->signal == PG_SIG_FATAL;
 }
 
 /* This thread's number, in the process PID: asked once, for a child by fork, vfork or clone has

@@ -336,6 +336,12 @@ static bool is_still_there(void)
 	return out.fd >= 0 && !pg_fstat(out.fd, &st) && st.dev == out.dev && st.ino == out.ino;
 }
 
+bool pg_log_is_there(void)
+{
+	return pg_config.log_kind != PG_LOG_OFF &&
+	       (pg_config.log_kind != PG_LOG_FD || is_still_there());
+}
+
 /* What the file behind the descriptor is called now, as /proc has it; not "/..." where that cannot
  * be said. */
 static void put_name_now(char *name, size_t size)

@@ -40,6 +40,9 @@ void pg_log_of(int pid);
 /* True if FD is the program's own descriptor that lines go to. */
 bool pg_log_goes_to(int fd);
 
+/* Would a line go to where the log was at start? Not if the program put something else there. */
+bool pg_log_is_there(void);
+
 /* Is it that object, by device and inode? */
 bool pg_log_is(uint64_t dev, uint64_t ino);
 

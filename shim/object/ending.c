@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/mapped.h"
 #include "base/peek.h"
+#include "base/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,24 +14,52 @@
 PG_START_DATA struct pg_endings *pg_endings_mapped;
 static void *own; /* the file of the ring alone */
 
+static uint64_t space, space_of; /* SPACE_OF: the process that it was found for */
+
+static uint64_t find_space(void)
+{
+	int fd = pg_open("/proc/self/ns/pid", O_RDONLY);
+	struct pg_stat st = {.ino = 0};
+
+	if (fd < 0)
+		return 0;
+	pg_fstat(fd, &st);
+	pg_sys1(SYS_close, fd);
+	return st.ino;
+}
+
 void pg_endings_use(struct pg_endings *ring)
 {
 	if (!pg_endings_mapped)
 		pg_endings_mapped = ring;
 }
 
+/* A child may be elsewhere (unshare(2)). */
+uint64_t pg_endings_space(void)
+{
+	uint64_t process = pg_process() ^ (uint64_t)PG_GET(pg_forks) << 32;
+
+	if (PG_GET(space_of) != process) {
+		PG_PUT(space, find_space());
+		PG_PUT(space_of, process);
+	}
+	return PG_GET(space);
+}
+
 /* ---- a file of its own ---- */
 
 struct head {
 	char magic[32];
-	uint64_t owner, fired; /* rules that did, as bits */
+	uint64_t owner;
+	uint8_t fired[64]; /* 1: the rule of this number did. A byte each: two at once undo nothing
+			    */
 };
 struct file {
 	struct head head;
 	struct pg_endings ring;
 };
 
-static const char magic[32] = "pipeguard endings 1";
+static const char magic[32] = "pipeguard endings 4";
 static char path_of_own[128];
 
 /* With holes: nobody touches the memory but by peek.h. */
@@ -86,37 +115,67 @@ bool pg_endings_open(const char *path)
 	return true;
 }
 
-/* Each process says so once. Two at once must not undo each other, so this is no copy; the file is
- * asked about before. */
+/* Each process says so once. */
 void pg_endings_fired(unsigned rule)
 {
 	static uint64_t said;
-	uint64_t bit = (uint64_t)1 << (rule & 63);
+	const uint8_t yes = 1;
 	struct file *f = own;
 
-	if (!f || rule > 63 || PG_GET(said) & bit)
+	if (!f || rule >= sizeof f->head.fired || PG_GET(said) >> rule & 1)
 		return;
-	__atomic_fetch_or(&said, bit, __ATOMIC_RELAXED);
-	if (pg_readable(&f->head.fired))
-		__atomic_fetch_or(&f->head.fired, bit, __ATOMIC_RELAXED);
+	__atomic_fetch_or(&said, (uint64_t)1 << rule, __ATOMIC_RELAXED);
+	pg_poke(&f->head.fired[rule], &yes, sizeof yes);
 }
 
-uint64_t pg_endings_idle(uint64_t rules)
+uint64_t pg_endings_idle(uint64_t rules, int pid)
 {
 	struct head head;
 
-	if (!rules || !own || !pg_peek(&head, own, sizeof head) || head.owner != (uint64_t)pg_pid())
+	if (!rules || !own || !pg_peek(&head, own, sizeof head) || head.owner != (uint64_t)pid)
 		return 0;
-	return rules & ~head.fired;
+	for (unsigned i = 0; i < sizeof head.fired; i++)
+		if (head.fired[i])
+			rules &= ~((uint64_t)1 << i);
+	return rules;
+}
+
+/* ---- what is said once ---- */
+
+static uint64_t *said; /* a null pointer: nothing is to be said */
+
+void pg_said_start(void)
+{
+	said = pg_endings_mapped ? pg_endings_mapped->said : pg_mapped_new(PG_SAID * sizeof *said);
+}
+
+bool pg_said_first(uint64_t what)
+{
+	what |= 1;
+	for (unsigned i = 0; said && i < PG_SAID && pg_readable(&said[i]); i++) {
+		uint64_t none = 0;
+
+		if (__atomic_compare_exchange_n(&said[i], &none, what, false, __ATOMIC_RELAXED,
+						__ATOMIC_RELAXED))
+			return true;
+		if (none == what)
+			return false;
+	}
+	return false;
+}
+
+bool pg_endings_stand(void)
+{
+	return own && !pg_sys3(SYS_faccessat, AT_FDCWD, path_of_own, 0);
 }
 
 /* The folder goes with the last one in it. */
-void pg_endings_close(void)
+void pg_endings_close(int pid)
 {
 	struct head head;
 	size_t slash = pg_len(path_of_own);
 
-	if (!own || !pg_peek(&head, own, sizeof head) || head.owner != (uint64_t)pg_pid())
+	if (!own || !pg_peek(&head, own, sizeof head) || head.owner != (uint64_t)pid)
 		return;
 	pg_sys3(SYS_unlinkat, AT_FDCWD, path_of_own, 0);
 	while (slash && path_of_own[slash] != '/')
@@ -176,7 +235,7 @@ enum { WORDS = sizeof(struct pg_ending) / sizeof(uint64_t) };
 enum { TO_BE_PROVED, SURE, NOT_SURE };
 
 /* What ends short is another layout in programs of 32 bit. */
-_Static_assert(sizeof(struct pg_ending) == 216 && sizeof(struct pg_ending_slot) == 240,
+_Static_assert(sizeof(struct pg_ending) == 224 && sizeof(struct pg_ending_slot) == 248,
 	       "one layout");
 
 static uint64_t sum_of(uint64_t turn, const struct pg_ending *e)
@@ -346,23 +405,27 @@ static bool ended_silently(struct pg_ending *e)
 
 /* ---- who let go ---- */
 
-enum { KNOWN = 20, MS = 1000000, ROUNDS = 20 };
+enum { KNOWN = 20, MS = 1000000, ROUNDS = 20, MOST_ROUNDS = 500 };
 
-/* What a process said of an object last: that it had it when it started, that it left it. */
+/* What a process said of an object last: that it had it when it started, that it has it, that it
+ * left it. */
 struct known {
-	uint64_t held, left; /* 0: it did not */
+	uint64_t held, has, left; /* 0: it did not */
 	int pid;
-	uint16_t held_slot, left_slot;
+	uint16_t held_slot;
 };
 
 struct search {
 	const struct pg_ending_key *key;
 	uint64_t since, now;
-	bool first;	   /* wanted: not the last */
-	bool found, waits; /* WAITS: one is being proved */
-	bool too_many;	   /* processes had it */
+	bool first; /* wanted: not the last */
+	bool found;
+	bool too_many; /* processes had it */
+	int waits;     /* the thread that is proving one, or 0 */
 	struct pg_ending *best;
-	unsigned known, begun; /* BEGUN: with those whose place another has */
+	uint64_t reader; /* when the last one left that may have read; 0: there is none */
+	uint16_t reader_slot;
+	unsigned known;
 	struct known of[KNOWN];
 };
 
@@ -374,16 +437,22 @@ static struct known *known_of(struct search *s, int pid)
 	for (unsigned i = 0; i < s->known; i++) {
 		if (s->of[i].pid == pid)
 			return &s->of[i];
-		if (s->of[i].left > s->of[i].held)
+		if (s->of[i].left > s->of[i].has)
 			free = &s->of[i];
 	}
 	if (s->known < KNOWN)
 		free = &s->of[s->known++];
-	if (!free)
-		return NULL;
-	s->begun++;
-	*free = (struct known){.pid = pid};
+	if (free)
+		*free = (struct known){.pid = pid};
 	return free;
+}
+
+static void note_has(struct known *k, unsigned slot, const struct pg_ending *e)
+{
+	if (e->at >= k->has)
+		k->has = e->at;
+	if (e->how == PG_HOW_HELD && e->at >= k->held)
+		k->held = e->at, k->held_slot = (uint16_t)slot;
 }
 
 static void note(struct search *s, unsigned slot, const struct pg_ending *e, unsigned state)
@@ -391,15 +460,20 @@ static void note(struct search *s, unsigned slot, const struct pg_ending *e, uns
 	struct known *k = known_of(s, e->pid);
 
 	s->too_many |= !k;
-	if (e->how == PG_HOW_HELD) {
-		if (k && e->at >= k->held)
-			k->held = e->at, k->held_slot = (uint16_t)slot;
+	if (e->how == PG_HOW_HELD || e->how == PG_HOW_TOOK) {
+		if (k)
+			note_has(k, slot, e);
 		return;
 	}
 	if (k && e->at >= k->left)
-		k->left = e->at, k->left_slot = (uint16_t)slot;
-	if (state == TO_BE_PROVED)
-		s->waits |= e->tid != (int)pg_sys0(SYS_gettid) && lives(e->pid);
+		k->left = e->at;
+	if (state == TO_BE_PROVED) {
+		if (e->tid != (int)pg_sys0(SYS_gettid) && lives(e->pid))
+			s->waits = e->tid;
+		return;
+	}
+	if (!e->reads_not && e->at >= s->reader)
+		s->reader = e->at, s->reader_slot = (uint16_t)slot;
 	if (state != SURE || (s->found && (e->at < s->best->at) != s->first))
 		return;
 	*s->best = *e;
@@ -410,7 +484,7 @@ static void note(struct search *s, unsigned slot, const struct pg_ending *e, uns
 static bool read_wanted(const struct search *s, unsigned n, struct pg_ending *to, unsigned *state)
 {
 	return read_slot(n, to, state) && same_key(&to->key, s->key) && to->at >= s->since &&
-	       to->at <= s->now;
+	       to->at <= s->now && to->space == pg_endings_space();
 }
 
 static void look_from(struct search *s, unsigned first)
@@ -432,72 +506,79 @@ static void look(struct search *s)
 {
 	uint64_t last = 0;
 
-	s->found = s->waits = s->too_many = false;
-	s->known = s->begun = 0;
+	s->found = s->too_many = false;
+	s->waits = 0;
+	s->known = 0;
+	s->reader = 0;
 	pg_peek(&last, &pg_endings_mapped->next, sizeof last);
 	for (unsigned n = 0; n < PG_ENDINGS; n += AT_ONCE)
 		look_from(s, (unsigned)((last / AT_ONCE + 1) * AT_ONCE + n) % PG_ENDINGS);
 }
 
-static void wait_a_little(void)
+/* Waits a little for TID to get to something, the N-th time. False: that is enough. It is for who
+ * could run and does not get to it that there are more times than ROUNDS. */
+static PG_COLD bool waits_on(unsigned n, int tid)
 {
 	const long pause[2] = {0, MS / 2};
+	char buf[512];
 
+	if (n >= MOST_ROUNDS || (n >= 2 * ROUNDS && *stat_of(tid, buf, sizeof buf) != 'R'))
+		return false;
 	pg_sys2(SYS_nanosleep, pause, 0);
+	return true;
 }
 
-/* The only process that S knows, but for this one and PID; a null pointer: there are others, or
- * none. */
-static const struct known *only_other(const struct search *s, int pid)
+/* The only process that had it and said nothing since; a null pointer: there is none, or MORE. */
+static const struct known *silent_one(const struct search *s, bool *more)
 {
 	const struct known *one = NULL;
 
-	if (s->too_many || s->begun != s->known)
-		return NULL;
+	*more = s->too_many;
 	for (unsigned i = 0; i < s->known; i++) {
-		if (s->of[i].pid == pid || s->of[i].pid == pg_pid())
+		if (s->of[i].has <= s->of[i].left)
 			continue;
-		if (one)
-			return NULL;
+		*more |= one != NULL;
 		one = &s->of[i];
 	}
-	return one;
+	return *more ? NULL : one;
+}
+
+/* The one process that held it and said nothing, if it has ended. */
+static PG_COLD bool find_silent(struct search *s, const struct known *one, struct pg_ending *to)
+{
+	unsigned state;
+
+	if (!one || one->held < one->has || !read_wanted(s, one->held_slot, to, &state) ||
+	    to->pid != one->pid)
+		return false;
+	for (unsigned n = 0; n < ROUNDS; n++) { /* who is killed lives a little longer */
+		if (ended_silently(to))
+			return true;
+		waits_on(n, to->pid);
+	}
+	return false;
 }
 
 /*
- * Who made a pipe for another process closes its own end of it when it gets to
- * that, and may be the last one to let go. That other one is told, if it is the
- * only one which had it besides, had it from its start, and left a moment before.
+ * Who made a pipe for others closes its own end of it when it gets to that, and
+ * may be the last one to let go. It never read: the reader is the last of those
+ * that may have, if all who had it have said so; or the one that said nothing.
  */
-static PG_COLD void prefer_other(struct search *s)
+static PG_COLD void prefer_reader(struct search *s)
 {
-	enum { MOMENT = 20 * MS, STDIO = 2 };
-	const struct known *k = only_other(s, s->best->pid);
 	struct pg_ending e;
 	unsigned state;
+	bool more;
+	const struct known *one = silent_one(s, &more);
 
-	if (s->best->how == PG_HOW_CLOSE && s->best->status > STDIO && k && k->held &&
-	    k->left > k->held && k->left <= s->best->at && s->best->at - k->left < MOMENT &&
-	    read_wanted(s, k->left_slot, &e, &state) && e.pid == k->pid)
+	if (one || more) {
+		if (!s->reader && find_silent(s, one, &e))
+			*s->best = e;
+		return;
+	}
+	if (s->reader && read_wanted(s, s->reader_slot, &e, &state) && e.at == s->reader &&
+	    state != TO_BE_PROVED)
 		*s->best = e;
-}
-
-/* The one process that held it and said nothing, if there is but one, and it has ended. */
-static PG_COLD bool silent_one(struct search *s)
-{
-	const struct known *one = NULL;
-	unsigned n = 0, state;
-
-	for (unsigned i = 0; i < s->known; i++)
-		if (s->of[i].held > s->of[i].left)
-			one = &s->of[i], n++;
-	if (n != 1 || s->too_many || !read_wanted(s, one->held_slot, s->best, &state) ||
-	    s->best->pid != one->pid)
-		return false;
-	for (n = 0; n < ROUNDS; n++, wait_a_little()) /* who is killed lives a little longer */
-		if (ended_silently(s->best))
-			return true;
-	return false;
 }
 
 /* A program that closes its input is about to end, mostly: then it is told by its status. */
@@ -513,10 +594,8 @@ static PG_COLD void add_exit(struct search *s)
 	s->now = ~(uint64_t)0;
 	s->best = &exit;
 	look(s);
-	for (unsigned i = 0; i < 2 * ROUNDS && !s->found && lives(e->pid); i++) {
-		wait_a_little();
+	for (unsigned n = 0; !s->found && lives(e->pid) && waits_on(n, e->pid); n++)
 		look(s);
-	}
 	if (!s->found)
 		return;
 	e->how = exit.how;
@@ -527,29 +606,31 @@ bool pg_ending_find(const struct pg_ending_key *key, uint64_t since, bool first,
 		    struct pg_ending *to)
 {
 	struct search s = {.key = key, .since = since, .first = first, .best = to};
+	const struct known *one;
+	bool more;
 
 	if (!pg_has_endings() || !key->w[0] || pg_confined)
 		return false;
 	s.now = pg_now();
 	look(&s);
-	for (unsigned i = 0; i < ROUNDS && s.waits && !s.found; i++) {
-		wait_a_little();
+	for (unsigned n = 0; s.waits && (!s.found || to->reads_not) && waits_on(n, s.waits); n++)
 		look(&s);
-	}
 	if (s.found) {
-		prefer_other(&s);
+		if (to->reads_not)
+			prefer_reader(&s);
 		add_exit(&s);
 		return true;
 	}
-	if (!silent_one(&s))
+	one = silent_one(&s, &more);
+	if (!find_silent(&s, one, to))
 		to->how = PG_HOW_NONE;
 	return s.known;
 }
 
 const char *pg_how_name(unsigned how)
 {
-	static const char *const names[PG_HOWS] = {NULL,   NULL,     "close", "shutdown",
-						   "exit", "killed", "gone"};
+	static const char *const names[PG_HOWS] = {NULL,       NULL,   NULL,	 "close",
+						   "shutdown", "exit", "killed", "gone"};
 
 	return how < PG_HOWS ? names[how] : NULL;
 }

@@ -21,6 +21,8 @@
 enum pg_how {
 	PG_HOW_NONE,
 	PG_HOW_HELD,  /* it has not left: it had the object when it started */
+	PG_HOW_TOOK,  /* it has not left: it made the object its standard input, or takes it along
+		       * into another program */
 	PG_HOW_CLOSE, /* STATUS: the number that was closed */
 	PG_HOW_SHUTDOWN,
 	PG_HOW_EXIT,   /* STATUS: its status; CALL: it had closed it before, as it ended */
@@ -37,11 +39,13 @@ struct pg_ending_key {
 struct pg_ending {
 	uint64_t at; /* CLOCK_MONOTONIC, ns */
 	struct pg_ending_key key;
+	uint64_t space;	 /* what PID counts in: pg_endings_space() */
 	int64_t unread;	 /* bytes; -1: not known */
 	uint64_t offset; /* in MODULE, of who called */
 	int32_t pid, tid;
 	int32_t status;
-	uint32_t how; /* enum pg_how */
+	uint16_t how;	    /* enum pg_how */
+	uint16_t reads_not; /* it had the object, and never read from it */
 	uint64_t symbol_offset;
 	char comm[16], call[16];
 	char module[40], symbol[48]; /* "": not known */
@@ -55,13 +59,18 @@ struct pg_ending_slot {
 	struct pg_ending ending;
 };
 enum { PG_ENDINGS = 256 };
+enum { PG_SAID = 64 };
 struct pg_endings {
 	uint64_t next, unused;
+	uint64_t said[PG_SAID]; /* what was told once for all of the tree */
 	struct pg_ending_slot slot[PG_ENDINGS];
 };
 
 /* The ring from now on, if there is none yet. */
 void pg_endings_use(struct pg_endings *ring);
+
+/* The pid namespace of this process, whose numbers say nothing in another one; 0: not known. */
+uint64_t pg_endings_space(void);
 
 /* It, or a null pointer: there is none. */
 extern struct pg_endings *pg_endings_mapped PG_HIDDEN;
@@ -78,12 +87,23 @@ bool pg_endings_open(const char *path);
 /* The rule of this number, of those that all processes of a tree begin with, fired. */
 void pg_endings_fired(unsigned rule);
 
-/* Of RULES, bits of their numbers, those that fired in no process of the tree whose first one this
- * is; 0: it is not, or that is not known. */
-uint64_t pg_endings_idle(uint64_t rules);
+/* Of RULES, bits of their numbers, those that fired in no process of the tree whose first one is
+ * PID; 0: it is not, or that is not known. */
+uint64_t pg_endings_idle(uint64_t rules, int pid);
 
-/* Its owner, if that is this process, is about to end. */
-void pg_endings_close(void);
+/* Has nobody of the tree told of WHAT, a hash, yet? Where there is no ring: none of this process
+ * and those that it forked. When there is no more room the answer is no. */
+bool pg_said_first(uint64_t what);
+
+/* Start-up only, when it is known whether there is a ring. */
+void pg_said_start(void);
+
+/* Is the file still there? The library, where it is in the first process, takes it away at the end,
+ * once it has told what there is to tell. */
+bool pg_endings_stand(void);
+
+/* PID is about to end: the file goes, if it is its owner. */
+void pg_endings_close(int pid);
 
 /* What a key is of. */
 enum { PG_OF_PIPE = 1, PG_OF_UNIX, PG_OF_INET, PG_OF_PROCESS };
@@ -111,10 +131,11 @@ struct pg_ending_place pg_ending_put(const struct pg_ending *e);
 void pg_ending_settle(const struct pg_ending_place *p, bool sure);
 
 /*
- * Who let go of KEY, not before SINCE: of several the FIRST or the last one.
- * Waits, some ms at most, for one that is being proved. False: nobody of the
- * tree ever had it, as far as the ring goes back. Its HOW is PG_HOW_NONE: some
- * had it, and who let go last is not known. AT 0: when is not known.
+ * Who let go of KEY, not before SINCE: of several the FIRST or the last one. If
+ * the last one never read from it, the last of those that may have. Waits, some
+ * ms at most, for one that is being proved. False: nobody of the tree ever had
+ * it, as far as the ring goes back. Its HOW is PG_HOW_NONE: some had it, and who
+ * let go last is not known. AT 0: when is not known.
  */
 bool pg_ending_find(const struct pg_ending_key *key, uint64_t since, bool first,
 		    struct pg_ending *to);

@@ -5,6 +5,7 @@
 #include "base/process.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stddef.h>
 
 struct pg_fd pg_fds[PG_FD_LOW];
@@ -98,6 +99,61 @@ uint32_t pg_fd_story_of(int fd, struct pg_fd *f)
 	return __atomic_load_n(&f->story, __ATOMIC_ACQUIRE);
 }
 
+/* ---- what is held and not read ---- */
+
+PG_START_DATA long pg_read_odd;
+static uint32_t unread, looked; /* numbers that are; reads that were looked at for them */
+static uint8_t unread_time = 1;
+
+/* Reads cost little while nobody asks for them, so it is not asked for ever. */
+static void ask_no_more(void)
+{
+	uint8_t next = (uint8_t)(PG_GET(unread_time) + 1);
+
+	PG_PUT(unread_time, next ? next : 1);
+	PG_PUT(unread, 0);
+	PG_PUT(looked, 0);
+	PG_PUT(pg_read_odd, 0);
+}
+
+void pg_fd_unread(int fd)
+{
+	struct pg_fd *f = fd < 0 || pg_process_is_vforked() ? NULL : pg_fd_record(fd);
+
+	if (!f)
+		return;
+	PG_PUT(f->unread, PG_GET(unread_time));
+	__atomic_fetch_add(&unread, 1, __ATOMIC_RELAXED);
+	PG_PUT(pg_read_odd, LONG_MAX);
+}
+
+static void set_read(struct pg_fd *f)
+{
+	uint8_t was = __atomic_exchange_n(&f->unread, 0, __ATOMIC_RELAXED);
+
+	if (was && was == PG_GET(unread_time) &&
+	    __atomic_sub_fetch(&unread, 1, __ATOMIC_RELAXED) == 0)
+		PG_PUT(pg_read_odd, 0);
+}
+
+void pg_fd_was_read(int fd)
+{
+	enum { MOST = 4096 };
+	struct pg_fd *f = pg_process_is_vforked() ? NULL : pg_fd(fd);
+
+	if (f && PG_GET(f->unread))
+		set_read(f);
+	else if (PG_GET(pg_read_odd) && __atomic_add_fetch(&looked, 1, __ATOMIC_RELAXED) > MOST)
+		ask_no_more();
+}
+
+bool pg_fd_is_unread(int fd)
+{
+	const struct pg_fd *f = fd < 0 ? NULL : pg_fd(fd);
+
+	return f && PG_GET(f->unread) == PG_GET(unread_time);
+}
+
 /* What rules found out of F's number holds no more. */
 static void look_again(struct pg_fd *f)
 {
@@ -115,6 +171,8 @@ static void start_again(struct pg_fd *f, bool born)
 	PG_PUT(f->born, born);
 	PG_PUT(f->partial, 0);
 	PG_PUT(f->type, 0);
+	if (PG_GET(f->unread))
+		set_read(f);
 }
 
 void pg_fd_begin(int fd, struct pg_fd *f, bool born)
@@ -175,6 +233,8 @@ void pg_fd_copied(int from, int to)
 	if (!b)
 		return;
 	pg_fd_begin(to, b, false);
+	if (a && PG_GET(a->unread))
+		set_read(a);
 	n = a ? pg_fd_story_of(from, a) : 0;
 	s = pg_story_at(n);
 	if (!s || !pg_story_hold(s))

@@ -36,6 +36,7 @@ struct pg_fd {
 	uint8_t partial;     /* more was sent on it than was seen */
 	uint8_t type;	     /* SOCK_, as socket() made it; 0: not known */
 	uint8_t waiter;	     /* a rule's number */
+	uint8_t unread;	     /* pg_fd_is_unread() is true while this is the time it was set in */
 	uint32_t generation; /* of the rules that UNRULED and RULES are of */
 };
 
@@ -105,6 +106,18 @@ bool pg_fd_is_sure(int fd, const struct pg_fd *f);
 
 /* Somebody wrote past us on FD: how much was sent is not known any more. */
 void pg_fd_passed_by(int fd);
+
+/*
+ * Who only holds a pipe, as a shell does until it has started those that it is
+ * for, is not its reader. The reading end FD of a pipe was just made: until this
+ * process reads by it, copies it or lets go of it, pg_fd_is_unread() is true.
+ */
+void pg_fd_unread(int fd);
+void pg_fd_was_read(int fd); /* or may be, from now on */
+bool pg_fd_is_unread(int fd);
+
+/* Of reads that give more than this nobody wants to know: 0, mostly. */
+extern long pg_read_odd PG_HIDDEN;
 
 /* FD's object is another process's, too. */
 void pg_fd_lent(int fd);

@@ -24,7 +24,7 @@ struct pg_leaving {
 	struct pg_ending_place place;
 	int fd;
 	int watch; /* an epoll that the open file is in, for as long as anybody has it; or -1 */
-	int node;  /* the FIFO by its path alone, or -1 */
+	int node;  /* the pipe or FIFO by its path alone, or -1 */
 };
 
 /* FD is about to be let go of. Leaves what is to be proved. False: nobody is left alone by it, and
@@ -48,8 +48,9 @@ void pg_leaving_shutdown(int fd, int how, uintptr_t caller);
 /* This process ends, as LEFT says. */
 void pg_leaving_process(const struct pg_left *left);
 
-/* This process starts with FD: if it reads there, who writes may lose it without a word. */
-void pg_leaving_hold(int fd);
+/* This process starts with FD, or has just made it its own, as HOW says: if it reads there, who
+ * writes may lose it without a word. */
+void pg_leaving_hold(enum pg_how how, int fd);
 
 /* Who let go of the other end of O, as pg_ending_find() says. */
 bool pg_leaving_find(int fd, const struct pg_object *o, struct pg_ending *to);

@@ -3,6 +3,7 @@
 
 #include "outside/notify.h"
 #include "outside/ruled.h"
+#include "outside/silent.h"
 #include "outside/waiting.h"
 #include "outside/stops.h"
 #include "outside/tell.h"
@@ -48,8 +49,9 @@ bool pg_engine_prepare(void)
 
 static long seize(int tid)
 {
-	const long options = PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
-			     PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD;
+	const long filtered = pg_silent_on && !pg_stops_on ? PTRACE_O_TRACESECCOMP : 0;
+	const long options = filtered | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK |
+			     PTRACE_O_TRACEVFORK | PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD;
 
 	return ptrace(PTRACE_SEIZE, tid, 0, options) ? -errno : 0;
 }
@@ -156,6 +158,7 @@ static void on_exec(int pid)
 		forget_thread((int)former);
 	pg_tracee_renewed(t);
 	pg_tell_load(t);
+	pg_tell_closed(t);
 	go_on(pid, 0);
 }
 
@@ -184,6 +187,10 @@ static void on_stop(int tid, int status)
 		on_exec(tid);
 	else if (event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_VFORK)
 		on_fork(tid, event == PTRACE_EVENT_VFORK);
+	else if (event == PTRACE_EVENT_SECCOMP)
+		ptrace(PTRACE_SYSCALL, tid, 0, 0); /* to its end */
+	else if (sig == (SIGTRAP | 0x80) && !pg_stops_on)
+		pg_silent_look(tid), go_on(tid, 0);
 	else if (sig == (SIGTRAP | 0x80))
 		pg_stops_take(tid);
 	else if (event)
@@ -210,7 +217,7 @@ static void on_end(int tid)
  * them. */
 static bool may_leave(const struct pg_engine *how)
 {
-	return asked && how->listener < 0;
+	return asked && how->listener < 0 && !(pg_silent_on && !pg_stops_on);
 }
 
 /* Takes what has happened. False: there is no tracee any more. */

@@ -111,6 +111,16 @@ static bool is_first(enum pg_call call)
 	return pg_call_of_number(pg_call_number(call)) == call;
 }
 
+/* A process has one listener, and that is this one: who asks for another is told of. */
+static void put_listener(void)
+{
+	put(BPF_JMP | BPF_JEQ | BPF_K, 0, 3, SYS_seccomp);
+	put(BPF_LD | BPF_W | BPF_ABS, 0, 0,
+	    (uint32_t)(offsetof(struct seccomp_data, args) + sizeof(uint64_t)));
+	put(BPF_JMP | BPF_JSET | BPF_K, 0, 1, SECCOMP_FILTER_FLAG_NEW_LISTENER);
+	put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_USER_NOTIF);
+}
+
 static void build(void)
 {
 	put(BPF_LD | BPF_W | BPF_ABS, 0, 0, (uint32_t)offsetof(struct seccomp_data, arch));
@@ -128,22 +138,20 @@ static void build(void)
 			put_call(call, alike(call), SYS_accept);
 #endif
 	}
+	put_listener();
 	put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
 }
 
-int pg_filter_install(void)
+int pg_filter_add(struct sock_filter *filter, unsigned short n, unsigned long flags)
 {
-	struct sock_fprog prog = {.filter = program};
-	unsigned long flags = SECCOMP_FILTER_FLAG_NEW_LISTENER;
+	struct sock_fprog prog = {n, filter};
 	long fd;
 
-	build();
-	prog.len = (unsigned short)length;
 	for (int privileged = 1; privileged >= 0; privileged--) {
 		if (!privileged)
 			prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 		fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
-			     flags | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &prog);
+			     flags ? flags | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV : 0, &prog);
 		if (fd < 0 && errno == EINVAL) /* before Linux 5.19 */
 			fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &prog);
 		if (fd >= 0 || errno != EACCES)
@@ -152,12 +160,19 @@ int pg_filter_install(void)
 	return fd < 0 ? -errno : (int)fd;
 }
 
+int pg_filter_install(void)
+{
+	build();
+	return pg_filter_add(program, (unsigned short)length, SECCOMP_FILTER_FLAG_NEW_LISTENER);
+}
+
 /* ---- what cannot be ---- */
 
 static bool is_kernels(uint64_t calls)
 {
 	for (int call = 1; call < PG_CALL_COUNT; call++)
-		if (calls & PG_BIT(call) && !pg_call_formats((enum pg_call)call))
+		if (pg_call_has_rules((enum pg_call)call) && calls & PG_BIT(call) &&
+		    !pg_call_formats((enum pg_call)call))
 			return true;
 	return false;
 }

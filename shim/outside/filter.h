@@ -11,4 +11,9 @@ int pg_filter_install(void);
 /* Why a rule cannot be followed from outside; a null pointer: all can. */
 const char *pg_filter_refuses(void);
 
+/* The N instructions FILTER stand in this process from now on, by seccomp(2) with FLAGS. Returns 0,
+ * or the listener; or -errno. */
+struct sock_filter;
+int pg_filter_add(struct sock_filter *filter, unsigned short n, unsigned long flags);
+
 #endif

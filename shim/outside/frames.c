@@ -108,6 +108,11 @@ static void *session(struct pg_tracee *t)
 	return dwfl;
 }
 
+void *pg_frames_tables(struct pg_tracee *t)
+{
+	return load() ? session(t) : NULL;
+}
+
 static int on_frame(void *state, void *arg)
 {
 	unsigned long pc;
@@ -121,7 +126,7 @@ static int on_frame(void *state, void *arg)
 
 static void climb_by_tables(struct pg_tracee *t, int tid)
 {
-	void *dwfl = load() ? session(t) : NULL;
+	void *dwfl = pg_frames_tables(t);
 
 	if (dwfl)
 		dw.frames(dwfl, tid, on_frame, NULL);

@@ -14,4 +14,7 @@
  * frame afterwards. A null pointer for R: no stack is known. */
 void pg_frames_climb(struct pg_tracee *t, int tid, const struct pg_registers *r);
 
+/* What libdw knows of T, which may be nothing: a null pointer. */
+void *pg_frames_tables(struct pg_tracee *t);
+
 #endif

@@ -5,6 +5,7 @@
 #include "outside/file.h"
 #include "outside/links.h"
 
+#include "base/names.h"
 #include "base/next.h"
 #include "rules/config.h"
 #include "who/module.h"
@@ -97,6 +98,13 @@ static const struct pg_area *find_area(struct pg_tracee *t, uintptr_t address)
 	return area_of(t, address);
 }
 
+struct pg_file *pg_memory_file(const struct pg_tracee *t, uintptr_t address)
+{
+	const struct pg_area *a = area_of(t, address);
+
+	return a ? a->file : NULL;
+}
+
 bool pg_memory_runs(const struct pg_tracee *t, uintptr_t address)
 {
 	const struct pg_area *a = area_of(t, address);
@@ -127,13 +135,6 @@ bool pg_memory_is_go(const struct pg_tracee *t)
 
 /* ---- module.h, symbol.h ---- */
 
-static bool is_libc(const char *name)
-{
-	return pg_prefix(name, "libc.so") || pg_prefix(name, "libc-2") ||
-	       pg_prefix(name, "libpthread") || pg_prefix(name, "ld-musl") ||
-	       pg_same(name, "[vdso]");
-}
-
 /* Where the file's address 0 lies, as addr2line counts. */
 static uintptr_t base_of(const struct pg_area *a)
 {
@@ -153,7 +154,7 @@ const struct pg_module *pg_module_at(uintptr_t addr, struct pg_module *room)
 	*room = (struct pg_module){.base = base_of(a), .lo = a->lo, .hi = a->hi};
 	room->stamp = a->file->stamp;
 	pg_copy(room->name, sizeof room->name, *a->name ? a->name : a->file->name);
-	room->is_libc = is_libc(room->name);
+	room->is_libc = pg_is_libc(room->name);
 	return room;
 }
 

@@ -19,4 +19,7 @@ bool pg_memory_is_up(struct pg_tracee *t, uintptr_t pc);
 /* Is its program one of Go? */
 bool pg_memory_is_go(const struct pg_tracee *t);
 
+/* The file behind T's memory at ADDRESS; a null pointer: none. */
+struct pg_file *pg_memory_file(const struct pg_tracee *t, uintptr_t address);
+
 #endif

@@ -4,6 +4,7 @@
 #include "outside/cut_off.h"
 #include "outside/memory.h"
 #include "outside/ruled.h"
+#include "outside/tell.h"
 
 #include "rules/live.h"
 #include "rules/turn.h"
@@ -95,6 +96,11 @@ void pg_notify_take(void)
 	for (int i = 0; i < 6; i++)
 		c.op.arg[i] = (long)n.data.args[i];
 	c.of = pg_tracee(pg_tracee_of(c.tid));
+	if (c.number == SYS_seccomp) {
+		pg_tell_listener(c.of);
+		go_on(&c); /* the kernel refuses it */
+		return;
+	}
 	if (!pg_memory_is_up(c.of, (uintptr_t)n.data.instruction_pointer))
 		go_on(&c);
 	else

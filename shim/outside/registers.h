@@ -3,6 +3,8 @@
 #ifndef PG_REGISTERS_H
 #define PG_REGISTERS_H
 
+#include "arch/arch.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -16,11 +18,7 @@ struct pg_registers {
 };
 
 /* Are the registers of this machine known here? Else nothing can be seen from outside. */
-#if defined(__x86_64__) || defined(__i386__) || defined(__aarch64__)
-enum { PG_REGISTERS_KNOWN = true };
-#else
-enum { PG_REGISTERS_KNOWN = false };
-#endif
+enum { PG_REGISTERS_KNOWN = PG_TRACES };
 
 /* Thread TID is stopped, and traced by this process. False: it has gone. */
 bool pg_registers_read(int tid, struct pg_registers *r);

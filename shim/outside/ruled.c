@@ -4,6 +4,7 @@
 #include "outside/act.h"
 #include "outside/carry.h"
 #include "outside/seen.h"
+#include "outside/tell.h"
 #include "outside/thing.h"
 #include "outside/waiting.h"
 
@@ -190,6 +191,8 @@ static void come_now(const struct pg_ruled *come)
 	c.op.fd = (int)c.op.arg[pg_call_layout(c.op.call)->fd];
 	c.copy = pg_thing_copy(c.of, c.tid, c.op.fd);
 	if (c.copy < 0) { /* the kernel says what is wrong with it */
+		if (c.copy == -EPERM)
+			pg_tell_closed(c.of);
 		c.way->go_on(&c);
 		return;
 	}

@@ -4,6 +4,7 @@
 #include "outside/engine.h"
 #include "outside/filter.h"
 #include "outside/ruled.h"
+#include "outside/silent.h"
 #include "outside/stops.h"
 #include "outside/thing.h"
 #include "outside/tracee.h"
@@ -104,6 +105,12 @@ static int take_listener(struct meeting *m)
 	return copy;
 }
 
+/* Who waits for an answer shows no stack, nor what its call comes to; who is stopped does. */
+static bool is_by_stops(void)
+{
+	return !pg_page() && (pg_ruled_by_stack() || (pg_silent_on && pg_rules.n));
+}
+
 static void __attribute__((noreturn)) look_after(struct meeting *m)
 {
 	struct pg_engine how = {.listener = -1};
@@ -115,8 +122,7 @@ static void __attribute__((noreturn)) look_after(struct meeting *m)
 	if (!meet(&m->allowed))
 		_exit(0);
 	open_log();
-	if (!pg_page() &&
-	    pg_ruled_by_stack()) /* who waits for an answer shows no stack; who is stopped does */
+	if (is_by_stops())
 		pg_stops_start();
 	ret = pg_engine_prepare() ? pg_engine_seize(m->program) : -EMFILE;
 	m->why = ret < 0 ? -ret : 0;
@@ -203,7 +209,9 @@ const char *pg_start_engine(void)
 		return "the engine did not start";
 	if (atomic_load(&m->state) != READY)
 		return reason(m->why);
-	if (!pg_page() && (!pg_rules.n || pg_ruled_by_stack()))
+	if (is_by_stops())
 		return NULL;
-	return tell_of_calls(m);
+	if (pg_silent_on && pg_silent_install())
+		return "--all needs seccomp, which this system does not have, or forbids";
+	return pg_page() || pg_rules.n ? tell_of_calls(m) : NULL;
 }

@@ -3,10 +3,13 @@
 
 #include "outside/frames.h"
 #include "outside/bytes.h"
+#include "outside/cut_off.h"
 #include "outside/memory.h"
 #include "outside/registers.h"
 #include "outside/ruled.h"
+#include "outside/silent.h"
 
+#include "rules/live.h"
 #include "rules/turn.h"
 
 #include <errno.h>
@@ -34,6 +37,11 @@ void pg_stops_start(void)
 {
 	pg_stops_on = true;
 	pg_turn_start();
+	if (pg_page()) {
+		watched = ~(uint64_t)0; /* nobody knows what comes */
+		pg_survive_cut_off();
+		pg_live_start(false);
+	}
 	for (unsigned i = 0; i < pg_rules.n; i++)
 		watched |= pg_match_calls(&pg_rules.rule[i]);
 }
@@ -249,6 +257,8 @@ static void finish(int tid)
 		} else {
 			pg_registers_result(tid, (long)back[at].result);
 		}
+	} else if (pg_silent_on) {
+		pg_silent_look(tid);
 	}
 	go_on_to_next(tid);
 }

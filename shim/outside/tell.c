@@ -13,6 +13,7 @@
 #include "log/site.h"
 
 #include "object/leaving.h"
+#include "who/symbol.h"
 
 #include "rules/live.h"
 #include "rules/turn.h"
@@ -39,6 +40,16 @@ struct pg_event *pg_tell_room(enum pg_ev ev, struct pg_tracee *t)
 	return &event;
 }
 
+static bool is_sourced(const struct pg_event *e)
+{
+	char text[128];
+	bool any = false;
+
+	for (unsigned i = 0; i < e->frames && !any; i++)
+		any = pg_source_at(e->frame[i], &(struct pg_text){text, 0, sizeof text});
+	return any;
+}
+
 void pg_tell(struct pg_tracee *t, int tid, struct pg_event *e)
 {
 	e->tid = tid;
@@ -46,6 +57,7 @@ void pg_tell(struct pg_tracee *t, int tid, struct pg_event *e)
 		pg_tracee_comm(tid, e->comm);
 	pg_tracee_now = t;
 	pg_log_of(t->pid);
+	e->sourced = is_sourced(e);
 	pg_event_write(e, line, ~(uint64_t)0);
 }
 
@@ -142,28 +154,28 @@ static void add_story(struct pg_object *o)
 	o->number = s->number;
 }
 
-static int tell_write(struct pg_tracee *t, int tid, const struct pg_registers *r, enum pg_call call,
-		      int rule)
+/* What E is about. Returns a copy of its descriptor, or a negative number. */
+static int add_object(struct pg_tracee *t, int tid, struct pg_event *e, int rule)
 {
-	struct pg_event *e = event_of(t, r, call);
-	struct pg_place *first;
 	int copy = pg_thing_look(t, tid, e->fd, &e->object);
-	bool taken, counted;
 
-	e->signal = pg_tracee_sigpipe(tid);
 	add_story(&e->object);
 	if (rule >= 0)
 		e->object.rule = rule;
 	if (copy >= 0 && e->object.rule < 0)
 		e->has_ended = pg_leaving_find(copy, &e->object, &e->ended);
-	if (e->signal == PG_SIG_FATAL && (pg_takes_away(tid) || spares(t, &e->object)))
-		e->signal = PG_SIG_SUPPRESSED;
-	pg_frames_climb(t, tid, r);
+	return copy;
+}
+
+/* E is counted, and told if its place has not been told too often. */
+static void tell_counted(struct pg_tracee *t, int tid, struct pg_event *e)
+{
+	struct pg_place *first;
+	bool counted;
+
 	pg_tell_stack(e);
-	add_inherited(t, e);
 	pg_told++;
 	t->told = true;
-	taken = e->signal == PG_SIG_SUPPRESSED;
 	counted = pg_site_count(e, (uintptr_t)e->hash, &first);
 	if (counted)
 		pg_tell(t, tid, e);
@@ -171,9 +183,50 @@ static int tell_write(struct pg_tracee *t, int tid, const struct pg_registers *r
 		pg_site_describe(first, e, 0);
 	if (counted)
 		pg_tell_modules(t, e);
+}
+
+static int tell_write(struct pg_tracee *t, int tid, const struct pg_registers *r, enum pg_call call,
+		      int rule)
+{
+	struct pg_event *e;
+	bool taken;
+	int copy;
+
+	pg_tell_closed(t);
+	e = event_of(t, r, call);
+	copy = add_object(t, tid, e, rule);
+	e->signal = pg_tracee_sigpipe(tid);
+	if (e->signal == PG_SIG_FATAL && (pg_takes_away(tid) || spares(t, &e->object)))
+		e->signal = PG_SIG_SUPPRESSED;
+	taken = e->signal == PG_SIG_SUPPRESSED;
+	pg_frames_climb(t, tid, r);
+	add_inherited(t, e);
+	tell_counted(t, tid, e);
 	if (copy >= 0)
 		close(copy);
 	return taken ? 0 : SIGPIPE;
+}
+
+void pg_tell_silent(struct pg_tracee *t, int tid, const struct pg_registers *r,
+		    enum pg_signal signal)
+{
+	struct pg_event *e;
+	int copy;
+
+	pg_tracee_now = t;
+	pg_tracee_name(t);
+	pg_memory_map(t);
+	if (t->left_out || t->guarded)
+		return;
+	pg_tell_closed(t);
+	e = event_of(t, r, call_of(r));
+	e->via = PG_VIA_CALL;
+	copy = add_object(t, tid, e, -1);
+	e->signal = signal;
+	pg_frames_climb(t, tid, r);
+	tell_counted(t, tid, e);
+	if (copy >= 0)
+		close(copy);
 }
 
 static void tell_killed(struct pg_tracee *t, int tid, const siginfo_t *si, int own)
@@ -236,6 +289,46 @@ void pg_tell_load(struct pg_tracee *t)
 	pg_tell(t, t->pid, e);
 }
 
+static void tell_barrier(struct pg_tracee *t, enum pg_barrier barrier)
+{
+	struct pg_event *e = pg_tell_room(PG_EV_UNREACHED, t);
+
+	e->child = t->pid;
+	e->barrier = barrier;
+	e->reachable = true;
+	pg_tell(t, t->pid, e);
+}
+
+void pg_tell_closed(struct pg_tracee *t)
+{
+	pg_tracee_now = t;
+	pg_tracee_name(t);
+	if (t->left_out || t->closed_told || !pg_tracee_is_closed(t->pid))
+		return;
+	t->closed_told = true;
+	tell_barrier(t, PG_BARRIER_UNDUMPABLE);
+}
+
+void pg_tell_listener(struct pg_tracee *t)
+{
+	pg_tracee_now = t;
+	pg_tracee_name(t);
+	if (t->left_out || t->listener_told)
+		return;
+	t->listener_told = true;
+	tell_barrier(t, PG_BARRIER_LISTENER);
+}
+
+/* Rules of a tree that fired nowhere, where its first process ends and no counts are told. */
+static uint64_t idle_rules(const struct pg_tracee *t)
+{
+	unsigned n = pg_page() ? 0 : pg_first_rules.n;
+
+	if (!n || pg_config.verbose || pg_config.log_kind == PG_LOG_OFF || !pg_endings_stand())
+		return 0;
+	return pg_endings_idle(~(uint64_t)0 >> (64 - n), t->pid);
+}
+
 static bool has_last_word(const struct pg_tracee *t)
 {
 	struct pg_log_missing missing = pg_log_missing();
@@ -244,20 +337,16 @@ static bool has_last_word(const struct pg_tracee *t)
 		return false;
 	if (pg_config.verbose >= 1 || missing.dropped || missing.limited)
 		return t->told || t->born || t->counts;
-	return t->told && pg_site_held_back(t->pid);
+	return (t->told && pg_site_held_back(t->pid)) || idle_rules(t);
 }
 
-void pg_tell_exit(struct pg_tracee *t)
+static void tell_last(struct pg_tracee *t)
 {
 	struct pg_rule_set *before;
-	struct pg_event *e;
+	struct pg_event *e = pg_tell_room(PG_EV_EXIT, t);
 
-	pg_tracee_now = t;
-	pg_tracee_name(t);
-	if (!has_last_word(t))
-		return;
-	e = pg_tell_room(PG_EV_EXIT, t);
 	pg_site_collect(e);
+	e->idle = idle_rules(t);
 	before = pg_live_enter();
 	if (t->counts)
 		pg_counts_take(t->counts);
@@ -265,4 +354,13 @@ void pg_tell_exit(struct pg_tracee *t)
 		e->counts[i] = pg_turn_fired(i);
 	pg_tell(t, t->pid, e);
 	pg_live_leave(before);
+}
+
+void pg_tell_exit(struct pg_tracee *t)
+{
+	pg_tracee_now = t;
+	pg_tracee_name(t);
+	if (has_last_word(t))
+		tell_last(t);
+	pg_endings_close(t->pid);
 }

@@ -11,8 +11,18 @@
  * it is to be given: SIGPIPE, or 0. */
 int pg_tell_sigpipe(struct pg_tracee *t, int tid);
 
+/* The write behind R broke, and no signal came of it but SIGNAL: none, or one that is blocked. */
+void pg_tell_silent(struct pg_tracee *t, int tid, const struct pg_registers *r,
+		    enum pg_signal signal);
+
 /* T runs a new program. */
 void pg_tell_load(struct pg_tracee *t);
+
+/* Tells, once, where T may not be looked into. */
+void pg_tell_closed(struct pg_tracee *t);
+
+/* Tells that T asked for seccomp notifications of its own. */
+void pg_tell_listener(struct pg_tracee *t);
 
 /* T has ended: the last word, where there is one to say. */
 void pg_tell_exit(struct pg_tracee *t);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { BUCKETS = 1024 };
@@ -56,7 +57,7 @@ static void forget(struct pg_tracee *t)
 		t->end_unwind(t->unwind);
 	t->unwind = NULL;
 	pg_tracee_forget_areas(t);
-	t->named = t->guarded = t->left_out = false;
+	t->named = t->guarded = t->left_out = t->closed_told = t->listener_told = false;
 }
 
 void pg_tracee_gone(int pid)
@@ -136,6 +137,18 @@ bool pg_tracee_lives(int pid)
 	char line[256];
 
 	return pg_tracee_status(pid, "State:", line, sizeof line) && !strpbrk(line, "ZX");
+}
+
+/* Then its files in /proc are root's, and not its own user's. */
+bool pg_tracee_is_closed(int pid)
+{
+	unsigned real, effective;
+	char path[48], line[256];
+	struct stat st;
+
+	snprintf(path, sizeof path, "/proc/%d/status", pid);
+	return geteuid() && !stat(path, &st) && pg_tracee_status(pid, "Uid:", line, sizeof line) &&
+	       sscanf(line, "%u %u", &real, &effective) == 2 && st.st_uid != effective;
 }
 
 bool pg_tracee_proc_is_foreign(void)

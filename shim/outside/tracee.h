@@ -34,6 +34,7 @@ struct pg_tracee {
 	bool born;     /* it was seen to start */
 	bool told;     /* an event of it was counted */
 	bool inherited_told;
+	bool closed_told, listener_told; /* that it may not be looked into, wants notifications */
 	unsigned areas;
 	struct pg_area *area;
 	void *unwind; /* frames.c's, and how it ends */
@@ -77,6 +78,10 @@ extern struct pg_tracee *pg_tracee_now;
 
 /* What SIGPIPE does in thread TID. */
 enum pg_signal pg_tracee_sigpipe(int tid);
+
+/* May nobody but root look into process PID: its memory, its descriptors? So after prctl(2),
+ * PR_SET_DUMPABLE, and where its program may be run but not read. */
+bool pg_tracee_is_closed(int pid);
 
 /* Has process PID not ended yet? */
 bool pg_tracee_lives(int pid);

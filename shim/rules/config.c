@@ -4,10 +4,12 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "rules/page.h"
+#include "rules/rule_read.h"
 #include "who/module.h"
 
 #include <fcntl.h>
 #include <sys/auxv.h>
+#include <unistd.h>
 #include <sys/stat.h>
 
 enum { EXIT_WRONG_INPUT = 125 };
@@ -118,7 +120,12 @@ static void read_sigpipe(const char *name, const char *value)
 
 static void read_limit(const char *name, const char *value)
 {
-	pg_config.limit = read_number(name, value, 1000000000, "not a number up to 1000000000:");
+	uint64_t n;
+
+	if (pg_read_count(value, &n) && n <= PG_LIMIT_MOST)
+		pg_config.limit = (unsigned)n;
+	else
+		read_number(name, value, PG_LIMIT_MOST, "not a number up to 1000000000:");
 }
 
 static void read_seed(const char *name, const char *value)
@@ -300,13 +307,33 @@ static bool listed(const char *name, const char *value, const char *program)
 	}
 }
 
+/* One of them at the most. */
+static char picked[512];
+static bool picked_out;
+
+static void keep_list(const char *value, bool out)
+{
+	pg_copy(picked, sizeof picked, value);
+	picked_out = out;
+}
+
+bool pg_config_leaves_out(const char *program)
+{
+	if (!*picked)
+		return false;
+	return pg_len(picked) + 1 == sizeof picked /* it was cut */ ||
+	       listed("", picked, program) == picked_out;
+}
+
 static void read_only(const char *name, const char *value)
 {
+	keep_list(value, false);
 	pg_config.active = listed(name, value, pg_program_name());
 }
 
 static void read_skip(const char *name, const char *value)
 {
+	keep_list(value, true);
 	pg_config.active = !listed(name, value, pg_program_name());
 }
 
@@ -401,6 +428,11 @@ void pg_config_read(char **envp)
 	if ((seen & 48) == 48)
 		refuse("PIPEGUARD_SKIP", 1, "PIPEGUARD_ONLY is set as well: choose one", NULL,
 		       NULL);
+}
+
+char **pg_config_environment(void)
+{
+	return environ;
 }
 
 bool pg_config_log_path(char *path, unsigned size, int pid)

@@ -10,6 +10,8 @@ enum pg_log_kind { PG_LOG_FD, PG_LOG_FILE, PG_LOG_UNIX, PG_LOG_OFF };
 /* PIPEGUARD_SIGPIPE: where a SIGPIPE that would kill is taken away. */
 enum pg_suppress { PG_KEEP, PG_SUPPRESS, PG_SUPPRESS_SOCKETS };
 
+enum { PG_LIMIT_MOST = 1000000000 };
+
 struct pg_config {
 	bool active; /* false: secure execution, or PIPEGUARD_ONLY/SKIP leave this program out */
 	bool json;
@@ -38,6 +40,12 @@ extern struct pg_config pg_config;
  * Start-up only.
  */
 void pg_config_read(char **envp);
+
+/* The program's environment as it is now, which exec hands on where none is given. */
+char **pg_config_environment(void);
+
+/* Do PIPEGUARD_ONLY and PIPEGUARD_SKIP, as they were at start, leave PROGRAM out? */
+bool pg_config_leaves_out(const char *program);
 
 /* Fills PATH (of SIZE bytes) from the log's pattern: %p the process id, %n the program, %% itself.
  * True if %p was in it. */

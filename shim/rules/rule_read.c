@@ -57,6 +57,13 @@ bool pg_take_size(struct pg_rest *r, uint64_t *out)
 	return true;
 }
 
+bool pg_read_count(const char *s, uint64_t *out)
+{
+	struct pg_rest r = {s, s + pg_len(s)};
+
+	return pg_take_size(&r, out) && pg_rest_done(&r);
+}
+
 bool pg_read_size(struct pg_parse *p, struct pg_word w, uint64_t *out)
 {
 	struct pg_rest r = pg_rest_of(p, w);

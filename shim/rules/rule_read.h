@@ -34,6 +34,9 @@ bool pg_take_decimals(struct pg_rest *r, unsigned most, uint64_t *part, uint64_t
 /* All of R, in ns: 250us, 1.5ms, 2s, 1m. Returns what is wrong with it, or a null pointer. */
 const char *pg_take_duration(struct pg_rest *r, uint64_t *out);
 
+/* All of S, 10000 or 10k. False: it is none. */
+bool pg_read_count(const char *s, uint64_t *out);
+
 /* All of W; else the error is set. */
 bool pg_read_size(struct pg_parse *p, struct pg_word w, uint64_t *out);
 bool pg_read_duration(struct pg_parse *p, struct pg_word w, uint64_t *out); /* ns */

@@ -4,13 +4,13 @@
 
 #include "rules/rule_words.h"
 
-/* N, N-, N-M; of len=, sizes. */
+/* N, N-, N-M. What counts may be short: 4k. */
 static bool one_range(struct pg_parse *p, const struct pg_field_row *f, struct pg_word w,
 		      unsigned n)
 {
 	struct pg_ranges *out = pg_member(p->rule, f);
 	bool (*number)(struct pg_rest *, uint64_t *) =
-		f->id == PG_F_LEN ? pg_take_size : pg_take_number;
+		f->id == PG_F_LEN || f->id == PG_F_CONN ? pg_take_size : pg_take_number;
 	uint64_t lo, hi, max = f->bound;
 	struct pg_rest r = pg_rest_of(p, w);
 	bool ok = number(&r, &lo);

@@ -12,16 +12,16 @@ bool pg_read_when(struct pg_parse *p, const struct pg_field_row *f, struct pg_wo
 {
 	struct pg_rule *rule = p->rule;
 	struct pg_rest r = pg_rest_of(p, v);
-	bool ok = pg_take_number(&r, &rule->first);
+	bool ok = pg_take_size(&r, &rule->first);
 
 	(void)f;
 	rule->last = rule->first;
 	if (ok && pg_take(&r, ".."))
-		ok = pg_take_number(&r, &rule->last);
+		ok = pg_take_size(&r, &rule->last);
 	else if (ok && !pg_rest_done(&r) && *r.s == '+')
 		rule->last = UINT64_MAX;
 	if (ok && pg_take(&r, "+") && !pg_rest_done(&r))
-		ok = pg_take_number(&r, &rule->step);
+		ok = pg_take_size(&r, &rule->step);
 	if (!ok || !pg_rest_done(&r))
 		return pg_parse_fail(p, v, "not FIRST[..LAST][+[STEP]] (3, 2..5, 2+, 1..9+2):");
 	if (rule->first > PG_NUMBER_MAX || rule->step > PG_NUMBER_MAX ||
@@ -75,8 +75,8 @@ bool pg_read_limit(struct pg_parse *p, const struct pg_field_row *f, struct pg_w
 	struct pg_rest r = pg_rest_of(p, v);
 
 	(void)f;
-	if (!pg_take_number(&r, &p->rule->limit) || !pg_rest_done(&r))
-		return pg_parse_fail(p, v, "not a number:");
+	if (!pg_take_size(&r, &p->rule->limit) || !pg_rest_done(&r))
+		return pg_parse_fail(p, v, "not a number (3, 1k):");
 	if (!p->rule->limit)
 		return pg_parse_fail(p, v, "can never fire:");
 	return pg_fits(p, v, p->rule->limit, PG_NUMBER_MAX);

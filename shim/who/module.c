@@ -3,6 +3,7 @@
 
 #include "base/dl.h"
 #include "base/loader.h"
+#include "base/names.h"
 #include "base/peek.h"
 #include "base/text.h"
 
@@ -177,21 +178,13 @@ static bool stamp_now(const struct pg_module *m, uint64_t *stamp)
 	return true;
 }
 
-static bool is_libc(const char *name)
-{
-	return pg_prefix(name, "linux-gate.so") || pg_prefix(name, "linux-vdso.so") ||
-	       pg_prefix(name, "libc.so") || pg_prefix(name, "libc-2.") ||
-	       pg_prefix(name, "libpthread") || pg_prefix(name, "ld-musl-") ||
-	       pg_prefix(name, "libc.musl-");
-}
-
 static void set_name(struct pg_module *m, const char *path)
 {
 	bool known = !m->is_main || (*path && pg_module_by_hand());
 	const char *name = known ? pg_basename(path) : main_name;
 
 	pg_copy(m->name, sizeof m->name, *name ? name : "?");
-	m->is_libc = !m->is_main && is_libc(m->name);
+	m->is_libc = !m->is_main && pg_is_libc(m->name);
 }
 
 /* Fills M, whose name and base are known, from N program headers at PHDR. */

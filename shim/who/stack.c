@@ -117,19 +117,12 @@ bool pg_stack_passes(const char *name)
 
 /* ---- where it began ---- */
 
-/* From outside nobody knows but the name. */
-static bool is_c_library(const struct pg_module *m)
-{
-	return m->is_libc || pg_prefix(m->name, "libc.so") || pg_prefix(m->name, "libc-2") ||
-	       pg_prefix(m->name, "ld-musl");
-}
-
 static bool is_in_libc(uintptr_t frame)
 {
 	struct pg_module room;
 	const struct pg_module *m = pg_module_at(frame, &room);
 
-	return m && is_c_library(m);
+	return m && m->is_libc;
 }
 
 static bool starts_main(uintptr_t frame)
@@ -139,7 +132,7 @@ static bool starts_main(uintptr_t frame)
 	struct pg_module room;
 	const struct pg_module *m = pg_module_at(frame, &room);
 
-	return m && is_c_library(m) && pg_symbol_at(m, frame, name, sizeof name, &offset) &&
+	return m && m->is_libc && pg_symbol_at(m, frame, name, sizeof name, &offset) &&
 	       pg_prefix(name, "__libc_start_main");
 }
 
@@ -183,6 +176,7 @@ static void put_frame(struct pg_text *t, const struct pg_module *m, uintptr_t ad
 	put_module(t, m, addr);
 	if (!pg_symbol_at(m, addr, name, sizeof name, &offset))
 		return;
+	pg_symbol_show(name, sizeof name);
 	pg_put_char(t, ' ');
 	pg_put_name(t, name, PG_SYMBOL_MAX);
 }
@@ -199,6 +193,7 @@ static void put_place(struct pg_text *t, const struct pg_module *m, uintptr_t ad
 	}
 	known = pg_symbol_at(m, addr, name, sizeof name, &offset);
 	if (known) {
+		pg_symbol_show(name, sizeof name);
 		pg_put_name(t, name, PG_SYMBOL_MAX);
 		pg_put_char(t, '+');
 		pg_put_hex(t, offset);

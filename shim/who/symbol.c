@@ -374,3 +374,14 @@ bool pg_symbol_start(void)
 	pg_sys1(SYS_close, fd);
 	return by_name;
 }
+
+void pg_symbol_show(char *name, size_t size)
+{
+	(void)name, (void)size;
+}
+
+bool pg_source_at(uintptr_t addr, struct pg_text *t)
+{
+	(void)addr, (void)t;
+	return false;
+}

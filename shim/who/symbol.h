@@ -4,6 +4,7 @@
 #ifndef PG_SYMBOL_H
 #define PG_SYMBOL_H
 
+#include "base/text.h"
 #include "who/module.h"
 
 enum { PG_SYMBOL_MAX = 256 }; /* names of C++ and Rust are long, and mean nothing when cut */
@@ -16,5 +17,12 @@ bool pg_symbol_start(void);
  * false if its name is unknown. Async-signal-safe. */
 bool pg_symbol_at(const struct pg_module *m, uintptr_t addr, char *name, size_t size,
 		  uintptr_t *offset);
+
+/* NAME, of SIZE bytes, as people write it: without blanks, and perhaps without its arguments. The
+ * library itself leaves it alone, and whoever reads the log demangles it. */
+void pg_symbol_show(char *name, size_t size);
+
+/* "file.c:12", for code at ADDR; false: not known here. */
+bool pg_source_at(uintptr_t addr, struct pg_text *t);
 
 #endif

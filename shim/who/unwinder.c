@@ -515,7 +515,7 @@ static bool on_stack(struct pg_cursor *c, uintptr_t p)
 		return true;
 	if (p < c->stack.lo || p >= c->stack.hi + NEAR_PAGES * PG_PAGE_LEAST)
 		return false;
-	if (!c->sure && !pg_readable((void *)p))
+	if (!c->sure && !pg_word_readable((void *)p))
 		return false;
 	if (p < c->stack.hi + PG_PAGE_LEAST)
 		c->stack.hi += PG_PAGE_LEAST;

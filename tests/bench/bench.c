@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * What scripts/bench measures, one small program: it repeats an operation and
+ * What scripts/dev/bench measures, one small program: it repeats an operation and
  * prints what one costs, as lines of "name number". Its own start is not
  * counted.
  *

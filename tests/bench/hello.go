@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A static server for scripts/bench-outside: prints its port, answers hello.
+// A static server for scripts/dev/bench-outside: prints its port, answers hello.
 package main
 
 import (

@@ -87,6 +87,17 @@ bool pg_symbol_at(const struct pg_module *m, uintptr_t addr, char *buf, size_t s
 	return addr & 8;
 }
 
+void pg_symbol_show(char *name, size_t size)
+{
+	(void)name, (void)size;
+}
+
+bool pg_source_at(uintptr_t addr, struct pg_text *t)
+{
+	pg_put_name(t, symbol, 64);
+	return addr & 16;
+}
+
 const char *pg_program_name(void)
 {
 	return program;
@@ -218,6 +229,7 @@ static void call(struct pg_event *e)
 	e->failed = byte() & 1 ? byte() % 140 : 0;
 	e->confined = byte() % 8 == 0;
 	e->outside = byte() % 8 == 0;
+	e->sourced = e->outside;
 	e->perhaps = e->by_itself = byte() & 1;
 	e->uncounted = byte() & 1 ? number() : 0;
 	e->gates = "call stdio signal";
@@ -292,6 +304,8 @@ static void event(struct pg_event *e)
 	object(&e->object);
 	places(e);
 	ended(e);
+	e->barrier = (enum pg_barrier)(byte() % PG_BARRIERS);
+	e->child = (int)number();
 }
 
 /* ---- JSON, strictly, in ASCII ---- */
@@ -516,6 +530,8 @@ static void worst(struct pg_event *e)
 	e->nonblock = e->inherited = e->changed = e->seeded = e->object.stream = true;
 	e->confined = e->perhaps = e->by_itself = e->outside = e->own = true;
 	e->has_ended = true;
+	e->barrier = PG_BARRIER_ENVIRONMENT;
+	e->child = INT32_MIN;
 	e->ended.how = PG_HOW_CLOSE;
 	e->tid = INT32_MIN;
 	e->comm[sizeof e->comm - 1] = 0;

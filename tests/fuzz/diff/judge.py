@@ -13,7 +13,7 @@ import sys
 
 from story import LIBC_NAMES, names_of
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "scripts"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "scripts", "lib"))
 import pglog  # noqa: E402
 
 LINE_MAX = 4096

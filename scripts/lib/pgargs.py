@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: MIT
+"""Command lines of report and sweep: one line and status 125 for what is wrong, as pipeguard itself has it."""
+
+import argparse
+import difflib
+import re
+import sys
+
+from pglog import say
+
+WRONG_USE = 125
+_UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "": 1.0}
+
+
+class _Once(argparse.Action):
+    """An option with a value: given twice, with the same one."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        given = parser.given.setdefault(self.dest, values)
+        if given != values:
+            parser.error("%s: given twice, choose one" % option_string)
+        setattr(namespace, self.dest, values)
+
+
+class Parser(argparse.ArgumentParser):
+    def __init__(self, *args, **named):
+        self.given = {}
+        super().__init__(*args, **named)
+        self.register("action", None, _Once)
+        self.register("action", "store", _Once)
+
+    def error(self, message):
+        unknown = re.match(r"unrecognized arguments: (-\S*)", message)
+        if unknown:
+            word = unknown.group(1).split("=")[0]
+            near = difflib.get_close_matches(word, self._option_string_actions, 1)
+            message = "unknown option '%s'%s" % (word, " (did you mean '%s'?)" % near[0] if near else " (see --help)")
+        say("%s: %s" % (self.prog, message), sys.stderr)
+        sys.exit(WRONG_USE)
+
+
+def duration(text):
+    """Seconds of "2s", "500ms", "1.5m", or of a plain number; more than none."""
+    m = re.fullmatch(r"([0-9]+(?:\.[0-9]{1,9})?)(us|ms|s|m|)", text)
+    if not m or not float(m.group(1)):
+        raise argparse.ArgumentTypeError("not a duration (2s, 500ms, 1m): '%s'" % text)
+    if float(m.group(1)) * _UNITS[m.group(2)] > 1e6:
+        raise argparse.ArgumentTypeError("a duration of more than 1000000s: '%s'" % text)
+    return float(m.group(1)) * _UNITS[m.group(2)]
+
+
+def count(text):
+    """A number of "20", "4k", "1M", "1MiB", as in rules."""
+    m = re.fullmatch(r"([0-9]{1,18})(?:([kKmM])(?:iB)?)?", text)
+    if not m:
+        raise argparse.ArgumentTypeError("not a number (20, 4k): '%s'" % text)
+    return int(m.group(1)) << {"k": 10, "m": 20}.get((m.group(2) or "").lower(), 0)

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/* Programs that are started from here: the calls are libc's own; where the library will not be in
+ * the program, the log says so (reach.h). */
+#include "base/next.h"
+#include "base/twins.h"
+#include "inside/reach.h"
+#include "object/leaving.h"
+#include "rules/config.h"
+
+#include <alloca.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <unistd.h>
+
+/* The name that was left with what it reads from will be another program's, which may say nothing.
+ */
+static void takes_input_along(void)
+{
+	if (pg_has_endings())
+		pg_leaving_hold(PG_HOW_TOOK, 0);
+}
+
+/* In a function of its own: none of it is on the stack that exec begins with. */
+static __attribute__((noinline)) void becomes(int folder, const char *path, int flags,
+					      char *const *env)
+{
+	struct pg_reach r = {.folder = folder, .path = path, .flags = flags, .env = env};
+
+	takes_input_along();
+	pg_reach_look(&r);
+	if (r.barrier)
+		pg_reach_tell(&r, pg_pid());
+}
+
+static __attribute__((noinline)) void searches(const char *name, char *const *env)
+{
+	struct pg_reach r = {.env = env};
+
+	takes_input_along();
+	pg_reach_search(&r, name);
+	if (r.barrier)
+		pg_reach_tell(&r, pg_pid());
+}
+
+PG_EXPORT int execve(const char *path, char *const *argv, char *const *env)
+{
+	becomes(AT_FDCWD, path, 0, env);
+	return NEXT(execve)(path, argv, env);
+}
+
+PG_EXPORT int execv(const char *path, char *const *argv)
+{
+	becomes(AT_FDCWD, path, 0, pg_config_environment());
+	return NEXT(execv)(path, argv);
+}
+
+PG_EXPORT int execvp(const char *name, char *const *argv)
+{
+	searches(name, pg_config_environment());
+	return NEXT(execvp)(name, argv);
+}
+
+PG_EXPORT int execvpe(const char *name, char *const *argv, char *const *env)
+{
+	searches(name, env);
+	return NEXT(execvpe)(name, argv, env);
+}
+
+PG_EXPORT int execveat(int folder, const char *path, char *const *argv, char *const *env, int flags)
+{
+	becomes(folder, path, flags & (AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW), env);
+	return NEXT_SYS5(execveat, SYS_execveat, folder, path, argv, env, flags);
+}
+
+PG_EXPORT int fexecve(int fd, char *const *argv, char *const *env)
+{
+	becomes(fd, "", AT_EMPTY_PATH, env);
+	return NEXT(fexecve)(fd, argv, env);
+}
+
+/* ---- arguments one by one ---- */
+
+/* ARGV of those that stand from FIRST on, the null pointer too, on this stack: malloc may not be
+ * called here. */
+#define ARGUMENTS(argv, first, ap)                                                                 \
+	do {                                                                                       \
+		size_t n = 1;                                                                      \
+                                                                                                   \
+		va_start(ap, first);                                                               \
+		for (const char *arg = first; arg; arg = va_arg(ap, char *))                       \
+			n++;                                                                       \
+		va_end(ap);                                                                        \
+		argv = alloca(n * sizeof *argv);                                                   \
+		va_start(ap, first);                                                               \
+		argv[0] = (char *)(uintptr_t)(first);                                              \
+		for (n = 0; argv[n]; n++)                                                          \
+			argv[n + 1] = va_arg(ap, char *);                                          \
+	} while (0)
+
+PG_EXPORT int execl(const char *path, const char *first, ...)
+{
+	char **argv;
+	va_list ap;
+
+	ARGUMENTS(argv, first, ap); // NOLINT: clang-tidy 14 takes AP for empty
+	va_end(ap);
+	becomes(AT_FDCWD, path, 0, pg_config_environment());
+	return NEXT(execv)(path, argv);
+}
+
+PG_EXPORT int execlp(const char *name, const char *first, ...)
+{
+	char **argv;
+	va_list ap;
+
+	ARGUMENTS(argv, first, ap); // NOLINT: clang-tidy 14 takes AP for empty
+	va_end(ap);
+	searches(name, pg_config_environment());
+	return NEXT(execvp)(name, argv);
+}
+
+PG_EXPORT int execle(const char *path, const char *first, ...)
+{
+	char **argv, *const *env;
+	va_list ap;
+
+	ARGUMENTS(argv, first, ap); // NOLINT: clang-tidy 14 takes AP for empty
+	env = va_arg(ap, char *const *);
+	va_end(ap);
+	becomes(AT_FDCWD, path, 0, env);
+	return NEXT(execve)(path, argv, env);
+}
+
+/* ---- posix_spawn ---- */
+
+PG_EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
+			  const posix_spawnattr_t *how, char *const *argv, char *const *env)
+{
+	struct pg_reach r = {
+		.folder = AT_FDCWD, .path = path, .env = env, .moves = actions != NULL};
+	pid_t child = 0;
+	int ret;
+
+	pg_reach_look(&r);
+	ret = NEXT(posix_spawn)(pid ? pid : &child, path, actions, how, argv, env);
+	if (!ret && r.barrier)
+		pg_reach_tell(&r, pid ? *pid : child);
+	return ret;
+}
+
+PG_EXPORT int posix_spawnp(pid_t *pid, const char *name, const posix_spawn_file_actions_t *actions,
+			   const posix_spawnattr_t *how, char *const *argv, char *const *env)
+{
+	struct pg_reach r = {.env = env, .moves = actions != NULL};
+	pid_t child = 0;
+	int ret;
+
+	pg_reach_search(&r, name);
+	ret = NEXT(posix_spawnp)(pid ? pid : &child, name, actions, how, argv, env);
+	if (!ret && r.barrier)
+		pg_reach_tell(&r, pid ? *pid : child);
+	return ret;
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+#include "outside/silent.h"
+
+#include "outside/filter.h"
+#include "outside/registers.h"
+#include "outside/tell.h"
+#include "outside/tracee.h"
+
+#include "base/call.h"
+
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+bool pg_silent_on;
+
+enum { INSTRUCTIONS = 40 };
+
+static struct sock_filter program[INSTRUCTIONS];
+static unsigned short length;
+
+static void put(uint16_t code, uint8_t jt, uint8_t jf, size_t k)
+{
+	program[length++] = (struct sock_filter){code, jt, jf, (uint32_t)k};
+}
+
+/* Call NUMBER stops if FLAG is in its argument AT. */
+static void put_call(long number, unsigned at, unsigned flag)
+{
+	put(BPF_JMP | BPF_JEQ | BPF_K, 0, 4, (size_t)number);
+	put(BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, args) + 8 * at);
+	put(BPF_JMP | BPF_JSET | BPF_K, 0, 1, flag);
+	put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_TRACE);
+	put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
+}
+
+int pg_silent_install(void)
+{
+	put(BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, arch));
+	put(BPF_JMP | BPF_JEQ | BPF_K, 1, 0, PG_AUDIT);
+	put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
+	put(BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, nr));
+	put_call(SYS_sendto, 3, MSG_NOSIGNAL);
+	put_call(SYS_sendmsg, 2, MSG_NOSIGNAL);
+	put_call(SYS_sendmmsg, 3, MSG_NOSIGNAL);
+	put_call(SYS_pwritev2, 5, PG_RWF_NOSIGNAL);
+	put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
+	return pg_filter_add(program, length, 0);
+}
+
+void pg_silent_look(int tid)
+{
+	struct pg_tracee *t = pg_tracee(pg_tracee_of(tid));
+	const struct pg_layout *l;
+	struct pg_registers r;
+	enum pg_call call;
+	enum pg_signal signal;
+
+	if (!pg_registers_read(tid, &r) || r.number < 0 || r.result != -EPIPE)
+		return;
+	call = pg_call_made_raw(r.number, r.arg);
+	if (!pg_is_out(call))
+		return;
+	l = pg_call_layout(call);
+	if (l->flags >= 0 && pg_call_spares(call, (int)r.arg[l->flags]))
+		signal = PG_SIG_NONE;
+	else if (pg_tracee_masked(tid, "SigBlk:", SIGPIPE))
+		signal = PG_SIG_BLOCKED;
+	else
+		return; /* the signal tells of it */
+	pg_tell_silent(t, tid, &r, signal);
+}

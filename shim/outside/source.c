@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/* Lines of the source, by elfutils' libdw, and names as people write them, by libstdc++: of both
+ * what is installed. */
+#include "outside/file.h"
+#include "outside/frames.h"
+#include "outside/memory.h"
+
+#include "base/text.h"
+#include "who/symbol.h"
+
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* ---- lines ---- */
+
+/* What is used of <elfutils/libdwfl.h>. */
+static struct {
+	void *(*line)(void *, uint64_t);
+	const char *(*info)(void *, uint64_t *, int *, int *, void *, void *);
+} dw;
+
+static bool load(void)
+{
+	static bool tried;
+	void *lib;
+
+	if (tried)
+		return dw.line && dw.info;
+	tried = true;
+	lib = dlopen("libdw.so.1", RTLD_NOW | RTLD_LOCAL);
+	if (lib) {
+		*(void **)&dw.line = dlsym(lib, "dwfl_getsrc");
+		*(void **)&dw.info = dlsym(lib, "dwfl_lineinfo");
+	}
+	return dw.line && dw.info;
+}
+
+/* The process stands still while its tables are read: not those of giants. */
+static bool is_small(uintptr_t addr)
+{
+	enum { MOST = 32 << 20 };
+	const struct pg_file *f = pg_memory_file(pg_tracee_now, addr);
+	struct stat st;
+
+	return f && f->path && !stat(f->path, &st) && st.st_size <= MOST;
+}
+
+bool pg_source_at(uintptr_t addr, struct pg_text *t)
+{
+	void *all, *line;
+	const char *file;
+	int number = 0;
+
+	if (!pg_tracee_now || !load() || !is_small(addr))
+		return false;
+	all = pg_frames_tables(pg_tracee_now);
+	line = all ? dw.line(all, addr) : NULL;
+	file = line ? dw.info(line, NULL, &number, NULL, NULL, NULL) : NULL;
+	if (!file || number <= 0)
+		return false;
+	pg_put_name(t, pg_basename(file), 64);
+	pg_put_char(t, ':');
+	pg_put_u64(t, (uint64_t)number);
+	return true;
+}
+
+/* ---- names ---- */
+
+typedef char *demangle_fn(const char *, char *, size_t *, int *);
+
+static demangle_fn *demangler(void)
+{
+	static demangle_fn *fn;
+	static bool tried;
+	void *lib;
+
+	if (tried)
+		return fn;
+	tried = true;
+	lib = dlopen("libstdc++.so.6", RTLD_NOW | RTLD_LOCAL);
+	if (lib)
+		*(void **)&fn = dlsym(lib, "__cxa_demangle");
+	return fn;
+}
+
+/* Where what is between < and >, or ( and ), has been left, from the end of NAME on: the beginning
+ * of the last word. A type that is returned stands before it. */
+static char *last_word(char *name, char *end)
+{
+	int depth = 0;
+
+	for (char *at = end; at > name; at--) {
+		depth += at[-1] == '>' || at[-1] == ')';
+		depth -= at[-1] == '<' || at[-1] == '(';
+		if (!depth && at[-1] == ' ')
+			return at;
+	}
+	return name;
+}
+
+/* Behind the name: where the arguments begin, or the end. */
+static char *arguments(char *name)
+{
+	int depth = 0;
+
+	for (char *at = name; *at; at++) {
+		depth += *at == '<';
+		depth -= *at == '>' && depth;
+		if (*at == '(' && !depth && at > name && strncmp(at, "(anonymous", 10) != 0)
+			return at;
+	}
+	return name + strlen(name);
+}
+
+/* Frames have no blanks in names. */
+static void copy(char *to, size_t size, const char *from)
+{
+	size_t n = 0;
+
+	for (; *from && n + 1 < size; from++)
+		if (*from != ' ')
+			to[n++] = *from;
+		else if (from[1] == '>' || (n && to[n - 1] == ','))
+			continue;
+		else
+			to[n++] = '_';
+	to[n] = 0;
+}
+
+void pg_symbol_show(char *name, size_t size)
+{
+	char *plain, *end;
+	int status = 0;
+
+	if (!pg_prefix(name, "_Z") || !demangler())
+		return;
+	plain = demangler()(name, NULL, NULL, &status);
+	if (!plain)
+		return;
+	if (!strstr(plain, "operator")) { /* in whose name may stand what ends others */
+		end = arguments(plain);
+		*end = 0;
+		memmove(plain, last_word(plain, end), strlen(last_word(plain, end)) + 1);
+	}
+	copy(name, size, plain);
+	free(plain);
+}

@@ -1,0 +1,94 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# shellcheck disable=SC2016 # the inner perls expand
+# What a descriptor went through is told of that object, and of no other.
+
+load ../helpers
+
+@test "a number that is used again behind our back is not told the story of the first object" {
+	for how in close fclose range raw; do
+		rm -f "$LOG"
+		guarded -i "$FIXTURES/reuse" $how
+		echo "how: $how"
+		equal "the event" '["unix",null,null,[],null]' "$(broken '[.kind, .side, .peer, .history, .age_ms]')"
+		[[ $(broken .sent) == null || $(broken .sent) == 0 ]]
+	done
+}
+
+@test "a vfork child that closes and copies over a number takes nothing from the parent's story" {
+	guarded -i "$FIXTURES/reuse" vfork
+	equal "the event" '["tcp","client",["eof"],5]' "$(broken '[.kind, .side, [.history[].what], .sent]')"
+	[[ $(broken .peer) == '"127.0.0.1:'* ]]
+}
+
+@test "two threads that race with a third for numbers: never the wrong object" {
+	guarded -i "$FIXTURES/reuse" race
+	equal "objects of the events" '["unix",null,[]]' "$(broken '[.kind, .peer, .history]' | sort -u)"
+}
+
+@test "the bytes sent are counted exactly, call by call" {
+	guarded -i /usr/bin/python3 -c '
+import os, socket
+a, b = socket.socketpair()
+def drain(n):
+    while n: n -= len(a.recv(n))
+b.send(b"x" * 10); b.sendall(b"x" * 1000); b.sendmsg([b"ab", b"cde"]); os.write(b.fileno(), b"1234567")
+os.writev(b.fileno(), [b"x" * 3, b"y" * 4]); b.sendto(b"xy", 0, b.getpeername()) if False else None
+drain(10 + 1000 + 5 + 7 + 7)
+a.close()
+try: b.send(b"z")
+except OSError: pass'
+	equal "sent" 1029 "$(broken .sent)"
+}
+
+@test "stdio's bytes are counted as well" {
+	guarded -i bash -c 'exec 3>&1; yes 12345678 | { head -c 900000 >/dev/null; }'
+	[ "$(broken .sent | tail -1)" -ge 131072 ]
+	guarded -i /usr/bin/perl -e '$| = 1; pipe R, W; select W; $| = 1; print W "x" x 100 for 1..5; close R; print W "y"'
+	equal "sent by perl" 500 "$(broken .sent | tail -1)"
+}
+
+@test "bytes that wait unread are counted" {
+	guarded -i /usr/bin/python3 -c '
+import socket, time
+s = socket.create_server(("127.0.0.1", 0)); c = socket.create_connection(s.getsockname()); p, _ = s.accept()
+p.sendall(b"HTTP/1.1 413 Payload Too Large\r\n\r\n"); p.shutdown(socket.SHUT_RDWR); p.close()
+import select
+for _ in range(100):
+    try: c.send(b"x" * 1000)
+    except OSError: break
+    time.sleep(0.01)
+try: c.send(b"x")
+except OSError: pass' 
+	[ "$(broken .unread | tail -1)" -ge 0 ]
+	guarded -i /usr/bin/python3 -c '
+import socket
+a, b = socket.socketpair(); a.send(b"HTTP/1.1 413 Payload Too Large"); a.close()
+try: b.send(b"x")
+except OSError: pass'
+	equal "unread on the unix socket" 30 "$(broken 'select(.kind == "unix") | .unread')"
+}
+
+@test "a close with unread bytes, which resets the peer, is told at verbose 1 only" {
+	script='
+import socket
+s = socket.create_server(("127.0.0.1", 0)); c = socket.create_connection(s.getsockname()); p, a = s.accept()
+c.send(b"x" * 94648)
+while len(p.recv(94648, socket.MSG_PEEK)) < 1000: pass
+p.close()'
+	guarded PIPEGUARD_VERBOSE=1 /usr/bin/python3 -c "$script"
+	equal "the event" '["tcp","server"]' "$(events 'select(.ev == "doomed") | [.kind, .side]')"
+	[ "$(events 'select(.ev == "doomed") | .unread')" -gt 0 ]
+	rm "$LOG"
+	guarded /usr/bin/python3 -c "$script"
+	equal "at verbose 0" "" "$(events .ev)"
+}
+
+@test "descriptors beyond those that are tracked are told without a story" {
+	limit=$(ulimit -Hn)
+	[ "$limit" = unlimited ] || [ "$limit" -gt 70000 ] || skip "no more than $limit descriptors here"
+	run bash -c 'ulimit -n 70010; shift; exec "$@"' - "$(type -P timeout)" 20 "$FIXTURES/sigdfl" -i env LD_PRELOAD="$LIB" \
+		PIPEGUARD_LOG="$LOG" PIPEGUARD_FORMAT=json /usr/bin/perl -MPOSIX -e 'pipe R, W; POSIX::dup2(fileno(W), 70000); close R; POSIX::write(70000, "x", 1)' 3>&-
+	[ "$status" -eq 0 ] || skip "70000 descriptors are not allowed here"
+	equal "the event" '[70000,"pipe",null]' "$(broken '[.fd, .kind, .sent]')"
+}

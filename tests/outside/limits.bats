@@ -1,0 +1,132 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# What stands in the way of the engine that looks from outside, and what is said of it.
+# shellcheck disable=SC2016 # programs for sh
+
+load ../helpers
+load ../outside
+
+setup() { traced_only; }
+
+# as_user COMMAND...: as a user who is not root, with what such a one may read in $DIR.
+DIR=${BATS_TEST_TMPDIR-}/user
+as_user() {
+	local who=()
+	((EUID)) || who=(setpriv --reuid 65534 --regid 65534 --clear-groups)
+	timeout "$LIMIT" "${who[@]}" "$@" 3>&-
+}
+
+user_place() {
+	((EUID)) || requires setpriv
+	mkdir "$DIR"
+	chmod 711 "$BATS_TEST_TMPDIR" "${BATS_TEST_TMPDIR%/*}" "${BATS_TEST_TMPDIR%/*/*}"
+	install -m 755 "$BUILD/pipeguard" "$LIB" "$STILL" "$FIXTURES/sigdfl" "$DIR"
+	install -m 111 "$STILL" "$DIR/closed"
+	install -m 666 /dev/null "$LOG"
+}
+
+# seen ARGS: pipeguard run ARGS as that user, logging JSON.
+seen() { as_user "$DIR/sigdfl" -d env PIPEGUARD_LOG="$LOG" PIPEGUARD_FORMAT=json "$DIR/pipeguard" run "$@"; }
+
+@test "a program that may be run and not read: one line at the start, and what breaks is told" {
+	user_place
+	run -141 seen --outside "$DIR/closed" pair 2
+	equal "what is told" '["unreached","closed","undumpable"]
+["epipe","closed",null]' "$(events '[.ev, .comm, .barrier]')"
+	equal "what reaches it" true "$(events 'select(.ev == "unreached") | .instead == "sudo pipeguard attach \(.pid)"')"
+}
+
+@test "a program that closes itself: one line when something of it is told" {
+	user_place
+	run -141 seen --outside "$DIR/still" closed 2
+	equal "what is told" '["unreached","undumpable"]
+["epipe",null]' "$(events '[.ev, .barrier]')"
+	: >"$LOG"
+	run -141 seen --outside "$DIR/still" pair 2
+	equal "an open one" '["epipe",null]' "$(events '[.ev, .barrier]')"
+}
+
+@test "no rule reaches such a program: refused before the start, or said" {
+	ruled_only
+	user_place
+	run -126 seen --outside -r write:when=2:break "$DIR/closed" writes 3
+	[[ $output = "pipeguard: '$DIR/closed' may not be read: "*"no rule reaches it" ]]
+	run -141 seen --outside -r write:when=99:break "$DIR/still" closed 2
+	equal "what is told" '["unreached","undumpable"]' "$(events 'select(.ev != "epipe") | [.ev, .barrier]' | head -1)"
+}
+
+@test "run and attach say it of such a program in one line" {
+	user_place
+	run -141 seen "$DIR/closed" pair 1
+	[[ $output = "pipeguard: '$DIR/closed' may not be read: where the library does not come into it, nothing is seen (sudo pipeguard)" ]]
+	mkfifo "$DIR/in"
+	chmod 666 "$DIR/in"
+	chmod 777 "$DIR"
+	exec 7<>"$DIR/in"
+	as_user sh -c 'echo $$ >"$1"/pid; exec "$1"/still closed 0' sh "$DIR" <"$DIR/in" >"$BATS_TEST_TMPDIR/said" 2>&1 7>&- &
+	local pid job=$!
+	wait_for grep -q idle "$BATS_TEST_TMPDIR/said"
+	pid=$(cat "$DIR/pid")
+	run -126 as_user "$DIR/pipeguard" attach "$pid"
+	exec 7>&-
+	wait "$job"
+	[[ $output = "pipeguard: process $pid (still) is not dumpable: nobody but root may look into it (sudo pipeguard attach $pid)" ]]
+}
+
+@test "a program that asks for seccomp notifications of its own: the kernel's EBUSY, and one line" {
+	ruled_only
+	equal "without" listens "$(plain "$STILL" listener)"
+	equal "without rules" listens "$(outside "$STILL" listener)"
+	equal "under rules" "Device or resource busy" "$(outside PIPEGUARD_RULES=write:fd=99:break "$STILL" listener)"
+	equal "what is told" '["unreached","still","listener",true]' \
+		"$(events 'select(.ev != "exit") | [.ev, .comm, .barrier, .instead == "pipeguard attach -r RULE \(.pid)"]')"
+}
+
+@test "--all: a send with MSG_NOSIGNAL that breaks is told; without it nothing is" {
+	run -0 outside -d "$STILL" quiet 2
+	equal "without" "" "$(broken)"
+	run -0 outside -d --all "$STILL" quiet 2
+	equal "with it" '["call","send","EPIPE","none",1]
+["call","send","EPIPE","none",2]' "$(broken '[.via, .call, .errno, .signal, .repeated]')"
+	rm "$LOG"
+	run -141 outside -d --all "$STILL" pair 1
+	equal "with its signal once" '["signal","fatal"]' "$(broken '[.via, .signal]')"
+}
+
+@test "--all with rules, and attach --all: a blocked SIGPIPE, too" {
+	run -0 outside -d PIPEGUARD_RULES=write:fd=99:break --all "$STILL" blocked 1
+	equal "with rules" '["call","blocked"]' "$(broken '[.via, .signal]')"
+	rm "$LOG"
+	mkfifo "$BATS_TEST_TMPDIR/in"
+	exec 7<>"$BATS_TEST_TMPDIR/in"
+	"$FIXTURES/sigdfl" -d bash -c 'echo "$$"; read -r line; "$1" blocked 1; "$1" quiet 1; :' bash "$STILL" \
+		<"$BATS_TEST_TMPDIR/in" >"$BATS_TEST_TMPDIR/said" 3>&- 7>&- &
+	local job=$! looker
+	wait_for test -s "$BATS_TEST_TMPDIR/said"
+	timeout "$LIMIT" "$BUILD/pipeguard" attach --all -j -o "$LOG" "$(cat "$BATS_TEST_TMPDIR/said")" 2>"$BATS_TEST_TMPDIR/errors" 3>&- 7>&- &
+	looker=$!
+	wait_for grep -q looking "$BATS_TEST_TMPDIR/errors"
+	grep -q 'all writes that are looked at' "$BATS_TEST_TMPDIR/errors"
+	echo go >&7
+	exec 7>&-
+	wait "$job"
+	wait "$looker"
+	equal "by attach" '["call","blocked"]
+["call","none"]' "$(broken '[.via, .signal]')"
+}
+
+@test "--all: asked to end, who looks after it does so with it; threads and forks come to their end" {
+	mkfifo "$BATS_TEST_TMPDIR/in"
+	exec 7<>"$BATS_TEST_TMPDIR/in"
+	timeout "$LIMIT" "$BUILD/pipeguard" run --outside --all -o "$LOG" "$STILL" idle quiet <"$BATS_TEST_TMPDIR/in" >"$BATS_TEST_TMPDIR/said" 3>&- 7>&- &
+	local job=$!
+	wait_for grep -q idle "$BATS_TEST_TMPDIR/said"
+	local pid tracer
+	pid=$(pgrep -P "$job")
+	tracer=$(sed -n 's/^TracerPid:[^0-9]*//p' "/proc/$pid/status")
+	kill -TERM "$tracer"
+	exec 7>&-
+	wait "$job" # it sends with MSG_NOSIGNAL before it ends: status 0 if that was EPIPE
+	run -0 outside -d --all "$STILL" threads 200
+	run -0 outside -d --all "$STILL" forks 50
+}

@@ -1,0 +1,322 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# run --outside: programs that the library cannot enter are seen, and survive.
+
+load ../helpers
+load ../outside
+
+setup_file() {
+	install_launcher
+	go_program lines <<-'GO'
+		package main
+		import ("fmt"; "os")
+		func main() {
+			for i := 0; i < 100000; i++ {
+				if _, err := fmt.Println("line", i); err != nil { os.Exit(3) }
+			}
+		}
+	GO
+	go_program file <<-'GO'
+		package main
+		import ("fmt"; "os")
+		func main() {
+			f := os.NewFile(5, "five")
+			for i := 0; i < 3; i++ {
+				_, err := f.Write([]byte("x"))
+				fmt.Println(err)
+			}
+		}
+	GO
+}
+
+setup() {
+	traced_only
+}
+
+# headed PROGRAM ARGS: under the engine into head -1; the statuses.
+headed() {
+	outside "$@" 2>"$BATS_TEST_TMPDIR/errors" | head -1
+	echo "${PIPESTATUS[*]}"
+}
+
+@test "a static program that breaks is told, and dies of it as without" {
+	run headed -d "$STILL" writes 100000
+	equal "output" $'line 1\n141 0' "$output"
+	equal "the event" '["write",1,"pipe",-1,"EPIPE","fatal","outside",1]' \
+		"$(broken '[.call, .fd, .kind, .ret, .errno, .signal, .engine, .repeated]')"
+	broken '.stack | join(" ")' | grep -q "still+0x[0-9a-f]* writes\b.*still+0x[0-9a-f]* main"
+	equal "lines" 1 "$(wc -l <"$LOG")"
+}
+
+@test "what the kernel knows is told: the length, the inode, the process, its name" {
+	run headed -d "$STILL" writes 100000
+	broken '.len > 6 and .ino > 0 and .pid == .tid and .comm == "still" and .sent == null' | grep -qx true
+}
+
+@test "SIGPIPE that is ignored is told as well, and who was so from the start" {
+	run headed -i "$STILL" writes 100000
+	equal "output" $'line 1\n3 0' "$output"
+	equal "the event" '["ignored",{"state":"ignored","by":"inherited","tid":null,"ago_ms":null}]' \
+		"$(broken '[.signal, .disposition]')"
+	rm "$LOG"
+	run headed -d "$STILL" ignore 100000
+	equal "output" $'line 1\n3 0' "$output"
+	equal "the event" '["ignored",null]' "$(broken '[.signal, .disposition]')"
+}
+
+@test "a Go program is told with its own functions, and that it catches SIGPIPE" {
+	[[ $BITS = 64 ]] || skip "Go keeps no frame pointers there"
+	needs_go lines
+	run headed -d "$GO_DIR/lines"
+	equal "output" $'line 0\n141 0' "$output"
+	equal "the event" '["write",1,"pipe","caught"]' "$(broken '[.call, .fd, .kind, .signal]')"
+	broken '.stack | join(" ")' | grep -q 'main\.main.*runtime\.main'
+}
+
+@test "a dynamic program is told as from inside: the same stack, the same site" {
+	glibc_only
+	outside -d PIPEGUARD_LOG="$BATS_TEST_TMPDIR/out" /usr/bin/seq 100000 2>/dev/null | head -1
+	guarded -d PIPEGUARD_LOG="$BATS_TEST_TMPDIR/in" /usr/bin/seq 100000 2>/dev/null | head -1
+	[[ -e /usr/lib/x86_64-linux-gnu/libdw.so.1 ]] || skip "libdw is not installed: no stack through libc"
+	equal "site and stack" "$(jq -c '[.site, .stack]' "$BATS_TEST_TMPDIR/in")" \
+		"$(jq -c '[.site, .stack]' "$BATS_TEST_TMPDIR/out")"
+}
+
+@test "-S suppress: the program goes on with EPIPE" {
+	run headed -d PIPEGUARD_SIGPIPE=suppress "$STILL" writes 100000
+	equal "output" $'line 1\n3 0' "$output"
+	equal "the event" '["suppressed"]' "$(broken '[.signal]')"
+	grep -q 'Broken pipe' "$BATS_TEST_TMPDIR/errors"
+}
+
+@test "-S sockets: on sockets only" {
+	run headed -d PIPEGUARD_SIGPIPE=sockets "$STILL" writes 100000
+	equal "output" $'line 1\n141 0' "$output"
+	run outside -d PIPEGUARD_SIGPIPE=sockets "$STILL" pair 3
+	equal "output" "3 times EPIPE" "$output"
+}
+
+@test "PIPEGUARD_LIMIT: a program that ignores errors ends after all" {
+	run -0 outside -d PIPEGUARD_SIGPIPE=suppress PIPEGUARD_LIMIT=5 "$STILL" pair 5
+	rm "$LOG"
+	run -141 outside -d PIPEGUARD_SIGPIPE=suppress PIPEGUARD_LIMIT=5 "$STILL" pair 6
+	equal "the events" '"suppressed" "suppressed" "suppressed" "suppressed" "suppressed" "fatal"' \
+		"$(broken .signal | xargs -d '\n')"
+}
+
+@test "the same place is told ten times, then at doubling counts" {
+	run -0 outside -d PIPEGUARD_SIGPIPE=suppress "$STILL" pair 100
+	equal "the counts" "1 2 3 4 5 6 7 8 9 10 20 40 80" "$(broken .repeated | xargs)"
+	events 'select(.ev == "exit") | .events' | grep -qx 100
+}
+
+@test "a signal that another process sent is no broken write, and kills" {
+	mkfifo "$BATS_TEST_TMPDIR/fifo"
+	exec 7<>"$BATS_TEST_TMPDIR/fifo"
+	PIPEGUARD_LOG=$LOG "$BUILD/pipeguard" -v -j --outside "$STILL" idle <&7 3>&- >"$BATS_TEST_TMPDIR/idle2" &
+	local pid=$! status=0
+	wait_for grep -q idle "$BATS_TEST_TMPDIR/idle2"
+	kill -PIPE "$pid"
+	wait "$pid" || status=$?
+	exec 7>&-
+	((status == 141))
+	equal "broken writes" "" "$(broken)"
+	equal "the sender" "$$" "$(events 'select(.ev == "killed") | .sender')"
+}
+
+@test "the program is the process that was started: pid, parent, children, descriptors" {
+	# shellcheck disable=SC2016 # for the inner shell
+	local -r tell='c=; read -r c </proc/$$/task/$$/children || :; echo $$; echo $PPID; set -- /proc/$$/fd/*; echo $#; set -- $c; echo $#; ps -o pgid=,sid= -p $$'
+	bash -c "$tell" >"$BATS_TEST_TMPDIR/native" 3>&-
+	bash -c "exec '$BUILD/pipeguard' run --outside bash -c '$tell'" >"$BATS_TEST_TMPDIR/traced" 2>&1 3>&- &
+	local pid=$!
+	wait "$pid"
+	equal "the pid" "$pid" "$(sed -n 1p "$BATS_TEST_TMPDIR/traced")"
+	equal "the parent" "$BASHPID" "$(sed -n 2p "$BATS_TEST_TMPDIR/traced")"
+	equal "the rest" "$(sed -n '3,5p' "$BATS_TEST_TMPDIR/native" | sed 's/ [0-9]*$//')" \
+		"$(sed -n '3,5p' "$BATS_TEST_TMPDIR/traced" | sed 's/ [0-9]*$//')"
+}
+
+@test "statuses and deaths are the program's own" {
+	local way
+	for way in 'exit 0' 'exit 7' 'kill -TERM $$' 'kill -KILL $$' 'kill -SEGV $$' 'kill -PIPE $$'; do
+		run bash -c "$way"
+		local wanted=$status
+		run outside -d bash -c "$way"
+		((status == wanted)) || { echo "$way: $status instead of $wanted"; false; }
+	done
+	run -127 outside -d /no/such/program
+	run -126 outside -d /etc/passwd
+}
+
+@test "a stop is seen by the shell, and SIGCONT goes on from there" {
+	PIPEGUARD_LOG=$LOG "$BUILD/pipeguard" --outside "$STILL" stop >"$BATS_TEST_TMPDIR/said" 3>&- &
+	local pid=$! state
+	stopped() { read -r state < <(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/$pid/status") && [[ $state = [tT] ]]; }
+	wait_for grep -q off "$BATS_TEST_TMPDIR/said"
+	wait_for stopped
+	equal "said" off "$(cat "$BATS_TEST_TMPDIR/said")"
+	kill -CONT "$pid"
+	wait "$pid"
+	equal "said" $'off\non\nend' "$(cat "$BATS_TEST_TMPDIR/said")"
+}
+
+@test "job control: a shell's %1 is stopped by SIGTSTP and waits, and fg ends it" {
+	cat >"$BATS_TEST_TMPDIR/jobs" <<-'SH'
+		set -m
+		"$1" --outside sh -c 'echo one; kill -TSTP $$; echo two; exit 5' &
+		pid=$!
+		wait %1; echo "stopped $?"
+		fg %1; echo "ended $?"
+	SH
+	run timeout "$LIMIT" bash "$BATS_TEST_TMPDIR/jobs" "$BUILD/pipeguard"
+	[[ $output = *one*"stopped 148"*two*"ended 5"* ]]
+}
+
+@test "storms of threads and of processes come to their end" {
+	run -0 outside -d "$STILL" threads 1000
+	equal "output" "1000 threads" "$output"
+	run -0 outside -d "$STILL" forks 400
+	equal "output" "400 forks" "$output"
+}
+
+@test "children are looked after, across exec and in sessions of their own" {
+	run -0 outside -d sh -c "setsid sh -c '\"$STILL\" writes 100000 2>/dev/null | head -1'; true"
+	equal "output" "line 1" "$output"
+	wait_for test -s "$LOG"
+	equal "the event" '["still","fatal"]' "$(broken '[.comm, .signal]')"
+}
+
+@test "a log with %p has one file for each process" {
+	run -0 outside -d PIPEGUARD_LOG="$BATS_TEST_TMPDIR/log.%p.%n" \
+		sh -c "for i in 1 2 3; do '$STILL' pair 1 & done; wait; exit 0"
+	equal "files" 3 "$(find "$BATS_TEST_TMPDIR" -name 'log.[0-9]*.still' -size +0 | wc -l)"
+}
+
+@test "PIPEGUARD_SKIP leaves a program out" {
+	run -141 outside -d PIPEGUARD_SKIP=still "$STILL" pair 1
+	[[ ! -s $LOG ]]
+	run -141 launch --outside -o "$LOG" --skip 'st*' "$STILL" pair 1
+	[[ ! -s $LOG ]]
+	run -141 launch --outside -o "$LOG" --only 'st*' "$STILL" pair 1
+	[[ -s $LOG ]]
+}
+
+@test "loads and exits are told at -v" {
+	run -0 outside -d PIPEGUARD_VERBOSE=1 "$STILL" threads 1
+	equal "the events" '["load","still","signal","default"] ["exit",null,null,null]' \
+		"$(events '[.ev, .program, .gates, .sigpipe]' | xargs -d '\n')"
+}
+
+@test "the engine killed by SIGKILL leaves the program running" {
+	mkfifo "$BATS_TEST_TMPDIR/fifo"
+	exec 7<>"$BATS_TEST_TMPDIR/fifo"
+	PIPEGUARD_LOG=$LOG "$BUILD/pipeguard" --outside "$STILL" idle <"$BATS_TEST_TMPDIR/fifo" >"$BATS_TEST_TMPDIR/said" 3>&- 7>&- &
+	local pid=$! tracer
+	wait_for grep -q idle "$BATS_TEST_TMPDIR/said"
+	tracer=$(sed -n 's/^TracerPid:[^0-9]*//p' "/proc/$pid/status")
+	kill -KILL "$tracer"
+	wait_for untraced "$pid"
+	exec 7>&-
+	wait "$pid"
+}
+
+@test "without --outside a static program is looked at from outside, a dynamic one is entered" {
+	glibc_only
+	run -141 launch -j -o "$LOG" "$STILL" pair 1
+	equal "engine" '"outside"' "$(broken .engine)"
+	rm "$LOG"
+	run bash -c "'$FIXTURES/sigdfl' '$BUILD/pipeguard' -j -o '$LOG' seq 100000 | head -1"
+	equal "engine" '"inside"' "$(broken .engine)"
+	run -126 launch --inside "$STILL" pair 1
+}
+
+@test "32-bit programs are told as well" {
+	gcc -m32 -static -pthread -o "$BATS_TEST_TMPDIR/still32" "$ROOT/tests/fixtures/still.c" 2>/dev/null ||
+		skip "no 32-bit compiler"
+	run -141 outside -d "$BATS_TEST_TMPDIR/still32" pair 1
+	outside -d "$BATS_TEST_TMPDIR/still32" writes 100000 2>/dev/null | head -1
+	equal "the events" '["send","unix",1] ["write","pipe",null]' \
+		"$(broken '[.call, .kind, if .call == "send" then .len else null end]' | xargs -d '\n')"
+}
+
+@test "programs with a runtime of their own: the same output and status as without" {
+	local -a programs=()
+	! command -v node >/dev/null || programs+=("node -e 'for (let i = 0; i < 5; i++) console.log(i)'")
+	programs+=("/usr/bin/python3 -c 'import subprocess, threading; print(subprocess.run([\"true\"]).returncode); t = threading.Thread(target=print, args=(1,)); t.start(); t.join()'")
+	programs+=("bash -c 'set -o pipefail; seq 1000 | sort -n | tail -1; (exit 3)'")
+	((EUID != 0)) || programs+=("su nobody -s /bin/sh -c 'id -u'")
+	local p
+	for p in "${programs[@]}"; do
+		equal "$p" "$(timeout 20 bash -c "$p" 2>&1 </dev/null 3>&-; echo $?)" \
+			"$(timeout 20 "$BUILD/pipeguard" run --outside -o "$LOG" -- bash -c "$p" 2>&1 </dev/null 3>&-; echo $?)"
+		[[ $BITS = 64 ]] || continue # no rules are followed there
+		equal "$p, with a rule" "$(timeout 20 bash -c "$p" 2>&1 </dev/null 3>&-; echo $?)" \
+			"$(timeout 20 "$BUILD/pipeguard" run --outside -o "$LOG" -r '%out,%in:when=1000000000:error=EIO' -- bash -c "$p" 2>&1 </dev/null 3>&-; echo $?)"
+	done
+}
+
+@test "--both: each process of a mixed tree is told once" {
+	glibc_only
+	run launch --both -j -o "$LOG" bash -c "'$STILL' writes 100000 | head -1; seq 100000 | head -1"
+	wait_for test "$(broken | wc -l)" -eq 2
+	equal "engines" '["seq","inside"] ["still","outside"]' "$(broken '[.comm, .engine]' | sort | xargs -d '\n')"
+}
+
+@test "linger: the peer gets a RST when the program closes" {
+	ruled_only
+	traced_only
+	requires python3
+	local closes python
+	python=$(python3 -c "import sys; print(sys.executable)")
+	closes='import socket
+s = socket.create_server(("127.0.0.1", 0))
+c = socket.create_connection(s.getsockname())
+p, _ = s.accept()
+c.send(b"x")
+print(p.recv(1).decode(), end=" ")
+c.close()
+try: print("end" if p.recv(1) == b"" else "bytes")
+except ConnectionResetError: print("reset")'
+	equal "without" "x end" "$(outside "$python" -c "$closes")"
+	equal "with" "x reset" "$(outside -r 'send:side=client:linger' "$python" -c "$closes")"
+}
+
+@test "lines of the source, where libdw and debugging information are there" {
+	[[ $(ldconfig -p) = *libdw.so.1* ]] || skip "libdw is not installed"
+	run -141 outside -d "$STILL" pair 1
+	local line
+	line=$(grep -n 'if (send(s' "$ROOT/tests/fixtures/still.c" | cut -d: -f1)
+	[[ $(broken .source) =~ ^\"still\.c:$line\ \<\ still\.c:[0-9]+\"$ ]]
+	run -141 launch --outside "$STILL" pair 1
+	[[ $output = *$'\n'"        source: still.c:$line < still.c:"* ]]
+	strip -o "$BATS_TEST_TMPDIR/bare" "$STILL"
+	rm "$LOG"
+	run -141 outside -d "$BATS_TEST_TMPDIR/bare" pair 1
+	equal "without debugging information" false "$(broken 'has("source")')"
+}
+
+@test "names of C++ are as people write them, without blanks" {
+	requires g++
+	[[ $(ldconfig -p) = *libstdc++.so.6* ]] || skip "libstdc++ is not installed"
+	g++ -g -O1 -fno-inline -x c++ -o "$BATS_TEST_TMPDIR/named" - <<-'CC'
+		#include <sys/socket.h>
+		#include <unistd.h>
+		#include <vector>
+		namespace store {
+		struct Box {
+			int operator<(int fd) { return (int)send(fd, "x", 1, 0) + 1; }
+		};
+		template <class T> T flush(std::vector<T> v, int fd) { Box b; return (b < fd) + v.front(); }
+		}
+		int main() {
+			int p[2];
+			socketpair(AF_UNIX, SOCK_STREAM, 0, p);
+			close(p[1]);
+			return store::flush<long>({1, 2}, p[0]) == 7;
+		}
+	CC
+	run -141 outside -d "$BATS_TEST_TMPDIR/named"
+	equal "the names" '["store::Box::operator<(int)","store::flush<long>","main"]' \
+		"$(broken '[.stack[:3][] | split(" ")[1]]')"
+}

@@ -1,0 +1,199 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Rules from outside: programs that the library cannot enter meet the kernel's own faults.
+
+load ../helpers
+load ../outside
+
+setup_file() {
+	install_launcher
+	go_program lines <<-'GO'
+		package main
+		import ("fmt"; "os")
+		func main() {
+			for i := 1; i <= 100; i++ {
+				if _, err := fmt.Println("line", i); err != nil { os.Exit(3) }
+			}
+		}
+	GO
+	go_program client <<-'GO'
+		package main
+		import ("fmt"; "io"; "net/http"; "os")
+		func main() {
+			r, err := http.Get(os.Args[1])
+			if err != nil { fmt.Println(err); os.Exit(1) }
+			b, err := io.ReadAll(r.Body)
+			fmt.Println(len(b), err)
+		}
+	GO
+}
+
+setup() {
+	ruled_only
+}
+
+# ruled RULES PROGRAM ARGS
+ruled() {
+	outside -d PIPEGUARD_RULES="$1" "${@:2}" 2>"$BATS_TEST_TMPDIR/errors"
+}
+
+# The same pairs of true and injected faults as from inside, of a probe that is linked statically. Not
+# those with %stdio, nor what is said to differ in pipeguard(1): a second thread that waits meanwhile.
+pairs() {
+	run env ENGINE=outside BUILD="$BUILD" BATS_TEST_TIMEOUT=50 timeout 55 bats --tap -f "$2" "$ROOT/tests/$1"
+	echo "$output" | grep -v '^ok'
+	((status == 0 && ${#lines[@]} > $3))
+}
+
+@test "faults.bats: resets on TCP, from outside" {
+	pairs faults/faults.bats '^the probe sees|^reset on TCP: (whatever|every|a server|the peer sees|an event|the diff)|^reset: a rule|^reset on a (read|write)' 9
+}
+
+@test "faults.bats: resets on unix sockets, refusals, holds, messages, from outside" {
+	pairs faults/faults.bats '^reset on AF_UNIX: (whatever|the peer)|^refuse|^hold|^a sendmmsg|^a thread that waits' 7
+}
+
+@test "faults.bats: breaks, fin and eof on sockets, pipes and FIFOs, from outside" {
+	pairs faults/faults.bats '^break on|^fin on|^eof on' 6
+}
+
+@test "exact.bats: the byte, from outside" {
+	pairs rules/exact.bats '^without rules|^at=: (exactly|a file fills|inside a vector|counted)|^at= on reads: (the bytes|a look)' 6
+}
+
+@test "exact.bats: the call, the order, the draw, the window, the kind, the scope, from outside" {
+	pairs rules/exact.bats '^when=|^when= beside|^rules are asked|^prob=|^after=|^kind=|^scope=|^at=: what is read' 7
+}
+
+@test "a Go program dies of its third write exactly, and of no other one" {
+	needs_go lines
+	run ruled write:fd=1:when=3:break "$GO_DIR/lines"
+	((status == 141))
+	equal "output" $'line 1\nline 2' "$output"
+	equal "the events" '["inject",false] ["epipe",true]' \
+		"$(events 'select(.ev != "exit") | [.ev, .injected and .ev == "epipe"]' | xargs -d '\n')"
+}
+
+@test "a Go client is refused, reset, and ends early" {
+	needs_go client
+	/usr/bin/python3 -u -m http.server --bind 127.0.0.1 0 --directory "$BATS_TEST_TMPDIR" >"$BATS_TEST_TMPDIR/server" 2>&1 3>&- &
+	local server=$! port
+	head -c 100000 /dev/zero >"$BATS_TEST_TMPDIR/big"
+	wait_for grep -q 'port [0-9]' "$BATS_TEST_TMPDIR/server" || { kill "$server"; false; }
+	port=$(sed -n 's/.*port \([0-9]*\).*/\1/p' "$BATS_TEST_TMPDIR/server")
+	local url="http://127.0.0.1:$port/big" refused reset eof
+	refused=$(ruled "connect:port=$port:refuse" "$GO_DIR/client" "$url" || :)
+	reset=$(ruled "%in:port=$port:when=1:reset" "$GO_DIR/client" "$url" || :)
+	eof=$(ruled "%in:port=$port:at=5000:eof" "$GO_DIR/client" "$url" || :)
+	kill "$server"
+	echo "$refused; $reset; $eof"
+	[[ $refused = *"connection refused"* ]]
+	[[ $reset = *"reset by peer"* ]]
+	[[ $eof = *"unexpected EOF"* ]]
+}
+
+@test "calls that no rule can reach pass in the kernel: other descriptors, other calls" {
+	command -v strace >/dev/null || skip "strace is not installed"
+	run ruled write:fd=77:break "$STILL" writes 3
+	((status == 0))
+	[[ ! -s $LOG ]]
+}
+
+@test "error=, short=, drop, delay=, nosignal" {
+	run ruled write:fd=1:when=2:error=EIO "$STILL" writes 5
+	equal "error" $'line 1' "$output"
+	grep -q 'write 2: Input/output error' "$BATS_TEST_TMPDIR/errors"
+	run ruled write:fd=1:when=2:short=2 "$STILL" writes 3
+	equal "short" $'line 1\nliline 3' "$output"
+	run ruled write:fd=1:when=2:drop "$STILL" writes 3
+	equal "drop" $'line 1\nline 3' "$output"
+	run ruled write:fd=1:when=2:delay=10ms "$STILL" writes 3
+	equal "delay" $'line 1\nline 2\nline 3' "$output"
+	run ruled write:fd=1:when=2:nosignal:break "$STILL" writes 3
+	((status == 3))
+	grep -q 'write 2: Broken pipe' "$BATS_TEST_TMPDIR/errors"
+}
+
+@test "error=EPIPE comes with its signal, and is the rule's" {
+	run ruled write:fd=1:when=2:error=EPIPE "$STILL" writes 3
+	((status == 141))
+	equal "the event" '["fatal",true,"r1"]' "$(broken '[.signal, .injected, .rule]')"
+}
+
+@test "abort ends it with SIGABRT before the write; stop stops it, and SIGCONT goes on" {
+	run ruled write:fd=1:when=2:abort "$STILL" writes 3
+	((status == 134))
+	equal "output" "line 1" "$output"
+	PIPEGUARD_LOG=$LOG PIPEGUARD_RULES=write:fd=1:when=2:stop "$BUILD/pipeguard" --outside "$STILL" writes 3 \
+		>"$BATS_TEST_TMPDIR/said" 3>&- &
+	local pid=$!
+	stopped() { grep -q '^State:.[tT]' "/proc/$pid/status"; }
+	wait_for grep -q 'stop' "$LOG"
+	wait_for stopped
+	equal "before" "line 1" "$(cat "$BATS_TEST_TMPDIR/said")"
+	kill -CONT "$pid"
+	wait "$pid"
+	equal "after" $'line 1\nline 2\nline 3' "$(cat "$BATS_TEST_TMPDIR/said")"
+}
+
+@test "stall: a signal ends it as it would end the call" {
+	PIPEGUARD_LOG=$LOG PIPEGUARD_RULES=write:fd=1:when=2:stall "$BUILD/pipeguard" --outside "$STILL" writes 3 \
+		>"$BATS_TEST_TMPDIR/said" 3>&- &
+	local pid=$! status=0
+	wait_for grep -q stall "$LOG"
+	kill -TERM "$pid"
+	wait "$pid" || status=$?
+	((status == 143))
+	equal "said" "line 1" "$(cat "$BATS_TEST_TMPDIR/said")"
+}
+
+@test "a race with head is made certain by hold" {
+	local i
+	for i in 1 2 3 4 5; do
+		timeout "$LIMIT" "$FIXTURES/sigdfl" env PIPEGUARD_LOG=off PIPEGUARD_RULES='write:fd=1:when=2+:hold=3s' \
+			"$BUILD/pipeguard" run --outside "$STILL" writes 2 3>&- | head -1
+		equal "the status of run $i" 141 "${PIPESTATUS[0]}"
+	done
+}
+
+@test "each process counts for itself, its children too, and vfork's as their parent" {
+	run ruled write:fd=1:when=2:error=EIO sh -c "'$STILL' writes 3; '$STILL' writes 3; true"
+	equal "output" $'line 1\nline 1' "$output"
+}
+
+@test "many threads and processes under a rule that waits come to their end" {
+	run ruled '%out,%in:when=1000000000:reset' "$STILL" threads 200
+	equal "output" "200 threads" "$output"
+	run ruled '%out,%in:when=1000000000:reset' "$STILL" forks 100
+	equal "output" "100 forks" "$output"
+}
+
+@test "what cannot be from outside is refused before the start, with the reason" {
+	run -125 launch --outside -r '%stdio:break' "$STILL" writes 1
+	equal "the line" "pipeguard: rule r1: %stdio and dprintf are libc's, and not seen from outside: write %out" "$output"
+	run -125 launch --outside -r 'write:fd=1:delay=1ms;x=send:seen=reset:abort' "$STILL" writes 1
+	[[ $output = "pipeguard: rule x: what the program was told"* ]]
+	run -125 launch --outside -r 'write:fd=1:braek' "$STILL" writes 1
+	[[ $output = *"did you mean 'break'"* ]]
+}
+
+@test "caller=, stack= and site=: the thread is stopped, and its stack is looked at" {
+	run ruled write:fd=1:caller=writes:when=3:break "$STILL" writes 5
+	equal "caller" $'line 1\nline 2' "$output"
+	equal "the event" '[true,"r1"]' "$(broken '[.injected, .rule]')"
+	local site
+	site=$(broken .site)
+	run ruled "write:fd=1:site=${site//\"/}:when=2:error=EIO" "$STILL" writes 3
+	equal "site" "line 1" "$output"
+	run ruled write:fd=1:stack=main:at=10:break "$STILL" writes 5
+	equal "stack and offset" $'line 1\nlin' "$output"
+	run ruled write:fd=1:stack=nobody:break "$STILL" writes 3
+	equal "another's" $'line 1\nline 2\nline 3' "$output"
+	run ruled '%out:stack=nobody:break' "$STILL" forks 40
+	equal "processes" "40 forks" "$output"
+}
+
+@test "rules that fired, or never did, are told at the exit" {
+	run outside -d PIPEGUARD_VERBOSE=1 PIPEGUARD_RULES='write:fd=1:when=1:delay=1ms;send:break' "$STILL" writes 2
+	equal "the counts" '{"r1":1,"r2":0}' "$(events 'select(.ev == "exit") | .rules')"
+}
