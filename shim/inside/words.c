@@ -413,7 +413,8 @@ static long make_idle(struct pg_op *op)
 		pg_enter(op);
 	ret = make(op);
 	if (ret > 0 && !writes) {
-		pg_fd_was_read(op->fd);
+		if (PG_UNLIKELY(PG_GET(pg_read_odd)))
+			pg_fd_was_read(op->fd);
 		return ret;
 	}
 	if (ret < 0 || l->shape != PG_BUF || ret != op->arg[l->len] || pg_watch_all)

@@ -101,7 +101,7 @@ uint32_t pg_fd_story_of(int fd, struct pg_fd *f)
 
 /* ---- what is held and not read ---- */
 
-long pg_read_odd;
+PG_START_DATA long pg_read_odd;
 static uint32_t unread, looked; /* numbers that are; reads that were looked at for them */
 static uint8_t unread_time = 1;
 

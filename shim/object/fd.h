@@ -35,8 +35,8 @@ struct pg_fd {
 	uint8_t born;	     /* what opened it was seen */
 	uint8_t partial;     /* more was sent on it than was seen */
 	uint8_t type;	     /* SOCK_, as socket() made it; 0: not known */
-	uint8_t unread;	     /* pg_fd_is_unread() is true while this is the time it was set in */
 	uint8_t waiter;	     /* a rule's number */
+	uint8_t unread;	     /* pg_fd_is_unread() is true while this is the time it was set in */
 	uint32_t generation; /* of the rules that UNRULED and RULES are of */
 };
 
