@@ -25,6 +25,7 @@ static int old_fstat(int fd, struct pg_stat *st, int why)
 		return ret == -EBADF ? -EBADF : why;
 	st->dev = old.st_dev;
 	st->ino = old.st_ino;
+	st->born = 0;
 	st->mode = old.st_mode;
 	st->uid = old.st_uid;
 	st->gid = old.st_gid;
@@ -40,18 +41,18 @@ static int old_fstat(int fd, struct pg_stat *st, int why)
  */
 int pg_stat_at(int at, const char *path, int flags, struct pg_stat *st)
 {
-	enum { TYPE_MODE_OWNER_INO = 0x11b };
+	enum { WANTED = 0x91b, BORN = 0x800 }; /* type, mode, owner, inode; and this */
 	/* struct statx of <linux/stat.h>, as far as it is asked for; 256 bytes in all. */
 	struct {
 		uint32_t mask, blksize;
 		uint64_t attributes;
 		uint32_t nlink, uid, gid;
 		uint16_t mode, spare;
-		uint64_t ino, size, blocks, attributes_mask, times[8];
+		uint64_t ino, size, blocks, attributes_mask, accessed[2], born[2], times[4];
 		uint32_t rdev_major, rdev_minor, dev_major, dev_minor;
 		uint64_t rest[14];
 	} sx;
-	long ret = pg_sys5(SYS_statx, at, path, flags, TYPE_MODE_OWNER_INO, &sx);
+	long ret = pg_sys5(SYS_statx, at, path, flags, WANTED, &sx);
 
 	_Static_assert(sizeof sx == 256, "the kernel writes 256 bytes");
 
@@ -59,6 +60,7 @@ int pg_stat_at(int at, const char *path, int flags, struct pg_stat *st)
 		return (int)ret;
 	st->dev = (uint64_t)sx.dev_major << 32 | sx.dev_minor;
 	st->ino = sx.ino;
+	st->born = sx.mask & BORN ? pg_mix(sx.born[0], sx.born[1]) : 0;
 	st->mode = sx.mode;
 	st->uid = sx.uid;
 	st->gid = sx.gid;

@@ -106,7 +106,9 @@ static inline void *pg_way(void *set, unsigned ways, size_t size, uint64_t key)
 
 struct pg_stat {
 	uint64_t dev;
-	uint64_t ino; /* never 0 for an open descriptor */
+	uint64_t ino;  /* never 0 for an open descriptor */
+	uint64_t born; /* when it was made, if its file system says so: numbers are used again; or 0
+			*/
 	uint32_t mode;
 	uint32_t uid, gid; /* of its owner */
 };

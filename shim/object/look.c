@@ -266,6 +266,7 @@ void pg_look_at(int fd, const struct pg_stat *st, struct pg_object *o, unsigned 
 
 	*o = (struct pg_object){.dev = st->dev,
 				.ino = st->ino,
+				.born = st->born,
 				.sent = -1,
 				.offset = -1,
 				.unread = -1,

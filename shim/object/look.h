@@ -10,6 +10,7 @@ enum pg_kind { PG_OTHER, PG_PIPE, PG_TCP, PG_UDP, PG_UNIX, PG_SOCKET, PG_FILE, P
 
 struct pg_object {
 	uint64_t dev, ino; /* 0: not open */
+	uint64_t born;	   /* as in pg_stat */
 	enum pg_kind kind;
 	int domain; /* AF_ of a socket */
 	int type;   /* SOCK_ of a socket */

@@ -78,7 +78,7 @@ static int place(int from)
 		return ret < 0 ? ret : 0;
 	pg_sets_replace(placed->of, placed->op.fd, placed->copy, new);
 	if (placed->object.story && !pg_fstat(new, &st))
-		pg_stories_also(placed->object.story, st.dev, st.ino);
+		pg_stories_also(placed->object.story, &st);
 	close(new);
 	return 0;
 }

@@ -63,7 +63,7 @@ static void look(struct pg_ruled *c, bool all)
 		pg_thing_by_copy(c->of, c->copy, o);
 	else
 		pg_look_for(c->copy, o, pg_rules.wants | by_connection(), false);
-	s = pg_stories_of(o->dev, o->ino, true);
+	s = pg_stories_of(o, true);
 	o->story = s;
 	if (!s)
 		return;

@@ -8,7 +8,7 @@ enum { SETS = 4096, WAYS = 8 };
 
 /* Several objects may be one story's. */
 static struct entry {
-	uint64_t dev, ino, used;
+	uint64_t dev, ino, born, used;
 	struct pg_story *story;
 } table[SETS][WAYS];
 
@@ -57,23 +57,25 @@ static struct pg_story *begin(struct pg_story *old)
 	return s;
 }
 
-static struct entry *find(uint64_t dev, uint64_t ino)
+static struct entry *find(const struct pg_object *o)
 {
-	struct entry *set = set_of(dev, ino);
+	struct entry *set = set_of(o->dev, o->ino);
 
 	for (unsigned i = 0; i < WAYS; i++)
-		if (set[i].story && set[i].ino == ino && set[i].dev == dev)
+		if (set[i].story && set[i].ino == o->ino && set[i].dev == o->dev &&
+		    set[i].born == o->born)
 			return &set[i];
 	return NULL;
 }
 
-struct pg_story *pg_stories_of(uint64_t dev, uint64_t ino, bool make)
+struct pg_story *pg_stories_of(const struct pg_object *o, bool make)
 {
-	struct entry *e = ino ? find(dev, ino) : NULL;
+	struct entry *e = o->ino ? find(o) : NULL;
 
-	if (!e && make && ino) {
-		e = room_in(set_of(dev, ino));
-		*e = (struct entry){.dev = dev, .ino = ino, .story = begin(e->story)};
+	if (!e && make && o->ino) {
+		e = room_in(set_of(o->dev, o->ino));
+		*e = (struct entry){
+			.dev = o->dev, .ino = o->ino, .born = o->born, .story = begin(e->story)};
 	}
 	if (!e)
 		return NULL;
@@ -81,9 +83,9 @@ struct pg_story *pg_stories_of(uint64_t dev, uint64_t ino, bool make)
 	return e->story;
 }
 
-void pg_stories_also(struct pg_story *s, uint64_t dev, uint64_t ino)
+void pg_stories_also(struct pg_story *s, const struct pg_stat *st)
 {
-	struct entry *e = room_in(set_of(dev, ino));
+	struct entry *e = room_in(set_of(st->dev, st->ino));
 
 	if (e->story == s)
 		return;
@@ -92,5 +94,6 @@ void pg_stories_also(struct pg_story *s, uint64_t dev, uint64_t ino)
 	else if (e->story)
 		spare = e->story;
 	s->numbers++;
-	*e = (struct entry){.dev = dev, .ino = ino, .used = ++uses, .story = s};
+	*e = (struct entry){
+		.dev = st->dev, .ino = st->ino, .born = st->born, .used = ++uses, .story = s};
 }

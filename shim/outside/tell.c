@@ -139,7 +139,7 @@ static void add_inherited(struct pg_tracee *t, struct pg_event *e)
 /* What rules did to it, and saw of it before. */
 static void add_story(struct pg_object *o)
 {
-	const struct pg_story *s = pg_stories_of(o->dev, o->ino, false);
+	const struct pg_story *s = pg_stories_of(o, false);
 
 	if (!s)
 		return;

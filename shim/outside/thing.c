@@ -70,18 +70,19 @@ void pg_thing_by_copy(const struct pg_tracee *t, int copy, struct pg_object *o)
 static void look_from_afar(int tid, int fd, struct pg_object *o)
 {
 	char path[64];
-	struct stat st;
+	struct pg_stat st;
 
 	*o = (struct pg_object){.sent = -1, .offset = -1, .unread = -1, .idle_ms = -1, .rule = -1};
 	snprintf(path, sizeof path, "/proc/%d/fd/%d", tid, fd);
-	if (stat(path, &st))
+	if (pg_stat_at(AT_FDCWD, path, 0, &st))
 		return;
-	o->ino = st.st_ino;
-	o->dev = st.st_dev;
-	o->kind = S_ISFIFO(st.st_mode)	 ? PG_PIPE
-		  : S_ISSOCK(st.st_mode) ? PG_SOCKET
-		  : S_ISREG(st.st_mode)	 ? PG_FILE
-					 : PG_OTHER;
+	o->ino = st.ino;
+	o->dev = st.dev;
+	o->born = st.born;
+	o->kind = S_ISFIFO(st.mode)   ? PG_PIPE
+		  : S_ISSOCK(st.mode) ? PG_SOCKET
+		  : S_ISREG(st.mode)  ? PG_FILE
+				      : PG_OTHER;
 	o->stream = o->kind == PG_PIPE;
 }
 

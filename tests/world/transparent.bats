@@ -151,7 +151,7 @@ calls_of() {
 		/^execve\(.* = 0$/ { on = 0; out("execve"); next }
 		/\/pg-marker"/ { on = 1; marks++; next }
 		!on || (!strict && /^rt_sigaction\(SIGPIPE/) { next }
-		/^statx\(AT_FDCWD, .*, AT_STATX_SYNC_AS_STAT, STATX_TYPE\|STATX_MODE\|STATX_UID\|STATX_GID\|STATX_INO,/ { look = 1 }
+		/^statx\(AT_FDCWD, .*, AT_STATX_SYNC_AS_STAT, STATX_TYPE\|STATX_MODE\|STATX_UID\|STATX_GID\|STATX_INO\|STATX_BTIME,/ { look = 1 }
 		look == 1 && /^statx\(AT_FDCWD/ { next } # execvp looks in each folder
 		look == 1 { look = /^openat\(AT_FDCWD, .*, O_RDONLY\|O_NOCTTY\|O_NONBLOCK\|O_CLOEXEC\)/ ? 2 : 0; if (look) next }
 		look == 2 && /^(pread64\(|rt_sigprocmask\(0xffffffff|fgetxattr\(.*"security.capability")/ { next }
