@@ -4,6 +4,7 @@
 #include "base/next.h"
 #include "base/twins.h"
 #include "inside/reach.h"
+#include "object/fd.h"
 #include "object/leaving.h"
 #include "rules/config.h"
 
@@ -134,6 +135,17 @@ PG_EXPORT int execle(const char *path, const char *first, ...)
 
 /* ---- posix_spawn ---- */
 
+/* R runs as CHILD, if RET is 0. What it has been given nobody may tell. */
+static void spawned(const struct pg_reach *r, int ret, pid_t child)
+{
+	if (ret)
+		return;
+	if (r->barrier)
+		pg_reach_tell(r, child);
+	if ((r->barrier || !r->file[0]) && pg_has_endings())
+		pg_fd_unread_ends();
+}
+
 PG_EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
 			  const posix_spawnattr_t *how, char *const *argv, char *const *env)
 {
@@ -144,8 +156,7 @@ PG_EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_a
 
 	pg_reach_look(&r);
 	ret = NEXT(posix_spawn)(pid ? pid : &child, path, actions, how, argv, env);
-	if (!ret && r.barrier)
-		pg_reach_tell(&r, pid ? *pid : child);
+	spawned(&r, ret, pid ? *pid : child);
 	return ret;
 }
 
@@ -158,7 +169,6 @@ PG_EXPORT int posix_spawnp(pid_t *pid, const char *name, const posix_spawn_file_
 
 	pg_reach_search(&r, name);
 	ret = NEXT(posix_spawnp)(pid ? pid : &child, name, actions, how, argv, env);
-	if (!ret && r.barrier)
-		pg_reach_tell(&r, pid ? *pid : child);
+	spawned(&r, ret, pid ? *pid : child);
 	return ret;
 }

@@ -437,12 +437,11 @@ int64_t pg_guard_odd_in(enum pg_call call, const struct pg_op *op, int64_t ret, 
 {
 	const struct pg_op whole = as_stored(call, op, caller);
 
-	if (ret > 0) {
+	if (ret > 0)
 		pg_fd_was_read(op->fd);
-		return ret;
-	}
-	uncount(call, op->fd, ret);
-	return pg_guard_in(&whole, ret);
+	else
+		uncount(call, op->fd, ret);
+	return ret > 0 ? ret : pg_guard_in(&whole, ret);
 }
 
 void pg_guard_refused(enum pg_call call, int fd, const void *addr, uint32_t len, uintptr_t caller)

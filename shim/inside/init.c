@@ -172,7 +172,7 @@ static void __attribute__((constructor)) start(int argc, char **argv, char **env
 		ask_for_exit();
 	}
 	if (pg_config.active)
-		pg_reach_start(environ ? environ : envp);
+		pg_reach_start();
 	if (pg_has_endings())
 		ask_for_status();
 	if (!late)

@@ -412,8 +412,11 @@ static long make_idle(struct pg_op *op)
 	if (writes)
 		pg_enter(op);
 	ret = make(op);
-	if (ret > 0 && !writes)
+	if (ret > 0 && !writes) {
+		if (PG_UNLIKELY(PG_GET(pg_read_odd)))
+			pg_fd_was_read(op->fd);
 		return ret;
+	}
 	if (ret < 0 || l->shape != PG_BUF || ret != op->arg[l->len] || pg_watch_all)
 		ret = idle_odd(op, ret);
 	else

@@ -441,7 +441,8 @@ static const struct key {
 void pg_event_json(struct pg_text *t, const struct pg_event *e)
 {
 	unsigned has = 1u << e->ev | (e->confined ? IF_CONFINED : 0u) |
-		       (e->missing.limited ? IF_LIMITED : 0u) | (e->sourced ? IF_SOURCED : 0u);
+		       (e->missing.limited ? IF_LIMITED : 0u) |
+		       (e->sourced && 1u << e->ev & WRITES ? IF_SOURCED : 0u);
 
 	for (unsigned i = 0; i < sizeof keys / sizeof *keys; i++) {
 		if (!(keys[i].events & has))

@@ -101,12 +101,12 @@ uint32_t pg_fd_story_of(int fd, struct pg_fd *f)
 
 /* ---- what is held and not read ---- */
 
-long pg_read_odd;
+PG_START_DATA long pg_read_odd;
 static uint32_t unread, looked; /* numbers that are; reads that were looked at for them */
 static uint8_t unread_time = 1;
 
 /* Reads cost little while nobody asks for them, so it is not asked for ever. */
-static void ask_no_more(void)
+void pg_fd_unread_ends(void)
 {
 	uint8_t next = (uint8_t)(PG_GET(unread_time) + 1);
 
@@ -144,7 +144,7 @@ void pg_fd_was_read(int fd)
 	if (f && PG_GET(f->unread))
 		set_read(f);
 	else if (PG_GET(pg_read_odd) && __atomic_add_fetch(&looked, 1, __ATOMIC_RELAXED) > MOST)
-		ask_no_more();
+		pg_fd_unread_ends();
 }
 
 bool pg_fd_is_unread(int fd)
@@ -267,6 +267,8 @@ void pg_fd_lent(int fd)
 	struct pg_fd *f = pg_process_is_vforked() || fd < 0 ? NULL : pg_fd_record(fd);
 	struct pg_story *s = f ? pg_story_at(pg_fd_story_of(fd, f)) : NULL;
 
+	if (f && PG_GET(f->unread))
+		set_read(f);
 	if (s)
 		PG_PUT(s->foreign, true);
 }

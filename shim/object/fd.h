@@ -35,8 +35,8 @@ struct pg_fd {
 	uint8_t born;	     /* what opened it was seen */
 	uint8_t partial;     /* more was sent on it than was seen */
 	uint8_t type;	     /* SOCK_, as socket() made it; 0: not known */
-	uint8_t unread;	     /* pg_fd_is_unread() is true while this is the time it was set in */
 	uint8_t waiter;	     /* a rule's number */
+	uint8_t unread;	     /* pg_fd_is_unread() is true while this is the time it was set in */
 	uint32_t generation; /* of the rules that UNRULED and RULES are of */
 };
 
@@ -115,6 +115,9 @@ void pg_fd_passed_by(int fd);
 void pg_fd_unread(int fd);
 void pg_fd_was_read(int fd); /* or may be, from now on */
 bool pg_fd_is_unread(int fd);
+
+/* Somebody may read of whom nothing is known. */
+void pg_fd_unread_ends(void);
 
 /* Of reads that give more than this nobody wants to know: 0, mostly. */
 extern long pg_read_odd PG_HIDDEN;

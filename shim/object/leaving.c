@@ -447,10 +447,9 @@ void pg_leaving_hold(enum pg_how how, int fd)
 	struct pg_ending_place place;
 	struct pg_stat st;
 
-	if (pg_confined || pg_process_is_vforked() || pg_fstat(fd, &st) || !S_ISFIFO(st.mode) ||
-	    !put_what(&e, fd, &st, &left))
+	if (pg_confined || pg_fstat(fd, &st) || !S_ISFIFO(st.mode) || !put_what(&e, fd, &st, &left))
 		return;
-	put_who(&e, &left);
+	put_who(&e, &left); /* a vfork's child is itself here, and changes nothing but the ring */
 	place = pg_ending_put(&e);
 	pg_ending_settle(&place, true);
 }

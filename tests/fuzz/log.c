@@ -231,6 +231,9 @@ static void call(struct pg_event *e)
 	e->outside = byte() % 8 == 0;
 	e->sourced = e->outside;
 	e->perhaps = e->by_itself = byte() & 1;
+	e->by_root = e->reachable = e->perhaps;
+	e->child = e->rule;
+	e->barrier = (enum pg_barrier)(e->err % PG_BARRIERS);
 	e->uncounted = byte() & 1 ? number() : 0;
 	e->gates = "call stdio signal";
 	e->sender = (int)number();
@@ -529,6 +532,8 @@ static void worst(struct pg_event *e)
 	e->inlined = false;
 	e->nonblock = e->inherited = e->changed = e->seeded = e->object.stream = true;
 	e->confined = e->perhaps = e->by_itself = e->outside = e->own = true;
+	e->sourced = e->by_root = e->reachable = true;
+	e->barrier = PG_BARRIER_UNDUMPABLE;
 	e->has_ended = true;
 	e->barrier = PG_BARRIER_ENVIRONMENT;
 	e->child = INT32_MIN;

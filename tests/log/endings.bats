@@ -158,9 +158,10 @@ told() {
 	equal "a fork" '["python3","exit",7]' "$(told '[.comm, .how, .status]')"
 }
 
-@test "who held it, and read from it in whatever way, is named as who let go last" {
+@test "who held it, and read from it in whatever way, or gave it to who is not guarded, is named as who let go last" {
 	local way
-	for way in held_and_read held_and_readv held_and_copied held_much_else held_by_stdio only_held_and_stranger; do
+	for way in held_and_read held_and_readv held_and_copied held_much_else held_by_stdio \
+		stranger_by_fork stranger_by_vfork stranger_by_spawn stranger_by_socket; do
 		rm -f "$LOG"
 		case_of "$way"
 		equal "$way" '["python3","close",true]' "$(events 'select(.ev == "epipe") | .pid as $pid | .ended | [.comm, .how, .pid == $pid]' | tail -1)"
