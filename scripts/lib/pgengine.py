@@ -6,11 +6,21 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 
 ENGINES = ("inside", "outside", "both")
 SEE = "see"         # the rule by which every call is told of from outside, with its stack
 _SEE_RULE = SEE + "=%out,connect:stack=*:log"
-_HERE = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))     # where the verbs are
+
+
+def _here():
+    """Where the verbs are, by the name under which this one was started: what a link is called may have no blank."""
+    real = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+    said = os.path.dirname(os.path.abspath(sys.argv[0]))
+    return said if os.path.realpath(said) == real else real
+
+
+_HERE = _here()
 
 
 def find_library(path=None):
@@ -19,7 +29,7 @@ def find_library(path=None):
             ("..", "build", "libpipeguard.so"), ("..", "libpipeguard.so"), ("libpipeguard.so",),
             ("..", "lib", "libpipeguard.so"))]:
         if os.path.isfile(path):
-            path = os.path.realpath(path)
+            path = os.path.abspath(path)
             if re.search(r"[\s:]", path):
                 raise LookupError("the loader splits LD_PRELOAD at blanks and colons: '%s'" % path)
             return path
@@ -32,7 +42,7 @@ def find_command(library):
                  os.path.join(_HERE, "pipeguard"), os.path.join(_HERE, "..", "..", "bin", "pipeguard"),
                  os.path.join(os.path.dirname(library), "..", "bin", "pipeguard"), shutil.which("pipeguard")):
         if path and os.path.isfile(path) and os.access(path, os.X_OK):
-            return os.path.realpath(path)
+            return os.path.abspath(path)
     return None
 
 

@@ -82,7 +82,7 @@ def ends_of(logs, timeless):
         if log == "-":
             continue
         with pglog.open_log(log) as source:
-            for event in pglog.Reader(source).dicts():
+            for event in pglog.Reader(source).dicts(text=True):
                 if event["kind"] != "tcp" or event["ev"] not in TOLD or not event["local"] or not event["peer"]:
                     continue
                 at = seconds(event["t"]) if event["t"] else None

@@ -403,8 +403,8 @@ class Reader:
         self.own += 1
         yield fields_of(event) if event["ev"] in WRITES else event
 
-    def dicts(self):
-        """All events, as dicts."""
+    def dicts(self, text=False):
+        """All events of a log in JSON, as dicts; if TEXT, of one in text as well."""
         block = []
         for line in self._lines():
             if block and line.startswith(b"        ") and len(block) < 64:
@@ -412,7 +412,7 @@ class Reader:
                 continue
             if block:
                 yield from filter(None, [_text_event(block)])
-            block = [line] if line.startswith(b"pipeguard[") else []
+            block = [line] if text and line.startswith(b"pipeguard[") else []
             if line.startswith(b"{"):
                 yield from filter(None, [json_event(line)])
         if block:

@@ -19,4 +19,12 @@
 #error "no port to this machine: see arch/"
 #endif
 
+/* Where there is no such thing, only what is off the hot path asks. */
+#ifdef PG_KEEPS_REGISTERS
+#define PG_ASKS_IN_PASSING 1
+#else
+#define PG_ASKS_IN_PASSING 0
+#define PG_KEEPS_REGISTERS
+#endif
+
 #endif

@@ -24,6 +24,11 @@ enum { PG_PAGE_MOST = 4096, PG_UNWIND_REGISTERS = 8 };
 /* Its kernel has no way back from a handler of its own. */
 #define PG_NEEDS_RESTORER 1
 
+/* A function that a hot path asks in passing: its caller's registers stay as they are. */
+#ifndef __clang__
+#define PG_KEEPS_REGISTERS __attribute__((no_caller_saved_registers, target("general-regs-only")))
+#endif
+
 /* One instruction. */
 #define PG_ADD(sum, n) __asm__ volatile("lock addq %1,%0" : "+m"(*(sum)) : "r"(n) : "cc")
 

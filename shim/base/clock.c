@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/clock.h"
 
+#include "base/loader.h"
 #include "base/sys.h"
 #include "base/text.h"
 
@@ -15,14 +16,26 @@ struct clock {
 
 static bool traps; /* prctl(PR_SET_TSC): so does the counter that the vDSO reads, in some thread */
 static int (*vdso_clock)(int, struct clock *);
+static bool known;
 
-void pg_clock_start(uintptr_t vdso)
+void pg_clock_start(void)
 {
 	int counter = 0;
 
-	vdso_clock = (int (*)(int, struct clock *))vdso;
 	pg_sys2(SYS_prctl, PR_GET_TSC, &counter);
-	traps = counter == PR_TSC_SIGSEGV;
+	if (counter == PR_TSC_SIGSEGV)
+		PG_PUT(traps, true);
+}
+
+/* When the time is first asked for. Threads that come here at once learn the same. */
+static PG_COLD void learn(void)
+{
+	void *vdso = pg_loader_vdso("__vdso_clock_gettime");
+
+	if (!vdso)
+		vdso = pg_loader_vdso("__kernel_clock_gettime");
+	PG_PUT(vdso_clock, (int (*)(int, struct clock *))vdso);
+	__atomic_store_n(&known, true, __ATOMIC_RELEASE);
 }
 
 static bool safe; /* the vDSO needs no system call, and does not trap */
@@ -39,10 +52,13 @@ void pg_clock_confine(bool strictly)
 {
 	static const char source[] =
 		"/sys/devices/system/clocksource/clocksource0/current_clocksource";
-	int fd = strictly || !vdso_clock ? -1 : pg_open(source, O_RDONLY);
 	char name[40];
 	long n;
+	int fd;
 
+	if (!PG_GET(known))
+		learn();
+	fd = strictly || !vdso_clock ? -1 : pg_open(source, O_RDONLY);
 	safe = false;
 	if (fd < 0)
 		return;
@@ -64,9 +80,14 @@ void pg_clock_traps(bool so)
 
 static void clock_now(int id, struct clock *c)
 {
-	bool may = vdso_clock && !PG_GET(traps) && (safe || !pg_confined);
+	int (*vdso)(int, struct clock *);
+	bool may;
 
-	if ((!may || vdso_clock(id, c)) && !pg_confined)
+	if (PG_UNLIKELY(!__atomic_load_n(&known, __ATOMIC_ACQUIRE)) && !pg_confined)
+		learn();
+	vdso = PG_GET(vdso_clock);
+	may = vdso && !PG_GET(traps) && (safe || !pg_confined);
+	if ((!may || vdso(id, c)) && !pg_confined)
 		pg_sys2(SYS_clock_gettime, id, c);
 }
 

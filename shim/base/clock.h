@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Start-up only. VDSO: the address of its clock_gettime; 0: there is none, the kernel is asked. */
-void pg_clock_start(uintptr_t vdso);
+/* Start-up only. */
+void pg_clock_start(void);
 
 /* The program is about to confine itself. STRICTLY: the counter that the vDSO reads will trap
  * (prctl(2), PR_SET_SECCOMP); else it may be asked if it needs no system call. */

@@ -2,13 +2,14 @@
 #include "base/dl.h"
 
 #include "base/loader.h"
+#include "base/sys.h"
 
 #include <dlfcn.h>
 
 typedef void *find_fn(void *, const char *);
 typedef char *error_fn(void);
-static find_fn *find;
-static error_fn *error;
+static PG_START_DATA find_fn *find;
+static PG_START_DATA error_fn *error;
 
 /* Before glibc 2.34 it may not be there. Loading libdl for it is no way: libc would be initialised
  * by that, before it was given the program's environment. */
@@ -35,20 +36,23 @@ static void *ask(void *where, const char *name)
 
 static void begin(void)
 {
-	static bool begun;
+	static PG_START_DATA bool begun;
 
 	if (!begun)
 		learn();
 	begun = true;
 }
 
+static PG_START_DATA bool kept; /* what is searched is known for good */
+
 void *pg_dl_next(const char *name)
 {
+	bool there;
 	void *found;
 
 	begin();
-	found = pg_loader_next(name);
-	return found ? found : ask(RTLD_NEXT, name);
+	found = pg_loader_next(name, &there);
+	return found || (kept && !there) ? found : ask(RTLD_NEXT, name);
 }
 
 void *pg_dl_default(const char *name)
@@ -56,11 +60,21 @@ void *pg_dl_default(const char *name)
 	void *found;
 
 	begin();
-	found = pg_loader_default(name);
+	found = kept ? NULL : pg_loader_default(name);
 	return found ? found : ask(RTLD_DEFAULT, name);
 }
 
-void pg_dl_started(void)
+bool pg_dl_can_keep(const char *last)
 {
-	pg_loader_forget();
+	bool there;
+
+	begin();
+	return pg_loader_next(last, &there);
+}
+
+void pg_dl_started(const char *last)
+{
+	kept = last && pg_loader_keep(last);
+	if (!kept)
+		pg_loader_forget();
 }

@@ -9,8 +9,18 @@
 #ifndef PG_DL_H
 #define PG_DL_H
 
-/* The start is over. What is asked after it is dlsym's to say: objects may be unloaded. */
-void pg_dl_started(void);
+#include <stdbool.h>
+
+/*
+ * The start is over. What is asked after it is dlsym's to say, for objects may be unloaded; unless
+ * KEPT is a name: then what the program was started with, as far as the one behind this library
+ * that defines it, goes on being searched by pg_dl_next(), and is all there is: dlsym is asked only
+ * of what it alone can tell.
+ */
+void pg_dl_started(const char *kept);
+
+/* True if such a one is known. */
+bool pg_dl_can_keep(const char *kept);
 
 /* As dlsym(RTLD_NEXT, NAME) and dlsym(RTLD_DEFAULT, NAME); no message is left for dlerror(3). They
  * may take the loader's lock. */

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/loader.h"
 
+#include "base/sys.h"
 #include "base/text.h"
 
 #include <elf.h>
 #include <stddef.h>
 #include <sys/auxv.h>
-
-enum { SCOPE_MAX = 1024 };
 
 /* The linker's name for this library's own; glibc's <link.h> has it, too. A command that is linked
  * statically has none. */
@@ -136,6 +135,25 @@ static ElfW(Dyn) * dynamic_of(const ElfW(Phdr) * phdr, size_t n, uintptr_t base)
 	return NULL;
 }
 
+/* Its addresses in the file are not 0-based in every kernel's and emulator's. */
+void *pg_loader_vdso(const char *name)
+{
+	const ElfW(Ehdr) *file = (const ElfW(Ehdr) *)getauxval(AT_SYSINFO_EHDR);
+	const ElfW(Phdr) *phdr =
+		file ? (const ElfW(Phdr) *)((uintptr_t)file + file->e_phoff) : NULL;
+	struct link_map vdso = {.l_addr = 0};
+	const ElfW(Sym) *s = NULL;
+	struct tables t;
+
+	if (!file)
+		return NULL;
+	vdso.l_addr = moved_by(phdr, file->e_phnum);
+	vdso.l_ld = dynamic_of(phdr, file->e_phnum, vdso.l_addr);
+	if (vdso.l_ld && read_tables(&vdso, &t))
+		s = search(&t, name, hash_of(name));
+	return s ? (void *)(t.base + s->st_value) : NULL;
+}
+
 /* The loader's own word for debuggers, where the program has none: it was started by hand, and an
  * older glibc's loader left its own headers in AT_PHDR. */
 static const struct pg_debug_list *list_of(struct link_map *loader)
@@ -164,8 +182,17 @@ const struct pg_debug_list *pg_loader_list(void)
 
 /* ---- what is searched ---- */
 
-static struct tables scope[SCOPE_MAX];
-static unsigned scoped, behind; /* how many there are; the first one behind this library */
+/* Few programs have more than the first ones. */
+enum { FIRST = 12, SCOPE_MAX = 1024 };
+static PG_START_DATA struct tables first[FIRST];
+static struct tables others[SCOPE_MAX - FIRST];
+/* How many there are; the first one behind this library. */
+static PG_START_DATA unsigned scoped, behind;
+
+static struct tables *scope(unsigned i)
+{
+	return i < FIRST ? &first[i] : &others[i - FIRST];
+}
 
 void pg_loader_scope(const struct pg_debug_list *list)
 {
@@ -174,7 +201,7 @@ void pg_loader_scope(const struct pg_debug_list *list)
 	for (; l && scoped < SCOPE_MAX; l = l->l_next) {
 		if (l->l_addr == getauxval(AT_SYSINFO_EHDR)) /* listed, but not searched */
 			continue;
-		if (read_tables(l, &scope[scoped])) /* else nothing is found in it, by nobody */
+		if (read_tables(l, scope(scoped))) /* else nothing is found in it, by nobody */
 			scoped++;
 		if (l->l_ld == _DYNAMIC)
 			behind = scoped;
@@ -186,28 +213,47 @@ void pg_loader_forget(void)
 	scoped = behind = 0;
 }
 
-static void *find_from(unsigned i, const char *name)
+/* The first one from I on that defines NAME, as *S; SCOPE_MAX: none does. */
+static unsigned defines(unsigned i, const char *name, const ElfW(Sym) * *s)
 {
 	uint32_t hash = hash_of(name);
 
-	for (; i < scoped; i++) {
-		const ElfW(Sym) *s = search(&scope[i], name, hash);
-		unsigned type = s ? s->st_info & 0xf : STT_NOTYPE;
-
-		if (s)
-			return type == STT_FUNC || type == STT_OBJECT
-				       ? (void *)(scope[i].base + s->st_value)
-				       : NULL;
-	}
-	return NULL;
+	for (; i < scoped; i++)
+		if ((*s = search(scope(i), name, hash)))
+			return i;
+	return SCOPE_MAX;
 }
 
-void *pg_loader_next(const char *name)
+static void *find_from(unsigned first_one, const char *name, bool *defined)
 {
-	return behind ? find_from(behind, name) : NULL;
+	const ElfW(Sym) *s = NULL;
+	unsigned i = defines(first_one, name, &s), type = s ? s->st_info & 0xf : STT_NOTYPE;
+
+	*defined = s;
+	return type == STT_FUNC || type == STT_OBJECT ? (void *)(scope(i)->base + s->st_value)
+						      : NULL;
+}
+
+void *pg_loader_next(const char *name, bool *defined)
+{
+	*defined = false;
+	return behind ? find_from(behind, name, defined) : NULL;
 }
 
 void *pg_loader_default(const char *name)
 {
-	return find_from(0, name);
+	bool defined;
+
+	return find_from(0, name, &defined);
+}
+
+bool pg_loader_keep(const char *name)
+{
+	const ElfW(Sym) *s = NULL;
+	unsigned last = behind ? defines(behind, name, &s) : SCOPE_MAX;
+
+	if (last == SCOPE_MAX)
+		return false;
+	scoped = last + 1;
+	return true;
 }

@@ -3,43 +3,90 @@
 
 #include "base/dl.h"
 
-pg_fn *pg_next_table[PG_CALL_COUNT];
+PG_START_DATA pg_fn *pg_next_table[PG_CALL_COUNT];
 _Alignas(PG_PAGE_MOST) struct pg_front pg_front = {.aside = ~(uint64_t)0};
 
 /* Not linked against, as all that the library calls on the program's behalf. */
 typedef int format_fn(char *, size_t, const char *, va_list);
 typedef int checked_fn(char *, size_t, int, size_t, const char *, va_list);
-static format_fn *format_unchecked;
-static checked_fn *format_checked;
+static PG_START_DATA format_fn *format_unchecked;
+static PG_START_DATA checked_fn *format_checked;
+
+/* Points at itself once the loader has relocated this library, and not before. */
+static void *volatile relocated = (void *)&relocated;
+
+static PG_START_DATA bool late; /* calls are looked up when they are first made */
+
+static void resolve_formats(void)
+{
+	PG_PUT(format_checked, (checked_fn *)pg_dl_next("__vsnprintf_chk"));
+	PG_PUT(format_unchecked, (format_fn *)pg_dl_next("vsnprintf"));
+}
+
+static void resolve_all(void)
+{
+	for (int call = PG_NO_CALL + 1; call < PG_CALL_COUNT; call++)
+		pg_next_early((enum pg_call)call);
+	resolve_formats();
+}
+
+/* Those for which the way aside is none: a signal handler's stack may be too small for it, and what
+ * moves several messages has an end of its own in its wrapper. */
+static bool must_be_early(enum pg_call call)
+{
+	return call == PG_CALL_write || call == PG_CALL_writev || call == PG_CALL_send ||
+	       call == PG_CALL_sendto || pg_call_has_messages(call);
+}
+
+void pg_next_start(bool as_made)
+{
+	late = as_made;
+	if (!late)
+		resolve_all();
+	for (int call = PG_NO_CALL + 1; late && call < PG_CALL_COUNT; call++)
+		if (must_be_early((enum pg_call)call))
+			pg_next_first((enum pg_call)call);
+}
 
 int pg_next_format(char *to, size_t size, int check, const char *format, va_list ap)
 {
+	if (late && !PG_GET(format_unchecked))
+		resolve_formats();
 	if (check >= 0 && format_checked)
 		return format_checked(to, size, check, size, format, ap);
 	return format_unchecked ? format_unchecked(to, size, format, ap) : -1;
 }
 
-/* Points at itself once the loader has relocated this library, and not before. */
-static void *volatile relocated = (void *)&relocated;
-
-void pg_next_resolve(void)
-{
-	for (int call = PG_NO_CALL + 1; call < PG_CALL_COUNT; call++)
-		pg_next_table[call] = (pg_fn *)pg_dl_next(pg_call_name((enum pg_call)call));
-	format_unchecked = (format_fn *)pg_dl_next("vsnprintf");
-	format_checked = (checked_fn *)pg_dl_next("__vsnprintf_chk");
-}
-
 pg_fn *pg_next_early(enum pg_call call)
 {
-	pg_fn *next = (pg_fn *)pg_dl_next(pg_call_name((enum pg_call)call));
+	pg_fn *next = (pg_fn *)pg_dl_next(pg_call_name(call));
 
-	pg_next_table[call] = next;
+	PG_PUT(pg_next_table[call], next);
 	return next;
+}
+
+bool pg_next_late(enum pg_call call)
+{
+	return late && pg_next_early(call);
+}
+
+PG_COLD bool pg_next_first(enum pg_call call)
+{
+	if (!late)
+		return false;
+	if (!pg_next_table[call])
+		pg_next_early(call);
+	__atomic_fetch_and(&pg_front.aside, ~((uint64_t)1 << call), __ATOMIC_RELEASE);
+	return true;
 }
 
 bool pg_next_within(uintptr_t lo, uintptr_t hi)
 {
+	static bool all;
+
+	if (late && !PG_GET(all))
+		resolve_all();
+	PG_PUT(all, true);
 	for (int call = PG_NO_CALL + 1; call < PG_CALL_COUNT; call++)
 		if ((uintptr_t)pg_next_table[call] - lo < hi - lo)
 			return true;

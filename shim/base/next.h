@@ -10,8 +10,7 @@
 
 typedef void pg_fn(void);
 
-/* Filled once by pg_next_resolve(); a zero entry: not yet, or this libc lacks the call. Immutable
- * afterwards. */
+/* A zero entry: not looked up yet, or this libc lacks the call. Others never change. */
 extern pg_fn *pg_next_table[PG_CALL_COUNT] PG_HIDDEN;
 
 /*
@@ -28,8 +27,19 @@ struct pg_front {
 };
 extern _Alignas(PG_PAGE_MOST) struct pg_front pg_front PG_HIDDEN;
 
-/* Looks every call up with dlsym(RTLD_NEXT). Start-up only: it may take the loader's lock. */
-void pg_next_resolve(void);
+/*
+ * Looks the calls up as dlsym(RTLD_NEXT) would. Start-up only: it may take the loader's lock. LATE:
+ * each when it is first made, for most programs make few of them. For that nothing may have been
+ * unloaded since, and no rule may watch a call: it is the front that sends the first one aside.
+ */
+void pg_next_start(bool late);
+
+/* True if CALL was set aside only because it had not been looked up. That has been done then, and
+ * the next one goes its way. Async-signal-safe, as all that comes late. */
+bool pg_next_first(enum pg_call call);
+
+/* For a call that is not made at once: looks it up if such come late. False: it is not there. */
+bool pg_next_late(enum pg_call call);
 
 /* One call, looked up before start-up has run (another library's constructor): may take the
  * loader's lock. */
@@ -60,7 +70,7 @@ long pg_syscall_errno(long nr, long a, long b, long c, long d, long e, long f);
  * safely: then the kernel is asked directly.
  */
 #define NEXT_SYS(name, nr, a, b, c, d, e, f, ...)                                                  \
-	(PG_LIKELY(pg_next_table[PG_CALL_##name])                                                  \
+	(PG_LIKELY(pg_next_table[PG_CALL_##name] || pg_next_late(PG_CALL_##name))                  \
 		 ? ((PG_TYPE(name))(void *)pg_next_table[PG_CALL_##name])(__VA_ARGS__)             \
 		 : (__typeof__(name(__VA_ARGS__)))pg_syscall_errno(nr, PG_W(a), PG_W(b), PG_W(c),  \
 								   PG_W(d), PG_W(e), PG_W(f)))

@@ -6,24 +6,29 @@
 #include <sys/mman.h>
 
 /* A page of its own: madvise works on whole pages. */
-static _Alignas(PG_PAGE_MOST) uint64_t forgotten[PG_PAGE_MOST / sizeof(uint64_t)];
+_Alignas(PG_PAGE_MOST) uint64_t pg_process_noted[PG_PAGE_MOST / sizeof(uint64_t)];
 
 uint32_t pg_forks;
 __thread bool pg_vforked __attribute__((tls_model("initial-exec")));
 
-uint64_t pg_process(void)
+bool pg_process_wipes(void *pages, size_t size, int *known)
 {
-	static int wiped; /* by a fork: 1; -1: the kernel cannot */
-	uint64_t pid = PG_GET(*forgotten);
+	int wipes = PG_GET(*known);
 
-	if (pid)
-		return pid;
-	pid = (uint64_t)pg_pid();
-	if (!PG_GET(wiped))
-		PG_PUT(wiped,
-		       pg_sys3(SYS_madvise, forgotten, sizeof forgotten, MADV_WIPEONFORK) ? -1 : 1);
-	if (PG_GET(wiped) > 0)
-		PG_PUT(*forgotten, pid);
+	if (wipes || pg_confined)
+		return wipes > 0;
+	wipes = pg_sys3(SYS_madvise, pages, size, MADV_WIPEONFORK) ? -1 : 1;
+	PG_PUT(*known, wipes);
+	return wipes > 0;
+}
+
+uint64_t pg_process_asked(void)
+{
+	static PG_START_DATA int wiped;
+	uint64_t pid = (uint64_t)pg_pid();
+
+	if (pg_process_wipes(pg_process_noted, sizeof pg_process_noted, &wiped))
+		PG_PUT(*pg_process_noted, pid);
 	return pid;
 }
 
@@ -41,7 +46,7 @@ bool pg_process_ask(void)
 	return false;
 }
 
-static const char *single_threaded; /* glibc 2.32's word, <sys/single_threaded.h> */
+static PG_START_DATA const char *single_threaded; /* glibc 2.32's word, <sys/single_threaded.h> */
 
 /* Its forerunner, in the thread's own block (tcbhead_t); set by the first pthread_create. */
 static bool has_threads(void)
@@ -75,5 +80,4 @@ void pg_process_start(void)
 		ask = (ask_fn *)pg_dl_next("pthread_atfork"); /* musl's; it takes three */
 	if (ask)
 		ask(NULL, on_fork, on_fork, NULL);
-	pg_process();
 }

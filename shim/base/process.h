@@ -14,9 +14,23 @@ extern uint32_t pg_forks PG_HIDDEN;
 /*
  * This process, for what is counted in each process anew: its pid, but a child
  * by vfork, which shares the memory, counts as its parent. Asked of the kernel
- * once, where it can wipe a page at a fork (Linux 4.14). Async-signal-safe.
+ * once, at the first event, count or vfork, where it can wipe a page at a fork (Linux 4.14): that
+ * takes longer than all else of a start. Async-signal-safe.
  */
-uint64_t pg_process(void);
+extern uint64_t pg_process_noted[] PG_HIDDEN; /* 0: not asked for yet. Wiped at a fork */
+uint64_t pg_process_asked(void);
+static inline uint64_t pg_process(void)
+{
+	uint64_t noted = PG_GET(*pg_process_noted);
+
+	return PG_LIKELY(noted) ? noted : pg_process_asked();
+}
+
+/*
+ * From now on a fork child finds SIZE bytes of whole PAGES zeroed; false: the kernel cannot do that
+ * (Linux 4.14 can). It is asked once, and KNOWN, 0 at first, keeps its answer. Async-signal-safe.
+ */
+bool pg_process_wipes(void *pages, size_t size, int *known);
 
 /* True if there is but one thread, for sure. Then nobody changes memory while a call waits. */
 bool pg_process_is_single(void);

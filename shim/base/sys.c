@@ -7,7 +7,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-bool pg_confined;
+PG_START_DATA bool pg_confined;
 
 /* Where a sandbox or container does not know statx. */
 static int old_fstat(int fd, struct pg_stat *st, int why)

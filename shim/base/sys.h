@@ -38,6 +38,9 @@
 #define PG_MARKS 1
 #endif
 
+/* For what every start writes: it lies together, so that a process has few pages for it. */
+#define PG_START_DATA __attribute__((section(".data.pg_start")))
+
 /* No page is smaller: what lies in one piece of that size lies in one page. */
 enum { PG_PAGE_LEAST = 4096 };
 

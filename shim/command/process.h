@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A process that runs. */
-#ifndef PG_PROCESS_H
-#define PG_PROCESS_H
+#ifndef PG_COMMAND_PROCESS_H
+#define PG_COMMAND_PROCESS_H
 
 #include <stdbool.h>
 

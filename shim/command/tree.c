@@ -32,7 +32,7 @@ static unsigned long long space_of(const char *process)
 /* Field 22 of /proc/PID/stat; the name before it may hold anything. */
 static unsigned long long began(const char *process)
 {
-	char buf[1024];
+	char buf[800];
 	FILE *f = fopen(pg_text_of("/proc/%s/stat", process), "re");
 	size_t n = f ? fread(buf, 1, sizeof buf - 1, f) : 0;
 	unsigned long long ticks = 0;

@@ -23,8 +23,8 @@ struct timing {
 };
 
 /* libc's, or a null pointer where the program has no threads: then nobody cancels. */
-static int (*set_cancel_type)(int, int *);
-static void (*test_cancel)(void);
+static PG_START_DATA int (*set_cancel_type)(int, int *);
+static PG_START_DATA void (*test_cancel)(void);
 
 void pg_fault_start(void)
 {

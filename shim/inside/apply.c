@@ -15,10 +15,12 @@
 static void judge(const struct pg_op *op)
 {
 	const struct pg_story *s = op->object->story;
-	uint64_t rules, calls;
+	struct pg_judgement j = {.generation = pg_rules.generation};
 
-	if (!pg_watch_all && !(s && s->ended) && pg_match_possible(op, &rules, &calls))
-		pg_fd_judged(op->fd, rules, calls, pg_rules.generation);
+	if (pg_watch_all || (s && s->ended) || !pg_match_possible(op, &j.rules, &j.calls))
+		return;
+	j.waiting = pg_turn_waiting(j.rules, &j.waiter);
+	pg_fd_judged(op->fd, &j);
 }
 
 /* ---- writing and reading ---- */

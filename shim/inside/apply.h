@@ -5,6 +5,7 @@
 #define PG_APPLY_H
 
 #include "inside/guard.h"
+#include "rules/turn.h"
 
 #include <sys/uio.h>
 
@@ -45,12 +46,18 @@ PG_COLD long pg_apply(enum pg_call call, uintptr_t caller, long a, long b, long 
 typedef long pg_syscall_fn(long nr, ...);
 long pg_apply_raw(struct pg_op *op, pg_syscall_fn *libc);
 
+/* pg_turn_waits() for each call: with the descriptor where most wrappers have it, as their first
+ * argument, it costs the hot path no register. */
+#define CALL(name, ...) bool pg_waits_##name(int fd) PG_KEEPS_REGISTERS;
+#include "calls.def"
+#undef CALL
+
 /* True if a wrapper is to hand the call over. One test of a healthy call asks whether it is before
  * start-up, or a rule watches the call; only then it is asked whether a rule can reach the
- * descriptor. */
+ * descriptor, and does more than wait for its turn. */
 #define PG_ASIDE(name, fd)                                                                         \
 	(PG_UNLIKELY(pg_front.aside & PG_BIT(PG_CALL_##name)) &&                                   \
-	 pg_fd_ruled(fd, PG_BIT(PG_CALL_##name)))
+	 pg_fd_ruled(fd, PG_BIT(PG_CALL_##name)) && !(PG_ASKS_IN_PASSING && pg_waits_##name(fd)))
 
 /* PG_APPLY(send, fd, buf, len, flags): the same for a wrapper. */
 #define PG_APPLY(name, ...) PG_APPLY_(name, __VA_ARGS__, 0, 0, 0, 0, 0, 0)

@@ -5,7 +5,7 @@
 #include <signal.h>
 #include <stdint.h>
 
-/* Start-up only, after pg_next_resolve(): lets syscall(2) through to libc's own, but for the calls
+/* Start-up only, after pg_next_start(): lets syscall(2) through to libc's own, but for the calls
  * that write. */
 void pg_calls_start(void);
 

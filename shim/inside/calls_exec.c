@@ -4,6 +4,8 @@
 #include "base/next.h"
 #include "base/twins.h"
 #include "inside/reach.h"
+#include "object/fd.h"
+#include "object/leaving.h"
 #include "rules/config.h"
 
 #include <alloca.h>
@@ -12,12 +14,21 @@
 #include <stdarg.h>
 #include <unistd.h>
 
+/* The name that was left with what it reads from will be another program's, which may say nothing.
+ */
+static void takes_input_along(void)
+{
+	if (pg_has_endings())
+		pg_leaving_hold(PG_HOW_TOOK, 0);
+}
+
 /* In a function of its own: none of it is on the stack that exec begins with. */
 static __attribute__((noinline)) void becomes(int folder, const char *path, int flags,
 					      char *const *env)
 {
 	struct pg_reach r = {.folder = folder, .path = path, .flags = flags, .env = env};
 
+	takes_input_along();
 	pg_reach_look(&r);
 	if (r.barrier)
 		pg_reach_tell(&r, pg_pid());
@@ -27,6 +38,7 @@ static __attribute__((noinline)) void searches(const char *name, char *const *en
 {
 	struct pg_reach r = {.env = env};
 
+	takes_input_along();
 	pg_reach_search(&r, name);
 	if (r.barrier)
 		pg_reach_tell(&r, pg_pid());
@@ -123,6 +135,17 @@ PG_EXPORT int execle(const char *path, const char *first, ...)
 
 /* ---- posix_spawn ---- */
 
+/* R runs as CHILD, if RET is 0. What it has been given nobody may tell. */
+static void spawned(const struct pg_reach *r, int ret, pid_t child)
+{
+	if (ret)
+		return;
+	if (r->barrier)
+		pg_reach_tell(r, child);
+	if ((r->barrier || !r->file[0]) && pg_has_endings())
+		pg_fd_unread_ends();
+}
+
 PG_EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
 			  const posix_spawnattr_t *how, char *const *argv, char *const *env)
 {
@@ -133,8 +156,7 @@ PG_EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_a
 
 	pg_reach_look(&r);
 	ret = NEXT(posix_spawn)(pid ? pid : &child, path, actions, how, argv, env);
-	if (!ret && r.barrier)
-		pg_reach_tell(&r, pid ? *pid : child);
+	spawned(&r, ret, pid ? *pid : child);
 	return ret;
 }
 
@@ -147,7 +169,6 @@ PG_EXPORT int posix_spawnp(pid_t *pid, const char *name, const posix_spawn_file_
 
 	pg_reach_search(&r, name);
 	ret = NEXT(posix_spawnp)(pid ? pid : &child, name, actions, how, argv, env);
-	if (!ret && r.barrier)
-		pg_reach_tell(&r, pid ? *pid : child);
+	spawned(&r, ret, pid ? *pid : child);
 	return ret;
 }

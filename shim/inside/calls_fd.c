@@ -154,7 +154,7 @@ PG_EXPORT void closefrom(int first)
 	if (pg_has_endings())
 		pg_leave_range(from, ~0u, "closefrom", PG_CALLER);
 	pg_fd_closed_range(from, ~0u);
-	if (pg_next_table[PG_CALL_closefrom])
+	if (pg_next_table[PG_CALL_closefrom] || pg_next_late(PG_CALL_closefrom))
 		NEXT(closefrom)(first);
 	else
 		close_from(from);

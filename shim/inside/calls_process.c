@@ -11,6 +11,8 @@
 #include "inside/leave.h"
 #include "log/event.h"
 #include "log/line.h"
+#include "log/room.h"
+#include "log/site.h"
 #include "who/module.h"
 
 #include <sched.h>
@@ -49,6 +51,9 @@ static void before_confining(bool strictly)
 	if (!pg_config.active || pg_confined)
 		return;
 	pg_module_prepare();
+	pg_process();
+	pg_room_prepare();
+	pg_site_prepare();
 	pg_event_note_process();
 	pg_clock_confine(strictly);
 	if (strictly && HANDLER_KILLS)
@@ -149,16 +154,16 @@ CLONE(__clone)
 /* clang-format on */
 
 extern unsigned char pg_watched[64] __attribute__((visibility("hidden")));
-unsigned char pg_watched[64];
+PG_START_DATA unsigned char pg_watched[64];
 
-pg_fn *pg_next_syscall;
+PG_START_DATA pg_fn *pg_next_syscall;
 
 void pg_calls_start(void)
 {
 #define X(nr) pg_watched[(nr) / 8] = (unsigned char)(pg_watched[(nr) / 8] | 1u << (nr) % 8);
 	PG_WATCHED
 #undef X
-	pg_next_syscall = pg_next_table[PG_CALL_syscall];
+	pg_next_syscall = pg_next_early(PG_CALL_syscall);
 }
 
 long pg_syscall_watched(long nr, long a, long b, long c, long d, long e, long f)

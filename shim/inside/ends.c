@@ -17,9 +17,9 @@
 
 #include <errno.h>
 
-bool pg_watch_all;
-bool pg_started;
-uint64_t pg_early;
+PG_START_DATA bool pg_watch_all;
+PG_START_DATA bool pg_started;
+PG_START_DATA uint64_t pg_early;
 
 static bool lines_missing(void)
 {
@@ -96,8 +96,6 @@ void pg_guard_start(const char *gates)
 	static const struct pg_sigpipe_calls calls = {pg_spared, on_broken, pg_report_killed, dies};
 	enum pg_state state = pg_sigpipe_start(&calls);
 
-	pg_room_start();
-	pg_site_start();
 	pg_report_start(state);
 	pg_watch_all = pg_config.verbose > 1;
 	if (pg_config.verbose >= 1)

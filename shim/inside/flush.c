@@ -6,14 +6,14 @@
 
 #include <stdio.h>
 
-const void *pg_last_to_flush;
+PG_START_DATA const void *pg_last_to_flush;
 
 #ifdef __GLIBC__
 
 /* The head of libc's list of all FILEs (GLIBC_2.2.5), and where their tables are. */
 struct _IO_FILE_plus;
-static struct _IO_FILE_plus **all_files;
-static uintptr_t tables_lo, tables_hi;
+static PG_START_DATA struct _IO_FILE_plus **all_files;
+static PG_START_DATA uintptr_t tables_lo, tables_hi;
 
 /* The start of <wchar.h>'s half of a FILE (libio.h, _IO_wide_data). */
 struct wide {

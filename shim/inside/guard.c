@@ -12,6 +12,7 @@
 #include "object/look.h"
 #include "rules/config.h"
 #include "rules/live.h"
+#include "rules/turn.h"
 #include "who/module.h"
 #include "who/stack.h"
 
@@ -297,6 +298,13 @@ static bool is_unremarkable(const struct pg_op *op, enum pg_shape shape, int64_t
 	return all >= 0 && ret >= all;
 }
 
+/* CALL on FD returned RET: a rule that waits may have counted it in passing. */
+static void uncount(enum pg_call call, int fd, int64_t ret)
+{
+	if (PG_ASKS_IN_PASSING && ret < 0 && pg_front.ruled & PG_BIT(call))
+		pg_turn_refused(fd, PG_BIT(call), errno);
+}
+
 int64_t pg_guard_odd_out(enum pg_call call, const struct pg_op *op, int64_t ret, uintptr_t caller,
 			 uintptr_t cfa)
 {
@@ -304,6 +312,8 @@ int64_t pg_guard_odd_out(enum pg_call call, const struct pg_op *op, int64_t ret,
 
 	if (ret > 0)
 		pg_fd_sent(op->fd, (uint64_t)ret);
+	else
+		uncount(call, op->fd, ret);
 	if (is_unremarkable(op, pg_call_layout(call)->shape, ret))
 		return ret;
 	whole = as_stored(call, op, caller);
@@ -427,9 +437,12 @@ int64_t pg_guard_odd_in(enum pg_call call, const struct pg_op *op, int64_t ret, 
 {
 	const struct pg_op whole = as_stored(call, op, caller);
 
-	if (ret > 0)
+	if (ret > 0) {
 		pg_fd_was_read(op->fd);
-	return ret > 0 ? ret : pg_guard_in(&whole, ret);
+		return ret;
+	}
+	uncount(call, op->fd, ret);
+	return pg_guard_in(&whole, ret);
 }
 
 void pg_guard_refused(enum pg_call call, int fd, const void *addr, uint32_t len, uintptr_t caller)

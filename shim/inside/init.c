@@ -23,6 +23,7 @@
 #include "rules/live.h"
 #include "who/symbol.h"
 
+#include <sys/auxv.h>
 #include <unistd.h>
 
 /* Was asked for first, so it runs last of what exit() calls; libc's flush of all FILEs follows. */
@@ -84,13 +85,13 @@ static bool in_charge(void)
 	return pg_module_is_first_copy() && pg_module_is_own((uintptr_t)first);
 }
 
-static void start_clock(void)
+/* Rules count calls and the time from here on; others need neither before an event. */
+static void start_counting(void)
 {
-	struct pg_module vdso;
-
-	if (pg_module_vdso(&vdso))
-		pg_clock_start(
-			pg_symbol_address(&vdso, "__vdso_clock_gettime", "__kernel_clock_gettime"));
+	pg_clock_start();
+	if (!pg_rules.n && !pg_page())
+		return;
+	pg_process();
 	pg_config.start = pg_now();
 }
 
@@ -112,35 +113,23 @@ static const char *gates(bool stdio)
 
 /* glibc's loader gives a constructor main's arguments, musl's does not; a library built for the one
  * may be loaded by the other. */
+static const char glibcs_own[] = "gnu_get_libc_version";
+
 static bool has_arguments(void)
 {
-	return pg_dl_default("gnu_get_libc_version");
+	return pg_dl_default(glibcs_own);
 }
 
-static void __attribute__((constructor)) start(int argc, char **argv, char **envp)
+/* May calls be looked up when they are first made? glibc unloads nothing that was there at start;
+ * and where rules watch a call, or each is logged, it goes aside for that. */
+static bool may_come_late(void)
 {
-	int saved = errno;
+	return !pg_front.ruled && !pg_page() && pg_config.verbose < 2 && pg_dl_can_keep(glibcs_own);
+}
 
-	(void)argc;
-	pg_next_resolve();
-	pg_calls_start();
-	pg_module_start(pg_module_by_hand() && has_arguments() ? argv[0] : NULL);
-	pg_symbol_start();
-	if (in_charge())
-		pg_config_read(environ ? environ : envp);
-	if (pg_config.active) {
-		pg_process_start();
-		start_clock();
-		pg_apply_start();
-		pg_log_start();
-		adopt_inherited();
-		pg_guard_start(gates(pg_stdio_start()));
-		ask_for_exit();
-	}
-	if (pg_config.active)
-		pg_reach_start(environ ? environ : envp);
-	if (pg_has_endings())
-		ask_for_status();
+/* Wrappers may make calls at once. */
+static void open_front(void)
+{
 	if (pg_page()) {
 		pg_bus_start();
 		pg_live_start(!pg_watch_all);
@@ -148,6 +137,46 @@ static void __attribute__((constructor)) start(int argc, char **argv, char **env
 		pg_passed_start();
 		pg_front.aside = pg_front.ruled | (pg_watch_all ? pg_rule_out_calls() : 0);
 	}
-	pg_dl_started();
+}
+
+/* As a loader that was started by hand names it, or the kernel; a null pointer: that is not it. */
+static const char *program_path(char **argv)
+{
+	bool named = pg_symbol_start();
+
+	if (pg_module_by_hand())
+		return has_arguments() ? argv[0] : NULL;
+	return named ? (const char *)getauxval(AT_EXECFN) : NULL;
+}
+
+static void __attribute__((constructor)) start(int argc, char **argv, char **envp)
+{
+	int saved = errno;
+	bool late;
+
+	(void)argc;
+	pg_module_start(program_path(argv));
+	late = in_charge();
+	if (late)
+		pg_config_read(environ ? environ : envp);
+	late = late && may_come_late();
+	pg_next_start(late);
+	pg_calls_start();
+	if (pg_config.active) {
+		pg_process_start();
+		start_counting();
+		pg_apply_start();
+		pg_log_start();
+		adopt_inherited();
+		pg_guard_start(gates(pg_stdio_start()));
+		ask_for_exit();
+	}
+	if (pg_config.active)
+		pg_reach_start();
+	if (pg_has_endings())
+		ask_for_status();
+	if (!late)
+		open_front();
+	pg_dl_started(late ? glibcs_own : NULL);
 	errno = saved;
 }

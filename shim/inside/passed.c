@@ -11,8 +11,8 @@
 #include <errno.h>
 #include <fcntl.h>
 
-static uint64_t say_write, passed; /* rules, as bits */
-static uint64_t looked_at;	   /* descriptors, as bits */
+static PG_START_DATA uint64_t say_write, passed; /* rules, as bits */
+static uint64_t looked_at;			 /* descriptors, as bits */
 
 /* What excludes something means what it says. */
 static bool says_write(const struct pg_rule *r)

@@ -112,11 +112,11 @@ static bool is_variable(struct pages *known, struct preload *p, const char *entr
 	return true;
 }
 
-static struct preload preload_of(char *const *env, bool is_sure)
+static struct preload preload_of(char *const *env)
 {
 	enum { MOST = 1 << 16 };
 	struct preload p = {.known = true};
-	struct pages known = {.all = is_sure};
+	struct pages known = {.next = 0};
 
 	for (unsigned i = 0; env && p.known; i++) {
 		if (i == MOST || !is_there(&known, (uintptr_t)&env[i]) ||
@@ -130,13 +130,17 @@ static struct preload preload_of(char *const *env, bool is_sure)
 	return p;
 }
 
-void pg_reach_start(char *const *env)
+void pg_reach_start(void)
 {
+	struct pages known = {.all = true};
+	struct preload p = {.known = true};
+
 	if (pg_config.log_kind == PG_LOG_OFF)
 		return;
 	pg_said_start();
-	/* The loader has read it, too. */
-	was_preloaded = preload_of(env, true).ours != 0;
+	if (pg_config.preload)
+		read_value(&known, &p, pg_config.preload);
+	was_preloaded = p.ours != 0;
 }
 
 /* ---- files ---- */
@@ -382,7 +386,7 @@ void pg_reach_look(struct pg_reach *r)
 	r->file[0] = 0;
 	if (!open_program(r, &h))
 		return;
-	p = preload_of(r->env, false);
+	p = preload_of(r->env);
 	r->barrier = barrier_of(&h, &p);
 	if (r->barrier)
 		name_program(r, &h);

@@ -22,8 +22,8 @@ struct pg_reach {
 	char file[256]; /* what the kernel starts, perhaps cut; "": not known */
 };
 
-/* Start-up only. ENV: this process's. */
-void pg_reach_start(char *const *env);
+/* Start-up only, when the settings have been read. */
+void pg_reach_start(void);
 
 /* Fills in what can be known of R. */
 void pg_reach_look(struct pg_reach *r);

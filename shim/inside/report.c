@@ -17,7 +17,7 @@
 
 enum { SIGSET_BYTES = 8 };
 
-static bool inherited_ignored;
+static PG_START_DATA bool inherited_ignored;
 static int told_pid; /* the process that was told of the inherited disposition */
 
 void pg_report_start(enum pg_state state)

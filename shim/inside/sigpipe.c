@@ -28,7 +28,7 @@ typedef void handler_fn(int, siginfo_t *, void *);
 
 void (*pg_sigpipe_changed)(const struct pg_change *change);
 
-static struct pg_sigpipe_calls tell;
+static PG_START_DATA struct pg_sigpipe_calls tell;
 
 /* Handlers that the program ever installed. Entries are added, never changed: the kernel holds
  * which one is in force. */

@@ -28,9 +28,9 @@ typedef ssize_t write_slot(FILE *, const void *, ssize_t);
 typedef ssize_t read_slot(FILE *, void *, ssize_t);
 typedef int close_slot(FILE *);
 
-static write_slot *next_write;
-static read_slot *next_read;
-static close_slot *next_close, *next_proc_close;
+static PG_START_DATA write_slot *next_write;
+static PG_START_DATA read_slot *next_read;
+static PG_START_DATA close_slot *next_close, *next_proc_close;
 
 /* Is F what one of our dprintf wrappers writes to, below its frame? It tells the break itself. (A
  * program may have jumped out of it: then its mark is left, but such an F is not.) */
@@ -211,20 +211,32 @@ struct exchange {
 
 enum { SLOTS = 4 };
 
-/* Replaces every pointer from LO to HI that is one of the old ones. */
+static PG_COLD void exchange_slot(void **slot, struct exchange e[SLOTS])
+{
+	for (int i = 0; i < SLOTS; i++) {
+		if (*slot != e[i].old)
+			continue;
+		*slot = e[i].ours;
+		e[i].found++;
+		return;
+	}
+}
+
+/* Replaces every pointer from LO to HI that is one of the old ones. Most are of other functions. */
 static void replace(uintptr_t lo, uintptr_t hi, struct exchange e[SLOTS])
 {
-	void *const a = e[0].old, *const b = e[1].old, *const c = e[2].old, *const d = e[3].old;
+	uintptr_t least = (uintptr_t)e[0].old, most = least, span;
 
-	for (void **slot = (void **)lo; slot < (void **)hi; slot++) {
-		void *has = *slot;
+	for (int i = 1; i < SLOTS; i++) {
+		uintptr_t old = e[i].old ? (uintptr_t)e[i].old : least;
 
-		if (!has || (has != a && has != b && has != c && has != d))
-			continue;
-		for (int i = 0; i < SLOTS; i++)
-			if (has == e[i].old)
-				*slot = e[i].ours, e[i].found++;
+		least = old < least ? old : least;
+		most = old > most ? old : most;
 	}
+	span = most - least;
+	for (void **slot = (void **)lo; slot < (void **)hi; slot++)
+		if (PG_UNLIKELY((uintptr_t)*slot - least <= span))
+			exchange_slot(slot, e);
 }
 
 /* The part of libc's read-only data around the tables that may be searched. */
@@ -232,7 +244,7 @@ static bool tables(uintptr_t *lo, uintptr_t *hi)
 {
 	uintptr_t jumps = (uintptr_t)pg_dl_default("_IO_file_jumps");
 	struct pg_module room;
-	const struct pg_module *libc = jumps ? pg_module_at(jumps, &room) : NULL;
+	const struct pg_module *libc = jumps ? pg_module_alone(jumps, &room) : NULL;
 
 	if (!libc || jumps < libc->relro.lo || jumps >= libc->relro.hi)
 		return false;

@@ -412,8 +412,10 @@ static long make_idle(struct pg_op *op)
 	if (writes)
 		pg_enter(op);
 	ret = make(op);
-	if (ret > 0 && !writes)
+	if (ret > 0 && !writes) {
+		pg_fd_was_read(op->fd);
 		return ret;
+	}
 	if (ret < 0 || l->shape != PG_BUF || ret != op->arg[l->len] || pg_watch_all)
 		ret = idle_odd(op, ret);
 	else
@@ -468,6 +470,21 @@ static PG_COLD long apply_all(const struct pg_op *asked)
 	return pg_started ? apply_ruled(&op) : make_first(&op);
 }
 
+#if PG_ASKS_IN_PASSING
+#define WAITS_OUT(name)                                                                            \
+	bool pg_waits_##name(int fd)                                                               \
+	{                                                                                          \
+		return pg_turn_waits(fd, PG_BIT(PG_CALL_##name));                                  \
+	}
+#define WAITS_IN WAITS_OUT
+#define WAITS_NONE(name)
+#define WAITS_CONNECT WAITS_NONE
+#define WAITS_ACCEPT WAITS_NONE
+#define CALL(name, twin, kernel, role, ...) WAITS_##role(name)
+#include "calls.def"
+#undef CALL
+#endif
+
 long pg_apply(enum pg_call call, uintptr_t caller, long a, long b, long c, long d, long e, long f)
 {
 	const long words[6] = {a, b, c, d, e, f};
@@ -479,7 +496,9 @@ long pg_apply(enum pg_call call, uintptr_t caller, long a, long b, long c, long 
 	op.fd = (int)words[pg_call_layout(call)->fd];
 	op.caller = caller;
 	__builtin_memcpy(op.arg, words, sizeof words);
-	if (!pg_started || pg_apply_asks(op.fd, PG_BIT(call)))
+	if (!PG_ASKS_IN_PASSING && pg_turn_waits(op.fd, PG_BIT(call)))
+		return make_idle(&op);
+	if (!pg_next_first(call) && (!pg_started || pg_apply_asks(op.fd, PG_BIT(call))))
 		return apply_all(&op);
 	return make_idle(&op);
 }

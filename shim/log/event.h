@@ -89,11 +89,12 @@ struct pg_event {
 	uintptr_t frame[PG_FRAMES_MAX];
 	unsigned sites;
 	struct pg_site site[16];
-	struct pg_ending ended; /* epipe, reset, inject: who let go of the other end */
-	int rule;		/* inject: its serial; epipe: object.rule */
-	int failed;		/* inject: errno, why the fault could not be made; or 0 */
-	const char *held;	/* inject: what became of a hold, or a null pointer */
-	bool seeded;		/* inject: a rule with prob= */
+	struct pg_ending ended;	 /* epipe, reset, inject: who let go of the other end */
+	int rule;		 /* inject: its serial; epipe: object.rule */
+	int failed;		 /* inject: errno, why the fault could not be made; or 0 */
+	const char *held;	 /* inject: what became of a hold, or a null pointer */
+	bool seeded;		 /* inject: a rule with prob= */
+	bool by_root, reachable; /* unreached: who it is, and whether the other engine serves */
 	uint64_t idle; /* exit, of a tree's first process: rules that fired nowhere, as bits */
 	uint64_t counts[PG_RULES_MAX]; /* exit: how often each rule fired */
 	uint64_t passed;	       /* exit: rules for write that stdio passed by, as bits */
@@ -103,7 +104,6 @@ struct pg_event {
 	int child;				  /* unreached: the process of that program */
 	int sender;	/* killed: who sent the signal; CALL and FD: of whose write it is */
 	bool by_itself; /* killed: the program raised it */
-	bool by_root, reachable; /* unreached: who it is, and whether the other engine serves */
 	int pid;
 	bool sourced; /* lines of the source are known */
 	bool outside; /* seen by the outside engine: TID and COMM are filled in, too */

@@ -106,6 +106,7 @@ bool pg_has_local(const struct pg_object *o)
 	static const uint8_t zero[sizeof o->local.ip];
 	const struct pg_addr *a = &o->local;
 
-	return a->family && ((a->port && o->side != PG_CLIENT) ||
-			     __builtin_memcmp(a->ip, zero, a->family == AF_INET ? 4 : sizeof zero));
+	bool nowhere = !__builtin_memcmp(a->ip, zero, a->family == AF_INET ? 4 : sizeof zero);
+
+	return a->family && (!nowhere || (a->port && o->side != PG_CLIENT));
 }

@@ -51,13 +51,28 @@ static bool is_rare(const struct pg_event *e)
 	       e->ev == PG_EV_MODULE || e->ev == PG_EV_UNREACHED || e->signal == PG_SIG_FATAL;
 }
 
+/* This thread's number, in the process PID: asked once, for a child by fork, vfork or clone has
+ * another pid. */
+static int thread_in(int pid)
+{
+	static __thread struct {
+		int pid, tid;
+	} known __attribute__((tls_model("initial-exec")));
+
+	if (known.pid != pid) {
+		known.tid = (int)pg_sys0(SYS_gettid);
+		known.pid = pid;
+	}
+	return known.tid;
+}
+
 void pg_event_write(struct pg_event *e, char *line, uint64_t mask)
 {
 	e->now = pg_now();
 	if (!is_rare(e) && !pg_log_allows(e->now))
 		return;
 	if (!e->outside) {
-		e->tid = (int)pg_sys0(SYS_gettid);
+		e->tid = thread_in(e->pid);
 		pg_sys2(SYS_prctl, PR_GET_NAME, e->comm);
 	}
 	put_line(e, line, mask);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "log/log.h"
 
+#include "base/clock.h"
 #include "base/process.h"
 #include "base/text.h"
 #include "rules/config.h"
@@ -25,7 +26,7 @@ static struct {
 	uint32_t mode;
 } out = {.fd = -1};
 
-static struct pg_log_missing missing;
+static PG_START_DATA struct pg_log_missing missing;
 static uint64_t written; /* bytes */
 
 static int of_whom; /* another process, whose events are written; 0: this one's are */
@@ -356,6 +357,20 @@ static void put_name_now(char *name, size_t size)
 	name[n > 0 ? n : 0] = 0;
 }
 
+/* A path takes longer to look up than all else that is asked for a line: in a storm of them not for
+ * each. */
+static bool is_due(void)
+{
+	enum { OFTEN = 1000000 }; /* ns */
+	static uint64_t last;
+	uint64_t now = pg_now();
+
+	if (now && now - PG_GET(last) < OFTEN)
+		return false;
+	PG_PUT(last, now);
+	return true;
+}
+
 /* Was the log's file renamed, or removed, by who keeps logs? A program that changed its root, or
  * its mounts, sees another file under that name, or none, and its log goes on as it was. */
 static bool was_moved(void)
@@ -364,9 +379,9 @@ static bool was_moved(void)
 	char now[600];
 	struct pg_stat st;
 
-	if (pg_config.log_kind != PG_LOG_FILE || !S_ISREG(out.mode))
+	if (pg_config.log_kind != PG_LOG_FILE || !S_ISREG(out.mode) || !is_due())
 		return false;
-	pg_config_log_path(path, sizeof path, out.pid ? out.pid : owner());
+	pg_config_log_path(path, sizeof path, out.pid); /* 0: it is not in the name */
 	if (!pg_lstat(path, &st) && st.dev == out.dev && st.ino == out.ino)
 		return false;
 	put_name_now(now, sizeof now);

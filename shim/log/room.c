@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "log/room.h"
 
+#include "base/process.h"
+
 #include <signal.h>
-#include <sys/mman.h>
 
 enum { ROOMS = 64, SIGSET_BYTES = 8 };
 
@@ -11,9 +12,11 @@ static struct rooms {
 	struct pg_room room[ROOMS];
 } __attribute__((aligned(PG_PAGE_MOST))) rooms;
 
-void pg_room_start(void)
+void pg_room_prepare(void)
 {
-	pg_sys3(SYS_madvise, &rooms, sizeof rooms, MADV_WIPEONFORK);
+	static int wiped;
+
+	pg_process_wipes(&rooms, sizeof rooms, &wiped);
 }
 
 static struct pg_room *map_room(void)
@@ -39,6 +42,7 @@ struct pg_room *pg_room_take(void)
 	bool masked = !pg_confined;
 	struct pg_room *s;
 
+	pg_room_prepare();
 	if (masked)
 		pg_sys4(SYS_rt_sigprocmask, SIG_BLOCK, &all, &mask, SIGSET_BYTES);
 	s = free_room();

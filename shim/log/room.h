@@ -22,8 +22,8 @@ struct pg_room {
 	char line[PG_LINE_MAX];
 };
 
-/* Start-up only. */
-void pg_room_start(void);
+/* Before the program confines itself. */
+void pg_room_prepare(void);
 
 /* A null pointer: there is none, and the line is counted as lost. */
 struct pg_room *pg_room_take(void);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "log/site.h"
 
-#include <sys/mman.h>
+#include "base/process.h"
 
 enum { SITES = 512, PROBES = 16, FIRST_TOLD = 10 };
 
@@ -23,11 +23,13 @@ static struct wiped {
 	bool held; /* of a place that had to make room, not all was told */
 } __attribute__((aligned(PG_PAGE_MOST))) wiped;
 
-static uint64_t total; /* in this process and those it was forked from */
+static PG_START_DATA uint64_t total; /* in this process and those it was forked from */
 
-void pg_site_start(void)
+void pg_site_prepare(void)
 {
-	pg_sys3(SYS_madvise, &wiped, sizeof wiped, MADV_WIPEONFORK);
+	static int known;
+
+	pg_process_wipes(&wiped, sizeof wiped, &known);
 }
 
 /* Room for KEY where all is taken, counted once: that of the place which broke least often; a null
@@ -90,7 +92,10 @@ bool pg_site_count(struct pg_event *e, uintptr_t place, struct pg_place **first)
 	uint64_t key =
 		pg_mix(pg_mix(pg_mix(pg_mix(1, (uint64_t)e->pid), e->object.ino), place), what);
 	uint64_t n;
-	struct pg_place *s = find_site(key | 1, &n);
+	struct pg_place *s;
+
+	pg_site_prepare();
+	s = find_site(key | 1, &n);
 
 	if (e->ev == PG_EV_EPIPE)
 		count_broken(e->pid);

@@ -11,8 +11,8 @@
 
 struct pg_place;
 
-/* Start-up only. */
-void pg_site_start(void);
+/* Before the program confines itself. */
+void pg_site_prepare(void);
 
 /* Counts E at PLACE, an address; true if it is to be logged, as is what kills. Of E, what it is and
  * its object's inode are known; FIRST is the place's record if it is new, else a null pointer. */

@@ -4,14 +4,29 @@
 #include "base/clock.h"
 #include "base/mapped.h"
 #include "base/peek.h"
+#include "base/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-struct pg_endings *pg_endings_mapped;
+PG_START_DATA struct pg_endings *pg_endings_mapped;
 static void *own; /* the file of the ring alone */
+
+static uint64_t space, space_of; /* SPACE_OF: the process that it was found for */
+
+static uint64_t find_space(void)
+{
+	int fd = pg_open("/proc/self/ns/pid", O_RDONLY);
+	struct pg_stat st = {.ino = 0};
+
+	if (fd < 0)
+		return 0;
+	pg_fstat(fd, &st);
+	pg_sys1(SYS_close, fd);
+	return st.ino;
+}
 
 void pg_endings_use(struct pg_endings *ring)
 {
@@ -19,18 +34,32 @@ void pg_endings_use(struct pg_endings *ring)
 		pg_endings_mapped = ring;
 }
 
+/* A child may be elsewhere (unshare(2)). */
+uint64_t pg_endings_space(void)
+{
+	uint64_t process = pg_process() ^ (uint64_t)PG_GET(pg_forks) << 32;
+
+	if (PG_GET(space_of) != process) {
+		PG_PUT(space, find_space());
+		PG_PUT(space_of, process);
+	}
+	return PG_GET(space);
+}
+
 /* ---- a file of its own ---- */
 
 struct head {
 	char magic[32];
-	uint64_t owner, fired; /* rules that did, as bits */
+	uint64_t owner;
+	uint8_t fired[64]; /* 1: the rule of this number did. A byte each: two at once undo nothing
+			    */
 };
 struct file {
 	struct head head;
 	struct pg_endings ring;
 };
 
-static const char magic[32] = "pipeguard endings 2";
+static const char magic[32] = "pipeguard endings 4";
 static char path_of_own[128];
 
 /* With holes: nobody touches the memory but by peek.h. */
@@ -86,19 +115,17 @@ bool pg_endings_open(const char *path)
 	return true;
 }
 
-/* Each process says so once. Two at once must not undo each other, so this is no copy; the file is
- * asked about before. */
+/* Each process says so once. */
 void pg_endings_fired(unsigned rule)
 {
 	static uint64_t said;
-	uint64_t bit = (uint64_t)1 << (rule & 63);
+	const uint8_t yes = 1;
 	struct file *f = own;
 
-	if (!f || rule > 63 || PG_GET(said) & bit)
+	if (!f || rule >= sizeof f->head.fired || PG_GET(said) >> rule & 1)
 		return;
-	__atomic_fetch_or(&said, bit, __ATOMIC_RELAXED);
-	if (pg_readable(&f->head.fired))
-		__atomic_fetch_or(&f->head.fired, bit, __ATOMIC_RELAXED);
+	__atomic_fetch_or(&said, (uint64_t)1 << rule, __ATOMIC_RELAXED);
+	pg_poke(&f->head.fired[rule], &yes, sizeof yes);
 }
 
 uint64_t pg_endings_idle(uint64_t rules, int pid)
@@ -107,7 +134,10 @@ uint64_t pg_endings_idle(uint64_t rules, int pid)
 
 	if (!rules || !own || !pg_peek(&head, own, sizeof head) || head.owner != (uint64_t)pid)
 		return 0;
-	return rules & ~head.fired;
+	for (unsigned i = 0; i < sizeof head.fired; i++)
+		if (head.fired[i])
+			rules &= ~((uint64_t)1 << i);
+	return rules;
 }
 
 /* ---- what is said once ---- */
@@ -205,7 +235,7 @@ enum { WORDS = sizeof(struct pg_ending) / sizeof(uint64_t) };
 enum { TO_BE_PROVED, SURE, NOT_SURE };
 
 /* What ends short is another layout in programs of 32 bit. */
-_Static_assert(sizeof(struct pg_ending) == 216 && sizeof(struct pg_ending_slot) == 240,
+_Static_assert(sizeof(struct pg_ending) == 224 && sizeof(struct pg_ending_slot) == 248,
 	       "one layout");
 
 static uint64_t sum_of(uint64_t turn, const struct pg_ending *e)
@@ -454,7 +484,7 @@ static void note(struct search *s, unsigned slot, const struct pg_ending *e, uns
 static bool read_wanted(const struct search *s, unsigned n, struct pg_ending *to, unsigned *state)
 {
 	return read_slot(n, to, state) && same_key(&to->key, s->key) && to->at >= s->since &&
-	       to->at <= s->now;
+	       to->at <= s->now && to->space == pg_endings_space();
 }
 
 static void look_from(struct search *s, unsigned first)

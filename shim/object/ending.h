@@ -21,7 +21,8 @@
 enum pg_how {
 	PG_HOW_NONE,
 	PG_HOW_HELD,  /* it has not left: it had the object when it started */
-	PG_HOW_TOOK,  /* it has not left: it made the object its standard input */
+	PG_HOW_TOOK,  /* it has not left: it made the object its standard input, or takes it along
+		       * into another program */
 	PG_HOW_CLOSE, /* STATUS: the number that was closed */
 	PG_HOW_SHUTDOWN,
 	PG_HOW_EXIT,   /* STATUS: its status; CALL: it had closed it before, as it ended */
@@ -38,6 +39,7 @@ struct pg_ending_key {
 struct pg_ending {
 	uint64_t at; /* CLOCK_MONOTONIC, ns */
 	struct pg_ending_key key;
+	uint64_t space;	 /* what PID counts in: pg_endings_space() */
 	int64_t unread;	 /* bytes; -1: not known */
 	uint64_t offset; /* in MODULE, of who called */
 	int32_t pid, tid;
@@ -66,6 +68,9 @@ struct pg_endings {
 
 /* The ring from now on, if there is none yet. */
 void pg_endings_use(struct pg_endings *ring);
+
+/* The pid namespace of this process, whose numbers say nothing in another one; 0: not known. */
+uint64_t pg_endings_space(void);
 
 /* It, or a null pointer: there is none. */
 extern struct pg_endings *pg_endings_mapped PG_HIDDEN;

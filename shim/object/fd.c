@@ -106,7 +106,7 @@ static uint32_t unread, looked; /* numbers that are; reads that were looked at f
 static uint8_t unread_time = 1;
 
 /* Reads cost little while nobody asks for them, so it is not asked for ever. */
-static void ask_no_more(void)
+void pg_fd_unread_ends(void)
 {
 	uint8_t next = (uint8_t)(PG_GET(unread_time) + 1);
 
@@ -144,7 +144,7 @@ void pg_fd_was_read(int fd)
 	if (f && PG_GET(f->unread))
 		set_read(f);
 	else if (PG_GET(pg_read_odd) && __atomic_add_fetch(&looked, 1, __ATOMIC_RELAXED) > MOST)
-		ask_no_more();
+		pg_fd_unread_ends();
 }
 
 bool pg_fd_is_unread(int fd)
@@ -154,11 +154,18 @@ bool pg_fd_is_unread(int fd)
 	return f && PG_GET(f->unread) == PG_GET(unread_time);
 }
 
+/* What rules found out of F's number holds no more. */
+static void look_again(struct pg_fd *f)
+{
+	PG_PUT(f->unruled, 0);
+	PG_PUT(f->waiting, 0);
+}
+
 /* F counts from here on for what is behind its number now. */
 static void start_again(struct pg_fd *f, bool born)
 {
 	PG_PUT(f->settled, PG_GET(f->sent));
-	PG_PUT(f->unruled, 0);
+	look_again(f);
 	PG_PUT(f->connection, 0);
 	PG_PUT(f->unsure, !born);
 	PG_PUT(f->born, born);
@@ -260,6 +267,8 @@ void pg_fd_lent(int fd)
 	struct pg_fd *f = pg_process_is_vforked() || fd < 0 ? NULL : pg_fd_record(fd);
 	struct pg_story *s = f ? pg_story_at(pg_fd_story_of(fd, f)) : NULL;
 
+	if (f && PG_GET(f->unread))
+		set_read(f);
 	if (s)
 		PG_PUT(s->foreign, true);
 }
@@ -395,7 +404,7 @@ void pg_fd_changed(int fd)
 
 	if (!f || pg_fstat(fd, &st))
 		return;
-	PG_PUT(f->unruled, 0);
+	look_again(f);
 	if (!s || pg_story_is_of(s, &st) || pg_process_is_vforked())
 		return;
 	if (PG_GET(s->numbers) == 1) {
@@ -413,15 +422,17 @@ void pg_fd_changed(int fd)
 	give(fd, f, n);
 }
 
-void pg_fd_judged(int fd, uint64_t rules, uint64_t calls, uint32_t generation)
+void pg_fd_judged(int fd, const struct pg_judgement *j)
 {
 	struct pg_fd *f = pg_fd(fd);
 
 	if (!f)
 		return;
-	PG_PUT(f->rules, rules);
-	PG_PUT(f->generation, generation);
-	PG_PUT(f->unruled, ~calls);
+	PG_PUT(f->rules, j->rules);
+	PG_PUT(f->generation, j->generation);
+	PG_PUT(f->waiter, j->waiter);
+	PG_PUT(f->waiting, j->waiting);
+	PG_PUT(f->unruled, ~j->calls);
 }
 
 /* What rules found out of the numbers of S holds no more. */
@@ -432,7 +443,7 @@ static void unjudge(const struct pg_story *s)
 		struct pg_fd *f = fd < 0 ? NULL : pg_fd(fd);
 
 		if (f)
-			PG_PUT(f->unruled, 0);
+			look_again(f);
 	}
 }
 

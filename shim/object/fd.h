@@ -25,16 +25,18 @@ enum { PG_FD_LOW = 1024 };
 struct pg_fd {
 	_Alignas(64) uint64_t sent; /* bytes the kernel took */
 	uint64_t settled;	    /* what of SENT is in the story, or was another object's */
-	uint64_t unruled;    /* the calls for which no rule can fire on it, whatever comes; 0: not
-				known */
-	uint64_t rules;	     /* where that is known: those that can, as bits of their numbers */
-	uint32_t story;	     /* 0: none */
+	uint64_t unruled; /* the calls for which no rule can fire on it, whatever comes; 0: not
+			     known */
+	uint64_t rules;	  /* where that is known: those that can, as bits of their numbers */
+	uint64_t waiting; /* and the calls that the one of them, WAITER, watches and just counts */
+	uint32_t story;	  /* 0: none */
 	uint8_t connection;  /* what ends short on it is no broken pipe */
 	uint8_t unsure;	     /* it was closed, and what opened it again was not seen */
 	uint8_t born;	     /* what opened it was seen */
 	uint8_t partial;     /* more was sent on it than was seen */
 	uint8_t type;	     /* SOCK_, as socket() made it; 0: not known */
 	uint8_t unread;	     /* pg_fd_is_unread() is true while this is the time it was set in */
+	uint8_t waiter;	     /* a rule's number */
 	uint32_t generation; /* of the rules that UNRULED and RULES are of */
 };
 
@@ -114,6 +116,9 @@ void pg_fd_unread(int fd);
 void pg_fd_was_read(int fd); /* or may be, from now on */
 bool pg_fd_is_unread(int fd);
 
+/* Somebody may read of whom nothing is known. */
+void pg_fd_unread_ends(void);
+
 /* Of reads that give more than this nobody wants to know: 0, mostly. */
 extern long pg_read_odd PG_HIDDEN;
 
@@ -151,8 +156,14 @@ void pg_fd_settle(struct pg_story *s, struct pg_fd *f);
  * story goes on with it, and rules look again. */
 void pg_fd_changed(int fd);
 
-/* Of the rules of GENERATION, those in RULES may fire on FD, at the calls in CALLS; no other. */
-void pg_fd_judged(int fd, uint64_t rules, uint64_t calls, uint32_t generation);
+/* Of the rules of GENERATION, those in RULES may fire on FD, at the calls in CALLS; no other. Those
+ * in WAITING are watched by WAITER alone, which looks at nothing of a call and counts it. */
+struct pg_judgement {
+	uint64_t rules, calls, waiting;
+	uint32_t generation;
+	uint8_t waiter;
+};
+void pg_fd_judged(int fd, const struct pg_judgement *j);
 
 /* A rule, its serial RULE, broke the object of S; negative: it did not after all. A rule ended its
  * reading; wants its close to reset the peer. Rules look again. S may be a null pointer. */

@@ -95,6 +95,7 @@ static void put_who(struct pg_ending *e, const struct pg_left *left)
 	e->status = left->status;
 	e->pid = pg_pid();
 	e->tid = (int)pg_sys0(SYS_gettid);
+	e->space = pg_endings_space();
 	pg_sys2(SYS_prctl, PR_GET_NAME, e->comm);
 	pg_copy(e->call, sizeof e->call, left->call);
 	if (left->how == PG_HOW_CLOSE || left->how == PG_HOW_SHUTDOWN)
@@ -295,9 +296,11 @@ static bool still_watches(int watch, int fd)
 	return n <= 0;
 }
 
-/* A FIFO has an open file for each that opened it. So it is asked whether it has any reader at all:
- * then it can be opened for writing. Only where somebody writes to it anyway is that nothing to
- * anybody, and only where no other thread may fork meanwhile. */
+/* A FIFO has an open file for each that opened it, and a pipe may have another one by /proc. So it
+ * is asked whether it has any reader at all: then it can be opened for writing. Only where somebody
+ * writes to it anyway is that nothing to anybody, and only where no other thread may fork
+ * meanwhile.
+ */
 static int make_node(int fd)
 {
 	char path[48];
@@ -306,16 +309,20 @@ static int make_node(int fd)
 	return pg_process_is_single() ? pg_open(path, O_PATH) : -1;
 }
 
-static bool has_no_reader(int node)
+/* PROVED: this is asked once more. */
+static bool has_no_reader(int node, bool proved)
 {
 	char path[48];
+	bool none;
 	int fd;
 
 	put_own_path(path, "fd/", node);
 	fd = pg_open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY);
-	if (fd >= 0)
-		pg_sys1(SYS_close, fd);
-	return fd == -ENXIO;
+	if (fd < 0)
+		return fd == -ENXIO || proved; /* another user's pipe cannot be opened */
+	none = pg_look_poll(fd, 0) & POLLERR;  /* a pipe without a path can be opened even so */
+	pg_sys1(SYS_close, fd);
+	return none;
 }
 
 static int without_input; /* the process that closed what it read from */
@@ -334,9 +341,9 @@ bool pg_leaving_begin(struct pg_leaving *l, int fd, const struct pg_left *left)
 	if (left->how == PG_HOW_CLOSE)
 		e.status = fd;
 	e.reads_not = pg_fd_is_unread(fd);
-	if (S_ISFIFO(st.mode) && pg_look_has_path(fd, st.dev))
+	if (S_ISFIFO(st.mode))
 		l->node = make_node(fd);
-	else
+	if (!S_ISFIFO(st.mode) || !pg_look_has_path(fd, st.dev))
 		l->watch = make_watch(fd);
 	if (left->how == PG_HOW_CLOSE && !fd)
 		PG_PUT(without_input, e.pid);
@@ -359,14 +366,14 @@ void pg_leaving_process(const struct pg_left *left)
 
 void pg_leaving_end(struct pg_leaving *l, bool done)
 {
-	bool sure = false;
+	bool sure = done && (l->watch >= 0 || l->node >= 0);
 
 	if (l->watch >= 0) {
-		sure = done && !still_watches(l->watch, l->fd);
+		sure = sure && !still_watches(l->watch, l->fd);
 		pg_sys1(SYS_close, l->watch);
 	}
 	if (l->node >= 0) {
-		sure = done && has_no_reader(l->node);
+		sure = sure && has_no_reader(l->node, l->watch >= 0);
 		pg_sys1(SYS_close, l->node);
 	}
 	pg_ending_settle(&l->place, sure);
@@ -440,10 +447,9 @@ void pg_leaving_hold(enum pg_how how, int fd)
 	struct pg_ending_place place;
 	struct pg_stat st;
 
-	if (pg_confined || pg_process_is_vforked() || pg_fstat(fd, &st) || !S_ISFIFO(st.mode) ||
-	    !put_what(&e, fd, &st, &left))
+	if (pg_confined || pg_fstat(fd, &st) || !S_ISFIFO(st.mode) || !put_what(&e, fd, &st, &left))
 		return;
-	put_who(&e, &left);
+	put_who(&e, &left); /* a vfork's child is itself here, and changes nothing but the ring */
 	place = pg_ending_put(&e);
 	pg_ending_settle(&place, true);
 }

@@ -24,7 +24,7 @@ struct pg_leaving {
 	struct pg_ending_place place;
 	int fd;
 	int watch; /* an epoll that the open file is in, for as long as anybody has it; or -1 */
-	int node;  /* the FIFO by its path alone, or -1 */
+	int node;  /* the pipe or FIFO by its path alone, or -1 */
 };
 
 /* FD is about to be let go of. Leaves what is to be proved. False: nobody is left alone by it, and

@@ -416,6 +416,8 @@ void pg_config_read(char **envp)
 	for (; envp && *envp; envp++)
 		if (pg_prefix(*envp, "PIPEGUARD_"))
 			seen |= 1u << read_one(*envp);
+		else if (pg_prefix(*envp, "LD_PRELOAD="))
+			pg_config.preload = *envp + sizeof "LD_PRELOAD=" - 1;
 	pg_config.passed = passed_descriptors(all);
 	pg_config.plain = wants_plain(all);
 	if (pg_config.active)

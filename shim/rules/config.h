@@ -29,6 +29,7 @@ struct pg_config {
 	int log_fd;	  /* PG_LOG_FD */
 	unsigned passed; /* descriptors from 3 on that a service manager passed: sd_listen_fds(3) */
 	const char *control; /* path of the page, at start only; or a null pointer */
+	const char *preload; /* LD_PRELOAD, at start only; or a null pointer */
 	const char *endings; /* the same of the file that endings alone are in */
 	char log_path[512];  /* PG_LOG_FILE, PG_LOG_UNIX: absolute; %p still in it */
 };

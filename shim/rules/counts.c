@@ -9,29 +9,29 @@
 
 /* ---- of a process ---- */
 
-static struct pg_sum sums[PG_RULE_SLOTS];
-_Static_assert(sizeof sums == PG_COUNTS_ROOM, "what is kept elsewhere");
+struct pg_sum pg_sums[PG_RULE_SLOTS];
+_Static_assert(sizeof pg_sums == PG_COUNTS_ROOM, "what is kept elsewhere");
 
 /* Without a page those of the start stand first. */
 static size_t used(void)
 {
-	return pg_page() ? sizeof sums : pg_rules.n * sizeof *sums;
+	return pg_page() ? sizeof pg_sums : pg_rules.n * sizeof *pg_sums;
 }
 
 void pg_counts_take(const void *room)
 {
-	__builtin_memcpy(sums, room, used());
+	__builtin_memcpy(pg_sums, room, used());
 }
 
 void pg_counts_put_back(void *room)
 {
-	__builtin_memcpy(room, sums, used());
+	__builtin_memcpy(room, pg_sums, used());
 }
 
 struct pg_sum *pg_sum_of(unsigned rule)
 {
 	uint32_t serial = pg_rules.rule[rule].serial;
-	struct pg_sum *s = &sums[serial % PG_RULE_SLOTS];
+	struct pg_sum *s = &pg_sums[serial % PG_RULE_SLOTS];
 	uint64_t process = (uint64_t)serial << 32 | (uint32_t)pg_process();
 
 	if (PG_UNLIKELY(PG_GET(s->process) != process) &&

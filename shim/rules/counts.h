@@ -23,6 +23,8 @@ struct pg_sum {
 	uint64_t matched, fired, connections;
 };
 
+extern struct pg_sum pg_sums[PG_RULE_SLOTS] PG_HIDDEN;
+
 /* Of rule N. A child by fork counts from zero, and so does a rule that takes the room of one that
  * has gone. */
 struct pg_sum *pg_sum_of(unsigned n);

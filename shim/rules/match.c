@@ -51,15 +51,12 @@ static unsigned kinds_of(const struct pg_object *o)
 	return kinds[o->kind];
 }
 
-/* Fields that mean nothing to a socket that keeps messages whole; actions that are done once. */
-static uint64_t of_streams, for_good;
-
 static bool able_to(unsigned n, const struct pg_object *o)
 {
 	bool socket = kinds_of(o) & PG_KINDS_SOCKET;
 
 	return pg_rules.rule[n].able & kinds_of(o) &&
-	       (!socket || o->stream || !(pg_rules.rule[n].fields & of_streams));
+	       (!socket || o->stream || !(pg_rules.rule[n].fields & pg_fields_with(PG_OF_STREAM)));
 }
 
 /* ---- what is to be known of a descriptor ---- */
@@ -71,7 +68,8 @@ static unsigned wants_of(const struct pg_rule *r)
 	bool any_socket = (r->able & PG_KINDS_SOCKET) == PG_KINDS_SOCKET;
 	unsigned wants = 0;
 
-	if (!any_socket || r->fields & of_streams || (r->able & PG_KINDS_OTHER) != PG_KINDS_OTHER)
+	if (!any_socket || r->fields & pg_fields_with(PG_OF_STREAM) ||
+	    (r->able & PG_KINDS_OTHER) != PG_KINDS_OTHER)
 		wants |= PG_LOOK_KIND;
 	if (r->fields & pg_fields_with(PG_OF_NAMES))
 		wants |= PG_LOOK_NAMES;
@@ -106,9 +104,8 @@ void pg_match_prepare(struct pg_rule_set *set)
 
 void pg_match_start(void)
 {
-	of_streams = pg_fields_with(PG_OF_STREAM);
-	for_good = pg_fields_with(PG_IS_FOR_GOOD);
-	pg_match_prepare(&pg_rules);
+	if (pg_rules.n)
+		pg_match_prepare(&pg_rules);
 }
 
 /* ---- selectors ---- */
@@ -278,7 +275,7 @@ static bool is_done(unsigned n, const struct pg_object *o)
 	enum pg_field what = pg_rules.rule[n].terminal;
 
 	if (o->rule >= 0 && pg_rule_terminal(o->rule) == what)
-		return for_good >> what & 1;
+		return pg_fields_with(PG_IS_FOR_GOOD) >> what & 1;
 	return what == PG_F_LINGER && o->story && o->story->lingers;
 }
 

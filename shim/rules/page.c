@@ -9,8 +9,8 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 
-static const char magic[PG_MAGIC] = "pipeguard page 3";
-struct pg_page *pg_mapped_page;
+static const char magic[PG_MAGIC] = "pipeguard page 4";
+PG_START_DATA struct pg_page *pg_mapped_page;
 static const char *where; /* its path, for the lock; start-up and the command only */
 static int lock = -1;
 static void *view; /* of its front, read-only, until it takes the place of ours */

@@ -61,8 +61,19 @@ enum pg_field_flag {
 	PG_IS_FOR_GOOD = 2048  /* cannot be done to an object twice */
 };
 
-/* The fields that have one of FLAGS, as bits. */
-uint64_t pg_fields_with(unsigned flags);
+/* The fields that have one of FLAGS, as bits: a constant where FLAGS is one. */
+static PG_INLINE uint64_t pg_fields_with(unsigned flags)
+{
+	return 0
+#define FIELD(id, name, class, reader, printer, member, bound, calls, kinds, flags_, help)         \
+	| (uint64_t)(((PG_IS_##class | (flags_)) & flags) != 0) << PG_F_##id
+#define ACTION(id, name, class, calls, kinds, flags_, help)                                        \
+	| (uint64_t)(((PG_IS_##class | (flags_)) & flags) != 0) << PG_F_##id
+#include "fields.def"
+#undef FIELD
+#undef ACTION
+		;
+}
 
 static inline bool pg_field_is(enum pg_field f, unsigned flags)
 {

@@ -214,14 +214,19 @@ static struct where where(const struct pg_rule *r, const char *text, enum pg_fie
 
 /* ---- both together ---- */
 
-static uint64_t calls_that_are(unsigned flag)
+/* Worked out once, as pg_group_calls(). */
+static uint64_t calls_that_are(enum pg_call_flag flag)
 {
-	uint64_t calls = 0;
+	static uint64_t known[8];
+	uint64_t *of = &known[__builtin_ctz(flag)], calls = PG_GET(*of);
 
+	if (calls)
+		return calls;
 	for (int call = 1; call < PG_CALL_COUNT; call++)
 		if (pg_call_role((enum pg_call)call) != PG_ROLE_NONE &&
 		    pg_call_is((enum pg_call)call, flag))
 			calls |= PG_BIT(call);
+	PG_PUT(*of, calls);
 	return calls;
 }
 

@@ -27,23 +27,6 @@ const struct pg_field_row *pg_field_row(enum pg_field f)
 	return &rows[f];
 }
 
-/* Worked out once for each flag that is asked for alone. */
-uint64_t pg_fields_with(unsigned flags)
-{
-	static uint64_t known[32];
-	uint64_t *of = &known[__builtin_ctz(flags)], fields = PG_GET(*of);
-	bool one = !(flags & (flags - 1));
-
-	if (one && fields)
-		return fields;
-	fields = 0;
-	for (unsigned f = 0; f < PG_F_COUNT; f++)
-		fields |= (uint64_t)((rows[f].flags & flags) != 0) << f;
-	if (one)
-		PG_PUT(*of, fields);
-	return fields;
-}
-
 const struct pg_ranges *pg_rule_ranges(const struct pg_rule *r, enum pg_field f)
 {
 	return rows[f].print == pg_print_ranges ? pg_member(r, &rows[f]) : NULL;

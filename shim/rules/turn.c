@@ -2,6 +2,7 @@
 #include "rules/turn.h"
 
 #include "base/clock.h"
+#include "base/process.h"
 #include "object/ending.h"
 #include "rules/counts.h"
 #include "rules/page.h"
@@ -9,12 +10,15 @@
 #include <errno.h>
 
 /* Calls that move several messages, which meet the rules one by one. */
-static uint64_t several;
+static const uint64_t several = 0
+#define CALL(name, twin, kernel, role, args, ...)                                                  \
+	| (uint64_t)(PG_ARGS_##args == PG_ARGS_MESSAGES) << PG_CALL_##name % 64
+#include "calls.def"
+#undef CALL
+	;
 
 void pg_turn_start(void)
 {
-	for (int call = 1; call < PG_CALL_COUNT; call++)
-		several |= pg_call_has_messages((enum pg_call)call) ? PG_BIT(call) : 0;
 	pg_match_start();
 	pg_counts_start();
 }
@@ -173,6 +177,40 @@ static unsigned waiting(const struct pg_fd *f, uint64_t bit)
 		found = n;
 	}
 	return found;
+}
+
+/* Rules that change are found anew by each call. */
+uint64_t pg_turn_waiting(uint64_t rules, uint8_t *rule)
+{
+	unsigned n = rules ? (unsigned)__builtin_ctzll(rules) : 0;
+
+	if (!rules || rules & (rules - 1) || !(pg_rules.simple >> n & 1) || pg_page())
+		return 0;
+	*rule = (uint8_t)n;
+	return pg_rules.rule[n].calls & ~several;
+}
+
+/* No call in it, nor a function that others inline: where it keeps the registers it is short. */
+bool pg_turn_waits(int fd, uint64_t bit)
+{
+	const struct pg_fd *f = &pg_fds[(unsigned)fd % PG_FD_LOW];
+	uint64_t noted = PG_GET(*pg_process_noted), word;
+	const struct pg_rule *r;
+	struct pg_sum *s;
+
+	if (!(PG_GET(f->waiting) & bit) || (unsigned)fd >= PG_FD_LOW || pg_confined || !noted)
+		return false;
+	r = &pg_first_rules.rule[PG_GET(f->waiter)];
+	s = &pg_sums[r->serial % PG_RULE_SLOTS];
+	if (PG_GET(s->process) != ((uint64_t)r->serial << 32 | (uint32_t)noted))
+		return false;
+	word = PG_GET(s->matched);
+	do
+		if (word + 1 >= r->first)
+			return false;
+	while (!__atomic_compare_exchange_n(&s->matched, &word, word + 1, true, __ATOMIC_RELAXED,
+					    __ATOMIC_RELAXED));
+	return true;
 }
 
 bool pg_turn_asks(int fd, uint64_t bit)

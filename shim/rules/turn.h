@@ -12,6 +12,13 @@ void pg_turn_start(void);
  * that does waits for its turn, and has counted it. errno is kept. */
 bool pg_turn_asks(int fd, uint64_t bit) __attribute__((noinline));
 
+/* The calls that one of RULES, *RULE, watches alone, as long as it waits for its turn; 0: none. */
+uint64_t pg_turn_waiting(uint64_t rules, uint8_t *rule);
+
+/* For the call on FD whose bit is BIT, as quickly as can be: is there but such a rule, and has it a
+ * while to go on waiting? Then it has counted the call. False where more would have to be asked. */
+bool pg_turn_waits(int fd, uint64_t bit) PG_KEEPS_REGISTERS;
+
 /* The kernel refused such a call for its arguments, with ERR: it does not count. */
 PG_COLD void pg_turn_refused(int fd, uint64_t bit, int err);
 

@@ -22,9 +22,10 @@ struct found_object {
 	uintptr_t more[8];
 };
 
-static const struct pg_debug_list *loader;
-static const struct link_map *last_link; /* of those that were there at start, which stay */
-static int (*find_object)(void *, struct found_object *);
+static PG_START_DATA const struct pg_debug_list *loader;
+static PG_START_DATA const struct link_map
+	*last_link; /* of those that were there at start, which stay */
+static PG_START_DATA int (*find_object)(void *, struct found_object *);
 static char main_name[PG_MODULE_NAME] = "?";
 
 /* The static linker's name for the start of this library; never interposed. */
@@ -211,6 +212,32 @@ static size_t headers_at(uintptr_t start, const ElfW(Phdr) * *phdr, read_fn *rea
 	return e.e_phnum;
 }
 
+/* What of struct link_map the debugger's interface promises (<link.h>). */
+struct link {
+	uintptr_t l_addr;
+	const char *l_name;
+	const ElfW(Dyn) * l_ld;
+	const struct link_map *l_next;
+};
+
+/* The page of its tables, which is that of its headers: where a module begins whose first segment
+ * is not at address 0. */
+static uintptr_t tables_of(const struct link *l, read_fn *read)
+{
+	enum { MOST = 64 };
+	uintptr_t lowest = ~(uintptr_t)0, at;
+	ElfW(Dyn) d;
+
+	for (int i = 0; i < MOST && read(&d, l->l_ld + i, sizeof d) && d.d_tag; i++) {
+		if (d.d_tag != DT_STRTAB && d.d_tag != DT_SYMTAB && d.d_tag != DT_GNU_HASH &&
+		    d.d_tag != DT_HASH)
+			continue;
+		at = d.d_un.d_ptr < l->l_addr ? d.d_un.d_ptr + l->l_addr : d.d_un.d_ptr;
+		lowest = at < lowest ? at : lowest;
+	}
+	return lowest & ~(uintptr_t)(PG_PAGE_LEAST - 1);
+}
+
 /* ---- the modules that stay ---- */
 
 static struct pg_module known[KNOWN_MAX]; /* in the order of their addresses */
@@ -263,6 +290,15 @@ static bool describe_briefly(struct pg_module *m, const struct found_object *o)
 	return m->lo < m->hi;
 }
 
+/* Can L's headers be read, at START? The kernel is asked only where the loader has not read there
+ * itself. */
+static bool has_headers(const struct link_map *l, uintptr_t start)
+{
+	const struct link link = {.l_addr = l->l_addr, .l_ld = l->l_ld};
+
+	return tables_of(&link, read_plainly) == start || pg_readable((const void *)start);
+}
+
 static bool learn_link(const struct link_map *l, bool is_main, struct pg_module *m)
 {
 	const ElfW(Phdr) *phdr = (const ElfW(Phdr) *)getauxval(AT_PHDR);
@@ -273,7 +309,7 @@ static bool learn_link(const struct link_map *l, bool is_main, struct pg_module 
 	m->stays = true;
 	if (is_main)
 		return describe(m, phdr, n, read_plainly);
-	if (find_object(l->l_ld, &o) || !pg_readable(o.map_start))
+	if (find_object(l->l_ld, &o) || !has_headers(l, (uintptr_t)o.map_start))
 		return false;
 	n = headers_at((uintptr_t)o.map_start, &phdr, read_plainly);
 	return n ? describe(m, phdr, n, read_plainly) : describe_briefly(m, &o);
@@ -284,7 +320,7 @@ static bool learn_link(const struct link_map *l, bool is_main, struct pg_module 
 static PG_COLD void learn(void)
 {
 	static int begun;
-	struct pg_module m;
+	static struct pg_module m; /* a signal's stack may be small */
 	bool is_main = true;
 	unsigned n = 0;
 
@@ -356,31 +392,6 @@ static void keep(struct slot *s, const struct link_map *link, const struct pg_mo
 	__atomic_store_n(&s->sequence, before + 2, __ATOMIC_RELEASE);
 }
 
-/* What of struct link_map the debugger's interface promises (<link.h>). */
-struct link {
-	uintptr_t l_addr;
-	const char *l_name;
-	const ElfW(Dyn) * l_ld;
-	const struct link_map *l_next;
-};
-
-/* The page of its tables, which is that of its headers: where a module begins whose first segment
- * is not at address 0. */
-static uintptr_t tables_of(const struct link *l)
-{
-	enum { MOST = 64 };
-	uintptr_t lowest = ~(uintptr_t)0, at;
-	ElfW(Dyn) d;
-
-	for (int i = 0; i < MOST && pg_peek(&d, l->l_ld + i, sizeof d) && d.d_tag; i++) {
-		if (d.d_tag != DT_STRTAB && d.d_tag != DT_SYMTAB && d.d_tag != DT_GNU_HASH)
-			continue;
-		at = d.d_un.d_ptr < l->l_addr ? d.d_un.d_ptr + l->l_addr : d.d_un.d_ptr;
-		lowest = at < lowest ? at : lowest;
-	}
-	return lowest & ~(uintptr_t)(PG_PAGE_LEAST - 1);
-}
-
 /* The module of LINK, which may go at any moment, mapped from START on (0: not known). */
 static PG_COLD bool learn_guarded(const struct link_map *link, uintptr_t start, struct pg_module *m)
 {
@@ -394,7 +405,7 @@ static PG_COLD bool learn_guarded(const struct link_map *link, uintptr_t start, 
 	start_module(m, l.l_addr, l.l_ld, path, false);
 	n = headers_at(start ? start : l.l_addr, &phdr, pg_peek);
 	if (!n && !start)
-		n = headers_at(tables_of(&l), &phdr, pg_peek);
+		n = headers_at(tables_of(&l, pg_peek), &phdr, pg_peek);
 	return n && describe(m, phdr, n, pg_peek);
 }
 
@@ -480,6 +491,15 @@ const struct pg_module *pg_module_at(uintptr_t addr, struct pg_module *room)
 	return (find_object ? ask_loader(addr, room) : search_lists(addr, room)) ? room : NULL;
 }
 
+const struct pg_module *pg_module_alone(uintptr_t addr, struct pg_module *room)
+{
+	struct found_object o;
+
+	if (!find_object)
+		return pg_module_at(addr, room);
+	return !find_object((void *)addr, &o) && learn_link(o.link_map, false, room) ? room : NULL;
+}
+
 void pg_module_prepare(void)
 {
 	if (!PG_GET(known_n))
@@ -501,7 +521,7 @@ const struct pg_module *pg_code_module(const struct pg_code *code, struct pg_mod
 	return m && m->stamp == code->stamp ? m : NULL;
 }
 
-/* ---- this library, and the vDSO ---- */
+/* ---- this library ---- */
 
 bool pg_module_is_own(uintptr_t addr)
 {
@@ -536,38 +556,19 @@ bool pg_module_is_first_copy(void)
 	return true;
 }
 
-/* Its addresses in the file are not 0-based in every kernel's and emulator's. */
-bool pg_module_vdso(struct pg_module *out)
-{
-	uintptr_t start = getauxval(AT_SYSINFO_EHDR);
-	const ElfW(Phdr) * phdr;
-	size_t n = headers_at(start, &phdr, read_plainly);
-
-	start_module(out, start, NULL, "linux-vdso.so", false);
-	out->stays = true;
-	for (size_t i = 0; i < n; i++)
-		if (phdr[i].p_type == PT_LOAD && !phdr[i].p_offset)
-			out->base = start - phdr[i].p_vaddr;
-	for (size_t i = 0; i < n; i++)
-		if (phdr[i].p_type == PT_DYNAMIC)
-			out->dynamic = (const ElfW(Dyn) *)(out->base + phdr[i].p_vaddr);
-	return n && describe(out, phdr, n, read_plainly);
-}
-
 /* ---- start ---- */
 
-static void name_main(const char *by_hand_s)
+static void name_main(const char *name)
 {
 	char path[256];
-	long n = pg_sys4(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", path, sizeof path - 1);
-	const char *name = pg_program_name();
+	long n = 0;
 
+	if (!name && !pg_module_by_hand())
+		n = pg_sys4(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", path, sizeof path - 1);
 	path[n > 0 ? n : 0] = 0;
-	if (pg_module_by_hand())
-		name = by_hand_s ? pg_basename(by_hand_s) : name;
-	else if (n > 0)
-		name = pg_basename(path);
-	pg_copy(main_name, sizeof main_name, name);
+	if (!name)
+		name = n > 0 ? path : pg_program_name();
+	pg_copy(main_name, sizeof main_name, pg_basename(name));
 }
 
 void pg_module_start(const char *program)

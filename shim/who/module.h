@@ -41,9 +41,13 @@ struct pg_module {
  * the loader then, and it chose none itself (getauxval(3), AT_BASE). */
 bool pg_module_by_hand(void);
 
-/* Start-up only: finds the loader's list. PROGRAM is the one that a loader was started by hand to
- * load, as it names it; or a null pointer. */
+/* Start-up only: finds the loader's list. PROGRAM: the program's path, or a null pointer; then it
+ * is asked for. */
 void pg_module_start(const char *program);
+
+/* Start-up only: the module that holds ADDR, as by pg_module_at(), but no other is learnt for it.
+ */
+const struct pg_module *pg_module_alone(uintptr_t addr, struct pg_module *room);
 
 /* Learns what can be learnt, before the program confines itself. */
 void pg_module_prepare(void);
@@ -89,8 +93,5 @@ bool pg_module_is_own(uintptr_t addr);
 
 /* True if this is the first copy of pipeguard in the process. Start-up only. */
 bool pg_module_is_first_copy(void);
-
-/* The vDSO, as any other module. Start-up only. False: there is none. */
-bool pg_module_vdso(struct pg_module *out);
 
 #endif

@@ -5,10 +5,11 @@
 #include "base/text.h"
 
 #include <fcntl.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { SECTIONS_MAX = 96, CHUNK = 16 };
+enum { CHUNK = 16 };
 
 struct symbols {
 	const ElfW(Sym) * sym;
@@ -18,7 +19,7 @@ struct symbols {
 	bool guarded; /* only pg_peek() may read it */
 };
 
-static struct symbols main_symbols;
+static PG_START_DATA struct symbols main_symbols;
 
 /* ---- the table of what is loaded ---- */
 
@@ -266,18 +267,6 @@ bool pg_symbol_at(const struct pg_module *m, uintptr_t addr, char *name, size_t 
 	return *name;
 }
 
-uintptr_t pg_symbol_address(const struct pg_module *m, const char *name, const char *or_name)
-{
-	struct symbols s;
-
-	dynamic_symbols(m, false, &s);
-	for (size_t i = 0; i < s.count; i++)
-		if (s.sym[i].st_name < s.str_size && (pg_same(s.str + s.sym[i].st_name, name) ||
-						      pg_same(s.str + s.sym[i].st_name, or_name)))
-			return m->base + s.sym[i].st_value;
-	return 0;
-}
-
 /* ---- the main program's own table ---- */
 
 /* A part of a file; a null pointer if the file ends before: reading there would be a SIGBUS. */
@@ -296,23 +285,10 @@ static const void *map_part(int fd, uint64_t offset, uint64_t size)
 	return at < 0 && at >= -4095 ? NULL : (const char *)at + slack;
 }
 
-static void map_symbols(int fd, const ElfW(Shdr) * table, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		const ElfW(Shdr) *sh = &table[i];
+/* ---- its sections, a part of them at a time ---- */
 
-		if (sh->sh_type != SHT_SYMTAB || sh->sh_link >= n)
-			continue;
-		main_symbols.str_size = table[sh->sh_link].sh_size;
-		main_symbols.sym = map_part(fd, sh->sh_offset, sh->sh_size);
-		main_symbols.str =
-			map_part(fd, table[sh->sh_link].sh_offset, main_symbols.str_size);
-		if (main_symbols.sym && main_symbols.str && main_symbols.str_size &&
-		    !main_symbols.str[main_symbols.str_size - 1])
-			main_symbols.count = sh->sh_size / sizeof(ElfW(Sym));
-		return;
-	}
-}
+enum { AT_ONCE = 16 };
+static PG_START_DATA _Alignas(8) ElfW(Shdr) part[AT_ONCE];
 
 /* lseek + read: pread64's offset is split differently on every 32-bit architecture. */
 static bool read_at(int fd, uint64_t offset, void *buf, size_t size)
@@ -321,19 +297,82 @@ static bool read_at(int fd, uint64_t offset, void *buf, size_t size)
 	       pg_sys3(SYS_read, fd, buf, size) == (long)size;
 }
 
-void pg_symbol_start(void)
+static void map_symbols(int fd, const ElfW(Shdr) * symbols, const ElfW(Shdr) * names)
 {
-	static ElfW(Shdr) table[SECTIONS_MAX];
-	ElfW(Ehdr) e;
-	int fd = pg_open("/proc/self/exe", O_RDONLY);
+	main_symbols.str_size = names->sh_size;
+	main_symbols.sym = map_part(fd, symbols->sh_offset, symbols->sh_size);
+	main_symbols.str = map_part(fd, names->sh_offset, names->sh_size);
+	if (main_symbols.sym && main_symbols.str && main_symbols.str_size &&
+	    !main_symbols.str[main_symbols.str_size - 1])
+		main_symbols.count = symbols->sh_size / sizeof(ElfW(Sym));
+}
 
-	if (fd < 0)
-		return;
-	if (read_at(fd, 0, &e, sizeof e) && e.e_shnum <= SECTIONS_MAX &&
-	    e.e_shentsize == sizeof *table &&
-	    read_at(fd, e.e_shoff, table, e.e_shnum * sizeof *table))
-		map_symbols(fd, table, e.e_shnum);
+/* Linkers put it last: the last sections come first. */
+static void find_symbols(int fd, const ElfW(Ehdr) * e)
+{
+	ElfW(Shdr) names;
+
+	for (size_t end = e->e_shnum, n; end; end -= n) {
+		n = end < AT_ONCE ? end : AT_ONCE;
+		if (!read_at(fd, e->e_shoff + (end - n) * sizeof *part, part, n * sizeof *part))
+			return;
+		for (size_t i = 0; i < n; i++) {
+			if (part[i].sh_type != SHT_SYMTAB)
+				continue;
+			if (part[i].sh_link < e->e_shnum &&
+			    read_at(fd, e->e_shoff + part[i].sh_link * sizeof names, &names,
+				    sizeof names))
+				map_symbols(fd, &part[i], &names);
+			return;
+		}
+	}
+}
+
+/* ---- its file ---- */
+
+/* Does FD begin as what is mapped? The program's first page is in place when its headers are. */
+static bool is_mapped(int fd)
+{
+	const uint64_t *mapped = (const uint64_t *)(getauxval(AT_PHDR) - sizeof(ElfW(Ehdr)));
+	uint64_t *read = (uint64_t *)(void *)part;
+	enum { WORDS = sizeof part / 8 };
+
+	if ((uintptr_t)mapped % PG_PAGE_LEAST ||
+	    pg_sys3(SYS_read, fd, part, sizeof part) != (long)sizeof part)
+		return false;
+	for (size_t i = 0; i < WORDS; i++)
+		if (read[i] != mapped[i])
+			return false;
+	return true;
+}
+
+/* By the name that it was started by, which costs a fraction of what /proc does. -1: that is
+ * another file (an interpreted script, one that took its place), or a link. */
+static int open_by_name(void)
+{
+	const char *path = pg_module_by_hand() ? NULL : (const char *)getauxval(AT_EXECFN);
+	int fd = path ? pg_open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK) : -1;
+
+	if (fd < 0 || is_mapped(fd))
+		return fd;
 	pg_sys1(SYS_close, fd);
+	return -1;
+}
+
+bool pg_symbol_start(void)
+{
+	ElfW(Ehdr) e;
+	int fd = open_by_name();
+	bool by_name = fd >= 0;
+
+	if (!by_name)
+		fd = pg_open("/proc/self/exe", O_RDONLY);
+	if (fd < 0)
+		return false;
+	if (read_at(fd, 0, &e, sizeof e) && e.e_shentsize == sizeof *part)
+		find_symbols(fd, &e);
+	pg_sys1(SYS_close, fd);
+	return by_name;
 }
 
 void pg_symbol_show(char *name, size_t size)

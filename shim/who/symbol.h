@@ -9,8 +9,9 @@
 
 enum { PG_SYMBOL_MAX = 256 }; /* names of C++ and Rust are long, and mean nothing when cut */
 
-/* Start-up only: maps the main program's symbol table (it is not loaded by itself). */
-void pg_symbol_start(void);
+/* Start-up only: maps the main program's symbol table (it is not loaded by itself). True if its
+ * file is the one that AT_EXECFN names. */
+bool pg_symbol_start(void);
 
 /* The function of M that holds ADDR into NAME of SIZE bytes, perhaps cut, and how far into it;
  * false if its name is unknown. Async-signal-safe. */
@@ -23,8 +24,5 @@ void pg_symbol_show(char *name, size_t size);
 
 /* "file.c:12", for code at ADDR; false: not known here. */
 bool pg_source_at(uintptr_t addr, struct pg_text *t);
-
-/* The address of the symbol that M defines by one of two names; 0: it has none. M may be read. */
-uintptr_t pg_symbol_address(const struct pg_module *m, const char *name, const char *or_name);
 
 #endif

@@ -4,7 +4,7 @@
  * prints what one costs, as lines of "name number". Its own start is not
  * counted.
  *
- *	bench [-n COUNT | -t MS] [-j THREADS] [-D DESCRIPTORS] [-T PARKED] OPERATION
+ *	bench [-n COUNT | -t MS] [-j THREADS] [-D DESCRIPTORS] [-C SOCKETS] [-T PARKED] OPERATION
  *	bench [-j THREADS] [-S] [-L FILE] events OBJECTS WRITES
  *	bench [-n COUNT] [-D DESCRIPTORS] [-T PARKED] growth LOG
  *	bench [-n COUNT] exec [NAME=VALUE]... PROGRAM [ARGUMENT]...
@@ -13,7 +13,8 @@
  *
  * -q: prints nothing, so that runs of one length have the same instructions;
  * -n, -t: how many times, or how long; -j: in that many threads at once, each
- * on objects of its own; -D: with so many more descriptors open; -T: with so
+ * on objects of its own; -D: with so many more descriptors open; -C: with so many
+ * more connected sockets; -T: with so
  * many more threads that sleep; -L: a line is written to FILE after each
  * event, with -S among all the system calls that pipeguard makes for one. hold
  * is there until its input ends.
@@ -43,7 +44,7 @@ enum { BATCH = 64, MESSAGE = 64, THREADS = 256, WINDOW = 100, FEW = 10, LINE = 2
 
 extern char **environ;
 
-static long count, millis = 100, threads = 1, descriptors, parked;
+static long count, millis = 100, threads = 1, descriptors, sockets, parked;
 static bool quiet, all_calls;
 static int line_to = -1;
 
@@ -360,7 +361,6 @@ static void calls_of_an_event(int to)
 	syscall(SYS_getpid);
 	statx(to, "", AT_EMPTY_PATH, WANTED, &found);
 	syscall(SYS_rt_sigaction, SIGPIPE, NULL, room, SIGSET_BYTES);
-	syscall(SYS_gettid);
 	prctl(PR_GET_NAME, room);
 	statx(line_to, "", AT_EMPTY_PATH, WANTED, &found);
 	write_line();
@@ -606,22 +606,38 @@ static void *sleep_for_ever(void *unused)
 	return unused;
 }
 
-/* As many as the limit allows; how many is printed. */
-static void open_descriptors(void)
+/* The limit becomes one for N, if it may. Returns how many there may be. */
+static long raise_limit(long n)
 {
-	struct rlimit limit = {(rlim_t)descriptors + 8192, (rlim_t)descriptors + 8192};
-	long n = 0, room;
-	int null = open("/dev/null", O_WRONLY);
+	struct rlimit limit = {(rlim_t)n + 8192, (rlim_t)n + 8192};
 
 	if (setrlimit(RLIMIT_NOFILE, &limit)) {
 		check(!getrlimit(RLIMIT_NOFILE, &limit), "getrlimit");
 		limit.rlim_cur = limit.rlim_max;
 		check(!setrlimit(RLIMIT_NOFILE, &limit), "setrlimit");
 	}
-	room = (long)limit.rlim_cur - 1024;
+	return (long)limit.rlim_cur - 1024;
+}
+
+/* As many as the limit allows; how many is printed. */
+static void open_descriptors(void)
+{
+	long n = 0, room = raise_limit(descriptors);
+	int null = open("/dev/null", O_WRONLY);
+
 	for (; n < descriptors && n < room && dup(null) >= 0; n++)
 		continue;
 	print("descriptors", (double)n);
+}
+
+static void open_sockets(void)
+{
+	long n = 0, room = raise_limit(sockets);
+	int pair[2];
+
+	for (; n < sockets && n < room && !socketpair(AF_UNIX, SOCK_STREAM, 0, pair); n += 2)
+		continue;
+	print("sockets", (double)n);
 }
 
 static void surroundings(void)
@@ -630,6 +646,8 @@ static void surroundings(void)
 
 	if (descriptors)
 		open_descriptors();
+	if (sockets)
+		open_sockets();
 	for (long i = 0; i < parked; i++)
 		start(&id, sleep_for_ever, i);
 }
@@ -638,7 +656,7 @@ static void options(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "+qSn:t:j:D:T:L:")) != -1) {
+	while ((c = getopt(argc, argv, "+qSn:t:j:C:D:T:L:")) != -1) {
 		long value = optarg ? atol(optarg) : 0;
 
 		if (c == 'n')
@@ -649,6 +667,8 @@ static void options(int argc, char **argv)
 			threads = value;
 		else if (c == 'D')
 			descriptors = value;
+		else if (c == 'C')
+			sockets = value;
 		else if (c == 'T')
 			parked = value;
 		else if (c == 'L')

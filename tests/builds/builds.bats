@@ -5,6 +5,8 @@
 
 load ../helpers
 
+export BATS_TEST_TIMEOUT=240 # whole builds, on a busy machine
+
 # variant NAME COMPILER...: builds the library as make NAME does, and a program with COMPILER.
 variant() {
 	VARIANT=$BATS_TEST_TMPDIR/$1

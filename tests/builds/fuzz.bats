@@ -6,6 +6,8 @@
 
 load ../helpers
 
+export BATS_TEST_TIMEOUT=240 # whole builds, on a busy machine
+
 CFLAGS=(-O0 -std=gnu11 -D_GNU_SOURCE -U_FORTIFY_SOURCE -I"$ROOT/shim")
 DIFF=$ROOT/tests/fuzz/diff
 

@@ -5,6 +5,8 @@
 
 load ../helpers
 
+export BATS_TEST_TIMEOUT=240 # whole builds, on a busy machine
+
 # behind FILE LINE: puts standard input behind the first line that begins with LINE.
 behind() {
 	local text at

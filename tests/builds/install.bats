@@ -5,7 +5,7 @@
 
 load ../helpers
 
-BATS_TEST_TIMEOUT=180 # a build on a busy machine
+export BATS_TEST_TIMEOUT=180 # a build on a busy machine
 
 install_to() { timeout 150 make -s -C "$ROOT" BUILD="$BUILD" "$@" 3>&-; }
 

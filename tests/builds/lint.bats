@@ -4,6 +4,8 @@
 
 load ../helpers
 
+export BATS_TEST_TIMEOUT=240 # whole builds, on a busy machine
+
 listed() {
 	printf '#define CALL(name, ...) name\n#include "calls.def"\n' |
 		${CC:-gcc} -I"$ROOT/shim" -E -P -x c - | grep -oE '[A-Za-z0-9_]+' | sort -u

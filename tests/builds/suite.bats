@@ -8,3 +8,11 @@
 	[ "$status" -eq 1 ]
 	[[ $output == *'not ok 1 fails'* ]]
 }
+
+@test "each file of the suite is in a folder that tests/README.md names, and it names no other" {
+	local root=$BATS_TEST_DIRNAME/../.. files
+	files=$(git -C "$root" ls-files 'tests/*.bats' 2>/dev/null) || skip "this tree is not git's"
+	# shellcheck disable=SC2016 # Markdown
+	diff <(sed -n 's,^| `\([a-z]*\)/` |.*,tests/\1,p' "$root/tests/README.md" | sort) \
+		<(xargs -n 1 dirname <<<"$files" | sort -u)
+}

@@ -5,15 +5,14 @@
 load ../helpers
 
 # The limits, here and nowhere else: instructions of one call over those of an empty preload, with no rule, with one
-# and with 64 that do not match, with one that matches and waits for its turn. What was aimed at: 15, 60, 60, and less
-# than libfiu's (some 960). Two of write's and send's ask whether a result that equals the length is a failure: a
-# length of -1 does.
+# and with 64 that do not match, with one that matches and waits for its turn. What was aimed at: 15, 60, 60 and 120.
+# Two of write's and send's ask whether a result that equals the length is a failure: a length of -1 does.
 limits() {
 	cat <<-'EOF'
-		write  17 29 29 460
-		send   18 30 30 460
-		read   10 22 22 460
-		recv   10 22 22 460
+		write  17 29 29 100
+		send   18 30 30 100
+		read   10 22 22 92
+		recv   10 22 22 92
 	EOF
 }
 
@@ -65,6 +64,27 @@ within() {
 
 @test "a call of a rule that waits for its turn stays within its instructions" {
 	within "waiting rule" 5
+}
+
+@test "a start stays within its instructions and system calls" {
+	requires valgrind strace jq
+	native_only
+	grep -q '^gcc .* -O2 ' "$BUILD/flags" || skip "the limits are for gcc -O2"
+	[[ $BITS = 64 ]] || skip "the limits are for 64-bit programs"
+	strace -o "$BATS_TEST_TMPDIR/trace" true 2>/dev/null || skip "nothing can be traced here"
+	local preload cost before=0 after=0
+	make -s -C "$ROOT" BUILD="${BUILD#"$ROOT"/}" bench-programs 3>&-
+	for preload in "$BUILD/bench/passthrough.so" "$LIB"; do
+		before=$after
+		timeout 60 strace -o "$BATS_TEST_TMPDIR/trace" -E LD_PRELOAD="$preload" true
+		after=$(wc -l <"$BATS_TEST_TMPDIR/trace")
+	done
+	echo "system calls with the empty preload: $before, with the library: $after"
+	[ $((after - before)) -le 20 ]
+	cost=$(bench --where start-up | awk 'NR == 1 { print int($1) }')
+	echo "instructions of a start over the empty preload: $cost"
+	[ "$cost" -gt 0 ]
+	[ "$cost" -le 40000 ]
 }
 
 @test "a rule that waits for its turn adds no system call" {

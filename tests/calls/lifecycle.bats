@@ -163,6 +163,18 @@ early() {
 	equal "events" '"fatal"' "$(broken .signal)"
 }
 
+@test "the first calls of their kind, by a child, eight threads and a handler at once: each succeeds" {
+	local i
+	got=$(plain -i "$FIXTURES/first")
+	equal "calls that went wrong without the library" 0 "$(said wrong)"
+	for i in 1 2 3 4 5 6; do
+		got=$(guarded -i "$FIXTURES/first")
+		equal "calls that went wrong, round $i" 0 "$(said wrong)"
+	done
+	got=$(guarded -i PIPEGUARD_RULES='%out,%in:when=1000000:error=EIO' "$FIXTURES/first")
+	equal "calls that went wrong under a rule" 0 "$(said wrong)"
+}
+
 # ---- storms ----
 
 @test "handlers that break while other calls run: nothing hangs, none is lost" {

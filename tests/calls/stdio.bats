@@ -104,7 +104,8 @@ told() {
 		equal "$rules" '' "$(told "PIPEGUARD_RULES=$rules" "$FIXTURES/numbers" 3)"
 	done
 	equal "the program's own pipe" $'1\n2' "$(PIPEGUARD_RULES=write:fd=1:break LD_PRELOAD=$LIB "$FIXTURES/numbers" 2 2>&1)"
-	equal "a child" '' "$(told PIPEGUARD_RULES=write:fd=1:break bash -c "$FIXTURES/numbers 3; :")"
+	# What its parent was started with is in /proc.
+	[[ -n ${WITHOUT_PROC-} ]] || equal "a child" '' "$(told PIPEGUARD_RULES=write:fd=1:break bash -c "$FIXTURES/numbers 3; :")"
 	# It fired.
 	requires python3
 	both='import ctypes, os; libc = ctypes.CDLL(None); libc.puts(b"a"); libc.fflush(None); os.write(1, b"b")'

@@ -307,6 +307,8 @@ static void event(struct pg_event *e)
 	object(&e->object);
 	places(e);
 	ended(e);
+	e->barrier = (enum pg_barrier)(byte() % PG_BARRIERS);
+	e->child = (int)number();
 }
 
 /* ---- JSON, strictly, in ASCII ---- */
@@ -533,6 +535,8 @@ static void worst(struct pg_event *e)
 	e->sourced = e->by_root = e->reachable = true;
 	e->barrier = PG_BARRIER_UNDUMPABLE;
 	e->has_ended = true;
+	e->barrier = PG_BARRIER_ENVIRONMENT;
+	e->child = INT32_MIN;
 	e->ended.how = PG_HOW_CLOSE;
 	e->tid = INT32_MIN;
 	e->comm[sizeof e->comm - 1] = 0;

@@ -158,9 +158,10 @@ told() {
 	equal "a fork" '["python3","exit",7]' "$(told '[.comm, .how, .status]')"
 }
 
-@test "who held it, and read from it in whatever way, is named as who let go last" {
+@test "who held it, and read from it in whatever way, or gave it to who is not guarded, is named as who let go last" {
 	local way
-	for way in held_and_read held_and_readv held_and_copied held_by_stdio only_held_and_stranger; do
+	for way in held_and_read held_and_readv held_and_copied held_much_else held_by_stdio \
+		stranger_by_fork stranger_by_vfork stranger_by_spawn stranger_by_socket; do
 		rm -f "$LOG"
 		case_of "$way"
 		equal "$way" '["python3","close",true]' "$(events 'select(.ev == "epipe") | .pid as $pid | .ended | [.comm, .how, .pid == $pid]' | tail -1)"
@@ -226,6 +227,38 @@ told() {
 	rm "$LOG"
 	case_of in_flight
 	[ "$(told)" = null ]
+}
+
+@test "who became a program that is not guarded has another name: nobody" {
+	local way
+	for way in exec_away exec_away_reaped; do
+		rm -f "$LOG"
+		case_of "$way"
+		equal "$way" null "$(told)"
+	done
+}
+
+@test "a copy that was taken by pidfd_getfd, and the pipe opened once more by /proc, are held by others: nobody" {
+	run case_of stolen
+	[ "$status" -ne 77 ] || skip "there is no pidfd_getfd here"
+	[ "$status" -eq 0 ]
+	equal "the same file" null "$(told)"
+	rm "$LOG"
+	case_of stolen_again
+	equal "another file" null "$(told)"
+}
+
+@test "a reader in another space of process numbers: its number says nothing here, nobody is named" {
+	run case_of elsewhere
+	[ "$status" -ne 77 ] || skip "no namespaces here"
+	[ "$status" -eq 0 ]
+	[ "$(told)" = null ]
+}
+
+@test "a hundred threads that close and copy over their ends all the time: no name but their own" {
+	case_of storm
+	equal "wrong" "" "$(events 'select(.ev == "epipe" and .ended and (.ended.pid != .pid or .ended.how != "close")) | .ended')"
+	[ "$(events 'select(.ev == "epipe" and .ended) | .ev' | wc -l)" -gt 0 ]
 }
 
 @test "a FIFO that two read, and the last one is not guarded: nobody" {
@@ -369,6 +402,69 @@ noise() {
 	cat "$BATS_TEST_TMPDIR"/[1-8] | sort -u >"$BATS_TEST_TMPDIR/pids"
 	events '.ended.pid | select(.)' | sort -u | comm -23 - "$BATS_TEST_TMPDIR/pids" >"$BATS_TEST_TMPDIR/wrong"
 	equal "named, and none of them" '' "$(<"$BATS_TEST_TMPDIR/wrong")"
+}
+
+# own_end FILE: who let go, as the program own of fixtures/ends.py tells it, with FILE for endings.
+own_end() {
+	rm -f "$LOG"
+	PIPEGUARD_ENDINGS=$1 PIPEGUARD_LOG=$LOG run -0 guarded python3 "$BATS_TEST_DIRNAME/../fixtures/ends.py" own
+	told .how
+}
+
+@test "another's file, a link, one that others may read or that is none, another version's: nobody writes to it, all go on" {
+	requires python3
+	local ring=$BATS_TEST_TMPDIR/ring fresh=$BATS_TEST_TMPDIR/fresh
+	tree sh -c 'cat "$PIPEGUARD_ENDINGS"' >"$fresh"
+	refused() { [[ $(own_end "$ring") = null ]] && cmp "$fresh" "$ring"; }
+	cp "$fresh" "$ring"
+	chmod 600 "$ring"
+	[ "$(own_end "$ring")" = '"close"' ]
+	run -1 cmp -s "$fresh" "$ring"
+	cp "$fresh" "$ring"
+	chmod 640 "$ring"
+	refused
+	chmod 600 "$ring"
+	mv "$ring" "$ring.real"
+	ln -s "$ring.real" "$ring"
+	refused
+	rm "$ring"
+	mkfifo -m 600 "$ring"
+	[ "$(own_end "$ring")" = null ]
+	rm "$ring"
+	mv "$ring.real" "$ring"
+	if [[ $(id -u) = 0 ]]; then
+		chown 1234 "$ring"
+		refused
+		chown 0 "$ring"
+	fi
+	sed -i '1s/endings [0-9]/endings 0/' "$fresh"
+	cp "$fresh" "$ring"
+	refused
+	: >"$fresh"
+	cp "$fresh" "$ring"
+	refused
+}
+
+@test "a file of endings on the disk of the build, and one on a disk that is full: who let go is told, or nobody is" {
+	requires python3
+	local fresh=$BATS_TEST_TMPDIR/fresh small=$BATS_TEST_TMPDIR/small ring
+	tree sh -c 'cat "$PIPEGUARD_ENDINGS"' >"$fresh"
+	ring=$(mktemp "$BUILD/endings.XXXXXX")
+	cat "$fresh" >"$ring"
+	equal "on the build's disk" '"close"' "$(own_end "$ring"; rm "$ring")"
+	[[ $(id -u) = 0 ]] || skip "the rest needs root"
+	mkdir "$small"
+	unshare -m sh -c "mount -t tmpfs -o size=16k none '$small'" 2>/dev/null || skip "nothing can be mounted here"
+	rm -f "$LOG"
+	run -0 timeout "$LIMIT" unshare -m bash -c 'set -e
+		mount -t tmpfs -o size=16k none "$1"
+		truncate -s "$(stat -c %s "$2")" "$1/ring"
+		head -c 200 "$2" | dd of="$1/ring" conv=notrunc status=none
+		chmod 600 "$1/ring"
+		head -c 100000 /dev/zero >"$1/fill" 2>/dev/null || :
+		exec env LD_PRELOAD="$3" PIPEGUARD_ENDINGS="$1/ring" PIPEGUARD_LOG="$4" PIPEGUARD_FORMAT=json \
+			PIPEGUARD_RULES="write:fd=999:error=EIO" python3 "$5" own' - "$small" "$fresh" "$LIB" "$LOG" "$BATS_TEST_DIRNAME/../fixtures/ends.py" 3>&-
+	equal "on a full disk" null "$(told .how)"
 }
 
 # per_call COMMAND...: what 2000 writes of the driver add to a count that COMMAND N prints.

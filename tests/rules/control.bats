@@ -298,6 +298,46 @@ outside_only() {
 	[ "$(sum 5)" -eq 0 ]
 }
 
+# change FOLDER: rules that change as fast as ctl is started, until there is a file FOLDER/stop; io stays. Prints how often.
+change() {
+	local n=0
+	while [[ ! -e $1/stop ]]; do
+		"$PIPEGUARD" ctl "$PAGE" rules "io=write:fd=9:when=1+2:error=EIO; x$n=write:fd=3:error=EDQUOT" >&2 || return
+		n=$((n + 1))
+	done
+	echo "$n"
+}
+
+@test "changes without a pause, by several at once, while 4 processes run: no torn rule, no lost count; on the disk of the build, too" {
+	native_only
+	local folder for=2 n changes=0
+	[[ ${LOAD-} != full ]] || for=60
+	for folder in "$BATS_TEST_TMPDIR/here" "$BUILD/page.$$"; do
+		mkdir "$folder"
+		PAGE=$folder/page
+		start 4 2 -r 'io=write:fd=9:when=1+2:error=EIO'
+		for n in 1 2 3; do
+			change "$folder" >"$folder/$n" 2>"$folder/$n.errors" 3>&- &
+		done
+		for ((n = 0; n < for; n++)); do
+			timeout 1 tail -f /dev/null || : # a second each
+		done
+		touch "$folder/stop"
+		for n in 1 2 3; do
+			wait_for test -s "$folder/$n"
+			changes=$((changes + $(<"$folder/$n")))
+		done
+		finish
+		run -0 ctl fired io
+		equal "errors of ctl" "" "$(cat "$folder"/*.errors)"
+		rm -r "$folder" "$BATS_TEST_TMPDIR/file" "$BATS_TEST_TMPDIR/file.end"
+		equal "what failed otherwise" "0 0" "$(sum 4) $(sum 5)"
+		equal "the count" "$(sum 3)" "$output"
+	done
+	echo "$changes changes"
+	((changes > 100))
+}
+
 @test "a writer that is killed at any moment leaves rules that are whole" {
 	native_only
 	start 2 2 -r 'io=write:fd=9:error=EIO'
@@ -387,7 +427,7 @@ outside_only() {
 	outside_only
 	local way program
 	for way in --outside --both; do
-		for program in sh "$FIXTURES/static/probe"; do
+		for program in sh "$FIXTURES/static/steps"; do
 			run launch run "$way" -r 'a=write:fd=9:error=EIO; b=write:fd=8:delay=1ms' "$program" -c '/bin/echo out; exit 3'
 			equal "$way $program" 1 "$(grep -c 'never fired' <<<"$output")"
 			[[ $output == *"${program##*/}] exit: 0 broken writes; never fired in any process: a b"* ]]

@@ -4,9 +4,9 @@
 
 load ../helpers
 
-# flow RULES OBJECT CALL OPTION...: what the flow fixture prints.
+# flow RULES OBJECT CALL OPTION...: what steps flow prints.
 flow() {
-	guarded PIPEGUARD_RULES="$1" "$FIXTURES/flow" "${@:2}" 2>&1
+	guarded PIPEGUARD_RULES="$1" "$FIXTURES/steps" flow "${@:2}" 2>&1
 }
 
 # delivers N RULES OBJECT CALL OPTION...: N bytes arrive, the right ones, before the fault.
@@ -35,13 +35,13 @@ all_right() {
 @test "without rules every call moves all bytes over every object" {
 	local o c
 	for o in pipe fifo tcp tcp6 unix pair; do
-		run plain "$FIXTURES/flow" "$o" write
+		run plain "$FIXTURES/steps" flow "$o" write
 		[[ $output == *' sent=100 received=100 content=right end=0' ]]
-		run plain "$FIXTURES/flow" "$o" read
+		run plain "$FIXTURES/steps" flow "$o" read
 		[[ $output == *' sent=100 received=100 content=right' ]]
 	done
 	for c in writev send sendto sendmsg sendmmsg sendfile splice pwritev2 syswritev dprintf; do
-		run plain "$FIXTURES/flow" tcp "$c"
+		run plain "$FIXTURES/steps" flow tcp "$c"
 		[[ $output == *' sent=100 received=100 content=right end=0' ]]
 		says "$output" 'write:kind=tty:log' tcp "$c"
 	done
@@ -203,7 +203,7 @@ all_right() {
 # pattern RULES COUNT [OPTION...]: which of the first calls of flow fail: "..x."
 pattern() {
 	local out
-	out=$(guarded PIPEGUARD_RULES="$1" PIPEGUARD_SEED="${SEED:-0}" "$FIXTURES/flow" pipe write \
+	out=$(guarded PIPEGUARD_RULES="$1" PIPEGUARD_SEED="${SEED:-0}" "$FIXTURES/steps" flow pipe write \
 		total=100000 chunk=1 after=100000 calls="$2" "${@:3}" 2>&1)
 	out=${out%sent=*}
 	out=${out//EIO /x}

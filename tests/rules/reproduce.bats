@@ -122,7 +122,7 @@ each() {
 	for call in write writev fwrite dprintf; do # which alone goes on behind the first rule's part
 		rm -f "$LOG"
 		run guarded PIPEGUARD_RULES='%out:at=2000:limit=1:short=1;%out:at=9000:break' \
-			"$FIXTURES/act" pipe catch $call=1000 $call=1000 $call=20000
+			"$FIXTURES/steps" -w unseen=pipe catch $call=1000 $call=1000 $call=20000
 		equal "$call: sent before, taken then, the place of both" \
 			"$([[ $call = dprintf ]] && echo '[2001,6999,"9000"]' || echo '[2000,1,"2001"]')" \
 			"$(broken 'select(.ret > 0) | [.sent, .ret, (.again | capture(":at=(?<at>[0-9]+):").at)]')"

@@ -109,6 +109,10 @@ broke() { guarded PIPEGUARD_VERBOSE=1 "$FIXTURES/brokenfd" 1 "$FIXTURES/numbers"
 }
 
 @test "what is no case, and no break, is said in one line" {
+	guarded PIPEGUARD_FORMAT=text PIPEGUARD_LOG="$PWD/text" "$FIXTURES/brokenfd" 1 "$FIXTURES/numbers" 5000 || :
+	grep -q EPIPE text
+	run -125 bundle text -o text.tgz
+	[[ ${#lines[@]} -eq 1 && ! -e text.tgz ]] # a log in text has not all that a case needs
 	run -125 replay /etc/passwd
 	[[ $output == 'pipeguard replay: /etc/passwd: it is no case ('*')' && ${#lines[@]} -eq 1 ]]
 	run -125 replay none
