@@ -109,7 +109,7 @@ const struct pg_option pg_options[] = {
 	{0, PG_K_NOTHING, "once", NULL, NULL, PG_VERB(ATTACH), REPEATED, NULL, pg_take_once,
 		"leave after the first broken write; status 1 if there was none"},
 	{0, PG_K_NOTHING, "all", NULL, NULL, PG_VERB(RUN) | PG_VERB(ATTACH), REPEATED, NULL, pg_take_all,
-		"from outside, also writes that break and raise no signal: some 10 us for each that may"},
+		"from outside, also writes that break and raise no signal: those that may are stopped at, as strace does"},
 	{0, PG_K_NOTHING, "list", NULL, NULL, PG_VERB(CUT), REPEATED, NULL, pg_take_listing,
 		"only print what could be cut"},
 	{'j', PG_K_NOTHING, "json", NULL, NULL, PG_VERB(CUT), REPEATED, NULL, pg_take_object,
