@@ -69,6 +69,19 @@ static void on_fork(void)
 	__atomic_fetch_add(&pg_forks, 1, __ATOMIC_RELAXED);
 }
 
+static PG_START_DATA void (*before_forks)(void);
+
+void pg_process_before_forks(void (*what)(void))
+{
+	before_forks = what;
+}
+
+static void before_fork(void)
+{
+	if (before_forks)
+		before_forks();
+}
+
 /* pthread_atfork(3) is a part of the static library; this is what it calls in glibc. */
 void pg_process_start(void)
 {
@@ -79,5 +92,5 @@ void pg_process_start(void)
 	if (!ask)
 		ask = (ask_fn *)pg_dl_next("pthread_atfork"); /* musl's; it takes three */
 	if (ask)
-		ask(NULL, on_fork, on_fork, NULL);
+		ask(before_fork, on_fork, on_fork, NULL);
 }

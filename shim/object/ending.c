@@ -142,16 +142,35 @@ uint64_t pg_endings_idle(uint64_t rules, int pid)
 
 /* ---- what is said once ---- */
 
-static uint64_t *said; /* a null pointer: nothing is to be said */
+static PG_START_DATA uint64_t *said; /* a null pointer: nothing is to be said, or nothing was yet */
+static PG_START_DATA bool has_said;  /* that is known now */
+
+/* Memory that is shared takes long to be had: it is mapped when there is something to be said, or a
+ * child to say it to. */
+static void prepare_said(void)
+{
+	uint64_t *none = NULL, *mapped;
+
+	if (!PG_GET(has_said) || PG_GET(said))
+		return;
+	mapped = pg_mapped_new(PG_SAID * sizeof *said);
+	if (mapped && !__atomic_compare_exchange_n(&said, &none, mapped, false, __ATOMIC_ACQ_REL,
+						   __ATOMIC_RELAXED))
+		pg_sys2(SYS_munmap, mapped, PG_SAID * sizeof *said);
+}
 
 void pg_said_start(void)
 {
-	said = pg_endings_mapped ? pg_endings_mapped->said : pg_mapped_new(PG_SAID * sizeof *said);
+	if (pg_endings_mapped)
+		said = pg_endings_mapped->said;
+	has_said = true;
+	pg_process_before_forks(prepare_said);
 }
 
 bool pg_said_first(uint64_t what)
 {
 	what |= 1;
+	prepare_said();
 	for (unsigned i = 0; said && i < PG_SAID && pg_readable(&said[i]); i++) {
 		uint64_t none = 0;
 

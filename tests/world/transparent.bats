@@ -141,7 +141,8 @@ trace() {
 # counted: how SIGPIPE's disposition is set (a change may cost two calls more; not
 # if STRICT), how many reads the list of mappings takes: the library is on it, and one
 # getpid(2) for each vfork(2): by it alone the parent is told from a child in its memory;
-# before the first one the parent asks for its own, and has it forgotten at a fork. Nor the look at a program that is
+# before the first one the parent asks for its own, and has it forgotten at a fork;
+# before the first fork it maps what it shares with children, as none of these programs does. Nor the look at a program that is
 # about to be started, will the library be in it: these seven or so, in their order, and no others.
 # shellcheck disable=SC2016
 calls_of() {
@@ -161,6 +162,7 @@ calls_of() {
 		maps { next }
 		/^vfork|CLONE_VFORK/ { asks++ }
 		/^getpid/ && asks > 0 { asks--; next }
+		/^mmap\(NULL, [0-9]+, [A-Z_|]+, MAP_SHARED\|MAP_ANONYMOUS, -1, 0\)/ { next }
 		/^madvise\(.*MADV_WIPEONFORK/ && held == "getpid" { held = ""; next }
 		/^(---|\+\+\+)/ { out($1 " " $2 " " ($2 ~ /exited|killed/ ? $4 : "")); next }
 		{ sub(/\(.*/, ""); out($0) }
