@@ -161,12 +161,12 @@ line 2" "$(outside -d PIPEGUARD_RULES=write:fd=1:at=14:break "$STILL" leader 9)"
 	exec 7<>"$BATS_TEST_TMPDIR/in"
 	{ timeout "$LIMIT" "$BUILD/pipeguard" run --outside -r splice:at=9999:break "$STILL" splice <"$BATS_TEST_TMPDIR/in" 3>&- 7>&- |
 		cat >"$BATS_TEST_TMPDIR/said" 3>&- 7>&-; } &
-	local job=$! pid tracer i asleep=0
+	local job=$! pid tracer asleep=0
 	printf 0123456 >&7
 	wait_for grep -q 0123456 "$BATS_TEST_TMPDIR/said"
 	pid=$(pgrep -f "^$STILL splice\$")
 	tracer=$(sed -n 's/^TracerPid:[^0-9]*//p' "/proc/$pid/status")
-	for i in {1..40}; do
+	for _ in {1..40}; do
 		! grep -q '^State:.*S' "/proc/$tracer/status" || asleep=$((asleep + 1))
 		sleep 0.01
 	done
