@@ -17,13 +17,13 @@ struct pg_object {
 	enum pg_side side;
 	bool stream;		/* a write on it can raise SIGPIPE */
 	bool events;		/* an event descriptor: its reads and writes keep their size */
+	int peer_pid;		/* AF_UNIX: SO_PEERCRED, where that is somebody else; 0: unknown */
 	struct pg_story *story; /* or a null pointer */
 	int64_t sent;		/* bytes on it, by all its numbers; -1: unknown */
 	int64_t offset;		/* in its stream, as rules count it; -1: unknown */
 	uint64_t since;		/* connected or accepted; 0: unknown, or it is not */
 	int64_t unread;		/* bytes; -1: unknown */
 	int64_t idle_ms;	/* TCP: since data last came or went; -1: unknown */
-	int peer_pid;		/* AF_UNIX: SO_PEERCRED, where that is somebody else; 0: unknown */
 	struct pg_addr local, peer;
 	char local_path[PG_PATH_MAX], peer_path[PG_PATH_MAX]; /* AF_UNIX and FIFO names; "" unknown;
 								 abstract: '@' first */
