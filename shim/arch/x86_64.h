@@ -25,7 +25,7 @@ enum { PG_PAGE_MOST = 4096, PG_UNWIND_REGISTERS = 8 };
 #define PG_NEEDS_RESTORER 1
 
 /* A function that a hot path asks in passing: its caller's registers stay as they are. */
-#ifndef __clang__
+#if !defined(__clang__) && __GNUC__ >= 11
 #define PG_KEEPS_REGISTERS __attribute__((no_caller_saved_registers, target("general-regs-only")))
 #endif
 

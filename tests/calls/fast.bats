@@ -63,6 +63,7 @@ within() {
 }
 
 @test "a call of a rule that waits for its turn stays within its instructions" {
+	[ "$(gcc -dumpversion 2>/dev/null | cut -d. -f1)" -ge 11 ] || skip "no function keeps all registers before gcc 11"
 	within "waiting rule" 5
 }
 
