@@ -286,12 +286,14 @@ static bool is_privileged(const struct head *h)
 
 /* ---- which one ---- */
 
-/* Is it a loader, called by hand? It loads what it was told to, and the library. */
+/* Does it run another program in itself, which loads the library? A loader that is called by hand
+ * does, valgrind, and qemu's user mode. */
 static bool is_loader(const char *file)
 {
 	const char *name = pg_basename(file);
 
-	return pg_prefix(name, "ld-") || pg_prefix(name, "ld.so") || pg_prefix(name, "ld64.so");
+	return pg_prefix(name, "ld-") || pg_prefix(name, "ld.so") || pg_prefix(name, "ld64.so") ||
+	       pg_prefix(name, "qemu-") || pg_glob("*/valgrind/*", file);
 }
 
 static enum pg_barrier barrier_of(const struct head *h, const struct preload *p)
