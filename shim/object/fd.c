@@ -57,6 +57,41 @@ void pg_fd_settle(struct pg_story *s, struct pg_fd *f)
 	__atomic_fetch_add(&s->sent, now - before, __ATOMIC_RELAXED);
 }
 
+typedef void number_fn(struct pg_story *s, struct pg_fd *f);
+
+static bool is_number_of(const struct pg_story *s, const struct pg_fd *f)
+{
+	return f && PG_GET(f->story) == s->index + 1;
+}
+
+/* The same where S has more numbers than its list: those below PG_FD_LOW. */
+static PG_COLD bool each_low_number(struct pg_story *s, number_fn *what)
+{
+	uint32_t found = 0;
+
+	for (int fd = 0; fd < PG_FD_LOW; fd++)
+		if (is_number_of(s, &pg_fds[fd])) {
+			what(s, &pg_fds[fd]);
+			found++;
+		}
+	return found >= PG_GET(s->numbers);
+}
+
+/* WHAT is done to the record of each number of S. False: there are more. */
+static bool each_number(struct pg_story *s, number_fn *what)
+{
+	enum { LISTED = sizeof s->fd / sizeof *s->fd };
+
+	for (unsigned i = 0; i < LISTED; i++) {
+		int fd = PG_GET(s->fd[i]) - 1;
+		struct pg_fd *f = fd < 0 ? NULL : pg_fd(fd);
+
+		if (is_number_of(s, f))
+			what(s, f);
+	}
+	return PG_GET(s->numbers) <= LISTED || each_low_number(s, what);
+}
+
 /* F's number has its story no more, which ends with its last number. */
 static void let_go(int fd, struct pg_fd *f)
 {
@@ -372,16 +407,9 @@ struct pg_story *pg_fd_story(int fd, const struct pg_stat *st, bool make)
 
 int64_t pg_story_sent(struct pg_story *s)
 {
-	for (unsigned i = 0; i < sizeof s->fd / sizeof *s->fd; i++) {
-		int fd = PG_GET(s->fd[i]) - 1;
-		struct pg_fd *f = fd < 0 ? NULL : pg_fd(fd);
+	bool all = each_number(s, pg_fd_settle);
 
-		if (f && pg_story_at(PG_GET(f->story)) == s)
-			pg_fd_settle(s, f);
-	}
-	if (PG_GET(s->numbers) > sizeof s->fd / sizeof *s->fd)
-		return -1;
-	return (int64_t)PG_GET(s->sent);
+	return all ? (int64_t)PG_GET(s->sent) : -1;
 }
 
 void pg_fd_keep(int fd, int kept)
@@ -435,16 +463,16 @@ void pg_fd_judged(int fd, const struct pg_judgement *j)
 	PG_PUT(f->unruled, ~j->calls);
 }
 
-/* What rules found out of the numbers of S holds no more. */
-static void unjudge(const struct pg_story *s)
+static void unjudge_number(struct pg_story *s, struct pg_fd *f)
 {
-	for (unsigned i = 0; i < sizeof s->fd / sizeof *s->fd; i++) {
-		int fd = PG_GET(s->fd[i]) - 1;
-		struct pg_fd *f = fd < 0 ? NULL : pg_fd(fd);
+	(void)s;
+	look_again(f);
+}
 
-		if (f)
-			look_again(f);
-	}
+/* What rules found out of the numbers of S holds no more. */
+static void unjudge(struct pg_story *s)
+{
+	each_number(s, unjudge_number);
 }
 
 void pg_story_broken(struct pg_story *s, int32_t rule)

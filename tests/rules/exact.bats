@@ -152,6 +152,22 @@ all_right() {
 	all_right
 }
 
+@test "at=: however many copies there are" {
+	requires python3
+	native_only
+	run guarded -i PIPEGUARD_RULES=write:fd=3-:at=75:break /usr/bin/python3 -c '
+import os
+r, w = os.pipe()
+copies = [os.dup(w) for _ in range(7)]
+sent = 0
+try:
+    for i in range(20):
+        sent += os.write(copies[i % 7], b"x" * 10)
+except BrokenPipeError:
+    print(sent)'
+	equal "bytes" 75 "$output"
+}
+
 @test "at=: an inherited descriptor counts from the start of the program" {
 	native_only
 	run guarded PIPEGUARD_RULES='%out:fd=1:comm=seq:at=10:break' bash -c \
