@@ -461,10 +461,11 @@ own_end() {
 		truncate -s "$(stat -c %s "$2")" "$1/ring"
 		head -c 200 "$2" | dd of="$1/ring" conv=notrunc status=none
 		chmod 600 "$1/ring"
-		head -c 100000 /dev/zero >"$1/fill" 2>/dev/null || :
+		dd if=/dev/zero of="$1/fill" bs=4096 status=none 2>/dev/null || :
 		exec env LD_PRELOAD="$3" PIPEGUARD_ENDINGS="$1/ring" PIPEGUARD_LOG="$4" PIPEGUARD_FORMAT=json \
 			PIPEGUARD_RULES="write:fd=999:error=EIO" python3 "$5" own' - "$small" "$fresh" "$LIB" "$LOG" "$BATS_TEST_DIRNAME/../fixtures/ends.py" 3>&-
-	equal "on a full disk" null "$(told .how)"
+	# What still went into the page that is there is true, too.
+	[[ $(told .how) == null || $(told .how) == '"close"' ]]
 }
 
 # per_call COMMAND...: what 2000 writes of the driver add to a count that COMMAND N prints.
