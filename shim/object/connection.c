@@ -8,9 +8,10 @@
 
 bool pg_fd_is_followed(int fd)
 {
-	struct pg_fd *f = pg_fd(fd);
+	const struct pg_fd *f = pg_fd(fd);
 
-	return f && pg_story_at(pg_fd_story_of(fd, f));
+	return f &&
+	       (PG_GET(f->story) || PG_GET(f->type) || PG_GET(f->connection) || PG_GET(f->sent));
 }
 
 void pg_fd_warn(int fd, enum pg_what what, uint32_t call, int err, uintptr_t caller)

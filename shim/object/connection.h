@@ -36,7 +36,7 @@ bool pg_fd_is_connecting(int fd);
  * connection, its peer is asked for now: after a reset nobody knows it. */
 void pg_fd_adopt(int fd);
 
-/* Is what FD is told kept (it has a story)? */
+/* Has FD a story, or may it get one: is it known to be a socket, or was it written to? */
 bool pg_fd_is_followed(int fd);
 
 /* The program was told WHAT by FD: CALL returned so, with ERR, to CALLER. */
