@@ -22,7 +22,7 @@ void pg_clock_start(void)
 {
 	int counter = 0;
 
-	pg_sys2(SYS_prctl, PR_GET_TSC, &counter);
+	pg_sys5(SYS_prctl, PR_GET_TSC, &counter, 0, 0, 0);
 	if (counter == PR_TSC_SIGSEGV)
 		PG_PUT(traps, true);
 }
