@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/sys.h"
 
+#include "base/text.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -77,6 +79,20 @@ int pg_fstat(int fd, struct pg_stat *st)
 int pg_lstat(const char *path, struct pg_stat *st)
 {
 	return pg_stat_at(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, st);
+}
+
+long pg_fd_name(int fd, char *name, size_t size)
+{
+	char link[32];
+	struct pg_text t = {link, 0, sizeof link - 1};
+	long n;
+
+	pg_put(&t, "/proc/self/fd/");
+	pg_put_i64(&t, fd);
+	link[t.len] = 0;
+	n = pg_sys4(SYS_readlinkat, AT_FDCWD, link, name, size - 1);
+	name[n > 0 ? n : 0] = 0;
+	return n;
 }
 
 int pg_open(const char *path, int flags)

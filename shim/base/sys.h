@@ -117,7 +117,10 @@ int pg_fstat(int fd, struct pg_stat *st); /* 0, or -errno */
 int pg_lstat(const char *path,
 	     struct pg_stat *st); /* the same, of a path; a link is not followed */
 int pg_stat_at(int at, const char *path, int flags,
-	       struct pg_stat *st);	  /* as statx(2) has it: a link is followed */
+	       struct pg_stat *st); /* as statx(2) has it: a link is followed */
+/* What is behind FD, as /proc has it, into NAME with a zero at its end; its length (SIZE - 1:
+ * perhaps cut), or -errno and "". */
+long pg_fd_name(int fd, char *name, size_t size);
 int pg_open(const char *path, int flags); /* O_CLOEXEC is added; mode 0644; descriptor or -errno */
 
 /* SIZE bytes of zeros, for munmap(2); a null pointer: there are none to be had. */

@@ -66,8 +66,8 @@ struct pages {
 
 static bool is_there(struct pages *known, uintptr_t at)
 {
-	enum { SHIFT = 12, MANY = sizeof known->there / sizeof *known->there };
-	uintptr_t page = at >> SHIFT | ~(UINTPTR_MAX >> 1); /* never 0 */
+	enum { MANY = sizeof known->there / sizeof *known->there };
+	uintptr_t page = at / PG_PAGE_LEAST | ~(UINTPTR_MAX >> 1); /* never 0 */
 
 	if (known->all)
 		return true;
@@ -347,25 +347,11 @@ static bool open_program(struct pg_reach *r, struct head *h)
 	return true;
 }
 
-/* What a descriptor is called, as /proc has it. */
-static void name_descriptor(int fd, char *name, size_t size)
-{
-	char link[40];
-	struct pg_text t = {link, 0, sizeof link - 1};
-	long n;
-
-	pg_put(&t, "/proc/self/fd/");
-	pg_put_i64(&t, fd);
-	link[t.len] = 0;
-	n = pg_sys4(SYS_readlinkat, AT_FDCWD, link, name, size - 1);
-	name[n > 0 ? n : 0] = 0;
-}
-
 /* An interpreter is named already. */
 static void name_program(struct pg_reach *r, const struct head *h)
 {
 	if (!h->mine)
-		name_descriptor(h->fd, r->file, sizeof r->file);
+		pg_fd_name(h->fd, r->file, sizeof r->file);
 	else if (!r->file[0])
 		pg_peek_string(r->file, r->path, sizeof r->file);
 }

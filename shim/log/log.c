@@ -342,21 +342,6 @@ bool pg_log_is_there(void)
 	       (pg_config.log_kind != PG_LOG_FD || is_still_there());
 }
 
-/* What the file behind the descriptor is called now, as /proc has it; not "/..." where that cannot
- * be said. */
-static void put_name_now(char *name, size_t size)
-{
-	char link[40];
-	struct pg_text t = {link, 0, sizeof link - 1};
-	long n;
-
-	pg_put(&t, "/proc/self/fd/");
-	pg_put_i64(&t, out.fd);
-	link[t.len] = 0;
-	n = pg_sys4(SYS_readlinkat, AT_FDCWD, link, name, size - 1);
-	name[n > 0 ? n : 0] = 0;
-}
-
 /* A path takes longer to look up than all else that is asked for a line: in a storm of them not for
  * each. */
 static bool is_due(void)
@@ -384,7 +369,7 @@ static bool was_moved(void)
 	pg_config_log_path(path, sizeof path, out.pid); /* 0: it is not in the name */
 	if (!pg_lstat(path, &st) && st.dev == out.dev && st.ino == out.ino)
 		return false;
-	put_name_now(now, sizeof now);
+	pg_fd_name(out.fd, now, sizeof now); /* not "/..." where that cannot be said */
 	return now[0] == '/' && !pg_same(now, path);
 }
 

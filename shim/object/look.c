@@ -117,20 +117,6 @@ static void look_names(int fd, struct pg_object *o)
 	look_name(fd, SYS_getpeername, &o->peer, o->peer_path);
 }
 
-/* "/proc/self/fd/N" as a link, into PATH. */
-static void read_link(int fd, char path[PG_PATH_MAX])
-{
-	char link[32];
-	struct pg_text t = {link, 0, sizeof link - 1};
-	long n;
-
-	pg_put(&t, "/proc/self/fd/");
-	pg_put_i64(&t, fd);
-	link[t.len] = 0;
-	n = pg_sys4(SYS_readlinkat, AT_FDCWD, link, path, PG_PATH_MAX - 1);
-	path[n > 0 ? n : 0] = 0;
-}
-
 /* A FIFO's path is in /proc; a pipe's is "pipe:[ino]", which says nothing new: all of them are on
  * one device, which is then not asked for again. */
 static uint64_t pipes;
@@ -140,7 +126,7 @@ static void read_path(int fd, uint64_t dev, char path[PG_PATH_MAX])
 	path[0] = 0;
 	if (dev == PG_GET(pipes))
 		return;
-	read_link(fd, path);
+	pg_fd_name(fd, path, PG_PATH_MAX);
 	if (pg_prefix(path, "pipe:["))
 		PG_PUT(pipes, dev);
 }

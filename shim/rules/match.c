@@ -5,7 +5,6 @@
 #include "who/stack.h"
 #include "who/symbol.h"
 
-#include <fcntl.h>
 #include <sys/prctl.h>
 
 static bool in_ranges(const struct pg_ranges *rs, int64_t v)
@@ -148,17 +147,16 @@ static int64_t service_port(const struct pg_object *o)
 }
 
 /* The longest path there is takes more than a small stack has. */
-static PG_COLD bool long_path_matches(const struct pg_rule *r, const char *link)
+static PG_COLD bool long_path_matches(const struct pg_rule *r, int fd)
 {
 	enum { MOST = 4096 + 16 };
 	void *room = NULL;
 	char *path = pg_map_once(&room, MOST);
-	long n = path ? pg_sys4(SYS_readlinkat, AT_FDCWD, link, path, MOST - 1) : 0;
 	bool matches;
 
 	if (!path)
 		return false;
-	path[n > 0 ? n : 0] = 0;
+	pg_fd_name(fd, path, MOST);
 	matches = any_glob(&r->path, path);
 	pg_sys2(SYS_munmap, path, MOST);
 	return matches;
@@ -167,19 +165,11 @@ static PG_COLD bool long_path_matches(const struct pg_rule *r, const char *link)
 /* proc(5): the link of a path that is longer than a page cannot be read. */
 static __attribute__((noinline)) bool path_matches(const struct pg_rule *r, int fd)
 {
-	static const char none[] = "";
-	char link[32], path[512];
-	struct pg_text t = {link, 0, sizeof link - 1};
-	long n;
+	char path[512];
 
-	pg_put(&t, "/proc/self/fd/");
-	pg_put_i64(&t, fd);
-	link[t.len] = 0;
-	n = pg_sys4(SYS_readlinkat, AT_FDCWD, link, path, sizeof path);
-	if (n == (long)sizeof path)
-		return long_path_matches(r, link);
-	path[n > 0 ? n : 0] = 0;
-	return any_glob(&r->path, n > 0 ? path : none);
+	if (pg_fd_name(fd, path, sizeof path) == (long)sizeof path - 1)
+		return long_path_matches(r, fd);
+	return any_glob(&r->path, path);
 }
 
 static bool thread_matches(const struct pg_rule *r, const struct pg_op *op)
