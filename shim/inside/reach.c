@@ -523,6 +523,6 @@ void pg_reach_tell(const struct pg_reach *r, int child)
 	e->by_root = !pg_sys0(SYS_geteuid);
 	e->object.rule = -1;
 	pg_copy(e->path, sizeof e->path, r->file);
-	pg_event_write(e, s->line, s->mask);
+	pg_event_write(s);
 	pg_room_give(s);
 }

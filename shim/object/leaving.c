@@ -73,8 +73,8 @@ static void put_caller(struct pg_ending *e, uintptr_t caller)
 	const struct pg_module *m;
 	struct pg_code code;
 
-	if (!caller && !pg_stack_walk(&caller, 1, NULL))
-		return;
+	if (!caller)
+		caller = pg_stack_caller();
 	code = pg_code_at(caller);
 	m = pg_module_at(caller, &room);
 	if (!m)
