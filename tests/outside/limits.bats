@@ -111,6 +111,9 @@ seen() { as_user "$DIR/sigdfl" -d env PIPEGUARD_LOG="$LOG" PIPEGUARD_FORMAT=json
 	run -0 outside -d PIPEGUARD_RULES=write:fd=99:break --all "$STILL" blocked 1
 	equal "with rules" '["call","blocked"]' "$(broken '[.via, .signal]')"
 	rm "$LOG"
+	run -0 outside -d --control "$BATS_TEST_TMPDIR/page" --all "$STILL" quiet 1
+	equal "with a page" '["call","none"]' "$(broken '[.via, .signal]')"
+	rm "$LOG"
 	mkfifo "$BATS_TEST_TMPDIR/in"
 	exec 7<>"$BATS_TEST_TMPDIR/in"
 	"$FIXTURES/sigdfl" -d bash -c 'echo "$$"; read -r line; "$1" blocked 1; "$1" quiet 1; :' bash "$STILL" \
