@@ -494,6 +494,19 @@ static bool is_followed_already(void)
 	return pg_same(comm, "pipeguard\n");
 }
 
+int pg_reach_process(int pidfd)
+{
+	char path[48];
+	struct pg_text t = {path, 0, sizeof path - 1};
+	int pid;
+
+	pg_put(&t, "/proc/self/fdinfo/");
+	pg_put_i64(&t, pidfd);
+	path[t.len] = 0;
+	pid = number_in(path, "\nPid:\t");
+	return pid ? pid : -1;
+}
+
 /* What is said once: of each program, or of who takes LD_PRELOAD away from whatever it starts. */
 static uint64_t key_of(const struct pg_reach *r)
 {

@@ -582,8 +582,10 @@ static void text_unreached(struct pg_text *t, const struct pg_event *e)
 	const char *name = e->path[0] ? e->path : e->outside ? e->comm : "?";
 	size_t before;
 
-	pg_put(t, "pid ");
-	pg_put_i64(t, e->child);
+	if (e->child < 0)
+		pg_put(t, "a child");
+	else
+		pg_put(t, "pid "), pg_put_i64(t, e->child);
 	pg_put(t, " (");
 	text_name(t, name, sizeof e->path, ")");
 	pg_put(t, ") ");
