@@ -40,7 +40,7 @@ struct where {
 /* The value of field F as a word; the field's name if it has none. */
 static struct pg_word value_of(const struct pg_parse *p, enum pg_field f)
 {
-	struct pg_word raw = p->rule->raw[f];
+	struct pg_word raw = pg_rule_field(p->out, p->rule, f);
 	size_t end = raw.at + raw.len, equal = pg_find(p->text, raw.at, end, '=');
 
 	return equal < end ? pg_word(equal + 1, end) : raw;
@@ -48,7 +48,7 @@ static struct pg_word value_of(const struct pg_parse *p, enum pg_field f)
 
 static bool fail_field(struct pg_parse *p, enum pg_field f, const char *what)
 {
-	struct pg_word raw = p->rule->raw[f];
+	struct pg_word raw = pg_rule_field(p->out, p->rule, f);
 
 	raw.len = (uint16_t)pg_len(pg_field_name(f));
 	return pg_parse_fail(p, raw, what);
@@ -71,28 +71,31 @@ static bool may_start(const char *text, struct pg_word w, const char *start)
 	return true;
 }
 
-static unsigned kinds_of_paths(const struct pg_rule *r, const char *text)
+static unsigned kinds_of_paths(const struct pg_rule *r, const struct pg_rule_set *set)
 {
-	const struct pg_words *path = &r->path;
 	unsigned kinds = PG_KINDS_OTHER;
 
-	for (unsigned i = 0; i < path->n; i++) {
-		kinds |= may_start(text, path->w[i], "socket:[") ? PG_KINDS_SOCKET : 0;
-		kinds |= may_start(text, path->w[i], "pipe:[") ? PG_KINDS_PIPE : 0;
-		if (may_start(text, path->w[i], "/")) /* a pipe with a name is one, too */
+	for (unsigned i = 0; i < r->path.n; i++) {
+		struct pg_word w = set->word[r->path.at + i];
+
+		kinds |= may_start(set->text, w, "socket:[") ? PG_KINDS_SOCKET : 0;
+		kinds |= may_start(set->text, w, "pipe:[") ? PG_KINDS_PIPE : 0;
+		if (may_start(set->text, w, "/")) /* a pipe with a name is one, too */
 			kinds |= PG_KINDS_PIPE | PG_KINDS_TTY | PG_KINDS_FILE;
 	}
 	return kinds;
 }
 
-static unsigned kinds_of_peers(const struct pg_rule *r)
+static unsigned kinds_of_peers(const struct pg_rule *r, const struct pg_rule_set *set)
 {
 	unsigned kinds = 0;
 
 	for (unsigned i = 0; i < r->peer.n; i++) {
-		if (r->net[i].family == AF_UNIX)
+		unsigned family = set->net[r->net + i].family;
+
+		if (family == AF_UNIX)
 			kinds |= PG_KINDS_UNIX;
-		else if (r->net[i].family == AF_INET6)
+		else if (family == AF_INET6)
 			kinds |= INTERNET & ~(unsigned)PG_KINDS_TCP4;
 		else
 			kinds |= INTERNET;
@@ -194,7 +197,7 @@ static uint64_t calls_of_memory(void)
 }
 
 /* A negated selector is true of what has no such thing at all. */
-static struct where where(const struct pg_rule *r, const char *text, enum pg_field f)
+static struct where where(const struct pg_rule *r, const struct pg_rule_set *set, enum pg_field f)
 {
 	switch (f) {
 #define FIELD(id, name, class, reader, printer, member, bound, calls, kinds, flags, help)          \
@@ -260,7 +263,7 @@ static bool fail_action(struct pg_parse *p, enum pg_field f, struct where left, 
 	uint64_t possible = 0;
 
 	for (others &= ~((uint64_t)1 << PG_F_PASS); others; others &= others - 1)
-		if (meets(left, where(p->rule, p->text, (enum pg_field)__builtin_ctzll(others))))
+		if (meets(left, where(p->rule, p->out, (enum pg_field)__builtin_ctzll(others))))
 			possible |= others & -others;
 	fail_field(p, f, what);
 	p->error->possible = possible;
@@ -299,7 +302,7 @@ static bool check_possible(struct pg_parse *p)
 
 	for (uint64_t fields = p->rule->fields; fields; fields &= fields - 1) {
 		enum pg_field f = (enum pg_field)__builtin_ctzll(fields);
-		struct where w = where(p->rule, p->text, f);
+		struct where w = where(p->rule, p->out, f);
 
 		if (!(left.calls & w.calls))
 			return fail_calls(p, f, left);

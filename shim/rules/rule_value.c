@@ -45,7 +45,7 @@ bool pg_read_scope(struct pg_parse *p, const struct pg_field_row *f, struct pg_w
 	(void)f;
 	if (!pg_named_read(p, v, pg_scope_words, "unknown scope", &scope))
 		return false;
-	p->rule->scope = (enum pg_scope)scope;
+	p->rule->scope = (uint8_t)scope;
 	return true;
 }
 
