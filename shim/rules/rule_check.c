@@ -116,43 +116,42 @@ static uint64_t calls_of_side(unsigned side)
 
 /* ---- actions ---- */
 
-enum on { ON_OUT, ON_IN, ON_ACCEPT, ON_SOCKETS, ON_ADDRESSES, ON_ALL };
+enum on { ON_ALL, ON_OUT, ON_IN, ON_ACCEPT, ON_SOCKETS, ON_ADDRESSES };
 
-/* Which calls can answer with an errno, on what, by the man pages; what is not here, all can. */
+/* Which calls can answer with an errno, on what, by the man pages; what is not here, all can, on
+ * all. */
 static const struct {
-	int err;
-	enum on on;
-	unsigned kinds;
+	uint16_t on, kinds; /* enum on */
 } errors[] = {
-	{EPIPE, ON_OUT, PG_KINDS_SOCKET | PG_KINDS_PIPE},
-	{ENOSPC, ON_OUT, DISK},
-	{EFBIG, ON_OUT, DISK},
-	{EDQUOT, ON_OUT, DISK},
-	{EISDIR, ON_IN, DISK},
-	{EMSGSIZE, ON_OUT, PG_KINDS_SOCKET},
-	{EDESTADDRREQ, ON_OUT, PG_KINDS_SOCKET},
-	{EMFILE, ON_ACCEPT, PG_KINDS_SOCKET},
-	{ENFILE, ON_ACCEPT, PG_KINDS_SOCKET},
-	{EALREADY, ON_ADDRESSES, PG_KINDS_SOCKET},
-	{EINPROGRESS, ON_ADDRESSES, PG_KINDS_SOCKET},
-	{EADDRINUSE, ON_ADDRESSES, PG_KINDS_SOCKET},
-	{EADDRNOTAVAIL, ON_ADDRESSES, PG_KINDS_SOCKET},
-	{EISCONN, ON_ADDRESSES, PG_KINDS_SOCKET},
-	{ENOTSOCK, ON_SOCKETS, PG_KINDS_ANY},
-	{ENETDOWN, ON_ALL, INTERNET},
-	{ENETUNREACH, ON_ALL, INTERNET},
-	{ENETRESET, ON_ALL, INTERNET},
-	{EHOSTDOWN, ON_ALL, INTERNET | DISK}, /* CIFS */
-	{EHOSTUNREACH, ON_ALL, INTERNET},
-	{ECONNREFUSED, ON_ALL, PG_KINDS_SOCKET},
-	{ECONNRESET, ON_ALL, PG_KINDS_SOCKET},
-	{ECONNABORTED, ON_ALL, PG_KINDS_SOCKET},
-	{ENOTCONN, ON_ALL, PG_KINDS_SOCKET},
-	{ESHUTDOWN, ON_ALL, PG_KINDS_SOCKET},
-	{EPROTOTYPE, ON_ALL, PG_KINDS_SOCKET},
-	{EAFNOSUPPORT, ON_ALL, PG_KINDS_SOCKET},
-	{ETIMEDOUT, ON_ALL, PG_KINDS_ANY & ~PG_KINDS_PIPE},
-	{ENOBUFS, ON_ALL, PG_KINDS_ANY & ~PG_KINDS_PIPE},
+	[EPIPE] = {ON_OUT, PG_KINDS_SOCKET | PG_KINDS_PIPE},
+	[ENOSPC] = {ON_OUT, DISK},
+	[EFBIG] = {ON_OUT, DISK},
+	[EDQUOT] = {ON_OUT, DISK},
+	[EISDIR] = {ON_IN, DISK},
+	[EMSGSIZE] = {ON_OUT, PG_KINDS_SOCKET},
+	[EDESTADDRREQ] = {ON_OUT, PG_KINDS_SOCKET},
+	[EMFILE] = {ON_ACCEPT, PG_KINDS_SOCKET},
+	[ENFILE] = {ON_ACCEPT, PG_KINDS_SOCKET},
+	[EALREADY] = {ON_ADDRESSES, PG_KINDS_SOCKET},
+	[EINPROGRESS] = {ON_ADDRESSES, PG_KINDS_SOCKET},
+	[EADDRINUSE] = {ON_ADDRESSES, PG_KINDS_SOCKET},
+	[EADDRNOTAVAIL] = {ON_ADDRESSES, PG_KINDS_SOCKET},
+	[EISCONN] = {ON_ADDRESSES, PG_KINDS_SOCKET},
+	[ENOTSOCK] = {ON_SOCKETS, PG_KINDS_ANY},
+	[ENETDOWN] = {ON_ALL, INTERNET},
+	[ENETUNREACH] = {ON_ALL, INTERNET},
+	[ENETRESET] = {ON_ALL, INTERNET},
+	[EHOSTDOWN] = {ON_ALL, INTERNET | DISK}, /* CIFS */
+	[EHOSTUNREACH] = {ON_ALL, INTERNET},
+	[ECONNREFUSED] = {ON_ALL, PG_KINDS_SOCKET},
+	[ECONNRESET] = {ON_ALL, PG_KINDS_SOCKET},
+	[ECONNABORTED] = {ON_ALL, PG_KINDS_SOCKET},
+	[ENOTCONN] = {ON_ALL, PG_KINDS_SOCKET},
+	[ESHUTDOWN] = {ON_ALL, PG_KINDS_SOCKET},
+	[EPROTOTYPE] = {ON_ALL, PG_KINDS_SOCKET},
+	[EAFNOSUPPORT] = {ON_ALL, PG_KINDS_SOCKET},
+	[ETIMEDOUT] = {ON_ALL, PG_KINDS_ANY & ~PG_KINDS_PIPE},
+	[ENOBUFS] = {ON_ALL, PG_KINDS_ANY & ~PG_KINDS_PIPE},
 };
 
 static uint64_t calls_on(enum on on)
@@ -176,10 +175,9 @@ static uint64_t calls_on(enum on on)
 
 static struct where where_error(int err)
 {
-	for (size_t i = 0; i < sizeof errors / sizeof *errors; i++)
-		if (errors[i].err == err)
-			return (struct where){calls_on(errors[i].on), errors[i].kinds};
-	return (struct where){EVERY, PG_KINDS_ANY};
+	if (err < 0 || (size_t)err >= sizeof errors / sizeof *errors || !errors[err].kinds)
+		return (struct where){EVERY, PG_KINDS_ANY};
+	return (struct where){calls_on((enum on)errors[err].on), errors[err].kinds};
 }
 
 /* Those that write what is in the program's memory, stdio too. */
@@ -217,28 +215,12 @@ static struct where where(const struct pg_rule *r, const struct pg_rule_set *set
 
 /* ---- both together ---- */
 
-/* Worked out once, as pg_group_calls(). */
-static uint64_t calls_that_are(enum pg_call_flag flag)
-{
-	static uint64_t known[8];
-	uint64_t *of = &known[__builtin_ctz(flag)], calls = PG_GET(*of);
-
-	if (calls)
-		return calls;
-	for (int call = 1; call < PG_CALL_COUNT; call++)
-		if (pg_call_role((enum pg_call)call) != PG_ROLE_NONE &&
-		    pg_call_is((enum pg_call)call, flag))
-			calls |= PG_BIT(call);
-	PG_PUT(*of, calls);
-	return calls;
-}
-
 /* The kinds that these calls work on. */
 static unsigned kinds_of_calls(uint64_t calls)
 {
 	uint64_t sockets = pg_group_calls(PG_G_SOCK), accept = ACCEPT;
-	uint64_t pipes = calls_that_are(PG_CALL_IS_PIPES);
-	uint64_t files = calls_that_are(PG_CALL_IS_FILES);
+	uint64_t pipes = pg_calls_that_are(PG_CALL_IS_PIPES);
+	uint64_t files = pg_calls_that_are(PG_CALL_IS_FILES);
 	unsigned kinds = 0;
 
 	kinds |= calls & accept ? CONNECTED : 0;
