@@ -54,11 +54,16 @@ void pg_put_actions(struct pg_text *t, const struct pg_event *e)
 	bool some = false;
 
 	for (unsigned f = 0; f < PG_F_COUNT; f++) {
-		if (!(can >> f & 1) || t->len + r->raw[f].len + 1 > end)
+		struct pg_word w;
+
+		if (!(can >> f & 1))
+			continue;
+		w = pg_rule_field(&pg_rules, r, (enum pg_field)f);
+		if (t->len + w.len + 1 > end)
 			continue;
 		if (some)
 			pg_put_char(t, ':');
-		pg_put_bytes(t, pg_rules.text + r->raw[f].at, r->raw[f].len);
+		pg_put_bytes(t, pg_rules.text + w.at, w.len);
 		some = true;
 	}
 }

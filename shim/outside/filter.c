@@ -45,7 +45,7 @@ static bool descriptors(uint64_t calls, struct pg_range *range, unsigned *n)
 			continue;
 		if (!pg_has(r, PG_F_FD) || r->fd.negate || *n + r->fd.n > RANGES)
 			return false;
-		memcpy(range + *n, r->fd.r, r->fd.n * sizeof *range);
+		memcpy(range + *n, &pg_rules.range[r->fd.at], r->fd.n * sizeof *range);
 		*n += r->fd.n;
 	}
 	return true;

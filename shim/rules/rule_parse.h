@@ -16,6 +16,7 @@ struct pg_parse {
 	struct pg_rule *rule;  /* under work */
 	unsigned number, line; /* of that rule; of the text's line, 0 if it has only one */
 	size_t line_start;
+	unsigned fields, ranges, words, nets, sites; /* of OUT's, in use */
 };
 
 /* All fail functions fill the error and return false. */

@@ -24,12 +24,15 @@ static bool same_word(const struct pg_parse *p, struct pg_word a, struct pg_word
 }
 
 /* Is each range of IN inside one of OF's? */
-static bool ranges_covered(const struct pg_ranges *in, const struct pg_ranges *of)
+static bool ranges_covered(const struct pg_parse *p, const struct pg_ranges *in,
+			   const struct pg_ranges *of)
 {
+	const struct pg_range *inner = &p->out->range[in->at], *outer = &p->out->range[of->at];
+
 	for (unsigned i = 0; i < in->n; i++) {
 		unsigned j = 0;
 
-		while (j < of->n && (in->r[i].lo < of->r[j].lo || in->r[i].hi > of->r[j].hi))
+		while (j < of->n && (inner[i].lo < outer[j].lo || inner[i].hi > outer[j].hi))
 			j++;
 		if (j == of->n)
 			return false;
@@ -39,24 +42,28 @@ static bool ranges_covered(const struct pg_ranges *in, const struct pg_ranges *o
 
 static unsigned alternatives(const struct pg_rule *r, enum pg_field f)
 {
-	return f == PG_F_SITE ? r->sites : pg_rule_words(r, f)->n;
+	return f == PG_F_SITE ? r->site.n : pg_rule_words(r, f)->n;
 }
 
 static bool negated(const struct pg_rule *r, enum pg_field f)
 {
-	return f == PG_F_SITE ? r->not_site : pg_rule_words(r, f)->negate;
+	return f == PG_F_SITE ? r->site.negate : pg_rule_words(r, f)->negate;
 }
 
 /* Is alternative I of B's field F inside alternative J of A's? */
 static bool inside(const struct pg_parse *p, const struct pg_rule *b, unsigned i,
 		   const struct pg_rule *a, unsigned j, enum pg_field f)
 {
+	const struct pg_rule_set *set = p->out;
+	const struct pg_net *in = &set->net[b->net + i], *of = &set->net[a->net + j];
+
 	if (f == PG_F_SITE)
-		return b->site[i] == a->site[j];
-	if (f == PG_F_PEER && b->net[i].family != AF_UNIX)
-		return b->net[i].family == a->net[j].family && b->net[i].bits >= a->net[j].bits &&
-		       pg_same_bits(b->net[i].ip, a->net[j].ip, a->net[j].bits);
-	return same_word(p, pg_rule_words(b, f)->w[i], pg_rule_words(a, f)->w[j]);
+		return set->site[b->site.at + i] == set->site[a->site.at + j];
+	if (f == PG_F_PEER && in->family != AF_UNIX)
+		return in->family == of->family && in->bits >= of->bits &&
+		       pg_same_bits(in->ip, of->ip, of->bits);
+	return same_word(p, set->word[pg_rule_words(b, f)->at + i],
+			 set->word[pg_rule_words(a, f)->at + j]);
 }
 
 /* Is each alternative of B's field F inside one of A's? */
@@ -93,7 +100,8 @@ static bool implied(const struct pg_parse *p, const struct pg_rule *a, const str
 	theirs = pg_rule_ranges(b, f);
 	if (ours)
 		return ours->negate == theirs->negate &&
-		       (ours->negate ? ranges_covered(ours, theirs) : ranges_covered(theirs, ours));
+		       (ours->negate ? ranges_covered(p, ours, theirs)
+				     : ranges_covered(p, theirs, ours));
 	if (negated(a, f) != negated(b, f))
 		return false;
 	return negated(a, f) ? covered(p, a, b, f) : covered(p, b, a, f);

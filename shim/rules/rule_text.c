@@ -58,6 +58,18 @@ static bool read_id(struct pg_parse *p, struct pg_word *head)
 	return check_id(p, id, "an id that is given twice:");
 }
 
+/* In the order of their bits. */
+static void add_field(struct pg_parse *p, enum pg_field f, struct pg_word field)
+{
+	unsigned at =
+		p->rule->raw + (unsigned)__builtin_popcountll(p->rule->fields & (PG_BIT(f) - 1));
+
+	for (unsigned i = p->fields++; i > at; i--)
+		p->out->field[i] = p->out->field[i - 1];
+	p->out->field[at] = field;
+	p->rule->fields |= PG_BIT(f);
+}
+
 /* FIELD: WORD[=VALUE] */
 static bool read_field(struct pg_parse *p, struct pg_word field)
 {
@@ -85,8 +97,7 @@ static bool read_field(struct pg_parse *p, struct pg_word field)
 				: "the value is empty");
 	if (!given && pg_value_taken(f) && !pg_value_optional(f))
 		return pg_parse_fail(p, name, "needs a value:");
-	p->rule->fields |= (uint64_t)1 << f;
-	p->rule->raw[f] = field;
+	add_field(p, f, field);
 	if (pg_field_is(f, PG_IS_FINAL) && p->rule->terminal != PG_F_COUNT)
 		return pg_parse_fail(p, name, "a second final action:");
 	if (pg_field_is(f, PG_IS_FINAL))
@@ -109,6 +120,7 @@ static bool read_rule(struct pg_parse *p, struct pg_word whole)
 	struct pg_word set = pg_word(at, stop);
 
 	start_rule(p->rule);
+	p->rule->raw = (uint16_t)p->fields;
 	if (!read_id(p, &set) || !pg_set_read(p, set))
 		return false;
 	p->rule->set = set;
