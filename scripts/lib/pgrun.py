@@ -6,7 +6,6 @@ import hashlib
 import os
 import re
 import selectors
-import shutil
 import signal
 import socket
 import stat
@@ -286,14 +285,61 @@ def files_below(folders):
         if not os.path.isdir(top):
             found[os.path.basename(top)] = digest(top)
             continue
-        for here, _, names in os.walk(top):
-            for name in names:
-                path = os.path.join(here, name)
-                found[os.path.relpath(path, top).encode("utf-8", "surrogateescape").decode(
-                    "utf-8", "backslashreplace")] = digest(path)
+        for path in walk(top):
+            found[os.path.relpath(path, top).encode("utf-8", "surrogateescape").decode(
+                "utf-8", "backslashreplace")] = digest(path)
             if len(found) > 20000:
                 return found
     return found
+
+
+def walk(top):
+    """What is below TOP and no folder, in the same order each time. No recursion: a program may make folders as deep as
+    it likes; what is beyond the longest path that the kernel takes is left out."""
+    todo = [top]
+    while todo:
+        here = todo.pop()
+        entries = entries_of(here)
+        todo += [os.path.join(here, name) for name, folder in entries if folder]
+        yield from (os.path.join(here, name) for name, folder in entries if not folder)
+
+
+def entries_of(folder):
+    """(name, is it a folder itself?) of what is in FOLDER, sorted; nothing where it cannot be read."""
+    try:
+        with os.scandir(folder) as found:
+            return sorted((e.name, e.is_dir(follow_symlinks=False)) for e in found)
+    except OSError:
+        return []
+
+
+def remove(top):
+    """Removes TOP, a folder of ours, and all below it, as far as that can be. Folders in it are moved up into TOP before
+    they are emptied, so that no path is long; what was closed is opened. What is mounted there cannot be moved, and stays."""
+    todo, count = [top], 0
+    while todo:
+        here = todo.pop()
+        _try(os.chmod, here, 0o700)
+        for name, folder in entries_of(here):
+            path, count = os.path.join(here, name), count + 1
+            moved = os.path.join(top, ".gone%d" % count)
+            if not folder:
+                _try(os.unlink, path)
+            elif _try(os.chmod, path, 0o700) and _try(os.rename, path, moved):
+                todo.append(moved)
+            elif os.path.exists(moved) and not os.path.ismount(path):   # the program has such a name itself
+                todo.append(path)
+        _try(os.rmdir, here)
+    _try(os.rmdir, top)
+
+
+def _try(call, *args):
+    """Whether CALL could be made."""
+    try:
+        call(*args)
+    except OSError:
+        return False
+    return True
 
 
 def filled(text, places):
@@ -345,7 +391,7 @@ class Run:
         return result
 
     def clean(self):
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove(self.folder)
 
     def _go(self):
         spec, tree = self.spec, self.tree
