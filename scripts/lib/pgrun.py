@@ -10,6 +10,7 @@ import signal
 import socket
 import stat
 import subprocess
+import tempfile
 import time
 
 import pglog
@@ -40,6 +41,11 @@ def heed_stops():
 def _stop(*_):
     ignore_stops()  # nothing is to interrupt what cleans up
     raise Stopped()
+
+
+def new_name(prefix):
+    """The name of a folder that nobody has yet. Who is stopped knows it before it is there, and can remove it."""
+    return os.path.join(tempfile.gettempdir(), prefix + os.urandom(8).hex())
 
 
 def ignore_stops():

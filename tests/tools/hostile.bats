@@ -31,3 +31,38 @@ os.write(1, b"done\n")'
 	equal "errors" "" "$stderr"
 	[[ ${lines[-1]} =~ ^(recovered|silent)\ 1$ ]]
 }
+
+@test "no traceback: closed and full outputs, a parent that ignores SIGCHLD, ^C while it starts" {
+	unusual='import os, signal, sys
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+os.execv(sys.argv[1], sys.argv[1:])'
+	run -0 sweep -q --faults break --timeout 20 -- sh -c 'echo hi'
+	good=$output
+	run -0 timeout -k 5 40 "$PYTHON" -c "$unusual" "$PYTHON" "$ROOT/scripts/pipeguard-sweep" --library "$LIB" -q --faults break \
+		--timeout 20 -- sh -c 'echo hi' 3>&-
+	equal "without SIGCHLD" "$good" "$output"
+	run -0 sh -c 'exec "$@" <&- 2>&-' - timeout -k 5 40 "$PYTHON" "$ROOT/scripts/pipeguard-sweep" --library "$LIB" --faults break -- sh -c 'echo hi'
+	equal "closed" "$good" "$output"
+	run -125 sh -c 'exec "$@" 2>/dev/full' - timeout -k 5 40 "$PYTHON" "$ROOT/scripts/pipeguard-sweep" --library "$LIB" --faults break -- sh -c 'echo hi'
+	for tool in sweep report bundle replay; do
+		run -125 sh -c 'exec "$@" >/dev/full' - timeout -k 5 40 "$PYTHON" "$ROOT/scripts/pipeguard-$tool" --help
+		equal "$tool" "pipeguard $tool: No space left on device" "$output"
+		# ^C before main, which is when the first of our modules is loaded.
+		mkdir -p "$tool/lib"
+		cp "$ROOT/scripts/pipeguard-$tool" "$tool"
+		echo 'import os, signal; os.kill(os.getpid(), signal.SIGINT); raise SystemExit(99)' | tee "$tool/lib/pgabout.py" >"$tool/lib/pgargs.py"
+		run -130 bash -c '"$@"; exit' - "$PYTHON" "$tool/pipeguard-$tool" x
+		equal "interrupted $tool" "" "$output"
+	done
+}
+
+@test "a fault of our own is told in one line, with status 125" {
+	mkdir -p lib
+	cp "$ROOT"/scripts/lib/*.py lib
+	cp "$ROOT/scripts/pipeguard-report" .
+	printf '\ndef junit(*_):\n    raise RecursionError("here")\n' >>lib/pgci.py
+	printf '{"v":1}\n' >log
+	echo '{"v":1,"t":"2026-01-01T00:00:00.000000Z","mono":1.0,"pid":1,"tid":1,"comm":"x","ev":"epipe"}' >log
+	run -125 "$PYTHON" pipeguard-report --junit x.xml log
+	[[ $output =~ ^'pipeguard report: a fault of its own: RecursionError: here (pgci.py:'[0-9]+\)$ ]]
+}
