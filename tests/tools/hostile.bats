@@ -66,3 +66,25 @@ os.execv(sys.argv[1], sys.argv[1:])'
 	run -125 "$PYTHON" pipeguard-report --junit x.xml log
 	[[ $output =~ ^'pipeguard report: a fault of its own: RecursionError: here (pgci.py:'[0-9]+\)$ ]]
 }
+
+@test "files that cannot be written: told before the first run, by name; results are on standard output all the same" {
+	mkdir -p folder
+	for option in html junit sarif write-accept; do
+		for path in /nonexistent/x /proc/x folder; do
+			run -125 sweep "--$option" "$path" --setup 'echo run >>'"$PWD/ran" -- sh -c 'echo hi'
+			[[ $output =~ ^"pipeguard sweep: $path: "(No such file or directory|Is a directory)$ ]]
+		done
+	done
+	[ ! -e ran ]
+	for option in html junit sarif prometheus; do
+		run -125 timeout "$LIMIT" "$PYTHON" "$ROOT/scripts/pipeguard-report" "--$option" folder /dev/null
+		equal "report --$option" "pipeguard report: folder: Is a directory" "$output"
+	done
+	ln -s real.html link.html
+	: >real.html
+	run -125 --separate-stderr sweep -q --faults break --html link.html --junit /dev/full -- sh -c 'echo hi'
+	equal "told" "pipeguard sweep: /dev/full: No space left on device" "$stderr"
+	equal "results" "killed 1" "${lines[-1]}"
+	[ -L link.html ] && grep -q '</html>' real.html
+	equal "nothing beside" "" "$(find . -name '*.new')"
+}
