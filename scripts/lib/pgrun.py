@@ -413,6 +413,9 @@ class Run:
         for name, value in dict(spec["engine"].variables(spec["rules"], self.page, endings), **spec["more"]).items():
             env[os.fsencode(name)] = os.fsencode(value)
         env[b"PIPEGUARD_LOG"] = os.fsencode(self.logs.replace("%", "%%")) + b"/%p.log"
+        taken = self._taken_port()
+        if taken:
+            return {"failed": "somebody listens on port %s before the server is started (--ready)" % taken}
         argv = spec["engine"].words([filled(a, self.places) for a in spec["argv"]])
         main = tree.start(argv, env, cwd, spec["stdin"])
         if spec.get("client"):
@@ -452,6 +455,11 @@ class Run:
         result = self._result(main, False)
         result.update(ready=ready, ready_at=ready_at, alive=alive, stopped=stopped, clients=clients)
         return result
+
+    def _taken_port(self):
+        """The port by which a server is to show that it is ready, where there is one already; None."""
+        how = filled(self.spec["ready"] or "{port}", self.places) if self.spec.get("client") else ""
+        return how if how.isdigit() and listens(int(how)) else None
 
     def _enough(self, clients):
         """With a known good answer, one of it is enough; the first is what met the fault."""

@@ -367,6 +367,18 @@ def level_of(outputs):
     return None
 
 
+def are_alike(results):
+    """Did RESULTS, of runs without a fault, end in the same way?"""
+    return len({_outcome(r) for r in results}) == 1
+
+
+def _outcome(result):
+    if result is None or "failed" in result:
+        return ()
+    return (result["status"], result["timed_out"], result.get("alive"), result.get("ready"),
+            tuple(c["status"] for c in result.get("clients", ())))
+
+
 def baseline_of(results):
     """What is the same in all RESULTS of runs without a fault."""
     base = {"statuses": sorted({r["status"] for r in results}, key=str), "seconds": max(r["seconds"] for r in results)}

@@ -88,3 +88,44 @@ os.execv(sys.argv[1], sys.argv[1:])'
 	[ -L link.html ] && grep -q '</html>' real.html
 	equal "nothing beside" "" "$(find . -name '*.new')"
 }
+
+# A server on port $1 for all its runs, which takes its time.
+one_port() {
+	cat >server.py <<-'END'
+		import socket, sys, time
+		s = socket.socket()
+		s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+		s.bind(("127.0.0.1", int(sys.argv[1])))
+		s.listen()
+		while True:
+		    c, _ = s.accept()
+		    time.sleep(0.3)
+		    try:
+		        c.sendall(b"hello\n")
+		    except OSError:
+		        pass
+		    c.close()
+	END
+	cat >client.py <<-'END'
+		import socket, sys
+		c = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+		answer = c.recv(9)
+		print(answer)
+		sys.exit(not answer)
+	END
+}
+
+@test "sweep: one port for all runs: they come one by one, and who has it already is no server of ours" {
+	one_port
+	port=$("$PYTHON" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+	serve=(--client "'$PYTHON' client.py $port" --ready "$port" --out "$OUT" --sites 'send on' -- "$PYTHON" server.py "$port")
+	run -0 --separate-stderr sweep --jobs 4 "${serve[@]}"
+	[[ $stderr == *'one by one (--jobs 1)'* && $output != *'not reached'* && $output != *silent* ]]
+	[[ ${lines[-1]} =~ ^recovered\ [0-9]$ ]]
+	"$PYTHON" server.py "$port" 3>&- &
+	pid=$!
+	wait_for grep -qi ":$(printf %04X "$port") [0-9:]* 0A" /proc/net/tcp
+	run -125 sweep -q --fresh "${serve[@]}"
+	kill "$pid"
+	equal "taken" "pipeguard sweep: somebody listens on port $port before the server is started (--ready)" "$output"
+}
