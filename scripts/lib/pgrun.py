@@ -2,10 +2,12 @@
 """One run of a program, watched and cleaned up after: nothing of it is left, whatever it forks. Python 3.7."""
 
 import ctypes
+import errno
 import hashlib
 import os
 import re
 import selectors
+import shutil
 import signal
 import socket
 import stat
@@ -124,14 +126,24 @@ class Tree:
 
     def start(self, argv, env, cwd, stdin, shell=False):
         with open(stdin or os.devnull, "rb") as source:
-            popen = subprocess.Popen(argv, env=env, cwd=cwd, stdin=source, stdout=subprocess.PIPE,
-                                     stderr=subprocess.PIPE, shell=shell, start_new_session=True)
+            popen = self._popen(argv, env=env, cwd=cwd, stdin=source, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, shell=shell, start_new_session=True)
         process = Process(popen, {"out": Output(), "err": Output()})
         for pipe, name in ((popen.stdout, "out"), (popen.stderr, "err")):
             os.set_blocking(pipe.fileno(), False)
             self.selector.register(pipe, selectors.EVENT_READ, (process, name))
         self.processes[process.pid] = process
         return process
+
+    @staticmethod
+    def _popen(argv, **how):
+        """As a shell starts it, and execvp: what the kernel knows no interpreter for is the shell's."""
+        try:
+            return subprocess.Popen(argv, **how)
+        except OSError as e:
+            if e.errno != errno.ENOEXEC or how["shell"]:
+                raise
+        return subprocess.Popen(["/bin/sh", argv[0] if "/" in argv[0] else shutil.which(argv[0]) or argv[0]] + argv[1:], **how)
 
     def _read(self, pipe, process, name):
         try:
@@ -392,6 +404,8 @@ class Run:
             result = {"failed": "%s: %s" % (e.filename or self.spec["argv"][0], e.strerror)}
         finally:
             left = kill_all(self.tree.reap, self.spec["engine"].outside)
+        if "failed" not in result and not os.path.isdir(self.logs):
+            result["failed"] = "its folder for logs, %s, was removed in the run" % self.logs
         result["left"] = left
         result["places"] = self.places
         return result

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# shellcheck disable=SC2016,SC2030,SC2031 # inner shells expand; each test is a subshell
+# shellcheck disable=SC2016,SC2030,SC2031,SC2154 # inner shells expand; each test is a subshell
 # What programs under test, users and their machines do to the tools: one sentence each, and nothing is left behind.
 
 load ../helpers
@@ -12,7 +12,7 @@ setup() {
 	OUT=$BATS_TEST_TMPDIR/out
 	export TMPDIR=$BATS_TEST_TMPDIR/tmp
 	mkdir -p "$TMPDIR"
-	cd "$BATS_TEST_TMPDIR"
+	cd "$BATS_TEST_TMPDIR" || return
 }
 
 # Nothing is left, whatever the test was about.
@@ -37,12 +37,12 @@ os.write(1, b"done\n")'
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 os.execv(sys.argv[1], sys.argv[1:])'
 	run -0 sweep -q --faults break --timeout 20 -- sh -c 'echo hi'
-	good=$output
+	good=$(sed 1d <<<"$output")
 	run -0 timeout -k 5 40 "$PYTHON" -c "$unusual" "$PYTHON" "$ROOT/scripts/pipeguard-sweep" --library "$LIB" -q --faults break \
 		--timeout 20 -- sh -c 'echo hi' 3>&-
-	equal "without SIGCHLD" "$good" "$output"
+	equal "without SIGCHLD" "$good" "$(sed 1d <<<"$output")"
 	run -0 sh -c 'exec "$@" <&- 2>&-' - timeout -k 5 40 "$PYTHON" "$ROOT/scripts/pipeguard-sweep" --library "$LIB" --faults break -- sh -c 'echo hi'
-	equal "closed" "$good" "$output"
+	equal "closed" "$good" "$(sed 1d <<<"$output")"
 	run -125 sh -c 'exec "$@" 2>/dev/full' - timeout -k 5 40 "$PYTHON" "$ROOT/scripts/pipeguard-sweep" --library "$LIB" --faults break -- sh -c 'echo hi'
 	for tool in sweep report bundle replay; do
 		run -125 sh -c 'exec "$@" >/dev/full' - timeout -k 5 40 "$PYTHON" "$ROOT/scripts/pipeguard-$tool" --help
@@ -118,14 +118,56 @@ one_port() {
 @test "sweep: one port for all runs: they come one by one, and who has it already is no server of ours" {
 	one_port
 	port=$("$PYTHON" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-	serve=(--client "'$PYTHON' client.py $port" --ready "$port" --out "$OUT" --sites 'send on' -- "$PYTHON" server.py "$port")
+	serve=(--client "'$PYTHON' client.py $port" --ready "$port" --out "$OUT" --faults 'break,reset' -- "$PYTHON" server.py "$port")
 	run -0 --separate-stderr sweep --jobs 4 "${serve[@]}"
 	[[ $stderr == *'one by one (--jobs 1)'* && $output != *'not reached'* && $output != *silent* ]]
-	[[ ${lines[-1]} =~ ^recovered\ [0-9]$ ]]
+	equal "runs" "recovered 2" "${lines[-1]}"
 	"$PYTHON" server.py "$port" 3>&- &
 	pid=$!
 	wait_for grep -qi ":$(printf %04X "$port") [0-9:]* 0A" /proc/net/tcp
 	run -125 sweep -q --fresh "${serve[@]}"
 	kill "$pid"
 	equal "taken" "pipeguard sweep: somebody listens on port $port before the server is started (--ready)" "$output"
+}
+
+@test "sweep: scripts without a first line of their own are the shell's" {
+	echo 'echo hi' >script
+	: >empty
+	chmod +x script empty
+	run -0 --separate-stderr sweep -q --faults break -- ./script a
+	[[ $output == *': write on standard output (pipe)'*'killed 1' ]]
+	run -125 sweep -q -- ./empty
+	[[ $output == *'there is nothing to break' ]]
+}
+
+@test "sweep: a run that removes the folder of its logs, or fills the disk, is told as such" {
+	run -125 sweep -q -- sh -c 'echo a; rm -r "${SWEEP_DIR%/*}"'
+	[[ $output =~ ^'pipeguard sweep: its folder for logs, '[^\ ]*'/logs, was removed in the run'$ ]]
+	mkdir small
+	unshare -m true 2>/dev/null || skip "it takes root, and mounts"
+	run -125 unshare -m sh -c 'mount -t tmpfs -o size=300k none small || exit 99
+		TMPDIR=$PWD/small; export TMPDIR; exec "$@"' - "$PYTHON" "$ROOT/scripts/pipeguard-sweep" --library "$LIB" -q \
+		--setup 'head -c 1M /dev/zero >f; true' -- sh -c 'echo hi' 3>&-
+	[[ $output == "pipeguard sweep: no space is left for logs in $PWD/small (TMPDIR)" ]]
+}
+
+@test "sweep: one sweep in a folder at a time; --merge only reads, and makes nothing" {
+	sweep -q --out "$OUT" --faults break -- sh -c 'echo hi' >/dev/null
+	flock "$OUT" sleep 30 3>&- &
+	pid=$!
+	wait_for eval '! flock -n "$OUT" true'
+	run -125 sweep -q --out "$OUT" --faults break -- sh -c 'echo hi'
+	equal "two" "pipeguard sweep: $OUT: another sweep works there" "$output"
+	cp "$OUT/runs.jsonl" whole
+	printf '{"half' >>"$OUT/runs.jsonl"
+	run -0 sweep -q --merge "$OUT"
+	equal "merged" "killed 1" "${lines[-1]}"
+	kill "$(pgrep -P "$pid" sleep)"
+	equal "still half" '{"half' "$(tail -c 6 "$OUT/runs.jsonl")"
+	run -125 sweep --merge "$OUT" none
+	equal "none" "pipeguard sweep: none: there is no sweep" "$output"
+	[ ! -e none ]
+	echo '{' >"$OUT/sweep.json"
+	run -125 sweep --merge "$OUT"
+	equal "no advice that does not help" "pipeguard sweep: $OUT/sweep.json is damaged" "$output"
 }
