@@ -267,6 +267,11 @@ def free_port():
         return s.getsockname()[1]
 
 
+def is_port(text):
+    """Is TEXT, of --ready, a port, and not a command?"""
+    return bool(re.fullmatch("[0-9]{1,9}", text))
+
+
 def listens(port):
     """Does somebody listen on PORT? Asked without a connection, which a server would notice."""
     wanted = ":%04X" % port
@@ -473,7 +478,7 @@ class Run:
     def _taken_port(self):
         """The port by which a server is to show that it is ready, where there is one already; None."""
         how = filled(self.spec["ready"] or "{port}", self.places) if self.spec.get("client") else ""
-        return how if how.isdigit() and listens(int(how)) else None
+        return how if is_port(how) and listens(int(how)) else None
 
     def _enough(self, clients):
         """With a known good answer, one of it is enough; the first is what met the fault."""
@@ -484,7 +489,7 @@ class Run:
         end = time.monotonic() + self.spec["patience"]
         how = self.spec["ready"] or "{port}"
         how = filled(how, self.places)
-        if how.isdigit():
+        if is_port(how):
             return self.tree.pump(lambda: listens(int(how)) or main.ended is not None, end) and main.ended is None
         while main.ended is None and time.monotonic() < end:
             probe = self.tree.start(how, self.environment(), None, None, shell=True)

@@ -171,3 +171,32 @@ one_port() {
 	run -125 sweep --merge "$OUT"
 	equal "no advice that does not help" "pipeguard sweep: $OUT/sweep.json is damaged" "$output"
 }
+
+@test "replay: a case with words that no program can be given is damaged; one without its input says so" {
+	cat >case.py <<-'END'
+		import io, json, sys, tarfile
+		case = {"v": 1, "break": dict.fromkeys(("program", "comm", "call", "via", "kind", "fd", "errno", "signal", "site",
+		    "again", "engine"), None), "command": ["/bin/echo", "hi"], "rules": ["write:kind=pipe:break"], "environment": {},
+		    "left_out": [], "build_ids": {}, "stdin": False, "about": {}}
+		case["break"].update(stack=[], names=[])
+		case.update(json.loads(sys.argv[1]))
+		data = json.dumps(case).encode()
+		with tarfile.open("case.tgz", "w:gz") as tar:
+		    entry = tarfile.TarInfo("case.json")
+		    entry.size = len(data)
+		    tar.addfile(entry, io.BytesIO(data))
+	END
+	for wrong in '"command":["a\u0000b"]' '"environment":{"A=B":"x"}' '"environment":{"":"x"}' '"environment":{"A":"\u0000"}' \
+		'"environment":{"\u0000":"x"}' '"environment":{"\ud800":"x"}' '"seed":"\u0000"' '"suppress":"\u0000"' '"rules":["\u0000"]' \
+		'"client":"\u0000"' '"client":"x","ready":"\u0000"'; do
+		"$PYTHON" case.py "{$wrong}"
+		run -125 timeout "$LIMIT" "$PYTHON" "$ROOT/scripts/pipeguard-replay" --library "$LIB" case.tgz
+		equal "$wrong" "pipeguard replay: case.tgz: its case.json is damaged, or of another version" "$output"
+	done
+	"$PYTHON" case.py '{"stdin":true}'
+	run -125 timeout "$LIMIT" "$PYTHON" "$ROOT/scripts/pipeguard-replay" --library "$LIB" case.tgz
+	equal "no input" "pipeguard replay: case.tgz: what standard input had is not in it, or is more than 268435456 bytes" "$output"
+	"$PYTHON" case.py '{"client":"true","ready":"²"}'
+	run -1 timeout "$LIMIT" "$PYTHON" "$ROOT/scripts/pipeguard-replay" --library "$LIB" case.tgz
+	equal "a command, and no port" "differs: no write broke; it ended with status 0" "$output"
+}
