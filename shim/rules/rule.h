@@ -185,6 +185,13 @@ enum {
 	PG_FIELDS_MAX = PG_RULES_MAX * PG_F_COUNT
 };
 
+/* What the parser notes of earlier rules, as bits: of their ids' hashes; of their numbers, those
+ * that may take all of a later one's calls, by what they ask for (rule_shadow.c). */
+struct pg_rule_work {
+	uint64_t ids[4];
+	uint64_t takers, takers_of[64];
+};
+
 /* The rules that hold at one time. What is worked out of them: match.c. Of the arrays only as much
  * is touched as the rules fill. */
 struct pg_rule_set {
@@ -195,6 +202,7 @@ struct pg_rule_set {
 	unsigned numbering_wants, wants; /* WANTS: of all */
 	bool streams;			 /* do they ask how far an object's streams are? */
 	uint32_t generation;
+	struct pg_rule_work work;
 	struct pg_rule rule[PG_RULES_MAX];
 	struct pg_word field[PG_FIELDS_MAX]; /* as written, each rule's by their bits */
 	struct pg_range range[PG_RANGES_MAX];
