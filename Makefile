@@ -136,7 +136,8 @@ $(BUILD)/%.o: shim/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(COMPILE) -MMD -MP -c -o $@ $<
 
-ASSEMBLE = $(CC) $(CPPFLAGS) $(CFLAGS) $(PG_CPPFLAGS) $(filter -fcf-protection% -mbranch-protection%,$(PG_CFLAGS))
+# -g0: an older gcc does not tell the assembler of -ffile-prefix-map, and the folder would be in the file.
+ASSEMBLE = $(CC) $(CPPFLAGS) $(CFLAGS) -g0 $(PG_CPPFLAGS) $(filter -fcf-protection% -mbranch-protection%,$(PG_CFLAGS))
 $(BUILD)/%.o: shim/%.S $(wildcard shim/arch/*.h) $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(ASSEMBLE) -c -o $@ $<

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/call.h"
 
+#include "base/text.h"
+
 #include <sys/socket.h>
 
 static const char *const names[PG_CALL_COUNT] = {
@@ -78,6 +80,14 @@ bool pg_call_formats(enum pg_call call)
 const char *pg_call_name(enum pg_call call)
 {
 	return (unsigned)call < PG_CALL_COUNT ? names[call] : "?";
+}
+
+enum pg_call pg_call_named(const char *s, size_t n)
+{
+	for (int call = PG_NO_CALL + 1; call < PG_CALL_COUNT; call++)
+		if (pg_is(s, n, names[call]))
+			return (enum pg_call)call;
+	return PG_NO_CALL;
 }
 
 enum pg_call pg_call_plain(enum pg_call call)

@@ -82,6 +82,48 @@ static inline bool pg_call_is(enum pg_call call, unsigned flags)
 	return pg_calls[call].flags & flags;
 }
 
+/* The calls that rules can name, of one ROLE, or that are FLAG, by their numbers as bits: a
+ * constant where what is asked for is one. */
+static PG_INLINE uint64_t pg_calls_in(enum pg_role role)
+{
+	return 0
+#define CALL(name, twin, kernel, role_, args, flags, help)                                         \
+	| (uint64_t)(PG_ROLE_##role_ == role) << PG_CALL_##name % 64
+#include "calls.def"
+#undef CALL
+		;
+}
+
+static PG_INLINE uint64_t pg_calls_that_are(unsigned flag)
+{
+	enum {
+		SOCKET = PG_CALL_IS_SOCKET,
+		PIPES = PG_CALL_IS_PIPES,
+		FILES = PG_CALL_IS_FILES,
+		RAW = PG_CALL_IS_RAW,
+		ALIAS = PG_CALL_IS_ALIAS,
+		UNSAID = PG_CALL_IS_UNSAID
+	};
+
+	return 0
+#define CALL(name, twin, kernel, role, args, flags, help)                                          \
+	| (uint64_t)(PG_ROLE_##role != PG_ROLE_NONE && ((flags)&flag) != 0) << PG_CALL_##name % 64
+#include "calls.def"
+#undef CALL
+		;
+}
+
+static PG_INLINE uint64_t pg_calls_with(enum pg_args args)
+{
+	return 0
+#define CALL(name, twin, kernel, role, args_, flags, help)                                         \
+	| (uint64_t)(PG_ROLE_##role != PG_ROLE_NONE && PG_ARGS_##args_ == args)                    \
+			<< PG_CALL_##name % 64
+#include "calls.def"
+#undef CALL
+		;
+}
+
 /* The call that CALL is a twin of, or CALL. */
 static inline enum pg_call pg_call_twin(enum pg_call call)
 {
@@ -105,6 +147,9 @@ bool pg_call_formats(enum pg_call call);
 
 /* Room for the name of a call, or of another function of libc's; longer ones are cut. */
 enum { PG_CALL_NAME_MAX = 32 };
+
+/* The call whose name are the N bytes at S; PG_NO_CALL: there is none. */
+enum pg_call pg_call_named(const char *s, size_t n);
 
 /* The log's name of a call ("send"); "?" if out of range. */
 const char *pg_call_name(enum pg_call call);

@@ -40,15 +40,29 @@ const char *pg_errno_name(int err)
 	return action ? action + sizeof "error=" - 1 : NULL;
 }
 
+static const unsigned char listed[] = {
+#define X(name) name,
+	ERRNOS(X)
+#undef X
+};
+
 int pg_errno_listed(unsigned n)
 {
-	static const unsigned char numbers[] = {
-#define X(name) name,
+	return n < sizeof listed ? listed[n] : 0;
+}
+
+int pg_errno_named(const char *s, size_t n)
+{
+	static const char names[][16] = {
+#define X(name) #name,
 		ERRNOS(X)
 #undef X
 	};
 
-	return n < sizeof numbers ? numbers[n] : 0;
+	for (unsigned i = 0; n && n < sizeof *names && i < sizeof listed; i++)
+		if (names[i][n - 1] == s[n - 1] && pg_is(s, n, names[i]))
+			return listed[i];
+	return 0;
 }
 
 const char *pg_signal_name(int sig)

@@ -4,6 +4,7 @@
 #define PG_NAMES_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* "EPIPE" for EPIPE; a null pointer for a number without a name here. */
 const char *pg_errno_name(int err);
@@ -13,6 +14,9 @@ const char *pg_errno_action(int err);
 
 /* Error number N of the list, from 0; 0 after the last. */
 int pg_errno_listed(unsigned n);
+
+/* The one of them whose name are the N bytes at S; 0: none. */
+int pg_errno_named(const char *s, size_t n);
 
 /* "SIGTERM" for SIGTERM; a null pointer likewise. */
 const char *pg_signal_name(int sig);

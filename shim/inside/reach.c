@@ -495,6 +495,19 @@ static bool is_followed_already(void)
 	return pg_same(comm, "pipeguard\n");
 }
 
+int pg_reach_process(int pidfd)
+{
+	char path[48];
+	struct pg_text t = {path, 0, sizeof path - 1};
+	int pid;
+
+	pg_put(&t, "/proc/self/fdinfo/");
+	pg_put_i64(&t, pidfd);
+	path[t.len] = 0;
+	pid = number_in(path, "\nPid:\t");
+	return pid ? pid : -1;
+}
+
 /* What is said once: of each program, or of who takes LD_PRELOAD away from whatever it starts. */
 static uint64_t key_of(const struct pg_reach *r)
 {
@@ -524,6 +537,6 @@ void pg_reach_tell(const struct pg_reach *r, int child)
 	e->by_root = !pg_sys0(SYS_geteuid);
 	e->object.rule = -1;
 	pg_copy(e->path, sizeof e->path, r->file);
-	pg_event_write(e, s->line, s->mask);
+	pg_event_write(s);
 	pg_room_give(s);
 }

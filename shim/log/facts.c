@@ -54,11 +54,16 @@ void pg_put_actions(struct pg_text *t, const struct pg_event *e)
 	bool some = false;
 
 	for (unsigned f = 0; f < PG_F_COUNT; f++) {
-		if (!(can >> f & 1) || t->len + r->raw[f].len + 1 > end)
+		struct pg_word w;
+
+		if (!(can >> f & 1))
+			continue;
+		w = pg_rule_field(&pg_rules, r, (enum pg_field)f);
+		if (t->len + w.len + 1 > end)
 			continue;
 		if (some)
 			pg_put_char(t, ':');
-		pg_put_bytes(t, pg_rules.text + r->raw[f].at, r->raw[f].len);
+		pg_put_bytes(t, pg_rules.text + w.at, w.len);
 		some = true;
 	}
 }
@@ -70,7 +75,7 @@ bool pg_put_instead(struct pg_text *t, const struct pg_event *e)
 	bool closed = e->barrier == PG_BARRIER_UNDUMPABLE ||
 		      (e->barrier == PG_BARRIER_PRIVILEGED && !e->by_root);
 
-	if (!e->reachable)
+	if (!e->reachable || ((filtered || closed) && e->child < 0))
 		return false;
 	pg_put(t, filtered ? "pipeguard attach -r RULE "
 		  : closed ? "sudo pipeguard attach "

@@ -73,8 +73,8 @@ static void put_caller(struct pg_ending *e, uintptr_t caller)
 	const struct pg_module *m;
 	struct pg_code code;
 
-	if (!caller && !pg_stack_walk(&caller, 1, NULL))
-		return;
+	if (!caller)
+		caller = pg_stack_caller();
 	code = pg_code_at(caller);
 	m = pg_module_at(caller, &room);
 	if (!m)
@@ -227,6 +227,16 @@ static bool is_too_much(const struct pg_left *left, int fd, const struct pg_stat
 	return __atomic_add_fetch(&count, 1, __ATOMIC_RELAXED) > MOST;
 }
 
+/* Is FD, which is closed, but a copy of the standard input, which stays? Python closes one of those as it
+ * starts. */
+static bool is_copy_of_input(int fd, const struct pg_stat *st, const struct pg_left *left)
+{
+	struct pg_stat input;
+
+	return left->how == PG_HOW_CLOSE && fd && !pg_fstat(0, &input) && input.ino == st->ino &&
+	       input.dev == st->dev;
+}
+
 /* Fills in what E is about. False: nobody can lose it. */
 static bool put_what(struct pg_ending *e, int fd, const struct pg_stat *st,
 		     const struct pg_left *left)
@@ -234,7 +244,7 @@ static bool put_what(struct pg_ending *e, int fd, const struct pg_stat *st,
 	int unread = 0;
 
 	if (!(S_ISFIFO(st->mode) ? is_read_end(fd) : S_ISSOCK(st->mode) && is_sent_to(fd)) ||
-	    is_too_much(left, fd, st))
+	    is_copy_of_input(fd, st, left) || is_too_much(left, fd, st))
 		return false;
 	if (S_ISFIFO(st->mode))
 		e->key = key_of_pipe(fd, st->dev, st->ino);

@@ -9,15 +9,18 @@
 
 static bool in_ranges(const struct pg_ranges *rs, int64_t v)
 {
+	const struct pg_range *r = &pg_rules.range[rs->at];
+
 	for (unsigned i = 0; i < rs->n; i++)
-		if (v >= rs->r[i].lo && v <= rs->r[i].hi)
+		if (v >= r[i].lo && v <= r[i].hi)
 			return !rs->negate;
 	return rs->negate;
 }
 
-/* A word of the rules as a string. */
-static const char *word(struct pg_word w, char buf[128])
+/* Word I of WS as a string. */
+static const char *word(const struct pg_words *ws, unsigned i, char buf[128])
 {
+	struct pg_word w = pg_rules.word[ws->at + i];
 	size_t n = w.len < 127 ? w.len : 127;
 
 	pg_copy(buf, n + 1, pg_rules.text + w.at);
@@ -29,7 +32,7 @@ static bool any_glob(const struct pg_words *ws, const char *s)
 	char buf[128];
 
 	for (unsigned i = 0; i < ws->n; i++)
-		if (pg_glob(word(ws->w[i], buf), s))
+		if (pg_glob(word(ws, i, buf), s))
 			return !ws->negate;
 	return ws->negate;
 }
@@ -125,9 +128,9 @@ static bool peer_matches(const struct pg_rule *r, const struct pg_object *o)
 	char buf[128];
 
 	for (unsigned i = 0; i < r->peer.n; i++) {
-		bool hit = r->net[i].family == AF_UNIX
-				   ? pg_glob(word(r->peer.w[i], buf), o->peer_path)
-				   : in_net(&r->net[i], &o->peer);
+		const struct pg_net *net = &pg_rules.net[r->net + i];
+		bool hit = net->family == AF_UNIX ? pg_glob(word(&r->peer, i, buf), o->peer_path)
+						  : in_net(net, &o->peer);
 
 		if (hit)
 			return !r->peer.negate;
@@ -210,26 +213,28 @@ static bool frames_match(const struct pg_words *ws, const uintptr_t *frames, uns
 
 	for (unsigned i = 0; i < ws->n; i++)
 		for (unsigned f = 0; f < n; f++)
-			if (frame_is(word(ws->w[i], buf), frames[f]))
+			if (frame_is(word(ws, i, buf), frames[f]))
 				return !ws->negate;
 	return ws->negate;
 }
 
-static bool site_matches(const struct pg_rule *r, const uintptr_t *frames, unsigned n)
+static bool site_matches(const struct pg_rule *r, struct pg_module *room, const uintptr_t *frames,
+			 unsigned n)
 {
-	uint64_t site = pg_stack_site(frames, n);
+	uint64_t site = pg_stack_site(room, frames, n);
 
-	for (unsigned i = 0; i < r->sites; i++)
-		if (r->site[i] == site)
-			return !r->not_site;
-	return r->not_site;
+	for (unsigned i = 0; i < r->site.n; i++)
+		if (pg_rules.site[r->site.at + i] == site)
+			return !r->site.negate;
+	return r->site.negate;
 }
 
 /* What needs the stack, which is walked for nothing else. */
 static bool stack_matches(const struct pg_rule *r, uintptr_t caller)
 {
 	uintptr_t frames[PG_FRAMES_MAX];
-	unsigned n = pg_stack_walk(frames, PG_FRAMES_MAX, NULL);
+	struct pg_cursor c;
+	unsigned n = pg_stack_walk(&c, frames, PG_FRAMES_MAX, NULL);
 
 	if (!n && caller)
 		frames[n++] = caller;
@@ -237,7 +242,7 @@ static bool stack_matches(const struct pg_rule *r, uintptr_t caller)
 		return false;
 	if (pg_has(r, PG_F_STACK) && !frames_match(&r->stack, frames, n))
 		return false;
-	return !pg_has(r, PG_F_SITE) || site_matches(r, frames, n);
+	return !pg_has(r, PG_F_SITE) || site_matches(r, &c.room, frames, n);
 }
 
 static bool seen_matches(const struct pg_rule *r, const struct pg_op *op)

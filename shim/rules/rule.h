@@ -84,8 +84,10 @@ struct pg_range {
 	int64_t lo, hi; /* inclusive */
 };
 
+/* Lists lie one behind the other in their set, so a rule holds no room for those it has not: N from
+ * number AT on of the set's ranges. */
 struct pg_ranges {
-	struct pg_range r[PG_LIST_MAX];
+	uint16_t at;
 	uint8_t n;
 	bool negate;
 };
@@ -95,8 +97,16 @@ struct pg_word {
 	uint16_t at, len;
 };
 
+/* The same of its words. */
 struct pg_words {
-	struct pg_word w[PG_LIST_MAX];
+	uint16_t at;
+	uint8_t n;
+	bool negate;
+};
+
+/* And of its sites. */
+struct pg_sites {
+	uint16_t at;
 	uint8_t n;
 	bool negate;
 };
@@ -133,18 +143,18 @@ struct pg_rule {
 	uint64_t calls;
 	uint64_t fields; /* which are given: bit enum pg_field */
 	uint16_t able;	 /* kinds of objects that it is for, and all its actions possible on */
-	struct pg_word set, raw[PG_F_COUNT]; /* as written */
+	uint16_t raw;	 /* where its fields start in the set's */
+	uint16_t net;	 /* and its networks, one for each word of peer */
+	uint8_t kinds, side, seen, conn_slot, fd_slot;
+	uint8_t scope;	    /* enum pg_scope */
+	struct pg_word set; /* as written */
 	struct pg_ranges fd, port, lport, len, conn;
 	struct pg_words path, comm, thread, caller, stack, peer;
-	struct pg_net net[PG_LIST_MAX]; /* of peer */
-	uint64_t site[PG_LIST_MAX];
-	uint8_t sites, kinds, side, seen, conn_slot, fd_slot;
-	bool not_site;
+	struct pg_sites site;
 	uint64_t first, last, step; /* when=; step 0: all from first to last */
-	enum pg_scope scope;
-	uint64_t at;		/* bytes */
-	uint64_t after, during; /* ns since start; during: length, of for= */
-	uint64_t prob;		/* of PG_PROB_ALWAYS */
+	uint64_t at;		    /* bytes */
+	uint64_t after, during;	    /* ns since start; during: length, of for= */
+	uint64_t prob;		    /* of PG_PROB_ALWAYS */
 	uint64_t limit;
 	uint64_t hold, delay, trickle_every; /* ns */
 	uint64_t shorten, trickle, garbage;  /* bytes; garbage ~0: all */
@@ -152,7 +162,38 @@ struct pg_rule {
 	int error;			     /* errno of error= */
 };
 
-/* The rules that hold at one time. What is worked out of them: match.c. */
+/* What rules can have together: of each field that is such a list as many as a list holds. */
+enum {
+#define ACTION(id, ...)
+#define FIELD(id, name, class, reader, printer, member, ...)                                       \
+	+_Generic(((struct pg_rule *)0)->member, struct pg_ranges : 1, default : 0)
+	PG_RANGES_MAX = PG_RULES_MAX * PG_LIST_MAX *
+			(0
+#include "fields.def"
+			 ),
+#undef FIELD
+#define FIELD(id, name, class, reader, printer, member, ...)                                       \
+	+_Generic(((struct pg_rule *)0)->member, struct pg_words : 1, default : 0)
+	PG_WORDS_MAX = PG_RULES_MAX * PG_LIST_MAX *
+		       (0
+#include "fields.def"
+			),
+#undef FIELD
+#undef ACTION
+	PG_NETS_MAX = PG_RULES_MAX * PG_LIST_MAX,
+	PG_SITES_MAX = PG_RULES_MAX * PG_LIST_MAX,
+	PG_FIELDS_MAX = PG_RULES_MAX * PG_F_COUNT
+};
+
+/* What the parser notes of earlier rules, as bits: of their ids' hashes; of their numbers, those
+ * that may take all of a later one's calls, by what they ask for (rule_shadow.c). */
+struct pg_rule_work {
+	uint64_t ids[4];
+	uint64_t takers, takers_of[64];
+};
+
+/* The rules that hold at one time. What is worked out of them: match.c. Of the arrays only as much
+ * is touched as the rules fill. */
 struct pg_rule_set {
 	unsigned n;
 	uint64_t calls;	    /* of all rules */
@@ -161,7 +202,13 @@ struct pg_rule_set {
 	unsigned numbering_wants, wants; /* WANTS: of all */
 	bool streams;			 /* do they ask how far an object's streams are? */
 	uint32_t generation;
+	struct pg_rule_work work;
 	struct pg_rule rule[PG_RULES_MAX];
+	struct pg_word field[PG_FIELDS_MAX]; /* as written, each rule's by their bits */
+	struct pg_range range[PG_RANGES_MAX];
+	struct pg_word word[PG_WORDS_MAX];
+	struct pg_net net[PG_NETS_MAX];
+	uint64_t site[PG_SITES_MAX];
 	char text[PG_RULE_TEXT];
 };
 
@@ -177,6 +224,13 @@ struct pg_rule_error {
 static inline bool pg_has(const struct pg_rule *r, enum pg_field f)
 {
 	return r->fields >> f & 1;
+}
+
+/* Field F of R, which has it, as it is written. */
+static inline struct pg_word pg_rule_field(const struct pg_rule_set *set, const struct pg_rule *r,
+					   enum pg_field f)
+{
+	return set->field[r->raw + __builtin_popcountll(r->fields & (PG_BIT(f) - 1))];
 }
 
 /* Parses TEXT into RULES. False: ERROR says what is wrong. Bounded time and stack. */

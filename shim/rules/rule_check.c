@@ -40,7 +40,7 @@ struct where {
 /* The value of field F as a word; the field's name if it has none. */
 static struct pg_word value_of(const struct pg_parse *p, enum pg_field f)
 {
-	struct pg_word raw = p->rule->raw[f];
+	struct pg_word raw = pg_rule_field(p->out, p->rule, f);
 	size_t end = raw.at + raw.len, equal = pg_find(p->text, raw.at, end, '=');
 
 	return equal < end ? pg_word(equal + 1, end) : raw;
@@ -48,7 +48,7 @@ static struct pg_word value_of(const struct pg_parse *p, enum pg_field f)
 
 static bool fail_field(struct pg_parse *p, enum pg_field f, const char *what)
 {
-	struct pg_word raw = p->rule->raw[f];
+	struct pg_word raw = pg_rule_field(p->out, p->rule, f);
 
 	raw.len = (uint16_t)pg_len(pg_field_name(f));
 	return pg_parse_fail(p, raw, what);
@@ -71,28 +71,31 @@ static bool may_start(const char *text, struct pg_word w, const char *start)
 	return true;
 }
 
-static unsigned kinds_of_paths(const struct pg_rule *r, const char *text)
+static unsigned kinds_of_paths(const struct pg_rule *r, const struct pg_rule_set *set)
 {
-	const struct pg_words *path = &r->path;
 	unsigned kinds = PG_KINDS_OTHER;
 
-	for (unsigned i = 0; i < path->n; i++) {
-		kinds |= may_start(text, path->w[i], "socket:[") ? PG_KINDS_SOCKET : 0;
-		kinds |= may_start(text, path->w[i], "pipe:[") ? PG_KINDS_PIPE : 0;
-		if (may_start(text, path->w[i], "/")) /* a pipe with a name is one, too */
+	for (unsigned i = 0; i < r->path.n; i++) {
+		struct pg_word w = set->word[r->path.at + i];
+
+		kinds |= may_start(set->text, w, "socket:[") ? PG_KINDS_SOCKET : 0;
+		kinds |= may_start(set->text, w, "pipe:[") ? PG_KINDS_PIPE : 0;
+		if (may_start(set->text, w, "/")) /* a pipe with a name is one, too */
 			kinds |= PG_KINDS_PIPE | PG_KINDS_TTY | PG_KINDS_FILE;
 	}
 	return kinds;
 }
 
-static unsigned kinds_of_peers(const struct pg_rule *r)
+static unsigned kinds_of_peers(const struct pg_rule *r, const struct pg_rule_set *set)
 {
 	unsigned kinds = 0;
 
 	for (unsigned i = 0; i < r->peer.n; i++) {
-		if (r->net[i].family == AF_UNIX)
+		unsigned family = set->net[r->net + i].family;
+
+		if (family == AF_UNIX)
 			kinds |= PG_KINDS_UNIX;
-		else if (r->net[i].family == AF_INET6)
+		else if (family == AF_INET6)
 			kinds |= INTERNET & ~(unsigned)PG_KINDS_TCP4;
 		else
 			kinds |= INTERNET;
@@ -113,43 +116,42 @@ static uint64_t calls_of_side(unsigned side)
 
 /* ---- actions ---- */
 
-enum on { ON_OUT, ON_IN, ON_ACCEPT, ON_SOCKETS, ON_ADDRESSES, ON_ALL };
+enum on { ON_ALL, ON_OUT, ON_IN, ON_ACCEPT, ON_SOCKETS, ON_ADDRESSES };
 
-/* Which calls can answer with an errno, on what, by the man pages; what is not here, all can. */
+/* Which calls can answer with an errno, on what, by the man pages; what is not here, all can, on
+ * all. */
 static const struct {
-	int err;
-	enum on on;
-	unsigned kinds;
+	uint16_t on, kinds; /* enum on */
 } errors[] = {
-	{EPIPE, ON_OUT, PG_KINDS_SOCKET | PG_KINDS_PIPE},
-	{ENOSPC, ON_OUT, DISK},
-	{EFBIG, ON_OUT, DISK},
-	{EDQUOT, ON_OUT, DISK},
-	{EISDIR, ON_IN, DISK},
-	{EMSGSIZE, ON_OUT, PG_KINDS_SOCKET},
-	{EDESTADDRREQ, ON_OUT, PG_KINDS_SOCKET},
-	{EMFILE, ON_ACCEPT, PG_KINDS_SOCKET},
-	{ENFILE, ON_ACCEPT, PG_KINDS_SOCKET},
-	{EALREADY, ON_ADDRESSES, PG_KINDS_SOCKET},
-	{EINPROGRESS, ON_ADDRESSES, PG_KINDS_SOCKET},
-	{EADDRINUSE, ON_ADDRESSES, PG_KINDS_SOCKET},
-	{EADDRNOTAVAIL, ON_ADDRESSES, PG_KINDS_SOCKET},
-	{EISCONN, ON_ADDRESSES, PG_KINDS_SOCKET},
-	{ENOTSOCK, ON_SOCKETS, PG_KINDS_ANY},
-	{ENETDOWN, ON_ALL, INTERNET},
-	{ENETUNREACH, ON_ALL, INTERNET},
-	{ENETRESET, ON_ALL, INTERNET},
-	{EHOSTDOWN, ON_ALL, INTERNET | DISK}, /* CIFS */
-	{EHOSTUNREACH, ON_ALL, INTERNET},
-	{ECONNREFUSED, ON_ALL, PG_KINDS_SOCKET},
-	{ECONNRESET, ON_ALL, PG_KINDS_SOCKET},
-	{ECONNABORTED, ON_ALL, PG_KINDS_SOCKET},
-	{ENOTCONN, ON_ALL, PG_KINDS_SOCKET},
-	{ESHUTDOWN, ON_ALL, PG_KINDS_SOCKET},
-	{EPROTOTYPE, ON_ALL, PG_KINDS_SOCKET},
-	{EAFNOSUPPORT, ON_ALL, PG_KINDS_SOCKET},
-	{ETIMEDOUT, ON_ALL, PG_KINDS_ANY & ~PG_KINDS_PIPE},
-	{ENOBUFS, ON_ALL, PG_KINDS_ANY & ~PG_KINDS_PIPE},
+	[EPIPE] = {ON_OUT, PG_KINDS_SOCKET | PG_KINDS_PIPE},
+	[ENOSPC] = {ON_OUT, DISK},
+	[EFBIG] = {ON_OUT, DISK},
+	[EDQUOT] = {ON_OUT, DISK},
+	[EISDIR] = {ON_IN, DISK},
+	[EMSGSIZE] = {ON_OUT, PG_KINDS_SOCKET},
+	[EDESTADDRREQ] = {ON_OUT, PG_KINDS_SOCKET},
+	[EMFILE] = {ON_ACCEPT, PG_KINDS_SOCKET},
+	[ENFILE] = {ON_ACCEPT, PG_KINDS_SOCKET},
+	[EALREADY] = {ON_ADDRESSES, PG_KINDS_SOCKET},
+	[EINPROGRESS] = {ON_ADDRESSES, PG_KINDS_SOCKET},
+	[EADDRINUSE] = {ON_ADDRESSES, PG_KINDS_SOCKET},
+	[EADDRNOTAVAIL] = {ON_ADDRESSES, PG_KINDS_SOCKET},
+	[EISCONN] = {ON_ADDRESSES, PG_KINDS_SOCKET},
+	[ENOTSOCK] = {ON_SOCKETS, PG_KINDS_ANY},
+	[ENETDOWN] = {ON_ALL, INTERNET},
+	[ENETUNREACH] = {ON_ALL, INTERNET},
+	[ENETRESET] = {ON_ALL, INTERNET},
+	[EHOSTDOWN] = {ON_ALL, INTERNET | DISK}, /* CIFS */
+	[EHOSTUNREACH] = {ON_ALL, INTERNET},
+	[ECONNREFUSED] = {ON_ALL, PG_KINDS_SOCKET},
+	[ECONNRESET] = {ON_ALL, PG_KINDS_SOCKET},
+	[ECONNABORTED] = {ON_ALL, PG_KINDS_SOCKET},
+	[ENOTCONN] = {ON_ALL, PG_KINDS_SOCKET},
+	[ESHUTDOWN] = {ON_ALL, PG_KINDS_SOCKET},
+	[EPROTOTYPE] = {ON_ALL, PG_KINDS_SOCKET},
+	[EAFNOSUPPORT] = {ON_ALL, PG_KINDS_SOCKET},
+	[ETIMEDOUT] = {ON_ALL, PG_KINDS_ANY & ~PG_KINDS_PIPE},
+	[ENOBUFS] = {ON_ALL, PG_KINDS_ANY & ~PG_KINDS_PIPE},
 };
 
 static uint64_t calls_on(enum on on)
@@ -173,10 +175,9 @@ static uint64_t calls_on(enum on on)
 
 static struct where where_error(int err)
 {
-	for (size_t i = 0; i < sizeof errors / sizeof *errors; i++)
-		if (errors[i].err == err)
-			return (struct where){calls_on(errors[i].on), errors[i].kinds};
-	return (struct where){EVERY, PG_KINDS_ANY};
+	if (err < 0 || (size_t)err >= sizeof errors / sizeof *errors || !errors[err].kinds)
+		return (struct where){EVERY, PG_KINDS_ANY};
+	return (struct where){calls_on((enum on)errors[err].on), errors[err].kinds};
 }
 
 /* Those that write what is in the program's memory, stdio too. */
@@ -194,7 +195,7 @@ static uint64_t calls_of_memory(void)
 }
 
 /* A negated selector is true of what has no such thing at all. */
-static struct where where(const struct pg_rule *r, const char *text, enum pg_field f)
+static struct where where(const struct pg_rule *r, const struct pg_rule_set *set, enum pg_field f)
 {
 	switch (f) {
 #define FIELD(id, name, class, reader, printer, member, bound, calls, kinds, flags, help)          \
@@ -214,28 +215,12 @@ static struct where where(const struct pg_rule *r, const char *text, enum pg_fie
 
 /* ---- both together ---- */
 
-/* Worked out once, as pg_group_calls(). */
-static uint64_t calls_that_are(enum pg_call_flag flag)
-{
-	static uint64_t known[8];
-	uint64_t *of = &known[__builtin_ctz(flag)], calls = PG_GET(*of);
-
-	if (calls)
-		return calls;
-	for (int call = 1; call < PG_CALL_COUNT; call++)
-		if (pg_call_role((enum pg_call)call) != PG_ROLE_NONE &&
-		    pg_call_is((enum pg_call)call, flag))
-			calls |= PG_BIT(call);
-	PG_PUT(*of, calls);
-	return calls;
-}
-
 /* The kinds that these calls work on. */
 static unsigned kinds_of_calls(uint64_t calls)
 {
 	uint64_t sockets = pg_group_calls(PG_G_SOCK), accept = ACCEPT;
-	uint64_t pipes = calls_that_are(PG_CALL_IS_PIPES);
-	uint64_t files = calls_that_are(PG_CALL_IS_FILES);
+	uint64_t pipes = pg_calls_that_are(PG_CALL_IS_PIPES);
+	uint64_t files = pg_calls_that_are(PG_CALL_IS_FILES);
 	unsigned kinds = 0;
 
 	kinds |= calls & accept ? CONNECTED : 0;
@@ -260,7 +245,7 @@ static bool fail_action(struct pg_parse *p, enum pg_field f, struct where left, 
 	uint64_t possible = 0;
 
 	for (others &= ~((uint64_t)1 << PG_F_PASS); others; others &= others - 1)
-		if (meets(left, where(p->rule, p->text, (enum pg_field)__builtin_ctzll(others))))
+		if (meets(left, where(p->rule, p->out, (enum pg_field)__builtin_ctzll(others))))
 			possible |= others & -others;
 	fail_field(p, f, what);
 	p->error->possible = possible;
@@ -299,7 +284,7 @@ static bool check_possible(struct pg_parse *p)
 
 	for (uint64_t fields = p->rule->fields; fields; fields &= fields - 1) {
 		enum pg_field f = (enum pg_field)__builtin_ctzll(fields);
-		struct where w = where(p->rule, p->text, f);
+		struct where w = where(p->rule, p->out, f);
 
 		if (!(left.calls & w.calls))
 			return fail_calls(p, f, left);

@@ -7,9 +7,9 @@
 
 struct pg_field_row;
 
-/* The value of FIELD in RULE, whose words are in TEXT. */
+/* The value of FIELD in RULE, which is one of SET. */
 struct pg_value {
-	const char *text;
+	const struct pg_rule_set *set;
 	const struct pg_rule *rule;
 	const struct pg_field_row *field;
 };

@@ -26,7 +26,7 @@ void pg_rule_put(struct pg_text *t, const struct pg_rule_set *rules, unsigned n)
 		if (!row->print || is_unsaid(r, row))
 			continue;
 		pg_put_char(t, '=');
-		row->print(t, &(struct pg_value){rules->text, r, row});
+		row->print(t, &(struct pg_value){rules, r, row});
 	}
 }
 

@@ -86,14 +86,14 @@ static void clear_host(uint8_t ip[16], unsigned bits)
 /* An IP address, a network, [v6], or the glob of a path. */
 static bool one_peer(struct pg_parse *p, const struct pg_field_row *f, struct pg_word w, unsigned n)
 {
-	struct pg_net *net = &p->rule->net[n];
+	struct pg_net *net = &p->out->net[p->nets++];
 	struct pg_rest r = pg_rest_of(p, w);
 	uint64_t bits;
 	bool ok, v6 = pg_take(&r, "[");
 
-	(void)f;
-	p->rule->peer.w[n] = w;
-	p->rule->peer.n = (uint8_t)(n + 1);
+	(void)f, (void)n;
+	pg_add_word(p, &p->rule->peer, w);
+	__builtin_memset(net, 0, sizeof *net);
 	if (!v6 && (*r.s == '/' || *r.s == '@' || *r.s == '*')) {
 		net->family = AF_UNIX;
 		return true;
@@ -116,7 +116,8 @@ static bool one_peer(struct pg_parse *p, const struct pg_field_row *f, struct pg
 
 bool pg_read_peer(struct pg_parse *p, const struct pg_field_row *f, struct pg_word v)
 {
-	return pg_each(p, f, v, &p->rule->peer.negate, one_peer);
+	p->rule->net = (uint16_t)p->nets;
+	return pg_each_word(p, f, v, one_peer);
 }
 
 /* ---- printing ---- */
@@ -126,13 +127,14 @@ void pg_print_peer(struct pg_text *t, const struct pg_value *v)
 	if (v->rule->peer.negate)
 		pg_put_char(t, '!');
 	for (unsigned i = 0; i < v->rule->peer.n; i++) {
-		const struct pg_net *net = &v->rule->net[i];
+		const struct pg_net *net = &v->set->net[v->rule->net + i];
+		struct pg_word w = v->set->word[v->rule->peer.at + i];
 		unsigned whole = net->family == AF_INET ? 32 : 128;
 
 		if (i)
 			pg_put_char(t, ',');
 		if (net->family == AF_UNIX) {
-			pg_put_bytes(t, v->text + v->rule->peer.w[i].at, v->rule->peer.w[i].len);
+			pg_put_bytes(t, v->set->text + w.at, w.len);
 			continue;
 		}
 		if (net->family == AF_INET) {

@@ -66,7 +66,7 @@ void pg_print_ranges(struct pg_text *t, const struct pg_value *v)
 	if (rs->negate)
 		pg_put_char(t, '!');
 	for (unsigned i = 0; i < rs->n; i++) {
-		const struct pg_range *one = &rs->r[i];
+		const struct pg_range *one = &v->set->range[rs->at + i];
 
 		put_comma(t, i);
 		number(t, (uint64_t)one->lo);
@@ -85,8 +85,10 @@ void pg_print_words(struct pg_text *t, const struct pg_value *v)
 	if (ws->negate)
 		pg_put_char(t, '!');
 	for (unsigned i = 0; i < ws->n; i++) {
+		struct pg_word w = v->set->word[ws->at + i];
+
 		put_comma(t, i);
-		pg_put_bytes(t, v->text + ws->w[i].at, ws->w[i].len);
+		pg_put_bytes(t, v->set->text + w.at, w.len);
 	}
 }
 
@@ -116,11 +118,11 @@ void pg_print_kinds(struct pg_text *t, const struct pg_value *v)
 
 void pg_print_sites(struct pg_text *t, const struct pg_value *v)
 {
-	if (v->rule->not_site)
+	if (v->rule->site.negate)
 		pg_put_char(t, '!');
-	for (unsigned i = 0; i < v->rule->sites; i++) {
+	for (unsigned i = 0; i < v->rule->site.n; i++) {
 		put_comma(t, i);
-		pg_put_digits(t, v->rule->site[i]);
+		pg_put_digits(t, v->set->site[v->rule->site.at + i]);
 	}
 }
 

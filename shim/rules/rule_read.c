@@ -139,6 +139,21 @@ bool pg_each(struct pg_parse *p, const struct pg_field_row *f, struct pg_word li
 	}
 }
 
+bool pg_each_word(struct pg_parse *p, const struct pg_field_row *f, struct pg_word list,
+		  pg_one_fn *one)
+{
+	struct pg_words *words = pg_member(p->rule, f);
+
+	words->at = (uint16_t)p->words;
+	return pg_each(p, f, list, &words->negate, one);
+}
+
+void pg_add_word(struct pg_parse *p, struct pg_words *to, struct pg_word w)
+{
+	p->out->word[p->words++] = w;
+	to->n++;
+}
+
 static int hex_value(char c)
 {
 	if (c >= '0' && c <= '9')

@@ -49,4 +49,9 @@ typedef bool pg_one_fn(struct pg_parse *p, const struct pg_field_row *f, struct 
 bool pg_each(struct pg_parse *p, const struct pg_field_row *f, struct pg_word list, bool *negate,
 	     pg_one_fn *one);
 
+/* The same for F's words, of which ONE adds each. */
+bool pg_each_word(struct pg_parse *p, const struct pg_field_row *f, struct pg_word list,
+		  pg_one_fn *one);
+void pg_add_word(struct pg_parse *p, struct pg_words *to, struct pg_word w);
+
 #endif

@@ -15,6 +15,7 @@ static bool one_range(struct pg_parse *p, const struct pg_field_row *f, struct p
 	struct pg_rest r = pg_rest_of(p, w);
 	bool ok = number(&r, &lo);
 
+	(void)n;
 	hi = lo;
 	if (ok && pg_take(&r, "-")) {
 		hi = max;
@@ -28,21 +29,21 @@ static bool one_range(struct pg_parse *p, const struct pg_field_row *f, struct p
 		return pg_parse_fail(p, w, "a range that is empty:");
 	if (f->id == PG_F_CONN && !lo)
 		return pg_parse_fail(p, w, "connections count from 1:");
-	out->r[n] = (struct pg_range){(int64_t)lo, (int64_t)hi};
-	out->n = (uint8_t)(n + 1);
+	p->out->range[p->ranges++] = (struct pg_range){(int64_t)lo, (int64_t)hi};
+	out->n++;
 	return true;
 }
 
 /* Do the ranges leave nothing of FIRST to MAX out? Each round moves FIRST on, or is the last. */
-static bool covers_all(const struct pg_ranges *rs, int64_t first, int64_t max)
+static bool covers_all(const struct pg_range *r, unsigned n, int64_t first, int64_t max)
 {
 	int64_t before;
 
 	do {
 		before = first;
-		for (unsigned i = 0; i < rs->n; i++)
-			if (rs->r[i].lo <= first && rs->r[i].hi >= first)
-				first = rs->r[i].hi + 1;
+		for (unsigned i = 0; i < n; i++)
+			if (r[i].lo <= first && r[i].hi >= first)
+				first = r[i].hi + 1;
 	} while (first != before);
 	return first > max;
 }
@@ -51,9 +52,11 @@ bool pg_read_ranges(struct pg_parse *p, const struct pg_field_row *f, struct pg_
 {
 	struct pg_ranges *out = pg_member(p->rule, f);
 
+	out->at = (uint16_t)p->ranges;
 	if (!pg_each(p, f, v, &out->negate, one_range))
 		return false;
-	if (out->negate && covers_all(out, f->id == PG_F_CONN, (int64_t)f->bound))
+	if (out->negate &&
+	    covers_all(&p->out->range[out->at], out->n, f->id == PG_F_CONN, (int64_t)f->bound))
 		return pg_parse_fail(p, v, "can never fire, no number is left by");
 	return true;
 }
@@ -65,17 +68,16 @@ bool pg_read_conn(struct pg_parse *p, const struct pg_field_row *f, struct pg_wo
 	for (unsigned i = 0; i < p->out->n; i++)
 		before += pg_has(&p->out->rule[i], f->id);
 	if (before == PG_CONN_RULES)
-		return pg_parse_fail(p, p->rule->raw[f->id], "more than 4 rules with conn=:");
+		return pg_parse_fail(p, pg_rule_field(p->out, p->rule, f->id),
+				     "more than 4 rules with conn=:");
 	p->rule->conn_slot = (uint8_t)before;
 	return pg_read_ranges(p, f, v);
 }
 
 static bool one_word(struct pg_parse *p, const struct pg_field_row *f, struct pg_word w, unsigned n)
 {
-	struct pg_words *out = pg_member(p->rule, f);
-
-	out->w[n] = w;
-	out->n = (uint8_t)(n + 1);
+	(void)n;
+	pg_add_word(p, pg_member(p->rule, f), w);
 	return true;
 }
 
@@ -95,7 +97,7 @@ static bool one_path(struct pg_parse *p, const struct pg_field_row *f, struct pg
 
 bool pg_read_path(struct pg_parse *p, const struct pg_field_row *f, struct pg_word v)
 {
-	return pg_each(p, f, v, &p->rule->path.negate, one_path);
+	return pg_each_word(p, f, v, one_path);
 }
 
 static bool has_folder(const struct pg_parse *p, struct pg_word w)
@@ -112,7 +114,7 @@ static bool one_comm(struct pg_parse *p, const struct pg_field_row *f, struct pg
 
 bool pg_read_comm(struct pg_parse *p, const struct pg_field_row *f, struct pg_word v)
 {
-	return pg_each(p, f, v, &p->rule->comm.negate, one_comm);
+	return pg_each_word(p, f, v, one_comm);
 }
 
 /* The kernel keeps 15 bytes of a thread's name. */
@@ -130,7 +132,7 @@ static bool one_thread(struct pg_parse *p, const struct pg_field_row *f, struct 
 
 bool pg_read_thread(struct pg_parse *p, const struct pg_field_row *f, struct pg_word v)
 {
-	return pg_each(p, f, v, &p->rule->thread.negate, one_thread);
+	return pg_each_word(p, f, v, one_thread);
 }
 
 /* 1c01: lower case, no leading zero, as logs print it. */
@@ -161,9 +163,7 @@ static bool one_frame(struct pg_parse *p, const struct pg_field_row *f, struct p
 
 bool pg_read_frames(struct pg_parse *p, const struct pg_field_row *f, struct pg_word v)
 {
-	struct pg_words *out = pg_member(p->rule, f);
-
-	return pg_each(p, f, v, &out->negate, one_frame);
+	return pg_each_word(p, f, v, one_frame);
 }
 
 static bool one_kind(struct pg_parse *p, const struct pg_field_row *f, struct pg_word w, unsigned n)
@@ -223,15 +223,17 @@ static bool one_site(struct pg_parse *p, const struct pg_field_row *f, struct pg
 {
 	struct pg_rest r = pg_rest_of(p, w);
 
-	(void)f;
+	(void)f, (void)n;
 	pg_take(&r, "0x");
-	if (!pg_take_hex(&r, 16, &p->rule->site[n]) || !pg_rest_done(&r))
+	if (!pg_take_hex(&r, 16, &p->out->site[p->sites]) || !pg_rest_done(&r))
 		return pg_parse_fail(p, w, "not a site (16 hexadecimal digits at most):");
-	p->rule->sites = (uint8_t)(n + 1);
+	p->sites++;
+	p->rule->site.n++;
 	return true;
 }
 
 bool pg_read_site(struct pg_parse *p, const struct pg_field_row *f, struct pg_word v)
 {
-	return pg_each(p, f, v, &p->rule->not_site, one_site);
+	p->rule->site.at = (uint16_t)p->sites;
+	return pg_each(p, f, v, &p->rule->site.negate, one_site);
 }

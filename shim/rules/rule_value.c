@@ -45,7 +45,7 @@ bool pg_read_scope(struct pg_parse *p, const struct pg_field_row *f, struct pg_w
 	(void)f;
 	if (!pg_named_read(p, v, pg_scope_words, "unknown scope", &scope))
 		return false;
-	p->rule->scope = (enum pg_scope)scope;
+	p->rule->scope = (uint8_t)scope;
 	return true;
 }
 
@@ -136,11 +136,7 @@ bool pg_read_trickle(struct pg_parse *p, const struct pg_field_row *f, struct pg
 bool pg_read_error(struct pg_parse *p, const struct pg_field_row *f, struct pg_word v)
 {
 	(void)f;
-	for (unsigned i = 0; pg_errno_listed(i); i++) {
-		if (!pg_word_is(p, v, pg_errno_name(pg_errno_listed(i))))
-			continue;
-		p->rule->error = pg_errno_listed(i);
-		return true;
-	}
-	return pg_parse_fail_near(p, v, "unknown errno", pg_nearest_errno(p, v));
+	p->rule->error = pg_errno_named(p->text + v.at, v.len);
+	return p->rule->error ? true
+			      : pg_parse_fail_near(p, v, "unknown errno", pg_nearest_errno(p, v));
 }

@@ -6,7 +6,7 @@
 
 #include <errno.h>
 
-static const char *const field_names[PG_F_COUNT] = {
+static const char field_names[PG_F_COUNT][12] = {
 #define FIELD(id, name, ...) name,
 #define ACTION(id, name, ...) name,
 #include "fields.def"
@@ -63,10 +63,7 @@ const char *pg_value_word(enum pg_field f, unsigned n)
 
 bool pg_word_is(const struct pg_parse *p, struct pg_word w, const char *s)
 {
-	for (unsigned i = 0; i < w.len; i++)
-		if (!s[i] || s[i] != p->text[w.at + i])
-			return false;
-	return !s[w.len];
+	return pg_is(p->text + w.at, w.len, s);
 }
 
 const char *pg_word_text(const struct pg_parse *p, struct pg_word w, char buf[PG_WORD_MAX + 1])
@@ -222,7 +219,7 @@ enum pg_field pg_field_of(const struct pg_parse *p, struct pg_word w)
 {
 	uint64_t left = fields_with(p->text[w.at]);
 
-	while (left && !pg_word_is(p, w, field_names[__builtin_ctzll(left)]))
+	while (left && !pg_is(p->text + w.at, w.len, field_names[__builtin_ctzll(left)]))
 		left &= left - 1;
 	return left ? (enum pg_field)__builtin_ctzll(left) : PG_F_COUNT;
 }
@@ -232,46 +229,6 @@ enum pg_field pg_field_of(const struct pg_parse *p, struct pg_word w)
 bool pg_call_has_rules(enum pg_call call)
 {
 	return pg_call_role(call) != PG_ROLE_NONE && !pg_call_is(call, PG_CALL_IS_UNSAID);
-}
-
-static bool in_group(enum pg_call call, enum pg_group g)
-{
-	enum pg_role role = pg_call_role(call);
-
-	switch (g) {
-	case PG_G_OUT:
-		return role == PG_ROLE_OUT;
-	case PG_G_IN:
-		return role == PG_ROLE_IN;
-	case PG_G_STDIO:
-		return pg_call_formats(call);
-	case PG_G_SOCK:
-		return pg_call_is(call, PG_CALL_IS_SOCKET);
-	case PG_G_CONN:
-		return role == PG_ROLE_CONNECT;
-	case PG_G_ACCEPT:
-		return role == PG_ROLE_ACCEPT;
-	case PG_G_COUNT:
-		break;
-	}
-	return role != PG_ROLE_NONE;
-}
-
-/* PG_G_COUNT: all calls that have rules. Worked out once: every rule asks several times, and names
- * are compared for it. */
-uint64_t pg_group_calls(enum pg_group g)
-{
-	static uint64_t known[PG_G_COUNT + 1];
-	uint64_t calls = __atomic_load_n(&known[g], __ATOMIC_RELAXED);
-
-	if (calls)
-		return calls;
-	calls = g == PG_G_OUT || g == PG_G_STDIO || g == PG_G_COUNT ? PG_STDIO_BIT : 0;
-	for (int call = 1; call < PG_CALL_COUNT; call++)
-		if (in_group((enum pg_call)call, g))
-			calls |= PG_BIT(call);
-	__atomic_store_n(&known[g], calls, __ATOMIC_RELAXED);
-	return calls;
 }
 
 /* A name stands for its twins too: write for __write, sendfile for sendfile64, accept for accept4.
@@ -284,12 +241,34 @@ static bool name_matches(const char *glob, enum pg_call call)
 /* CALLS, and the functions that some of them are one with. */
 static uint64_t with_aliases(uint64_t calls)
 {
-	for (uint64_t left = calls & ~PG_STDIO_BIT; left; left &= left - 1) {
-		enum pg_call call = (enum pg_call)__builtin_ctzll(left);
+	uint64_t left = calls & pg_calls_that_are(PG_CALL_IS_ALIAS);
 
-		if (pg_call_is(call, PG_CALL_IS_ALIAS))
-			calls |= PG_BIT(pg_call_twin(call));
-	}
+	for (; left; left &= left - 1)
+		calls |= PG_BIT(pg_call_twin((enum pg_call)__builtin_ctzll(left)));
+	return calls;
+}
+
+/* The calls whose names GLOB matches. */
+static uint64_t matched(const char *glob)
+{
+	uint64_t calls = 0;
+
+	for (int call = 1; call < PG_CALL_COUNT; call++)
+		if (pg_call_role((enum pg_call)call) != PG_ROLE_NONE &&
+		    name_matches(glob, (enum pg_call)call))
+			calls |= PG_BIT(call);
+	return calls;
+}
+
+/* The call NAME, and its twins. */
+static uint64_t named(enum pg_call name)
+{
+	uint64_t calls = 0;
+
+	for (int call = 1; call < PG_CALL_COUNT; call++)
+		if (pg_call_role((enum pg_call)call) != PG_ROLE_NONE &&
+		    ((enum pg_call)call == name || pg_call_twin((enum pg_call)call) == name))
+			calls |= PG_BIT(call);
 	return calls;
 }
 
@@ -297,18 +276,13 @@ static uint64_t with_aliases(uint64_t calls)
 static uint64_t word_calls(const struct pg_parse *p, struct pg_word w)
 {
 	char buf[PG_WORD_MAX + 1];
-	const char *glob;
-	uint64_t calls = 0;
+	enum pg_call name;
 
-	for (unsigned g = 0; g < PG_G_COUNT; g++)
+	for (unsigned g = 0; p->text[w.at] == '%' && g < PG_G_COUNT; g++)
 		if (pg_word_is(p, w, group_names[g]))
 			return pg_group_calls((enum pg_group)g);
-	glob = pg_word_text(p, w, buf);
-	for (int call = 1; call < PG_CALL_COUNT; call++)
-		if (pg_call_role((enum pg_call)call) != PG_ROLE_NONE &&
-		    name_matches(glob, (enum pg_call)call))
-			calls |= PG_BIT(call);
-	return calls;
+	name = pg_call_named(p->text + w.at, w.len);
+	return name == PG_NO_CALL ? matched(pg_word_text(p, w, buf)) : named(name);
 }
 
 static bool unknown_call(struct pg_parse *p, struct pg_word w)

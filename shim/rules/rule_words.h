@@ -27,7 +27,30 @@ const char *pg_nearest_field(const struct pg_parse *p, struct pg_word w);
 const char *pg_nearest_errno(const struct pg_parse *p, struct pg_word w);
 
 enum pg_group { PG_G_OUT, PG_G_IN, PG_G_STDIO, PG_G_SOCK, PG_G_CONN, PG_G_ACCEPT, PG_G_COUNT };
-uint64_t pg_group_calls(enum pg_group g);
+
+/* PG_G_COUNT: all calls that have rules. A constant where G is one: every rule asks several times.
+ */
+static PG_INLINE uint64_t pg_group_calls(enum pg_group g)
+{
+	switch (g) {
+	case PG_G_OUT:
+		return PG_STDIO_BIT | pg_calls_in(PG_ROLE_OUT);
+	case PG_G_IN:
+		return pg_calls_in(PG_ROLE_IN);
+	case PG_G_STDIO:
+		return PG_STDIO_BIT | pg_calls_with(PG_ARGS_FORMAT);
+	case PG_G_SOCK:
+		return pg_calls_that_are(PG_CALL_IS_SOCKET);
+	case PG_G_CONN:
+		return pg_calls_in(PG_ROLE_CONNECT);
+	case PG_G_ACCEPT:
+		return pg_calls_in(PG_ROLE_ACCEPT);
+	case PG_G_COUNT:
+		break;
+	}
+	return PG_STDIO_BIT | pg_calls_in(PG_ROLE_OUT) | pg_calls_in(PG_ROLE_IN) |
+	       pg_calls_in(PG_ROLE_CONNECT) | pg_calls_in(PG_ROLE_ACCEPT);
+}
 
 /* A SET: names, globs and groups, comma-separated, "!" before what is left out. */
 bool pg_set_read(struct pg_parse *p, struct pg_word set);

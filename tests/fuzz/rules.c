@@ -29,19 +29,46 @@ static void normal_form(const struct pg_rule_set *rs, char *buf, size_t size)
 	buf[t.len] = 0;
 }
 
-/* Rule R without what says where in the text its words stand. */
+/* Rule R without what says where in its set, and in the text, its words stand. */
 static struct pg_rule meaning(const struct pg_rule *r)
 {
 	struct pg_rule m;
 
 	memcpy(&m, r, sizeof m);
 	memset(&m.set, 0, sizeof m.set);
-	memset(m.raw, 0, sizeof m.raw);
-	for (unsigned i = 0; i < PG_LIST_MAX; i++)
-		m.path.w[i].at = m.comm.w[i].at = m.thread.w[i].at = m.caller.w[i].at =
-			m.stack.w[i].at = m.peer.w[i].at = 0;
-	memset(m.peer.w, 0, sizeof m.peer.w); /* addresses have a form of their own */
+	m.raw = m.net = m.fd.at = m.port.at = m.lport.at = m.len.at = m.conn.at = 0;
+	m.path.at = m.comm.at = m.thread.at = m.caller.at = m.stack.at = m.peer.at = m.site.at = 0;
 	return m;
+}
+
+static bool same_ranges(const struct pg_ranges *a, const struct pg_ranges *b)
+{
+	return !memcmp(&rules.range[a->at], &again.range[b->at], a->n * sizeof *rules.range);
+}
+
+static bool same_words(const struct pg_words *a, const struct pg_words *b)
+{
+	for (unsigned i = 0; i < a->n; i++) {
+		struct pg_word x = rules.word[a->at + i], y = again.word[b->at + i];
+
+		if (x.len != y.len || memcmp(rules.text + x.at, again.text + y.at, x.len) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* Are the lists of A, one of RULES, those of B, one of AGAIN? Addresses have a form of their own.
+ */
+static bool same_lists(const struct pg_rule *a, const struct pg_rule *b)
+{
+	return same_ranges(&a->fd, &b->fd) && same_ranges(&a->port, &b->port) &&
+	       same_ranges(&a->lport, &b->lport) && same_ranges(&a->len, &b->len) &&
+	       same_ranges(&a->conn, &b->conn) && same_words(&a->path, &b->path) &&
+	       same_words(&a->comm, &b->comm) && same_words(&a->thread, &b->thread) &&
+	       same_words(&a->caller, &b->caller) && same_words(&a->stack, &b->stack) &&
+	       !memcmp(&rules.net[a->net], &again.net[b->net], a->peer.n * sizeof *rules.net) &&
+	       !memcmp(&rules.site[a->site.at], &again.site[b->site.at],
+		       a->site.n * sizeof *rules.site);
 }
 
 static void accepted(void)
@@ -61,7 +88,7 @@ static void accepted(void)
 	for (unsigned i = 0; i < rules.n; i++) {
 		struct pg_rule a = meaning(&rules.rule[i]), b = meaning(&again.rule[i]);
 
-		if (memcmp(&a, &b, sizeof a))
+		if (memcmp(&a, &b, sizeof a) || !same_lists(&rules.rule[i], &again.rule[i]))
 			broken("the normal form means the same");
 		if (!a.calls || !(a.fields >> PG_F_HOLD))
 			broken("a rule has calls and an action");

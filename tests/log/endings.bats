@@ -174,6 +174,9 @@ told() {
 	case_of killed
 	[ "$(told '[.comm, .how, .signal, .ago_ms]')" = '["python3","killed","SIGKILL",null]' ]
 	rm "$LOG"
+	case_of killed copied
+	[ "$(told '[.comm, .how, .signal, .ago_ms]')" = '["python3","killed","SIGKILL",null]' ]
+	rm "$LOG"
 	case_of killed reaped
 	[ "$(told '[.comm, .how, .signal, .ago_ms]')" = '["python3","gone",null,null]' ]
 }

@@ -82,6 +82,20 @@ seen() { as_user "$DIR/sigdfl" -d env PIPEGUARD_LOG="$LOG" PIPEGUARD_FORMAT=json
 		"$(events 'select(.ev != "exit") | [.ev, .comm, .barrier, .instead == "pipeguard attach -r RULE \(.pid)"]')"
 }
 
+@test "where another's listener stands already, rules are followed by stops, and doctor says so" {
+	ruled_only
+	local status=0 said
+	LD_PRELOAD="" timeout "$LIMIT" "$STILL" listener "$BUILD/pipeguard" run --outside -j -o "$LOG" \
+		-r 'write:fd=1:when=2:error=EIO' "$STILL" writes 3 >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- || status=$?
+	equal "status" 3 "$status"
+	equal "output" $'line 1\nwrite 2: Input/output error' "$(cat "$BATS_TEST_TMPDIR/out")"
+	equal "what is told" '["write",1]' "$(events 'select(.ev == "inject") | [.call, .fd]')"
+	said=$(timeout "$LIMIT" "$STILL" listener "$BUILD/pipeguard" doctor "$STILL" 3>&-)
+	[[ $said = *$'\nlistener: another one\'s '* ]]
+	said=$("$BUILD/pipeguard" doctor "$STILL")
+	[[ $said != *listener:* ]]
+}
+
 @test "--all: a send with MSG_NOSIGNAL that breaks is told; without it nothing is" {
 	run -0 outside -d "$STILL" quiet 2
 	equal "without" "" "$(broken)"
@@ -96,6 +110,9 @@ seen() { as_user "$DIR/sigdfl" -d env PIPEGUARD_LOG="$LOG" PIPEGUARD_FORMAT=json
 @test "--all with rules, and attach --all: a blocked SIGPIPE, too" {
 	run -0 outside -d PIPEGUARD_RULES=write:fd=99:break --all "$STILL" blocked 1
 	equal "with rules" '["call","blocked"]' "$(broken '[.via, .signal]')"
+	rm "$LOG"
+	run -0 outside -d --control "$BATS_TEST_TMPDIR/page" --all "$STILL" quiet 1
+	equal "with a page" '["call","none"]' "$(broken '[.via, .signal]')"
 	rm "$LOG"
 	mkfifo "$BATS_TEST_TMPDIR/in"
 	exec 7<>"$BATS_TEST_TMPDIR/in"

@@ -97,8 +97,16 @@ for name in sorted(found):
 	equal "for kubernetes" "$(wanted)" "$(launch env --kubernetes "${nasty[@]}" | parse kubernetes)"
 }
 
+# Does it verify a unit that says nothing? Before systemd 248 it asks for a cgroup of its own, which a chroot has not.
+verifies_units() {
+	printf '[Service]\nExecStart=/bin/true\n' >"$BATS_TEST_TMPDIR/plain.service"
+	timeout 30 systemd-analyze verify "$BATS_TEST_TMPDIR/plain.service" >"$BATS_TEST_TMPDIR/plain.out" 2>&1 3>&- ||
+		[[ $(<"$BATS_TEST_TMPDIR/plain.out") != *'initialize manager'* ]]
+}
+
 @test "systemd accepts the unit and gets the same values" {
 	requires systemd-analyze
+	verifies_units || skip "systemd-analyze verifies nothing here"
 	unit=$BATS_TEST_TMPDIR/nasty.service
 	{ printf '[Service]\nExecStart=/bin/true\n' && launch env --systemd "${nasty[@]}"; } >"$unit"
 	run -0 timeout 30 systemd-analyze verify "$unit" 3>&-
@@ -145,7 +153,7 @@ manual() {
 		equal "$(cat $i.command)" "$(cat $i.out)" \
 			"$(sed 's/^ *//' $i.text | grep -n '' | grep -E ':(- )?(Environment=|ENV |name: [A-Z]|value:)' | sed 's/^[0-9]*://;s/^value/  value/')"
 	done
-	if command -v systemd-analyze >/dev/null; then
+	if command -v systemd-analyze >/dev/null && verifies_units; then
 		sed 's|/usr/bin/myserver|/bin/true|' 1.text >myserver.service
 		run -0 timeout 30 systemd-analyze verify ./myserver.service 3>&-
 		equal "what systemd complains of" '' "$(grep -F myserver.service <<<"$output")"
