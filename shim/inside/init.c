@@ -85,14 +85,12 @@ static bool in_charge(void)
 	return pg_module_is_first_copy() && pg_module_is_own((uintptr_t)first);
 }
 
-/* Rules count calls and the time from here on; others need neither before an event. */
+/* Rules count the time from here on, if they ask for it. */
 static void start_counting(void)
 {
 	pg_clock_start();
-	if (!pg_rules.n && !pg_page())
-		return;
-	pg_process();
-	pg_config.start = pg_now();
+	if (pg_page() || pg_rules.fields & (PG_FIELD(AFTER) | PG_FIELD(FOR)))
+		pg_config.start = pg_now();
 }
 
 /* What was inherited as a connection: nobody knows its peer after a reset. */
