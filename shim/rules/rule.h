@@ -197,6 +197,7 @@ struct pg_rule_work {
 struct pg_rule_set {
 	unsigned n;
 	uint64_t calls;	    /* of all rules */
+	uint64_t fields;    /* the same */
 	uint64_t simple;    /* rules that look at nothing of a call but its number, as bits */
 	uint64_t numbering; /* those with conn=; and what they want to know, as PG_LOOK_ */
 	unsigned numbering_wants, wants; /* WANTS: of all */
@@ -205,11 +206,11 @@ struct pg_rule_set {
 	struct pg_rule_work work;
 	struct pg_rule rule[PG_RULES_MAX];
 	struct pg_word field[PG_FIELDS_MAX]; /* as written, each rule's by their bits */
+	char text[PG_RULE_TEXT];
 	struct pg_range range[PG_RANGES_MAX];
 	struct pg_word word[PG_WORDS_MAX];
 	struct pg_net net[PG_NETS_MAX];
 	uint64_t site[PG_SITES_MAX];
-	char text[PG_RULE_TEXT];
 };
 
 struct pg_rule_error {

@@ -246,6 +246,7 @@ static bool read_line(struct pg_parse *p, size_t at, size_t eol)
 			return false;
 		p->rule->serial = out->n;
 		out->calls |= p->rule->calls;
+		out->fields |= p->rule->fields;
 		out->n++;
 	}
 	return true;
@@ -274,7 +275,7 @@ bool pg_rules_parse(struct pg_rule_set *rules, const char *text, struct pg_rule_
 	size_t len = pg_len(text);
 
 	rules->n = 0;
-	rules->calls = 0;
+	rules->calls = rules->fields = 0;
 	__builtin_memset(&rules->work, 0, sizeof rules->work);
 	__builtin_memcpy(rules->text, text, len < sizeof rules->text ? len + 1 : 0);
 	if (len >= sizeof rules->text)
