@@ -29,6 +29,12 @@ class Parser(argparse.ArgumentParser):
         self.register("action", None, _Once)
         self.register("action", "store", _Once)
 
+    def _print_message(self, message, file=None):
+        """Of --help; who cannot write it says so, in every version of argparse."""
+        file = file or sys.stdout
+        file.write(message)
+        file.flush()
+
     def error(self, message):
         unknown = re.match(r"unrecognized arguments: (-\S*)", message)
         if unknown:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A case: one break of a log, and what it takes to meet it again, in one file. Python 3.7, nothing else."""
 
+import errno
 import io
 import os
 import re
@@ -23,11 +24,15 @@ SECRET = re.compile(r"TOKEN|SECRET|PASS|PWD|CRED|AUTH|COOKIE|SESSION|SIGNATURE|P
 HIDDEN = "***"
 
 TEXT, COUNT = (str, None), (pglog.NUMBER, None)
+WORD = re.compile("[^\0\ud800-\udc7f\udd00-\udfff]*")      # what the kernel takes for a word of a command
 BREAK = {"program": TEXT, "comm": TEXT, "call": TEXT, "via": TEXT, "kind": TEXT, "fd": COUNT, "errno": TEXT,
          "signal": TEXT, "site": TEXT, "again": TEXT, "engine": TEXT, "stack": [str], "names": [str]}
-SHAPE = {"v": range(VERSION, VERSION + 1), "break": BREAK, "command": ([str], None), "rules": [str], "seed": TEXT,
-         "suppress": TEXT, "environment": {str: str}, "left_out": [str], "build_ids": {str: TEXT}, "stdin": bool,
-         "client": TEXT, "ready": TEXT, "about": {str: TEXT}}
+SHAPE = {"v": range(VERSION, VERSION + 1), "break": BREAK, "command": ([WORD], None), "rules": [WORD], "seed": (WORD, None),
+         "suppress": (WORD, None), "environment": {str: WORD}, "left_out": [str], "build_ids": {str: TEXT}, "stdin": bool,
+         "client": (WORD, None), "ready": (WORD, None), "about": {str: TEXT}}
+
+
+_NAME = re.compile("[^\0=\ud800-\udc7f\udd00-\udfff]+")
 
 
 class Wrong(Exception):
@@ -122,7 +127,9 @@ def _add(tar, name, data):
 
 
 def write(path, case, logs, stdin):
-    """The case as a compressed archive, which is whole or not there."""
+    """The case as a compressed archive, which is whole or not there. A device is not replaced by it."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise OSError(errno.EINVAL, "it is no file", path)
     new = "%s.%d.new" % (path, os.getpid())
     try:
         with tarfile.open(new, "w:gz") as tar:
@@ -152,8 +159,10 @@ def read(path):
     except ValueError:
         raise Wrong("%s: it is no case: no %s" % (path, DESCRIPTION))
     case = dict(dict.fromkeys(SHAPE), **case) if isinstance(case, dict) else None
-    if not case or not pglog.fits(case, SHAPE):
+    if not case or not pglog.fits(case, SHAPE) or not all(_NAME.fullmatch(name) for name in case["environment"]):
         raise Wrong("%s: its %s is damaged, or of another version" % (path, DESCRIPTION))
+    if case["stdin"] and stdin is None:
+        raise Wrong("%s: what standard input had is not in it, or is more than %d bytes" % (path, MOST))
     return case, stdin if case["stdin"] else None
 
 

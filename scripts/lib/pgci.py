@@ -168,23 +168,42 @@ def prometheus(metrics):
 # ---- files ----
 
 def write(path, text):
-    """TEXT as the file PATH, whole or not at all, as who collects it may read at any time; "-" is standard output."""
+    """TEXT as the file PATH, whole or not at all, as who collects it may read at any time; "-" is standard output. What
+    is no file, or may only be written as it is, is written in place."""
     if path == "-":
         sys.stdout.write(text)
         return
-    if os.path.exists(path) and not os.path.isfile(path):
-        with open(path, "w", encoding="utf-8") as f:
-            f.write(text)
-        return
-    new = "%s.%d.new" % (path, os.getpid())
+    new = _beside(path)
     try:
-        with open(new, "w", encoding="utf-8") as f:
+        with open(new or path, "w", encoding="utf-8") as f:
             f.write(text)
-        os.replace(new, path)
+        if new:
+            os.replace(new, os.path.realpath(path))
     except OSError as e:
-        if os.path.exists(new):
-            os.unlink(new)
         raise OSError(e.errno, e.strerror, path)
+    finally:
+        if new and os.path.exists(new):
+            os.unlink(new)
+
+
+def _beside(path):
+    """The name of a new file that is to become PATH; None where there can be none."""
+    real = os.path.realpath(path)
+    if os.path.exists(real) and not (os.path.isfile(real) and os.access(os.path.dirname(real), os.W_OK)):
+        return None
+    return "%s.%d.new" % (real, os.getpid())
+
+
+def need_writable(paths):
+    """An OSError where one of PATHS, those that are asked for, could not be written: it is told before time is spent."""
+    for path in filter(None, paths):
+        new = _beside(path)
+        try:
+            if path != "-" and (new or os.path.isdir(path)):
+                with open(new or path, "w"):
+                    os.unlink(new)
+        except OSError as e:
+            raise OSError(e.errno, e.strerror, path)
 
 
 def write_all(args, suite, findings, meanings, about):

@@ -12,6 +12,7 @@ import math
 import os
 import re
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -136,8 +137,7 @@ def _without_surrogates(value):
 def run(name, main):
     """Ends with the status of MAIN, what it cannot read or write in one line. Standard output takes any character,
     whatever the locale."""
-    sys.stdout, sys.stderr = sys.stdout or open(os.devnull, "w"), sys.stderr or open(os.devnull, "w")
-    sys.stdout.reconfigure(errors="backslashreplace")
+    _settle()
     try:
         status = main()
         sys.stdout.flush()
@@ -149,9 +149,45 @@ def run(name, main):
         if status == 125:
             what = [name, str(e.strerror or e)]
             what[1:1] = [os.fsdecode(e.filename)] if e.filename else []
-            say(": ".join(what), sys.stderr)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)    # what is left of the output has nowhere to go
+            _complain(": ".join(what))
+    except Exception as e:      # a fault of ours
+        status = 125
+        _complain("%s: a fault of its own: %s" % (name, where_raised(e)))
+    null = os.open(os.devnull, os.O_WRONLY)     # what is left of the output has nowhere to go
+    os.dup2(null, 1)
+    os.dup2(null, 2)
     sys.exit(status)
+
+
+def _settle():
+    """What a parent may have left unusual is as ever: the standard descriptors are open, children can be waited for."""
+    fd = os.open(os.devnull, os.O_RDWR)
+    while fd < 3:
+        os.set_inheritable(fd, True)
+        fd = os.open(os.devnull, os.O_RDWR)
+    os.close(fd)
+    sys.stdout, sys.stderr = sys.stdout or open(os.devnull, "w"), sys.stderr or open(os.devnull, "w")
+    sys.stdout.reconfigure(errors="backslashreplace")
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:   # that of the time before: see the scripts
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _complain(text):
+    """TEXT for standard error, if that takes it."""
+    try:
+        say(text, sys.stderr)
+        sys.stderr.flush()
+    except OSError:
+        pass
+
+
+def where_raised(e):
+    """The exception E in a few words, with the line that raised it."""
+    where = e.__traceback__
+    while where.tb_next:
+        where = where.tb_next
+    return "%s: %s (%s:%d)" % (type(e).__name__, e, os.path.basename(where.tb_frame.f_code.co_filename), where.tb_lineno)
 
 
 # ---- what comes in ----
@@ -476,7 +512,7 @@ class _Unfolded:
             folded.tick(os.lseek(folded.source.fileno(), 0, os.SEEK_CUR) / folded.size)
         text = self.rest + data
         end = text.rfind(b"\n") + 1 if data else len(text)
-        self.rest = text[end:]
+        self.rest = text[end:end + LINE_MAX + 1]    # more of a line is too much, whatever it is
         self.pieces = _RUNS.findall(text[:end])[::-1]
 
     def _take(self, sums):

@@ -2,6 +2,7 @@
 """One run of a program, watched and cleaned up after: nothing of it is left, whatever it forks. Python 3.7."""
 
 import ctypes
+import errno
 import hashlib
 import os
 import re
@@ -11,6 +12,7 @@ import signal
 import socket
 import stat
 import subprocess
+import tempfile
 import time
 
 import pglog
@@ -41,6 +43,11 @@ def heed_stops():
 def _stop(*_):
     ignore_stops()  # nothing is to interrupt what cleans up
     raise Stopped()
+
+
+def new_name(prefix):
+    """The name of a folder that nobody has yet. Who is stopped knows it before it is there, and can remove it."""
+    return os.path.join(tempfile.gettempdir(), prefix + os.urandom(8).hex())
 
 
 def ignore_stops():
@@ -119,14 +126,24 @@ class Tree:
 
     def start(self, argv, env, cwd, stdin, shell=False):
         with open(stdin or os.devnull, "rb") as source:
-            popen = subprocess.Popen(argv, env=env, cwd=cwd, stdin=source, stdout=subprocess.PIPE,
-                                     stderr=subprocess.PIPE, shell=shell, start_new_session=True)
+            popen = self._popen(argv, env=env, cwd=cwd, stdin=source, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, shell=shell, start_new_session=True)
         process = Process(popen, {"out": Output(), "err": Output()})
         for pipe, name in ((popen.stdout, "out"), (popen.stderr, "err")):
             os.set_blocking(pipe.fileno(), False)
             self.selector.register(pipe, selectors.EVENT_READ, (process, name))
         self.processes[process.pid] = process
         return process
+
+    @staticmethod
+    def _popen(argv, **how):
+        """As a shell starts it, and execvp: what the kernel knows no interpreter for is the shell's."""
+        try:
+            return subprocess.Popen(argv, **how)
+        except OSError as e:
+            if e.errno != errno.ENOEXEC or how["shell"]:
+                raise
+        return subprocess.Popen(["/bin/sh", argv[0] if "/" in argv[0] else shutil.which(argv[0]) or argv[0]] + argv[1:], **how)
 
     def _read(self, pipe, process, name):
         try:
@@ -250,6 +267,11 @@ def free_port():
         return s.getsockname()[1]
 
 
+def is_port(text):
+    """Is TEXT, of --ready, a port, and not a command?"""
+    return bool(re.fullmatch("[0-9]{1,9}", text))
+
+
 def listens(port):
     """Does somebody listen on PORT? Asked without a connection, which a server would notice."""
     wanted = ":%04X" % port
@@ -286,14 +308,61 @@ def files_below(folders):
         if not os.path.isdir(top):
             found[os.path.basename(top)] = digest(top)
             continue
-        for here, _, names in os.walk(top):
-            for name in names:
-                path = os.path.join(here, name)
-                found[os.path.relpath(path, top).encode("utf-8", "surrogateescape").decode(
-                    "utf-8", "backslashreplace")] = digest(path)
+        for path in walk(top):
+            found[os.path.relpath(path, top).encode("utf-8", "surrogateescape").decode(
+                "utf-8", "backslashreplace")] = digest(path)
             if len(found) > 20000:
                 return found
     return found
+
+
+def walk(top):
+    """What is below TOP and no folder, in the same order each time. No recursion: a program may make folders as deep as
+    it likes; what is beyond the longest path that the kernel takes is left out."""
+    todo = [top]
+    while todo:
+        here = todo.pop()
+        entries = entries_of(here)
+        todo += [os.path.join(here, name) for name, folder in entries if folder]
+        yield from (os.path.join(here, name) for name, folder in entries if not folder)
+
+
+def entries_of(folder):
+    """(name, is it a folder itself?) of what is in FOLDER, sorted; nothing where it cannot be read."""
+    try:
+        with os.scandir(folder) as found:
+            return sorted((e.name, e.is_dir(follow_symlinks=False)) for e in found)
+    except OSError:
+        return []
+
+
+def remove(top):
+    """Removes TOP, a folder of ours, and all below it, as far as that can be. Folders in it are moved up into TOP before
+    they are emptied, so that no path is long; what was closed is opened. What is mounted there cannot be moved, and stays."""
+    todo, count = [top], 0
+    while todo:
+        here = todo.pop()
+        _try(os.chmod, here, 0o700)
+        for name, folder in entries_of(here):
+            path, count = os.path.join(here, name), count + 1
+            moved = os.path.join(top, ".gone%d" % count)
+            if not folder:
+                _try(os.unlink, path)
+            elif _try(os.chmod, path, 0o700) and _try(os.rename, path, moved):
+                todo.append(moved)
+            elif os.path.exists(moved) and not os.path.ismount(path):   # the program has such a name itself
+                todo.append(path)
+        _try(os.rmdir, here)
+    _try(os.rmdir, top)
+
+
+def _try(call, *args):
+    """Whether CALL could be made."""
+    try:
+        call(*args)
+    except OSError:
+        return False
+    return True
 
 
 def filled(text, places):
@@ -340,12 +409,14 @@ class Run:
             result = {"failed": "%s: %s" % (e.filename or self.spec["argv"][0], e.strerror)}
         finally:
             left = kill_all(self.tree.reap, self.spec["engine"].outside)
+        if "failed" not in result and not os.path.isdir(self.logs):
+            result["failed"] = "its folder for logs, %s, was removed in the run" % self.logs
         result["left"] = left
         result["places"] = self.places
         return result
 
     def clean(self):
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove(self.folder)
 
     def _go(self):
         spec, tree = self.spec, self.tree
@@ -361,6 +432,9 @@ class Run:
         for name, value in dict(spec["engine"].variables(spec["rules"], self.page, endings), **spec["more"]).items():
             env[os.fsencode(name)] = os.fsencode(value)
         env[b"PIPEGUARD_LOG"] = os.fsencode(self.logs.replace("%", "%%")) + b"/%p.log"
+        taken = self._taken_port()
+        if taken:
+            return {"failed": "somebody listens on port %s before the server is started (--ready)" % taken}
         argv = spec["engine"].words([filled(a, self.places) for a in spec["argv"]])
         main = tree.start(argv, env, cwd, spec["stdin"])
         if spec.get("client"):
@@ -401,6 +475,11 @@ class Run:
         result.update(ready=ready, ready_at=ready_at, alive=alive, stopped=stopped, clients=clients)
         return result
 
+    def _taken_port(self):
+        """The port by which a server is to show that it is ready, where there is one already; None."""
+        how = filled(self.spec["ready"] or "{port}", self.places) if self.spec.get("client") else ""
+        return how if is_port(how) and listens(int(how)) else None
+
     def _enough(self, clients):
         """With a known good answer, one of it is enough; the first is what met the fault."""
         good = self.spec.get("good")
@@ -410,7 +489,7 @@ class Run:
         end = time.monotonic() + self.spec["patience"]
         how = self.spec["ready"] or "{port}"
         how = filled(how, self.places)
-        if how.isdigit():
+        if is_port(how):
             return self.tree.pump(lambda: listens(int(how)) or main.ended is not None, end) and main.ended is None
         while main.ended is None and time.monotonic() < end:
             probe = self.tree.start(how, self.environment(), None, None, shell=True)

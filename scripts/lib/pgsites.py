@@ -116,7 +116,7 @@ def focused(texts, rule):
 
 def read_logs(folder, rule=None):
     """The events of each process's log, in the order of time; with RULE, those that tell what came of it."""
-    texts = [open_lines(os.path.join(folder, name)) for name in sorted(os.listdir(folder))
+    texts = [open_lines(os.path.join(folder, name)) for name, _ in pgrun.entries_of(folder)
              if re.fullmatch(r"\d+\.log", name)]
     logs = [events_of(text) for text in (focused(texts, rule) if rule else texts)]
     logs = sorted(filter(None, logs), key=lambda events: events[0]["mono"])
@@ -137,6 +137,15 @@ def _name_programs(events, programs):
             e["program"] = full[0] if len(full) == 1 else None
         else:
             e["program"] = current
+
+
+def are_cut(folder):
+    """Is there a log to which nothing could be written, or no room for one?"""
+    try:
+        sizes = [os.lstat(os.path.join(folder, name)).st_size for name, _ in pgrun.entries_of(folder)]
+        return 0 in sizes or not os.statvfs(folder).f_bavail
+    except OSError:
+        return False
 
 
 def modules_of(logs):
@@ -367,6 +376,18 @@ def level_of(outputs):
     return None
 
 
+def are_alike(results):
+    """Did RESULTS, of runs without a fault, end in the same way?"""
+    return len({_outcome(r) for r in results}) == 1
+
+
+def _outcome(result):
+    if result is None or "failed" in result:
+        return ()
+    return (result["status"], result["timed_out"], result.get("alive"), result.get("ready"),
+            tuple(c["status"] for c in result.get("clients", ())))
+
+
 def baseline_of(results):
     """What is the same in all RESULTS of runs without a fault."""
     base = {"statuses": sorted({r["status"] for r in results}, key=str), "seconds": max(r["seconds"] for r in results)}
@@ -520,11 +541,11 @@ def _program_verdict(base, result, evidence):
             return "killed", "ended by " + signal_name(-status)
         return "clean", "status %d%s" % (status, ": " + message if message else ", without a message")
     if message:
-        return "clean", "status %d, but it says: %s" % (status, message)
+        return "clean", "%s, but it says: %s" % (ended(status), message)
     losses = _losses(base, result, evidence)
     if losses:
         killed = "; SIGPIPE ended %s" % ", ".join(evidence["fatal"]) if evidence["fatal"] else ""
-        return "silent", "status %d, no message, and %s%s" % (status, losses, killed)
+        return "silent", "%s, no message, and %s%s" % (ended(status), losses, killed)
     return "recovered", "status and output as ever%s" % (", " + evidence["again"] if evidence["again"] else "")
 
 

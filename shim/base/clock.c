@@ -91,12 +91,22 @@ static void clock_now(int id, struct clock *c)
 		pg_sys2(SYS_clock_gettime, id, c);
 }
 
-uint64_t pg_now(void)
+static uint64_t ns_of(int id)
 {
 	struct clock c = {0, 0};
 
-	clock_now(CLOCK_MONOTONIC, &c);
+	clock_now(id, &c);
 	return (uint64_t)c.sec * 1000000000u + (uint64_t)c.nsec;
+}
+
+uint64_t pg_now(void)
+{
+	return ns_of(CLOCK_MONOTONIC);
+}
+
+uint64_t pg_since_boot(void)
+{
+	return ns_of(CLOCK_BOOTTIME);
 }
 
 void pg_realtime(int64_t *sec, uint32_t *nsec)

@@ -17,6 +17,7 @@ void pg_clock_confine(bool strictly);
 void pg_clock_traps(bool so);
 
 uint64_t pg_now(void);				/* CLOCK_MONOTONIC, ns; 0: it cannot be asked */
+uint64_t pg_since_boot(void);			/* CLOCK_BOOTTIME, likewise */
 void pg_realtime(int64_t *sec, uint32_t *nsec); /* CLOCK_REALTIME; 0, 0: it cannot be asked */
 
 #endif

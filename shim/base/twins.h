@@ -61,7 +61,8 @@ FILE *freopen64(const char *path, const char *mode, FILE *f);
 ssize_t __sendmsg64(int fd, const struct msghdr *msg, int flags);
 int __sendmmsg64(int fd, struct mmsghdr *msgs, unsigned n, int flags);
 ssize_t __recvmsg64(int fd, struct msghdr *msg, int flags);
-int __recvmmsg64(int fd, struct mmsghdr *msgs, unsigned n, int flags, struct timespec *wait);
+int __recvmmsg64(int fd, struct mmsghdr *msgs, unsigned n, PG_MMSG_FLAGS flags,
+		 struct timespec *wait);
 int __getsockopt64(int fd, int level, int name, void *value, socklen_t *len);
 int __fcntl_time64(int fd, int command, ...);
 int __prctl_time64(int option, ...);

@@ -198,6 +198,9 @@ void pg_diagnosis_lines(const struct pg_diagnosis *d)
 		pg_line("gates: signal");
 	else if (x->gates)
 		pg_line("gates: %s", x->gates);
+	if (d->listened)
+		pg_line("listener: another one's seccomp notifications stand over what is started "
+			"here (a container's, say): rules from outside stop every system call");
 	if (x->gates && x->loader)
 		print_imports(&d->imports, strstr(x->gates, "stdio"));
 	for (unsigned n = 0; (instead = pg_diagnosis_instead(d, n)); n++)

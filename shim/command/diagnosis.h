@@ -20,6 +20,7 @@ struct pg_diagnosis {
 	const char *why_anew, *outside_anew;
 	const char *outside; /* in a word, why the engine for other processes is the one that
 				reaches it; or a null pointer */
+	bool listened;	     /* what is started here has another's seccomp listener */
 	int status;
 };
 

@@ -7,6 +7,7 @@
 #include "command/say.h"
 
 #include "base/text.h"
+#include "outside/filter.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -122,6 +123,7 @@ int pg_doctor(struct pg_request *r)
 		examine_process(&d, pid);
 	else
 		examine_program(&d, d.word);
+	d.listened = !d.is_process && pg_filter_is_taken();
 	d.status = d.outside ? 0 : status_of(d.x.reach);
 	if (r->json)
 		pg_diagnosis_object(&d);

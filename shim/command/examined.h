@@ -27,9 +27,10 @@ struct pg_examined {
 	const char *machine, *linking, *libc, *privileges, *runtime, *sanitizer; /* or null */
 	const char *obeyed; /* the user to whom a privileged file gives nothing new */
 	const char *library_machine, *library_libc;
-	const char *build; /* which make builds a library for another machine */
-	bool takes_away;   /* a script whose first line takes LD_PRELOAD away */
-	bool elf, loader;  /* is it an ELF file; one that names a loader */
+	bool library_linked; /* it names the libc that it needs */
+	const char *build;   /* which make builds a library for another machine */
+	bool takes_away;     /* a script whose first line takes LD_PRELOAD away */
+	bool elf, loader;    /* is it an ELF file; one that names a loader */
 };
 
 #endif

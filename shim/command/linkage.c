@@ -43,8 +43,9 @@ static const char *machine_of(const struct pg_elf_file *e)
 
 /* ---- the library ---- */
 
-/* The versions of glibc's symbols that the library asks for are among its strings. */
-static bool for_glibc(const struct pg_elf_file *e)
+/* The versions of glibc's symbols that the library asks for are among its strings. One that was
+ * linked with no libc (musl-gcc) goes into programs of both. */
+static bool for_glibc(const struct pg_elf_file *e, bool *linked)
 {
 	struct pg_elf_dynamic d;
 	unsigned char *strings = NULL;
@@ -53,6 +54,7 @@ static bool for_glibc(const struct pg_elf_file *e)
 	if (pg_elf_file_dynamic(e, &d))
 		strings = pg_elf_file_copy(e, d.strings.offset, d.strings.size);
 	found = strings && memmem(strings, (size_t)d.strings.size, "GLIBC_", 6);
+	*linked = strings && d.needed_count;
 	free(strings);
 	return found;
 }
@@ -67,7 +69,7 @@ static bool same_machine(struct pg_examined *x, const struct pg_elf_file *e, con
 	x->library_machine = "no ELF file";
 	if (fd >= 0 && pg_elf_file_open(&lib, fd)) {
 		x->library_machine = machine_of(&lib);
-		x->library_libc = for_glibc(&lib) ? "glibc" : "musl";
+		x->library_libc = for_glibc(&lib, &x->library_linked) ? "glibc" : "musl";
 		same = lib.wide == e->wide && lib.big == e->big && lib.machine == e->machine;
 		pg_elf_file_close(&lib);
 	}
@@ -173,9 +175,9 @@ static void examine_loader(struct pg_examined *x, const char *loader, const char
 		pg_settle(x, PG_R_MISSING, "'%s' needs the loader '%s', which was not found",
 			  x->path, loader);
 	else if (!strcmp(x->libc, "glibc") && !strcmp(x->library_libc, "musl"))
-		pg_settle(x, PG_R_NO,
-			  "'%s' is for glibc, and %s for musl: the loader would refuse it", x->path,
-			  library);
+		pg_settle(x, PG_R_NO, "'%s' is for glibc, and %s for musl: %s", x->path, library,
+			  x->library_linked ? "the loader would refuse it"
+					    : "it would not see what libc's stdio writes");
 }
 
 /* The runtime that wants to be loaded first, among the libraries that the program names. */

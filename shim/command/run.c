@@ -180,8 +180,6 @@ int pg_run(struct pg_request *r)
 	}
 	start_page(r, engines.outside);
 	pg_silent_on = r->all;
-	if (r->all && r->control && engines.outside)
-		pg_fail(PG_FAILED, "--all and --control cannot be together from outside");
 	start_engine(&engines, path);
 	if (engines.inside)
 		pg_variable_preload(pg_library_for_loader());

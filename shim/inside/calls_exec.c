@@ -9,9 +9,12 @@
 #include "rules/config.h"
 
 #include <alloca.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
 #include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 /* The name that was left with what it reads from will be another program's, which may say nothing.
@@ -171,4 +174,78 @@ PG_EXPORT int posix_spawnp(pid_t *pid, const char *name, const posix_spawn_file_
 	ret = NEXT(posix_spawnp)(pid ? pid : &child, name, actions, how, argv, env);
 	spawned(&r, ret, pid ? *pid : child);
 	return ret;
+}
+
+/* Since glibc 2.39; who is told that there is none does without. */
+int pidfd_spawn(int *pidfd, const char *path, const posix_spawn_file_actions_t *actions,
+		const posix_spawnattr_t *how, char *const *argv, char *const *env);
+int pidfd_spawnp(int *pidfd, const char *name, const posix_spawn_file_actions_t *actions,
+		 const posix_spawnattr_t *how, char *const *argv, char *const *env);
+
+static void spawned_with(const struct pg_reach *r, int ret, const int *pidfd)
+{
+	spawned(r, ret, !ret && r->barrier && pidfd ? pg_reach_process(*pidfd) : -1);
+}
+
+PG_EXPORT int pidfd_spawn(int *pidfd, const char *path, const posix_spawn_file_actions_t *actions,
+			  const posix_spawnattr_t *how, char *const *argv, char *const *env)
+{
+	struct pg_reach r = {
+		.folder = AT_FDCWD, .path = path, .env = env, .moves = actions != NULL};
+	int ret;
+
+	if (!NEXT(pidfd_spawn))
+		return ENOSYS;
+	pg_reach_look(&r);
+	ret = NEXT(pidfd_spawn)(pidfd, path, actions, how, argv, env);
+	spawned_with(&r, ret, pidfd);
+	return ret;
+}
+
+PG_EXPORT int pidfd_spawnp(int *pidfd, const char *name, const posix_spawn_file_actions_t *actions,
+			   const posix_spawnattr_t *how, char *const *argv, char *const *env)
+{
+	struct pg_reach r = {.env = env, .moves = actions != NULL};
+	int ret;
+
+	if (!NEXT(pidfd_spawnp))
+		return ENOSYS;
+	pg_reach_search(&r, name);
+	ret = NEXT(pidfd_spawnp)(pidfd, name, actions, how, argv, env);
+	spawned_with(&r, ret, pidfd);
+	return ret;
+}
+
+/* ---- a shell ---- */
+
+/* libc starts it by itself. What it starts then, its own copy of the library tells, if it has one.
+ */
+static void look_at_shell(struct pg_reach *r)
+{
+	*r = (struct pg_reach){
+		.folder = AT_FDCWD, .path = "/bin/sh", .env = pg_config_environment()};
+	pg_reach_look(r);
+}
+
+/* It is told before, for it ends with the call. */
+PG_EXPORT int system(const char *command)
+{
+	struct pg_reach r;
+
+	if (command) {
+		look_at_shell(&r);
+		spawned(&r, 0, -1);
+	}
+	return NEXT(system)(command);
+}
+
+PG_EXPORT FILE *popen(const char *command, const char *mode)
+{
+	struct pg_reach r;
+	FILE *f;
+
+	look_at_shell(&r);
+	f = NEXT(popen)(command, mode);
+	spawned(&r, !f, -1);
+	return f;
 }

@@ -74,7 +74,7 @@ void pg_guard_exit(void)
 	before = pg_live_enter();
 	for (unsigned i = 0; i < pg_rules.n; i++)
 		s->event.counts[i] = pg_turn_fired(i);
-	pg_event_write(&s->event, s->line, s->mask);
+	pg_event_write(s);
 	pg_live_leave(before);
 	pg_room_give(s);
 	errno = saved;

@@ -78,11 +78,9 @@ static bool is_lost(int err)
 /* Who is told: a FILE's read or write is made inside libc. */
 static uintptr_t told_at(const struct pg_op *op)
 {
-	uintptr_t outside;
+	uintptr_t outside = op->via == PG_VIA_STDIO ? pg_stack_caller() : 0;
 
-	if (op->via != PG_VIA_STDIO || !pg_stack_walk(&outside, 1, NULL))
-		return op->caller;
-	return outside;
+	return outside ? outside : op->caller;
 }
 
 static void out_failed(const struct pg_op *op)
@@ -263,25 +261,28 @@ void pg_guard_out(struct pg_op *op, int64_t ret)
 
 /* What OP, a wrapper's, holds of CALL, as far as its layout has it. A wrapper of a plain buffer
  * stores its length alone, and so does that of a call that reads several messages. */
-static struct pg_op as_stored(enum pg_call call, const struct pg_op *op, uintptr_t caller)
+static void take_stored(struct pg_op *whole, enum pg_call call, const struct pg_op *op)
 {
 	const struct pg_layout *l = pg_call_layout(call);
 	bool kept = (l->shape == PG_IOV || l->shape == PG_MSG) &&
 		    (pg_is_out(call) || !pg_call_has_messages(call));
 
-	return (struct pg_op){
-		.call = call,
-		.fd = op->fd,
-		.len = op->len,
-		.flags = l->flags >= 0 ? op->flags : 0,
-		.shape = (enum pg_shape)l->shape,
-		.data = kept ? op->data : NULL,
-		.count = l->shape == PG_IOV ? op->count : 0,
-		.to = l->to >= 0 ? op->to : NULL,
-		.to_len = l->to >= 0 ? op->to_len : 0,
-		.bytes = -1,
-		.caller = caller,
-	};
+	__builtin_memset(whole, 0, sizeof *whole);
+	whole->call = call;
+	whole->fd = op->fd;
+	whole->len = op->len;
+	whole->shape = (enum pg_shape)l->shape;
+	whole->bytes = -1;
+	if (l->flags >= 0)
+		whole->flags = op->flags;
+	if (kept)
+		whole->data = op->data;
+	if (l->shape == PG_IOV)
+		whole->count = op->count;
+	if (l->to < 0)
+		return;
+	whole->to = op->to;
+	whole->to_len = op->to_len;
 }
 
 /* Is there nothing to tell of OP, which wrote RET bytes of what SHAPE holds? Only a pipe breaks in
@@ -316,7 +317,8 @@ int64_t pg_guard_odd_out(enum pg_call call, const struct pg_op *op, int64_t ret,
 		uncount(call, op->fd, ret);
 	if (is_unremarkable(op, pg_call_layout(call)->shape, ret))
 		return ret;
-	whole = as_stored(call, op, caller);
+	take_stored(&whole, call, op);
+	whole.caller = caller;
 	whole.cfa = cfa;
 	pg_guard_out(&whole, ret);
 	return ret;
@@ -435,13 +437,16 @@ int64_t pg_guard_in(const struct pg_op *asked, int64_t ret)
 
 int64_t pg_guard_odd_in(enum pg_call call, const struct pg_op *op, int64_t ret, uintptr_t caller)
 {
-	const struct pg_op whole = as_stored(call, op, caller);
+	struct pg_op whole;
 
-	if (ret > 0)
+	if (ret > 0) {
 		pg_fd_was_read(op->fd);
-	else
-		uncount(call, op->fd, ret);
-	return ret > 0 ? ret : pg_guard_in(&whole, ret);
+		return ret;
+	}
+	uncount(call, op->fd, ret);
+	take_stored(&whole, call, op);
+	whole.caller = caller;
+	return pg_guard_in(&whole, ret);
 }
 
 void pg_guard_refused(enum pg_call call, int fd, const void *addr, uint32_t len, uintptr_t caller)

@@ -334,29 +334,41 @@ static bool from_ours(struct regs *r, const void *uc, struct pg_op *op)
 	return (between != PG_NOTHING_OURS || pg_confined) && from_mark(r, op);
 }
 
+/* As they are at the system call itself, not as a wrapper of ours was given them. */
+static void read_raw(const void *uc, bool ours, struct regs *r)
+{
+	read_regs(uc, r);
+	if (!ours)
+		r->nr = pg_hit_number(uc);
+}
+
 bool pg_hit_recognise(const siginfo_t *si, const void *uc, struct pg_op *op)
 {
-	struct regs r, raw;
+	struct regs r;
 	int pid = pg_confined ? -1 : pg_pid();
+	bool ours;
 
 	if (si->si_code != SI_USER || (pid > 0 && si->si_pid != pid))
 		return false;
 	read_regs(uc, &r);
 	if (r.ret != -EPIPE && r.ret <= 0)
 		return false;
-	raw = r;
 	*op = (struct pg_op){.uc = uc, .fd = -1, .bytes = -1};
-	if (from_ours(&r, uc, op)) {
+	ours = from_ours(&r, uc, op);
+	if (ours) {
 		op->caller = op->cfa ? 0 : PG_MARKED_CALLER;
 		op->bytes = length_of(&r);
 	} else {
-		raw.nr = pg_hit_number(uc);
-		from_regs(&raw, op);
-		op->bytes = op->call && (raw.nr >= 0 || GUESS_IS_WRITE) ? length_of(&raw) : -1;
+		read_raw(uc, false, &r);
+		from_regs(&r, op);
+		op->bytes = op->call && (r.nr >= 0 || GUESS_IS_WRITE) ? length_of(&r) : -1;
 	}
 	op->ret = r.ret < 0 ? -1 : r.ret;
 	op->err = r.ret < 0 ? EPIPE : 0;
-	return broken(op) || from_ring(&raw, op);
+	if (broken(op))
+		return true;
+	read_raw(uc, ours, &r);
+	return from_ring(&r, op);
 }
 
 /* Of a write that broke once: which system call is to be made to meet the same again, and with what

@@ -311,7 +311,8 @@ static enum pg_barrier barrier_of(const struct head *h, const struct preload *p)
 								   : PG_NO_BARRIER;
 }
 
-/* "#! /bin/sh -e": "/bin/sh" into FILE. False: it is none, or too long a one. */
+/* "#! /bin/sh -e": "/bin/sh" into FILE. False: it is none, or too long a one. It may end with the
+ * file, but not with what the kernel looks at. */
 static bool take_interpreter(struct head *h, char *file, size_t size)
 {
 	size_t at = 2, n = 0;
@@ -323,7 +324,7 @@ static bool take_interpreter(struct head *h, char *file, size_t size)
 	while (at + n < h->n && h->text[at + n] && h->text[at + n] != ' ' &&
 	       h->text[at + n] != '\t' && h->text[at + n] != '\n')
 		n++;
-	if (!n || at + n == h->n || n >= size)
+	if (!n || at + n == sizeof h->text || n >= size)
 		return false;
 	__builtin_memcpy(file, h->text + at, n);
 	file[n] = 0;
@@ -494,6 +495,19 @@ static bool is_followed_already(void)
 	return pg_same(comm, "pipeguard\n");
 }
 
+int pg_reach_process(int pidfd)
+{
+	char path[48];
+	struct pg_text t = {path, 0, sizeof path - 1};
+	int pid;
+
+	pg_put(&t, "/proc/self/fdinfo/");
+	pg_put_i64(&t, pidfd);
+	path[t.len] = 0;
+	pid = number_in(path, "\nPid:\t");
+	return pid ? pid : -1;
+}
+
 /* What is said once: of each program, or of who takes LD_PRELOAD away from whatever it starts. */
 static uint64_t key_of(const struct pg_reach *r)
 {
@@ -523,6 +537,6 @@ void pg_reach_tell(const struct pg_reach *r, int child)
 	e->by_root = !pg_sys0(SYS_geteuid);
 	e->object.rule = -1;
 	pg_copy(e->path, sizeof e->path, r->file);
-	pg_event_write(e, s->line, s->mask);
+	pg_event_write(s);
 	pg_room_give(s);
 }

@@ -31,7 +31,10 @@ void pg_reach_look(struct pg_reach *r);
 /* The same of NAME, which execvp(3) would look for. */
 void pg_reach_search(struct pg_reach *r, const char *name);
 
-/* It is started, as process CHILD. */
+/* It is started, as process CHILD; -1: that is not known. */
 void pg_reach_tell(const struct pg_reach *r, int child);
+
+/* The process behind PIDFD; -1: not known. */
+int pg_reach_process(int pidfd);
 
 #endif

@@ -27,17 +27,18 @@ void pg_report_start(enum pg_state state)
 
 /* Who made E, the nearest caller outside libc first; and, where it is told or counted by, the hash
  * of it, which is of the same frames whatever PIPEGUARD_STACK says. */
-static void add_stack(struct pg_event *e, const struct pg_op *op)
+static void add_stack(struct pg_room *s, const struct pg_op *op)
 {
+	struct pg_event *e = &s->event;
 	unsigned n = pg_config.stack;
 
 	if (pg_config.json && n < PG_SITE_FRAMES)
 		n = PG_SITE_FRAMES;
-	n = pg_stack_walk(e->frame, n, op->uc);
+	n = pg_stack_walk(&s->cursor, e->frame, n, op->uc);
 	if (!n && op->caller)
 		e->frame[n++] = op->caller;
 	if (pg_config.json || e->ev == PG_EV_CALL)
-		e->hash = pg_stack_site(e->frame, n);
+		e->hash = pg_stack_site(&s->naming.module, e->frame, n);
 	e->frames = n < pg_config.stack ? n : pg_config.stack;
 }
 
@@ -119,7 +120,7 @@ static void write_event(struct pg_room *s, const struct pg_op *op)
 	e->object.ino = st.ino;
 	e->object.dev = st.dev;
 	if (walked) {
-		add_stack(e, op);
+		add_stack(s, op);
 		place = call ? (uintptr_t)e->hash : e->frames ? e->frame[0] : 0;
 	}
 	if (op->inlined)
@@ -135,15 +136,15 @@ static void write_event(struct pg_room *s, const struct pg_op *op)
 		e->own = e->object.kind == PG_PIPE && pg_look_reads(&st);
 	}
 	if (!walked)
-		add_stack(e, op);
+		add_stack(s, op);
 	if (first)
 		pg_site_describe(first, e, op->caller);
 	if (e->ev == PG_EV_EPIPE)
 		add_disposition(e);
 	if (e->ev == PG_EV_EPIPE || e->ev == PG_EV_RESET)
 		add_ended(e);
-	pg_event_write(e, s->line, s->mask);
-	pg_modules_tell(e, s->line, s->mask);
+	pg_event_write(s);
+	pg_modules_tell(s);
 }
 
 static void fill(struct pg_event *e, enum pg_ev ev, const struct pg_op *op, enum pg_signal signal)
@@ -172,7 +173,7 @@ void pg_report(enum pg_ev ev, const struct pg_op *op, enum pg_signal signal)
 	if (!pg_confined)
 		write_event(s, op);
 	else if (ev == PG_EV_EPIPE)
-		pg_event_write_confined(&s->event, s->line);
+		pg_event_write_confined(s);
 	pg_room_give(s);
 }
 
@@ -189,7 +190,7 @@ void pg_report_killed(int sender, bool by_itself, uint64_t owed)
 	s->event.by_itself = by_itself;
 	s->event.call = owed ? pg_call_plain((enum pg_call)(owed >> 32 & 0x3fff)) : PG_NO_CALL;
 	s->event.fd = (int)(uint32_t)owed;
-	pg_event_write(&s->event, s->line, s->mask);
+	pg_event_write(s);
 	pg_room_give(s);
 }
 
@@ -204,9 +205,9 @@ void pg_report_change(const struct pg_change *change)
 	s->event.ev = PG_EV_DISPOSITION;
 	s->event.pid = pg_pid();
 	s->event.change = *change;
-	s->event.frames = pg_stack_walk(s->event.frame, pg_config.stack, NULL);
-	pg_event_write(&s->event, s->line, s->mask);
-	pg_modules_tell(&s->event, s->line, s->mask);
+	s->event.frames = pg_stack_walk(&s->cursor, s->event.frame, pg_config.stack, NULL);
+	pg_event_write(s);
+	pg_modules_tell(s);
 	pg_room_give(s);
 	errno = saved;
 }
@@ -233,13 +234,13 @@ void pg_report_inject(const struct pg_op *op, const struct pg_plan *plan)
 	told = pg_site_count(e, op->caller, &first);
 	if (told) {
 		add_target(e, op);
-		add_stack(e, op);
-		pg_event_write(e, s->line, s->mask);
+		add_stack(s, op);
+		pg_event_write(s);
 	}
 	if (first)
 		pg_site_describe(first, e, op->caller);
 	if (told)
-		pg_modules_tell(e, s->line, s->mask);
+		pg_modules_tell(s);
 	pg_room_give(s);
 }
 
@@ -255,6 +256,6 @@ void pg_report_load(const char *gates, enum pg_state state)
 	s->event.sender = (int)pg_sys0(SYS_getppid);
 	s->event.change.to = state;
 	s->event.inherited = inherited_ignored;
-	pg_event_write(&s->event, s->line, s->mask);
+	pg_event_write(s);
 	pg_room_give(s);
 }

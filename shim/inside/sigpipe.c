@@ -159,8 +159,8 @@ static bool spared_later(uint64_t owed)
 	return owed && tell.spared(&op);
 }
 
-/* A SIGPIPE that is no write's of this moment. */
-static void on_other(const siginfo_t *si, void *uc)
+/* A SIGPIPE that is no write's of this moment. Not inline: it needs room of its own. */
+static __attribute__((noinline)) void on_other(const siginfo_t *si, void *uc)
 {
 	bool itself = by_itself(si, uc);
 	uint64_t owed = itself ? 0 : pg_owed;

@@ -22,10 +22,9 @@ static void put_glob(struct pg_text *t, const char *name)
 	}
 }
 
-static void put_caller(struct pg_text *t, uintptr_t addr)
+static void put_caller(struct pg_text *t, struct pg_naming *to, uintptr_t addr)
 {
-	struct pg_module room;
-	const struct pg_module *m = pg_module_at(addr, &room);
+	const struct pg_module *m = pg_module_at(addr, &to->module);
 
 	if (!m || pg_len(m->name) > GLOB_MAX)
 		return;
@@ -79,7 +78,7 @@ void pg_put_again(struct pg_text *t, const struct pg_event *e)
 			pg_put(t, seen(o));
 		}
 		if (e->frames)
-			put_caller(t, e->frame[0]);
+			put_caller(t, e->naming, e->frame[0]);
 	}
 	pg_put(t, ":when=1:break");
 }

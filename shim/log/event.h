@@ -107,7 +107,9 @@ struct pg_event {
 	int pid;
 	bool sourced; /* lines of the source are known */
 	bool outside; /* seen by the outside engine: TID and COMM are filled in, too */
-	/* Set by pg_event_write (line.h), unless OUTSIDE. */
+	/* Set by pg_event_write (line.h): */
+	struct pg_naming *naming; /* room of this event's */
+	/* and these, unless OUTSIDE. */
 	int tid;
 	uint64_t now;
 	unsigned columns;	       /* of the terminal that a text goes to; 0: to none */

@@ -116,27 +116,26 @@ static int fd_of(const struct pg_event *e)
 	return e->ev == PG_EV_KILLED && !e->call ? -1 : e->fd;
 }
 
-/* Two names and an offset; longer where a name is escaped, and then cut. */
-enum { FRAME_MAX = 352, CODE_MAX = 112 };
+enum { CODE_MAX = 112 };
 
-static void frame(struct pg_text *t, uintptr_t addr)
+static void frame(struct pg_text *t, const struct pg_event *e, uintptr_t addr)
 {
-	char buf[FRAME_MAX];
-	struct pg_text part = {buf, 0, sizeof buf - 1};
+	struct pg_naming *to = e->naming;
+	struct pg_text part = {to->text, 0, sizeof to->text - 1};
 
-	pg_stack_put_frame(&part, addr);
-	buf[part.len] = 0;
-	pg_put_json(t, buf, sizeof buf);
+	pg_stack_put_frame(&part, to, addr);
+	to->text[part.len] = 0;
+	pg_put_json(t, to->text, sizeof to->text);
 }
 
-static void code(struct pg_text *t, const struct pg_code *code)
+static void code(struct pg_text *t, const struct pg_event *e, const struct pg_code *code)
 {
-	char buf[CODE_MAX];
-	struct pg_text part = {buf, 0, sizeof buf - 1};
+	struct pg_naming *to = e->naming;
+	struct pg_text part = {to->text, 0, CODE_MAX - 1};
 
-	pg_stack_put_code_frame(&part, code);
-	buf[part.len] = 0;
-	pg_put_json(t, buf, sizeof buf);
+	pg_stack_put_code_frame(&part, to, code);
+	to->text[part.len] = 0;
+	pg_put_json(t, to->text, CODE_MAX);
 }
 
 static void instead(struct pg_text *t, const struct pg_event *e)
@@ -178,7 +177,7 @@ static void history(struct pg_text *t, const struct pg_event *e)
 		key(t, "sent_since");
 		count(t, pg_sent_since(e, w));
 		key(t, "caller");
-		code(t, &w->caller);
+		code(t, e, &w->caller);
 		pg_put_char(t, '}');
 	}
 	pg_put_char(t, ']');
@@ -266,7 +265,7 @@ static void stack(struct pg_text *t, const struct pg_event *e)
 
 		if (i)
 			pg_put_char(t, ',');
-		frame(t, e->frame[i]);
+		frame(t, e, e->frame[i]);
 		if (!fits(t, before))
 			break;
 	}
@@ -294,7 +293,7 @@ static void disposition(struct pg_text *t, const struct pg_event *e)
 	pg_put(t, pg_state_name(e->changed ? e->change.to : PG_STATE_IGNORED));
 	pg_put(t, "\",\"by\":");
 	if (e->changed && e->change.by.at)
-		code(t, &e->change.by);
+		code(t, e, &e->change.by);
 	else
 		pg_put(t, "\"inherited\"");
 	key(t, "tid");
@@ -331,7 +330,7 @@ static void sites(struct pg_text *t, const struct pg_event *e)
 		count(t, e->site[i].fd);
 		key(t, "caller");
 		if (e->site[i].caller.at)
-			code(t, &e->site[i].caller);
+			code(t, e, &e->site[i].caller);
 		else
 			pg_put(t, "null");
 		key(t, "count");

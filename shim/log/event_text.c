@@ -215,7 +215,7 @@ static void text_history(struct pg_text *t, const struct pg_event *e)
 				pg_put_char(t, ' ');
 		pg_put_duration(t, pg_event_since(e, w->at));
 		pg_put(t, " before, in ");
-		pg_stack_put_code(t, &w->caller);
+		pg_stack_put_code(t, e->naming, &w->caller);
 		if (pg_sent_since(e, w) <= 0) {
 			pg_put(t, i + 1 == n && e->ev == PG_EV_EPIPE ? ", and the program wrote on"
 								     : "");
@@ -235,7 +235,7 @@ static void text_frames(struct pg_text *t, const struct pg_event *e, unsigned n,
 		size_t before = t->len;
 
 		pg_put(t, i ? between : INDENT "at ");
-		pg_stack_put_place(t, e->frame[i]);
+		pg_stack_put_place(t, e->naming, e->frame[i]);
 		if (t->len == t->cap) {
 			t->len = before;
 			return;
@@ -246,7 +246,8 @@ static void text_frames(struct pg_text *t, const struct pg_event *e, unsigned n,
 /* One a line on a terminal that is too narrow for all of them in one. */
 static void text_stack(struct pg_text *t, const struct pg_event *e)
 {
-	unsigned n = pg_stack_above_start(e->frame, e->frames, e->frames < pg_config.stack);
+	unsigned n =
+		pg_stack_above_start(e->naming, e->frame, e->frames, e->frames < pg_config.stack);
 	size_t before = t->len;
 
 	text_frames(t, e, n, " < ");
@@ -378,7 +379,7 @@ static void text_disposition(struct pg_text *t, const struct pg_event *e)
 	pg_put_char(t, ' ');
 	pg_put_duration(t, pg_event_since(e, e->change.at));
 	pg_put(t, " before, by ");
-	pg_stack_put_code(t, &e->change.by);
+	pg_stack_put_code(t, e->naming, &e->change.by);
 }
 
 static void text_again(struct pg_text *t, const struct pg_event *e)
@@ -527,7 +528,7 @@ static void text_exit(struct pg_text *t, const struct pg_event *e)
 		if (!e->site[i].caller.at)
 			continue;
 		pg_put(t, " at ");
-		pg_stack_put_code(t, &e->site[i].caller);
+		pg_stack_put_code(t, e->naming, &e->site[i].caller);
 	}
 }
 
@@ -581,8 +582,10 @@ static void text_unreached(struct pg_text *t, const struct pg_event *e)
 	const char *name = e->path[0] ? e->path : e->outside ? e->comm : "?";
 	size_t before;
 
-	pg_put(t, "pid ");
-	pg_put_i64(t, e->child);
+	if (e->child < 0)
+		pg_put(t, "a child");
+	else
+		pg_put(t, "pid "), pg_put_i64(t, e->child);
 	pg_put(t, " (");
 	text_name(t, name, sizeof e->path, ")");
 	pg_put(t, ") ");
@@ -612,7 +615,7 @@ static void text_body(struct pg_text *t, const struct pg_event *e)
 		pg_put(t, " to ");
 		pg_put(t, pg_state_name(e->change.to));
 		pg_put(t, " by ");
-		pg_stack_put_code(t, &e->change.by);
+		pg_stack_put_code(t, e->naming, &e->change.by);
 		break;
 	case PG_EV_INJECT:
 		text_inject(t, e);

@@ -75,7 +75,7 @@ bool pg_put_instead(struct pg_text *t, const struct pg_event *e)
 	bool closed = e->barrier == PG_BARRIER_UNDUMPABLE ||
 		      (e->barrier == PG_BARRIER_PRIVILEGED && !e->by_root);
 
-	if (!e->reachable)
+	if (!e->reachable || ((filtered || closed) && e->child < 0))
 		return false;
 	pg_put(t, filtered ? "pipeguard attach -r RULE "
 		  : closed ? "sudo pipeguard attach "

@@ -23,12 +23,22 @@ void pg_event_note_process(void)
 	pg_sys2(SYS_prctl, PR_GET_NAME, noted.comm);
 }
 
-static void put_line(struct pg_event *e, char *line, uint64_t mask)
+/* Not inline: lines for nobody but a journal need the fields. */
+static __attribute__((noinline)) void put_to_journal(const struct pg_room *s, size_t len)
 {
-	struct pg_text t = {line, 0, PG_LINE_MAX - 1};
 	char fields[512];
 	struct pg_text head = {fields, 0, sizeof fields};
 
+	pg_journal_head(&head, &s->event, len);
+	pg_log_write(&head, s->line, len + 1, s->mask);
+}
+
+static void put_line(struct pg_room *s)
+{
+	struct pg_text t = {s->line, 0, PG_LINE_MAX - 1}, none = {NULL, 0, 0};
+	struct pg_event *e = &s->event;
+
+	e->naming = &s->naming;
 	e->missing = pg_log_missing();
 	if (pg_config.json) {
 		pg_event_json(&t, e);
@@ -37,11 +47,11 @@ static void put_line(struct pg_event *e, char *line, uint64_t mask)
 		t.cap -= PG_TEXT_TAIL - 1;
 		pg_event_text(&t, e);
 	}
-	t.cap = PG_LINE_MAX;
+	s->line[t.len] = '\n';
 	if (pg_config.log_journal)
-		pg_journal_head(&head, e, t.len);
-	pg_put_char(&t, '\n');
-	pg_log_write(&head, line, t.len, mask);
+		put_to_journal(s, t.len);
+	else
+		pg_log_write(&none, s->line, t.len + 1, s->mask);
 }
 
 /* What is said once, or ends it all, is always said. */
@@ -66,8 +76,10 @@ static int thread_in(int pid)
 	return known.tid;
 }
 
-void pg_event_write(struct pg_event *e, char *line, uint64_t mask)
+void pg_event_write(struct pg_room *s)
 {
+	struct pg_event *e = &s->event;
+
 	e->now = pg_now();
 	if (!is_rare(e) && !pg_log_allows(e->now))
 		return;
@@ -75,16 +87,19 @@ void pg_event_write(struct pg_event *e, char *line, uint64_t mask)
 		e->tid = thread_in(e->pid);
 		pg_sys2(SYS_prctl, PR_GET_NAME, e->comm);
 	}
-	put_line(e, line, mask);
+	put_line(s);
 }
 
-void pg_event_write_confined(struct pg_event *e, char *line)
+void pg_event_write_confined(struct pg_room *s)
 {
+	struct pg_event *e = &s->event;
+
+	s->mask = 0;
 	e->confined = true;
 	e->pid = noted.pid;
 	e->tid = -1; /* which thread it is cannot be asked */
 	__builtin_memcpy(e->comm, noted.comm, sizeof e->comm);
 	e->object.sent = e->object.offset = e->object.unread = e->object.idle_ms = -1;
 	e->object.rule = -1;
-	put_line(e, line, 0);
+	put_line(s);
 }

@@ -356,12 +356,20 @@ static bool is_due(void)
 	return true;
 }
 
+/* Not inline: its room is not on the way of a log that stays where it is. */
+static __attribute__((noinline)) bool has_another_name(const char *path)
+{
+	char now[600];
+
+	pg_fd_name(out.fd, now, sizeof now); /* not "/..." where that cannot be said */
+	return now[0] == '/' && !pg_same(now, path);
+}
+
 /* Was the log's file renamed, or removed, by who keeps logs? A program that changed its root, or
  * its mounts, sees another file under that name, or none, and its log goes on as it was. */
 static bool was_moved(void)
 {
 	static char path[PG_LINE_MAX / 4]; /* racing threads write the same */
-	char now[600];
 	struct pg_stat st;
 
 	if (pg_config.log_kind != PG_LOG_FILE || !S_ISREG(out.mode) || !is_due())
@@ -369,8 +377,7 @@ static bool was_moved(void)
 	pg_config_log_path(path, sizeof path, out.pid); /* 0: it is not in the name */
 	if (!pg_lstat(path, &st) && st.dev == out.dev && st.ino == out.ino)
 		return false;
-	pg_fd_name(out.fd, now, sizeof now); /* not "/..." where that cannot be said */
-	return now[0] == '/' && !pg_same(now, path);
+	return has_another_name(path);
 }
 
 /* T takes the log's place, under its number if that can be: another thread may be about to write.

@@ -28,26 +28,27 @@ static bool is_new(int pid, const struct pg_module *m)
 	return false;
 }
 
-static void tell(struct pg_event *e, const struct pg_module *m, uintptr_t at, char *line,
-		 uint64_t mask)
+static void tell(struct pg_room *s, const struct pg_module *m, uintptr_t at)
 {
+	struct pg_event *e = &s->event;
+
 	e->ev = PG_EV_MODULE;
 	pg_copy(e->module, sizeof e->module, m->name);
 	pg_module_path(m, at, e->path, sizeof e->path);
 	pg_module_id(m, e->build_id, sizeof e->build_id);
-	pg_event_write(e, line, mask);
+	pg_event_write(s);
 }
 
-void pg_modules_tell(struct pg_event *e, char *line, uint64_t mask)
+void pg_modules_tell(struct pg_room *s)
 {
-	struct pg_module room;
+	const struct pg_event *e = &s->event;
 
 	if (!pg_config.json || pg_config.verbose < 1 || e->confined)
 		return;
 	for (unsigned i = 0; i < e->frames; i++) {
-		const struct pg_module *m = pg_module_at(e->frame[i], &room);
+		const struct pg_module *m = pg_module_at(e->frame[i], &s->naming.module);
 
 		if (m && is_new(e->pid, m))
-			tell(e, m, e->frame[i], line, mask);
+			tell(s, m, e->frame[i]);
 	}
 }

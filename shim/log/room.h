@@ -6,7 +6,7 @@
 #include "log/log.h"
 
 /*
- * Room for one event: an event needs some 6 KiB, more than a small stack has.
+ * Room for one event: an event needs some 7 KiB, more than a small stack has.
  * Taken and given back without a lock; a fork child starts with all free
  * (MADV_WIPEONFORK), a vfork child shares them and takes its own. Where more
  * threads break at once than there is room, more is mapped.
@@ -19,6 +19,10 @@ struct pg_room {
 	bool mapped, masked;
 	uint64_t mask; /* the program's own, if masked */
 	struct pg_event event;
+	union {
+		struct pg_cursor cursor; /* while its stack is looked at */
+		struct pg_naming naming; /* while it is written */
+	};
 	char line[PG_LINE_MAX];
 };
 

@@ -7,7 +7,7 @@ enum { SITES = 512, PROBES = 16, FIRST_TOLD = 10 };
 
 /* How often one place in the program broke on one object. */
 struct pg_place {
-	uint64_t key; /* 0: free */
+	_Alignas(8) uint64_t key; /* 0: free */
 	uint64_t count;
 	struct pg_code caller;
 	int pid, fd;

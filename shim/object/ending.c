@@ -388,13 +388,9 @@ static const char *stat_of(int pid, char *buf, size_t size)
 /* Was what began TICKS (1/100 s) after the boot there at AT, of the monotonic clock? */
 static bool began_before(uint64_t ticks, uint64_t at)
 {
-	enum { BOOTTIME = 7, TICK = 10000000 };
-	long t[2] = {0, 0};
-	uint64_t now = pg_now(), boot;
+	enum { TICK = 10000000 };
+	uint64_t now = pg_now(), boot = pg_since_boot();
 
-	if (pg_sys2(SYS_clock_gettime, BOOTTIME, t))
-		return false;
-	boot = (uint64_t)t[0] * 1000000000u + (uint64_t)t[1];
 	return boot >= now && ticks * TICK <= at + (boot - now) + 2 * TICK;
 }
 

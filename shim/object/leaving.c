@@ -73,8 +73,8 @@ static void put_caller(struct pg_ending *e, uintptr_t caller)
 	const struct pg_module *m;
 	struct pg_code code;
 
-	if (!caller && !pg_stack_walk(&caller, 1, NULL))
-		return;
+	if (!caller)
+		caller = pg_stack_caller();
 	code = pg_code_at(caller);
 	m = pg_module_at(caller, &room);
 	if (!m)
@@ -227,8 +227,8 @@ static bool is_too_much(const struct pg_left *left, int fd, const struct pg_stat
 	return __atomic_add_fetch(&count, 1, __ATOMIC_RELAXED) > MOST;
 }
 
-/* Is FD, which is closed, but a copy of the standard input, which stays? Python closes one of those as it
- * starts. */
+/* Is FD, which is closed, but a copy of the standard input, which stays? Python closes one of those
+ * as it starts. */
 static bool is_copy_of_input(int fd, const struct pg_stat *st, const struct pg_left *left)
 {
 	struct pg_stat input;

@@ -109,10 +109,14 @@ static void read_sections(struct pg_elf_file *e, const unsigned char *head)
 	for (uint64_t i = 0; table && e->sections && i < n; i++) {
 		const unsigned char *p = table + i * size;
 
-		e->sections[e->section_count++] = (struct pg_elf_section){
-			(uint32_t)FIELD(e, Shdr, sh_name, p), (uint32_t)FIELD(e, Shdr, sh_type, p),
-			(uint32_t)FIELD(e, Shdr, sh_link, p), FIELD(e, Shdr, sh_offset, p),
-			FIELD(e, Shdr, sh_addr, p),	      FIELD(e, Shdr, sh_size, p)};
+		e->sections[e->section_count++] =
+			(struct pg_elf_section){(uint32_t)FIELD(e, Shdr, sh_name, p),
+						(uint32_t)FIELD(e, Shdr, sh_type, p),
+						(uint32_t)FIELD(e, Shdr, sh_link, p),
+						FIELD(e, Shdr, sh_offset, p),
+						FIELD(e, Shdr, sh_addr, p),
+						FIELD(e, Shdr, sh_size, p),
+						FIELD(e, Shdr, sh_flags, p) & SHF_COMPRESSED};
 	}
 	e->names = (unsigned)FIELD(e, Ehdr, e_shstrndx, head);
 	free(table);
@@ -163,21 +167,74 @@ const struct pg_elf_section *pg_elf_file_section(const struct pg_elf_file *e, ui
 	return NULL;
 }
 
+/* The names of the sections, for free(3), and how many bytes they are; a null pointer: none. */
+static char *names_of(const struct pg_elf_file *e, uint64_t *size)
+{
+	const struct pg_elf_section *s;
+
+	if (e->names >= e->section_count)
+		return NULL;
+	s = &e->sections[e->names];
+	*size = s->size;
+	return (char *)pg_elf_file_copy(e, s->offset, s->size);
+}
+
 const struct pg_elf_section *pg_elf_file_named(const struct pg_elf_file *e, const char *name)
 {
-	const struct pg_elf_section *names = NULL, *found = NULL;
-	unsigned char *strings = NULL;
+	const struct pg_elf_section *found = NULL;
+	uint64_t size = 0;
+	char *names = names_of(e, &size);
 
-	if (e->names < e->section_count) {
-		names = &e->sections[e->names];
-		strings = pg_elf_file_copy(e, names->offset, names->size);
-	}
-	for (unsigned i = 0; strings && !found && i < e->section_count; i++)
-		if (e->sections[i].name < names->size &&
-		    !strcmp((char *)strings + e->sections[i].name, name))
+	for (unsigned i = 0; names && !found && i < e->section_count; i++)
+		if (e->sections[i].name < size && !strcmp(names + e->sections[i].name, name))
 			found = &e->sections[i];
-	free(strings);
+	free(names);
 	return found;
+}
+
+/* ---- debugging information ---- */
+
+/* By the older form, whose name says so: "ZLIB", and the size, big-endian. */
+static uint64_t size_of_z(const struct pg_elf_file *e, const struct pg_elf_section *s)
+{
+	unsigned char head[12];
+	uint64_t size = 0;
+
+	if (!read_at(e, head, s->offset, sizeof head) || memcmp(head, "ZLIB", 4) != 0)
+		return s->size;
+	for (unsigned i = 4; i < sizeof head; i++)
+		size = size << 8 | head[i];
+	return size;
+}
+
+static uint64_t unpacked(const struct pg_elf_file *e, const struct pg_elf_section *s, bool z)
+{
+	unsigned char head[sizeof(Elf64_Chdr)];
+
+	if (s->type == SHT_NOBITS)
+		return 0;
+	if (s->packed && read_at(e, head, s->offset, SIZE(e, Chdr)))
+		return FIELD(e, Chdr, ch_size, head);
+	return z ? size_of_z(e, s) : s->size;
+}
+
+uint64_t pg_elf_file_debug(const struct pg_elf_file *e)
+{
+	uint64_t sum = 0, size = 0, one;
+	char *names = names_of(e, &size);
+
+	for (unsigned i = 0; names && i < e->section_count; i++) {
+		const struct pg_elf_section *s = &e->sections[i];
+		const char *name = s->name < size ? names + s->name : "";
+		bool z = !strncmp(name, ".zdebug_", 8);
+
+		if (!z && strncmp(name, ".debug_", 7) != 0)
+			continue;
+		one = unpacked(e, s, z);
+		sum = one > UINT64_MAX - sum ? UINT64_MAX : sum + one;
+	}
+	free(names);
+	return sum;
 }
 
 bool pg_elf_file_at(const struct pg_elf_file *e, uint64_t address, struct pg_elf_piece *out)

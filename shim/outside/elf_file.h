@@ -22,6 +22,7 @@ struct pg_elf_segment {
 struct pg_elf_section {
 	uint32_t name, type, link; /* NAME: an offset into the section names */
 	uint64_t offset, address, size;
+	bool packed; /* compressed, with a header that says so */
 };
 
 /* A part of the file. */
@@ -53,6 +54,10 @@ unsigned char *pg_elf_file_copy(const struct pg_elf_file *e, uint64_t offset, ui
 const struct pg_elf_segment *pg_elf_file_segment(const struct pg_elf_file *e, uint32_t type);
 const struct pg_elf_section *pg_elf_file_section(const struct pg_elf_file *e, uint32_t type);
 const struct pg_elf_section *pg_elf_file_named(const struct pg_elf_file *e, const char *name);
+
+/* How many bytes the sections of debugging information are, unpacked, as the file says; 0: there
+ * are none. */
+uint64_t pg_elf_file_debug(const struct pg_elf_file *e);
 
 /* Where the byte that is loaded at ADDRESS lies: from there to the end of its segment. */
 bool pg_elf_file_at(const struct pg_elf_file *e, uint64_t address, struct pg_elf_piece *out);

@@ -39,6 +39,7 @@ static void read_segments(struct pg_file *f, const struct pg_elf_file *e)
 			f->segment[f->segments++] = (struct pg_file_segment){
 				e->segments[i].offset, e->segments[i].size, e->segments[i].address};
 	f->go = pg_elf_file_named(e, ".gopclntab") || pg_elf_file_named(e, ".go.buildinfo");
+	f->debug = pg_elf_file_debug(e);
 	f->known = true;
 }
 

@@ -19,7 +19,9 @@ struct pg_file {
 	unsigned functions;
 	struct pg_file_function *function; /* sorted */
 	char *names;
-	char *path; /* by which it can be opened */
+	char *path;		/* by which it can be opened */
+	uint64_t debug;		/* bytes of debugging information, unpacked */
+	struct pg_units *units; /* units.c's */
 };
 
 /* The file that process PID has mapped from PATH. Never a null pointer. */

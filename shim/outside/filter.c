@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
@@ -164,6 +165,23 @@ int pg_filter_install(void)
 {
 	build();
 	return pg_filter_add(program, (unsigned short)length, SECCOMP_FILTER_FLAG_NEW_LISTENER);
+}
+
+int pg_split(void)
+{
+	return (int)syscall(SYS_clone, 0, NULL, NULL, NULL, NULL);
+}
+
+/* The kernel says so to who asks for one, which a child of its own does. */
+bool pg_filter_is_taken(void)
+{
+	struct sock_filter all = {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW};
+	int status = 0, child = pg_split();
+
+	if (!child)
+		_exit(pg_filter_add(&all, 1, SECCOMP_FILTER_FLAG_NEW_LISTENER) == -EBUSY);
+	return child > 0 && waitpid(child, &status, __WALL) == child && WIFEXITED(status) &&
+	       WEXITSTATUS(status) == 1;
 }
 
 /* ---- what cannot be ---- */

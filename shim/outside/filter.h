@@ -4,9 +4,18 @@
 #ifndef PG_FILTER_H
 #define PG_FILTER_H
 
+#include <stdbool.h>
+
 /* Puts the filter on this process, for what it becomes. Returns the descriptor that tells, with
  * close-on-exec, or -errno. */
 int pg_filter_install(void);
+
+/* Has this process a listener already: another's, as in some containers? Then there is no second
+ * one. */
+bool pg_filter_is_taken(void);
+
+/* As fork(2), but the parent is sent no signal at its end, which could wait for the program. */
+int pg_split(void);
 
 /* Why a rule cannot be followed from outside; a null pointer: all can. */
 const char *pg_filter_refuses(void);

@@ -4,6 +4,7 @@
 #include "outside/file.h"
 #include "outside/frames.h"
 #include "outside/memory.h"
+#include "outside/units.h"
 
 #include "base/text.h"
 #include "who/symbol.h"
@@ -11,7 +12,6 @@
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* ---- lines ---- */
 
@@ -38,26 +38,32 @@ static bool load(void)
 }
 
 /* The process stands still while its tables are read: not those of giants. */
-static bool is_small(uintptr_t addr)
+static bool is_small(const struct pg_file *f)
 {
-	enum { MOST = 32 << 20 };
-	const struct pg_file *f = pg_memory_file(pg_tracee_now, addr);
-	struct stat st;
+	enum { MOST = 64 << 20 };
 
-	return f && f->path && !stat(f->path, &st) && st.st_size <= MOST;
+	return f && f->debug && f->debug <= MOST;
+}
+
+static const char *line_of(struct pg_file *f, uintptr_t addr, int *number)
+{
+	void *all = pg_frames_tables(pg_tracee_now);
+	void *line = all ? dw.line(all, addr) : NULL;
+
+	if (line)
+		return dw.info(line, NULL, number, NULL, NULL, NULL);
+	return all ? pg_units_line(f, all, addr, number) : NULL;
 }
 
 bool pg_source_at(uintptr_t addr, struct pg_text *t)
 {
-	void *all, *line;
+	struct pg_file *f = pg_tracee_now ? pg_memory_file(pg_tracee_now, addr) : NULL;
 	const char *file;
 	int number = 0;
 
-	if (!pg_tracee_now || !load() || !is_small(addr))
+	if (!is_small(f) || !load())
 		return false;
-	all = pg_frames_tables(pg_tracee_now);
-	line = all ? dw.line(all, addr) : NULL;
-	file = line ? dw.info(line, NULL, &number, NULL, NULL, NULL) : NULL;
+	file = line_of(f, addr, &number);
 	if (!file || number <= 0)
 		return false;
 	pg_put_name(t, pg_basename(file), 64);

@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "log/log.h"
 #include "rules/config.h"
-#include "rules/page.h"
+#include "rules/live.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -39,12 +39,6 @@ struct meeting {
 	int why;		 /* errno */
 	pid_t program;
 };
-
-/* As fork(2), but the parent is sent no signal at its end, which could wait for the program. */
-static pid_t split(void)
-{
-	return (pid_t)syscall(SYS_clone, 0, NULL, NULL, NULL, NULL);
-}
 
 /* Waits for the other side, ten seconds at the most. */
 static bool meet(_Atomic int *word)
@@ -105,10 +99,18 @@ static int take_listener(struct meeting *m)
 	return copy;
 }
 
-/* Who waits for an answer shows no stack, nor what its call comes to; who is stopped does. */
-static bool is_by_stops(void)
+/* Are calls stopped at, instead of told by notifications? Who waits for an answer shows no stack,
+ * nor what its call comes to; who is stopped does. And a process has one listener: it may be
+ * another's. */
+static bool by_stops;
+
+static void choose_way(void)
 {
-	return !pg_page() && (pg_ruled_by_stack() || (pg_silent_on && pg_rules.n));
+	struct pg_rule_set *before = pg_live_enter();
+
+	if (pg_rules.n || pg_page())
+		by_stops = pg_silent_on || pg_ruled_by_stack() || pg_filter_is_taken();
+	pg_live_leave(before);
 }
 
 static void __attribute__((noreturn)) look_after(struct meeting *m)
@@ -122,7 +124,7 @@ static void __attribute__((noreturn)) look_after(struct meeting *m)
 	if (!meet(&m->allowed))
 		_exit(0);
 	open_log();
-	if (is_by_stops())
+	if (by_stops)
 		pg_stops_start();
 	ret = pg_engine_prepare() ? pg_engine_seize(m->program) : -EMFILE;
 	m->why = ret < 0 ? -ret : 0;
@@ -148,12 +150,12 @@ static bool adopts(void)
 static void start_apart(struct meeting *m)
 {
 	bool adopts_it = adopts();
-	pid_t between = split();
+	pid_t between = pg_split();
 
 	if (!between && adopts_it)
 		look_after(m);
 	if (!between) {
-		if (!split())
+		if (!pg_split())
 			look_after(m);
 		_exit(0);
 	}
@@ -199,6 +201,7 @@ const char *pg_start_engine(void)
 		       "(unshare --mount-proc)";
 	pg_config.start = pg_now();
 	m->program = getpid();
+	choose_way();
 	start_apart(m);
 	if (!meet(&m->engine))
 		return "no process could be started";
@@ -209,7 +212,7 @@ const char *pg_start_engine(void)
 		return "the engine did not start";
 	if (atomic_load(&m->state) != READY)
 		return reason(m->why);
-	if (is_by_stops())
+	if (by_stops)
 		return NULL;
 	if (pg_silent_on && pg_silent_install())
 		return "--all needs seccomp, which this system does not have, or forbids";

@@ -222,6 +222,16 @@ static const struct pg_way way = {stands, go_on, answer, place, true};
 
 /* ---- stops ---- */
 
+/* Do the rules that hold now ask for it? */
+static bool is_climbed(void)
+{
+	struct pg_rule_set *before = pg_live_enter();
+	bool so = pg_ruled_by_stack();
+
+	pg_live_leave(before);
+	return so;
+}
+
 static void come(int tid, const struct __ptrace_syscall_info *info)
 {
 	struct pg_ruled c = {.way = &way, .copy = -1, .tid = tid};
@@ -237,7 +247,7 @@ static void come(int tid, const struct __ptrace_syscall_info *info)
 		return;
 	}
 	pg_tracee_now = c.of;
-	c.climbed = pg_ruled_by_stack();
+	c.climbed = is_climbed();
 	if (c.climbed)
 		pg_frames_climb(c.of, tid, &r);
 	pg_ruled_come(&c);

@@ -27,17 +27,18 @@
 
 uint64_t pg_told;
 
-static struct pg_event event;
-static char line[PG_LINE_MAX];
+static struct pg_room room = {.mask = ~(uint64_t)0};
 
 struct pg_event *pg_tell_room(enum pg_ev ev, struct pg_tracee *t)
 {
-	memset(&event, 0, sizeof event);
-	event.ev = ev;
-	event.outside = true;
-	event.pid = t->pid;
-	event.object.rule = -1;
-	return &event;
+	struct pg_event *e = &room.event;
+
+	memset(e, 0, sizeof *e);
+	e->ev = ev;
+	e->outside = true;
+	e->pid = t->pid;
+	e->object.rule = -1;
+	return e;
 }
 
 static bool is_sourced(const struct pg_event *e)
@@ -58,13 +59,13 @@ void pg_tell(struct pg_tracee *t, int tid, struct pg_event *e)
 	pg_tracee_now = t;
 	pg_log_of(t->pid);
 	e->sourced = is_sourced(e);
-	pg_event_write(e, line, ~(uint64_t)0);
+	pg_event_write(&room);
 }
 
-void pg_tell_modules(struct pg_tracee *t, struct pg_event *e)
+void pg_tell_modules(struct pg_tracee *t)
 {
 	pg_tracee_now = t;
-	pg_modules_tell(e, line, ~(uint64_t)0);
+	pg_modules_tell(&room);
 }
 
 void pg_tell_stack(struct pg_event *e)
@@ -73,8 +74,8 @@ void pg_tell_stack(struct pg_event *e)
 
 	if (pg_config.json && n < PG_SITE_FRAMES)
 		n = PG_SITE_FRAMES;
-	n = pg_stack_walk(e->frame, n, NULL);
-	e->hash = pg_stack_site(e->frame, n);
+	n = pg_stack_walk(&room.cursor, e->frame, n, NULL);
+	e->hash = pg_stack_site(&room.naming.module, e->frame, n);
 	e->frames = n < pg_config.stack ? n : pg_config.stack;
 }
 
@@ -182,7 +183,7 @@ static void tell_counted(struct pg_tracee *t, int tid, struct pg_event *e)
 	if (first)
 		pg_site_describe(first, e, 0);
 	if (counted)
-		pg_tell_modules(t, e);
+		pg_tell_modules(t);
 }
 
 static int tell_write(struct pg_tracee *t, int tid, const struct pg_registers *r, enum pg_call call,

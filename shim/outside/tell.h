@@ -34,7 +34,7 @@ extern uint64_t pg_told;
 void pg_tell(struct pg_tracee *t, int tid, struct pg_event *e);
 
 /* Behind such a line: which files its stack names. E is gone then. */
-void pg_tell_modules(struct pg_tracee *t, struct pg_event *e);
+void pg_tell_modules(struct pg_tracee *t);
 
 /* Room for one event. */
 struct pg_event *pg_tell_room(enum pg_ev ev, struct pg_tracee *t);

@@ -218,9 +218,10 @@ static bool frames_match(const struct pg_words *ws, const uintptr_t *frames, uns
 	return ws->negate;
 }
 
-static bool site_matches(const struct pg_rule *r, const uintptr_t *frames, unsigned n)
+static bool site_matches(const struct pg_rule *r, struct pg_module *room, const uintptr_t *frames,
+			 unsigned n)
 {
-	uint64_t site = pg_stack_site(frames, n);
+	uint64_t site = pg_stack_site(room, frames, n);
 
 	for (unsigned i = 0; i < r->site.n; i++)
 		if (pg_rules.site[r->site.at + i] == site)
@@ -232,7 +233,8 @@ static bool site_matches(const struct pg_rule *r, const uintptr_t *frames, unsig
 static bool stack_matches(const struct pg_rule *r, uintptr_t caller)
 {
 	uintptr_t frames[PG_FRAMES_MAX];
-	unsigned n = pg_stack_walk(frames, PG_FRAMES_MAX, NULL);
+	struct pg_cursor c;
+	unsigned n = pg_stack_walk(&c, frames, PG_FRAMES_MAX, NULL);
 
 	if (!n && caller)
 		frames[n++] = caller;
@@ -240,7 +242,7 @@ static bool stack_matches(const struct pg_rule *r, uintptr_t caller)
 		return false;
 	if (pg_has(r, PG_F_STACK) && !frames_match(&r->stack, frames, n))
 		return false;
-	return !pg_has(r, PG_F_SITE) || site_matches(r, frames, n);
+	return !pg_has(r, PG_F_SITE) || site_matches(r, &c.room, frames, n);
 }
 
 static bool seen_matches(const struct pg_rule *r, const struct pg_op *op)

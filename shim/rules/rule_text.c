@@ -81,8 +81,10 @@ static void add_field(struct pg_parse *p, enum pg_field f, struct pg_word field)
 	unsigned at =
 		p->rule->raw + (unsigned)__builtin_popcountll(p->rule->fields & (PG_BIT(f) - 1));
 
-	for (unsigned i = p->fields++; i > at; i--)
+	for (unsigned i = p->fields++; i > at; i--) {
 		p->out->field[i] = p->out->field[i - 1];
+		__asm__ volatile("" ::: "memory"); /* no call of memmove */
+	}
 	p->out->field[at] = field;
 	p->rule->fields |= PG_BIT(f);
 }

@@ -143,19 +143,16 @@ static void add_header(struct pg_module *m, const ElfW(Phdr) * at, read_fn *read
 	}
 }
 
-/* What its stamp is made of, of a module that stays. */
-static void take_stamp(const struct pg_module *m, ElfW(Phdr) * code, ElfW(Phdr) * table,
-		       uint64_t *id)
+/* Of its build-id, and of the place and length of its code and tables. */
+static uint64_t stamp_of(const ElfW(Phdr) * code, const ElfW(Phdr) * table, uint64_t id)
 {
-	*code = *m->code;
-	*table = *m->table;
-	if (m->build_id)
-		__builtin_memcpy(id, (const void *)m->build_id, sizeof *id);
+	return pg_mix(pg_mix(pg_mix(id, code->p_vaddr), code->p_memsz ^ table->p_memsz),
+		      table->p_vaddr) |
+	       1;
 }
 
-/* Of its build-id, and of the place and length of its code and tables; copied now, by one call.
- * False: it cannot be read. */
-static bool stamp_now(const struct pg_module *m, uint64_t *stamp)
+/* Of a module that may go: copied by one call. False: it cannot be read. */
+static __attribute__((noinline)) bool stamp_guarded(const struct pg_module *m, uint64_t *stamp)
 {
 	struct {
 		ElfW(Phdr) code, table;
@@ -165,16 +162,23 @@ static bool stamp_now(const struct pg_module *m, uint64_t *stamp)
 				 {(void *)(uintptr_t)m->table, sizeof now.table},
 				 {(void *)m->build_id, sizeof now.id}};
 
+	if (!pg_peek_pieces(&now, pieces, m->build_id ? 3 : 2))
+		return false;
+	*stamp = stamp_of(&now.code, &now.table, now.id);
+	return true;
+}
+
+static bool stamp_now(const struct pg_module *m, uint64_t *stamp)
+{
+	uint64_t id = 0;
+
 	if (!m->code || !m->table)
 		return false;
-	if (m->stays)
-		take_stamp(m, &now.code, &now.table, &now.id);
-	else if (!pg_peek_pieces(&now, pieces, m->build_id ? 3 : 2))
-		return false;
-	*stamp = pg_mix(pg_mix(pg_mix(now.id, now.code.p_vaddr),
-			       now.code.p_memsz ^ now.table.p_memsz),
-			now.table.p_vaddr) |
-		 1;
+	if (!m->stays)
+		return stamp_guarded(m, stamp);
+	if (m->build_id)
+		__builtin_memcpy(&id, (const void *)m->build_id, sizeof id);
+	*stamp = stamp_of(m->code, m->table, id);
 	return true;
 }
 
@@ -409,8 +413,9 @@ static PG_COLD bool learn_guarded(const struct link_map *link, uintptr_t start, 
 	return n && describe(m, phdr, n, pg_peek);
 }
 
-/* By the loader's own lock-free answer. */
-static bool ask_loader(uintptr_t addr, struct pg_module *room)
+/* By the loader's own lock-free answer. Not inline, as what follows: its room is not on the way of
+ * those that are known. */
+static __attribute__((noinline)) bool ask_loader(uintptr_t addr, struct pg_module *room)
 {
 	struct found_object o;
 	struct slot *s;
@@ -442,7 +447,8 @@ static bool is_same(const struct link_map *link, const struct pg_module *room)
 }
 
 /* An older loader's list, which another thread may change: each link is copied. */
-static bool search_links(const struct link_map *link, uintptr_t addr, struct pg_module *room)
+static __attribute__((noinline)) bool search_links(const struct link_map *link, uintptr_t addr,
+						   struct pg_module *room)
 {
 	struct link l;
 

@@ -2,8 +2,6 @@
 #include "who/stack.h"
 
 #include "base/next.h"
-#include "who/symbol.h"
-#include "who/unwinder.h"
 
 enum { NAME_SHOWN = 80, BELOW_MAX = 24 };
 
@@ -35,26 +33,33 @@ static void add(struct walk *w, const struct pg_cursor *c)
 		w->frames[w->n++] = pg_cursor_place(c);
 }
 
-unsigned pg_stack_walk(uintptr_t *frames, unsigned max, const void *uc)
+unsigned pg_stack_walk(struct pg_cursor *c, uintptr_t *frames, unsigned max, const void *uc)
 {
 	struct walk w = {.frames = frames, .max = max};
-	struct pg_cursor c;
 
 	if (!max)
 		return 0;
 	if (uc)
-		pg_cursor_at(&c, uc);
+		pg_cursor_at(c, uc);
 	else
-		pg_cursor_here(&c);
-	if (!c.pc)
+		pg_cursor_here(c);
+	if (!c->pc)
 		return 0;
-	add(&w, &c);
+	add(&w, c);
 	for (unsigned steps = 0; w.n < max && steps < PG_FRAMES_MAX + BELOW_MAX; steps++) {
-		if (!pg_cursor_up(&c) || !c.pc)
+		if (!pg_cursor_up(c) || !c->pc)
 			break;
-		add(&w, &c);
+		add(&w, c);
 	}
 	return w.n;
+}
+
+uintptr_t pg_stack_caller(void)
+{
+	struct pg_cursor c;
+	uintptr_t caller;
+
+	return pg_stack_walk(&c, &caller, 1, NULL) ? caller : 0;
 }
 
 /* ---- the wrapper under a signal ---- */
@@ -117,34 +122,31 @@ bool pg_stack_passes(const char *name)
 
 /* ---- where it began ---- */
 
-static bool is_in_libc(uintptr_t frame)
+static const struct pg_module *libc_at(struct pg_module *room, uintptr_t frame)
 {
-	struct pg_module room;
-	const struct pg_module *m = pg_module_at(frame, &room);
+	const struct pg_module *m = pg_module_at(frame, room);
 
-	return m && m->is_libc;
+	return m && m->is_libc ? m : NULL;
 }
 
-static bool starts_main(uintptr_t frame)
+static bool starts_main(struct pg_naming *to, uintptr_t frame)
 {
-	char name[PG_CALL_NAME_MAX];
+	const struct pg_module *m = libc_at(&to->module, frame);
 	uintptr_t offset;
-	struct pg_module room;
-	const struct pg_module *m = pg_module_at(frame, &room);
 
-	return m && m->is_libc && pg_symbol_at(m, frame, name, sizeof name, &offset) &&
-	       pg_prefix(name, "__libc_start_main");
+	return m && pg_symbol_at(m, frame, to->name, sizeof to->name, &offset) &&
+	       pg_prefix(to->name, "__libc_start_main");
 }
 
-unsigned pg_stack_above_start(const uintptr_t *frames, unsigned n, bool whole)
+unsigned pg_stack_above_start(struct pg_naming *to, const uintptr_t *frames, unsigned n, bool whole)
 {
 	unsigned end = n, i = 0;
 
-	while (i < n && !starts_main(frames[i]))
+	while (i < n && !starts_main(to, frames[i]))
 		i++;
 	if (i < n)
 		end = i;
-	while ((i < n || whole) && end > 1 && is_in_libc(frames[end - 1]))
+	while ((i < n || whole) && end > 1 && libc_at(&to->module, frames[end - 1]))
 		end--;
 	return end > 1 ? end : n ? 1 : 0;
 }
@@ -164,9 +166,9 @@ static void put_unknown(struct pg_text *t, uintptr_t addr)
 	pg_put_hex(t, addr);
 }
 
-static void put_frame(struct pg_text *t, const struct pg_module *m, uintptr_t addr)
+/* NAME: room for PG_SYMBOL_MAX bytes. */
+static void put_frame(struct pg_text *t, char *name, const struct pg_module *m, uintptr_t addr)
 {
-	char name[PG_SYMBOL_MAX];
 	uintptr_t offset;
 
 	if (!m) {
@@ -174,16 +176,15 @@ static void put_frame(struct pg_text *t, const struct pg_module *m, uintptr_t ad
 		return;
 	}
 	put_module(t, m, addr);
-	if (!pg_symbol_at(m, addr, name, sizeof name, &offset))
+	if (!pg_symbol_at(m, addr, name, PG_SYMBOL_MAX, &offset))
 		return;
-	pg_symbol_show(name, sizeof name);
+	pg_symbol_show(name, PG_SYMBOL_MAX);
 	pg_put_char(t, ' ');
 	pg_put_name(t, name, PG_SYMBOL_MAX);
 }
 
-static void put_place(struct pg_text *t, const struct pg_module *m, uintptr_t addr)
+static void put_place(struct pg_text *t, char *name, const struct pg_module *m, uintptr_t addr)
 {
-	char name[PG_SYMBOL_MAX];
 	uintptr_t offset;
 	bool known;
 
@@ -191,9 +192,9 @@ static void put_place(struct pg_text *t, const struct pg_module *m, uintptr_t ad
 		put_unknown(t, addr);
 		return;
 	}
-	known = pg_symbol_at(m, addr, name, sizeof name, &offset);
+	known = pg_symbol_at(m, addr, name, PG_SYMBOL_MAX, &offset);
 	if (known) {
-		pg_symbol_show(name, sizeof name);
+		pg_symbol_show(name, PG_SYMBOL_MAX);
 		pg_put_name(t, name, PG_SYMBOL_MAX);
 		pg_put_char(t, '+');
 		pg_put_hex(t, offset);
@@ -204,41 +205,32 @@ static void put_place(struct pg_text *t, const struct pg_module *m, uintptr_t ad
 		pg_put_char(t, ')');
 }
 
-void pg_stack_put_frame(struct pg_text *t, uintptr_t addr)
+void pg_stack_put_frame(struct pg_text *t, struct pg_naming *to, uintptr_t addr)
 {
-	struct pg_module room;
-
-	put_frame(t, pg_module_at(addr, &room), addr);
+	put_frame(t, to->name, pg_module_at(addr, &to->module), addr);
 }
 
-void pg_stack_put_place(struct pg_text *t, uintptr_t addr)
+void pg_stack_put_place(struct pg_text *t, struct pg_naming *to, uintptr_t addr)
 {
-	struct pg_module room;
-
-	put_place(t, pg_module_at(addr, &room), addr);
+	put_place(t, to->name, pg_module_at(addr, &to->module), addr);
 }
 
-void pg_stack_put_code_frame(struct pg_text *t, const struct pg_code *code)
+void pg_stack_put_code_frame(struct pg_text *t, struct pg_naming *to, const struct pg_code *code)
 {
-	struct pg_module room;
-
-	put_frame(t, pg_code_module(code, &room), code->at);
+	put_frame(t, to->name, pg_code_module(code, &to->module), code->at);
 }
 
-void pg_stack_put_code(struct pg_text *t, const struct pg_code *code)
+void pg_stack_put_code(struct pg_text *t, struct pg_naming *to, const struct pg_code *code)
 {
-	struct pg_module room;
-
-	put_place(t, pg_code_module(code, &room), code->at);
+	put_place(t, to->name, pg_code_module(code, &to->module), code->at);
 }
 
-uint64_t pg_stack_site(const uintptr_t *frames, unsigned n)
+uint64_t pg_stack_site(struct pg_module *room, const uintptr_t *frames, unsigned n)
 {
 	uint64_t h = 0xcbf29ce484222325u;
-	struct pg_module room;
 
 	for (unsigned i = 0; i < n && i < PG_SITE_FRAMES; i++) {
-		const struct pg_module *m = pg_module_at(frames[i], &room);
+		const struct pg_module *m = pg_module_at(frames[i], room);
 
 		if (!m)
 			continue;

@@ -11,7 +11,8 @@
 
 #include "base/call.h"
 #include "base/text.h"
-#include "who/module.h"
+#include "who/symbol.h"
+#include "who/unwinder.h"
 
 #include <stdbool.h>
 
@@ -21,10 +22,20 @@ enum { PG_FRAMES_MAX = 32 };
  * The calling stack, the first frame outside libc, this library and what
  * stands between them first. UC: the ucontext_t of the signal whose handler is
  * at work, or a null pointer. Each address lies inside the calling instruction,
- * so addr2line names its line. Returns how many; at most MAX.
- * Async-signal-safe; about 1.5 KiB of stack.
+ * so addr2line names its line. C: room to climb in. Returns how many; at most MAX.
+ * Async-signal-safe; about 1 KiB of stack.
  */
-unsigned pg_stack_walk(uintptr_t *frames, unsigned max, const void *uc);
+unsigned pg_stack_walk(struct pg_cursor *c, uintptr_t *frames, unsigned max, const void *uc);
+
+/* Its first frame, inside the calling instruction; 0: there is none. */
+uintptr_t pg_stack_caller(void);
+
+/* Room for naming a place, too much for a small stack. */
+struct pg_naming {
+	struct pg_module module;
+	char name[PG_SYMBOL_MAX];
+	char text[352]; /* two names and an offset; longer where a name is escaped, and then cut */
+};
 
 /* The function of this library that made the call which a signal interrupted. */
 struct pg_wrapper {
@@ -43,22 +54,23 @@ bool pg_stack_passes(const char *name);
 /* Code between these is the stdio gate's (its section). */
 #define PG_STDIO_CODE __attribute__((section("pg_stdio"), noinline))
 
-/* "module+0xoff", and " symbol" behind it where known. ADDR: code that runs. */
 /* How many of the N FRAMES there are without those that start a program or a thread, libc's and the
  * way into main; one at least. WHOLE: the stack has no more frames than these. */
-unsigned pg_stack_above_start(const uintptr_t *frames, unsigned n, bool whole);
+unsigned pg_stack_above_start(struct pg_naming *to, const uintptr_t *frames, unsigned n,
+			      bool whole);
 
-void pg_stack_put_frame(struct pg_text *t, uintptr_t addr);
+/* "module+0xoff", and " symbol" behind it where known. ADDR: code that runs. */
+void pg_stack_put_frame(struct pg_text *t, struct pg_naming *to, uintptr_t addr);
 
 /* "symbol+0x41 (module+0x1c01)", or "module+0x1c01". */
-void pg_stack_put_place(struct pg_text *t, uintptr_t addr);
+void pg_stack_put_place(struct pg_text *t, struct pg_naming *to, uintptr_t addr);
 
 /* The same two of a place that was kept: "?" where its module has gone. */
-void pg_stack_put_code_frame(struct pg_text *t, const struct pg_code *code);
-void pg_stack_put_code(struct pg_text *t, const struct pg_code *code);
+void pg_stack_put_code_frame(struct pg_text *t, struct pg_naming *to, const struct pg_code *code);
+void pg_stack_put_code(struct pg_text *t, struct pg_naming *to, const struct pg_code *code);
 
 /* The hash of a stack's module+offset frames, PG_SITE_FRAMES at most: the same in every run. */
 enum { PG_SITE_FRAMES = 8 };
-uint64_t pg_stack_site(const uintptr_t *frames, unsigned n);
+uint64_t pg_stack_site(struct pg_module *room, const uintptr_t *frames, unsigned n);
 
 #endif

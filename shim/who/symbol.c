@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { CHUNK = 16 };
+enum { CHUNK = 8 };
 
 struct symbols {
 	const ElfW(Sym) * sym;

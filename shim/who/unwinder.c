@@ -23,12 +23,15 @@ static int slot_of(uint64_t dwarf)
 /* What holds at one place. */
 struct row {
 	int32_t at[REGISTERS]; /* where the caller's are, from a base; or SAME */
-	int32_t cfa;	       /* the caller's stack pointer: so far from register BY, */
-	int8_t by;
-	bool loads : 1;	  /* and there it lies */
-	bool from_by : 1; /* the base is register BY; else the caller's stack pointer */
-	bool ends : 1;	  /* there is no caller */
-	bool signal : 1;  /* the kernel made this frame: it interrupted the caller */
+	struct frame {
+		int32_t cfa;	  /* the caller's stack pointer: so far from register BY, */
+		int8_t by;	  /* -1: not one of ours */
+		int8_t base;	  /* the register that is the base of those IN_BASE, as bits; */
+		uint16_t in_base; /* the others' base is the caller's stack pointer */
+		bool loads : 1;	  /* the caller's stack pointer lies there, and is not that place */
+		bool ends : 1;	  /* there is no caller */
+		bool signal : 1;  /* the kernel made this frame: it interrupted the caller */
+	} frame;
 } __attribute__((aligned(8)));
 enum { SAME = INT32_MIN };
 
@@ -38,34 +41,40 @@ _Static_assert((int)REGISTERS <= (int)PG_UNWIND_REGISTERS, "a cursor has room fo
 
 /* What lies in a module that may go is copied, part by part: its address came from the stack, and
  * may be what somebody left there, not where this thread returns to. */
+struct copy {
+	const uint8_t *from;
+	uint8_t n; /* bytes of PART, which are those at FROM */
+	uint8_t part[48];
+};
+
 struct reader {
 	const uint8_t *p, *end;
-	bool failed, copies;
-	uint8_t n; /* bytes of PART, which are those at FROM */
-	const uint8_t *from;
-	uint8_t part[64];
+	struct copy *copy; /* a null pointer: what is read stays */
+	bool failed;
 };
 
 static PG_COLD uint8_t copied_byte(struct reader *r)
 {
-	if (r->p < r->from || r->p >= r->from + r->n) {
+	struct copy *c = r->copy;
+
+	if (r->p < c->from || r->p >= c->from + c->n) {
 		size_t left = (size_t)(r->end - r->p);
 
-		r->from = r->p;
-		r->n = (uint8_t)(left < sizeof r->part ? left : sizeof r->part);
-		if (!pg_peek(r->part, r->p, r->n)) {
-			r->n = 0;
+		c->from = r->p;
+		c->n = (uint8_t)(left < sizeof c->part ? left : sizeof c->part);
+		if (!pg_peek(c->part, r->p, c->n)) {
+			c->n = 0;
 			r->failed = true;
 			return 0;
 		}
 	}
-	return r->part[r->p++ - r->from];
+	return c->part[r->p++ - c->from];
 }
 
 static uint8_t byte(struct reader *r)
 {
 	if (r->p < r->end)
-		return r->copies ? copied_byte(r) : *r->p++;
+		return r->copy ? copied_byte(r) : *r->p++;
 	r->failed = true;
 	return 0;
 }
@@ -126,10 +135,46 @@ static unsigned pointer_size(uint8_t encoding)
 
 /* ---- a place's row ---- */
 
+/* A row while another one is made, in half the room: offsets are in units of 4 bytes. */
+struct kept {
+	struct frame frame;
+	int16_t at[REGISTERS];
+};
+enum { UNIT = 4, KEPT_SAME = INT16_MIN };
+
+/* False: an offset does not fit. */
+static bool keep_state(struct kept *k, const struct row *row)
+{
+	k->frame = row->frame;
+	for (int i = 0; i < REGISTERS; i++) {
+		int32_t units = row->at[i] / UNIT;
+
+		if (row->at[i] != SAME &&
+		    (row->at[i] % UNIT || units != (int16_t)units || units == KEPT_SAME))
+			return false;
+		k->at[i] = row->at[i] == SAME ? (int16_t)KEPT_SAME : (int16_t)units;
+	}
+	return true;
+}
+
+static int32_t kept_at(const struct kept *k, int slot)
+{
+	return k->at[slot] == KEPT_SAME ? SAME : k->at[slot] * UNIT;
+}
+
+static void restore_state(struct row *row, const struct kept *k)
+{
+	row->frame = k->frame;
+	for (int i = 0; i < REGISTERS; i++)
+		row->at[i] = kept_at(k, i);
+}
+
 struct program {
 	const struct pg_module *module;
-	struct row row, first; /* FIRST: as the CIE leaves it */
-	struct row kept[4];
+	struct copy copy;
+	struct row *row;
+	struct kept first; /* as the CIE leaves it */
+	struct kept kept[3];
 	unsigned depth;
 	uint64_t code_align;
 	int64_t data_align;
@@ -144,59 +189,77 @@ static void save(struct program *g, struct reader *r, uint64_t reg, int64_t at)
 
 	if (slot < 0)
 		return;
-	r->failed |= g->row.from_by || slot == SP;
-	g->row.at[slot] = small(r, at);
+	r->failed |= slot == SP;
+	g->row->at[slot] = small(r, at);
+	g->row->frame.in_base &= (uint16_t) ~(1u << slot);
 }
 
-static void same(struct program *g, uint64_t reg, const struct row *as)
+static void same(struct program *g, uint64_t reg, const struct kept *as)
 {
 	int slot = slot_of(reg);
 
-	if (slot >= 0)
-		g->row.at[slot] = as ? as->at[slot] : SAME;
+	if (slot < 0)
+		return;
+	g->row->at[slot] = as ? kept_at(as, slot) : SAME;
+	g->row->frame.in_base &= (uint16_t) ~(1u << slot);
+	if (as)
+		g->row->frame.in_base |= as->frame.in_base & (uint16_t)(1u << slot);
 	if (slot == RETURN)
-		g->row.ends = as && as->ends;
+		g->row->frame.ends = as && as->frame.ends;
 }
 
 static void define_cfa(struct program *g, struct reader *r, uint64_t reg, int64_t offset)
 {
 	int slot = slot_of(reg);
 
-	r->failed |= slot < 0 || slot == RETURN || g->row.loads;
-	g->row.by = (int8_t)slot;
-	g->row.cfa = small(r, offset);
+	g->row->frame.by = (int8_t)(slot == RETURN ? -1 : slot);
+	g->row->frame.cfa = small(r, offset);
+	g->row->frame.loads = false;
 }
 
-/* "sp + N", and for the CFA what lies there: all that a signal trampoline needs. */
-static int32_t from_sp(struct reader *r, bool loads)
+/* The same register, another offset. */
+static void move_cfa(struct program *g, struct reader *r, int64_t offset)
 {
-	enum { DEREF = 0x06 };
+	r->failed |= g->row->frame.loads;
+	g->row->frame.cfa = small(r, offset);
+}
+
+/* A register and an offset, and for the CFA what lies there: all that a signal trampoline needs,
+ * and a function that aligns its stack. */
+static int32_t from_register(struct reader *r, bool loads, int8_t *by)
+{
+	enum { BREG0 = 0x70, BREGS = 32, DEREF = 0x06 };
 	uint64_t length = uleb(r);
 	const uint8_t *start = r->p;
-	int32_t n;
+	unsigned reg = byte(r) - (unsigned)BREG0;
+	int slot = slot_of(reg);
+	int32_t n = small(r, sleb(r));
 
-	r->failed |= byte(r) != FIRST_SP_OPERATION;
-	n = small(r, sleb(r));
-	r->failed |= loads && byte(r) != DEREF;
+	r->failed |= reg >= BREGS || (loads && byte(r) != DEREF);
 	r->failed |= (uint64_t)(r->p - start) != length;
+	*by = (int8_t)(slot == RETURN ? -1 : slot);
 	return n;
 }
 
 static void define_cfa_there(struct program *g, struct reader *r)
 {
-	g->row.cfa = from_sp(r, true);
-	g->row.by = SP;
-	g->row.loads = g->row.from_by = true;
+	g->row->frame.cfa = from_register(r, true, &g->row->frame.by);
+	g->row->frame.loads = true;
 }
 
 static void save_there(struct program *g, struct reader *r)
 {
+	struct frame *f = &g->row->frame;
 	int slot = slot_of(uleb(r));
-	int32_t at = from_sp(r, false);
+	int8_t base;
+	int32_t at = from_register(r, false, &base);
 
-	r->failed |= !g->row.from_by;
-	if (slot >= 0)
-		g->row.at[slot] = at;
+	if (slot < 0)
+		return;
+	r->failed |= base < 0 || slot == SP || (f->in_base && f->base != base);
+	f->base = base;
+	f->in_base |= (uint16_t)(1u << slot);
+	g->row->at[slot] = at;
 }
 
 static void push_or_pop(struct program *g, struct reader *r, bool back)
@@ -204,9 +267,9 @@ static void push_or_pop(struct program *g, struct reader *r, bool back)
 	if (back ? !g->depth : g->depth == sizeof g->kept / sizeof *g->kept)
 		r->failed = true;
 	else if (back)
-		g->row = g->kept[--g->depth];
+		restore_state(g->row, &g->kept[--g->depth]);
 	else
-		g->kept[g->depth++] = g->row;
+		r->failed |= !keep_state(&g->kept[g->depth++], g->row);
 }
 
 /* Of the caller's stack pointer. */
@@ -219,10 +282,10 @@ static void extended_cfa(struct program *g, struct reader *r, uint8_t op)
 		define_cfa(g, r, reg, (int64_t)uleb(r));
 		break;
 	case 0x0d: /* def_cfa_register */
-		define_cfa(g, r, reg, g->row.cfa);
+		define_cfa(g, r, reg, g->row->frame.cfa);
 		break;
 	case 0x0e: /* def_cfa_offset */
-		g->row.cfa = small(r, (int64_t)uleb(r));
+		move_cfa(g, r, (int64_t)uleb(r));
 		break;
 	case 0x0f: /* def_cfa_expression */
 		define_cfa_there(g, r);
@@ -231,7 +294,7 @@ static void extended_cfa(struct program *g, struct reader *r, uint8_t op)
 		define_cfa(g, r, reg, sleb(r) * g->data_align);
 		break;
 	case 0x13: /* def_cfa_offset_sf */
-		g->row.cfa = small(r, sleb(r) * g->data_align);
+		move_cfa(g, r, sleb(r) * g->data_align);
 		break;
 	case 0x2d: /* AARCH64_negate_ra_state: signatures are taken off anyway */
 		break;
@@ -263,7 +326,7 @@ static void extended(struct program *g, struct reader *r, uint8_t op)
 		same(g, reg, &g->first);
 		break;
 	case 0x07: /* undefined */
-		g->row.ends |= slot_of(reg) == RETURN;
+		g->row->frame.ends |= slot_of(reg) == RETURN;
 		break;
 	case 0x08: /* same_value */
 		same(g, reg, NULL);
@@ -301,19 +364,19 @@ static bool run(struct program *g, struct reader *r)
 	return !r->failed;
 }
 
-/* What follows the length of the entry at AT, all of it in M. */
-static struct reader entry(const struct pg_module *m, uintptr_t at)
+/* R is what follows the length of the entry at AT, all of it in the module. */
+static void start_entry(struct program *g, struct reader *r, uintptr_t at)
 {
-	struct pg_span part = pg_module_part(m, at);
-	struct reader r = {.p = (const uint8_t *)at,
-			   .end = (const uint8_t *)part.hi,
-			   .failed = !part.hi,
-			   .copies = !m->stays};
-	uint64_t length = fixed(&r, 4);
+	uintptr_t end = pg_module_part(g->module, at).hi;
+	uint64_t length;
 
-	r.failed |= !length || length > (uint64_t)(r.end - r.p);
-	r.end = r.failed ? r.p : r.p + length;
-	return r;
+	r->p = (const uint8_t *)at;
+	r->end = (const uint8_t *)end;
+	r->copy = g->module->stays ? NULL : &g->copy;
+	r->failed = !end;
+	length = fixed(r, 4);
+	r->failed |= !length || length > (uint64_t)(r->end - r->p);
+	r->end = r->failed ? r->p : r->p + length;
 }
 
 /* The augmentation of a CIE, letter by letter. */
@@ -333,7 +396,7 @@ static bool read_letters(struct program *g, struct reader *r, struct reader *let
 	skip(r, length);
 	while ((letter = byte(letters))) {
 		if (letter == 'S')
-			g->row.signal = true;
+			g->row->frame.signal = true;
 		else if (letter == 'R')
 			g->encoding = byte(&data);
 		else if (letter == 'L')
@@ -349,9 +412,10 @@ static bool read_letters(struct program *g, struct reader *r, struct reader *let
 /* The part that functions share. */
 static bool run_cie(struct program *g, uintptr_t at)
 {
-	struct reader r = entry(g->module, at), letters;
+	struct reader r, letters;
 	uint8_t version;
 
+	start_entry(g, &r, at);
 	if (fixed(&r, 4)) /* its id */
 		return false;
 	version = byte(&r);
@@ -364,8 +428,7 @@ static bool run_cie(struct program *g, uintptr_t at)
 		return false;
 	if (!read_letters(g, &r, &letters) || !run(g, &r))
 		return false;
-	g->first = g->row;
-	return true;
+	return keep_state(&g->first, g->row);
 }
 
 /* The binary search table of .eh_frame_hdr (LSB): pairs of a function's start and its entry's
@@ -418,7 +481,7 @@ static bool find_pair(const struct pg_module *m, uintptr_t pc, struct pair *out)
 
 static PG_COLD bool read_row(uintptr_t pc, const struct pg_module *m, struct row *row)
 {
-	struct program g = {.module = m, .wanted = pc};
+	struct program g;
 	struct pair pair;
 	struct reader r;
 	uintptr_t cie;
@@ -426,9 +489,14 @@ static PG_COLD bool read_row(uintptr_t pc, const struct pg_module *m, struct row
 
 	if (!find_pair(m, pc, &pair))
 		return false;
+	__builtin_memset(&g, 0, sizeof g);
+	__builtin_memset(row, 0, sizeof *row);
+	g.module = m;
+	g.wanted = pc;
+	g.row = row;
 	for (int i = 0; i < REGISTERS; i++)
-		g.row.at[i] = SAME;
-	r = entry(m, m->eh_frame_hdr + (uintptr_t)(intptr_t)pair.entry);
+		row->at[i] = SAME;
+	start_entry(&g, &r, m->eh_frame_hdr + (uintptr_t)(intptr_t)pair.entry);
 	cie = (uintptr_t)r.p;
 	cie -= (uintptr_t)(intptr_t)(int32_t)fixed(&r, 4);
 	if (r.failed || !run_cie(&g, cie) || !(size = pointer_size(g.encoding)))
@@ -439,10 +507,7 @@ static PG_COLD bool read_row(uintptr_t pc, const struct pg_module *m, struct row
 		return false;
 	if (g.extra)
 		skip(&r, uleb(&r));
-	if (!run(&g, &r))
-		return false;
-	*row = g.row;
-	return true;
+	return run(&g, &r) && row->frame.by >= 0;
 }
 
 /* ---- the rows that are known ---- */
@@ -593,7 +658,8 @@ static bool at_restorer(const struct pg_cursor *c)
 	return false;
 }
 
-static bool up_by_signal(struct pg_cursor *c)
+/* Not inline: its copy of a context is not on the way of all others. */
+static __attribute__((noinline)) bool up_by_signal(struct pg_cursor *c)
 {
 	char uc[CONTEXT_BYTES];
 	uintptr_t at = at_restorer(c) ? CONTEXT_ON_STACK(c->reg[SP]) : 0;
@@ -606,23 +672,23 @@ static bool up_by_signal(struct pg_cursor *c)
 
 static bool up_by_row(struct pg_cursor *c, const struct row *row)
 {
-	uintptr_t by = c->reg[row->by] + (uintptr_t)(intptr_t)row->cfa, cfa = by, base;
-	uintptr_t now[REGISTERS];
+	const struct frame *f = &row->frame;
+	uintptr_t by = c->reg[f->by] + (uintptr_t)(intptr_t)f->cfa, cfa = by;
+	uintptr_t base = c->reg[f->base];
 
-	if (row->loads && !load(c, by, &cfa))
+	if (f->loads && !load(c, by, &cfa))
 		return false;
-	base = row->from_by ? c->reg[row->by] : cfa;
-	/* A stack grows downwards: only a leaf that was interrupted has nothing on it. */
-	if (!row->loads && (c->exact ? cfa < c->reg[SP] : cfa <= c->reg[SP]))
+	/* A stack grows downwards: only a leaf that was interrupted has nothing on it; and a signal
+	 * may have come on another one. */
+	if (!f->signal && (c->exact ? cfa < c->reg[SP] : cfa <= c->reg[SP]))
 		return false;
-	for (int i = 0; i < REGISTERS; i++) {
-		now[i] = c->reg[i];
-		if (row->at[i] != SAME && !load(c, base + (uintptr_t)(intptr_t)row->at[i], &now[i]))
+	for (int i = 0; i < REGISTERS; i++)
+		if (row->at[i] != SAME &&
+		    !load(c, (f->in_base >> i & 1 ? base : cfa) + (uintptr_t)(intptr_t)row->at[i],
+			  &c->reg[i]))
 			return false;
-	}
-	__builtin_memcpy(c->reg, now, sizeof now);
 	c->reg[SP] = cfa;
-	arrive(c, c->reg[RETURN], row->signal);
+	arrive(c, c->reg[RETURN], row->frame.signal);
 	return true;
 }
 
@@ -632,7 +698,7 @@ bool pg_cursor_up(struct pg_cursor *c)
 
 	if (!c->module || !find_row(pg_cursor_place(c), c->module, &row))
 		return up_by_signal(c);
-	if (row.ends || (row.at[RETURN] == SAME && !c->exact))
+	if (row.frame.ends || (row.at[RETURN] == SAME && !c->exact))
 		return false;
 	return up_by_row(c, &row);
 }

@@ -69,6 +69,7 @@ static void look_at_tables(const struct pg_elf_file *e)
 		if (pg_elf_file_at(e, e->segments[i].address + i, &piece))
 			inside(e, piece, "what is loaded is in the file");
 	pg_elf_file_named(e, ".gopclntab");
+	pg_elf_file_debug(e);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -473,8 +473,7 @@ static void init(void)
 
 static void write_both(const struct pg_event *made)
 {
-	static char buf[PG_LINE_MAX];
-	struct pg_event e;
+	static struct pg_room room;
 
 	pg_config.plain = true;
 	for (int form = 0; form < 3; form++) {
@@ -482,15 +481,15 @@ static void write_both(const struct pg_event *made)
 
 		pg_config.json = json;
 		columns = form == 2 ? 40 : 0;
-		e = *made;
+		room.event = *made;
 		line_len = 0;
 		writing = true;
-		pg_event_write(&e, buf, 0);
+		pg_event_write(&room);
 		writing = false;
 		json ? check_json() : check_text();
-		e = *made;
+		room.event = *made;
 		writing = true;
-		pg_event_write_confined(&e, buf);
+		pg_event_write_confined(&room);
 		writing = false;
 		json ? check_json() : check_text();
 	}

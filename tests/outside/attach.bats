@@ -260,7 +260,7 @@ except OSError: pass' <"$BATS_TEST_TMPDIR/in"
 	ctl rules 'quota=write:fd=9:limit=2:error=EDQUOT'
 	run -0 ctl fired quota --wait 5s
 	ctl clear
-	kill -INT "$ENGINE"
+	kill -TERM "$ENGINE"
 	wait "$ENGINE" || :
 	touch "$file.end"
 	wait "$starter"

@@ -296,6 +296,48 @@ except ConnectionResetError: print("reset")'
 	equal "without debugging information" false "$(broken 'has("source")')"
 }
 
+# source_of NAME OPTIONS: what the log has for the static program, changed by objcopy.
+source_of() {
+	local program=$BATS_TEST_TMPDIR/$1
+	objcopy "${@:2}" "${FROM:-$STILL}" "$program" || return
+	rm -f "$LOG"
+	outside -d "$program" pair 1 || :
+	broken .source
+}
+
+@test "lines of the source where no table says which unit an address is in, and of packed sections" {
+	[[ $(ldconfig -p) = *libdw.so.1* ]] || skip "libdw is not installed"
+	requires objcopy
+	local line wanted
+	line=$(grep -n 'if (send(s' "$ROOT/tests/fixtures/still.c" | cut -d: -f1)
+	wanted="^\"still\.c:$line < still\.c:[0-9]+\"\$"
+	source_of bare --remove-section=.debug_aranges | grep -qxE "$wanted"
+	source_of packed --compress-debug-sections=zlib | grep -qxE "$wanted"
+	source_of both --remove-section=.debug_aranges --compress-debug-sections=zlib | grep -qxE "$wanted"
+	source_of older --remove-section=.debug_aranges --compress-debug-sections=zlib-gnu | grep -qxE "$wanted"
+}
+
+@test "lines of the source of Go" {
+	[[ $(ldconfig -p) = *libdw.so.1* ]] || skip "libdw is not installed"
+	[[ $BITS = 64 ]] || skip "Go keeps no frame pointers there"
+	needs_go lines
+	PIPEGUARD_STACK=32 outside -d "$FIXTURES/brokenfd" 5 "$GO_DIR/file"
+	broken .source | head -1 | grep -qE ' < file_posix\.go:[0-9]+ < main\.go:6 < proc\.go:'
+}
+
+@test "debugging information that would be more than 64 MB is left alone, however small the file" {
+	[[ $(ldconfig -p) = *libdw.so.1* ]] || skip "libdw is not installed"
+	requires objcopy
+	local zeros=$BATS_TEST_TMPDIR/zeros from=$BATS_TEST_TMPDIR/from
+	truncate -s 1M "$zeros"
+	objcopy --add-section .debug_junk="$zeros" "$STILL" "$from"
+	FROM=$from source_of little --compress-debug-sections=zlib | grep -q '^"still\.c:'
+	truncate -s 65M "$zeros"
+	objcopy --add-section .debug_junk="$zeros" "$STILL" "$from"
+	equal "much" null "$(FROM=$from source_of much --compress-debug-sections=zlib)"
+	[[ $(stat -c %s "$BATS_TEST_TMPDIR/much") -lt 8000000 ]]
+}
+
 @test "names of C++ are as people write them, without blanks" {
 	requires g++
 	[[ $(ldconfig -p) = *libstdc++.so.6* ]] || skip "libstdc++ is not installed"

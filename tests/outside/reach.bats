@@ -39,6 +39,35 @@ tree() {
 	done
 }
 
+@test "by pidfd_spawn and pidfd_spawnp, where libc has them" {
+	local way said
+	for way in pidfd_spawn pidfd_spawnp; do
+		rm -f "$LOG"
+		said=0
+		PATH=${STILL%/*}:$PATH plain "$FIXTURES/starts" "$way" "$STILL" >/dev/null 2>&1 || said=$?
+		[[ $said = 2 ]] || skip "this libc has no pidfd_spawn"
+		PATH=${STILL%/*}:$PATH guarded "$FIXTURES/starts" "$way" "$STILL" >/dev/null 2>&1 || [ $? = 2 ]
+		equal "$way" "[\"$STILL\",\"static\",true]" "$(unreached '[.path, .barrier, .child > 1 and .child != .pid]')"
+	done
+}
+
+@test "by system and popen: their shell tells what it starts; who starts it without LD_PRELOAD tells the shell" {
+	glibc_only
+	local way
+	for way in system popen; do
+		rm -f "$LOG"
+		guarded "$FIXTURES/starts" "$way" "$STILL nothing; :" >/dev/null 2>&1 || :
+		equal "$way" "[\"sh\",\"$STILL\",\"static\"]" "$(unreached '[.comm, .path, .barrier]')"
+		rm -f "$LOG"
+		guarded "$FIXTURES/starts" "$way" 'exit 3' bare && return 1
+		[ $? = 3 ]
+		equal "$way without" '["starts","/bin/sh","environment",null,"pipeguard run --both"]' \
+			"$(unreached '[.comm, .path, .barrier, .child, .instead]')"
+	done
+	run guarded PIPEGUARD_FORMAT=text "$FIXTURES/starts" system : bare
+	grep -q 'a child (/bin/sh) is started without LD_PRELOAD: not seen from here; pipeguard run --both reaches it$' "$LOG"
+}
+
 @test "without the command's page a process and its forks tell it once" {
 	guarded bash -c 'for i in 1 2 3; do "$1" nothing; done; ("$1" nothing; :); :' bash "$STILL"
 	equal "times" 1 "$(unreached 1 | wc -l)"
@@ -68,6 +97,15 @@ tree() {
 	run tree sh -c '"$1/outer"; "$1/plain"; "$2" /bin/true; :' sh "$dir" \
 		"$(readelf -lW /bin/sh | sed -n 's/.*interpreter: \(.*\)]/\1/p')"
 	equal "what is told" "[\"$(command -v busybox)\",\"static\"]" "$(unreached '[.path, .barrier]')"
+}
+
+@test "a first line that ends with its file is one; one that is cut off is none" {
+	local dir=$BATS_TEST_TMPDIR
+	printf '#!%s' "$STILL" >"$dir/whole"
+	printf '#!%s' "$STILL$(printf '%0300d' 0)" >"$dir/cut"
+	chmod 755 "$dir/whole" "$dir/cut"
+	run tree sh -c '"$1/cut"; "$1/whole"; :' sh "$dir"
+	equal "what is told" "[\"$STILL\",\"static\"]" "$(unreached '[.path, .barrier]')"
 }
 
 @test "a setuid program: for whom the loader ignores LD_PRELOAD, and for nobody else" {
