@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
+# shellcheck disable=SC2030,SC2031 # what run sets, by a helper
 # What stands in the way of the engine that looks from outside, and what is said of it.
 # shellcheck disable=SC2016 # programs for sh
 
