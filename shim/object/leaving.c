@@ -214,7 +214,7 @@ static bool is_sent_to(int fd)
 static bool is_too_much(const struct pg_left *left, int fd, const struct pg_stat *st)
 {
 	enum { MOMENT = 50000000, MOST = 64 };
-	static uint64_t moment;
+	static pg_shared64 moment;
 	static uint32_t count;
 	uint64_t now = pg_now() / MOMENT;
 
@@ -227,8 +227,8 @@ static bool is_too_much(const struct pg_left *left, int fd, const struct pg_stat
 	return __atomic_add_fetch(&count, 1, __ATOMIC_RELAXED) > MOST;
 }
 
-/* Is FD, which is closed, but a copy of the standard input, which stays? Python closes one of those as it
- * starts. */
+/* Is FD, which is closed, but a copy of the standard input, which stays? Python closes one of those
+ * as it starts. */
 static bool is_copy_of_input(int fd, const struct pg_stat *st, const struct pg_left *left)
 {
 	struct pg_stat input;

@@ -46,11 +46,11 @@ enum { COUNTERS = 4096, PROBES = 16 };
 
 /* Of one thread, for scope=thread. */
 struct counter {
-	uint64_t key, count;
+	pg_shared64 key, count;
 	uint32_t process, thread;
 };
 static struct counter counters[COUNTERS];
-static uint64_t uncounted; /* calls for which there was no room */
+static pg_shared64 uncounted; /* calls for which there was no room */
 
 /* Of a process that this one was forked from, or of a thread that has gone? */
 static bool is_over(const struct counter *c)
@@ -86,7 +86,7 @@ static uint64_t this_thread(void)
 }
 
 /* This thread's, or that of OTHER, for rule RULE; a null pointer: there is no room. */
-static uint64_t *thread_counter(unsigned rule, bool fired, uint64_t other)
+static pg_shared64 *thread_counter(unsigned rule, bool fired, uint64_t other)
 {
 	uint64_t who = other ? other : this_thread();
 	uint64_t key =
@@ -120,7 +120,7 @@ static void *story_counts[PG_STORY_CHUNKS];
 /* Words of PG_COUNT_BITS; above them TAG says whose counts they are: a word with another tag counts
  * nothing yet. */
 struct pair {
-	uint64_t matched, fired;
+	pg_shared64 matched, fired;
 };
 
 /* Of rule N for the object of S, in this process. */

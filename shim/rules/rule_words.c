@@ -204,8 +204,9 @@ bool pg_named_read(struct pg_parse *p, struct pg_word w, const struct pg_named *
 /* The fields whose names start with C, as bits. */
 static uint64_t fields_with(char c)
 {
-	static uint64_t known[32];
-	uint64_t *of = &known[c & 31], fields = PG_GET(*of);
+	static pg_shared64 known[32];
+	pg_shared64 *of = &known[c & 31];
+	uint64_t fields = PG_GET(*of);
 
 	if (fields)
 		return fields;
