@@ -20,7 +20,7 @@ extern pg_fn *pg_next_table[PG_CALL_COUNT] PG_HIDDEN;
  * rules may change while the program runs, the file's page takes its place.
  */
 struct pg_front {
-	uint64_t aside, ruled;
+	pg_shared64 aside, ruled;
 	uint32_t generation; /* of the rules; 0: those of the start */
 	uint32_t unused;
 	char rest[PG_PAGE_MOST - 24];

@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 
 /* A page of its own: madvise works on whole pages. */
-_Alignas(PG_PAGE_MOST) uint64_t pg_process_noted[PG_PAGE_MOST / sizeof(uint64_t)];
+_Alignas(PG_PAGE_MOST) pg_shared64 pg_process_noted[PG_PAGE_MOST / sizeof(pg_shared64)];
 
 uint32_t pg_forks;
 __thread bool pg_vforked __attribute__((tls_model("initial-exec")));

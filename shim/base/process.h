@@ -20,7 +20,7 @@ extern uint32_t pg_forks PG_HIDDEN;
  * once, at the first event, count or vfork, where it can wipe a page at a fork (Linux 4.14): that
  * takes longer than all else of a start. Async-signal-safe.
  */
-extern uint64_t pg_process_noted[] PG_HIDDEN; /* 0: not asked for yet. Wiped at a fork */
+extern pg_shared64 pg_process_noted[] PG_HIDDEN; /* 0: not asked for yet. Wiped at a fork */
 uint64_t pg_process_asked(void);
 static inline uint64_t pg_process(void)
 {

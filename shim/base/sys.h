@@ -75,6 +75,15 @@ static inline bool pg_may(long nr)
  * sent to it: -1 is every process to kill(2), and 0 the whole group. */
 int pg_pid(void);
 
+/*
+ * 64 bits that several threads, or processes, read and write whole, by PG_GET, PG_PUT or the
+ * compiler's __atomic: members and elements are declared so, and what points at them. i386 puts a
+ * uint64_t of a structure at any 4 bytes, where it may lie in two lines of the cache: each access
+ * then locks the bus, and clang calls a library for it. It is as long as a uint64_t, and elsewhere
+ * the same; a value that was read is one.
+ */
+typedef uint64_t pg_shared64 __attribute__((aligned(8)));
+
 /* A word that several threads read and write; no other memory is ordered by it. */
 #define PG_GET(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
 #define PG_PUT(x, value) __atomic_store_n(&(x), value, __ATOMIC_RELAXED)
@@ -87,14 +96,14 @@ static inline uint64_t pg_mix(uint64_t h, uint64_t v)
 }
 
 /* In a table that keeps what was found: of the WAYS entries at SET, each of SIZE bytes and with its
- * key first (0: free), the one that has KEY, or is to take it. */
+ * key, a pg_shared64, first (0: free), the one that has KEY, or is to take it. */
 static inline void *pg_way(void *set, unsigned ways, size_t size, uint64_t key)
 {
 	char *take = (char *)set + (key >> 50) % ways * size;
 
 	for (unsigned i = 0; i < ways; i++) {
 		char *entry = (char *)set + i * size;
-		uint64_t has = PG_GET(*(uint64_t *)(void *)entry);
+		uint64_t has = PG_GET(*(pg_shared64 *)(void *)entry);
 
 		if (has == key)
 			return entry;

@@ -273,7 +273,7 @@ static void text_sources(struct pg_text *t, const struct pg_event *e)
 static bool was_told(const struct pg_event *e)
 {
 	static int pid;
-	static uint64_t at;
+	static pg_shared64 at;
 	uint64_t now = e->changed ? e->change.at : 0;
 	bool told = PG_GET(pid) == e->pid && PG_GET(at) == now;
 

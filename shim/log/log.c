@@ -27,7 +27,7 @@ static struct {
 } out = {.fd = -1};
 
 static PG_START_DATA struct pg_log_missing missing;
-static uint64_t written; /* bytes */
+static pg_shared64 written; /* bytes */
 
 static int of_whom; /* another process, whose events are written; 0: this one's are */
 
@@ -75,7 +75,7 @@ unsigned pg_log_columns(void)
  * much as a burst. */
 bool pg_log_allows(uint64_t now)
 {
-	static uint64_t due;
+	static pg_shared64 due;
 	const uint64_t step = 1000000000u / PG_LOG_RATE, ahead = PG_LOG_BURST * step;
 	uint64_t was = PG_GET(due), next;
 
@@ -347,7 +347,7 @@ bool pg_log_is_there(void)
 static bool is_due(void)
 {
 	enum { OFTEN = 1000000 }; /* ns */
-	static uint64_t last;
+	static pg_shared64 last;
 	uint64_t now = pg_now();
 
 	if (now && now - PG_GET(last) < OFTEN)

@@ -8,6 +8,8 @@
 #ifndef PG_LOG_H
 #define PG_LOG_H
 
+#include "base/sys.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -52,7 +54,7 @@ unsigned pg_log_columns(void);
 /* Lines lost, and left out, since the last one that was written; the caller puts both into the next
  * line. */
 struct pg_log_missing {
-	uint64_t dropped __attribute__((aligned(8))), limited __attribute__((aligned(8)));
+	pg_shared64 dropped, limited;
 };
 struct pg_log_missing pg_log_missing(void);
 

@@ -9,7 +9,7 @@
 #include "who/module.h"
 
 enum { TOLD = 128 };
-static uint64_t told[TOLD]; /* by process: a child that logs elsewhere tells them once more */
+static pg_shared64 told[TOLD]; /* by process: a child that logs elsewhere tells them once more */
 
 /* Is it the first time? When there is no more room it never is. */
 static bool is_new(int pid, const struct pg_module *m)
@@ -17,7 +17,8 @@ static bool is_new(int pid, const struct pg_module *m)
 	uint64_t key = pg_mix(pg_mix(1, (uint64_t)pid), m->stamp ? m->stamp : m->base) | 1;
 
 	for (unsigned i = 0; i < 8; i++) {
-		uint64_t none = 0, *at = &told[(key + i) % TOLD];
+		pg_shared64 *at = &told[(key + i) % TOLD];
+		uint64_t none = 0;
 
 		if (__atomic_compare_exchange_n(at, &none, key, false, __ATOMIC_RELAXED,
 						__ATOMIC_RELAXED))

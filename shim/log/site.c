@@ -7,8 +7,8 @@ enum { SITES = 512, PROBES = 16, FIRST_TOLD = 10 };
 
 /* How often one place in the program broke on one object. */
 struct pg_place {
-	_Alignas(8) uint64_t key; /* 0: free */
-	uint64_t count;
+	pg_shared64 key; /* 0: free */
+	pg_shared64 count;
 	struct pg_code caller;
 	int pid, fd;
 	enum pg_call call;
@@ -18,12 +18,12 @@ static struct pg_place sites[SITES];
 
 /* Pages of their own, which a fork child finds zeroed. */
 static struct wiped {
-	uint64_t broken; /* writes of the process PID; a vfork child's are not counted */
+	pg_shared64 broken; /* writes of the process PID; a vfork child's are not counted */
 	int pid;
 	bool held; /* of a place that had to make room, not all was told */
 } __attribute__((aligned(PG_PAGE_MOST))) wiped;
 
-static PG_START_DATA uint64_t total; /* in this process and those it was forked from */
+static PG_START_DATA pg_shared64 total; /* in this process and those it was forked from */
 
 void pg_site_prepare(void)
 {

@@ -39,7 +39,7 @@ void pg_fd_warn(int fd, enum pg_what what, uint32_t call, int err, uintptr_t cal
 static uint32_t next_number(enum pg_side side)
 {
 	static uint32_t numbers[3];
-	static uint64_t owner;
+	static pg_shared64 owner;
 	uint64_t process;
 
 	if (pg_confined)

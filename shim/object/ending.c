@@ -14,7 +14,7 @@
 PG_START_DATA struct pg_endings *pg_endings_mapped;
 static void *own; /* the file of the ring alone */
 
-static uint64_t space, space_of; /* SPACE_OF: the process that it was found for */
+static pg_shared64 space, space_of; /* SPACE_OF: the process that it was found for */
 
 static uint64_t find_space(void)
 {
@@ -118,7 +118,7 @@ bool pg_endings_open(const char *path)
 /* Each process says so once. */
 void pg_endings_fired(unsigned rule)
 {
-	static uint64_t said;
+	static pg_shared64 said;
 	const uint8_t yes = 1;
 	struct file *f = own;
 
@@ -142,14 +142,15 @@ uint64_t pg_endings_idle(uint64_t rules, int pid)
 
 /* ---- what is said once ---- */
 
-static PG_START_DATA uint64_t *said; /* a null pointer: nothing is to be said, or nothing was yet */
-static PG_START_DATA bool has_said;  /* that is known now */
+/* A null pointer: nothing is to be said, or nothing was yet. */
+static PG_START_DATA pg_shared64 *said;
+static PG_START_DATA bool has_said; /* that is known now */
 
 /* Memory that is shared takes long to be had: it is mapped when there is something to be said, or a
  * child to say it to. */
 static void prepare_said(void)
 {
-	uint64_t *none = NULL, *mapped;
+	pg_shared64 *none = NULL, *mapped;
 
 	if (!PG_GET(has_said) || PG_GET(said))
 		return;

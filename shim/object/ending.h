@@ -62,7 +62,7 @@ enum { PG_ENDINGS = 256 };
 enum { PG_SAID = 64 };
 struct pg_endings {
 	uint64_t next, unused;
-	uint64_t said[PG_SAID]; /* what was told once for all of the tree */
+	pg_shared64 said[PG_SAID]; /* what was told once for all of the tree */
 	struct pg_ending_slot slot[PG_ENDINGS];
 };
 

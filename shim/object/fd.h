@@ -23,13 +23,13 @@ enum { PG_FD_LOW = 1024 };
 
 /* Of a number. Those below PG_FD_LOW are there from the start. */
 struct pg_fd {
-	_Alignas(64) uint64_t sent; /* bytes the kernel took */
-	uint64_t settled;	    /* what of SENT is in the story, or was another object's */
-	uint64_t unruled; /* the calls for which no rule can fire on it, whatever comes; 0: not
+	_Alignas(64) pg_shared64 sent; /* bytes the kernel took */
+	pg_shared64 settled;	       /* what of SENT is in the story, or was another object's */
+	pg_shared64 unruled; /* the calls for which no rule can fire on it, whatever comes; 0: not
 			     known */
-	uint64_t rules;	  /* where that is known: those that can, as bits of their numbers */
-	uint64_t waiting; /* and the calls that the one of them, WAITER, watches and just counts */
-	uint32_t story;	  /* 0: none */
+	pg_shared64 rules;   /* where that is known: those that can, as bits of their numbers */
+	pg_shared64 waiting; /* and the calls that the one of them, WAITER, watches and counts */
+	uint32_t story;	     /* 0: none */
 	uint8_t connection;  /* what ends short on it is no broken pipe */
 	uint8_t unsure;	     /* it was closed, and what opened it again was not seen */
 	uint8_t born;	     /* what opened it was seen */
@@ -53,7 +53,7 @@ static inline struct pg_fd *pg_fd(int fd)
 
 /* Threads may write to one descriptor at once. On 32 bit that would be a loop: there the sum is
  * plain, and may come out low. */
-static inline void pg_fd_add(uint64_t *sum, uint64_t n)
+static inline void pg_fd_add(pg_shared64 *sum, uint64_t n)
 {
 #ifdef PG_ADD
 	PG_ADD(sum, n);

@@ -214,7 +214,7 @@ static bool is_sent_to(int fd)
 static bool is_too_much(const struct pg_left *left, int fd, const struct pg_stat *st)
 {
 	enum { MOMENT = 50000000, MOST = 64 };
-	static uint64_t moment;
+	static pg_shared64 moment;
 	static uint32_t count;
 	uint64_t now = pg_now() / MOMENT;
 

@@ -119,7 +119,7 @@ static void look_names(int fd, struct pg_object *o)
 
 /* A FIFO's path is in /proc; a pipe's is "pipe:[ino]", which says nothing new: all of them are on
  * one device, which is then not asked for again. */
-static uint64_t pipes;
+static pg_shared64 pipes;
 
 static void read_path(int fd, uint64_t dev, char path[PG_PATH_MAX])
 {

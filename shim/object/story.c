@@ -10,7 +10,7 @@
 static struct pg_story first_stories[PG_STORIES];
 static void *story_chunks[PG_STORY_CHUNKS];
 static uint32_t made;
-static uint64_t free_stories; /* the first one; above it a tag, another at each change */
+static pg_shared64 free_stories; /* the first one; above it a tag, another at each change */
 
 struct pg_story *pg_story_at(uint32_t n)
 {

@@ -29,21 +29,21 @@ struct pg_warning {
 
 /* Of an object. */
 struct pg_story {
-	uint32_t generation; /* odd while it is in use */
-	uint32_t next;	     /* of those that are free */
-	uint32_t index;	     /* which it is, from 0: for what others keep beside stories */
-	uint32_t forks;	     /* pg_forks when it began */
-	uint64_t dev, ino;   /* 0: not known yet, the numbers stand for it */
-	int32_t fd[4];	     /* its numbers + 1 */
-	uint32_t numbers;    /* how many */
-	int32_t kept;	     /* a descriptor of ours + 1: the other end of what a rule put there */
-	_Alignas(8) uint64_t sent;     /* bytes, by all its numbers, as far as they are settled */
-	_Alignas(8) uint64_t received; /* by calls that rules watch */
-	uint64_t since;		    /* connected or accepted, ns; 0: not known, or not connected */
-	struct pg_addr peer, local; /* LOCAL: of what a rule broke, a reset takes it away */
-	struct pg_warning told[PG_WHATS];	  /* to the program */
-	uint64_t kept_ino;			  /* of KEPT */
-	_Alignas(8) uint64_t conn[PG_CONN_SLOTS]; /* its numbers, for conn=: rules/conn.c */
+	uint32_t generation;  /* odd while it is in use */
+	uint32_t next;	      /* of those that are free */
+	uint32_t index;	      /* which it is, from 0: for what others keep beside stories */
+	uint32_t forks;	      /* pg_forks when it began */
+	pg_shared64 dev, ino; /* 0: not known yet, the numbers stand for it */
+	int32_t fd[4];	      /* its numbers + 1 */
+	uint32_t numbers;     /* how many */
+	int32_t kept;	      /* a descriptor of ours + 1: the other end of what a rule put there */
+	pg_shared64 sent;     /* bytes, by all its numbers, as far as they are settled */
+	pg_shared64 received; /* by calls that rules watch */
+	uint64_t since;	      /* connected or accepted, ns; 0: not known, or not connected */
+	struct pg_addr peer, local;	  /* LOCAL: of what a rule broke, a reset takes it away */
+	struct pg_warning told[PG_WHATS]; /* to the program */
+	uint64_t kept_ino;		  /* of KEPT */
+	uint64_t conn[PG_CONN_SLOTS];	  /* its numbers, for conn=: rules/conn.c */
 	uint32_t number;     /* the n-th client, or server, stream of the process; 0: none */
 	uint32_t suppressed; /* signals taken away on it */
 	uint8_t side;	     /* enum pg_side */

@@ -46,11 +46,11 @@ enum { COUNTERS = 4096, PROBES = 16 };
 
 /* Of one thread, for scope=thread. */
 struct counter {
-	uint64_t key, count;
+	pg_shared64 key, count;
 	uint32_t process, thread;
 };
 static void *counters;	   /* COUNTERS of them, mapped with the first rule that counts there */
-static uint64_t uncounted; /* calls for which there was no room */
+static pg_shared64 uncounted; /* calls for which there was no room */
 
 static struct counter *all_counters(void)
 {
@@ -91,7 +91,7 @@ static uint64_t this_thread(void)
 }
 
 /* This thread's, or that of OTHER, for rule RULE; a null pointer: there is no room. */
-static uint64_t *thread_counter(unsigned rule, bool fired, uint64_t other)
+static pg_shared64 *thread_counter(unsigned rule, bool fired, uint64_t other)
 {
 	uint64_t who = other ? other : this_thread();
 	uint64_t key =
@@ -131,7 +131,7 @@ static void **all_story_counts(void)
 /* Words of PG_COUNT_BITS; above them TAG says whose counts they are: a word with another tag counts
  * nothing yet. */
 struct pair {
-	uint64_t matched, fired;
+	pg_shared64 matched, fired;
 };
 
 /* Of rule N for the object of S, in this process. */

@@ -19,8 +19,8 @@ void pg_counts_put_back(void *room);
 
 /* How often a rule matched, and fired, in a process; connections that it counted. */
 struct pg_sum {
-	uint64_t process;
-	uint64_t matched, fired, connections;
+	pg_shared64 process;
+	pg_shared64 matched, fired, connections;
 };
 
 extern struct pg_sum pg_sums[PG_RULE_SLOTS] PG_HIDDEN;
@@ -34,7 +34,8 @@ struct pg_sum *pg_sum_of(unsigned n);
  */
 enum { PG_COUNT_BITS = 40 };
 struct pg_count {
-	uint64_t *at, tag;
+	pg_shared64 *at;
+	uint64_t tag;
 };
 
 /* The calls of rule N that matched, or FIRED, in its scope: that of OP. */

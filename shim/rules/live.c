@@ -12,7 +12,7 @@
  * Who has gone by longjmp, or waits for ever, keeps one; there are enough.
  */
 struct live {
-	uint64_t holds;
+	pg_shared64 holds;
 	struct pg_page_rules as_read;
 	struct pg_rule_set set;
 };

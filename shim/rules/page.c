@@ -13,6 +13,9 @@ static const char magic[PG_MAGIC] = "pipeguard page 4";
 PG_START_DATA struct pg_page *pg_mapped_page;
 static const char *where; /* its path, for the lock; start-up and the command only */
 static int lock = -1;
+_Static_assert(sizeof(struct pg_page_rules) % sizeof(pg_shared64) == 0 &&
+		       offsetof(struct pg_page, endings) % sizeof(pg_shared64) == 0,
+	       "programs of 32 and of 64 bit share it");
 static void *view; /* of its front, read-only, until it takes the place of ours */
 
 static const char *map_all(int fd)
@@ -118,7 +121,7 @@ static bool is_of(uint64_t word, uint32_t serial)
 /* A rule that has gone does not count any more. */
 void pg_page_count(uint32_t serial)
 {
-	uint64_t *at = pg_mapped_page ? &pg_mapped_page->fired[serial % PG_RULE_SLOTS] : NULL;
+	pg_shared64 *at = pg_mapped_page ? &pg_mapped_page->fired[serial % PG_RULE_SLOTS] : NULL;
 	uint64_t word = at ? PG_GET(*at) : 0;
 
 	while (at && is_of(word, serial) &&
@@ -173,7 +176,7 @@ static void watch(uint64_t calls, bool also)
 static void begin_counts(const struct pg_page_rules *rules)
 {
 	for (unsigned i = 0; i < rules->n; i++) {
-		uint64_t *at = &pg_mapped_page->fired[rules->serial[i] % PG_RULE_SLOTS];
+		pg_shared64 *at = &pg_mapped_page->fired[rules->serial[i] % PG_RULE_SLOTS];
 
 		if (!is_of(PG_GET(*at), rules->serial[i]))
 			__atomic_store_n(at, begun(rules->serial[i]), __ATOMIC_RELEASE);

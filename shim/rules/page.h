@@ -29,9 +29,9 @@ struct pg_page {
 		front[2]; /* for programs of 64 and of 32 bit, whose calls have other bits */
 	char magic[32];
 	uint32_t last_serial, unused;
-	uint64_t fired[PG_RULE_SLOTS]; /* the serial, and how often: PG_PAGE_COUNT_BITS */
+	pg_shared64 fired[PG_RULE_SLOTS]; /* the serial, and how often: PG_PAGE_COUNT_BITS */
 	struct pg_page_rules rules[2];
-	_Alignas(8) struct pg_endings endings;
+	struct pg_endings endings;
 };
 enum { PG_PAGE_COUNT_BITS = 40, PG_PAGE_FRONT = sizeof(long) == 4 };
 

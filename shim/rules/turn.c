@@ -23,7 +23,7 @@ void pg_turn_start(void)
 	pg_counts_start();
 }
 
-static uint64_t add_one(uint64_t *at)
+static uint64_t add_one(pg_shared64 *at)
 {
 	return __atomic_add_fetch(at, 1, __ATOMIC_RELAXED);
 }
@@ -81,7 +81,8 @@ static bool is_turn(unsigned n, uint64_t count)
 
 /* Counts a call for rule N in MATCHED, unless N, which fired as FIRED says, fires on it. Both are
  * of TAG. */
-static inline bool count_unless(unsigned n, uint64_t *matched, const uint64_t *fired, uint64_t tag)
+static inline bool count_unless(unsigned n, pg_shared64 *matched, const pg_shared64 *fired,
+				uint64_t tag)
 {
 	uint64_t word = PG_GET(*matched), count;
 

@@ -221,7 +221,7 @@ static const char *find(const struct pg_module *m, bool guarded, uintptr_t addr,
  * written, so a reader that sees it twice has read one whole entry.
  */
 struct known {
-	uint64_t key;	  /* of the place, and its module's build */
+	pg_shared64 key;  /* of the place, and its module's build */
 	const char *name; /* in the module, or in the main program's table, which stays */
 	uintptr_t offset;
 };

@@ -516,8 +516,8 @@ static PG_COLD bool read_row(uintptr_t pc, const struct pg_module *m, struct row
  */
 enum { WORDS = sizeof(struct row) / sizeof(uint64_t) };
 struct known_row {
-	uint64_t key; /* of place and module */
-	uint64_t row[WORDS];
+	pg_shared64 key; /* of place and module */
+	pg_shared64 row[WORDS];
 };
 enum { ROW_SETS = 256, ROW_WAYS = 4 };
 static struct known_row rows[ROW_SETS][ROW_WAYS];

@@ -45,6 +45,12 @@ every_gate_tells() {
 	every_gate_tells
 }
 
+# It warns of words of 64 bits that lie where i386's ABI puts them, and would read them by a library that is not there.
+@test "32-bit programs, by clang: every gate" {
+	variant clang32 clang -m32
+	every_gate_tells
+}
+
 # glibc 2.34 has a second name for each call whose data may hold a time.
 @test "32-bit programs with 64-bit time: the calls are seen, ruled and told under the names that programs write" {
 	variant 32 gcc -m32
