@@ -49,7 +49,7 @@ struct counter {
 	pg_shared64 key, count;
 	uint32_t process, thread;
 };
-static void *counters;	   /* COUNTERS of them, mapped with the first rule that counts there */
+static void *counters;	      /* COUNTERS of them, mapped with the first rule that counts there */
 static pg_shared64 uncounted; /* calls for which there was no room */
 
 static struct counter *all_counters(void)
