@@ -75,7 +75,7 @@ static unsigned kinds_of_paths(const struct pg_rule *r, const struct pg_rule_set
 {
 	unsigned kinds = PG_KINDS_OTHER;
 
-	for (unsigned i = 0; i < r->path.n; i++) {
+	for (unsigned i = 0; set && i < r->path.n; i++) {
 		struct pg_word w = set->word[r->path.at + i];
 
 		kinds |= may_start(set->text, w, "socket:[") ? PG_KINDS_SOCKET : 0;
@@ -90,7 +90,7 @@ static unsigned kinds_of_peers(const struct pg_rule *r, const struct pg_rule_set
 {
 	unsigned kinds = 0;
 
-	for (unsigned i = 0; i < r->peer.n; i++) {
+	for (unsigned i = 0; set && i < r->peer.n; i++) {
 		unsigned family = set->net[r->net + i].family;
 
 		if (family == AF_UNIX)
@@ -194,7 +194,8 @@ static uint64_t calls_of_memory(void)
 	return calls;
 }
 
-/* A negated selector is true of what has no such thing at all. */
+/* A negated selector is true of what has no such thing at all. SET: R's; a null pointer will do for
+ * an action. */
 static struct where where(const struct pg_rule *r, const struct pg_rule_set *set, enum pg_field f)
 {
 	switch (f) {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# shellcheck disable=SC2016 # inner shells expand
+# shellcheck disable=SC2016,SC2154 # inner shells expand; run sets stderr
 # pipeguard sweep: what can be asked for, and what is said of it; static and Go programs.
 
 load ../helpers
