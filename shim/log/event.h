@@ -99,6 +99,7 @@ struct pg_event {
 	uint64_t counts[PG_RULES_MAX]; /* exit: how often each rule fired */
 	uint64_t passed;	       /* exit: rules for write that stdio passed by, as bits */
 	const char *gates;	       /* load */
+	struct pg_naming *naming;      /* this event's room; set by pg_event_write (line.h) */
 	char module[72], path[256], build_id[65]; /* module; "": unknown; PATH: unreached, too */
 	enum pg_barrier barrier;		  /* unreached */
 	int child;				  /* unreached: the process of that program */
@@ -107,9 +108,7 @@ struct pg_event {
 	int pid;
 	bool sourced; /* lines of the source are known */
 	bool outside; /* seen by the outside engine: TID and COMM are filled in, too */
-	/* Set by pg_event_write (line.h): */
-	struct pg_naming *naming; /* room of this event's */
-	/* and these, unless OUTSIDE. */
+	/* Set by pg_event_write (line.h), unless OUTSIDE. */
 	int tid;
 	uint64_t now;
 	unsigned columns;	       /* of the terminal that a text goes to; 0: to none */
