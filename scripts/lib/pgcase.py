@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A case: one break of a log, and what it takes to meet it again, in one file. Python 3.7, nothing else."""
 
+import errno
 import io
 import os
 import re
@@ -126,7 +127,9 @@ def _add(tar, name, data):
 
 
 def write(path, case, logs, stdin):
-    """The case as a compressed archive, which is whole or not there."""
+    """The case as a compressed archive, which is whole or not there. A device is not replaced by it."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise OSError(errno.EINVAL, "it is no file", path)
     new = "%s.%d.new" % (path, os.getpid())
     try:
         with tarfile.open(new, "w:gz") as tar:

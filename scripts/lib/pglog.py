@@ -512,7 +512,7 @@ class _Unfolded:
             folded.tick(os.lseek(folded.source.fileno(), 0, os.SEEK_CUR) / folded.size)
         text = self.rest + data
         end = text.rfind(b"\n") + 1 if data else len(text)
-        self.rest = text[end:]
+        self.rest = text[end:end + LINE_MAX + 1]    # more of a line is too much, whatever it is
         self.pieces = _RUNS.findall(text[:end])[::-1]
 
     def _take(self, sums):

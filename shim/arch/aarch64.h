@@ -45,7 +45,6 @@ static inline void pg_context_set_args(ucontext_t *uc, const uintptr_t *arg, int
 #ifdef PG_ARCH_UNWIND
 
 enum { X19, X29 = 10, RETURN = 11, SP, REGISTERS }; /* x30 is the way back */
-enum { FIRST_SP_OPERATION = 0x70 + 31 };
 static const int8_t slots[] = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
 			       -1, -1, -1, 0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, SP};
 /* mov x8,#139; svc #0 */

@@ -53,7 +53,6 @@ static inline void pg_context_args(const ucontext_t *uc, uintptr_t arg[6])
 #ifdef PG_ARCH_UNWIND
 
 enum { EBX, EBP, SP, ESI, EDI, RETURN, REGISTERS };
-enum { FIRST_SP_OPERATION = 0x70 + 4 };
 static const int8_t slots[] = {-1, -1, -1, EBX, SP, EBP, ESI, EDI, RETURN};
 static const int16_t in_context[REGISTERS] = {REG_EBX, REG_EBP, REG_ESP, REG_ESI, REG_EDI, REG_EIP};
 /* mov $173,%eax; int $0x80 */

@@ -48,7 +48,6 @@ static inline void pg_context_set_args(ucontext_t *uc, const uintptr_t *arg, int
 #ifdef PG_ARCH_UNWIND
 
 enum { S0, S1, S2, S11 = 11, RETURN, SP, REGISTERS };
-enum { FIRST_SP_OPERATION = 0x70 + 2 };
 static const int8_t slots[] = {-1, RETURN, SP, -1, -1, -1, -1, -1, S0, S1, -1, -1, -1, -1,
 			       -1, -1,	   -1, -1, 2,  3,  4,  5,  6,  7,  8,  9,  10, 11};
 /* li a7,139; ecall */

@@ -58,7 +58,6 @@ static inline void pg_context_args(const ucontext_t *uc, uintptr_t arg[6])
 #ifdef PG_ARCH_UNWIND
 
 enum { RBX, RBP, SP, R12, R13, R14, R15, RETURN, REGISTERS };
-enum { FIRST_SP_OPERATION = 0x70 + 7 }; /* DW_OP_breg7 */
 static const int8_t slots[] = {-1, -1, -1, RBX, -1,  -1,  RBP, SP,    -1,
 			       -1, -1, -1, R12, R13, R14, R15, RETURN};
 static const int16_t in_context[REGISTERS] = {REG_RBX, REG_RBP, REG_RSP, REG_R12,

@@ -17,6 +17,14 @@ static void *volatile relocated = (void *)&relocated;
 
 static PG_START_DATA bool late; /* calls are looked up when they are first made */
 
+/* Those that write what they format are not made by their entries. */
+uint64_t pg_next_known = (uint64_t)1 << PG_NO_CALL | (uint64_t)1 << 63
+#define CALL(name, twin, kernel, role, args, ...)                                                  \
+	| (uint64_t)(PG_ARGS_##args == PG_ARGS_FORMAT) << PG_CALL_##name % 64
+#include "calls.def"
+#undef CALL
+	;
+
 static void resolve_formats(void)
 {
 	PG_PUT(format_checked, (checked_fn *)pg_dl_next("__vsnprintf_chk"));
@@ -31,9 +39,12 @@ static void resolve_all(void)
 }
 
 /* Those for which the way aside is none: a signal handler's stack may be too small for it, and what
- * moves several messages has an end of its own in its wrapper. */
+ * moves several messages has an end of its own in its wrapper. Rules ask for read by its bit where
+ * stdio reads, too. */
 static bool must_be_early(enum pg_call call)
 {
+	if (call == PG_CALL_read && pg_front.ruled)
+		return true;
 	return call == PG_CALL_write || call == PG_CALL_writev || call == PG_CALL_send ||
 	       call == PG_CALL_sendto || pg_call_has_messages(call);
 }
@@ -41,8 +52,10 @@ static bool must_be_early(enum pg_call call)
 void pg_next_start(bool as_made)
 {
 	late = as_made;
-	if (!late)
+	if (!late) {
 		resolve_all();
+		pg_next_known = ~(uint64_t)0;
+	}
 	for (int call = PG_NO_CALL + 1; late && call < PG_CALL_COUNT; call++)
 		if (must_be_early((enum pg_call)call))
 			pg_next_first((enum pg_call)call);
@@ -72,11 +85,17 @@ bool pg_next_late(enum pg_call call)
 
 PG_COLD bool pg_next_first(enum pg_call call)
 {
+	uint64_t bit = (uint64_t)1 << call;
+
 	if (!late)
 		return false;
 	if (!pg_next_table[call])
 		pg_next_early(call);
-	__atomic_fetch_and(&pg_front.aside, ~((uint64_t)1 << call), __ATOMIC_RELEASE);
+	if (!(PG_GET(pg_next_known) & bit))
+		__atomic_fetch_or(&pg_next_known, bit, __ATOMIC_RELEASE);
+	if (pg_front.ruled & bit)
+		return false;
+	__atomic_fetch_and(&pg_front.aside, ~bit, __ATOMIC_RELEASE);
 	return true;
 }
 

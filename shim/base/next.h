@@ -30,13 +30,17 @@ extern _Alignas(PG_PAGE_MOST) struct pg_front pg_front PG_HIDDEN;
 /*
  * Looks the calls up as dlsym(RTLD_NEXT) would. Start-up only: it may take the loader's lock. LATE:
  * each when it is first made, for most programs make few of them. For that nothing may have been
- * unloaded since, and no rule may watch a call: it is the front that sends the first one aside.
+ * unloaded since: it is the front that sends the first one aside.
  */
 void pg_next_start(bool late);
 
-/* True if CALL was set aside only because it had not been looked up. That has been done then, and
- * the next one goes its way. Async-signal-safe, as all that comes late. */
+/* For a call that was set aside. True if that was only because it had not been looked up: the next
+ * one goes its way. Now it has been. Async-signal-safe, as all that comes late. */
 bool pg_next_first(enum pg_call call);
+
+/* The calls that have been looked up, or need not be, as bits: a record must not let others by.
+ * PG_NO_CALL and stdio are some of them. */
+extern uint64_t pg_next_known PG_HIDDEN;
 
 /* For a call that is not made at once: looks it up if such come late. False: it is not there. */
 bool pg_next_late(enum pg_call call);

@@ -131,6 +131,8 @@ void pg_take_once(struct pg_request *r, const char *value)
 void pg_take_all(struct pg_request *r, const char *value)
 {
 	(void)value;
+	if (sizeof(long) < sizeof(uint64_t)) /* as rules from outside */
+		pg_fail(PG_FAILED, "--all is not for a pipeguard for 32 bits");
 	r->all = true;
 }
 

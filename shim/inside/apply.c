@@ -19,7 +19,8 @@ static void judge(const struct pg_op *op)
 
 	if (pg_watch_all || (s && s->ended) || !pg_match_possible(op, &j.rules, &j.calls))
 		return;
-	j.waiting = pg_turn_waiting(j.rules, &j.waiter);
+	j.calls |= ~PG_GET(pg_next_known); /* the first one of each has to come aside */
+	j.waiting = pg_turn_waiting(j.rules, &j.waiter) & PG_GET(pg_next_known);
 	pg_fd_judged(op->fd, &j);
 }
 

@@ -85,14 +85,12 @@ static bool in_charge(void)
 	return pg_module_is_first_copy() && pg_module_is_own((uintptr_t)first);
 }
 
-/* Rules count calls and the time from here on; others need neither before an event. */
+/* Rules count the time from here on, if they ask for it. */
 static void start_counting(void)
 {
 	pg_clock_start();
-	if (!pg_rules.n && !pg_page())
-		return;
-	pg_process();
-	pg_config.start = pg_now();
+	if (pg_page() || pg_rules.fields & (PG_FIELD(AFTER) | PG_FIELD(FOR)))
+		pg_config.start = pg_now();
 }
 
 /* What was inherited as a connection: nobody knows its peer after a reset. */
@@ -121,22 +119,24 @@ static bool has_arguments(void)
 }
 
 /* May calls be looked up when they are first made? glibc unloads nothing that was there at start;
- * and where rules watch a call, or each is logged, it goes aside for that. */
+ * and where rules may come later, or each call is logged, it goes aside for that. */
 static bool may_come_late(void)
 {
-	return !pg_front.ruled && !pg_page() && pg_config.verbose < 2 && pg_dl_can_keep(glibcs_own);
+	return !pg_page() && pg_config.verbose < 2 && pg_dl_can_keep(glibcs_own);
 }
 
 /* Wrappers may make calls at once. */
-static void open_front(void)
+static void open_front(bool late)
 {
 	if (pg_page()) {
 		pg_bus_start();
 		pg_live_start(!pg_watch_all);
-	} else {
-		pg_passed_start();
-		pg_front.aside = pg_front.ruled | (pg_watch_all ? pg_rule_out_calls() : 0);
+		return;
 	}
+	if (pg_front.ruled) /* none in a program that is left out */
+		pg_passed_start();
+	pg_front.aside = (late ? pg_front.aside : 0) | pg_front.ruled |
+			 (pg_watch_all ? pg_rule_out_calls() : 0);
 }
 
 /* As a loader that was started by hand names it, or the kernel; a null pointer: that is not it. */
@@ -175,8 +175,7 @@ static void __attribute__((constructor)) start(int argc, char **argv, char **env
 		pg_reach_start();
 	if (pg_has_endings())
 		ask_for_status();
-	if (!late)
-		open_front();
+	open_front(late);
 	pg_dl_started(late ? glibcs_own : NULL);
 	errno = saved;
 }

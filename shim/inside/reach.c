@@ -311,7 +311,8 @@ static enum pg_barrier barrier_of(const struct head *h, const struct preload *p)
 								   : PG_NO_BARRIER;
 }
 
-/* "#! /bin/sh -e": "/bin/sh" into FILE. False: it is none, or too long a one. */
+/* "#! /bin/sh -e": "/bin/sh" into FILE. False: it is none, or too long a one. It may end with the
+ * file, but not with what the kernel looks at. */
 static bool take_interpreter(struct head *h, char *file, size_t size)
 {
 	size_t at = 2, n = 0;
@@ -323,7 +324,7 @@ static bool take_interpreter(struct head *h, char *file, size_t size)
 	while (at + n < h->n && h->text[at + n] && h->text[at + n] != ' ' &&
 	       h->text[at + n] != '\t' && h->text[at + n] != '\n')
 		n++;
-	if (!n || at + n == h->n || n >= size)
+	if (!n || at + n == sizeof h->text || n >= size)
 		return false;
 	__builtin_memcpy(file, h->text + at, n);
 	file[n] = 0;

@@ -5,18 +5,37 @@
 
 #include <signal.h>
 
-enum { ROOMS = 64, SIGSET_BYTES = 8 };
+/* Few programs break in more than FIRST threads at once: the room for more is mapped at need, and
+ * kept. */
+enum { FIRST = 16, MORE = 48, SIGSET_BYTES = 8 };
 
 /* Pages of their own, which a fork child finds zeroed. */
 static struct rooms {
-	struct pg_room room[ROOMS];
-} __attribute__((aligned(PG_PAGE_MOST))) rooms;
+	struct pg_room room[FIRST];
+} __attribute__((aligned(PG_PAGE_MOST))) first;
+static void *more;
 
-void pg_room_prepare(void)
+static void wipe_first(void)
 {
 	static int wiped;
 
-	pg_process_wipes(&rooms, sizeof rooms, &wiped);
+	pg_process_wipes(&first, sizeof first, &wiped);
+}
+
+static struct pg_room *map_more(void)
+{
+	static int wiped;
+	struct pg_room *rooms = pg_map_once(&more, MORE * sizeof *rooms);
+
+	if (rooms)
+		pg_process_wipes(rooms, MORE * sizeof *rooms, &wiped);
+	return rooms;
+}
+
+void pg_room_prepare(void)
+{
+	wipe_first();
+	map_more();
 }
 
 static struct pg_room *map_room(void)
@@ -28,12 +47,22 @@ static struct pg_room *map_room(void)
 	return s;
 }
 
+/* The first of N that nobody has; a null pointer: none. */
+static struct pg_room *free_of(struct pg_room *room, unsigned n)
+{
+	for (struct pg_room *end = room + n; room < end; room++)
+		if (!__atomic_exchange_n(&room->taken, 1, __ATOMIC_ACQUIRE))
+			return room;
+	return NULL;
+}
+
 static struct pg_room *free_room(void)
 {
-	for (int i = 0; i < ROOMS; i++)
-		if (!__atomic_exchange_n(&rooms.room[i].taken, 1, __ATOMIC_ACQUIRE))
-			return &rooms.room[i];
-	return map_room();
+	struct pg_room *room = free_of(first.room, FIRST), *others;
+
+	if (!room && (others = map_more()))
+		room = free_of(others, MORE);
+	return room ? room : map_room();
 }
 
 struct pg_room *pg_room_take(void)
@@ -42,7 +71,7 @@ struct pg_room *pg_room_take(void)
 	bool masked = !pg_confined;
 	struct pg_room *s;
 
-	pg_room_prepare();
+	wipe_first();
 	if (masked)
 		pg_sys4(SYS_rt_sigprocmask, SIG_BLOCK, &all, &mask, SIGSET_BYTES);
 	s = free_room();

@@ -9,7 +9,7 @@
  * Room for one event: an event needs some 7 KiB, more than a small stack has.
  * Taken and given back without a lock; a fork child starts with all free
  * (MADV_WIPEONFORK), a vfork child shares them and takes its own. Where more
- * threads break at once than there is room, one more is mapped.
+ * threads break at once than there is room, more is mapped.
  *
  * Whoever has one is not interrupted: no handler of the program's can jump out
  * of an event and take its room along, nor can a cancellation.

@@ -134,22 +134,23 @@ static void read_seed(const char *name, const char *value)
 		refuse(name, 1, "not a number of 64 bits:", value, NULL);
 }
 
-/* The file behind "@path". */
-static const char *read_file(const char *name, const char *path)
+enum { FILE_ROOM = PG_RULE_TEXT + 1 };
+
+/* The file behind "@path", in FILE_ROOM bytes that were mapped for it. */
+static char *read_file(const char *name, const char *path)
 {
-	static char text[PG_RULE_TEXT + 1];
+	char *text = pg_map(FILE_ROOM);
 	int fd = pg_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	struct pg_stat st;
 	size_t n = 0;
 	long got = 1;
 
-	if (fd < 0 || pg_fstat(fd, &st))
+	if (!text || fd < 0 || pg_fstat(fd, &st))
 		refuse(name, 2, "cannot be read:", path, NULL);
 	if (!S_ISREG(st.mode)) /* which its reader might wait for, or that a child would find empty
 				*/
 		refuse(name, 2, "is not a regular file:", path, NULL);
-	while (n < sizeof text - 1 &&
-	       (got = pg_sys3(SYS_read, fd, text + n, sizeof text - 1 - n)) > 0)
+	while (n < FILE_ROOM - 1 && (got = pg_sys3(SYS_read, fd, text + n, FILE_ROOM - 1 - n)) > 0)
 		n += (size_t)got;
 	pg_sys1(SYS_close, fd);
 	if (got < 0)
@@ -164,10 +165,12 @@ static void read_rules(const char *name, const char *value)
 	struct pg_rule_error error;
 	char buf[400];
 	struct pg_text t = {buf, 0, sizeof buf - 1};
+	char *file = *value == '@' ? read_file(name, value + 1) : NULL;
+	bool right = pg_rules_parse(&pg_rules, file ? file : value, &error);
 
-	if (*value == '@')
-		value = read_file(name, value + 1);
-	if (pg_rules_parse(&pg_rules, value, &error))
+	if (file)
+		pg_sys2(SYS_munmap, file, FILE_ROOM);
+	if (right)
 		return;
 	pg_rule_put_error(&t, &error);
 	buf[t.len] = 0;

@@ -49,8 +49,13 @@ struct counter {
 	pg_shared64 key, count;
 	uint32_t process, thread;
 };
-static struct counter counters[COUNTERS];
+static void *counters;	      /* COUNTERS of them, mapped with the first rule that counts there */
 static pg_shared64 uncounted; /* calls for which there was no room */
+
+static struct counter *all_counters(void)
+{
+	return pg_map_once(&counters, COUNTERS * sizeof(struct counter));
+}
 
 /* Of a process that this one was forked from, or of a thread that has gone? */
 static bool is_over(const struct counter *c)
@@ -93,16 +98,17 @@ static pg_shared64 *thread_counter(unsigned rule, bool fired, uint64_t other)
 		pg_mix(pg_mix(pg_mix(fired ? 3 : 5, pg_rules.rule[rule].serial), pg_process()),
 		       who) |
 		1;
+	struct counter *all = all_counters();
 
-	for (unsigned i = 0; i < PROBES; i++) {
-		struct counter *c = &counters[(key + i) % COUNTERS];
+	for (unsigned i = 0; all && i < PROBES; i++) {
+		struct counter *c = &all[(key + i) % COUNTERS];
 		uint64_t has = PG_GET(c->key);
 
 		if (has == key || (!has && take_counter(c, 0, key, !other)))
 			return &c->count;
 	}
-	for (unsigned i = 0; i < PROBES; i++) {
-		struct counter *c = &counters[(key + i) % COUNTERS];
+	for (unsigned i = 0; all && i < PROBES; i++) {
+		struct counter *c = &all[(key + i) % COUNTERS];
 
 		if (is_over(c) && take_counter(c, PG_GET(c->key), key, !other))
 			return &c->count;
@@ -115,7 +121,12 @@ static pg_shared64 *thread_counter(unsigned rule, bool fired, uint64_t other)
 
 /* The rules with scope=fd count in the story of each object, so they begin and end with it. */
 static unsigned fd_slots;
-static void *story_counts[PG_STORY_CHUNKS];
+static void *story_counts; /* of each chunk of stories where they are; mapped as the counters */
+
+static void **all_story_counts(void)
+{
+	return pg_map_once(&story_counts, PG_STORY_CHUNKS * sizeof(void *));
+}
 
 /* Words of PG_COUNT_BITS; above them TAG says whose counts they are: a word with another tag counts
  * nothing yet. */
@@ -135,7 +146,8 @@ static uint64_t tag_of(unsigned n, const struct pg_story *s)
 static struct pair *object_counts(unsigned n, const struct pg_story *s)
 {
 	size_t of_story = fd_slots * sizeof(struct pair);
-	char *chunk = pg_map_once(&story_counts[s->index / PG_STORIES], PG_STORIES * of_story);
+	void **all = all_story_counts();
+	char *chunk = all ? pg_map_once(&all[s->index / PG_STORIES], PG_STORIES * of_story) : NULL;
 
 	if (chunk)
 		return (struct pair *)(void *)(chunk + s->index % PG_STORIES * of_story) +
@@ -148,9 +160,17 @@ static struct pair *object_counts(unsigned n, const struct pg_story *s)
 
 void pg_counts_start(void)
 {
-	for (unsigned n = 0; n < pg_rules.n; n++)
+	bool threads = false;
+
+	for (unsigned n = 0; n < pg_rules.n; n++) {
 		if (pg_rules.rule[n].scope == PG_SCOPE_FD)
 			pg_rules.rule[n].fd_slot = (uint8_t)fd_slots++;
+		threads |= pg_rules.rule[n].scope == PG_SCOPE_THREAD;
+	}
+	if (fd_slots)
+		all_story_counts();
+	if (threads)
+		all_counters();
 }
 
 void pg_counts_start_live(void)

@@ -185,23 +185,32 @@ enum {
 	PG_FIELDS_MAX = PG_RULES_MAX * PG_F_COUNT
 };
 
+/* What the parser notes of earlier rules, as bits: of their ids' hashes; of their numbers, those
+ * that may take all of a later one's calls, by what they ask for (rule_shadow.c). */
+struct pg_rule_work {
+	uint64_t ids[4];
+	uint64_t takers, takers_of[64];
+};
+
 /* The rules that hold at one time. What is worked out of them: match.c. Of the arrays only as much
  * is touched as the rules fill. */
 struct pg_rule_set {
 	unsigned n;
 	uint64_t calls;	    /* of all rules */
+	uint64_t fields;    /* the same */
 	uint64_t simple;    /* rules that look at nothing of a call but its number, as bits */
 	uint64_t numbering; /* those with conn=; and what they want to know, as PG_LOOK_ */
 	unsigned numbering_wants, wants; /* WANTS: of all */
 	bool streams;			 /* do they ask how far an object's streams are? */
 	uint32_t generation;
+	struct pg_rule_work work;
 	struct pg_rule rule[PG_RULES_MAX];
 	struct pg_word field[PG_FIELDS_MAX]; /* as written, each rule's by their bits */
+	char text[PG_RULE_TEXT];
 	struct pg_range range[PG_RANGES_MAX];
 	struct pg_word word[PG_WORDS_MAX];
 	struct pg_net net[PG_NETS_MAX];
 	uint64_t site[PG_SITES_MAX];
-	char text[PG_RULE_TEXT];
 };
 
 struct pg_rule_error {

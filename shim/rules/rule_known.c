@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "rules/rule_known.h"
 
-struct pg_rule_set pg_first_rules;
+/* From the start of a page on: few rules touch few of them. */
+_Alignas(4096) struct pg_rule_set pg_first_rules;
 __thread struct pg_rule_set *pg_rules_now __attribute__((tls_model("initial-exec"))) =
 	&pg_first_rules;
 

@@ -42,9 +42,22 @@ size_t pg_step_over(const char *text, size_t at, size_t end)
 	return at + 1;
 }
 
-size_t pg_find(const char *text, size_t at, size_t end, char stop)
+#define BOTH (PG_MARKS_RULE | PG_MARKS_PIECE)
+const uint8_t pg_marks[256] = {
+	[0 ... ' '] = BOTH,	[0x7f] = BOTH,		[';'] = BOTH,
+	[':'] = PG_MARKS_PIECE, ['='] = PG_MARKS_PIECE, [','] = PG_MARKS_PIECE,
+	['/'] = PG_MARKS_PIECE, ['!'] = PG_MARKS_PIECE, ['['] = BOTH,
+	['\\'] = BOTH,
+};
+
+size_t pg_find_either(const char *text, size_t at, size_t end, char stop, char other)
 {
-	while (at < end && text[at] != stop)
-		at = pg_step(text, at, end);
-	return at;
+	for (;; at = pg_step(text, at, end)) {
+		while (!pg_is_mark(text[at], PG_MARKS_PIECE)) /* the text's last byte is one */
+			at++;
+		if (at >= end)
+			return end;
+		if (text[at] == stop || text[at] == other)
+			return at;
+	}
 }

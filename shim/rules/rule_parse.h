@@ -37,7 +37,20 @@ static inline size_t pg_step(const char *text, size_t at, size_t end)
 	return text[at] == '\\' || text[at] == '[' ? pg_step_over(text, at, end) : at + 1;
 }
 
-/* The next STOP from AT on that nothing protects, or END. */
-size_t pg_find(const char *text, size_t at, size_t end, char stop);
+/* What a byte may mean: it ends a rule or is wrong in one, or it protects; to those who take a rule
+ * apart it ends a piece, too. All others mean nothing. */
+enum { PG_MARKS_RULE = 1, PG_MARKS_PIECE = 2 };
+extern const uint8_t pg_marks[256] PG_HIDDEN;
+static inline bool pg_is_mark(char c, unsigned what)
+{
+	return pg_marks[(unsigned char)c] & what;
+}
+
+/* The next STOP, or OTHER, from AT on that nothing protects, or END. Both mark pieces. */
+size_t pg_find_either(const char *text, size_t at, size_t end, char stop, char other);
+static inline size_t pg_find(const char *text, size_t at, size_t end, char stop)
+{
+	return pg_find_either(text, at, end, stop, stop);
+}
 
 #endif

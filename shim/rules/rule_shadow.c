@@ -118,16 +118,99 @@ static bool takes_all(const struct pg_parse *p, const struct pg_rule *a, const s
 	return true;
 }
 
+/*
+ * Each rule against each would be 2,016 looks: most earlier rules are told apart
+ * by one number or word that they ask for. A rule that asks field F for nothing
+ * else than some such keys is noted under each; then it can take only what asks
+ * F for one of them.
+ */
+static unsigned slot_of(enum pg_field f, uint64_t key)
+{
+	return pg_mix(f, key) >> 32 & 63;
+}
+
+/* The key of alternative I of R's field F; false: it has none. */
+static bool key_of(const struct pg_parse *p, const struct pg_rule *r, enum pg_field f, unsigned i,
+		   uint64_t *key)
+{
+	const struct pg_ranges *ranges = pg_rule_ranges(r, f);
+	const struct pg_range *range = ranges ? &p->out->range[ranges->at + i] : NULL;
+	struct pg_word w;
+
+	if (range) {
+		*key = (uint64_t)range->lo;
+		return i < ranges->n && !ranges->negate && range->lo == range->hi;
+	}
+	if (!pg_rule_words(r, f) || f == PG_F_PEER || negated(r, f) || i >= alternatives(r, f))
+		return false;
+	w = p->out->word[pg_rule_words(r, f)->at + i];
+	*key = (uint64_t)w.len << 16 | (uint64_t)(unsigned char)p->text[w.at] << 8 |
+	       (unsigned char)p->text[w.at + w.len - 1];
+	return true;
+}
+
+static unsigned number_of(const struct pg_rule *r, enum pg_field f)
+{
+	const struct pg_ranges *ranges = pg_rule_ranges(r, f);
+
+	return ranges ? ranges->n : pg_rule_words(r, f) ? pg_rule_words(r, f)->n : 0;
+}
+
+/* Notes rule N, which may take others' calls, under the keys of F; false: it asks for more. */
+static bool note_keys(struct pg_parse *p, unsigned n, enum pg_field f)
+{
+	const struct pg_rule *r = &p->out->rule[n];
+	uint64_t slots = 0, key;
+
+	for (unsigned i = 0; i < number_of(r, f); i++) {
+		if (!key_of(p, r, f, i, &key))
+			return false;
+		slots |= PG_BIT(slot_of(f, key));
+	}
+	for (uint64_t left = slots; left; left &= left - 1)
+		p->out->work.takers_of[__builtin_ctzll(left)] |= PG_BIT(n);
+	return slots;
+}
+
+static void note(struct pg_parse *p, unsigned n)
+{
+	const struct pg_rule *r = &p->out->rule[n];
+	uint64_t left = r->fields & pg_fields_with(PG_IS_SELECTOR);
+
+	if (!always(r) || pg_has(r, PG_F_CONN)) /* takes never all */
+		return;
+	while (left && !note_keys(p, n, (enum pg_field)__builtin_ctzll(left)))
+		left &= left - 1;
+	if (!left)
+		p->out->work.takers |= PG_BIT(n);
+}
+
+/* The earlier rules that may take all calls of R, by their numbers: one key of each list is enough.
+ */
+static uint64_t takers(const struct pg_parse *p, const struct pg_rule *r)
+{
+	uint64_t found = p->out->work.takers, key;
+
+	for (uint64_t left = r->fields & pg_fields_with(PG_IS_SELECTOR); left; left &= left - 1) {
+		enum pg_field f = (enum pg_field)__builtin_ctzll(left);
+
+		if (key_of(p, r, f, 0, &key))
+			found |= p->out->work.takers_of[slot_of(f, key)];
+	}
+	return found;
+}
+
 /* Only the first final action of a call is carried out; modifiers of later rules still are. */
 bool pg_shadow_check(struct pg_parse *p, struct pg_word whole)
 {
 	uint64_t left = p->rule->calls;
 	uint64_t others = pg_fields_with(PG_IS_SELECTOR) & ~p->rule->fields;
-	const struct pg_rule *earlier = p->out->rule, *end = earlier + p->out->n;
 
 	if (p->rule->terminal == PG_F_COUNT)
 		return true;
-	for (; earlier < end; earlier++) {
+	for (uint64_t from = takers(p, p->rule); from; from &= from - 1) {
+		const struct pg_rule *earlier = &p->out->rule[__builtin_ctzll(from)];
+
 		if (earlier->fields & others || !takes_all(p, earlier, p->rule))
 			continue;
 		left &= ~earlier->calls;
@@ -137,5 +220,6 @@ bool pg_shadow_check(struct pg_parse *p, struct pg_word whole)
 		pg_copy(p->error->word, sizeof p->error->word, earlier->id);
 		return false;
 	}
+	note(p, p->out->n);
 	return true;
 }

@@ -13,11 +13,28 @@ static bool id_char(char c)
 	       c == '_' || c == '-' || c == '.';
 }
 
+/* Is ID perhaps that of an earlier rule? Most are none by their hash. */
+static bool may_be_taken(struct pg_parse *p, const char id[16])
+{
+	uint64_t half[2], hash, *word, bit;
+
+	__builtin_memcpy(half, id, sizeof half);
+	hash = pg_mix(half[0], half[1]) >> 32;
+	word = &p->out->work.ids[hash / 64 % 4];
+	bit = PG_BIT(hash % 64);
+	if (*word & bit)
+		return true;
+	*word |= bit;
+	return false;
+}
+
 /* Ids are what logs call rules by: two must not share one. */
 static bool check_id(struct pg_parse *p, struct pg_word id, const char *what)
 {
 	const struct pg_rule *earlier = p->out->rule, *end = earlier + p->out->n;
 
+	if (!may_be_taken(p, p->rule->id))
+		return true;
 	for (; earlier < end; earlier++) {
 		if (__builtin_memcmp(earlier->id, p->rule->id, sizeof earlier->id) != 0)
 			continue;
@@ -38,10 +55,10 @@ static bool default_id(struct pg_parse *p, struct pg_word head)
 	return check_id(p, head, "this rule needs an id, an earlier one is called");
 }
 
-/* HEAD: [ID=]SET. Leaves the set in it. */
-static bool read_id(struct pg_parse *p, struct pg_word *head)
+/* HEAD: [ID=]SET, with its first '=' at EQUAL, or none up to there. Leaves the set in it. */
+static bool read_id(struct pg_parse *p, struct pg_word *head, size_t equal)
 {
-	size_t end = head->at + head->len, equal = pg_find(p->text, head->at, end, '=');
+	size_t end = head->at + head->len;
 	struct pg_word id = pg_word(head->at, equal);
 
 	if (equal == end)
@@ -64,16 +81,18 @@ static void add_field(struct pg_parse *p, enum pg_field f, struct pg_word field)
 	unsigned at =
 		p->rule->raw + (unsigned)__builtin_popcountll(p->rule->fields & (PG_BIT(f) - 1));
 
-	for (unsigned i = p->fields++; i > at; i--)
+	for (unsigned i = p->fields++; i > at; i--) {
 		p->out->field[i] = p->out->field[i - 1];
+		__asm__ volatile("" ::: "memory"); /* no call of memmove */
+	}
 	p->out->field[at] = field;
 	p->rule->fields |= PG_BIT(f);
 }
 
-/* FIELD: WORD[=VALUE] */
-static bool read_field(struct pg_parse *p, struct pg_word field)
+/* FIELD: WORD[=VALUE], the '=' at EQUAL, or none up to there. */
+static bool read_field(struct pg_parse *p, struct pg_word field, size_t equal)
 {
-	size_t end = field.at + field.len, equal = pg_find(p->text, field.at, end, '=');
+	size_t end = field.at + field.len;
 	struct pg_word name = pg_word(field.at, equal), value;
 	enum pg_field f = pg_field_of(p, name);
 	bool given = equal < end;
@@ -114,21 +133,35 @@ static void start_rule(struct pg_rule *r)
 	r->prob = PG_PROB_ALWAYS;
 }
 
+/* The piece of a rule from AT on: up to the next ':', or to END. EQUAL: its first '=', or its end.
+ */
+static struct pg_word cut_piece(const struct pg_parse *p, size_t at, size_t end, size_t *equal)
+{
+	size_t stop = pg_find_either(p->text, at, end, '=', ':');
+
+	*equal = stop;
+	if (stop < end && p->text[stop] == '=')
+		stop = pg_find(p->text, stop + 1, end, ':');
+	return pg_word(at, stop);
+}
+
 static bool read_rule(struct pg_parse *p, struct pg_word whole)
 {
-	size_t at = whole.at, end = whole.at + whole.len, stop = pg_find(p->text, at, end, ':');
-	struct pg_word set = pg_word(at, stop);
+	size_t end = whole.at + whole.len, equal, at;
+	struct pg_word set = cut_piece(p, whole.at, end, &equal);
 
 	start_rule(p->rule);
 	p->rule->raw = (uint16_t)p->fields;
-	if (!read_id(p, &set) || !pg_set_read(p, set))
+	at = set.at + set.len;
+	if (!read_id(p, &set, equal) || !pg_set_read(p, set))
 		return false;
 	p->rule->set = set;
-	while (stop < end) {
-		at = stop + 1;
-		stop = pg_find(p->text, at, end, ':');
-		if (!read_field(p, pg_word(at, stop)))
+	while (at < end) {
+		struct pg_word field = cut_piece(p, at + 1, end, &equal);
+
+		if (!read_field(p, field, equal))
 			return false;
+		at = field.at + field.len;
 	}
 	return pg_rule_check(p, whole);
 }
@@ -138,12 +171,6 @@ static bool read_rule(struct pg_parse *p, struct pg_word whole)
 static bool blank(char c)
 {
 	return c == ' ' || c == '\t' || c == '\r';
-}
-
-/* A byte that means nothing to what cuts rules. */
-static bool plain(char c)
-{
-	return (unsigned char)c > ' ' && c != '[' && c != '\\' && c != 0x7f;
 }
 
 static size_t skip_blanks(const char *text, size_t at, size_t end)
@@ -174,13 +201,13 @@ static bool cut_rule(struct pg_parse *p, size_t at, size_t eol, size_t *end, siz
 {
 	const char *text = p->text;
 
-	while (at < eol && text[at] != ';') {
+	for (;;) {
 		size_t step, word;
 
-		if (plain(text[at])) {
+		while (!pg_is_mark(text[at], PG_MARKS_RULE)) /* the line's end is one */
 			at++;
-			continue;
-		}
+		if (at >= eol || text[at] == ';')
+			break;
 		if (!blank(text[at])) {
 			step = pg_step(text, at, eol);
 			if (!check_piece(p, at, step))
@@ -219,9 +246,27 @@ static bool read_line(struct pg_parse *p, size_t at, size_t eol)
 			return false;
 		p->rule->serial = out->n;
 		out->calls |= p->rule->calls;
+		out->fields |= p->rule->fields;
 		out->n++;
 	}
 	return true;
+}
+
+/* Where the line of AT ends. Eight bytes at a time: one of them is the end if it becomes 0. */
+static size_t end_of_line(const char *text, size_t at, size_t len)
+{
+	const uint64_t ones = UINT64_MAX / 255;
+	uint64_t eight;
+
+	for (; at + sizeof eight <= len; at += sizeof eight) {
+		__builtin_memcpy(&eight, text + at, sizeof eight);
+		eight ^= ones * '\n';
+		if ((eight - ones) & ~eight & ones << 7)
+			break;
+	}
+	while (at < len && text[at] != '\n')
+		at++;
+	return at;
 }
 
 bool pg_rules_parse(struct pg_rule_set *rules, const char *text, struct pg_rule_error *error)
@@ -230,15 +275,14 @@ bool pg_rules_parse(struct pg_rule_set *rules, const char *text, struct pg_rule_
 	size_t len = pg_len(text);
 
 	rules->n = 0;
-	rules->calls = 0;
+	rules->calls = rules->fields = 0;
+	__builtin_memset(&rules->work, 0, sizeof rules->work);
 	__builtin_memcpy(rules->text, text, len < sizeof rules->text ? len + 1 : 0);
 	if (len >= sizeof rules->text)
 		return pg_parse_fail_at(&p, 0, "the rules are longer than 16383 bytes");
 	for (size_t at = 0; at < len; at = p.line_start) {
-		size_t eol = at;
+		size_t eol = end_of_line(text, at, len);
 
-		while (eol < len && text[eol] != '\n')
-			eol++;
 		p.line_start = at;
 		p.line += eol + 1 < len || p.line; /* told only where there are several */
 		if (!read_line(&p, at, eol))

@@ -201,26 +201,27 @@ bool pg_named_read(struct pg_parse *p, struct pg_word w, const struct pg_named *
 	return pg_parse_fail_near(p, w, what, near.best);
 }
 
-/* The fields whose names start with C, as bits. */
-static uint64_t fields_with(char c)
+/* The fields whose first letter has bit number BIT, as C has or has not. */
+static PG_INLINE uint64_t fields_like(char c, unsigned bit)
 {
-	static pg_shared64 known[32];
-	pg_shared64 *of = &known[c & 31];
-	uint64_t fields = PG_GET(*of);
+	uint64_t with = 0
+#define FIELD(id, name, ...) | (uint64_t)(name[0] >> bit & 1) << PG_F_##id
+#define ACTION(id, name, ...) | (uint64_t)(name[0] >> bit & 1) << PG_F_##id
+#include "fields.def"
+#undef FIELD
+#undef ACTION
+		;
 
-	if (fields)
-		return fields;
-	for (unsigned f = 0; f < PG_F_COUNT; f++)
-		fields |= (uint64_t)((field_names[f][0] & 31) == (c & 31)) << f;
-	PG_PUT(*of, fields);
-	return fields;
+	return c >> bit & 1 ? with : ~with;
 }
 
 enum pg_field pg_field_of(const struct pg_parse *p, struct pg_word w)
 {
-	uint64_t left = fields_with(p->text[w.at]);
+	const char *s = p->text + w.at;
+	uint64_t left = fields_like(*s, 0) & fields_like(*s, 1) & fields_like(*s, 2) &
+			fields_like(*s, 3) & fields_like(*s, 4) & (PG_BIT(PG_F_COUNT) - 1);
 
-	while (left && !pg_is(p->text + w.at, w.len, field_names[__builtin_ctzll(left)]))
+	while (left && !pg_is(s, w.len, field_names[__builtin_ctzll(left)]))
 		left &= left - 1;
 	return left ? (enum pg_field)__builtin_ctzll(left) : PG_F_COUNT;
 }

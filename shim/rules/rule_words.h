@@ -30,7 +30,7 @@ enum pg_group { PG_G_OUT, PG_G_IN, PG_G_STDIO, PG_G_SOCK, PG_G_CONN, PG_G_ACCEPT
 
 /* PG_G_COUNT: all calls that have rules. A constant where G is one: every rule asks several times.
  */
-static PG_INLINE uint64_t pg_group_calls(enum pg_group g)
+static inline uint64_t pg_group_calls(enum pg_group g)
 {
 	switch (g) {
 	case PG_G_OUT:

@@ -24,10 +24,11 @@ static int slot_of(uint64_t dwarf)
 struct row {
 	int32_t at[REGISTERS]; /* where the caller's are, from a base; or SAME */
 	struct frame {
-		int32_t cfa; /* the caller's stack pointer: so far from register BY, */
-		int8_t by;
-		bool loads : 1;	  /* and there it lies */
-		bool from_by : 1; /* the base is register BY; else the caller's stack pointer */
+		int32_t cfa;	  /* the caller's stack pointer: so far from register BY, */
+		int8_t by;	  /* -1: not one of ours */
+		int8_t base;	  /* the register that is the base of those IN_BASE, as bits; */
+		uint16_t in_base; /* the others' base is the caller's stack pointer */
+		bool loads : 1;	  /* the caller's stack pointer lies there, and is not that place */
 		bool ends : 1;	  /* there is no caller */
 		bool signal : 1;  /* the kernel made this frame: it interrupted the caller */
 	} frame;
@@ -188,16 +189,21 @@ static void save(struct program *g, struct reader *r, uint64_t reg, int64_t at)
 
 	if (slot < 0)
 		return;
-	r->failed |= g->row->frame.from_by || slot == SP;
+	r->failed |= slot == SP;
 	g->row->at[slot] = small(r, at);
+	g->row->frame.in_base &= (uint16_t) ~(1u << slot);
 }
 
 static void same(struct program *g, uint64_t reg, const struct kept *as)
 {
 	int slot = slot_of(reg);
 
-	if (slot >= 0)
-		g->row->at[slot] = as ? kept_at(as, slot) : SAME;
+	if (slot < 0)
+		return;
+	g->row->at[slot] = as ? kept_at(as, slot) : SAME;
+	g->row->frame.in_base &= (uint16_t) ~(1u << slot);
+	if (as)
+		g->row->frame.in_base |= as->frame.in_base & (uint16_t)(1u << slot);
 	if (slot == RETURN)
 		g->row->frame.ends = as && as->frame.ends;
 }
@@ -206,41 +212,54 @@ static void define_cfa(struct program *g, struct reader *r, uint64_t reg, int64_
 {
 	int slot = slot_of(reg);
 
-	r->failed |= slot < 0 || slot == RETURN || g->row->frame.loads;
-	g->row->frame.by = (int8_t)slot;
+	g->row->frame.by = (int8_t)(slot == RETURN ? -1 : slot);
+	g->row->frame.cfa = small(r, offset);
+	g->row->frame.loads = false;
+}
+
+/* The same register, another offset. */
+static void move_cfa(struct program *g, struct reader *r, int64_t offset)
+{
+	r->failed |= g->row->frame.loads;
 	g->row->frame.cfa = small(r, offset);
 }
 
-/* "sp + N", and for the CFA what lies there: all that a signal trampoline needs. */
-static int32_t from_sp(struct reader *r, bool loads)
+/* A register and an offset, and for the CFA what lies there: all that a signal trampoline needs,
+ * and a function that aligns its stack. */
+static int32_t from_register(struct reader *r, bool loads, int8_t *by)
 {
-	enum { DEREF = 0x06 };
+	enum { BREG0 = 0x70, BREGS = 32, DEREF = 0x06 };
 	uint64_t length = uleb(r);
 	const uint8_t *start = r->p;
-	int32_t n;
+	unsigned reg = byte(r) - (unsigned)BREG0;
+	int slot = slot_of(reg);
+	int32_t n = small(r, sleb(r));
 
-	r->failed |= byte(r) != FIRST_SP_OPERATION;
-	n = small(r, sleb(r));
-	r->failed |= loads && byte(r) != DEREF;
+	r->failed |= reg >= BREGS || (loads && byte(r) != DEREF);
 	r->failed |= (uint64_t)(r->p - start) != length;
+	*by = (int8_t)(slot == RETURN ? -1 : slot);
 	return n;
 }
 
 static void define_cfa_there(struct program *g, struct reader *r)
 {
-	g->row->frame.cfa = from_sp(r, true);
-	g->row->frame.by = SP;
-	g->row->frame.loads = g->row->frame.from_by = true;
+	g->row->frame.cfa = from_register(r, true, &g->row->frame.by);
+	g->row->frame.loads = true;
 }
 
 static void save_there(struct program *g, struct reader *r)
 {
+	struct frame *f = &g->row->frame;
 	int slot = slot_of(uleb(r));
-	int32_t at = from_sp(r, false);
+	int8_t base;
+	int32_t at = from_register(r, false, &base);
 
-	r->failed |= !g->row->frame.from_by;
-	if (slot >= 0)
-		g->row->at[slot] = at;
+	if (slot < 0)
+		return;
+	r->failed |= base < 0 || slot == SP || (f->in_base && f->base != base);
+	f->base = base;
+	f->in_base |= (uint16_t)(1u << slot);
+	g->row->at[slot] = at;
 }
 
 static void push_or_pop(struct program *g, struct reader *r, bool back)
@@ -266,7 +285,7 @@ static void extended_cfa(struct program *g, struct reader *r, uint8_t op)
 		define_cfa(g, r, reg, g->row->frame.cfa);
 		break;
 	case 0x0e: /* def_cfa_offset */
-		g->row->frame.cfa = small(r, (int64_t)uleb(r));
+		move_cfa(g, r, (int64_t)uleb(r));
 		break;
 	case 0x0f: /* def_cfa_expression */
 		define_cfa_there(g, r);
@@ -275,7 +294,7 @@ static void extended_cfa(struct program *g, struct reader *r, uint8_t op)
 		define_cfa(g, r, reg, sleb(r) * g->data_align);
 		break;
 	case 0x13: /* def_cfa_offset_sf */
-		g->row->frame.cfa = small(r, sleb(r) * g->data_align);
+		move_cfa(g, r, sleb(r) * g->data_align);
 		break;
 	case 0x2d: /* AARCH64_negate_ra_state: signatures are taken off anyway */
 		break;
@@ -488,7 +507,7 @@ static PG_COLD bool read_row(uintptr_t pc, const struct pg_module *m, struct row
 		return false;
 	if (g.extra)
 		skip(&r, uleb(&r));
-	return run(&g, &r);
+	return run(&g, &r) && row->frame.by >= 0;
 }
 
 /* ---- the rows that are known ---- */
@@ -653,17 +672,20 @@ static __attribute__((noinline)) bool up_by_signal(struct pg_cursor *c)
 
 static bool up_by_row(struct pg_cursor *c, const struct row *row)
 {
-	uintptr_t by = c->reg[row->frame.by] + (uintptr_t)(intptr_t)row->frame.cfa, cfa = by, base;
+	const struct frame *f = &row->frame;
+	uintptr_t by = c->reg[f->by] + (uintptr_t)(intptr_t)f->cfa, cfa = by;
+	uintptr_t base = c->reg[f->base];
 
-	if (row->frame.loads && !load(c, by, &cfa))
+	if (f->loads && !load(c, by, &cfa))
 		return false;
-	base = row->frame.from_by ? c->reg[row->frame.by] : cfa;
-	/* A stack grows downwards: only a leaf that was interrupted has nothing on it. */
-	if (!row->frame.loads && (c->exact ? cfa < c->reg[SP] : cfa <= c->reg[SP]))
+	/* A stack grows downwards: only a leaf that was interrupted has nothing on it; and a signal
+	 * may have come on another one. */
+	if (!f->signal && (c->exact ? cfa < c->reg[SP] : cfa <= c->reg[SP]))
 		return false;
 	for (int i = 0; i < REGISTERS; i++)
 		if (row->at[i] != SAME &&
-		    !load(c, base + (uintptr_t)(intptr_t)row->at[i], &c->reg[i]))
+		    !load(c, (f->in_base >> i & 1 ? base : cfa) + (uintptr_t)(intptr_t)row->at[i],
+			  &c->reg[i]))
 			return false;
 	c->reg[SP] = cfa;
 	arrive(c, c->reg[RETURN], row->frame.signal);

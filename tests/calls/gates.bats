@@ -150,6 +150,37 @@ called_from() {
 	done
 }
 
+@test "the stack goes through a function that aligns its own frame" {
+	requires "${CC:-cc}"
+	native_only
+	# Where its caller's frame is then lies on the stack: DW_CFA_def_cfa_expression. (On i386 every main is one.)
+	cat >"$BATS_TEST_TMPDIR/aligns.c" <<-'C'
+		#include <string.h>
+		#include <unistd.h>
+		__attribute__((noinline)) int leaf(const char *at)
+		{
+			return write(40, at, 1) < 0 && *at;
+		}
+		__attribute__((noinline)) int aligns(int n)
+		{
+			volatile char wide[64] __attribute__((aligned(64)));
+			char some[n];
+			memset(some, 1, (size_t)n);
+			wide[0] = some[n - 1];
+			return leaf(some) + wide[0];
+		}
+		int main(void)
+		{
+			return aligns(100) != 2;
+		}
+	C
+	"${CC:-cc}" -O2 -rdynamic -o "$BATS_TEST_TMPDIR/aligns" "$BATS_TEST_TMPDIR/aligns.c"
+	[[ $(uname -m) != @(x86_64|i?86) ]] ||
+		grep -q def_cfa_expression <<<"$(readelf --debug-dump=frames "$BATS_TEST_TMPDIR/aligns" | sed -n '/DW_OP_deref/p')"
+	run -0 guarded -i "$FIXTURES/brokenfd" 40 "$BATS_TEST_TMPDIR/aligns"
+	equal "the stack" 'leaf aligns main' "$(broken '.stack | map(split(" ")[1] // empty | select(test("^(leaf|aligns|main)$"))) | join(" ")' | tr -d '"')"
+}
+
 @test "PIPEGUARD_STACK says how many frames an event has" {
 	local n
 	for n in 0 1 3 32; do

@@ -204,3 +204,26 @@ memory() {
 	echo "$(memory plain) $(memory guarded)"
 	(($(memory guarded) - $(memory plain) < 256))
 }
+
+# Where rules are, too, libc's own version of a call is looked up when it is first made. That of others went by before.
+@test "the first call of each kind is made, whatever rules watch on its descriptor" {
+	requires python3
+	native_only
+	cat >"$BATS_TEST_TMPDIR/first.py" <<-'EOF'
+		import os, socket
+		a, b = socket.socketpair()
+		for turn in range(3):
+		    assert os.write(a.fileno(), b"x") == 1 and os.read(b.fileno(), 9) == b"x"
+		    assert os.writev(a.fileno(), [b"x", b"y"]) == 2 and os.readv(b.fileno(), [bytearray(9)]) == 2
+		    assert a.send(b"x") == 1 and b.recv(9) == b"x"
+		    assert a.sendmsg([b"x"]) == 1 and b.recvmsg(9)[0] == b"x"
+		    assert a.send(b"xy") == 2 and b.recvfrom(9)[0] == b"xy"
+		print("all made")
+	EOF
+	local rules
+	for rules in '%out,%in:fd=900:error=EIO' write:fd=900:error=EIO '%in:fd=900:error=EIO' \
+		'%out,%in:when=100000:error=EIO' 'recv:when=1000:log;%sock:fd=900:error=EIO'; do
+		run timeout "$LIMIT" env LD_PRELOAD="$LIB" PIPEGUARD_LOG=off PIPEGUARD_RULES="$rules" python3 "$BATS_TEST_TMPDIR/first.py" 3>&-
+		equal "under $rules" "0 all made" "$status $output"
+	done
+}

@@ -445,7 +445,7 @@ timed_out() {
 @test "a timer's handler that breaks among broken writes: the counts at exit are true in every state" {
 	local state n=30000
 	# An event costs more there, and the timer would not let it through.
-	[[ $BUILD != */32 ]] || n=2000
+	[[ $BITS != 32 ]] || n=2000
 	counted() {
 		equal "main and handler, $1" "$output" \
 			"$(events 'select(.ev == "exit").sites | map(select(.caller | test(" (m_timer|break_inside)$"))) | sort_by(.caller | test("inside")) | map(.count) | join(" ")' | tr -d '"')"

@@ -99,6 +99,15 @@ tree() {
 	equal "what is told" "[\"$(command -v busybox)\",\"static\"]" "$(unreached '[.path, .barrier]')"
 }
 
+@test "a first line that ends with its file is one; one that is cut off is none" {
+	local dir=$BATS_TEST_TMPDIR
+	printf '#!%s' "$STILL" >"$dir/whole"
+	printf '#!%s' "$STILL$(printf '%0300d' 0)" >"$dir/cut"
+	chmod 755 "$dir/whole" "$dir/cut"
+	run tree sh -c '"$1/cut"; "$1/whole"; :' sh "$dir"
+	equal "what is told" "[\"$STILL\",\"static\"]" "$(unreached '[.path, .barrier]')"
+}
+
 @test "a setuid program: for whom the loader ignores LD_PRELOAD, and for nobody else" {
 	[ "$(id -u)" = 0 ] || skip "root makes such a file"
 	requires setpriv

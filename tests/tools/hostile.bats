@@ -200,3 +200,14 @@ one_port() {
 	run -1 timeout "$LIMIT" "$PYTHON" "$ROOT/scripts/pipeguard-replay" --library "$LIB" case.tgz
 	equal "a command, and no port" "differs: no write broke; it ended with status 0" "$output"
 }
+
+@test "bundle replaces no device; report takes a line without an end as fast as any" {
+	echo '{"v":1,"t":"2026-01-01T00:00:00.000000Z","mono":1.0,"pid":1,"tid":1,"comm":"x","ev":"epipe","call":"write","again":"write:break","stack":[]}' >log
+	mkfifo fifo
+	run -125 timeout "$LIMIT" "$PYTHON" "$ROOT/scripts/pipeguard-bundle" -o fifo log
+	equal "bundle" "pipeguard bundle: fifo: it is no file" "$output"
+	[ -p fifo ]
+	head -c 100M /dev/zero >zeros
+	run -125 timeout 30 "$PYTHON" "$ROOT/scripts/pipeguard-report" zeros
+	equal "report" "pipeguard report: zeros: no line of it is the library's" "$output"
+}

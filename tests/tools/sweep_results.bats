@@ -218,6 +218,15 @@ normal() { sed -E 's/20[0-9-]+ [0-9:]+ UTC/DATE/; s/[0-9]+\.[0-9]+ s\b/SECONDS/g
 	equal "the modules" "$(jq -S .modules one/sweep.json)" "$(jq -S .modules all/sweep.json)"
 	runs_of() { jq -c 'select(.type == "run") | del(.seconds, .evidence.pid, .evidence.again)' "$1/results.jsonl"; }
 	diff <(runs_of one) <(runs_of all)
+	# What is missing is said, and what was cut off.
+	run -0 --separate-stderr sweep -q --merge part3 part1
+	equal "two of three" 'pipeguard sweep: not among them: the share 2/3' "$stderr"
+	rm part1/share.json
+	run -0 --separate-stderr sweep -q --merge part3 part1 part2
+	equal "one cut off" 'pipeguard sweep: part1: that sweep did not come to its end
+pipeguard sweep: not among them: the share 1/3' "$stderr"
+	run -0 --separate-stderr sweep -q --merge all
+	equal "all of them" '' "$stderr"
 	# What is merged can fail, and goes on as a sweep.
 	run -1 sweep -q --merge part1 part2 part3 --fail-on silent
 	run -0 sweep --out all -- "${command[@]}"
