@@ -2,6 +2,7 @@
 #include "base/dl.h"
 
 #include "base/loader.h"
+#include "base/redirect.h"
 #include "base/sys.h"
 
 #include <dlfcn.h>

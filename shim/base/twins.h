@@ -3,6 +3,7 @@
 #ifndef PG_TWINS_H
 #define PG_TWINS_H
 
+#include "base/redirect.h"
 #include "base/sys.h"
 
 #include <signal.h>
@@ -59,10 +60,12 @@ int __vdprintf_chk(int fd, int flag, const char *format, va_list ap);
 FILE *freopen64(const char *path, const char *mode, FILE *f);
 #if __SIZEOF_LONG__ == 4
 ssize_t __sendmsg64(int fd, const struct msghdr *msg, int flags);
-int __sendmmsg64(int fd, struct mmsghdr *msgs, unsigned n, int flags);
+int __sendmmsg64(int fd, struct mmsghdr *msgs, unsigned n, PG_MMSG_FLAGS flags);
 ssize_t __recvmsg64(int fd, struct msghdr *msg, int flags);
 int __recvmmsg64(int fd, struct mmsghdr *msgs, unsigned n, PG_MMSG_FLAGS flags,
 		 struct timespec *wait);
+int __recvmmsg_time64(int fd, struct mmsghdr *msgs, unsigned n, PG_MMSG_FLAGS flags,
+		      struct timespec *wait); /* musl's */
 int __getsockopt64(int fd, int level, int name, void *value, socklen_t *len);
 int __fcntl_time64(int fd, int command, ...);
 int __prctl_time64(int option, ...);

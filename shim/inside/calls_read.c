@@ -152,4 +152,5 @@ RECVMMSG(recvmmsg)
 #if __SIZEOF_LONG__ == 4
 RECVMSG(__recvmsg64)
 RECVMMSG(__recvmmsg64)
+RECVMMSG(__recvmmsg_time64)
 #endif

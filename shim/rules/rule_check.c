@@ -198,20 +198,26 @@ static uint64_t calls_of_memory(void)
  * an action. */
 static struct where where(const struct pg_rule *r, const struct pg_rule_set *set, enum pg_field f)
 {
+	struct where at = {0, 0};
+
 	switch (f) {
-#define FIELD(id, name, class, reader, printer, member, bound, calls, kinds, flags, help)          \
+#define FIELD(id, name, class, reader, printer, member, bound, its_calls, its_kinds, flags, help)  \
 	case PG_F_##id:                                                                            \
-		return (struct where){calls, kinds};
-#define ACTION(id, name, class, calls, kinds, flags, help)                                         \
+		at.calls = its_calls;                                                              \
+		at.kinds = its_kinds;                                                              \
+		break;
+#define ACTION(id, name, class, its_calls, its_kinds, flags, help)                                 \
 	case PG_F_##id:                                                                            \
-		return (struct where){calls, kinds};
+		at.calls = its_calls;                                                              \
+		at.kinds = its_kinds;                                                              \
+		break;
 #include "fields.def"
 #undef FIELD
 #undef ACTION
 	case PG_F_COUNT:
 		break;
 	}
-	return (struct where){0, 0};
+	return at;
 }
 
 /* ---- both together ---- */

@@ -202,7 +202,7 @@ bool pg_named_read(struct pg_parse *p, struct pg_word w, const struct pg_named *
 }
 
 /* The fields whose first letter has bit number BIT, as C has or has not. */
-static PG_INLINE uint64_t fields_like(char c, unsigned bit)
+static inline uint64_t fields_like(char c, unsigned bit)
 {
 	uint64_t with = 0
 #define FIELD(id, name, ...) | (uint64_t)(name[0] >> bit & 1) << PG_F_##id

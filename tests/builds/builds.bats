@@ -81,6 +81,12 @@ every_gate_tells() {
 	[[ $(broken '[.via, .call, .signal, .len]') == '["signal",'@('"write","fatal",null'|'"writev","fatal",3')']' ]]
 	guarded PIPEGUARD_VERBOSE=1 "$VARIANT/build" none
 	[[ $(events 'select(.ev == "load") | .gates') == *'no stdio'* ]]
+
+	# Where it has 32 bits its header has another symbol for recvmmsg.
+	musl-gcc -D_GNU_SOURCE -O1 -g -o "$VARIANT/time64" "$ROOT/tests/fixtures/time64.c"
+	run guarded -i PIPEGUARD_RULES='recvmmsg:error=EINTR' "$VARIANT/time64"
+	equal "what the rule makes" "5 1 104 0 -4 -32 -32" "${lines[0]}"
+	equal "the call" '"recvmmsg"' "$(events 'select(.ev == "inject") | .call')"
 }
 
 # Then the kernel holds the loader for the program.
@@ -95,8 +101,10 @@ every_gate_tells() {
 
 @test "musl: its loader, which is a static-pie, started by hand" {
 	variant musl musl-gcc
-	run -141 plain -d /lib/ld-musl-x86_64.so.1 "$VARIANT/build" write
-	run -141 guarded -d /lib/ld-musl-x86_64.so.1 "$VARIANT/build" write
+	local loader
+	loader=$(readelf -p .interp "$VARIANT/build" | sed -n 's/^ *\[ *0\] *//p')
+	run -141 plain -d "$loader" "$VARIANT/build" write
+	run -141 guarded -d "$loader" "$VARIANT/build" write
 	[[ $(broken '.stack[0]') == '"build+0x'* ]]
 }
 
