@@ -254,9 +254,9 @@ static void save_there(struct program *g, struct reader *r)
 	int8_t base;
 	int32_t at = from_register(r, false, &base);
 
-	if (slot < 0)
+	if (slot < 0 || slot == SP) /* a signal's frame names it, too: it is the CFA */
 		return;
-	r->failed |= base < 0 || slot == SP || (f->in_base && f->base != base);
+	r->failed |= base < 0 || (f->in_base && f->base != base);
 	f->base = base;
 	f->in_base |= (uint16_t)(1u << slot);
 	g->row->at[slot] = at;
