@@ -181,6 +181,34 @@ called_from() {
 	equal "the stack" 'leaf aligns main' "$(broken '.stack | map(split(" ")[1] // empty | select(test("^(leaf|aligns|main)$"))) | join(" ")' | tr -d '"')"
 }
 
+@test "a stack through a handler is climbed by libc's table of the signal's frame: nothing is asked of the kernel" {
+	requires "${CC:-cc}" strace
+	native_only
+	[[ $(uname -m) = x86_64 ]] || skip "other machines return from a signal in the vDSO"
+	cat >"$BATS_TEST_TMPDIR/handler.c" <<-'C'
+		#include <signal.h>
+		#include <unistd.h>
+		static void handler(int sig)
+		{
+			(void)sig;
+			if (write(40, "x", 1) < 0)
+				__asm__ volatile("");
+		}
+		int main(void)
+		{
+			signal(SIGPIPE, SIG_IGN);
+			signal(SIGUSR1, handler);
+			return raise(SIGUSR1) + (signal(SIGUSR1, SIG_DFL) == SIG_ERR); /* no last call */
+		}
+	C
+	"${CC:-cc}" -O2 -rdynamic -o "$BATS_TEST_TMPDIR/handler" "$BATS_TEST_TMPDIR/handler.c"
+	strace -o "$BATS_TEST_TMPDIR/trace" true 2>/dev/null || skip "nothing can be traced here"
+	LD_PRELOAD='' PIPEGUARD_STACK=16 timeout "$LIMIT" "$FIXTURES/brokenfd" 40 strace -e trace=process_vm_readv -o "$BATS_TEST_TMPDIR/trace" \
+		-E LD_PRELOAD="$LIB" -E PIPEGUARD_LOG="$LOG" -E PIPEGUARD_FORMAT=json "$BATS_TEST_TMPDIR/handler" 3>&-
+	[[ $(broken .stack) == *' main"'* ]]
+	equal "copies of memory" '' "$(grep process_vm_readv "$BATS_TEST_TMPDIR/trace")"
+}
+
 @test "PIPEGUARD_STACK says how many frames an event has" {
 	local n
 	for n in 0 1 3 32; do
