@@ -2,6 +2,7 @@
 #include "outside/frames.h"
 
 #include "outside/bytes.h"
+#include "outside/library.h"
 #include "outside/memory.h"
 
 #include "base/next.h"
@@ -9,7 +10,6 @@
 #include "base/text.h"
 #include "who/unwinder.h"
 
-#include <dlfcn.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -62,24 +62,22 @@ static int no_debuginfo(void *mod, void **user, const char *name, unsigned long 
 
 static bool load(void)
 {
+	static const struct pg_symbol_wanted wanted[] = {
+		{"dwfl_begin", &dw.begin},
+		{"dwfl_end", &dw.end},
+		{"dwfl_linux_proc_report", &dw.report},
+		{"dwfl_report_end", &dw.report_end},
+		{"dwfl_linux_proc_attach", &dw.attach},
+		{"dwfl_getthread_frames", &dw.frames},
+		{"dwfl_frame_pc", &dw.pc},
+		{"dwfl_linux_proc_find_elf", &dw.find_elf},
+		{"dwfl_offline_section_address", &dw.section_address},
+	};
 	static bool tried, there;
-	void *lib;
 
-	if (tried)
-		return there;
+	if (!tried)
+		there = pg_library_take(PG_LIBDW, wanted, sizeof wanted / sizeof *wanted);
 	tried = true;
-	lib = dlopen("libdw.so.1", RTLD_NOW | RTLD_LOCAL);
-	if (!lib)
-		return false;
-#define TAKE(to, name) (*(void **)&(to) = dlsym(lib, name))
-	there = TAKE(dw.begin, "dwfl_begin") && TAKE(dw.end, "dwfl_end") &&
-		TAKE(dw.report, "dwfl_linux_proc_report") &&
-		TAKE(dw.report_end, "dwfl_report_end") &&
-		TAKE(dw.attach, "dwfl_linux_proc_attach") &&
-		TAKE(dw.frames, "dwfl_getthread_frames") && TAKE(dw.pc, "dwfl_frame_pc") &&
-		TAKE(dw.find_elf, "dwfl_linux_proc_find_elf") &&
-		TAKE(dw.section_address, "dwfl_offline_section_address");
-#undef TAKE
 	return there;
 }
 

@@ -3,13 +3,13 @@
  * what is installed. */
 #include "outside/file.h"
 #include "outside/frames.h"
+#include "outside/library.h"
 #include "outside/memory.h"
 #include "outside/units.h"
 
 #include "base/text.h"
 #include "who/symbol.h"
 
-#include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,18 +23,16 @@ static struct {
 
 static bool load(void)
 {
-	static bool tried;
-	void *lib;
+	static const struct pg_symbol_wanted wanted[] = {
+		{"dwfl_getsrc", &dw.line},
+		{"dwfl_lineinfo", &dw.info},
+	};
+	static bool tried, there;
 
-	if (tried)
-		return dw.line && dw.info;
+	if (!tried)
+		there = pg_library_take(PG_LIBDW, wanted, sizeof wanted / sizeof *wanted);
 	tried = true;
-	lib = dlopen("libdw.so.1", RTLD_NOW | RTLD_LOCAL);
-	if (lib) {
-		*(void **)&dw.line = dlsym(lib, "dwfl_getsrc");
-		*(void **)&dw.info = dlsym(lib, "dwfl_lineinfo");
-	}
-	return dw.line && dw.info;
+	return there;
 }
 
 /* The process stands still while its tables are read: not those of giants. */
@@ -79,15 +77,12 @@ typedef char *demangle_fn(const char *, char *, size_t *, int *);
 static demangle_fn *demangler(void)
 {
 	static demangle_fn *fn;
+	static const struct pg_symbol_wanted wanted = {"__cxa_demangle", &fn};
 	static bool tried;
-	void *lib;
 
-	if (tried)
-		return fn;
+	if (!tried)
+		pg_library_take("libstdc++.so.6", &wanted, 1);
 	tried = true;
-	lib = dlopen("libstdc++.so.6", RTLD_NOW | RTLD_LOCAL);
-	if (lib)
-		*(void **)&fn = dlsym(lib, "__cxa_demangle");
 	return fn;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "outside/units.h"
 
-#include <dlfcn.h>
+#include "outside/library.h"
+
 #include <stddef.h>
 #include <stdlib.h>
 #include <time.h>
@@ -38,21 +39,17 @@ static struct {
 
 static bool load(void)
 {
+	static const struct pg_symbol_wanted wanted[] = {
+		{"dwfl_addrmodule", &dw.module}, {"dwfl_module_getdwarf", &dw.dwarf},
+		{"dwarf_nextcu", &dw.next},	 {"dwarf_offdie", &dw.die},
+		{"dwarf_ranges", &dw.ranges},	 {"dwarf_getsrc_die", &dw.line},
+		{"dwarf_linesrc", &dw.file},	 {"dwarf_lineno", &dw.number},
+	};
 	static bool tried, there;
-	void *lib;
 
-	if (tried)
-		return there;
+	if (!tried)
+		there = pg_library_take(PG_LIBDW, wanted, sizeof wanted / sizeof *wanted);
 	tried = true;
-	lib = dlopen("libdw.so.1", RTLD_NOW | RTLD_LOCAL);
-	if (!lib)
-		return false;
-#define TAKE(to, name) (*(void **)&(to) = dlsym(lib, name))
-	there = TAKE(dw.module, "dwfl_addrmodule") && TAKE(dw.dwarf, "dwfl_module_getdwarf") &&
-		TAKE(dw.next, "dwarf_nextcu") && TAKE(dw.die, "dwarf_offdie") &&
-		TAKE(dw.ranges, "dwarf_ranges") && TAKE(dw.line, "dwarf_getsrc_die") &&
-		TAKE(dw.file, "dwarf_linesrc") && TAKE(dw.number, "dwarf_lineno");
-#undef TAKE
 	return there;
 }
 
