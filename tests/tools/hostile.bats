@@ -51,7 +51,8 @@ os.execv(sys.argv[1], sys.argv[1:])'
 		mkdir -p "$tool/lib"
 		cp "$ROOT/scripts/pipeguard-$tool" "$tool"
 		echo 'import os, signal; os.kill(os.getpid(), signal.SIGINT); raise SystemExit(99)' | tee "$tool/lib/pgabout.py" >"$tool/lib/pgargs.py"
-		run -130 bash -c '"$@"; exit' - "$PYTHON" "$tool/pipeguard-$tool" x
+		# (A shell that runs us in the background may have set SIGINT to be ignored.)
+		run -130 bash -c '"$@"; exit' - env --default-signal=INT "$PYTHON" "$tool/pipeguard-$tool" x
 		equal "interrupted $tool" "" "$output"
 	done
 }

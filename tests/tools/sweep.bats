@@ -111,7 +111,7 @@ verdicts() { sweep -q --json "$@" | jq -r 'select(.type == "run") | "\(.fault) \
 	[[ $output == *'holds a sweep of another command: choose another --out, or --fresh'* ]]
 	run -0 sweep --fresh --out "$OUT" -- "$FIXTURES/numbers" 11
 	[[ $output == *'[2/2]'* ]]
-	equal "files" 'index.html report.txt results.jsonl runs.jsonl sweep.json' "$(cd "$OUT" && printf '%s ' * | sed 's/ $//')"
+	equal "files" 'index.html report.txt results.jsonl runs.jsonl share.json sweep.json' "$(cd "$OUT" && printf '%s ' * | sed 's/ $//')"
 	equal "runs in the results" 2 "$(jq -s 'map(select(.type == "run")) | length' "$OUT/results.jsonl")"
 }
 

@@ -162,7 +162,7 @@ calls_of() {
 		maps { next }
 		/^vfork|CLONE_VFORK/ { asks++ }
 		/^getpid/ && asks > 0 { asks--; next }
-		/^mmap\(NULL, [0-9]+, [A-Z_|]+, MAP_SHARED\|MAP_ANONYMOUS, -1, 0\)/ { next }
+		/^mmap2?\(NULL, [0-9]+, [A-Z_|]+, MAP_SHARED\|MAP_ANONYMOUS, -1, 0\)/ { next }
 		/^madvise\(.*MADV_WIPEONFORK/ && held == "getpid" { held = ""; next }
 		/^(---|\+\+\+)/ { out($1 " " $2 " " ($2 ~ /exited|killed/ ? $4 : "")); next }
 		{ sub(/\(.*/, ""); out($0) }
