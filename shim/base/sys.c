@@ -81,15 +81,22 @@ int pg_lstat(const char *path, struct pg_stat *st)
 	return pg_stat_at(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, st);
 }
 
+void pg_fd_path(char path[PG_FD_PATH], const char *folder, int fd)
+{
+	struct pg_text t = {path, 0, PG_FD_PATH - 1};
+
+	pg_put(&t, "/proc/self/");
+	pg_put(&t, folder);
+	pg_put_i64(&t, fd);
+	path[t.len] = 0;
+}
+
 long pg_fd_name(int fd, char *name, size_t size)
 {
-	char link[32];
-	struct pg_text t = {link, 0, sizeof link - 1};
+	char link[PG_FD_PATH];
 	long n;
 
-	pg_put(&t, "/proc/self/fd/");
-	pg_put_i64(&t, fd);
-	link[t.len] = 0;
+	pg_fd_path(link, "fd/", fd);
 	n = pg_sys4(SYS_readlinkat, AT_FDCWD, link, name, size - 1);
 	name[n > 0 ? n : 0] = 0;
 	return n;

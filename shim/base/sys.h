@@ -127,6 +127,10 @@ int pg_lstat(const char *path,
 	     struct pg_stat *st); /* the same, of a path; a link is not followed */
 int pg_stat_at(int at, const char *path, int flags,
 	       struct pg_stat *st); /* as statx(2) has it: a link is followed */
+/* FD's path in one of this process' folders in /proc: "fd/", "fdinfo/". */
+enum { PG_FD_PATH = 48 };
+void pg_fd_path(char path[PG_FD_PATH], const char *folder, int fd);
+
 /* What is behind FD, as /proc has it, into NAME with a zero at its end; its length (SIZE - 1:
  * perhaps cut), or -errno and "". */
 long pg_fd_name(int fd, char *name, size_t size);

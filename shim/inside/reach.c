@@ -497,13 +497,10 @@ static bool is_followed_already(void)
 
 int pg_reach_process(int pidfd)
 {
-	char path[48];
-	struct pg_text t = {path, 0, sizeof path - 1};
+	char path[PG_FD_PATH];
 	int pid;
 
-	pg_put(&t, "/proc/self/fdinfo/");
-	pg_put_i64(&t, pidfd);
-	path[t.len] = 0;
+	pg_fd_path(path, "fdinfo/", pidfd);
 	pid = number_in(path, "\nPid:\t");
 	return pid ? pid : -1;
 }

@@ -270,16 +270,6 @@ static int make_watch(int fd)
 	return watch < 0 ? -1 : watch;
 }
 
-static void put_own_path(char path[48], const char *folder, int fd)
-{
-	struct pg_text t = {path, 0, 47};
-
-	pg_put(&t, "/proc/self/");
-	pg_put(&t, folder);
-	pg_put_i64(&t, fd);
-	path[t.len] = 0;
-}
-
 /* Has the epoll WATCH still what it was given as FD? Where kcmp(2) is refused, /proc says so. */
 static bool still_watches(int watch, int fd)
 {
@@ -294,7 +284,7 @@ static bool still_watches(int watch, int fd)
 		is = pg_sys5(SYS_kcmp, pid, pid, EPOLL_TFD, watch, slot);
 	if (is >= 0 || is == -ENOENT)
 		return is >= 0;
-	put_own_path(buf, "fdinfo/", watch);
+	pg_fd_path(buf, "fdinfo/", watch);
 	info = pg_open(buf, O_RDONLY);
 	if (info < 0)
 		return true;
@@ -313,20 +303,20 @@ static bool still_watches(int watch, int fd)
  */
 static int make_node(int fd)
 {
-	char path[48];
+	char path[PG_FD_PATH];
 
-	put_own_path(path, "fd/", fd);
+	pg_fd_path(path, "fd/", fd);
 	return pg_process_is_single() ? pg_open(path, O_PATH) : -1;
 }
 
 /* PROVED: this is asked once more. */
 static bool has_no_reader(int node, bool proved)
 {
-	char path[48];
+	char path[PG_FD_PATH];
 	bool none;
 	int fd;
 
-	put_own_path(path, "fd/", node);
+	pg_fd_path(path, "fd/", node);
 	fd = pg_open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return fd == -ENXIO || proved; /* another user's pipe cannot be opened */
