@@ -682,7 +682,7 @@ class Symbols:
     """Source lines of frames ('module+0xoffset symbol') through addr2line or eu-addr2line."""
 
     def __init__(self, places=(), known=None):
-        """PLACES: files and folders to look in first. KNOWN: (path, build-id) of modules, as the log told them."""
+        """PLACES: files and folders to look in first. KNOWN: (path, build-id) of modules, as the log has them."""
         self.known = known or {}
         self.tool = shutil.which("addr2line") or shutil.which("eu-addr2line")
         self.places = list(places)

@@ -42,7 +42,7 @@ static const char *seen(const struct pg_object *o)
 		[PG_EOF] = "eof", [PG_RESET] = "reset", [PG_REFUSED] = "refused"};
 
 	for (int what = 0; pg_kind_is_socket(o->kind) && what < PG_WHATS; what++)
-		if (words[what] && o->told[what].at)
+		if (words[what] && o->warned[what].at)
 			return words[what];
 	return NULL;
 }

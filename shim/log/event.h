@@ -75,7 +75,7 @@ struct pg_event {
 	int err;	   /* 0: it did not fail */
 	bool inlined;	   /* no wrapper was at work: rules do not reach it */
 	bool inherited;	   /* say that SIGPIPE was ignored at start */
-	bool changed;	   /* CHANGE is to be told */
+	bool changed;	   /* CHANGE is to be logged */
 	bool has_ended;	   /* ENDED is known, in part at least */
 	struct pg_change change;
 	struct pg_object object;

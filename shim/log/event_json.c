@@ -159,11 +159,11 @@ static void key(struct pg_text *t, const char *name)
 
 static void history(struct pg_text *t, const struct pg_event *e)
 {
-	unsigned order[PG_WHATS], n = pg_by_age(e->object.told, order);
+	unsigned order[PG_WHATS], n = pg_by_age(e->object.warned, order);
 
 	pg_put_char(t, '[');
 	for (unsigned i = 0; i < n; i++) {
-		const struct pg_warning *w = &e->object.told[order[i]];
+		const struct pg_warning *w = &e->object.warned[order[i]];
 
 		pg_put(t, i ? ",{\"what\":\"" : "{\"what\":\"");
 		pg_put(t, what_names[order[i]]);

@@ -118,7 +118,7 @@ static void text_ends(struct pg_text *t, const struct pg_object *o)
 }
 
 /* Of a call that is about a connection itself, nothing was sent yet; who reads may send nothing. */
-static bool tells_sent(const struct pg_event *e)
+static bool prints_sent(const struct pg_event *e)
 {
 	enum pg_role role = pg_call_role(e->call);
 
@@ -136,7 +136,7 @@ static void text_age(struct pg_text *t, const struct pg_event *e)
 		pg_put_duration(t, pg_event_since(e, o->since));
 		pg_put(t, " ago");
 	}
-	if (tells_sent(e)) {
+	if (prints_sent(e)) {
 		pg_put(t, ", ");
 		pg_put_i64(t, o->sent);
 		pg_put(t, " bytes sent");
@@ -200,10 +200,10 @@ static void text_call(struct pg_text *t, const struct pg_event *e)
 
 static void text_history(struct pg_text *t, const struct pg_event *e)
 {
-	unsigned order[PG_WHATS], n = pg_by_age(e->object.told, order);
+	unsigned order[PG_WHATS], n = pg_by_age(e->object.warned, order);
 
 	for (unsigned i = 0; i < n; i++) {
-		const struct pg_warning *w = &e->object.told[order[i]];
+		const struct pg_warning *w = &e->object.warned[order[i]];
 		const char *err = pg_errno_name(w->err);
 
 		pg_put(t, INDENT);
@@ -270,16 +270,16 @@ static void text_sources(struct pg_text *t, const struct pg_event *e)
 }
 
 /* Once for each process, and again after a change: all events of an interpreter's have the same. */
-static bool was_told(const struct pg_event *e)
+static bool was_logged(const struct pg_event *e)
 {
 	static int pid;
 	static pg_shared64 at;
 	uint64_t now = e->changed ? e->change.at : 0;
-	bool told = PG_GET(pid) == e->pid && PG_GET(at) == now;
+	bool logged = PG_GET(pid) == e->pid && PG_GET(at) == now;
 
 	PG_PUT(pid, e->pid);
 	PG_PUT(at, now);
-	return told;
+	return logged;
 }
 
 /* "with 158 bytes unread", and where. */
@@ -368,7 +368,7 @@ static void text_ended(struct pg_text *t, const struct pg_event *e)
 
 static void text_disposition(struct pg_text *t, const struct pg_event *e)
 {
-	if (!(e->inherited || e->changed) || was_told(e))
+	if (!(e->inherited || e->changed) || was_logged(e))
 		return;
 	if (e->inherited)
 		pg_put(t, INDENT "SIGPIPE was already ignored when this program started");

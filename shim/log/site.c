@@ -20,7 +20,7 @@ static struct pg_place sites[SITES];
 static struct wiped {
 	pg_shared64 broken; /* writes of the process PID; a vfork child's are not counted */
 	int pid;
-	bool held; /* of a place that had to make room, not all was told */
+	bool held; /* of a place that had to make room, not all was logged */
 } __attribute__((aligned(PG_PAGE_MOST))) wiped;
 
 static PG_START_DATA pg_shared64 total; /* in this process and those it was forked from */

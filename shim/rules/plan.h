@@ -17,7 +17,7 @@ struct pg_plan {
 	unsigned rule;		     /* the serial of final, or of the first that fires at all */
 	bool fires;
 	bool seeded; /* that rule has prob= */
-	bool tells;  /* more than an exemption, or a signal that may be taken away */
+	bool logs;   /* more than an exemption, or a signal that may be taken away */
 	uint64_t hold, delay;
 	uint64_t most; /* bytes that the call may move; ~0: all */
 	uint64_t garbage;
@@ -35,7 +35,7 @@ struct pg_plan {
 const char *pg_plan_outcome(const struct pg_plan *p);
 
 /* True if the kernel would raise SIGPIPE with an EPIPE of CALL on O. Pipes and stream sockets do,
- * unless told not to. */
+ * unless the plan says otherwise. */
 static inline bool pg_plan_raises(enum pg_call call, int flags, const struct pg_object *o)
 {
 	return o->stream && !pg_call_spares(call, flags);

@@ -200,8 +200,8 @@ static void object(struct pg_object *o)
 	o->rule = byte() & 1 ? byte() % (int)pg_rules.n : -1;
 	o->number = (uint32_t)number();
 	for (int i = 0; i < PG_WHATS; i++)
-		o->told[i] = (struct pg_warning){number(), number(), code(),
-						 byte() % (PG_CALL_COUNT + 1), byte() % 140};
+		o->warned[i] = (struct pg_warning){number(), number(), code(),
+						   byte() % (PG_CALL_COUNT + 1), byte() % 140};
 }
 
 static void call(struct pg_event *e)
@@ -550,7 +550,7 @@ static void worst(struct pg_event *e)
 	for (unsigned i = 0; i < e->sites; i++)
 		e->site[i].call = "__vdprintf_chk";
 	for (int i = 0; i < PG_WHATS; i++)
-		e->object.told[i] = (struct pg_warning){
+		e->object.warned[i] = (struct pg_warning){
 			1 + (unsigned)i, 0, {UINTPTR_MAX, 1}, PG_CALL___vdprintf_chk, EAFNOSUPPORT};
 	every_kind(e);
 	/* And names of every length, so that a list ends at every distance from the end of the
