@@ -66,14 +66,14 @@ void pg_guard_exit(void)
 	__builtin_memset(&s->event, 0, sizeof s->event);
 	s->event.ev = PG_EV_EXIT;
 	s->event.pid = pid;
-	s->event.early = pg_early;
-	s->event.uncounted = pg_counts_missed();
+	s->event.exit.early = pg_early;
+	s->event.exit.uncounted = pg_counts_missed();
 	pg_site_collect(&s->event);
-	s->event.passed = pg_passed_rules();
-	s->event.idle = s->event.passed ? 0 : idle_rules();
+	s->event.exit.passed = pg_passed_rules();
+	s->event.exit.idle = s->event.exit.passed ? 0 : idle_rules();
 	before = pg_live_enter();
 	for (unsigned i = 0; i < pg_rules.n; i++)
-		s->event.counts[i] = pg_turn_fired(i);
+		s->event.exit.counts[i] = pg_turn_fired(i);
 	pg_event_write(s);
 	pg_live_leave(before);
 	pg_room_give(s);

@@ -528,10 +528,10 @@ void pg_reach_log(const struct pg_reach *r, int child)
 	__builtin_memset(e, 0, sizeof *e);
 	e->ev = PG_EV_UNREACHED;
 	e->pid = pg_pid();
-	e->child = child;
-	e->barrier = r->barrier;
-	e->reachable = r->reachable;
-	e->by_root = !pg_sys0(SYS_geteuid);
+	e->unreached.child = child;
+	e->unreached.barrier = r->barrier;
+	e->unreached.reachable = r->reachable;
+	e->unreached.by_root = !pg_sys0(SYS_geteuid);
 	e->object.rule = -1;
 	pg_copy(e->path, sizeof e->path, r->file);
 	pg_event_write(s);

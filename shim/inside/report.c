@@ -99,7 +99,7 @@ static enum pg_signal signal_of(const struct pg_op *op, const struct pg_object *
 static void add_ended(struct pg_event *e)
 {
 	if (pg_event_rule(e) < 0)
-		e->has_ended = pg_leaving_find(e->fd, &e->object, &e->ended);
+		e->has_ended = pg_leaving_find(e->op->fd, &e->object, &e->ended);
 }
 
 /*
@@ -113,8 +113,8 @@ static void write_event(struct pg_room *s, const struct pg_op *op)
 	struct pg_place *first;
 	struct pg_stat st = pg_look_stat(op->fd);
 	bool call = e->ev == PG_EV_CALL; /* each of its sites is logged */
-	bool walked = call || (!op->caller && e->via != PG_VIA_STDIO);
-	uintptr_t place = e->via == PG_VIA_STDIO ? 0 : op->caller;
+	bool walked = call || (!op->caller && op->via != PG_VIA_STDIO);
+	uintptr_t place = op->via == PG_VIA_STDIO ? 0 : op->caller;
 
 	e->pid = pg_pid();
 	e->object.ino = st.ino;
@@ -151,15 +151,8 @@ static void fill(struct pg_event *e, enum pg_ev ev, const struct pg_op *op, enum
 {
 	__builtin_memset(e, 0, sizeof *e);
 	e->ev = ev;
-	e->via = op->via;
+	e->op = op;
 	e->signal = signal;
-	e->call = pg_call_plain(op->call);
-	e->fd = op->fd;
-	e->len = op->bytes;
-	e->ret = op->ret;
-	e->err = op->err;
-	e->inlined = op->inlined;
-	e->perhaps = op->perhaps;
 }
 
 /* Fills in what is not known of OP, and logs it. */
@@ -179,17 +172,19 @@ void pg_report(enum pg_ev ev, const struct pg_op *op, enum pg_signal signal)
 
 void pg_report_killed(int sender, bool by_itself, uint64_t owed)
 {
+	struct pg_op op = {.call = PG_NO_CALL, .fd = (int)(uint32_t)owed};
 	struct pg_room *s;
 
+	if (owed)
+		op.call = (enum pg_call)(owed >> 32 & 0x3fff);
 	if (pg_config.verbose < 1 || pg_confined || !(s = pg_room_take()))
 		return;
 	__builtin_memset(&s->event, 0, sizeof s->event);
 	s->event.ev = PG_EV_KILLED;
 	s->event.pid = pg_pid();
-	s->event.sender = sender;
-	s->event.by_itself = by_itself;
-	s->event.call = owed ? pg_call_plain((enum pg_call)(owed >> 32 & 0x3fff)) : PG_NO_CALL;
-	s->event.fd = (int)(uint32_t)owed;
+	s->event.op = &op;
+	s->event.killed.sender = sender;
+	s->event.killed.by_itself = by_itself;
 	pg_event_write(s);
 	pg_room_give(s);
 }
@@ -223,14 +218,11 @@ void pg_report_inject(const struct pg_op *op, const struct pg_plan *plan)
 		return;
 	e = &s->event;
 	fill(e, PG_EV_INJECT, op, PG_SIG_NONE);
-	e->rule = (int)plan->rule;
-	e->held = pg_plan_outcome(plan);
-	e->failed = plan->failed;
-	e->seeded = plan->seeded;
+	e->plan = plan;
 	e->pid = pg_pid();
 	e->object = *op->object;
 	if (plan->held == PG_HELD)
-		e->has_ended = pg_leaving_find(e->fd, &e->object, &e->ended);
+		e->has_ended = pg_leaving_find(e->op->fd, &e->object, &e->ended);
 	logged = pg_site_count(e, op->caller, &first);
 	if (logged) {
 		add_target(e, op);
@@ -252,9 +244,9 @@ void pg_report_load(const char *gates, enum pg_state state)
 		return;
 	s->event.ev = PG_EV_LOAD;
 	s->event.pid = pg_pid();
-	s->event.gates = gates;
-	s->event.sender = (int)pg_sys0(SYS_getppid);
-	s->event.change.to = state;
+	s->event.load.gates = gates;
+	s->event.load.ppid = (int)pg_sys0(SYS_getppid);
+	s->event.load.sigpipe = state;
 	s->event.inherited = inherited_ignored;
 	pg_event_write(s);
 	pg_room_give(s);

@@ -34,9 +34,9 @@ static void log_one(struct pg_room *s, const struct pg_module *m, uintptr_t at)
 	struct pg_event *e = &s->event;
 
 	e->ev = PG_EV_MODULE;
-	pg_copy(e->module, sizeof e->module, m->name);
+	pg_copy(e->module.name, sizeof e->module.name, m->name);
 	pg_module_path(m, at, e->path, sizeof e->path);
-	pg_module_id(m, e->build_id, sizeof e->build_id);
+	pg_module_id(m, e->module.build_id, sizeof e->module.build_id);
 	pg_event_write(s);
 }
 

@@ -61,9 +61,9 @@ static void fail_broken(struct pg_ruled *c)
 		pg_send(c, SIGPIPE);
 		return;
 	}
+	c->op.ret = -1;
+	c->op.err = EPIPE;
 	e = pg_made_event(c, PG_EV_EPIPE);
-	e->ret = -1;
-	e->err = EPIPE;
 	e->signal = signals ? PG_SIG_BLOCKED : PG_SIG_NONE;
 	e->object.rule = (int)c->plan.rule;
 	pg_report_event(c->of, c->tid, e);

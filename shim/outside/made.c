@@ -19,9 +19,7 @@ struct pg_event *pg_made_event(const struct pg_ruled *c, enum pg_ev ev)
 {
 	struct pg_event *e = pg_report_room(ev, c->of);
 
-	e->call = c->op.call;
-	e->fd = c->op.fd;
-	e->len = c->op.bytes;
+	e->op = &c->op;
 	e->object = c->object;
 	return e;
 }
@@ -34,10 +32,7 @@ void pg_made_log(struct pg_ruled *c)
 	if (!c->plan.logs)
 		return;
 	e = pg_made_event(c, PG_EV_INJECT);
-	e->rule = (int)c->plan.rule;
-	e->failed = c->plan.failed;
-	e->held = pg_plan_outcome(&c->plan);
-	e->seeded = c->plan.seeded;
+	e->plan = &c->plan;
 	c->of->logged = true;
 	if (c->climbed)
 		pg_report_stack(e);

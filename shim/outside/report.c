@@ -101,18 +101,22 @@ static enum pg_call call_of(const struct pg_registers *r)
 }
 
 static struct pg_event *event_of(struct pg_tracee *t, const struct pg_registers *r,
-				 enum pg_call call)
+				 enum pg_call call, enum pg_via via)
 {
 	const struct pg_layout *l = pg_call_layout(call);
 	struct pg_event *e = pg_report_room(PG_EV_EPIPE, t);
+	static struct pg_op op;
 
-	e->via = PG_VIA_SIGNAL;
-	e->call = call;
-	e->inlined = true;
-	e->fd = r->arguments || l->fd > 0 ? (int)r->arg[l->fd] : -1;
-	e->len = pg_thing_length(pg_tracee_by(t), call, r->arg, r->narrow);
-	e->ret = r->result < 0 ? -1 : r->result;
-	e->err = r->result < 0 ? (int)-r->result : 0;
+	op = (struct pg_op){
+		.via = via,
+		.call = call,
+		.inlined = true,
+		.fd = r->arguments || l->fd > 0 ? (int)r->arg[l->fd] : -1,
+		.bytes = pg_thing_length(pg_tracee_by(t), call, r->arg, r->narrow),
+		.ret = r->result < 0 ? -1 : r->result,
+		.err = r->result < 0 ? (int)-r->result : 0,
+	};
+	e->op = &op;
 	return e;
 }
 
@@ -158,7 +162,7 @@ static void add_story(struct pg_object *o)
 /* What E is about. Returns a copy of its descriptor, or a negative number. */
 static int add_object(struct pg_tracee *t, int tid, struct pg_event *e, int rule)
 {
-	int copy = pg_thing_look(t, tid, e->fd, &e->object);
+	int copy = pg_thing_look(t, tid, e->op->fd, &e->object);
 
 	add_story(&e->object);
 	if (rule >= 0)
@@ -194,7 +198,7 @@ static int report_write(struct pg_tracee *t, int tid, const struct pg_registers 
 	int copy;
 
 	pg_report_closed(t);
-	e = event_of(t, r, call);
+	e = event_of(t, r, call, PG_VIA_SIGNAL);
 	copy = add_object(t, tid, e, rule);
 	e->signal = pg_tracee_sigpipe(tid);
 	if (e->signal == PG_SIG_FATAL && (pg_takes_away(tid) || spares(t, &e->object)))
@@ -220,8 +224,7 @@ void pg_report_silent(struct pg_tracee *t, int tid, const struct pg_registers *r
 	if (t->left_out || t->guarded)
 		return;
 	pg_report_closed(t);
-	e = event_of(t, r, call_of(r));
-	e->via = PG_VIA_CALL;
+	e = event_of(t, r, call_of(r), PG_VIA_CALL);
 	copy = add_object(t, tid, e, -1);
 	e->signal = signal;
 	pg_frames_climb(t, tid, r);
@@ -232,13 +235,15 @@ void pg_report_silent(struct pg_tracee *t, int tid, const struct pg_registers *r
 
 static void report_killed(struct pg_tracee *t, int tid, const siginfo_t *si, int own)
 {
+	static const struct pg_op none = {.call = PG_NO_CALL};
 	struct pg_event *e;
 
 	if (pg_config.verbose < 1 || pg_tracee_sigpipe(tid) != PG_SIG_FATAL)
 		return;
 	e = pg_report_room(PG_EV_KILLED, t);
-	e->sender = si->si_pid;
-	e->by_itself = si->si_pid == own && si->si_code == SI_TKILL;
+	e->op = &none;
+	e->killed.sender = si->si_pid;
+	e->killed.by_itself = si->si_pid == own && si->si_code == SI_TKILL;
 	pg_report_event(t, tid, e);
 }
 
@@ -283,10 +288,10 @@ void pg_report_started(struct pg_tracee *t)
 	if (pg_config.verbose < 1 || t->left_out)
 		return;
 	e = pg_report_room(PG_EV_LOAD, t);
-	e->gates = "signal";
-	e->sender = parent_of(t->pid);
+	e->load.gates = "signal";
+	e->load.ppid = parent_of(t->pid);
 	e->inherited = t->ignored;
-	e->change.to = t->ignored ? PG_STATE_IGNORED : PG_STATE_DEFAULT;
+	e->load.sigpipe = t->ignored ? PG_STATE_IGNORED : PG_STATE_DEFAULT;
 	pg_report_event(t, t->pid, e);
 }
 
@@ -294,9 +299,9 @@ static void report_barrier(struct pg_tracee *t, enum pg_barrier barrier)
 {
 	struct pg_event *e = pg_report_room(PG_EV_UNREACHED, t);
 
-	e->child = t->pid;
-	e->barrier = barrier;
-	e->reachable = true;
+	e->unreached.child = t->pid;
+	e->unreached.barrier = barrier;
+	e->unreached.reachable = true;
 	pg_report_event(t, t->pid, e);
 }
 
@@ -347,12 +352,12 @@ static void report_last(struct pg_tracee *t)
 	struct pg_event *e = pg_report_room(PG_EV_EXIT, t);
 
 	pg_site_collect(e);
-	e->idle = idle_rules(t);
+	e->exit.idle = idle_rules(t);
 	before = pg_live_enter();
 	if (t->counts)
 		pg_counts_take(t->counts);
 	for (unsigned i = 0; i < pg_rules.n && t->counts; i++)
-		e->counts[i] = pg_turn_fired(i);
+		e->exit.counts[i] = pg_turn_fired(i);
 	pg_report_event(t, t->pid, e);
 	pg_live_leave(before);
 }

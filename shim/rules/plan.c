@@ -297,14 +297,6 @@ void pg_plan_make(struct pg_plan *p, const struct pg_op *op)
 	}
 }
 
-const char *pg_plan_outcome(const struct pg_plan *p)
-{
-	static const char *const held[] = {NULL, "held until the peer left",
-					   "held in vain: the peer is still there"};
-
-	return p->already ? "it was broken before" : p->lost ? "the bytes are lost" : held[p->held];
-}
-
 /* ---- garbage ---- */
 
 uint64_t pg_garbage_begin(const struct pg_story *s)

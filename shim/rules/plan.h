@@ -31,9 +31,6 @@ struct pg_plan {
 	int failed;   /* errno: why the fault could not be made; 0: it was, or none was asked for */
 };
 
-/* The same in words, for the log; a null pointer: there is nothing to say. */
-const char *pg_plan_outcome(const struct pg_plan *p);
-
 /* True if the kernel would raise SIGPIPE with an EPIPE of CALL on O. Pipes and stream sockets do,
  * unless the plan says otherwise. */
 static inline bool pg_plan_raises(enum pg_call call, int flags, const struct pg_object *o)
