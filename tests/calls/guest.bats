@@ -108,9 +108,9 @@ BOTTOMS='0 1 0x1234 0xdeaddeaddeaddead 0xffffffffff600000 -1 data stack midst ho
 	done
 }
 
-@test "unwind tables that lie of a frame, of memory or of the way back harm nobody" {
+@test "unwind tables that lie of a frame, of memory, of the way back, of a stack's end or a signal harm nobody" {
 	local lie
-	for lie in frame memory turn; do
+	for lie in frame memory turn end signal; do
 		PIPES=-d
 		same 141 lies $lie
 		PIPES=-i
