@@ -620,11 +620,21 @@ static uintptr_t load_or_zero(struct pg_cursor *c, uintptr_t p)
 
 /* ---- the climb ---- */
 
+static bool is_among(const struct pg_module *m, uintptr_t place)
+{
+	return place - m->text.lo < m->text.hi - m->text.lo;
+}
+
+/* No call returns to a module's data: then the stack has ended. */
 static void arrive(struct pg_cursor *c, uintptr_t pc, bool exact)
 {
 	c->pc = STRIPPED(pc);
 	c->exact = exact;
 	c->module = c->pc ? pg_module_at(pg_cursor_place(c), &c->room) : NULL;
+	if (!c->module || exact || is_among(c->module, pg_cursor_place(c)))
+		return;
+	c->pc = 0;
+	c->module = NULL;
 }
 
 /* The word at OFFSET of the ucontext_t at UC, which may be a copy of its beginning. */
