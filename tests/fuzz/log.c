@@ -87,9 +87,9 @@ bool pg_symbol_at(const struct pg_module *m, uintptr_t addr, char *buf, size_t s
 	return addr & 8;
 }
 
-void pg_symbol_show(char *name, size_t size)
+void pg_symbol_show(const struct pg_module *m, uintptr_t addr, char *name, size_t size)
 {
-	(void)name, (void)size;
+	(void)m, (void)addr, (void)name, (void)size;
 }
 
 bool pg_source_at(uintptr_t addr, struct pg_text *t)
