@@ -45,11 +45,12 @@ const struct pg_verb_row pg_verbs[PG_V_COUNT] = {
 		"Breaks, now, the connections, sockets and pipes of process PID that the selectors name (fd= kind= side= peer= port= lport= "
 		"path=, as in rules; a bare PID is all its TCP connections): reset (the default), fin or break. Prints what it "
 		"cut. Status 1 if nothing matched."},
-	[PG_V_CTL] = {"ctl", "NAME rules RULES | add RULES | clear | on | off | show | fired ID [--wait TIME]", PG_K_NOTHING, true, false, NULL, pg_ctl,
+	[PG_V_CTL] = {"ctl", "NAME rules RULES | add RULES | clear | on | off | show | fired ID [--wait TIME] | -", PG_K_NOTHING, true, false, NULL, pg_ctl,
 		"changes the rules of programs that run with --control NAME, and says what they did",
 		"Changes the rules of all programs that run with --control NAME, from their next call on: rules (these from now on), "
 		"add, clear, off (none acts), on. A rule that stays goes on counting. Wrong rules change nothing. show prints the "
-		"rules and how often each fired, in all processes; fired prints it of one, with status 1 if it did not."},
+		"rules and how often each fired, in all processes; fired prints it of one, with status 1 if it did not. -: each line of standard "
+		"input says one of these."},
 	[PG_V_REPORT] = {"report", "[OPTION]... LOG...", PG_K_FILE, true, true, NULL, pg_hand_over,
 		"what logs say taken together (see report --help)", ""},
 	[PG_V_SWEEP] = {"sweep", "[OPTION]... [--] COMMAND [ARG]...", PG_K_COMMAND, false, true, NULL, pg_hand_over,
