@@ -158,6 +158,14 @@ sum() {
 	[ "$output" = '0 0 0 0 0' ] # the page has said something since
 }
 
+@test "what a process of the same number left as it was killed while it made the page is not in the way" {
+	native_only
+	# shellcheck disable=SC2016 # for the inner shell
+	run -0 guarded sh -c ': >"$1.new.$$"; PIPEGUARD_CONTROL=$1 exec /bin/echo main' - "$PAGE"
+	[ "$output" = main ]
+	[ -e "$PAGE" ]
+}
+
 @test "a file that is no page, another's, a link or open to others is refused before main" {
 	native_only
 	local run=(guarded PIPEGUARD_CONTROL="$PAGE" /bin/echo main)
