@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static const char *const actions[] = {"rules", "add", "clear", "on", "off", "show", "fired", NULL};
+const char *const pg_ctl_actions[] = {"rules", "add", "clear", "on", "off", "show", "fired", NULL};
 
 static void read_page(struct pg_rule_set *set, struct pg_page_rules *rules)
 {
@@ -105,13 +105,14 @@ static void expect(const struct pg_request *r, unsigned words, const char *actio
 
 static const char *action_of(const char *word)
 {
-	const char *const *a = actions;
+	const char *const *a = pg_ctl_actions;
 
 	while (*a && strcmp(*a, word) != 0)
 		a++;
 	if (!*a)
 		pg_fail(PG_FAILED, "ctl: unknown word '%s'%s", word,
-			pg_near(word, actions, " (rules, add, clear, on, off, show, fired or -)"));
+			pg_near(word, pg_ctl_actions,
+				" (rules, add, clear, on, off, show, fired or -)"));
 	return *a;
 }
 
