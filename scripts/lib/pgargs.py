@@ -3,6 +3,7 @@
 
 import argparse
 import difflib
+import itertools
 import re
 import sys
 
@@ -35,10 +36,20 @@ class Parser(argparse.ArgumentParser):
         file.write(message)
         file.flush()
 
+    def _unknown(self, message):
+        """The option that is not one of ours, where MESSAGE is of it or of what may be missing for its sake; or None."""
+        told = re.match(r"unrecognized arguments: (-\S*)", message)
+        if told:
+            return told.group(1).split("=")[0]
+        if not message.startswith("the following arguments are required"):
+            return None
+        words = itertools.takewhile(lambda word: word != "--", sys.argv[1:])
+        names = [word.split("=")[0] for word in words if word.startswith("--")]
+        return next((name for name in names if name not in self._option_string_actions), None)
+
     def error(self, message):
-        unknown = re.match(r"unrecognized arguments: (-\S*)", message)
-        if unknown:
-            word = unknown.group(1).split("=")[0]
+        word = self._unknown(message)
+        if word:
             near = difflib.get_close_matches(word, self._option_string_actions, 1)
             message = "unknown option '%s'%s" % (word, " (did you mean '%s'?)" % near[0] if near else " (see --help)")
         say("%s: %s" % (self.prog, message), sys.stderr)

@@ -39,6 +39,25 @@ except OSError: pass'
 	equal "the warning" '["reset","recv",3]' "$(jq -c '.sites[0].warned[0] | [.what, .call, .count]' <<<"$output")"
 }
 
+@test "libc's start of main is left out, and a close that resets the peer is told as such" {
+	native_only
+	guarded PIPEGUARD_VERBOSE=1 "$PYTHON" -c 'import socket, time
+s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen()
+c = socket.create_connection(s.getsockname()); a, _ = s.accept()
+a.send(b"x"); c.recv(1, socket.MSG_PEEK); c.close()
+for n in 1, 2:
+    try: a.send(b"x")
+    except OSError: pass'
+	events 'if .ev == "doomed" then .stack = ["p+0x9 bye"] elif .ev == "epipe" then .stack = ["p+0x8 put", "libc.so.6+0x3 qsort"] else . end |
+		if .stack then .stack += ["p+0x1 main", "libc.so.6+0x27249", "libc.so.6+0x27304 __libc_start_main", "p+0x2 _start"] else . end |
+		select(.ev == "doomed" or .ev == "epipe")' >"$LOG.short"
+	LOG=$LOG.short
+	run -0 report "$LOG"
+	equal "frames" 'at p+0x8 at libc.so.6+0x3 at p+0x1 at p+0x9 at p+0x1' "$(grep -o '^ *at .*+0x[0-9]*)' <<<"$output" | sed 's/ at .*(/ at /;s/)//' | xargs)"
+	[[ $output == *'close on '*$'\n          a connection was closed with unread bytes, which resets the peer\n'* ]]
+	run -1 grep ' $' <<<"$output"
+}
+
 # fires RULE PROGRAM...: does the rule fire in the program, whose reader leaves after one line?
 fires() {
 	rm -f "$LOG"
@@ -219,7 +238,7 @@ except OSError: pass'
 	run -125 report $'no\e[2J\n'
 	equal "what is said of a file" 'pipeguard report: no\x1b[2J\x0a: No such file or directory' "$output"
 	run -125 report $'--no\e[2J'
-	equal "without a log" 'pipeguard report: the following arguments are required: LOG' "$output"
+	equal "without a log" 'pipeguard report: unknown option '"'--no\\x1b[2J'"' (see --help)' "$output"
 	run -125 report x $'--no\e[2J\n'
 	[[ $output == "pipeguard report: unknown option '--no\x1b[2J"* && ${#lines[@]} -eq 1 ]]
 }
