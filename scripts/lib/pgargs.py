@@ -3,7 +3,9 @@
 
 import argparse
 import difflib
+import errno
 import itertools
+import os
 import re
 import sys
 
@@ -54,6 +56,25 @@ class Parser(argparse.ArgumentParser):
             message = "unknown option '%s'%s" % (word, " (did you mean '%s'?)" % near[0] if near else " (see --help)")
         say("%s: %s" % (self.prog, message), sys.stderr)
         sys.exit(WRONG_USE)
+
+
+def need_apart(written, read=()):
+    """An OSError where one of the files WRITTEN, those that are asked for, is another one, or one that is READ."""
+    seen = []
+    for path in filter(None, written):
+        if path == "-" or os.path.exists(path) and not os.path.isfile(path):
+            continue
+        for others, why in (seen, "two results cannot have one file"), (read, "it is read: a result would take its place"):
+            if any(_is_same(path, other) for other in others):
+                raise OSError(errno.EINVAL, why, path)
+        seen.append(path)
+
+
+def _is_same(a, b):
+    try:
+        return os.path.samefile(a, b)
+    except OSError:
+        return os.path.abspath(a) == os.path.abspath(b)
 
 
 def duration(text):

@@ -404,6 +404,26 @@ out.write(b"pipeguard[1:1 x] write(3, 1) = EPIPE, SIGPIPE kills   " + b"tcp " * 
 	[[ $output == 'pipeguard report: -: it is closed' ]]
 }
 
+@test "a result takes the place of no log, and of no other result" {
+	native_only
+	guarded "$PYTHON" -c "$script"
+	local before said
+	before=$(cksum <"$LOG")
+	ln -s "$LOG" "$BATS_TEST_TMPDIR/link"
+	while read -r said; do
+		# shellcheck disable=SC2086 # words
+		run -125 timeout "$LIMIT" "$PYTHON" "$ROOT"/scripts/pipeguard-${said%%#*} 3>&-
+		equal "$said" "${said##*#}" "$output"
+	done <<-END
+		report --html $BATS_TEST_TMPDIR/link $LOG#pipeguard report: $BATS_TEST_TMPDIR/link: it is read: a result would take its place
+		bundle -o $LOG $LOG#pipeguard bundle: $LOG: it is read: a result would take its place
+		report --junit $BATS_TEST_TMPDIR/x --sarif $BATS_TEST_TMPDIR/./x $LOG#pipeguard report: $BATS_TEST_TMPDIR/./x: two results cannot have one file
+		sweep --junit x --html x -- true#pipeguard sweep: x: two results cannot have one file
+	END
+	equal "the log" "$before" "$(cksum <"$LOG")"
+	run -0 report --junit /dev/null --sarif /dev/null "$LOG"
+}
+
 @test "what cannot be written is said in one line" {
 	native_only
 	guarded "$PYTHON" -c "$script"
