@@ -218,8 +218,9 @@ test: ## install what is missing, build, run every test (T=tests/log/log.bats: o
 check: all fixtures ## the same, without installing
 	@BUILD='$(BUILD)' scripts/dev/suite --timing --tap --recursive $(T)
 
-load: all fixtures ## ten thousand connections broken at once, and a minute of them (some four minutes)
+load: all fixtures ## ten thousand connections broken at once, a minute of them, and of rules that change (some eight minutes)
 	LOAD=full BATS_TEST_TIMEOUT=240 BUILD='$(BUILD)' bats --timing --tap tests/calls/load.bats
+	LOAD=full BUILD='$(BUILD)' bats --timing --tap -f changes tests/rules/control.bats
 
 compat: all $(BUILD)/fixtures/sigdfl ## other people's test suites, with and without (S=cpython: one; half an hour; not in make test)
 	BUILD='$(BUILD)' scripts/dev/compat $(S)
