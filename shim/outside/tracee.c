@@ -127,6 +127,11 @@ int pg_tracee_of(int tid)
 	return threads[at].pid > 0 ? threads[at].pid : tid;
 }
 
+struct pg_tracee *pg_tracee_heard_again(int tid)
+{
+	return threads[(unsigned)tid % THREADS].tid == tid ? pg_tracee_heard(tid) : NULL;
+}
+
 struct pg_tracee *pg_tracee_heard(int tid)
 {
 	struct pg_tracee *t = pg_tracee(pg_tracee_of(tid));

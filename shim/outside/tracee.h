@@ -68,6 +68,7 @@ static inline int pg_tracee_by(const struct pg_tracee *t)
 
 /* The same record of the process that thread TID belongs to, which is alive now. */
 struct pg_tracee *pg_tracee_heard(int tid);
+struct pg_tracee *pg_tracee_heard_again(int tid); /* a null pointer: /proc has to be asked first */
 
 /* T runs already and nothing of it was heard: a thread that lives is looked for, where the first
  * has ended. */
