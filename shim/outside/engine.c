@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "outside/engine.h"
 
+#include "outside/memory.h"
 #include "outside/notify.h"
 #include "outside/ruled.h"
 #include "outside/silent.h"
@@ -59,13 +60,17 @@ bool pg_engine_prepare(void)
 
 /* ---- seizing ---- */
 
-static long seize(int tid)
+static long options(void)
 {
 	const long filtered = pg_silent_on && !pg_stops_on ? PTRACE_O_TRACESECCOMP : 0;
-	const long options = filtered | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK |
-			     PTRACE_O_TRACEVFORK | PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD;
 
-	return ptrace(PTRACE_SEIZE, tid, 0, options) ? -errno : 0;
+	return filtered | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
+	       PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD;
+}
+
+static long seize(int tid)
+{
+	return ptrace(PTRACE_SEIZE, tid, 0, options()) ? -errno : 0;
 }
 
 /* It runs, and is to stop at calls from now on. */
@@ -170,8 +175,23 @@ static void on_exec(int pid)
 		forget_thread((int)former);
 	pg_tracee_renewed(t);
 	pg_tell_load(t);
+	if (t->held)
+		ptrace(PTRACE_SETOPTIONS, pid, 0, options() | PTRACE_O_TRACEEXIT);
 	pg_tell_closed(t);
 	go_on(pid, 0);
+}
+
+/* It is about to end, and still has its memory: was the library in it? */
+static void on_last_stop(int tid)
+{
+	struct pg_tracee *t = pg_tracee_known(pg_tracee_of(tid));
+
+	if (t && t->held) {
+		t->by = tid;
+		pg_memory_map(t);
+		pg_tell_held(t);
+	}
+	go_on(tid, 0);
 }
 
 /* What its program wrote until now counts for the child, too; one by vfork counts as its parent.
@@ -199,6 +219,8 @@ static void on_stop(int tid, int status)
 		on_exec(tid);
 	else if (event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_VFORK)
 		on_fork(tid, event == PTRACE_EVENT_VFORK);
+	else if (event == PTRACE_EVENT_EXIT)
+		on_last_stop(tid);
 	else if (event == PTRACE_EVENT_SECCOMP)
 		ptrace(PTRACE_SYSCALL, tid, 0, 0); /* to its end */
 	else if (sig == (SIGTRAP | 0x80) && !pg_stops_on)

@@ -209,6 +209,7 @@ static void come_now(const struct pg_ruled *come)
 		c.way->go_on(&c);
 		return;
 	}
+	pg_tell_held(c.of);
 	c.op.fd = (int)c.op.arg[pg_call_layout(c.op.call)->fd];
 	c.copy = pg_thing_copy(c.of, c.tid, c.op.fd);
 	if (c.copy < 0) { /* the kernel says what is wrong with it */

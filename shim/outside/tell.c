@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "outside/tell.h"
 
+#include "outside/expected.h"
 #include "outside/frames.h"
 #include "outside/memory.h"
 #include "outside/owed.h"
@@ -219,6 +220,7 @@ void pg_tell_silent(struct pg_tracee *t, int tid, const struct pg_registers *r,
 	pg_memory_map(t);
 	if (t->left_out || t->guarded)
 		return;
+	pg_tell_held(t);
 	pg_tell_closed(t);
 	e = event_of(t, r, call_of(r));
 	e->via = PG_VIA_CALL;
@@ -256,6 +258,7 @@ int pg_tell_sigpipe(struct pg_tracee *t, int tid)
 	if (t->left_out || t->guarded || ptrace(PTRACE_GETSIGINFO, tid, 0, &si) ||
 	    !pg_registers_read(tid, &r))
 		return SIGPIPE;
+	pg_tell_held(t);
 	own = own_number(tid);
 	owed = pg_owes(tid, &rule);
 	call = owed || (si.si_code == SI_USER && si.si_pid == own) ? call_of(&r) : PG_NO_CALL;
@@ -274,20 +277,35 @@ static int parent_of(int pid)
 	return pg_tracee_status(pid, "PPid:", text, sizeof text) ? atoi(text) : -1;
 }
 
-void pg_tell_load(struct pg_tracee *t)
+static void tell_load(struct pg_tracee *t)
 {
-	struct pg_event *e;
+	struct pg_event *e = pg_tell_room(PG_EV_LOAD, t);
 
-	pg_tracee_now = t;
-	pg_tracee_name(t);
-	if (pg_config.verbose < 1 || t->left_out)
-		return;
-	e = pg_tell_room(PG_EV_LOAD, t);
 	e->gates = "signal";
 	e->sender = parent_of(t->pid);
 	e->inherited = t->ignored;
 	e->change.to = t->ignored ? PG_STATE_IGNORED : PG_STATE_DEFAULT;
 	pg_tell(t, t->pid, e);
+}
+
+void pg_tell_load(struct pg_tracee *t)
+{
+	pg_tracee_now = t;
+	pg_tracee_name(t);
+	if (pg_config.verbose < 1 || t->left_out)
+		return;
+	t->held = pg_library_expected(pg_tracee_by(t));
+	if (!t->held)
+		tell_load(t);
+}
+
+void pg_tell_held(struct pg_tracee *t)
+{
+	if (!t->held || t->guarded)
+		return;
+	t->held = false;
+	pg_tracee_now = t;
+	tell_load(t);
 }
 
 static void tell_barrier(struct pg_tracee *t, enum pg_barrier barrier)
@@ -334,7 +352,7 @@ static bool has_last_word(const struct pg_tracee *t)
 {
 	struct pg_log_missing missing = pg_log_missing();
 
-	if (t->left_out || t->guarded)
+	if (t->left_out || t->guarded || t->held)
 		return false;
 	if (pg_config.verbose >= 1 || missing.dropped || missing.limited)
 		return t->told || t->born || t->counts;

@@ -18,6 +18,10 @@ void pg_tell_silent(struct pg_tracee *t, int tid, const struct pg_registers *r,
 /* T runs a new program. */
 void pg_tell_load(struct pg_tracee *t);
 
+/* The files behind T's memory are known: what was held back of its beginning is told, unless the
+ * library is in it. */
+void pg_tell_held(struct pg_tracee *t);
+
 /* Tells, once, where T may not be looked into. */
 void pg_tell_closed(struct pg_tracee *t);
 

@@ -58,7 +58,7 @@ static void forget(struct pg_tracee *t)
 		t->end_unwind(t->unwind);
 	t->unwind = NULL;
 	pg_tracee_forget_areas(t);
-	t->named = t->guarded = t->left_out = t->closed_told = t->listener_told = false;
+	t->named = t->guarded = t->left_out = t->closed_told = t->listener_told = t->held = false;
 }
 
 void pg_tracee_gone(int pid)

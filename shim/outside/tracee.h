@@ -33,6 +33,7 @@ struct pg_tracee {
 	bool ignored;  /* SIGPIPE was ignored when it started */
 	bool born;     /* it was seen to start */
 	bool told;     /* an event of it was counted */
+	bool held;     /* its beginning is told when it is sure that the library does not do that */
 	bool inherited_told;
 	bool closed_told, listener_told; /* that it may not be looked into, wants notifications */
 	unsigned areas;
