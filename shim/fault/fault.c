@@ -114,7 +114,8 @@ int pg_fault_refuse(int fd, const struct sockaddr_storage *addr)
 	return ret;
 }
 
-/* The listener stays open for as long as the process lives: closed, it would refuse. */
+/* The listener stays open for as long as the process lives: closed, it would refuse. Unless it is
+ * full, it would take the connection. */
 int pg_fault_hang(int fd, const struct sockaddr_storage *addr)
 {
 	struct sockaddr_storage ss;
@@ -129,6 +130,10 @@ int pg_fault_hang(int fd, const struct sockaddr_storage *addr)
 		int filler = (int)pg_sys3(SYS_socket, ss.ss_family,
 					  SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
+		if (filler < 0 && !i) {
+			pg_sys1(SYS_close, listener);
+			return -EAFNOSUPPORT;
+		}
 		pg_sys3(SYS_connect, filler, &ss, len);
 		if (!i)
 			pg_lift(filler);
@@ -262,8 +267,9 @@ static struct timing timing_of(uint64_t ns)
 	return (struct timing){(long)(ns / 1000000000), (long)(ns % 1000000000)};
 }
 
-/* Waits on P for NS; true if something came. Signals do not shorten it. */
-static bool wait_for(struct pollfd *p, unsigned n, uint64_t ns)
+/* Waits on P for NS; 1 if something came, -errno: it cannot be waited for. Signals do not shorten
+ * it. */
+static int wait_for(struct pollfd *p, unsigned n, uint64_t ns)
 {
 	uint64_t deadline = pg_now() + ns;
 	int type = cancellable();
@@ -278,12 +284,12 @@ static bool wait_for(struct pollfd *p, unsigned n, uint64_t ns)
 			break;
 	}
 	as_before(type);
-	return ret > 0;
+	return ret == -EINTR ? 0 : (int)ret;
 }
 
 /* All that TCP tells of a peer that closed is its FIN, POLLRDHUP; of others it would be an end of
  * writing alone. */
-bool pg_fault_hold(int fd, enum pg_kind kind, uint64_t ns)
+int pg_fault_hold(int fd, enum pg_kind kind, uint64_t ns)
 {
 	struct pollfd p = {.fd = fd, .events = kind == PG_TCP ? PG_POLLRDHUP : 0};
 

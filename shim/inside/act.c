@@ -269,11 +269,14 @@ static void signal_here(int sig)
 
 static void wait_as_asked(const struct pg_op *op, struct pg_plan *p)
 {
+	int left = -1;
+
 	if (p->delay)
 		pg_fault_sleep(p->delay);
 	if (p->hold)
-		p->held = pg_fault_hold(op->fd, op->object->kind, p->hold) ? PG_HELD
-									   : PG_HELD_IN_VAIN;
+		left = pg_fault_hold(op->fd, op->object->kind, p->hold);
+	if (left >= 0)
+		p->held = left ? PG_HELD : PG_HELD_IN_VAIN;
 }
 
 static void halt_as_asked(const struct pg_plan *p)

@@ -218,6 +218,11 @@ refused_by_kernel() {
 	ruled 'connect:refuse' 'connect ECONNREFUSED' full tcp connect
 }
 
+@test "a connection that is to hang does not come about where too few descriptors are left" {
+	ruled 'connect:stall' 'connect ETIMEDOUT' full tcp connect
+	ruled 'connect:stall' 'connect ETIMEDOUT' full tcp connect1
+}
+
 @test "what was broken before a rule fired was not broken by it" {
 	local object rule
 	for object in pipe unix tcp; do
