@@ -41,20 +41,25 @@ void pg_fault_cancel_point(void)
 /* ---- faults ---- */
 
 /* What was sent is delivered before the RST, which would overtake it: while the peer takes it,
- * FLUSH at the most. */
-static void flush(int fd)
+ * FLUSH at the most. False: FD is another object by now. */
+static bool flush(int fd)
 {
 	enum { STEP = 1000000, IDLE = 1000, FLUSH = 10000 }; /* ns; steps */
+	struct pg_stat first, now;
 	int before = 0, queued = 0;
+	bool known = !pg_fstat(fd, &first);
 
 	for (int i = 0, idle = 0; i < FLUSH && idle < IDLE; i++, idle++) {
+		if (i && known && (pg_fstat(fd, &now) || now.ino != first.ino))
+			return false;
 		if (pg_sys3(SYS_ioctl, fd, TIOCOUTQ, &queued) || queued <= 0)
-			return;
+			return true;
 		if (queued != before)
 			idle = 0;
 		before = queued;
 		pg_fault_sleep(STEP);
 	}
+	return true;
 }
 
 /* A thread that waits on FD is woken, but until 6.7 some kernels refuse to disconnect under one:
@@ -80,7 +85,8 @@ int pg_fault_reset(int fd, enum pg_kind kind, bool keep, int *waits)
 
 	*waits = -1;
 	if (kind == PG_TCP) {
-		flush(fd);
+		if (!flush(fd))
+			return -EBADF;
 		other = keep ? pg_standin_tcp(fd) : -1;
 		disconnect(fd);
 		return other >= 0 ? pg_reseat(fd, other) : 0;

@@ -223,6 +223,11 @@ refused_by_kernel() {
 	ruled 'connect:stall' 'connect ETIMEDOUT' full tcp connect1
 }
 
+@test "a rule that waits leaves alone what has taken the number meanwhile" {
+	ruled 'write:kind=pipe:len=5:when=1:hold=20s:break' 'write EBADF, read 0' meanwhile
+	failed '"EBADF"'
+}
+
 @test "what was broken before a rule fired was not broken by it" {
 	local object rule
 	for object in pipe unix tcp; do
