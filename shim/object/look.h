@@ -29,7 +29,7 @@ struct pg_object {
 								 abstract: '@' first */
 	int rule;					      /* that broke it; -1: none did */
 	uint32_t number; /* the n-th stream connection of its side; 0: unknown */
-	struct pg_warning told[PG_WHATS];
+	struct pg_warning warned[PG_WHATS];
 };
 
 /* Sets O's peer from ADDR, LEN bytes of which are there. */
@@ -56,9 +56,9 @@ bool pg_look_has_path(int fd, uint64_t dev);
 
 bool pg_look_reads(const struct pg_stat *st); /* does this process hold a reading end of pipe ST? */
 bool pg_look_is_broken_pipe(int fd);	      /* a pipe whose readers have gone */
-bool pg_look_hung_up(int fd);		      /* would poll(2) tell of an error or a hang-up? */
+bool pg_look_hung_up(int fd);		      /* does poll(2) report an error or a hang-up? */
 bool pg_look_is_broken(int fd);		      /* POLLERR or POLLHUP: no peer is there any more */
-bool pg_look_failed(int fd);		      /* POLLERR: an error waits to be told */
+bool pg_look_failed(int fd);		      /* POLLERR: an error waits */
 
 const char *pg_kind_name(enum pg_kind kind); /* a null pointer: no word for it */
 

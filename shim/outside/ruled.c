@@ -5,7 +5,7 @@
 #include "outside/carry.h"
 #include "outside/made.h"
 #include "outside/seen.h"
-#include "outside/tell.h"
+#include "outside/report.h"
 #include "outside/thing.h"
 #include "outside/waiting.h"
 
@@ -92,7 +92,7 @@ static void judge(struct pg_ruled *c)
 		return;
 	}
 	pg_plan_make(&c->plan, &c->op);
-	if (c->plan.fires && c->plan.tells)
+	if (c->plan.fires && c->plan.logs)
 		pg_see_all(c);
 	c->nonblock = c->plan.fires || pg_rules.streams ? pg_see_nonblock(c) : false;
 	if (!c->plan.fires && !pg_carries(c))
@@ -175,6 +175,27 @@ static bool only_counts(const struct pg_ruled *c)
 	return idle;
 }
 
+/* Of what it asks about, the answers are known. */
+static bool counts_now(struct pg_ruled *c)
+{
+	c->op.call = call_of(c, &c->op.bits);
+	pg_tracee_now = c->of;
+	if (!c->op.call || !c->of->named || pg_wait_any())
+		return false;
+	if (c->of->left_out || c->of->guarded)
+		return true;
+	return pg_see_known_byte(c->of, (uintptr_t)c->op.arg[1]) && only_counts(c);
+}
+
+bool pg_ruled_counts(struct pg_ruled *c)
+{
+	struct pg_rule_set *before = pg_live_enter();
+	bool counts = counts_now(c);
+
+	pg_live_leave(before);
+	return counts;
+}
+
 static void come_now(const struct pg_ruled *come)
 {
 	struct pg_ruled c = *come;
@@ -189,11 +210,12 @@ static void come_now(const struct pg_ruled *come)
 		c.way->go_on(&c);
 		return;
 	}
+	pg_report_held(c.of);
 	c.op.fd = (int)c.op.arg[pg_call_layout(c.op.call)->fd];
 	c.copy = pg_thing_copy(c.of, c.tid, c.op.fd);
 	if (c.copy < 0) { /* the kernel says what is wrong with it */
 		if (c.copy == -EPERM)
-			pg_tell_closed(c.of);
+			pg_report_closed(c.of);
 		c.way->go_on(&c);
 		return;
 	}
@@ -225,7 +247,7 @@ static void leave_alone(struct pg_ruled *c)
 {
 	c->plan.held = PG_NOT_HELD;
 	c->plan.failed = c->plan.final ? EBADF : 0;
-	pg_made_tell(c);
+	pg_made_log(c);
 	c->way->go_on(c);
 }
 
