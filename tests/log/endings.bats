@@ -48,6 +48,13 @@ told() {
 	[[ $output =~ $'\n        reader head['[0-9]+'] exited with status 0'.*', '[0-9.]+' '[mu]?s' before' ]]
 }
 
+@test "a reader that may have few descriptors is named like any other" {
+	native_only
+	run tree -S suppress bash -c 'while echo 12345; do :; done 2>/dev/null | (ulimit -n 20; read x; exit 7)'
+	WRITER=bash
+	equal "who" '["bash","exit",7]' "$(told '[.comm, .how, .status]')"
+}
+
 @test "a hook that never reads its input is named beside git's broken write" {
 	native_only
 	requires git

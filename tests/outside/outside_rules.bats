@@ -65,6 +65,12 @@ pairs() {
 	pairs rules/exact.bats '^when=|^when= beside|^rules are asked|^prob=|^after=|^kind=|^scope=|^at=: what is read' 7
 }
 
+@test "a rule that waits leaves alone what has taken the number meanwhile, from outside" {
+	run ruled 'write:kind=pipe:len=5:when=1:hold=20s:break' "$FIXTURES/impossible" meanwhile
+	equal "what the program sees" $'0 write EBADF\nread 0' "$status $output"
+	equal "why not" '["EBADF",null]' "$(events 'select(.ev == "inject") | [.failed, .held]')"
+}
+
 @test "a Go program dies of its third write exactly, and of no other one" {
 	needs_go lines
 	run ruled write:fd=1:when=3:break "$GO_DIR/lines"
