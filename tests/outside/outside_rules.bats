@@ -104,6 +104,7 @@ pairs() {
 	strace -o /dev/null true 2>/dev/null || skip "nothing can be traced here"
 	local counts=$BATS_TEST_TMPDIR/counts go=$BATS_TEST_TMPDIR/go program supervisor tracer n
 	mkfifo "$go"
+	# shellcheck disable=SC2016 # its own
 	timeout "$LIMIT" "$BUILD/pipeguard" run --outside -o off -r write:when=1000000:error=EIO /bin/sh -c \
 		'read -r x <"$0"; /bin/true; exec dd if=/dev/zero of=/dev/null bs=1 count=3000' "$go" 2>/dev/null 3>&- &
 	local job=$!
