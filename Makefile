@@ -11,7 +11,7 @@ ZSHDIR  ?= $(PREFIX)/share/zsh/site-functions
 FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 PCDIR   ?= $(LIBDIR)/pkgconfig
 CFLAGS  ?= -O2 -g
-# These are told on make's command line: BUILD, T, S and ROOT of somebody's environment mean something else.
+# These are given on make's command line: BUILD, T, S and ROOT of somebody's environment mean something else.
 BUILD   = build
 T       = tests
 S       =
@@ -136,7 +136,7 @@ $(BUILD)/%.o: shim/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(COMPILE) -MMD -MP -c -o $@ $<
 
-# -g0: an older gcc does not tell the assembler of -ffile-prefix-map, and the folder would be in the file.
+# -g0: an older gcc does not give the assembler -ffile-prefix-map, and the folder would be in the file.
 ASSEMBLE = $(CC) $(CPPFLAGS) $(CFLAGS) -g0 $(PG_CPPFLAGS) $(filter -fcf-protection% -mbranch-protection%,$(PG_CFLAGS))
 $(BUILD)/%.o: shim/%.S $(wildcard shim/arch/*.h) $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -218,8 +218,9 @@ test: ## install what is missing, build, run every test (T=tests/log/log.bats: o
 check: all fixtures ## the same, without installing
 	@BUILD='$(BUILD)' scripts/dev/suite --timing --tap --recursive $(T)
 
-load: all fixtures ## ten thousand connections broken at once, and a minute of them (some four minutes)
+load: all fixtures ## ten thousand connections broken at once, a minute of them, and of rules that change (some eight minutes)
 	LOAD=full BATS_TEST_TIMEOUT=240 BUILD='$(BUILD)' bats --timing --tap tests/calls/load.bats
+	LOAD=full BUILD='$(BUILD)' bats --timing --tap -f changes tests/rules/control.bats
 
 compat: all $(BUILD)/fixtures/sigdfl ## other people's test suites, with and without (S=cpython: one; half an hour; not in make test)
 	BUILD='$(BUILD)' scripts/dev/compat $(S)
@@ -247,7 +248,7 @@ install install-library uninstall: export PG_WHERE_LIB = $(LIBDIR)
 # The loader's $$LIB is lib/x86_64-linux-gnu on Debian: in PREFIX it leads to the library as well.
 MULTIARCH = $(shell $(CC) $(CFLAGS) -print-multiarch 2>/dev/null)
 LINKDIR   = $(if $(filter file,$(origin LIBDIR)),$(if $(MULTIARCH),$(PREFIX)/lib/$(MULTIARCH)))
-# Who installs into a stage has no loader to tell.
+# Who installs into a stage has no loader to update.
 TELL_LOADER = $(if $(DESTDIR),,@scripts/dev/loader "$$PG_WHERE_LIB")
 install-library: $(LIB) ## the library alone, into LIBDIR: with BUILD=build/32 and a LIBDIR, of another build
 	install -d '$(DESTDIR)$(LIBDIR)'
@@ -403,7 +404,7 @@ format: ## lay the C files out
 format-check:
 	clang-format --dry-run -Werror $(C_FILES)
 
-# What make was told, for scripts that call it again; CFLAGS and CC are the packager's.
+# What make was given, for scripts that call it again; CFLAGS and CC are the packager's.
 PACKAGE = CC='$(CC)' CFLAGS='$(CFLAGS)' VERSION='$(VERSION)' scripts/dev/packages
 deb: ## packages for dpkg, into build/packages
 	@$(PACKAGE) deb

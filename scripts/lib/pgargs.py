@@ -3,6 +3,9 @@
 
 import argparse
 import difflib
+import errno
+import itertools
+import os
 import re
 import sys
 
@@ -35,14 +38,43 @@ class Parser(argparse.ArgumentParser):
         file.write(message)
         file.flush()
 
+    def _unknown(self, message):
+        """The option that is not one of ours, where MESSAGE is of it or of what may be missing for its sake; or None."""
+        told = re.match(r"unrecognized arguments: (-\S*)", message)
+        if told:
+            return told.group(1).split("=")[0]
+        if not message.startswith("the following arguments are required"):
+            return None
+        words = itertools.takewhile(lambda word: word != "--", sys.argv[1:])
+        names = [word.split("=")[0] for word in words if word.startswith("--")]
+        return next((name for name in names if name not in self._option_string_actions), None)
+
     def error(self, message):
-        unknown = re.match(r"unrecognized arguments: (-\S*)", message)
-        if unknown:
-            word = unknown.group(1).split("=")[0]
+        word = self._unknown(message)
+        if word:
             near = difflib.get_close_matches(word, self._option_string_actions, 1)
             message = "unknown option '%s'%s" % (word, " (did you mean '%s'?)" % near[0] if near else " (see --help)")
         say("%s: %s" % (self.prog, message), sys.stderr)
         sys.exit(WRONG_USE)
+
+
+def need_apart(written, read=()):
+    """An OSError where one of the files WRITTEN, those that are asked for, is another one, or one that is READ."""
+    seen = []
+    for path in filter(None, written):
+        if path == "-" or os.path.exists(path) and not os.path.isfile(path):
+            continue
+        for others, why in (seen, "two results cannot have one file"), (read, "it is read: a result would take its place"):
+            if any(_is_same(path, other) for other in others):
+                raise OSError(errno.EINVAL, why, path)
+        seen.append(path)
+
+
+def _is_same(a, b):
+    try:
+        return os.path.samefile(a, b)
+    except OSError:
+        return os.path.abspath(a) == os.path.abspath(b)
 
 
 def duration(text):

@@ -671,6 +671,15 @@ def frame_parts(frame):
     return "%s+%s" % m.group(1, 2), m.group(1), m.group(2), m.group(3) or ""
 
 
+def above_start(frames):
+    """FRAMES without libc's start of main, as text logs have them."""
+    parts = [frame_parts(f) for f in frames]
+    end = next((i for i, p in enumerate(parts) if p[3].startswith("__libc_start_main")), len(frames))
+    while end < len(frames) and end > 1 and re.match(r"libc[.-]", parts[end - 1][1]):
+        end -= 1
+    return frames[:max(1, end)]
+
+
 def glob(name):
     """NAME as a word of a rule: what a rule would have to protect is any one byte."""
     word = re.sub(rb"[^A-Za-z0-9._+-]", b"?", name.encode("utf-8", "surrogateescape")).decode("ascii")
@@ -683,7 +692,7 @@ class Symbols:
     """Source lines of frames ('module+0xoffset symbol') through addr2line or eu-addr2line."""
 
     def __init__(self, places=(), known=None):
-        """PLACES: files and folders to look in first. KNOWN: (path, build-id) of modules, as the log told them."""
+        """PLACES: files and folders to look in first. KNOWN: (path, build-id) of modules, as the log has them."""
         self.known = known or {}
         self.tool = shutil.which("addr2line") or shutil.which("eu-addr2line")
         self.places = list(places)

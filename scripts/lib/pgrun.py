@@ -3,6 +3,7 @@
 
 import ctypes
 import errno
+import fcntl
 import hashlib
 import os
 import re
@@ -48,6 +49,41 @@ def _stop(*_):
 def new_name(prefix):
     """The name of a folder that nobody has yet. Who is stopped knows it before it is there, and can remove it."""
     return os.path.join(tempfile.gettempdir(), prefix + os.urandom(8).hex())
+
+
+LEFT = re.compile(r"pipeguard-(sweep|replay)\.[0-9a-f]{16}")
+YOUNG = 60  # seconds: it may be about to be taken
+
+
+def take(folder):
+    """Makes FOLDER, of a new name. By a lock it is this process's and its forks', until all of them have ended. Those
+    beside it whose processes were killed go."""
+    os.mkdir(folder, 0o711)
+    os.chmod(folder, 0o711)
+    _locked(os.open(folder, os.O_RDONLY | os.O_DIRECTORY))
+    try:
+        beside = [e.path for e in os.scandir(os.path.dirname(folder)) if LEFT.fullmatch(e.name)]
+    except OSError:
+        return
+    for path in beside:
+        _remove_left(path)
+
+
+def _locked(fd):
+    return _try(fcntl.flock, fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _remove_left(path):
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return
+    try:
+        st = os.fstat(fd)
+        if st.st_uid == os.geteuid() and time.time() - st.st_mtime > YOUNG and _locked(fd):
+            remove(path)
+    finally:
+        os.close(fd)
 
 
 def ignore_stops():

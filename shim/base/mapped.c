@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/mapped.h"
 
+#include "base/clock.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -39,7 +40,7 @@ bool pg_mapped_empty(void *p, size_t size)
 
 /* ---- a new one ---- */
 
-/* Written out whole, so that a full disk is told now and not by SIGBUS later. Returns 0 or -errno.
+/* Written out whole, so that a full disk is found now and not by SIGBUS later. Returns 0 or -errno.
  */
 static long fill(const struct pg_mapped *kind, int fd)
 {
@@ -59,7 +60,8 @@ static long fill(const struct pg_mapped *kind, int fd)
 	return n == (long)PG_MAGIC ? 0 : n < 0 ? n : -ENOSPC;
 }
 
-/* Under a name of this process's first: whoever finds the file finds it whole. */
+/* Under a name of this process's first: whoever finds the file finds it whole. Of one that had this
+ * number before, and was killed at it, nothing is in the way. */
 static long make_file(const struct pg_mapped *kind, const char *path)
 {
 	char temporary[512];
@@ -69,6 +71,8 @@ static long make_file(const struct pg_mapped *kind, const char *path)
 	pg_put(&t, path);
 	pg_put(&t, ".new.");
 	pg_put_i64(&t, pg_pid());
+	pg_put_char(&t, '.');
+	pg_put_u64(&t, pg_now());
 	if (t.len == t.cap)
 		return -ENAMETOOLONG;
 	temporary[t.len] = 0;

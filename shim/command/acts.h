@@ -3,6 +3,8 @@
 #ifndef PG_ACTS_H
 #define PG_ACTS_H
 
+#include <stdint.h>
+
 struct pg_request;
 
 int pg_run(struct pg_request *r);
@@ -17,5 +19,9 @@ int pg_hand_over(struct pg_request *r); /* report, sweep, bundle, replay */
 int pg_completion(struct pg_request *r);
 int pg_help(struct pg_request *r);
 int pg_version(struct pg_request *r);
+
+/* What ctl does, up to a null pointer; the fields of rules that cut takes, as bits. */
+extern const char *const pg_ctl_actions[];
+extern const uint64_t pg_cut_fields;
 
 #endif

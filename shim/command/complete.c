@@ -12,6 +12,7 @@
  * the whole word, and behind a tab what it means.
  */
 #include "command/acts.h"
+#include "command/control.h"
 #include "command/options.h"
 #include "command/say.h"
 #include "command/words.h"
@@ -20,6 +21,7 @@
 
 #include "command/completion.h" /* PG_COMPLETION_BASH and so on: the scripts, as C strings */
 
+#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -155,6 +157,22 @@ static void complete_log(const char *words)
 		candidates(words);
 }
 
+/* A path, or one of this user's pages that have a name. */
+static void complete_page(void)
+{
+	const char *all = pg_control_path(""), *prefix = strrchr(all, '/') + 1;
+	DIR *dir = opendir(pg_text_of("%.*s", (int)(prefix - all), all));
+	const struct dirent *entry;
+	size_t n = strlen(prefix);
+
+	action(strchr(typed + start, '/') ? "files" : "words", true);
+	while (dir && (entry = readdir(dir)))
+		if (entry->d_type == DT_REG && !strncmp(entry->d_name, prefix, n))
+			candidate(entry->d_name + n, NULL);
+	if (dir)
+		closedir(dir);
+}
+
 static void complete_kind(enum pg_operand kind, const char *words)
 {
 	if (kind == PG_K_RULE || kind == PG_K_RULES) {
@@ -163,6 +181,10 @@ static void complete_kind(enum pg_operand kind, const char *words)
 	}
 	if (kind == PG_K_LOG) {
 		complete_log(words);
+		return;
+	}
+	if (kind == PG_K_PAGE) {
+		complete_page();
 		return;
 	}
 	if (kind == PG_K_LIST || kind == PG_K_PROGRAM)
@@ -190,6 +212,55 @@ static void complete_verbs(void)
 {
 	for (unsigned v = 0; v < PG_V_COUNT; v++)
 		candidate(pg_verbs[v].name, pg_verbs[v].brief);
+}
+
+/* ---- operands of one verb ---- */
+
+static void complete_id(const char *page)
+{
+	static struct pg_rule_set set;
+	static struct pg_page_rules rules;
+
+	action("words", true);
+	if (!pg_page_open(pg_control_path(page), false) && pg_control_read(&set, &rules))
+		for (unsigned n = 0; n < set.n; n++)
+			candidate(set.rule[n].id, NULL);
+}
+
+/* WORDS: the page and what follows it; the last of them is the N-th. */
+static void complete_ctl(char **words, unsigned n)
+{
+	if (!n) {
+		complete_page();
+	} else if (*typed == '-' && typed[1]) {
+		complete_option(PG_V_CTL);
+	} else if (n == 1) {
+		action("words", true);
+		for (const char *const *a = pg_ctl_actions; *a; a++)
+			candidate(*a, NULL);
+	} else if (!strcmp(words[1], "rules") || !strcmp(words[1], "add")) {
+		complete_rule();
+	} else if (!strcmp(words[1], "fired")) {
+		complete_id(words[0]);
+	}
+}
+
+static void complete_cut(void)
+{
+	const struct pg_word_list *fields = pg_word_list_of("fields");
+
+	start_behind(':');
+	if (strchr(typed + start, '=')) {
+		complete_value();
+		return;
+	}
+	action("words", false);
+	for (unsigned f = 0; f < PG_F_COUNT; f++)
+		if (pg_cut_fields >> f & 1)
+			candidate_of(pg_field_name((enum pg_field)f),
+				     strlen(pg_field_name((enum pg_field)f)),
+				     pg_value_taken((enum pg_field)f) ? "=" : "",
+				     fields->meaning(f));
 }
 
 /* ---- the command line ---- */
@@ -238,11 +309,16 @@ static unsigned past_options(enum pg_verb v, char **words, unsigned at, unsigned
 	return at;
 }
 
-static void complete_operand(enum pg_verb v, unsigned at, unsigned last)
+static void complete_operand(enum pg_verb v, char **words, unsigned at, unsigned last)
 {
 	const struct pg_verb_row *row = &pg_verbs[v];
 
-	if (row->kind == PG_K_COMMAND && at < last) {
+	if (row->kind == PG_K_PAGE) {
+		complete_ctl(words + at, last - at);
+	} else if (row->kind == PG_K_HELD) {
+		if (at < last)
+			complete_cut();
+	} else if (row->kind == PG_K_COMMAND && at < last) {
 		printf("command %u space\n", at);
 	} else if (row->kind == PG_K_COMMAND) {
 		action("programs", true);
@@ -268,7 +344,7 @@ static void complete(char **words, unsigned count)
 	if (at > last)
 		return;
 	if (at < last || end || *typed != '-') {
-		complete_operand(v, at, last);
+		complete_operand(v, words, at, last);
 		return;
 	}
 	o = option_in(v, typed, &value);

@@ -70,17 +70,18 @@ static void __attribute__((noreturn)) refuse(const struct pg_rule_error *error)
 
 static struct pg_rule_set *parsed(const char *text)
 {
-	struct pg_rule_set *set = pg_room(sizeof *set);
+	static struct pg_rule_set set;
 	struct pg_rule_error error;
 
-	if (*text && !pg_rules_parse(set, text, &error))
+	set.n = 0;
+	if (*text && !pg_rules_parse(&set, text, &error))
 		refuse(&error);
-	return set;
+	return &set;
 }
 
 static const char *text_of_file(const char *path)
 {
-	char *text = pg_room(PG_RULE_TEXT + 1);
+	static char text[PG_RULE_TEXT + 1];
 	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	struct stat st;
 	ssize_t n = 1;
@@ -91,26 +92,34 @@ static const char *text_of_file(const char *path)
 	while (len < PG_RULE_TEXT && (n = read(fd, text + len, PG_RULE_TEXT - len)) > 0)
 		len += (size_t)n;
 	close(fd);
+	text[len] = 0;
 	if (n < 0 || strlen(text) < len)
 		pg_fail(PG_FAILED, "ctl: '%s' cannot be read, or holds a NUL byte", path);
 	return text;
 }
 
-static const char *form(const struct pg_rule_set *set, unsigned n)
+struct form {
+	char text[FORM_MOST];
+};
+
+static const char *form(struct form *f, const struct pg_rule_set *set, unsigned n)
 {
-	struct pg_text t = {pg_room(FORM_MOST), 0, FORM_MOST - 1};
+	struct pg_text t = {f->text, 0, sizeof f->text - 1};
 
 	pg_rule_put(&t, set, n);
-	return t.buf;
+	f->text[t.len] = 0;
+	return f->text;
 }
 
 /* The rule of OLD that reads like rule N of SET; -1: none. */
 static int same(const struct pg_rule_set *old, const struct pg_rule_set *set, unsigned n)
 {
-	const char *wanted = form(set, n);
+	struct form wanted, has;
 
+	form(&wanted, set, n);
 	for (unsigned i = 0; i < old->n; i++)
-		if (!strcmp(old->rule[i].id, set->rule[n].id) && !strcmp(form(old, i), wanted))
+		if (!strcmp(old->rule[i].id, set->rule[n].id) &&
+		    !strcmp(form(&has, old, i), wanted.text))
 			return (int)i;
 	return -1;
 }
@@ -177,9 +186,10 @@ static void number(struct pg_page_rules *to, const struct pg_rule_set *old,
 static void put_text(struct pg_page_rules *to, const struct pg_rule_set *set)
 {
 	struct pg_text t = {to->text, 0, sizeof to->text - 1};
+	struct form room;
 
 	for (unsigned n = 0; n < set->n; n++) {
-		const char *f = form(set, n);
+		const char *f = form(&room, set, n);
 
 		if (t.len + strlen(f) + 1 > t.cap)
 			pg_fail(PG_FAILED, "ctl: the rules are longer than %zu bytes", t.cap);
@@ -192,15 +202,21 @@ static void put_text(struct pg_page_rules *to, const struct pg_rule_set *set)
 	to->n = set->n;
 }
 
-/* What is there, and behind it MORE, whose error is told with its own columns. */
+/* What is there, and behind it MORE, whose error has columns of its own. */
 static struct pg_rule_set *with(const struct pg_rule_set *old, const char *more)
 {
-	const char *text = "";
+	static char text[2 * PG_RULE_TEXT];
+	struct pg_text t = {text, 0, sizeof text - 1};
+	struct form room;
 
 	parsed(more);
-	for (unsigned n = 0; n < old->n; n++)
-		text = pg_text_of("%s%s\n", text, form(old, n));
-	return parsed(pg_text_of("%s%s", text, more));
+	for (unsigned n = 0; n < old->n; n++) {
+		pg_put(&t, form(&room, old, n));
+		pg_put_char(&t, '\n');
+	}
+	pg_put(&t, more);
+	text[t.len] = 0;
+	return parsed(text);
 }
 
 void pg_control_change(enum pg_change_how how, const char *text, int on)

@@ -6,13 +6,14 @@
 #include "command/say.h"
 #include "command/takes.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-static const char *const actions[] = {"rules", "add", "clear", "on", "off", "show", "fired", NULL};
+const char *const pg_ctl_actions[] = {"rules", "add", "clear", "on", "off", "show", "fired", NULL};
 
 static void read_page(struct pg_rule_set *set, struct pg_page_rules *rules)
 {
@@ -94,36 +95,136 @@ static void take_wait(struct pg_request *r)
 	r->count = (unsigned)(to - r->words);
 }
 
-static void expect(const struct pg_request *r, unsigned words, const char *what)
+static void expect(const struct pg_request *r, unsigned words, const char *action, const char *what)
 {
 	if (r->count < words)
-		pg_fail(PG_FAILED, "ctl: %s needs %s (see --help)", r->words[1], what);
+		pg_fail(PG_FAILED, "ctl: %s needs %s (see --help)", action, what);
 	if (r->count > words)
 		pg_fail(PG_FAILED, "ctl: '%s' is one word too many (see --help)", r->words[words]);
 }
 
-static int act(const struct pg_request *r, const char *action)
+static const char *action_of(const char *word)
 {
-	bool rules = !strcmp(action, "rules"), add = !strcmp(action, "add");
-	bool asks = !strcmp(action, "fired");
+	const char *const *a = pg_ctl_actions;
 
-	if ((rules || add || asks) && r->words[2] && !*r->words[2])
+	while (*a && strcmp(*a, word) != 0)
+		a++;
+	if (!*a)
+		pg_fail(PG_FAILED, "ctl: unknown word '%s'%s", word,
+			pg_near(word, pg_ctl_actions,
+				" (rules, add, clear, on, off, show, fired or -)"));
+	return *a;
+}
+
+static bool takes_rules(const char *action)
+{
+	return !strcmp(action, "rules") || !strcmp(action, "add");
+}
+
+static void check(const struct pg_request *r, const char *action)
+{
+	bool rules = takes_rules(action), asks = !strcmp(action, "fired");
+
+	if ((rules || asks) && r->words[2] && !*r->words[2])
 		pg_fail(PG_FAILED, "ctl: %s: the value is empty", action);
-	expect(r, rules || add || asks ? 3 : 2, asks ? "the ID of a rule" : "rules");
+	expect(r, rules || asks ? 3 : 2, action, asks ? "the ID of a rule" : "rules");
 	if (r->for_ns && !asks)
 		pg_fail(PG_FAILED, "--wait is for fired");
-	pg_control_open(pg_control_path(r->words[0]), false);
-	if (asks)
+}
+
+static int act(const struct pg_request *r, const char *action)
+{
+	if (!strcmp(action, "fired"))
 		return fired(r->words[2], r->for_ns);
 	if (!strcmp(action, "show"))
 		return show();
-	if (rules || add)
-		pg_control_change(rules ? PG_REPLACE : PG_ADD, r->words[2], -1);
+	if (takes_rules(action))
+		pg_control_change(*action == 'r' ? PG_REPLACE : PG_ADD, r->words[2], -1);
 	else if (!strcmp(action, "clear"))
 		pg_control_change(PG_REPLACE, "", -1);
 	else
 		pg_control_change(PG_SWITCH, "", !strcmp(action, "on"));
 	return 0;
+}
+
+/* ---- many, from standard input ---- */
+
+enum { LINE = PG_RULE_TEXT + 100, WORDS = 8 };
+static const char blanks[] = " \t\v\f\r";
+
+/* The next line, without its end and the blanks there; a null pointer: that was all. */
+static char *next_line(void)
+{
+	static char line[LINE];
+	size_t n = 0;
+	int c;
+
+	while ((c = getchar_unlocked()) != EOF && c != '\n') {
+		if (!c || n + 1 == sizeof line)
+			pg_fail(PG_FAILED,
+				c ? "ctl: longer than rules can be" : "ctl: holds a NUL byte");
+		line[n++] = (char)c;
+	}
+	if (ferror(stdin))
+		pg_fail(PG_FAILED, "ctl: %s", strerror(errno));
+	while (n && strchr(blanks, line[n - 1]))
+		n--;
+	line[n] = 0;
+	return c == EOF && !n ? NULL : line;
+}
+
+/* At AT a word ends: it does with a NUL now. Where the next one begins. */
+static char *next_word(char *at)
+{
+	if (*at)
+		*at++ = 0;
+	return at + strspn(at, blanks);
+}
+
+/* LINE as the words of a command line; what is to be done. Rules are one word, and begin where the
+ * line does: columns are those of the line. */
+static const char *split(struct pg_request *r, char *line)
+{
+	char *word = line + strspn(line, blanks), *rest = next_word(word + strcspn(word, blanks));
+	const char *action = action_of(word);
+
+	r->count = 2;
+	r->for_ns = 0;
+	if (takes_rules(action) && *rest) {
+		r->words[r->count++] = *rest == '@' ? rest : line;
+		memset(line, ' ', (size_t)(rest - line));
+		rest += strlen(rest);
+	}
+	while (*rest && r->count < WORDS - 1) {
+		r->words[r->count++] = rest;
+		rest = next_word(rest + strcspn(rest, blanks));
+	}
+	r->words[r->count] = NULL;
+	take_wait(r);
+	return action;
+}
+
+/* Each is done, and answered, before the next line is read. */
+static int act_on_lines(struct pg_request *r)
+{
+	char *words[WORDS] = {r->words[0], r->words[1]}, *line;
+	int worst = 0;
+
+	r->words = words;
+	for (unsigned n = 1; pg_say_line(n), line = next_line(); n++) {
+		const char *action;
+		int status;
+
+		if (!line[strspn(line, blanks)] || line[strspn(line, blanks)] == '#')
+			continue;
+		action = split(r, line);
+		check(r, action);
+		status = act(r, action);
+		if (status == PG_FAILED)
+			return status;
+		worst |= status;
+	}
+	return worst;
 }
 
 static void on_bus(int sig)
@@ -136,13 +237,21 @@ static void on_bus(int sig)
 
 int pg_ctl(struct pg_request *r)
 {
+	const char *action;
+
 	signal(SIGBUS, on_bus);
 	take_wait(r);
 	if (r->count < 2 || !r->words[1])
 		pg_fail(PG_FAILED, "ctl: which page, and what is to be done? (see --help)");
-	for (const char *const *a = actions; *a; a++)
-		if (!strcmp(*a, r->words[1]))
-			return act(r, *a);
-	pg_fail(PG_FAILED, "ctl: unknown word '%s'%s", r->words[1],
-		pg_near(r->words[1], actions, " (rules, add, clear, on, off, show or fired)"));
+	if (!strcmp(r->words[1], "-")) {
+		expect(r, 2, "-", "");
+		if (r->for_ns)
+			pg_fail(PG_FAILED, "--wait is for fired");
+		pg_control_open(pg_control_path(r->words[0]), false);
+		return act_on_lines(r);
+	}
+	action = action_of(r->words[1]);
+	check(r, action);
+	pg_control_open(pg_control_path(r->words[0]), false);
+	return act(r, action);
 }

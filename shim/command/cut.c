@@ -29,6 +29,7 @@ static const char before[] = "%out:";
 	(1ull << PG_F_FD | 1ull << PG_F_KIND | 1ull << PG_F_SIDE | 1ull << PG_F_PEER |             \
 	 1ull << PG_F_PORT | 1ull << PG_F_LPORT | 1ull << PG_F_PATH)
 #define ACTIONS (1ull << PG_F_RESET | 1ull << PG_F_FIN | 1ull << PG_F_BREAK)
+const uint64_t pg_cut_fields = SELECTORS | ACTIONS;
 
 static bool is_action(const char *word)
 {

@@ -36,20 +36,21 @@ const struct pg_verb_row pg_verbs[PG_V_COUNT] = {
 		"Prints the variables that run would set: for a shell to eval (the default), for a systemd unit, a Dockerfile "
 		"or a Kubernetes pod. It runs nothing: for the program env, write pipeguard run env ..."},
 	[PG_V_ATTACH] = {"attach", "[OPTION]... PID...", PG_K_NOTHING, true, false, NULL, pg_attach,
-		"tells of the broken pipes of processes that run already, of any kind, until it is interrupted",
+		"logs the broken pipes of processes that run already, of any kind, until it is interrupted",
 		"Looks at processes that run already, of any kind, with all their threads and the children to come, from "
 		"outside: what does not break pays nothing. Until it is interrupted, the processes have ended, or the time is "
 		"over; then they are left as they were. Status 126 if one cannot be traced, 127 if there is none."},
-	[PG_V_CUT] = {"cut", "[--list] PID [SELECTOR=VALUE[:...]][:reset|fin|break]", PG_K_NOTHING, true, false, NULL, pg_cut,
+	[PG_V_CUT] = {"cut", "[--list] PID [SELECTOR=VALUE[:...]][:reset|fin|break]", PG_K_HELD, true, false, NULL, pg_cut,
 		"breaks, now, what a running process holds: its connections, sockets and pipes",
 		"Breaks, now, the connections, sockets and pipes of process PID that the selectors name (fd= kind= side= peer= port= lport= "
 		"path=, as in rules; a bare PID is all its TCP connections): reset (the default), fin or break. Prints what it "
 		"cut. Status 1 if nothing matched."},
-	[PG_V_CTL] = {"ctl", "NAME rules RULES | add RULES | clear | on | off | show | fired ID [--wait TIME]", PG_K_NOTHING, true, false, NULL, pg_ctl,
+	[PG_V_CTL] = {"ctl", "NAME rules RULES | add RULES | clear | on | off | show | fired ID [--wait TIME] | -", PG_K_PAGE, true, false, NULL, pg_ctl,
 		"changes the rules of programs that run with --control NAME, and says what they did",
 		"Changes the rules of all programs that run with --control NAME, from their next call on: rules (these from now on), "
 		"add, clear, off (none acts), on. A rule that stays goes on counting. Wrong rules change nothing. show prints the "
-		"rules and how often each fired, in all processes; fired prints it of one, with status 1 if it did not."},
+		"rules and how often each fired, in all processes; fired prints it of one, with status 1 if it did not. -: each line of standard "
+		"input says one of these."},
 	[PG_V_REPORT] = {"report", "[OPTION]... LOG...", PG_K_FILE, true, true, NULL, pg_hand_over,
 		"what logs say taken together (see report --help)", ""},
 	[PG_V_SWEEP] = {"sweep", "[OPTION]... [--] COMMAND [ARG]...", PG_K_COMMAND, false, true, NULL, pg_hand_over,
@@ -93,7 +94,7 @@ const struct pg_option pg_options[] = {
 	{0, PG_K_PROGRAM, "skip", NULL, "G", LOGGED, GLOBS, NULL, pg_take_skip,
 		"not in those"},
 	{0, PG_K_NOTHING, "stack", NULL, "N", LOGGED, STACK, NULL, pg_take_stack,
-		"frames of the stack that are told, 0 to 32 (8)"},
+		"frames of the stack that are logged, 0 to 32 (8)"},
 	{0, PG_K_NOTHING, "time", NULL, NULL, LOGGED, REPEATED, NULL, pg_take_time,
 		"the time of day in each line of text, UTC"},
 	{'v', PG_K_NOTHING, "verbose", NULL, NULL, LOGGED, REPEATED, NULL, pg_take_verbose,
@@ -114,7 +115,7 @@ const struct pg_option pg_options[] = {
 		"only print what could be cut"},
 	{'j', PG_K_NOTHING, "json", NULL, NULL, PG_VERB(CUT), REPEATED, NULL, pg_take_object,
 		"JSON, one object a line"},
-	{0, PG_K_NOTHING, "control", NULL, "NAME", PG_VERB(RUN) | PG_VERB(ATTACH) | PG_VERB(ENV), CONTROL, NULL, pg_take_control,
+	{0, PG_K_PAGE, "control", NULL, "NAME", PG_VERB(RUN) | PG_VERB(ATTACH) | PG_VERB(ENV), CONTROL, NULL, pg_take_control,
 		"rules can be changed while it runs, by ctl NAME: a name, or the path of the page"},
 	{0, PG_K_NOTHING, "require-fired", NULL, NULL, PG_VERB(RUN), REPEATED, NULL, pg_take_require_fired,
 		"status 125, and a line, if a rule never fired"},

@@ -57,6 +57,8 @@ enum pg_operand {
 	PG_K_RULE,
 	PG_K_RULES,  /* the same, or @FILE */
 	PG_K_LOG,    /* a file, or a word of the row */
+	PG_K_PAGE,   /* as ctl names it; behind it, what it does */
+	PG_K_HELD,   /* a process, and what cut takes of it */
 	PG_K_COMMAND /* a program and what follows it */
 };
 

@@ -75,6 +75,13 @@ void pg_line(const char *format, ...)
 	va_end(args);
 }
 
+static unsigned line_of_input;
+
+void pg_say_line(unsigned n)
+{
+	line_of_input = n;
+}
+
 void pg_fail(int status, const char *format, ...)
 {
 	va_list args;
@@ -82,6 +89,8 @@ void pg_fail(int status, const char *format, ...)
 	va_start(args, format);
 	fflush(stdout);
 	fputs("pipeguard: ", stderr);
+	if (line_of_input)
+		fprintf(stderr, "standard input, line %u: ", line_of_input);
 	put_line(stderr, text_of(format, args));
 	putc('\n', stderr);
 	va_end(args);

@@ -16,6 +16,9 @@ void __attribute__((noreturn)) pg_end(int status);
 /* "pipeguard: ...", with control bytes escaped so that it is one line; then pg_end(STATUS). */
 void __attribute__((noreturn, format(printf, 2, 3))) pg_fail(int status, const char *format, ...);
 
+/* From now on what it says is of line N of standard input. */
+void pg_say_line(unsigned n);
+
 /* The same as one line on standard output. */
 void __attribute__((format(printf, 1, 2))) pg_line(const char *format, ...);
 

@@ -9,10 +9,12 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* A process is more than a number, which another one may have later, or elsewhere. A file is called
@@ -29,21 +31,30 @@ static unsigned long long space_of(const char *process)
 	return stat(pg_text_of("/proc/%s/ns/pid", process), &st) ? 0 : st.st_ino;
 }
 
-/* Field 22 of /proc/PID/stat; the name before it may hold anything. */
-static unsigned long long began(const char *process)
+/* What /proc/PID/stat says of PROCESS from its state on, field 3; the name before it may hold
+ * anything. "": nothing. */
+static const char *stat_of(const char *process)
 {
-	char buf[800];
+	static char buf[800];
 	FILE *f = fopen(pg_text_of("/proc/%s/stat", process), "re");
 	size_t n = f ? fread(buf, 1, sizeof buf - 1, f) : 0;
-	unsigned long long ticks = 0;
-	const char *p;
+	const char *name;
 
 	if (f)
 		fclose(f);
 	buf[n] = 0;
-	p = strrchr(buf, ')');
-	for (unsigned field = 2; p && field < 22; field++)
-		p = strchr(p + 1, ' ');
+	name = strrchr(buf, ')');
+	return name && name[1] == ' ' ? name + 2 : "";
+}
+
+/* Field 22. */
+static unsigned long long began(const char *process)
+{
+	const char *p = stat_of(process);
+	unsigned long long ticks = 0;
+
+	for (unsigned field = 3; p && field < 22; field++)
+		p = strchr(p + (field > 3), ' ');
 	return p && sscanf(p, " %llu", &ticks) == 1 ? ticks : 0;
 }
 
@@ -52,14 +63,15 @@ static bool is_number(const char *s)
 	return *s && !s[strspn(s, "0123456789")];
 }
 
-/* Is process NAME, one of ours, of SPACE, or may it be? */
+/* Is process NAME, one of ours, of SPACE, or may it be? What has ended and waits for its parent
+ * uses nothing. */
 static bool is_in(const char *name, unsigned long long space)
 {
 	struct stat st;
 	unsigned long long its = space_of(name);
 
-	return its == space ||
-	       (!its && !stat(pg_text_of("/proc/%s", name), &st) && st.st_uid == geteuid());
+	return its == space || (!its && !stat(pg_text_of("/proc/%s", name), &st) &&
+				st.st_uid == geteuid() && *stat_of(name) != 'Z');
 }
 
 /* Has nobody that number space any more? Where not all processes can be seen, that is not known. */
@@ -70,40 +82,99 @@ static bool space_is_gone(unsigned long long space, unsigned long long mine)
 	const struct dirent *entry;
 	bool gone = dir;
 
-	while (gone && (entry = readdir(dir)))
-		gone = !is_number(entry->d_name) || !is_in(entry->d_name, space);
+	while (gone && (entry = readdir(dir))) /* 1 is of the first space, whatever it hides */
+		gone = !is_number(entry->d_name) || !strcmp(entry->d_name, "1") ||
+		       !is_in(entry->d_name, space);
 	if (dir)
 		closedir(dir);
 	return gone;
 }
 
-static bool is_gone(const struct owner *o)
+enum answer { NO, YES, NOT_KNOWN };
+
+static enum answer is_gone(const struct owner *o)
 {
 	const char *process = pg_text_of("%ld", o->pid);
 	unsigned long long mine = space_of("self"), now;
 
-	if (o->space != mine)
-		return space_is_gone(o->space, mine);
+	if (!o->pid || o->space != mine)
+		return NOT_KNOWN;
 	if (o->pid == getpid() || (kill((pid_t)o->pid, 0) && errno == ESRCH))
-		return true;
-	if (space_of(process) != mine)
-		return false; /* this /proc is of another space */
+		return YES;
 	now = began(process);
-	return now && o->began && now != o->began;
+	if (space_of(process) != mine || !now || !o->began)
+		return NOT_KNOWN; /* this /proc is of another space, or it is not for us to see */
+	return now != o->began ? YES : NO;
+}
+
+/* Does another process have the file FD open, or mapped? The kernel gives a lease to nobody else
+ * than the only one who has it. Whoever opens it meanwhile is told to come again, and this process
+ * gets a SIGIO. */
+static enum answer is_used(int fd)
+{
+	if (!fcntl(fd, F_SETLEASE, F_WRLCK))
+		return NO;
+	return errno == EAGAIN ? YES : NOT_KNOWN;
+}
+
+static bool is_older(int fd, long seconds)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && S_ISREG(st.st_mode) && time(NULL) - st.st_mtime > seconds;
+}
+
+/* May FD's file go? Whom it was for has GONE; those that he started may still use it. Of what is
+ * not known, what is young may be about to be opened. */
+static bool may_go(int fd, const struct owner *o, enum answer gone)
+{
+	enum { MINUTE = 60, DAY = 24 * 60 * MINUTE };
+	enum answer used;
+
+	if (gone != YES && !is_older(fd, MINUTE))
+		return false;
+	used = is_used(fd);
+	if (used == YES)
+		return false;
+	if (gone == YES || (o->space && space_is_gone(o->space, space_of("self"))))
+		return true;
+	return used == NO && is_older(fd, DAY);
+}
+
+static void remove_unused(int folder, const char *name)
+{
+	enum { FLAGS = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC };
+	struct owner o = {0, 0, 0};
+	bool known = sscanf(name, "%ld.%llu.%llu", &o.pid, &o.began, &o.space) == 3 && o.pid > 0 &&
+		     o.pid <= INT32_MAX;
+	enum answer gone;
+	int fd;
+
+	if (!known) /* another version's */
+		o = (struct owner){0, 0, 0};
+	gone = is_gone(&o);
+	fd = gone == NO ? -1 : openat(folder, name, FLAGS);
+	if (fd < 0)
+		return;
+	if (may_go(fd, &o, gone))
+		unlinkat(folder, name, 0);
+	close(fd);
 }
 
 static void sweep(const char *folder)
 {
+	const struct sigaction ignored = {.sa_handler = SIG_IGN};
+	struct sigaction before;
 	DIR *dir = opendir(folder);
 	const struct dirent *entry;
-	struct owner o;
 
 	if (!dir)
 		return;
+	sigaction(SIGIO, &ignored, &before);
 	while ((entry = readdir(dir)))
-		if (sscanf(entry->d_name, "%ld.%llu.%llu", &o.pid, &o.began, &o.space) == 3 &&
-		    o.pid > 0 && o.pid <= INT32_MAX && is_gone(&o))
-			unlinkat(dirfd(dir), entry->d_name, 0);
+		if (*entry->d_name >= '1' && *entry->d_name <= '9')
+			remove_unused(dirfd(dir), entry->d_name);
+	sigaction(SIGIO, &before, NULL);
 	closedir(dir);
 }
 

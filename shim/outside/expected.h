@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-/* As far as can be told when process PID has just become that program: its environment names the
+/* As far as is known when process PID has just become that program: its environment names the
  * library, and it has a loader. What the loader makes of it is not known. */
 bool pg_library_expected(int pid);
 

@@ -343,19 +343,65 @@ told() {
 @test "what is left of trees: the file of a number that another process has now goes, and that of a space which is no more" {
 	native_only
 	[[ -w /dev/shm && -e /proc/self/ns/pid ]] || skip "no /dev/shm, or no spaces of numbers"
-	local folder space name began
+	local folder space name began listed
 	folder=/dev/shm/pipeguard-$(id -u)-endings space=$(stat -Lc %i /proc/self/ns/pid)
 	began=$(sed 's/.*) //' "/proc/$$/stat" | cut -d' ' -f20)
 	[[ -d $folder ]] || mkdir -m 700 "$folder"
 	for name in "$$.1.$space" "$$.1.$space.page" "$$.$began.$space" "$$.1.1" unknown; do
 		echo >"$folder/$name"
 	done
+	touch -d '2 minutes ago' "$folder/$$.1.1"
 	run -0 launch run sh -c 'ls "${PIPEGUARD_ENDINGS%/*}"'
 	rm -f "$folder/$$."* "$folder/unknown"
-	grep -qxF "$$.$began.$space" <<<"$output"
-	grep -qx unknown <<<"$output"
-	run -1 grep -F "$$.1.$space" <<<"$output"
-	((space != 0xeffffffc)) || run -1 grep -xF "$$.1.1" <<<"$output"
+	listed=$output
+	grep -qxF "$$.$began.$space" <<<"$listed"
+	grep -qx unknown <<<"$listed"
+	run -1 grep -F "$$.1.$space" <<<"$listed"
+	((space != 0xeffffffc)) || run -1 grep -xF "$$.1.1" <<<"$listed"
+}
+
+# held FILE: a process that maps FILE and keeps nothing else of it, until its standard input ends; then nobody has it.
+held() {
+	coproc { python3 -c 'if True:
+		import mmap, os, sys
+		fd = os.open(sys.argv[1], os.O_RDWR)
+		m = mmap.mmap(fd, 0)
+		os.close(fd)
+		print("mapped", flush=True)
+		sys.stdin.read()' "$1" 3>&-; }
+	read -r _ <&"${COPROC[0]}"
+}
+
+@test "what is left of a tree stays while one of its processes has it; of what is not known, what nobody has had for a day goes" {
+	native_only
+	requires python3
+	[[ -w /dev/shm && -e /proc/self/ns/pid ]] || skip "no /dev/shm, or no spaces of numbers"
+	local folder file status=0 name
+	folder=/dev/shm/pipeguard-$(id -u)-endings
+	[[ -d $folder ]] || mkdir -m 700 "$folder"
+	file=$folder/$$.1.$(stat -Lc %i /proc/self/ns/pid) # this number is another process's now
+	echo >"$file"
+	held "$file"
+	local pid=$COPROC_PID to=${COPROC[1]}
+	launch true
+	[ -e "$file" ]
+	exec {to}>&-
+	wait "$pid"
+	launch true
+	[ ! -e "$file" ]
+	file=$folder/$$ # as another version may have named it
+	echo >"$file"
+	launch true
+	[ -e "$file" ]
+	touch -d '2 days ago' "$file"
+	held "$file"
+	pid=$COPROC_PID to=${COPROC[1]}
+	launch true
+	[ -e "$file" ]
+	exec {to}>&-
+	wait "$pid"
+	launch true
+	[ ! -e "$file" ]
 }
 
 @test "a tree in another space of numbers leaves the others' files alone" {
@@ -579,7 +625,7 @@ moved() {
 	[[ $output != *'no times'* ]]
 	sed -i 's/^\(pipeguard[^]]*\]\) [0-9T:.-]*Z /\1 /' b
 	run -0 launch report a b
-	[[ $output != *'Both ends'* && $output == *$'\nb tells no times'* ]]
+	[[ $output != *'Both ends'* && $output == *$'\nb has no times'* ]]
 	run -0 launch report b
 	[[ $output != *'no times'* ]]
 }

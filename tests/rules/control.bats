@@ -6,6 +6,10 @@
 # shellcheck disable=SC2317 # functions that wait_for is given
 
 load ../helpers
+if [[ ${LOAD-} = full ]]; then
+	export BATS_TEST_TIMEOUT=300
+	LIMIT=200
+fi
 
 setup_file() {
 	install_launcher
@@ -152,6 +156,14 @@ sum() {
 	ctl clear
 	run -0 guarded PIPEGUARD_CONTROL="$PAGE" PIPEGUARD_RULES='write:fd=1:error=EIO' "$FIXTURES/paged" 1 1 "$BATS_TEST_TMPDIR/file"
 	[ "$output" = '0 0 0 0 0' ] # the page has said something since
+}
+
+@test "what a process of the same number left as it was killed while it made the page is not in the way" {
+	native_only
+	# shellcheck disable=SC2016 # for the inner shell
+	run -0 guarded sh -c ': >"$1.new.$$"; PIPEGUARD_CONTROL=$1 exec /bin/echo main' - "$PAGE"
+	[ "$output" = main ]
+	[ -e "$PAGE" ]
 }
 
 @test "a file that is no page, another's, a link or open to others is refused before main" {
@@ -336,6 +348,73 @@ change() {
 	done
 	echo "$changes changes"
 	((changes > 100))
+}
+
+# lines SECONDS: as many lines for ctl, 500 a second, which keep io; then what fired.
+lines() {
+	python3 -c 'if True:
+		import sys, time
+		begun = time.monotonic()
+		for n in range(500 * int(sys.argv[1])):
+		    late = begun + n / 500 - time.monotonic()
+		    if late > 0.01: time.sleep(late)
+		    print(f"rules io=write:fd=9:when=1+2:error=EIO; x{n}=write:fd=3:error=EDQUOT", flush=True)' "$1"
+}
+
+@test "1,000 changes a second, by two at once, while 8 processes write: no torn rule, no lost count (LOAD=full: for a minute)" {
+	native_only
+	requires python3
+	local for=3 began=$SECONDS writers=()
+	[[ ${LOAD-} != full ]] || for=60
+	start 8 2 -r 'io=write:fd=9:when=1+2:error=EIO'
+	for _ in 1 2; do
+		lines "$for" 3>&- | "$PIPEGUARD" ctl "$PAGE" - 3>&- &
+		writers+=($!)
+	done
+	wait "${writers[0]}"
+	wait "${writers[1]}"
+	echo "$((1000 * for)) changes in some $((SECONDS - began)) seconds"
+	finish
+	run -0 ctl show
+	[ "${lines[0]}" = "# on, change $((1000 * for + 1))" ]
+	[[ ${lines[1]} == 'io='* ]]
+	equal "the count" "$(sum 3)" "$(ctl fired io)"
+	equal "processes, and what failed otherwise" "8 0 0" "$(wc -l <"$OUT") $(sum 4) $(sum 5)"
+	[ "$(sum 3)" -gt 0 ]
+}
+
+@test "ctl NAME -: each line of standard input is done and answered; the first that is wrong is named, and ends it" {
+	native_only
+	start 1 1
+	run -0 ctl - <<-'LINES'
+		# what a suite may write
+		rules io=write:fd=9:when=3:error=EIO
+
+		fired io --wait 5s
+		  add  quota=write:fd=9:when=1000000000:error=EDQUOT
+		off
+		show
+		on
+	LINES
+	equal output $'1\n# off, change 3\nio=write:fd=9:when=3:error=EIO # fired 1 times\nquota=write:fd=9:when=1000000000:error=EDQUOT # fired 0 times' "$output"
+	run -1 ctl - <<<$'fired quota\nadd more=write:fd=8:error=EIO\nfired io' # goes on, and says so at the end
+	equal output $'0\n1' "$output"
+	run -125 ctl - <<<$'clear\n\nadd write:fd=9:resett\nrules x=write:fd=9:error=EIO'
+	equal output "pipeguard: standard input, line 3: ctl: rule 1, column 16: unknown action 'resett' (did you mean 'reset'?)" "$output"
+	local wrong
+	for wrong in clera clear\ now rules fired 'show --wait 5s' 'rules @/none' - "rules $(printf %020000d 0)"; do
+		run -125 ctl - <<<$'\n'"$wrong"
+		[[ $output == 'pipeguard: standard input, line 2: '* ]]
+	done
+	run -125 ctl - < <(printf 'clear\0now')
+	[[ $output == *'line 1: ctl: holds a NUL byte' ]]
+	run -125 ctl - now
+	run -125 ctl - --wait 5s
+	echo 'of=write:fd=7:error=EIO' >"$BATS_TEST_TMPDIR/rules"
+	run -0 ctl - < <(printf 'rules @%s' "$BATS_TEST_TMPDIR/rules")
+	run -0 ctl show
+	[[ ${lines[1]} == 'of='* && ${#lines[@]} -eq 2 ]]
+	finish
 }
 
 @test "a writer that is killed at any moment leaves rules that are whole" {

@@ -6,6 +6,7 @@
 load ../helpers
 
 setup_file() { install_launcher; }
+teardown() { rm -f "${PAGE_MADE-}"; }
 
 # candidates WORD...: what pipeguard itself offers for the last word, and the line that says how.
 candidates() { timeout "$LIMIT" "$PIPEGUARD" completion words "$@" 3>&- | cut -f1 | xargs; }
@@ -45,7 +46,29 @@ candidates() { timeout "$LIMIT" "$PIPEGUARD" completion words "$@" 3>&- | cut -f
 		-- --x|programs 0 space
 		completion z|words 0 space zsh
 		help co|words 0 space completion
+		ctl t ''|words 0 space rules add clear on off show fired
+		ctl t cl|words 0 space clear
+		ctl t rules write:hol|words 6 nospace write:hold
+		ctl t add @x|files 1 space
+		ctl t fired id --w|words 0 space --wait
+		ctl t clear x|
+		ctl ./pa|files 0 space
+		run --control=./pa|files 10 space
+		cut 42 po|words 0 nospace port=
+		cut 42 port=1:re|words 7 nospace port=1:reset
+		cut 42 port=1 kind=tcp:sid|words 9 nospace kind=tcp:side=
+		cut 42 kind=un|words 5 nospace kind=unix
 	END
+}
+
+@test "pages that have a name are completed, and the ids of the rules in them" {
+	local name=test-completion-$$
+	PAGE_MADE=$(launch run --control "$name" -r 'first=write:fd=9:break; second=write:fd=8:break' -o off env | sed -n 's/^PIPEGUARD_CONTROL=//p')
+	[[ $PAGE_MADE == */pipeguard-*-$name ]]
+	equal "the name" "words 0 space $name" "$(candidates ctl "${name%-*}-")"
+	equal "for run" "words 10 space --control=$name" "$(candidates "--control=${name%-*}-")"
+	equal "ids" "words 0 space first second" "$(candidates ctl "$name" fired '')"
+	equal "of no page" "words 0 space" "$(candidates ctl "$name.none" fired '')"
 }
 
 @test "rules are completed: the set, fields with what they need, and their words" {
@@ -173,6 +196,7 @@ types() {
 		sweep --fau|sweep --faults
 		sweep --fail-on silent,rec|sweep --fail-on silent,recovered
 		report --modu|report --modules
+		ctl t sho|ctl t show
 		END
 	)
 }

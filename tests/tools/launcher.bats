@@ -198,6 +198,8 @@ setup() {
 		equal "$words" "$line" "$output"
 	done <<-'END'
 		report --htlm x#pipeguard report: unknown option '--htlm' (did you mean '--html'?)
+		report --htlm=x#pipeguard report: unknown option '--htlm' (did you mean '--html'?)
+		bundle --outptu x#pipeguard bundle: unknown option '--outptu' (did you mean '--output'?)
 		report#pipeguard report: the following arguments are required: LOG
 		sweep --falts break -- true#pipeguard sweep: unknown option '--falts' (did you mean '--faults'?)
 		sweep --timeout 0 -- true#pipeguard sweep: argument --timeout: not a duration (2s, 500ms, 1m): '0'

@@ -173,17 +173,29 @@ sweep_program() { exec "$PYTHON" "$ROOT/scripts/pipeguard-sweep" --library "$LIB
 	equal "processes left" "" "$output"
 }
 
-@test "even where the sweep is killed, what it started ends with it" {
+@test "where the sweep is killed, what it started ends with it, and the next sweep removes its folder" {
 	"$PYTHON" "$ROOT/scripts/pipeguard-sweep" --library "$LIB" --out "$OUT" --faults break --timeout 30 -- \
 		"$FIXTURES/planted_ways" hang >/dev/null 2>&1 3>&- &
 	pid=$!
 	wait_for hangs
 	child=$(cat "$BATS_TEST_TMPDIR/child")
+	local folder
+	folder=$(echo "$TMPDIR"/pipeguard-sweep.*)
+	touch -d '2 minutes ago' "$folder"
+	run -0 sweep --list -- "$FIXTURES/numbers" 1
+	[ -e "$folder" ] # it is in use
 	kill -KILL "$pid"
 	wait "$pid" || true
 	gone() { [ ! -e "/proc/$child" ]; }
 	wait_for gone
-	rm -rf "$TMPDIR"/pipeguard-sweep.* # no one is left to remove it
+	mkdir "$TMPDIR/pipeguard-sweep.mine"
+	touch -d '2 minutes ago' "$folder" "$TMPDIR/pipeguard-sweep.mine"
+	removed() {
+		sweep --list -- "$FIXTURES/numbers" 1 >/dev/null # once the forks of the other one have ended
+		[[ ! -e $folder ]]
+	}
+	wait_for removed
+	rmdir "$TMPDIR/pipeguard-sweep.mine"
 }
 
 @test "whatever a program puts into the folder of its log, nothing waits for it or believes it" {
