@@ -136,7 +136,8 @@ const char *pg_mapped_open(const struct pg_mapped *kind, const char *path, bool 
 	if (*fd == -ENOENT && make) {
 		err = make_file(kind, path);
 		if (err)
-			return reason(err);
+			return err == -ENOENT ? "cannot be made, there is no such folder:"
+					      : reason(err);
 		*fd = pg_open(path, FLAGS);
 	}
 	if (*fd < 0)

@@ -68,15 +68,22 @@ static void __attribute__((noreturn)) refuse(const struct pg_rule_error *error)
 	pg_fail(PG_FAILED, "ctl: %s", buf);
 }
 
-static struct pg_rule_set *parsed(const char *text)
+/* TEXT, whose first rules are the N that were there, a line each: what is wrong is told of the
+ * rest.
+ */
+static struct pg_rule_set *parsed(const char *text, unsigned n)
 {
 	static struct pg_rule_set set;
 	struct pg_rule_error error;
 
 	set.n = 0;
-	if (*text && !pg_rules_parse(&set, text, &error))
-		refuse(&error);
-	return &set;
+	if (!*text || pg_rules_parse(&set, text, &error))
+		return &set;
+	error.rule -= error.rule > n ? n : 0;
+	error.line -= error.line > n ? n : 0;
+	if (n && error.line == 1)
+		error.line = 0;
+	refuse(&error);
 }
 
 static const char *text_of_file(const char *path)
@@ -209,14 +216,14 @@ static struct pg_rule_set *with(const struct pg_rule_set *old, const char *more)
 	struct pg_text t = {text, 0, sizeof text - 1};
 	struct form room;
 
-	parsed(more);
+	parsed(more, 0);
 	for (unsigned n = 0; n < old->n; n++) {
 		pg_put(&t, form(&room, old, n));
 		pg_put_char(&t, '\n');
 	}
 	pg_put(&t, more);
 	text[t.len] = 0;
-	return parsed(text);
+	return parsed(text, old->n);
 }
 
 void pg_control_change(enum pg_change_how how, const char *text, int on)
@@ -229,7 +236,7 @@ void pg_control_change(enum pg_change_how how, const char *text, int on)
 	if (*text == '@')
 		text = text_of_file(text + 1);
 	if (how == PG_REPLACE)
-		set = parsed(text);
+		set = parsed(text, 0);
 	if (pg_page_lock())
 		pg_fail(PG_FAILED, "ctl: the page cannot be locked");
 	whole = pg_control_read(&old, &rules);

@@ -132,6 +132,10 @@ sum() {
 	[[ $output == *"column 12: unknown action 'resett' (did you mean 'reset'?)" ]]
 	run -125 ctl add 'a=write:fd=9:eror=EIO'
 	[[ $output == *'column 14: unknown '*"(did you mean 'error'?)" ]]
+	run -125 ctl rules 'write:fd=9:error=EIO'$'\n''write:fd=9:resett'
+	[[ $output == *'ctl: line 2, rule 2, column 12: '* ]]
+	run -125 ctl add 'io=write:fd=9:error=EIO'
+	[[ $output == *"ctl: rule 1, column 1: an id that is given twice: 'io'" ]]
 	run -125 ctl rules ''
 	run -125 ctl add
 	run -125 ctl clear now
@@ -194,6 +198,9 @@ sum() {
 	fi
 	run -125 guarded PIPEGUARD_CONTROL=page /bin/echo main
 	[[ $output == *'not an absolute path'* ]]
+	run -125 guarded PIPEGUARD_CONTROL="$PAGE/none" /bin/echo main
+	run -125 guarded PIPEGUARD_CONTROL="$PAGE.none/page" /bin/echo main
+	[[ $output == *"cannot be made, there is no such folder: '$PAGE.none/page'" ]]
 	run -125 timeout "$LIMIT" "$PIPEGUARD" ctl "$BATS_TEST_TMPDIR/none" show
 	[[ $output == *'there is no such page'*'run --control'* ]]
 }
