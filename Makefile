@@ -11,7 +11,7 @@ ZSHDIR  ?= $(PREFIX)/share/zsh/site-functions
 FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 PCDIR   ?= $(LIBDIR)/pkgconfig
 CFLAGS  ?= -O2 -g
-# These are told on make's command line: BUILD, T, S and ROOT of somebody's environment mean something else.
+# These are given on make's command line: BUILD, T, S and ROOT of somebody's environment mean something else.
 BUILD   = build
 T       = tests
 S       =
@@ -73,7 +73,7 @@ PYTHON  := $(addprefix scripts/pipeguard-,bundle replay report sweep)
 PYLIB   := $(sort $(wildcard scripts/lib/*.py))
 
 .PHONY: all fixtures bench bench-readme bench-programs compat demo sweep-demo test check load install install-library install-32 uninstall clean distclean \
-	32 musl clang arm64 riscv64 matrix distros ubsan asan tsan fuzz fuzz-probe fuzz-rules fuzz-log fuzz-elf fuzz-page fuzz-readers lint log-sources \
+	32 musl clang arm64 riscv64 matrix distros ubsan asan tsan fuzz fuzz-probe fuzz-rules fuzz-log fuzz-elf fuzz-rust fuzz-page fuzz-readers lint log-sources \
 	format format-check dist deb rpm portable packages-test help FORCE
 .DELETE_ON_ERROR:
 
@@ -136,7 +136,7 @@ $(BUILD)/%.o: shim/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(COMPILE) -MMD -MP -c -o $@ $<
 
-# -g0: an older gcc does not tell the assembler of -ffile-prefix-map, and the folder would be in the file.
+# -g0: an older gcc does not give the assembler -ffile-prefix-map, and the folder would be in the file.
 ASSEMBLE = $(CC) $(CPPFLAGS) $(CFLAGS) -g0 $(PG_CPPFLAGS) $(filter -fcf-protection% -mbranch-protection%,$(PG_CFLAGS))
 $(BUILD)/%.o: shim/%.S $(wildcard shim/arch/*.h) $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -172,6 +172,7 @@ $(BUILD)/fixtures/%.pure: tests/fixtures/%.pure.c $(PURE)
 $(BUILD)/fixtures/%: tests/fixtures/%.c $(BUILD)/flags
 	$(CC) -O1 -g -Wall -Wextra -D_GNU_SOURCE -U_FORTIFY_SOURCE $(filter -m%,$(CFLAGS)) -pthread \
 		$(call WANTS,$<,CFLAGS) -o $@ $< $(call WANTS,$<,LDFLAGS) -ldl
+$(BUILD)/fixtures/rust: shim/outside/rust.c shim/outside/rust.h
 
 # The one of several files.
 STEPS_C := $(sort $(wildcard tests/fixtures/steps/*.c))
@@ -247,7 +248,7 @@ install install-library uninstall: export PG_WHERE_LIB = $(LIBDIR)
 # The loader's $$LIB is lib/x86_64-linux-gnu on Debian: in PREFIX it leads to the library as well.
 MULTIARCH = $(shell $(CC) $(CFLAGS) -print-multiarch 2>/dev/null)
 LINKDIR   = $(if $(filter file,$(origin LIBDIR)),$(if $(MULTIARCH),$(PREFIX)/lib/$(MULTIARCH)))
-# Who installs into a stage has no loader to tell.
+# Who installs into a stage has no loader to update.
 TELL_LOADER = $(if $(DESTDIR),,@scripts/dev/loader "$$PG_WHERE_LIB")
 install-library: $(LIB) ## the library alone, into LIBDIR: with BUILD=build/32 and a LIBDIR, of another build
 	install -d '$(DESTDIR)$(LIBDIR)'
@@ -300,7 +301,7 @@ LOG_C    = $(PURE_C) shim/base/dl.c shim/base/loader.c shim/base/next.c $(addpre
 	object/ending.c object/listener.c object/addr.c base/mapped.c base/process.c base/clock.c base/peek.c)
 log-sources:
 	@echo $(LOG_C)
-asan: ## the parser, the log writer and the reader of ELF files with the address and undefined-behaviour sanitizers
+asan: ## the parser, the log writer and the readers of ELF files and Rust's names with the address and undefined-behaviour sanitizers
 	@mkdir -p $(BUILD)/asan
 	$(CC) -std=gnu11 $(PG_CPPFLAGS) $(SANITIZE) -fsanitize=address,undefined -o $(BUILD)/asan/rules \
 		tests/fixtures/rules.pure.c $(PURE_C) -ldl
@@ -308,9 +309,12 @@ asan: ## the parser, the log writer and the reader of ELF files with the address
 		tests/fuzz/run.c tests/fuzz/log.c $(LOG_C) -ldl
 	$(CC) -std=gnu11 $(PG_CPPFLAGS) $(SANITIZE) -fsanitize=address,undefined -o $(BUILD)/asan/elf \
 		tests/fuzz/run.c tests/fuzz/elf.c shim/outside/elf_file.c
+	$(CC) -std=gnu11 $(PG_CPPFLAGS) $(SANITIZE) -fsanitize=address,undefined -o $(BUILD)/asan/rust \
+		tests/fuzz/run.c tests/fuzz/rust.c shim/outside/rust.c
 	$(BUILD)/asan/rules
 	$(BUILD)/asan/log 20000 <tests/fuzz/log.seeds
 	$(BUILD)/asan/elf 20000 <tests/fuzz/elf.seeds
+	$(BUILD)/asan/rust 20000 <tests/fuzz/rust.seeds
 
 # All but the wrappers and the records of descriptors, which the kernel orders: the sanitizer's own
 # pipe and close are these.
@@ -337,7 +341,7 @@ FUZZ_SECONDS ?= 60
 FUZZER = clang -std=gnu11 $(PG_CPPFLAGS) $(SANITIZE) -fsanitize=fuzzer,address,undefined
 FUZZ_BOUNDS = -runs=$(FUZZ_RUNS) -max_total_time=$(FUZZ_SECONDS) -timeout=5 -seed=$(shell echo $$(($(FUZZ_SEED) % 2000000000 + 1))) \
 	-artifact_prefix=$(BUILD)/fuzz/ -print_final_stats=1
-fuzz: fuzz-rules fuzz-log fuzz-elf fuzz-page fuzz-readers fuzz-diff ## the parser, the page, the log and ELF files under libFuzzer, what reads logs, the library against native (FUZZ_RUNS=1000000 FUZZ_SECONDS=60 each)
+fuzz: fuzz-rules fuzz-log fuzz-elf fuzz-rust fuzz-page fuzz-readers fuzz-diff ## the parser, the page, the log, ELF files and Rust's names under libFuzzer, what reads logs, the library against native (FUZZ_RUNS=1000000 FUZZ_SECONDS=60 each)
 fuzz-probe:
 	@rm -rf $(BUILD)/fuzz/corpus $(BUILD)/fuzz/events $(BUILD)/fuzz/files
 	@mkdir -p $(BUILD)/fuzz/corpus $(BUILD)/fuzz/events $(BUILD)/fuzz/files
@@ -366,6 +370,11 @@ fuzz-elf: fuzz-probe
 	$(FUZZER) -o $(BUILD)/fuzz/elf tests/fuzz/elf.c shim/outside/elf_file.c
 	@perl -ne 'chomp; open F, ">", "$(BUILD)/fuzz/files/$$."; print F pack "H*", $$_' tests/fuzz/elf.seeds
 	$(BUILD)/fuzz/elf $(FUZZ_BOUNDS) -max_len=4096 $(BUILD)/fuzz/files
+fuzz-rust: fuzz-probe
+	$(FUZZER) -o $(BUILD)/fuzz/rust tests/fuzz/rust.c shim/outside/rust.c
+	@mkdir -p $(BUILD)/fuzz/names
+	@perl -ne 'chomp; open F, ">", "$(BUILD)/fuzz/names/$$."; print F pack "H*", $$_' tests/fuzz/rust.seeds
+	$(BUILD)/fuzz/rust $(FUZZ_BOUNDS) -max_len=1000 $(BUILD)/fuzz/names
 fuzz-readers: all $(BUILD)/fixtures/planted_ways
 	BUILD='$(BUILD)' tests/fuzz/readers --seed $$(date +%s)000 --rounds $(FUZZ_RUNS) --seconds $(FUZZ_SECONDS)
 # Random programs, natively and under the library: other ones each time, unless FUZZ_SEED says which. FUZZ_DIFF:
@@ -395,7 +404,7 @@ format: ## lay the C files out
 format-check:
 	clang-format --dry-run -Werror $(C_FILES)
 
-# What make was told, for scripts that call it again; CFLAGS and CC are the packager's.
+# What make was given, for scripts that call it again; CFLAGS and CC are the packager's.
 PACKAGE = CC='$(CC)' CFLAGS='$(CFLAGS)' VERSION='$(VERSION)' scripts/dev/packages
 deb: ## packages for dpkg, into build/packages
 	@$(PACKAGE) deb

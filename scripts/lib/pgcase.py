@@ -56,7 +56,7 @@ def describe(event):
 
 
 def breaks_of(paths):
-    """The breaks that logs in JSON tell, in their order, each with its program."""
+    """The breaks that logs in JSON have, in their order, each with its program."""
     out = []
     for path in paths:
         programs = {}

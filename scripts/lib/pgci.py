@@ -195,7 +195,7 @@ def _beside(path):
 
 
 def need_writable(paths):
-    """An OSError where one of PATHS, those that are asked for, could not be written: it is told before time is spent."""
+    """An OSError where one of PATHS, those that are asked for, could not be written: it is said before time is spent."""
     for path in filter(None, paths):
         new = _beside(path)
         try:

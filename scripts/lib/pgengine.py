@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 ENGINES = ("inside", "outside", "both")
-SEE = "see"         # the rule by which every call is told of from outside, with its stack
+SEE = "see"         # the rule by which every call is logged from outside, with its stack
 _SEE_RULE = SEE + "=%out,connect:stack=*:log"
 
 

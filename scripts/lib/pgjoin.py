@@ -9,11 +9,11 @@ from pglog import say
 
 EVENTS = 50000      # that are kept
 WINDOW = 120.0      # seconds between the two, whose clocks are taken as they are
-STORIES = 100       # that are told
+STORIES = 100       # that are shown
 OTHERS = 4          # events of the other end, in each
 BROKE = ("epipe", "reset")
-TOLD = BROKE + ("doomed", "closed", "eof", "inject")
-# What ends a connection comes before what only tells of it.
+LOGGED = BROKE + ("doomed", "closed", "eof", "inject")
+# What ends a connection comes before what only reports it.
 WEIGHT = {"doomed": 0, "closed": 1, "inject": 2, "reset": 3, "epipe": 4, "eof": 5}
 
 
@@ -83,7 +83,7 @@ def ends_of(logs, timeless):
             continue
         with pglog.open_log(log) as source:
             for event in pglog.Reader(source).dicts(text=True):
-                if event["kind"] != "tcp" or event["ev"] not in TOLD or not event["local"] or not event["peer"]:
+                if event["kind"] != "tcp" or event["ev"] not in LOGGED or not event["local"] or not event["peer"]:
                     continue
                 at = seconds(event["t"]) if event["t"] else None
                 if at is None and log not in timeless:
@@ -131,7 +131,7 @@ def told_once(stories):
     return sorted(out, key=lambda s: s.end.at)
 
 
-# ---- how it is told ----
+# ---- how it is shown ----
 
 ARROWS = {"client": "->", "server": "<-"}
 

@@ -691,7 +691,7 @@ class Symbols:
     """Source lines of frames ('module+0xoffset symbol') through addr2line or eu-addr2line."""
 
     def __init__(self, places=(), known=None):
-        """PLACES: files and folders to look in first. KNOWN: (path, build-id) of modules, as the log told them."""
+        """PLACES: files and folders to look in first. KNOWN: (path, build-id) of modules, as the log has them."""
         self.known = known or {}
         self.tool = shutil.which("addr2line") or shutil.which("eu-addr2line")
         self.places = list(places)
@@ -774,7 +774,7 @@ class Symbols:
                                  stderr=subprocess.DEVNULL, timeout=60).stdout if tool else b""
         except (OSError, subprocess.SubprocessError):
             return
-        self.plain.update(zip(mangled, os.fsdecode(out).split("\n")))
+        self.plain.update((m, _without_hashes(m, p)) for m, p in zip(mangled, os.fsdecode(out).split("\n")))
 
     def _ask(self, module, path, offsets):
         environment = {k: v for k, v in os.environ.items() if k not in ("DEBUGINFOD_URLS", "LD_PRELOAD")}
@@ -804,13 +804,21 @@ class Symbols:
 
     def place_of(self, frame):
         """How a person names FRAME: 'function (file.c:12)', 'symbol (module+0x1c01)' or 'module+0x1c01'."""
-        where, _, _, symbol = frame_parts(frame)
+        where, _, _, mangled = frame_parts(frame)
         found = self.lines.get(where)
-        symbol = self.plain.get(symbol, symbol)
+        symbol = self.plain.get(mangled, mangled)
         where = self.named(where)
         if found:
-            return "%s (%s)" % (found[0] if found[0] != "??" else symbol or where, short_path(found[1]))
+            function = _without_hashes(mangled, found[0]) if found[0] != "??" else symbol or where
+            return "%s (%s)" % (function, short_path(found[1]))
         return "%s (%s)" % (symbol, where) if symbol else where
+
+
+def _without_hashes(mangled, plain):
+    """PLAIN, a name that MANGLED stands for, without the numbers by which Rust's compiler tells crates and builds apart."""
+    if mangled.startswith("_R"):
+        return re.sub(r"(?<=\w)\[[0-9a-f]+\]", "", plain)
+    return re.sub("::h[0-9a-f]{16}$", "", plain) if re.search("17h[0-9a-f]{16}E", mangled) else plain
 
 
 def short_path(line):

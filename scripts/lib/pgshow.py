@@ -198,15 +198,15 @@ def verdict_mark(word):
 
 
 def html_clients(clients):
-    """What the clients of one run got; the same one after another is told once."""
-    out, told = [], []
+    """What the clients of one run got; the same one after another is shown once."""
+    out, shown = [], []
     for client in clients or []:
         text = "%s%s" % (pgsites.ended(client["status"]), ", waited in vain" if client["timed_out"] else "")
-        if told and told[-1][:2] == [text, client["err"].strip()]:
-            told[-1][2] += 1
+        if shown and shown[-1][:2] == [text, client["err"].strip()]:
+            shown[-1][2] += 1
         else:
-            told.append([text, client["err"].strip(), 1])
-    for text, err, n in told:
+            shown.append([text, client["err"].strip(), 1])
+    for text, err, n in shown:
         out.append("<p>client%s: %s %s</p>" % (" × %d" % n if n > 1 else "", pghtml.esc(text),
                                                pghtml.code(err) if err else ""))
     return "".join(out)

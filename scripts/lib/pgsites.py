@@ -36,13 +36,13 @@ OURS = re.compile(r"^pipeguard: ", re.M)
 
 # ---- logs ----
 
-TOLD = 10           # events of a place that are told one by one
+LOGGED = 10         # events of a place that are logged one by one
 MOST = 1 << 26      # bytes of one log that are read
 EVENTS = 50000      # of one log: many more than the library writes of a program
 
 
 def as_call(e):
-    """From outside every call is told of by a rule: that line stands for one of ev call."""
+    """From outside every call is logged by a rule: that line stands for one of ev call."""
     if e["ev"] == "inject" and e["rule"] == pgengine.SEE:
         if e["engine"] == "outside":
             e["ev"] = "call"
@@ -101,7 +101,7 @@ def needed(text, mark, wanted):
 
 
 def focused(texts, rule):
-    """TEXTS, logs, with what tells what came of RULE."""
+    """TEXTS, logs, with what shows what came of RULE."""
     mark = b'"rule":"%s"' % rule.encode()
     fired = [pglog.json_event(line) for text in texts if mark in text for line in text.split(b"\n")
              if mark in line and b'"ev":"inject"' in line]
@@ -115,7 +115,7 @@ def focused(texts, rule):
 
 
 def read_logs(folder, rule=None):
-    """The events of each process's log, in the order of time; with RULE, those that tell what came of it."""
+    """The events of each process's log, in the order of time; with RULE, those that show what came of it."""
     texts = [open_lines(os.path.join(folder, name)) for name, _ in pgrun.entries_of(folder)
              if re.fullmatch(r"\d+\.log", name)]
     logs = [events_of(text) for text in (focused(texts, rule) if rule else texts)]
@@ -268,7 +268,7 @@ def is_of_site(e):
 
 def reached_after(logs, rule):
     """The sites that were reached after RULE had fired, with the number that their next call has for a rule: 'when'.
-    Those whose calls are too many to be told one by one are left out."""
+    Those whose calls are too many to be logged one by one are left out."""
     events = sorted((e for of in logs for e in of), key=lambda e: e["mono"])
     fired = next((e for e in events if e["ev"] == "inject" and e["rule"] == rule), None)
     if not fired:
@@ -283,7 +283,7 @@ def reached_after(logs, rule):
                 calls[e["ino"]] = max(calls.get(e["ino"], 0), e["repeated"])
         broke = fired["pid"] == pid and fired["call"] and fired["kind"] and key_of(fired) == key
         site["when"] = sum(calls.values()) + bool(broke) + 1
-        if site["when"] > TOLD:
+        if site["when"] > LOGGED:
             del sites[key]
     return sites
 
@@ -345,7 +345,7 @@ def _again(first, after):
 
 
 def _lost(out, first, after, broken):
-    """Were bytes lost, as far as the log tells?"""
+    """Were bytes lost, as far as the log says?"""
     action = first["action"] or ""
     if broken:
         return not out["again"]

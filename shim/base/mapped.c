@@ -40,7 +40,7 @@ bool pg_mapped_empty(void *p, size_t size)
 
 /* ---- a new one ---- */
 
-/* Written out whole, so that a full disk is told now and not by SIGBUS later. Returns 0 or -errno.
+/* Written out whole, so that a full disk is found now and not by SIGBUS later. Returns 0 or -errno.
  */
 static long fill(const struct pg_mapped *kind, int fd)
 {

@@ -104,7 +104,7 @@ static void say_seized(unsigned pid, int threads)
 		return;
 	fprintf(stderr, "pipeguard: looking at process %u (%s), %d thread%s%s\n", pid, p.name,
 		threads, threads == 1 ? "" : "s",
-		p.guarded ? ": the library is in it, and its log tells what breaks there" : "");
+		p.guarded ? ": the library is in it, and its log has what breaks there" : "");
 }
 
 static int status_of(const struct pg_request *r, enum pg_end end)

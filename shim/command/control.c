@@ -209,7 +209,7 @@ static void put_text(struct pg_page_rules *to, const struct pg_rule_set *set)
 	to->n = set->n;
 }
 
-/* What is there, and behind it MORE, whose error is told with its own columns. */
+/* What is there, and behind it MORE, whose error has columns of its own. */
 static struct pg_rule_set *with(const struct pg_rule_set *old, const char *more)
 {
 	static char text[2 * PG_RULE_TEXT];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the doctor found, and how it is told. */
+/* What the doctor found, and how it is printed. */
 #ifndef PG_DIAGNOSIS_H
 #define PG_DIAGNOSIS_H
 

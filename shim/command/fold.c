@@ -428,7 +428,7 @@ enum { SUMS = 1 << 16, MOST = 1 << 15, ARENA = 1 << 25 };
 static unsigned used;
 static char *arena;
 static size_t arena_used;
-static uint64_t counted, untold[EVENTS];
+static uint64_t counted, unwritten[EVENTS];
 
 static struct second {
 	uint64_t n[EVENTS];
@@ -504,9 +504,9 @@ static void put_all(void)
 		if (seconds[i].used)
 			put_second(&seconds[i]);
 	for (unsigned e = UNTOLD; e < EVENTS; e++)
-		if (untold[e])
-			printf("\001E\t%s\t%llu\n", events[e], (unsigned long long)untold[e]);
-	memset(untold, 0, sizeof untold);
+		if (unwritten[e])
+			printf("\001E\t%s\t%llu\n", events[e], (unsigned long long)unwritten[e]);
+	memset(unwritten, 0, sizeof unwritten);
 	if (counted)
 		printf("\001L\t%llu\n", (unsigned long long)counted);
 	counted = 0;
@@ -563,21 +563,21 @@ static void add_time(struct sum *s)
 		memcpy(s->last, t, TIME);
 }
 
-static void add(unsigned event, uint64_t told)
+static void add(unsigned event, uint64_t again)
 {
 	static char key[1 << 18];
 	static uint64_t seen;
-	/* The first ten are told, then the 20th for ten, the 40th for twenty: what kills is told
-	 * always. */
-	uint64_t n = told <= 10 || says(AT_signal, "fatal") ? 1 : told / 2;
+	/* The first ten are logged, then the 20th for ten, the 40th for twenty: what kills is
+	 * logged always. */
+	uint64_t n = again <= 10 || says(AT_signal, "fatal") ? 1 : again / 2;
 	struct sum *s = find(key, key_of(key));
 
 	add_time(s);
 	add_second(event, n);
 	s->n += n;
 	s->lines++;
-	s->repeated |= told > 1;
-	s->many |= told >= 10;
+	s->repeated |= again > 1;
+	s->many |= again >= 10;
 	s->last_seen = ++seen;
 }
 
@@ -596,7 +596,7 @@ static bool fold(const char *p, const char *end)
 		return false;
 	counted++;
 	if (e >= UNTOLD)
-		untold[e]++;
+		unwritten[e]++;
 	else
 		add(e, strtoull(value[AT_repeated].from, NULL, 10));
 	return true;

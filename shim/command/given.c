@@ -89,7 +89,7 @@ static int refuse_file(const char *format)
 	return refuse(format, buf);
 }
 
-/* The rules of the file; one byte more than fits is enough to be refused. Returns 0, or has told
+/* The rules of the file; one byte more than fits is enough to be refused. Returns 0, or has said
  * why not. A FIFO would wait for its writer. */
 static int read_file(char text[PG_RULE_TEXT + 1])
 {
@@ -146,7 +146,7 @@ static const char *form_of(const struct pg_rule_set *rules)
 	return t.buf;
 }
 
-/* Returns 0 and the normal form, or PG_WRONG_RULES and has told why. */
+/* Returns 0 and the normal form, or PG_WRONG_RULES and has said why. */
 static int check(const char **form)
 {
 	static char text[PG_RULE_TEXT + 1];

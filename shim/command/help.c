@@ -94,7 +94,7 @@ static void print_verbs(void)
 
 static const char introduction[] =
 	"\n"
-	"Runs PROGRAM under libpipeguard.so: every write that ends in a broken pipe is told in\n"
+	"Runs PROGRAM under libpipeguard.so: every write that ends in a broken pipe is logged in\n"
 	"one line, and RULEs break what they name. The program's output, status and signals are\n"
 	"its own.\n"
 	"\n"

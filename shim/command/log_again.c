@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* --again LOG: the rule of the last break that a log tells. */
+/* --again LOG: the rule of the last break in a log. */
 #include "command/given.h"
 #include "command/options.h"
 #include "command/say.h"

@@ -36,7 +36,7 @@ const struct pg_verb_row pg_verbs[PG_V_COUNT] = {
 		"Prints the variables that run would set: for a shell to eval (the default), for a systemd unit, a Dockerfile "
 		"or a Kubernetes pod. It runs nothing: for the program env, write pipeguard run env ..."},
 	[PG_V_ATTACH] = {"attach", "[OPTION]... PID...", PG_K_NOTHING, true, false, NULL, pg_attach,
-		"tells of the broken pipes of processes that run already, of any kind, until it is interrupted",
+		"logs the broken pipes of processes that run already, of any kind, until it is interrupted",
 		"Looks at processes that run already, of any kind, with all their threads and the children to come, from "
 		"outside: what does not break pays nothing. Until it is interrupted, the processes have ended, or the time is "
 		"over; then they are left as they were. Status 126 if one cannot be traced, 127 if there is none."},
@@ -94,7 +94,7 @@ const struct pg_option pg_options[] = {
 	{0, PG_K_PROGRAM, "skip", NULL, "G", LOGGED, GLOBS, NULL, pg_take_skip,
 		"not in those"},
 	{0, PG_K_NOTHING, "stack", NULL, "N", LOGGED, STACK, NULL, pg_take_stack,
-		"frames of the stack that are told, 0 to 32 (8)"},
+		"frames of the stack that are logged, 0 to 32 (8)"},
 	{0, PG_K_NOTHING, "time", NULL, NULL, LOGGED, REPEATED, NULL, pg_take_time,
 		"the time of day in each line of text, UTC"},
 	{'v', PG_K_NOTHING, "verbose", NULL, NULL, LOGGED, REPEATED, NULL, pg_take_verbose,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* run: what is wrong is told first, then this process becomes the program. */
+/* run: what is wrong is said first, then this process becomes the program. */
 #include "command/acts.h"
 #include "command/control.h"
 #include "command/examine.h"

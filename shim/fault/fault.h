@@ -58,8 +58,8 @@ int pg_fault_eof(int fd, enum pg_kind kind);
 void pg_fault_drain(int fd, enum pg_kind kind);
 
 /*
- * Throws away what waits unread, so that poll(2) does not tell of it for ever.
- * What poll(2) would tell even then, an end or an error, goes with the object:
+ * Throws away what waits unread, so that poll(2) does not report it for ever.
+ * What poll(2) would report even then, an end or an error, goes with the object:
  * one that stays silent takes the number. A pipe must not block. Returns that
  * one's other end, which has to stay open; or -1, where none was needed.
  */

@@ -13,7 +13,7 @@
  * descriptors. */
 int pg_reseat(int fd, int from);
 
-/* Edge-triggered sets tell of FD once more, if it is ready: after a made-up EAGAIN or a short
+/* Edge-triggered sets report FD once more, if it is ready: after a made-up EAGAIN or a short
  * count no edge would come. Async-signal-safe; errno untouched. */
 void pg_reseat_wake(int fd);
 

@@ -130,9 +130,9 @@ static void lose(struct pg_op *op)
 	decide(op, 1, 0);
 }
 
-/* Once: a second reset would tell the error again. The object is remembered before a thread that
- * waits on it wakes: pg_guard_in tells it why. The read that a rule fires on is the one that is
- * told, so what waits unread is lost; at a write it is kept. */
+/* Once: a second reset would report the error again. The object is remembered before a thread that
+ * waits on it wakes: pg_guard_in says why. The read that a rule fires on is the one that gets the
+ * error, so what waits unread is lost; at a write it is kept. */
 static int reset(const struct pg_op *op, const struct pg_plan *p)
 {
 	const struct pg_object *o = op->object;
@@ -286,9 +286,9 @@ static void halt_as_asked(const struct pg_plan *p)
 		pg_mark |= PG_MARK_NOSIGNAL;
 }
 
-static void tell(const struct pg_op *op, const struct pg_plan *p)
+static void log_inject(const struct pg_op *op, const struct pg_plan *p)
 {
-	if (p->tells)
+	if (p->logs)
 		pg_report_inject(op, p);
 }
 
@@ -309,8 +309,8 @@ static bool may_not_return(const struct pg_plan *p)
 	       (p->final && (p->final->terminal == PG_F_ERROR || p->final->terminal == PG_F_STALL));
 }
 
-/* What was done is told when it has been done; but not what leaves no time to tell of it. A hold is
- * told when it is over. */
+/* What was done is logged when it has been done; but not what leaves no time for it. A hold is
+ * logged when it is over. */
 static void fire(struct pg_op *op, struct pg_plan *p)
 {
 	const struct pg_op asked = *op;
@@ -319,13 +319,13 @@ static void fire(struct pg_op *op, struct pg_plan *p)
 	if (is_unheard_of(p, op->fd, op->object->kind))
 		p->failed = EOPNOTSUPP;
 	if (may_not_return(p))
-		tell(&asked, p);
+		log_inject(&asked, p);
 	halt_as_asked(p);
 	op->garbage = p->garbage;
 	if (!p->failed)
 		finish(op, p);
 	if (!may_not_return(p))
-		tell(&asked, p);
+		log_inject(&asked, p);
 }
 
 void pg_act(struct pg_op *op, struct pg_plan *p)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A plan, carried out: the object is changed, or the result decided; and told. */
+/* A plan, carried out: the object is changed, or the result decided; and logged. */
 #ifndef PG_ACT_H
 #define PG_ACT_H
 

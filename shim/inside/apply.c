@@ -70,7 +70,7 @@ static void carry_out(struct pg_op *op, struct pg_object *o)
 	struct pg_plan p;
 
 	pg_plan_make(&p, op);
-	if (p.tells) {
+	if (p.logs) {
 		pg_look(op->fd, o);
 		look_at_target(op, o);
 	}

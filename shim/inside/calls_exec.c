@@ -34,7 +34,7 @@ static __attribute__((noinline)) void becomes(int folder, const char *path, int 
 	takes_input_along();
 	pg_reach_look(&r);
 	if (r.barrier)
-		pg_reach_tell(&r, pg_pid());
+		pg_reach_log(&r, pg_pid());
 }
 
 static __attribute__((noinline)) void searches(const char *name, char *const *env)
@@ -44,7 +44,7 @@ static __attribute__((noinline)) void searches(const char *name, char *const *en
 	takes_input_along();
 	pg_reach_search(&r, name);
 	if (r.barrier)
-		pg_reach_tell(&r, pg_pid());
+		pg_reach_log(&r, pg_pid());
 }
 
 PG_EXPORT int execve(const char *path, char *const *argv, char *const *env)
@@ -138,13 +138,13 @@ PG_EXPORT int execle(const char *path, const char *first, ...)
 
 /* ---- posix_spawn ---- */
 
-/* R runs as CHILD, if RET is 0. What it has been given nobody may tell. */
+/* R runs as CHILD, if RET is 0. What it has been given may not be known any more. */
 static void spawned(const struct pg_reach *r, int ret, pid_t child)
 {
 	if (ret)
 		return;
 	if (r->barrier)
-		pg_reach_tell(r, child);
+		pg_reach_log(r, child);
 	if ((r->barrier || !r->file[0]) && pg_has_endings())
 		pg_fd_unread_ends();
 }
@@ -176,7 +176,7 @@ PG_EXPORT int posix_spawnp(pid_t *pid, const char *name, const posix_spawn_file_
 	return ret;
 }
 
-/* Since glibc 2.39; who is told that there is none does without. */
+/* Since glibc 2.39; a program that finds none does without. */
 int pidfd_spawn(int *pidfd, const char *path, const posix_spawn_file_actions_t *actions,
 		const posix_spawnattr_t *how, char *const *argv, char *const *env);
 int pidfd_spawnp(int *pidfd, const char *name, const posix_spawn_file_actions_t *actions,
@@ -218,7 +218,7 @@ PG_EXPORT int pidfd_spawnp(int *pidfd, const char *name, const posix_spawn_file_
 
 /* ---- a shell ---- */
 
-/* libc starts it by itself. What it starts then, its own copy of the library tells, if it has one.
+/* libc starts it by itself. What it starts then, its own copy of the library logs, if it has one.
  */
 static void look_at_shell(struct pg_reach *r)
 {
@@ -227,7 +227,7 @@ static void look_at_shell(struct pg_reach *r)
 	pg_reach_look(r);
 }
 
-/* It is told before, for it ends with the call. */
+/* Logged before the call, with which it ends. */
 PG_EXPORT int system(const char *command)
 {
 	struct pg_reach r;

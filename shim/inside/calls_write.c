@@ -78,7 +78,7 @@ static PG_COLD ssize_t opened(enum pg_call call, int fd, const void *to, socklen
 			      ssize_t sent, uintptr_t caller)
 {
 	if (!to || pg_fd_type(fd) != SOCK_STREAM) {		       /* the flag says nothing */
-		if (sent < 0 && errno != EPIPE && errno != ECONNRESET) /* those are told */
+		if (sent < 0 && errno != EPIPE && errno != ECONNRESET) /* those are logged */
 			pg_guard_warned(call, fd, errno, caller);
 		return sent;
 	}
@@ -279,7 +279,7 @@ PG_EXPORT ssize_t copy_file_range(int in, off64_t *in_at, int out, off64_t *out_
 		      PG_HOT(copy_file_range)(in, in_at, out, out_at, len, flags));
 }
 
-/* ---- the dprintf family: libc formats and writes inside; the stdio gate leaves the telling to us
+/* ---- the dprintf family: libc formats and writes inside; the stdio gate leaves the line to us
  * ---- */
 
 /* One of them. CHECK: the argument of the __*_chk ones, else negative. CFA: of the wrapper. */
@@ -398,7 +398,7 @@ static PG_COLD int print_ruled(const struct print *p, va_list ap)
 	return ret;
 }
 
-/* libc wrote nothing, or everything is to be told. */
+/* libc wrote nothing, or everything is to be logged. */
 static PG_COLD void print_odd(const struct print *p, int ret)
 {
 	struct pg_op op = asked_of(p, NULL, -2);

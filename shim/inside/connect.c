@@ -68,7 +68,8 @@ static void begin(enum pg_call call, bool raw, int fd, const struct sockaddr *ad
 	if (!raw)
 		pg_number_connection(fd);
 	errno = saved;
-	if (PG_UNLIKELY(pg_watch_all) && call == PG_CALL_connect) /* others are told themselves */
+	if (PG_UNLIKELY(pg_watch_all) &&
+	    call == PG_CALL_connect) /* others are logged by themselves */
 		pg_guard_connected(call, fd, ret, caller);
 }
 

@@ -28,7 +28,7 @@ static bool lines_missing(void)
 	return missing.dropped || missing.limited;
 }
 
-/* Rules of a tree that fired nowhere, where its first process ends and no counts are told. */
+/* Rules of a tree that fired nowhere, where its first process ends and no counts are logged. */
 static uint64_t idle_rules(void)
 {
 	unsigned n = pg_page() ? 0 : pg_first_rules.n;
@@ -52,7 +52,7 @@ bool pg_guard_has_last_word(void)
 
 void pg_guard_exit(void)
 {
-	static int told; /* the process whose last word was said */
+	static int logged; /* the process whose last word was said */
 	int saved = errno, pid;
 	struct pg_rule_set *before;
 	struct pg_room *s;
@@ -60,20 +60,20 @@ void pg_guard_exit(void)
 	if (!pg_guard_has_last_word())
 		return;
 	pid = pg_pid();
-	if (PG_GET(told) == pid || !(s = pg_room_take()))
+	if (PG_GET(logged) == pid || !(s = pg_room_take()))
 		return;
-	PG_PUT(told, pid);
+	PG_PUT(logged, pid);
 	__builtin_memset(&s->event, 0, sizeof s->event);
 	s->event.ev = PG_EV_EXIT;
 	s->event.pid = pid;
-	s->event.early = pg_early;
-	s->event.uncounted = pg_counts_missed();
+	s->event.exit.early = pg_early;
+	s->event.exit.uncounted = pg_counts_missed();
 	pg_site_collect(&s->event);
-	s->event.passed = pg_passed_rules();
-	s->event.idle = s->event.passed ? 0 : idle_rules();
+	s->event.exit.passed = pg_passed_rules();
+	s->event.exit.idle = s->event.exit.passed ? 0 : idle_rules();
 	before = pg_live_enter();
 	for (unsigned i = 0; i < pg_rules.n; i++)
-		s->event.counts[i] = pg_turn_fired(i);
+		s->event.exit.counts[i] = pg_turn_fired(i);
 	pg_event_write(s);
 	pg_live_leave(before);
 	pg_room_give(s);

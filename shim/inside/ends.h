@@ -7,7 +7,7 @@
 
 /* Start-up is over, and this program is looked after. */
 extern bool pg_started PG_HIDDEN;
-extern bool pg_watch_all PG_HIDDEN; /* PIPEGUARD_VERBOSE=2: every call is told */
+extern bool pg_watch_all PG_HIDDEN; /* PIPEGUARD_VERBOSE=2: every call is logged */
 
 /* Writes that broke before start-up. */
 extern uint64_t pg_early PG_HIDDEN;

@@ -9,7 +9,7 @@
 void pg_flush_start(uintptr_t lo, uintptr_t hi);
 
 /* exit() has run what it was asked to; what comes now is the flush of all FILEs. Does any of them
- * still hold something? Then the exit line is told behind the last one. */
+ * still hold something? Then the exit line is logged behind the last one. */
 bool pg_flush_waits(void);
 
 /* Are all FILEs libc's own? Then none makes any other call but to write what waits. */

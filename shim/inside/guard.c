@@ -36,7 +36,7 @@ static void unblock(uint64_t mask)
 	pg_sys4(SYS_rt_sigprocmask, SIG_SETMASK, &mask, 0, SIGSET_BYTES);
 }
 
-/* The signal waits until what becomes of it has been told. */
+/* The signal waits until what becomes of it has been logged. */
 void pg_guard_injected_epipe(const struct pg_op *op, bool signals)
 {
 	enum pg_signal outcome = PG_SIG_NONE;
@@ -75,8 +75,8 @@ static bool is_lost(int err)
 	       err == ENETDOWN || err == EHOSTDOWN || err == ECONNABORTED;
 }
 
-/* Who is told: a FILE's read or write is made inside libc. */
-static uintptr_t told_at(const struct pg_op *op)
+/* Whose call it is: a FILE's read or write is made inside libc. */
+static uintptr_t logged_caller(const struct pg_op *op)
 {
 	uintptr_t outside = op->via == PG_VIA_STDIO ? pg_stack_caller() : 0;
 
@@ -85,12 +85,12 @@ static uintptr_t told_at(const struct pg_op *op)
 
 static void out_failed(const struct pg_op *op)
 {
-	uintptr_t caller = told_at(op);
+	uintptr_t caller = logged_caller(op);
 
 	if (op->err == EPIPE) {
 		pg_report(PG_EV_EPIPE, op, PG_SIG_ASK);
 	} else if (op->flags & MSG_FASTOPEN && op->err != ECONNRESET) {
-		return; /* the connection did not come about: connect.c tells */
+		return; /* the connection did not come about: connect.c logs */
 	} else if (op->err == ECONNRESET) {
 		pg_report(PG_EV_RESET, op, PG_SIG_NONE);
 		pg_fd_warn(op->fd, PG_RESET, op->call, ECONNRESET, caller);
@@ -187,7 +187,7 @@ static bool waits(int fd)
 
 /*
  * Fewer bytes than asked on a pipe without a reader: did its reader leave, with
- * a signal? Where a handler stands it has told so, or there was none. Where
+ * a signal? Where a handler stands it has logged it, or there was none. Where
  * the signal is blocked it waits, perhaps since an earlier write; then, and
  * where it is ignored, it is known only of a call that nothing else cuts short.
  */
@@ -212,17 +212,17 @@ static enum pg_signal midway_signal(const struct pg_op *op, int64_t ret)
 	}
 }
 
-static bool told_by_handler(uintptr_t cfa)
+static bool logged_by_handler(uintptr_t cfa)
 {
 	if (!PG_MARKS && cfa)
-		return pg_hit_take_told(cfa);
+		return pg_hit_take_logged(cfa);
 	return pg_mark & PG_MARK_LOGGED;
 }
 
-static void tell_midway(struct pg_op *op, enum pg_signal signal)
+static void log_midway(struct pg_op *op, enum pg_signal signal)
 {
 	op->bytes = asked(op);
-	pg_fd_sent(op->fd, -(uint64_t)op->ret); /* what was sent before it is told */
+	pg_fd_sent(op->fd, -(uint64_t)op->ret); /* what was sent before it is logged */
 	pg_report(PG_EV_EPIPE, op, signal);
 	pg_fd_sent(op->fd, (uint64_t)op->ret);
 }
@@ -235,10 +235,10 @@ static void look_at(struct pg_op *op)
 
 	op->bytes = broke || pg_watch_all ? asked(op) : -1;
 	if (broke) {
-		if (err != EPIPE || !told_by_handler(op->cfa))
+		if (err != EPIPE || !logged_by_handler(op->cfa))
 			out_failed(op);
 	} else if (midway != PG_SIG_NONE) {
-		tell_midway(op, midway);
+		log_midway(op, midway);
 	} else if (pg_watch_all) {
 		pg_report(PG_EV_CALL, op, PG_SIG_NONE);
 	}
@@ -248,7 +248,7 @@ void pg_guard_out(struct pg_op *op, int64_t ret)
 {
 	int saved = errno;
 
-	if (op->skip || (op->clamped && ret == op->len)) /* a rule's own doing, and told */
+	if (op->skip || (op->clamped && ret == op->len)) /* a rule's own doing, and logged */
 		return;
 	op->ret = ret;
 	op->err = ret < 0 ? saved : 0;
@@ -285,7 +285,7 @@ static void take_stored(struct pg_op *whole, enum pg_call call, const struct pg_
 	whole->to_len = op->to_len;
 }
 
-/* Is there nothing to tell of OP, which wrote RET bytes of what SHAPE holds? Only a pipe breaks in
+/* Is there nothing to log of OP, which wrote RET bytes of what SHAPE holds? Only a pipe breaks in
  * the midst of a write, and no message goes into one. */
 static bool is_unremarkable(const struct pg_op *op, enum pg_shape shape, int64_t ret)
 {
@@ -324,7 +324,7 @@ int64_t pg_guard_odd_out(enum pg_call call, const struct pg_op *op, int64_t ret,
 	return ret;
 }
 
-/* ---- connections, and what descriptors tell ---- */
+/* ---- connections, and descriptors' ends ---- */
 
 /* A call about FD that moves no bytes, and failed with ERR or not. */
 static struct pg_op about(enum pg_call call, int fd, int err, uintptr_t caller)
@@ -356,7 +356,7 @@ static PG_COLD bool is_stream(int fd)
 }
 
 /* An event that only PIPEGUARD_VERBOSE=1 asks for. */
-static void tell_verbose(enum pg_ev ev, const struct pg_op *op)
+static void log_verbose(enum pg_ev ev, const struct pg_op *op)
 {
 	if (pg_config.verbose >= 1 && pg_started)
 		pg_report(ev, op, PG_SIG_NONE);
@@ -398,17 +398,17 @@ static bool is_end(const struct pg_op *op)
 static void at_end(const struct pg_op *op)
 {
 	if (pg_config.verbose >= 1 && !pg_confined && is_stream(op->fd))
-		tell_verbose(PG_EV_EOF, op);
+		log_verbose(PG_EV_EOF, op);
 	pg_fd_warn(op->fd, PG_EOF, op->call, 0, op->caller);
 }
 
 /* OP has come to its end, or to an error. */
-static void tell_read(const struct pg_op *op)
+static void log_read(const struct pg_op *op)
 {
 	if (!op->ret) {
 		at_end(op);
 	} else if (op->err == ECONNRESET) {
-		tell_verbose(PG_EV_RESET, op);
+		log_verbose(PG_EV_RESET, op);
 		pg_fd_warn(op->fd, PG_RESET, op->call, op->err, op->caller);
 	} else {
 		pg_guard_warned(op->call, op->fd, op->err, op->caller);
@@ -424,13 +424,13 @@ int64_t pg_guard_in(const struct pg_op *asked, int64_t ret)
 		return ret;
 	op = *asked;
 	if (pg_config.verbose >= 1 || pg_fd_is_followed(op.fd)) /* a file's end is no news */
-		op.caller = told_at(asked);
+		op.caller = logged_caller(asked);
 	if ((!ret || saved == EPIPE) && PG_UNLIKELY(pg_front.ruled) && pg_guard_was_reset(op.fd))
 		ret = woken(op.fd, &saved);
 	op.bytes = op.shape == PG_IOV || op.shape == PG_MSG ? -1 : op.len;
 	op.ret = ret;
 	op.err = ret < 0 ? saved : 0;
-	tell_read(&op);
+	log_read(&op);
 	errno = saved;
 	return ret;
 }
@@ -456,18 +456,18 @@ void pg_guard_refused(enum pg_call call, int fd, const void *addr, uint32_t len,
 
 	op.to = addr;
 	op.to_len = len;
-	tell_verbose(PG_EV_REFUSED, &op);
+	log_verbose(PG_EV_REFUSED, &op);
 	pg_fd_warn(fd, PG_REFUSED, call, ECONNREFUSED, caller);
 	errno = saved;
 }
 
 /*
  * FD is about to be let go of by CALL, and its peer is still there: with bytes
- * unread the kernel resets it. Told where this is the last number of it, as far
+ * unread the kernel resets it. Logged where this is the last number of it, as far
  * as that can be seen: a child that was made without fork (posix_spawn) has
  * the descriptor unless it closes on exec.
  */
-static PG_COLD void tell_closed(enum pg_call call, int fd, uintptr_t caller)
+static PG_COLD void log_closed(enum pg_call call, int fd, uintptr_t caller)
 {
 	int unread = 0;
 	struct pg_op op = about(call, fd, 0, caller);
@@ -481,7 +481,7 @@ static PG_COLD void tell_closed(enum pg_call call, int fd, uintptr_t caller)
 	op.perhaps = !(pg_sys3(SYS_fcntl, fd, F_GETFD, 0) & FD_CLOEXEC);
 	if (o.kind == PG_TCP && (unread > 0 || o.since) && o.story &&
 	    pg_story_is_ours_alone(o.story))
-		tell_verbose(unread > 0 ? PG_EV_DOOMED : PG_EV_CLOSED, &op);
+		log_verbose(unread > 0 ? PG_EV_DOOMED : PG_EV_CLOSED, &op);
 }
 
 void pg_guard_warned(enum pg_call call, int fd, int err, uintptr_t caller)
@@ -495,7 +495,7 @@ void pg_guard_warned(enum pg_call call, int fd, int err, uintptr_t caller)
 		pg_guard_refused(call, fd, NULL, 0, caller);
 	} else if (err == ECONNRESET || err == EPIPE) {
 		op = about(call, fd, err, caller);
-		tell_verbose(PG_EV_RESET, &op);
+		log_verbose(PG_EV_RESET, &op);
 		pg_fd_warn(fd, PG_RESET, call, err, caller);
 	} else if (is_lost(err)) {
 		pg_fd_warn(fd, PG_ERROR, call, err, caller);
@@ -510,25 +510,25 @@ void pg_guard_shutdown(int fd, uintptr_t caller)
 	int saved = errno;
 
 	if (pg_config.active && pg_config.verbose >= 1 && !pg_confined && pg_fd_is_connection(fd))
-		tell_closed(PG_CALL_shutdown, fd, caller);
+		log_closed(PG_CALL_shutdown, fd, caller);
 	errno = saved;
 }
 
 void pg_guard_leaves(void)
 {
-	static int told; /* the process that did */
+	static int logged; /* the process that did */
 	enum { MOST = 64 };
 	int saved = errno;
 	unsigned n = 0;
 
-	if (pg_config.verbose < 1 || !pg_started || pg_confined || PG_GET(told) == pg_pid() ||
+	if (pg_config.verbose < 1 || !pg_started || pg_confined || PG_GET(logged) == pg_pid() ||
 	    pg_process_is_vforked())
 		return;
-	PG_PUT(told, pg_pid());
+	PG_PUT(logged, pg_pid());
 	for (int fd = 0; fd < PG_FD_LOW && n < MOST; fd++) {
 		if (!pg_fd_is_connection(fd))
 			continue;
-		tell_closed(PG_CALL__exit, fd, 0);
+		log_closed(PG_CALL__exit, fd, 0);
 		n++;
 	}
 	errno = saved;
@@ -549,7 +549,7 @@ void pg_guard_close(int fd)
 	if (!pg_config.active || pg_confined)
 		return;
 	if (PG_UNLIKELY(pg_config.verbose >= 1) && pg_fd_is_connection(fd))
-		tell_closed(PG_CALL_close, fd, PG_CALLER);
+		log_closed(PG_CALL_close, fd, PG_CALLER);
 	if (PG_UNLIKELY(pg_log_goes_to(fd)))
 		log_ends();
 	errno = saved;

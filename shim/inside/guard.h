@@ -16,7 +16,7 @@
 /* True if a rule has reset the object that FD is now. */
 bool pg_guard_was_reset(int fd);
 
-/* error=EPIPE, or a pipe broken midway: tells of OP and, if it SIGNALS, raises SIGPIPE as the
+/* error=EPIPE, or a pipe broken midway: logs OP and, if it SIGNALS, raises SIGPIPE as the
  * kernel would. May not return.
  */
 void pg_guard_injected_epipe(const struct pg_op *op, bool signals);

@@ -32,36 +32,37 @@ __thread uint64_t pg_owed __attribute__((tls_model("initial-exec")));
 __thread uintptr_t pg_mark_return __attribute__((tls_model("initial-exec")));
 #endif
 
-enum { TOLD_MAX = 6 };
-static __thread uintptr_t told[TOLD_MAX] __attribute__((tls_model("initial-exec")));
+enum { LOGGED_MAX = 6 };
+static __thread uintptr_t logged[LOGGED_MAX] __attribute__((tls_model("initial-exec")));
 
 /* The last one is the first: where there is no room, the oldest goes (a call that was jumped out
  * of, most likely). */
-void pg_hit_told(uintptr_t cfa)
+void pg_hit_logged(uintptr_t cfa)
 {
 	uintptr_t next = cfa;
 
-	for (int i = 0; i < TOLD_MAX; i++) {
-		uintptr_t was = told[i];
+	for (int i = 0; i < LOGGED_MAX; i++) {
+		uintptr_t was = logged[i];
 
-		told[i] = next;
+		logged[i] = next;
 		next = was;
 		__asm__ volatile("" ::: "memory"); /* no call of memmove */
 	}
 }
 
-bool pg_hit_take_told(uintptr_t cfa)
+bool pg_hit_take_logged(uintptr_t cfa)
 {
 	int at = 0, to = 0;
 
-	while (at < TOLD_MAX && told[at] != cfa)
+	while (at < LOGGED_MAX && logged[at] != cfa)
 		at++;
-	if (at == TOLD_MAX || !cfa)
+	if (at == LOGGED_MAX || !cfa)
 		return false;
-	for (at++; at < TOLD_MAX; at++) /* what was told since then has been looked at, or left */
-		told[to++] = told[at];
-	while (to < TOLD_MAX)
-		told[to++] = 0;
+	for (at++; at < LOGGED_MAX;
+	     at++) /* what was logged since then has been looked at, or left */
+		logged[to++] = logged[at];
+	while (to < LOGGED_MAX)
+		logged[to++] = 0;
 	return true;
 }
 
@@ -186,7 +187,7 @@ bool pg_hit_is_stale(const void *context)
 #endif
 }
 
-void pg_hit_mark_told(const struct pg_op *op, void *context)
+void pg_hit_mark_logged(const struct pg_op *op, void *context)
 {
 #ifdef PG_CONTEXT_SPARE
 	ucontext_t *uc = context;
@@ -196,7 +197,7 @@ void pg_hit_mark_told(const struct pg_op *op, void *context)
 	(void)context;
 #endif
 	if (op->cfa)
-		pg_hit_told(op->cfa);
+		pg_hit_logged(op->cfa);
 	else if (op->marked)
 		pg_mark |= PG_MARK_LOGGED;
 }

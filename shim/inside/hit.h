@@ -16,7 +16,7 @@
 #define PG_MARK_STDIO ((uint64_t)1 << 50)
 #define PG_MARK_RAW ((uint64_t)1 << 51)	     /* made by syscall(2) */
 #define PG_MARK_NOSIGNAL ((uint64_t)1 << 52) /* a rule takes the signal away */
-#define PG_MARK_LOGGED ((uint64_t)1 << 63)   /* the handler has told it */
+#define PG_MARK_LOGGED ((uint64_t)1 << 63)   /* the handler has logged it */
 #define PG_MARK(call, fd, bits) (PG_MARK_SET | (bits) | (uint64_t)(call) << 32 | (uint32_t)(fd))
 
 extern __thread uint64_t pg_mark __attribute__((tls_model("initial-exec"))) PG_HIDDEN;
@@ -25,13 +25,13 @@ extern __thread uint64_t pg_mark __attribute__((tls_model("initial-exec"))) PG_H
 extern __thread uintptr_t pg_format_frame __attribute__((tls_model("initial-exec"))) PG_HIDDEN;
 
 /*
- * Where PG_MARKS is 0: the calls that the handler has told and whose wrappers
+ * Where PG_MARKS is 0: the calls that the handler has logged and whose wrappers
  * have not looked yet, by the stack pointer that the wrapper returns to. Calls
  * nest (a signal handler of the program's breaks a write while another waits to
  * be looked at), so there are several.
  */
-void pg_hit_told(uintptr_t cfa);
-bool pg_hit_take_told(uintptr_t cfa); /* was it told? Once. */
+void pg_hit_logged(uintptr_t cfa);
+bool pg_hit_take_logged(uintptr_t cfa); /* was it logged? Once. */
 
 /* The last broken write of this thread whose signal is blocked, and so will come later: its call
  * and descriptor, as in a mark; 0: none. */
@@ -60,12 +60,12 @@ extern __thread uintptr_t pg_mark_return __attribute__((tls_model("initial-exec"
  */
 bool pg_hit_recognise(const siginfo_t *si, const void *uc, struct pg_op *op);
 
-/* True if what was interrupted is a write that was told, and nothing has run since. Then this
+/* True if what was interrupted is a write that was logged, and nothing has run since. Then this
  * signal is another's, which came while the handler ran. */
 bool pg_hit_is_stale(const void *uc);
 
-/* The write that UC is of is told; what returns to it need not tell it again. */
-void pg_hit_mark_told(const struct pg_op *op, void *uc);
+/* The write that UC is of is logged; what returns to it need not log it again. */
+void pg_hit_mark_logged(const struct pg_op *op, void *uc);
 
 /* The number of the system call that UC interrupted; -1: unknown. */
 long pg_hit_number(const void *uc);

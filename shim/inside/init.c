@@ -76,7 +76,7 @@ static void ask_for_status(void)
 	pg_leaving_hold(PG_HOW_HELD, 0);
 }
 
-/* Loaded by dlopen (ctypes, say), nothing calls us; a second copy must not tell everything twice.
+/* Loaded by dlopen (ctypes, say), nothing calls us; a second copy must not log everything twice.
  */
 static bool in_charge(void)
 {

@@ -21,7 +21,7 @@ PG_COLD void pg_leave_range(unsigned first, unsigned last, const char *call, uin
 /* This process ends now: HOW, with STATUS. */
 PG_COLD void pg_leave_all(enum pg_how how, int status);
 
-/* The same of exit(3), with STATUS: to be told once nothing waits to be flushed any more; then.
+/* The same of exit(3), with STATUS: to be noted once nothing waits to be flushed any more; then.
  * PLAIN: nothing but libc's own writes come. */
 void pg_leave_exit(int status);
 void pg_leave_flushed(bool plain);

@@ -43,7 +43,7 @@ static bool signal_acts(void)
 	return outcome != PG_SIG_IGNORED && outcome != PG_SIG_BLOCKED;
 }
 
-static void tell_failure(const struct pg_op *op, int err)
+static void log_failure(const struct pg_op *op, int err)
 {
 	const struct pg_plan plan = {.rule = op->rule, .failed = err};
 	struct pg_rule_set *before = pg_live_enter();
@@ -67,7 +67,7 @@ static void break_midway(const struct pg_op *made, int64_t ret)
 	op.ret = ret;
 	failed = -pg_fault_break(op.fd, PG_PIPE);
 	if (failed) {
-		tell_failure(&op, failed);
+		log_failure(&op, failed);
 		errno = saved;
 		return;
 	}

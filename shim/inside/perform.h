@@ -16,7 +16,7 @@ typedef int64_t pg_make_fn(struct pg_op *op, void *how);
 /*
  * OP as the rules want it: it is marked as in progress, the rules are asked, it
  * is made (unless they decided its result), what they want in its midst and
- * afterwards is done, and what came of a write is told. Returns what the call
+ * afterwards is done, and what came of a write is logged. Returns what the call
  * returns; a read that gave nothing is for pg_guard_in(). May not return.
  */
 PG_COLD int64_t pg_perform(struct pg_op *op, pg_make_fn *make, void *how);
@@ -30,7 +30,7 @@ static inline void pg_enter(struct pg_op *op)
 	pg_mark_as(op, PG_MARK(op->call, op->fd, bits), op->caller + 1);
 }
 
-/* It returned RET: what was written is counted, what broke is told. */
+/* It returned RET: what was written is counted, what broke is logged. */
 PG_COLD void pg_judge(struct pg_op *op, int64_t ret);
 
 static inline void pg_leave(struct pg_op *op, int64_t ret)

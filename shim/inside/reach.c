@@ -357,7 +357,7 @@ static void name_program(struct pg_reach *r, const struct head *h)
 		pg_peek_string(r->file, r->path, sizeof r->file);
 }
 
-static bool is_told(void)
+static bool is_logged(void)
 {
 	return pg_started && pg_config.active && !pg_confined && pg_config.log_kind != PG_LOG_OFF;
 }
@@ -370,7 +370,7 @@ void pg_reach_look(struct pg_reach *r)
 	char first = 0;
 
 	r->barrier = PG_NO_BARRIER;
-	if (!is_told() || (r->moves && (!pg_peek(&first, r->path, 1) || first != '/')))
+	if (!is_logged() || (r->moves && (!pg_peek(&first, r->path, 1) || first != '/')))
 		return;
 	r->file[0] = 0;
 	if (!open_program(r, &h))
@@ -441,7 +441,7 @@ void pg_reach_search(struct pg_reach *r, const char *name)
 	r->barrier = PG_NO_BARRIER;
 	r->folder = AT_FDCWD;
 	r->path = name;
-	if (!is_told() || !*name)
+	if (!is_logged() || !*name)
 		return;
 	if (!has_slash(name)) {
 		if (!find(name, path, sizeof path))
@@ -452,7 +452,7 @@ void pg_reach_search(struct pg_reach *r, const char *name)
 	r->path = NULL; /* it is gone */
 }
 
-/* ---- telling ---- */
+/* ---- the line ---- */
 
 /* The value behind WORD in the file PATH, of /proc. */
 static int number_in(const char *path, const char *word)
@@ -516,7 +516,7 @@ static uint64_t key_of(const struct pg_reach *r)
 	return h;
 }
 
-void pg_reach_tell(const struct pg_reach *r, int child)
+void pg_reach_log(const struct pg_reach *r, int child)
 {
 	struct pg_room *s;
 	struct pg_event *e;
@@ -528,10 +528,10 @@ void pg_reach_tell(const struct pg_reach *r, int child)
 	__builtin_memset(e, 0, sizeof *e);
 	e->ev = PG_EV_UNREACHED;
 	e->pid = pg_pid();
-	e->child = child;
-	e->barrier = r->barrier;
-	e->reachable = r->reachable;
-	e->by_root = !pg_sys0(SYS_geteuid);
+	e->unreached.child = child;
+	e->unreached.barrier = r->barrier;
+	e->unreached.reachable = r->reachable;
+	e->unreached.by_root = !pg_sys0(SYS_geteuid);
 	e->object.rule = -1;
 	pg_copy(e->path, sizeof e->path, r->file);
 	pg_event_write(s);

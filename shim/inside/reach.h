@@ -3,7 +3,7 @@
  * A program is about to be started from here: will the library be in it? Where
  * it surely will not, the log says so, once for each program and tree, with the
  * command that reaches it. Nothing is guessed: what cannot be looked at is not
- * told. All here: async-signal-safe, in a vfork's child too; errno untouched.
+ * logged. All here: async-signal-safe, in a vfork's child too; errno untouched.
  */
 #ifndef PG_REACH_H
 #define PG_REACH_H
@@ -11,7 +11,7 @@
 #include "log/event.h"
 
 struct pg_reach {
-	/* As execveat(2) is told: the caller's memory, which may not be there. */
+	/* As execveat(2) is given it: the caller's memory, which may not be there. */
 	int folder, flags;
 	const char *path;
 	char *const *env;
@@ -32,7 +32,7 @@ void pg_reach_look(struct pg_reach *r);
 void pg_reach_search(struct pg_reach *r, const char *name);
 
 /* It is started, as process CHILD; -1: that is not known. */
-void pg_reach_tell(const struct pg_reach *r, int child);
+void pg_reach_log(const struct pg_reach *r, int child);
 
 /* The process behind PIDFD; -1: not known. */
 int pg_reach_process(int pidfd);

@@ -18,15 +18,15 @@
 enum { SIGSET_BYTES = 8 };
 
 static PG_START_DATA bool inherited_ignored;
-static int told_pid; /* the process that was told of the inherited disposition */
+static int logged_pid; /* the process that logged its inherited disposition */
 
 void pg_report_start(enum pg_state state)
 {
 	inherited_ignored = state == PG_STATE_IGNORED;
 }
 
-/* Who made E, the nearest caller outside libc first; and, where it is told or counted by, the hash
- * of it, which is of the same frames whatever PIPEGUARD_STACK says. */
+/* Who made E, the nearest caller outside libc first; and, where it is logged or counted by, the
+ * hash of it, which is of the same frames whatever PIPEGUARD_STACK says. */
 static void add_stack(struct pg_room *s, const struct pg_op *op)
 {
 	struct pg_event *e = &s->event;
@@ -49,9 +49,9 @@ static void add_disposition(struct pg_event *e)
 	if (e->signal != PG_SIG_FATAL)
 		e->changed = pg_sigpipe_last_change(e->signal, &e->change);
 	if (inherited_ignored &&
-	    (told_pid != pid || (e->signal == PG_SIG_IGNORED && !e->changed))) {
+	    (logged_pid != pid || (e->signal == PG_SIG_IGNORED && !e->changed))) {
 		e->inherited = true;
-		told_pid = pid;
+		logged_pid = pid;
 	}
 }
 
@@ -77,8 +77,8 @@ bool pg_waits_pending(void)
 	return set >> (SIGPIPE - 1) & 1;
 }
 
-/* What became of the signal of a write that its wrapper tells: if it had been deadly, the handler
- * would have told it. */
+/* What became of the signal of a write that its wrapper logs: if it had been deadly, the handler
+ * would have logged it. */
 static enum pg_signal signal_of(const struct pg_op *op, const struct pg_object *o, uint64_t mask)
 {
 	enum pg_signal outcome;
@@ -99,12 +99,12 @@ static enum pg_signal signal_of(const struct pg_op *op, const struct pg_object *
 static void add_ended(struct pg_event *e)
 {
 	if (pg_event_rule(e) < 0)
-		e->has_ended = pg_leaving_find(e->fd, &e->object, &e->ended);
+		e->has_ended = pg_leaving_find(e->op->fd, &e->object, &e->ended);
 }
 
 /*
  * An event that is only counted costs little: it is looked at closely once it
- * is known that it will be told. A handler knows the place from the stack
+ * is known that it will be logged. A handler knows the place from the stack
  * alone; stdio's places are all one.
  */
 static void write_event(struct pg_room *s, const struct pg_op *op)
@@ -112,9 +112,9 @@ static void write_event(struct pg_room *s, const struct pg_op *op)
 	struct pg_event *e = &s->event;
 	struct pg_place *first;
 	struct pg_stat st = pg_look_stat(op->fd);
-	bool call = e->ev == PG_EV_CALL; /* each of its sites is told */
-	bool walked = call || (!op->caller && e->via != PG_VIA_STDIO);
-	uintptr_t place = e->via == PG_VIA_STDIO ? 0 : op->caller;
+	bool call = e->ev == PG_EV_CALL; /* each of its sites is logged */
+	bool walked = call || (!op->caller && op->via != PG_VIA_STDIO);
+	uintptr_t place = op->via == PG_VIA_STDIO ? 0 : op->caller;
 
 	e->pid = pg_pid();
 	e->object.ino = st.ino;
@@ -144,22 +144,15 @@ static void write_event(struct pg_room *s, const struct pg_op *op)
 	if (e->ev == PG_EV_EPIPE || e->ev == PG_EV_RESET)
 		add_ended(e);
 	pg_event_write(s);
-	pg_modules_tell(s);
+	pg_modules_log(s);
 }
 
 static void fill(struct pg_event *e, enum pg_ev ev, const struct pg_op *op, enum pg_signal signal)
 {
 	__builtin_memset(e, 0, sizeof *e);
 	e->ev = ev;
-	e->via = op->via;
+	e->op = op;
 	e->signal = signal;
-	e->call = pg_call_plain(op->call);
-	e->fd = op->fd;
-	e->len = op->bytes;
-	e->ret = op->ret;
-	e->err = op->err;
-	e->inlined = op->inlined;
-	e->perhaps = op->perhaps;
 }
 
 /* Fills in what is not known of OP, and logs it. */
@@ -179,17 +172,19 @@ void pg_report(enum pg_ev ev, const struct pg_op *op, enum pg_signal signal)
 
 void pg_report_killed(int sender, bool by_itself, uint64_t owed)
 {
+	struct pg_op op = {.call = PG_NO_CALL, .fd = (int)(uint32_t)owed};
 	struct pg_room *s;
 
+	if (owed)
+		op.call = (enum pg_call)(owed >> 32 & 0x3fff);
 	if (pg_config.verbose < 1 || pg_confined || !(s = pg_room_take()))
 		return;
 	__builtin_memset(&s->event, 0, sizeof s->event);
 	s->event.ev = PG_EV_KILLED;
 	s->event.pid = pg_pid();
-	s->event.sender = sender;
-	s->event.by_itself = by_itself;
-	s->event.call = owed ? pg_call_plain((enum pg_call)(owed >> 32 & 0x3fff)) : PG_NO_CALL;
-	s->event.fd = (int)(uint32_t)owed;
+	s->event.op = &op;
+	s->event.killed.sender = sender;
+	s->event.killed.by_itself = by_itself;
 	pg_event_write(s);
 	pg_room_give(s);
 }
@@ -207,7 +202,7 @@ void pg_report_change(const struct pg_change *change)
 	s->event.change = *change;
 	s->event.frames = pg_stack_walk(&s->cursor, s->event.frame, pg_config.stack, NULL);
 	pg_event_write(s);
-	pg_modules_tell(s);
+	pg_modules_log(s);
 	pg_room_give(s);
 	errno = saved;
 }
@@ -217,30 +212,27 @@ void pg_report_inject(const struct pg_op *op, const struct pg_plan *plan)
 	struct pg_room *s;
 	struct pg_place *first;
 	struct pg_event *e;
-	bool told;
+	bool logged;
 
 	if (pg_confined || !(s = pg_room_take()))
 		return;
 	e = &s->event;
 	fill(e, PG_EV_INJECT, op, PG_SIG_NONE);
-	e->rule = (int)plan->rule;
-	e->held = pg_plan_outcome(plan);
-	e->failed = plan->failed;
-	e->seeded = plan->seeded;
+	e->plan = plan;
 	e->pid = pg_pid();
 	e->object = *op->object;
 	if (plan->held == PG_HELD)
-		e->has_ended = pg_leaving_find(e->fd, &e->object, &e->ended);
-	told = pg_site_count(e, op->caller, &first);
-	if (told) {
+		e->has_ended = pg_leaving_find(e->op->fd, &e->object, &e->ended);
+	logged = pg_site_count(e, op->caller, &first);
+	if (logged) {
 		add_target(e, op);
 		add_stack(s, op);
 		pg_event_write(s);
 	}
 	if (first)
 		pg_site_describe(first, e, op->caller);
-	if (told)
-		pg_modules_tell(s);
+	if (logged)
+		pg_modules_log(s);
 	pg_room_give(s);
 }
 
@@ -252,9 +244,9 @@ void pg_report_load(const char *gates, enum pg_state state)
 		return;
 	s->event.ev = PG_EV_LOAD;
 	s->event.pid = pg_pid();
-	s->event.gates = gates;
-	s->event.sender = (int)pg_sys0(SYS_getppid);
-	s->event.change.to = state;
+	s->event.load.gates = gates;
+	s->event.load.ppid = (int)pg_sys0(SYS_getppid);
+	s->event.load.sigpipe = state;
 	s->event.inherited = inherited_ignored;
 	pg_event_write(s);
 	pg_room_give(s);

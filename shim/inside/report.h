@@ -16,7 +16,7 @@ void pg_report(enum pg_ev ev, const struct pg_op *op, enum pg_signal signal);
 /* PLAN, as far as it has been carried out, is of a rule that fires on OP. */
 void pg_report_inject(const struct pg_op *op, const struct pg_plan *plan);
 
-/* As the signal gate tells them: sigpipe.h. */
+/* What the signal gate logs: sigpipe.h. */
 void pg_report_killed(int sender, bool by_itself, uint64_t owed);
 void pg_report_change(const struct pg_change *change);
 

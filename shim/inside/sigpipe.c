@@ -28,7 +28,7 @@ typedef void handler_fn(int, siginfo_t *, void *);
 
 void (*pg_sigpipe_changed)(const struct pg_change *change);
 
-static PG_START_DATA struct pg_sigpipe_calls tell;
+static PG_START_DATA struct pg_sigpipe_calls report;
 
 /* Handlers that the program ever installed. Entries are added, never changed: the kernel holds
  * which one is in force. */
@@ -101,7 +101,7 @@ static void let_through(void *context)
 
 /*
  * The process is to die of the signal once this handler returns: it is queued
- * again, while it is blocked, so that what is told next is certain; or, where a
+ * again, while it is blocked, so that what is logged next is certain; or, where a
  * sandbox refuses that, the write is made once more under the default action.
  */
 static bool prepare_death(const siginfo_t *si, void *uc, bool by_write)
@@ -117,7 +117,7 @@ static bool prepare_death(const siginfo_t *si, void *uc, bool by_write)
 
 static void die(void)
 {
-	tell.dies();
+	report.dies();
 	if (!pg_confined) /* where SA_RESETHAND has put it back */
 		pg_sigpipe_default();
 }
@@ -126,16 +126,16 @@ static void die(void)
 static void on_broken(const struct pg_op *op, const siginfo_t *si, void *uc)
 {
 	if (is_init()) {
-		tell.broken(op, PG_SIG_NONE);
-	} else if (!tell.spared(op)) {
+		report.broken(op, PG_SIG_NONE);
+	} else if (!report.spared(op)) {
 		if (prepare_death(si, uc, true)) {
-			tell.broken(op, PG_SIG_FATAL);
+			report.broken(op, PG_SIG_FATAL);
 			die();
 			return;
 		}
-		tell.broken(op, PG_SIG_NONE);
+		report.broken(op, PG_SIG_NONE);
 	}
-	pg_hit_mark_told(op, uc);
+	pg_hit_mark_logged(op, uc);
 }
 
 /* Did the program itself raise it, by one of the calls that do? */
@@ -151,12 +151,12 @@ static bool by_itself(const siginfo_t *si, const void *uc)
 	return nr == SYS_kill || nr == SYS_tkill || nr == SYS_tgkill;
 }
 
-/* The signal of a write that was told as blocked: taken away like that of any other. */
+/* The signal of a write that was logged as blocked: taken away like that of any other. */
 static bool spared_later(uint64_t owed)
 {
 	struct pg_op op = {.fd = (int)(uint32_t)owed};
 
-	return owed && tell.spared(&op);
+	return owed && report.spared(&op);
 }
 
 /* A SIGPIPE that is no write's of this moment. Not inline: it needs room of its own. */
@@ -169,7 +169,7 @@ static __attribute__((noinline)) void on_other(const siginfo_t *si, void *uc)
 		pg_owed = 0;
 	if (is_init() || spared_later(owed) || !prepare_death(si, uc, false))
 		return;
-	tell.killed(si->si_pid, itself, owed);
+	report.killed(si->si_pid, itself, owed);
 	die();
 }
 
@@ -185,7 +185,7 @@ static void on_default(const siginfo_t *si, void *uc)
 	errno = saved;
 }
 
-/* In front of the program's handler number I. True: OP was told, which is marked when that has
+/* In front of the program's handler number I. True: OP was logged, which is marked when that has
  * returned, if it does. */
 static bool before_handler(unsigned i, const siginfo_t *si, void *uc, struct pg_op *op);
 
@@ -210,10 +210,10 @@ EACH(DEFAULT_N)
 	static void caught_##n(int sig, siginfo_t *si, void *uc)                                   \
 	{                                                                                          \
 		struct pg_op op;                                                                   \
-		bool told = before_handler(n, si, uc, &op);                                        \
+		bool logged = before_handler(n, si, uc, &op);                                      \
 		((handler_fn *)handlers[n].fn)(sig, si, uc);                                       \
-		if (told)                                                                          \
-			pg_hit_mark_told(&op, uc);                                                 \
+		if (logged)                                                                        \
+			pg_hit_mark_logged(&op, uc);                                               \
 	}
 EACH(CAUGHT_N)
 
@@ -351,7 +351,7 @@ static bool before_handler(unsigned i, const siginfo_t *si, void *uc, struct pg_
 	bool is_hit = !pg_hit_is_stale(uc) && pg_hit_recognise(si, uc, op);
 
 	if (is_hit)
-		tell.broken(op, PG_SIG_CAUGHT);
+		report.broken(op, PG_SIG_CAUGHT);
 	else if (!by_itself(si, uc))
 		pg_owed = 0;
 	watch_again(i);
@@ -518,7 +518,7 @@ enum pg_state pg_sigpipe_start(const struct pg_sigpipe_calls *calls)
 	struct sigaction now;
 	enum pg_state state;
 
-	tell = *calls;
+	report = *calls;
 	if (!kernel_action(NULL, &now))
 		return PG_STATE_DEFAULT;
 	to_program(&now);

@@ -19,14 +19,14 @@
 
 /* What the gate asks of those who know what to do about a broken write. */
 struct pg_sigpipe_calls {
-	/* SIGPIPE of the write OP would kill. True: it is taken away, and that is told. */
+	/* SIGPIPE of the write OP would kill. True: it is taken away, and that is logged. */
 	bool (*spared)(const struct pg_op *op);
-	/* Tells of OP. SIGNAL: what becomes of its signal. */
+	/* Logs OP. SIGNAL: what becomes of its signal. */
 	void (*broken)(const struct pg_op *op, enum pg_signal signal);
-	/* A SIGPIPE kills that is no write's of this moment; OWED: that of a write which was told
+	/* A SIGPIPE kills that is no write's of this moment; OWED: that of a write which was logged
 	 * while its signal was blocked (a mark, hit.h), or 0. */
 	void (*killed)(int sender, bool by_itself, uint64_t owed);
-	/* Nothing is told after this. */
+	/* Nothing is logged after this. */
 	void (*dies)(void);
 };
 
@@ -44,7 +44,7 @@ sighandler_t pg_sigpipe_adopt(sighandler_t old, uintptr_t by);
  * kills. */
 void pg_sigpipe_default(void);
 
-/* Raises SIGPIPE for this thread, which blocks it. SI: as the kernel told it, or a null pointer: as
+/* Raises SIGPIPE for this thread, which blocks it. SI: as the kernel gave it, or a null pointer: as
  * it would. False: refused (a sandbox). */
 bool pg_sigpipe_queue(const siginfo_t *si);
 

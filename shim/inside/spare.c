@@ -34,7 +34,7 @@ bool pg_spares(const struct pg_op *op)
 	return within_limit(op->fd, &st);
 }
 
-/* Of a write that would kill: taken away, and told? */
+/* Of a write that would kill: taken away, and logged? */
 bool pg_spared(const struct pg_op *op)
 {
 	if (!pg_spares(op))

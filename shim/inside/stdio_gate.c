@@ -32,7 +32,7 @@ static PG_START_DATA write_slot *next_write;
 static PG_START_DATA read_slot *next_read;
 static PG_START_DATA close_slot *next_close, *next_proc_close;
 
-/* Is F what one of our dprintf wrappers writes to, below its frame? It tells the break itself. (A
+/* Is F what one of our dprintf wrappers writes to, below its frame? It logs the break itself. (A
  * program may have jumped out of it: then its mark is left, but such an F is not.) */
 static bool within_dprintf(const FILE *f)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "log/again.h"
 
+#include "log/facts.h"
 #include "rules/config.h"
 
 enum { GLOB_MAX = 64 };
@@ -42,7 +43,7 @@ static const char *seen(const struct pg_object *o)
 		[PG_EOF] = "eof", [PG_RESET] = "reset", [PG_REFUSED] = "refused"};
 
 	for (int what = 0; pg_kind_is_socket(o->kind) && what < PG_WHATS; what++)
-		if (words[what] && o->told[what].at)
+		if (words[what] && o->warned[what].at)
 			return words[what];
 	return NULL;
 }
@@ -51,15 +52,16 @@ bool pg_has_again(const struct pg_event *e)
 {
 	const struct pg_object *o = &e->object;
 
-	return e->ev == PG_EV_EPIPE && !e->inlined && e->call && e->fd >= 0 && o->kind >= PG_PIPE &&
-	       o->kind <= PG_SOCKET && (!o->stream || o->offset >= 0 || seen(o));
+	return e->ev == PG_EV_EPIPE && !e->op->inlined && e->op->call && e->op->fd >= 0 &&
+	       o->kind >= PG_PIPE && o->kind <= PG_SOCKET &&
+	       (!o->stream || o->offset >= 0 || seen(o));
 }
 
 void pg_put_again(struct pg_text *t, const struct pg_event *e)
 {
 	const struct pg_object *o = &e->object;
 
-	pg_put(t, e->via == PG_VIA_STDIO ? "%stdio" : pg_call_name(e->call));
+	pg_put(t, e->op->via == PG_VIA_STDIO ? "%stdio" : pg_event_call(e));
 	pg_put(t, ":comm=");
 	put_glob(t, pg_program_name());
 	if (o->number) {
@@ -67,11 +69,11 @@ void pg_put_again(struct pg_text *t, const struct pg_event *e)
 		pg_put_u64(t, o->number);
 	} else {
 		pg_put(t, ":fd=");
-		pg_put_i64(t, e->fd);
+		pg_put_i64(t, e->op->fd);
 	}
 	if (o->stream && o->offset >= 0) {
 		pg_put(t, ":at=");
-		pg_put_u64(t, (uint64_t)o->offset + (e->err ? 0 : (uint64_t)e->ret));
+		pg_put_u64(t, (uint64_t)o->offset + (e->op->err ? 0 : (uint64_t)e->op->ret));
 	} else {
 		if (seen(o)) {
 			pg_put(t, ":seen=");

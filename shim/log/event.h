@@ -7,7 +7,7 @@
 #include "log/log.h"
 #include "object/ending.h"
 #include "object/look.h"
-#include "rules/op.h"
+#include "rules/plan.h"
 #include "rules/rule.h"
 #include "who/stack.h"
 
@@ -65,55 +65,68 @@ struct pg_site {
 	int fd;
 };
 
+/*
+ * What a line says. OP, PLAN and OBJECT are there in events that are about a
+ * call (WRITES in keys.def); OP in one that is killed, too, of a write that was
+ * blocked.
+ */
 struct pg_event {
 	enum pg_ev ev;
-	enum pg_via via;
-	enum pg_signal signal;
-	enum pg_call call; /* PG_NO_CALL: unknown */
-	int fd;		   /* -1: unknown */
-	int64_t len, ret;  /* len -1: unknown */
-	int err;	   /* 0: it did not fail */
-	bool inlined;	   /* no wrapper was at work: rules do not reach it */
-	bool inherited;	   /* say that SIGPIPE was ignored at start */
-	bool changed;	   /* CHANGE is to be told */
-	bool has_ended;	   /* ENDED is known, in part at least */
-	struct pg_change change;
-	struct pg_object object;
-	uint64_t repeated, events, early, uncounted;
-	uint64_t hash; /* of the stack: what site= compares */
-	bool nonblock; /* call */
-	bool own;      /* call: the process reads that pipe itself */
-	bool confined; /* the program has confined itself: little can be asked */
-	bool perhaps;  /* doomed, closed: unless a child has the descriptor, too */
-	unsigned frames;
-	uintptr_t frame[PG_FRAMES_MAX];
-	unsigned sites;
-	struct pg_site site[16];
-	struct pg_ending ended;	 /* epipe, reset, inject: who let go of the other end */
-	int rule;		 /* inject: its serial; epipe: object.rule */
-	int failed;		 /* inject: errno, why the fault could not be made; or 0 */
-	const char *held;	 /* inject: what became of a hold, or a null pointer */
-	bool seeded;		 /* inject: a rule with prob= */
-	bool by_root, reachable; /* unreached: who it is, and whether the other engine serves */
-	uint64_t idle; /* exit, of a tree's first process: rules that fired nowhere, as bits */
-	uint64_t counts[PG_RULES_MAX]; /* exit: how often each rule fired */
-	uint64_t passed;	       /* exit: rules for write that stdio passed by, as bits */
-	const char *gates;	       /* load */
-	struct pg_naming *naming;      /* this event's room; set by pg_event_write (line.h) */
-	char module[72], path[256], build_id[65]; /* module; "": unknown; PATH: unreached, too */
-	enum pg_barrier barrier;		  /* unreached */
-	int child;				  /* unreached: the process of that program */
-	int sender;	/* killed: who sent the signal; CALL and FD: of whose write it is */
-	bool by_itself; /* killed: the program raised it */
-	int pid;
-	bool sourced; /* lines of the source are known */
-	bool outside; /* seen by the outside engine: TID and COMM are filled in, too */
-	/* Set by pg_event_write (line.h), unless OUTSIDE. */
-	int tid;
+	int pid, tid;  /* TID, COMM, NOW: set by pg_event_write (line.h); */
+	char comm[16]; /* the first two not if OUTSIDE */
 	uint64_t now;
+	bool outside;		       /* seen by the outside engine */
+	bool confined;		       /* the program has confined itself: little can be asked */
+	struct pg_naming *naming;      /* this event's room; set by pg_event_write */
 	unsigned columns;	       /* of the terminal that a text goes to; 0: to none */
 	struct pg_log_missing missing; /* lines before this one */
-	char comm[16];
+
+	const struct pg_op *op;	    /* what was asked, and what came of it */
+	const struct pg_plan *plan; /* inject: what a rule did; else a null pointer */
+	enum pg_signal signal;
+	struct pg_object object;
+	bool has_ended;		/* ENDED is known, in part at least */
+	struct pg_ending ended; /* epipe, reset, inject: who let go of the other end */
+	bool nonblock, own;	/* call: O_NONBLOCK; the process reads that pipe itself */
+	bool inherited;		/* say that SIGPIPE was ignored at start */
+	bool changed;		/* CHANGE is to be logged */
+	struct pg_change change;
+	uint64_t repeated;
+	uint64_t hash; /* of the stack: what site= compares */
+	unsigned frames;
+	uintptr_t frame[PG_FRAMES_MAX];
+	bool sourced; /* lines of the source are known */
+
+	char path[256]; /* module, unreached; "": unknown */
+	union {
+		struct {
+			const char *gates;
+			int ppid;
+			enum pg_state sigpipe;
+		} load;
+		struct {
+			uint64_t events, early, uncounted;
+			uint64_t counts[PG_RULES_MAX]; /* how often each rule fired */
+			uint64_t idle;	 /* of a tree's first process: rules that fired nowhere, as
+					    bits */
+			uint64_t passed; /* rules for write that stdio passed by, as bits */
+			unsigned sites;
+			struct pg_site site[16];
+		} exit;
+		struct {
+			int sender;
+			bool by_itself; /* the program raised it */
+		} killed;
+		struct {
+			char name[72], build_id[65]; /* "": unknown */
+		} module;
+		struct {
+			enum pg_barrier barrier;
+			int child; /* the process of that program */
+			bool by_root,
+				reachable; /* who it is, and whether the other engine serves */
+		} unreached;
+	};
 };
 
 #endif

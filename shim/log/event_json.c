@@ -113,7 +113,7 @@ static int64_t ago_ms(const struct pg_event *e, uint64_t at)
 /* Of a signal that kills and is no write's, there is none. */
 static int fd_of(const struct pg_event *e)
 {
-	return e->ev == PG_EV_KILLED && !e->call ? -1 : e->fd;
+	return e->ev == PG_EV_KILLED && !e->op->call ? -1 : e->op->fd;
 }
 
 enum { CODE_MAX = 112 };
@@ -159,11 +159,11 @@ static void key(struct pg_text *t, const char *name)
 
 static void history(struct pg_text *t, const struct pg_event *e)
 {
-	unsigned order[PG_WHATS], n = pg_by_age(e->object.told, order);
+	unsigned order[PG_WHATS], n = pg_by_age(e->object.warned, order);
 
 	pg_put_char(t, '[');
 	for (unsigned i = 0; i < n; i++) {
-		const struct pg_warning *w = &e->object.told[order[i]];
+		const struct pg_warning *w = &e->object.warned[order[i]];
 
 		pg_put(t, i ? ",{\"what\":\"" : "{\"what\":\"");
 		pg_put(t, what_names[order[i]]);
@@ -310,7 +310,7 @@ static void rules(struct pg_text *t, const struct pg_event *e)
 		pg_put(t, i ? ",\"" : "\"");
 		pg_put(t, pg_rules.rule[i].id);
 		pg_put(t, "\":");
-		pg_put_u64(t, e->counts[i]);
+		pg_put_u64(t, e->exit.counts[i]);
 	}
 	pg_put_char(t, '}');
 }
@@ -321,20 +321,20 @@ static void sites(struct pg_text *t, const struct pg_event *e)
 
 	pg_put_char(t, '[');
 	cap = reserve(t);
-	for (unsigned i = 0; i < e->sites; i++) {
+	for (unsigned i = 0; i < e->exit.sites; i++) {
 		size_t before = t->len;
 
 		pg_put(t, i ? ",{\"call\":" : "{\"call\":");
-		pg_put_json(t, e->site[i].call, PG_NAME_SHOWN);
+		pg_put_json(t, e->exit.site[i].call, PG_NAME_SHOWN);
 		key(t, "fd");
-		count(t, e->site[i].fd);
+		count(t, e->exit.site[i].fd);
 		key(t, "caller");
-		if (e->site[i].caller.at)
-			code(t, e, &e->site[i].caller);
+		if (e->exit.site[i].caller.at)
+			code(t, e, &e->exit.site[i].caller);
 		else
 			pg_put(t, "null");
 		key(t, "count");
-		count(t, (int64_t)e->site[i].count);
+		count(t, (int64_t)e->exit.site[i].count);
 		pg_put_char(t, '}');
 		if (!fits(t, before))
 			break;
@@ -352,7 +352,7 @@ static void action(struct pg_text *t, const struct pg_event *e)
 
 static void seed(struct pg_text *t, const struct pg_event *e)
 {
-	if (e->seeded)
+	if (e->plan->seeded)
 		pg_put_u64(t, pg_config.seed);
 	else
 		pg_put(t, "null");

@@ -118,9 +118,9 @@ static void text_ends(struct pg_text *t, const struct pg_object *o)
 }
 
 /* Of a call that is about a connection itself, nothing was sent yet; who reads may send nothing. */
-static bool tells_sent(const struct pg_event *e)
+static bool prints_sent(const struct pg_event *e)
 {
-	enum pg_role role = pg_call_role(e->call);
+	enum pg_role role = pg_call_role(e->op->call);
 
 	if (role == PG_ROLE_CONNECT || role == PG_ROLE_ACCEPT || e->object.sent < 0)
 		return false;
@@ -136,7 +136,7 @@ static void text_age(struct pg_text *t, const struct pg_event *e)
 		pg_put_duration(t, pg_event_since(e, o->since));
 		pg_put(t, " ago");
 	}
-	if (tells_sent(e)) {
+	if (prints_sent(e)) {
 		pg_put(t, ", ");
 		pg_put_i64(t, o->sent);
 		pg_put(t, " bytes sent");
@@ -177,33 +177,40 @@ static void text_object(struct pg_text *t, const struct pg_event *e)
 	text_age(t, e);
 }
 
+static void text_name_of_call(struct pg_text *t, const struct pg_event *e)
+{
+	const char *name = pg_event_call(e);
+
+	pg_put(t, name ? name : "a write");
+}
+
 static void text_call(struct pg_text *t, const struct pg_event *e)
 {
-	const char *err = e->err ? pg_errno_name(e->err) : NULL;
+	const char *err = e->op->err ? pg_errno_name(e->op->err) : NULL;
 
-	pg_put(t, e->call ? pg_call_name(e->call) : "a write");
+	text_name_of_call(t, e);
 	pg_put_char(t, '(');
-	if (e->fd >= 0)
-		pg_put_i64(t, e->fd);
+	if (e->op->fd >= 0)
+		pg_put_i64(t, e->op->fd);
 	else
 		pg_put_char(t, '?');
-	if (e->len >= 0) {
+	if (e->op->bytes >= 0) {
 		pg_put(t, ", ");
-		pg_put_i64(t, e->len);
+		pg_put_i64(t, e->op->bytes);
 	}
 	pg_put(t, ") = ");
 	if (err)
 		pg_put(t, err);
 	else
-		pg_put_i64(t, e->ret);
+		pg_put_i64(t, e->op->ret);
 }
 
 static void text_history(struct pg_text *t, const struct pg_event *e)
 {
-	unsigned order[PG_WHATS], n = pg_by_age(e->object.told, order);
+	unsigned order[PG_WHATS], n = pg_by_age(e->object.warned, order);
 
 	for (unsigned i = 0; i < n; i++) {
-		const struct pg_warning *w = &e->object.told[order[i]];
+		const struct pg_warning *w = &e->object.warned[order[i]];
 		const char *err = pg_errno_name(w->err);
 
 		pg_put(t, INDENT);
@@ -270,16 +277,16 @@ static void text_sources(struct pg_text *t, const struct pg_event *e)
 }
 
 /* Once for each process, and again after a change: all events of an interpreter's have the same. */
-static bool was_told(const struct pg_event *e)
+static bool was_logged(const struct pg_event *e)
 {
 	static int pid;
 	static pg_shared64 at;
 	uint64_t now = e->changed ? e->change.at : 0;
-	bool told = PG_GET(pid) == e->pid && PG_GET(at) == now;
+	bool logged = PG_GET(pid) == e->pid && PG_GET(at) == now;
 
 	PG_PUT(pid, e->pid);
 	PG_PUT(at, now);
-	return told;
+	return logged;
 }
 
 /* "with 158 bytes unread", and where. */
@@ -368,7 +375,7 @@ static void text_ended(struct pg_text *t, const struct pg_event *e)
 
 static void text_disposition(struct pg_text *t, const struct pg_event *e)
 {
-	if (!(e->inherited || e->changed) || was_told(e))
+	if (!(e->inherited || e->changed) || was_logged(e))
 		return;
 	if (e->inherited)
 		pg_put(t, INDENT "SIGPIPE was already ignored when this program started");
@@ -406,14 +413,14 @@ static const char *rule_word(int serial)
 /* A descriptor is let go of. */
 static void text_closed(struct pg_text *t, const struct pg_event *e)
 {
-	if (e->call == PG_CALL__exit)
+	if (e->op->call == PG_CALL__exit)
 		pg_put(t, "ends with ");
 	else
-		pg_put(t, pg_call_name(e->call)), pg_put_char(t, '(');
-	pg_put_i64(t, e->fd);
-	pg_put(t, e->call == PG_CALL__exit ? " open" : ")");
+		text_name_of_call(t, e), pg_put_char(t, '(');
+	pg_put_i64(t, e->op->fd);
+	pg_put(t, e->op->call == PG_CALL__exit ? " open" : ")");
 	pg_put(t, e->ev == PG_EV_DOOMED ? " with unread bytes: " : ": ");
-	pg_put(t, e->perhaps ? "unless a child has it, too, " : "");
+	pg_put(t, e->op->perhaps ? "unless a child has it, too, " : "");
 	pg_put(t, e->ev == PG_EV_DOOMED ? "the kernel resets the peer" : "the peer is still there");
 }
 
@@ -424,7 +431,7 @@ static void text_write(struct pg_text *t, const struct pg_event *e)
 	else
 		text_call(t, e);
 	if (e->ev == PG_EV_EPIPE) {
-		pg_put(t, e->err ? "" : ", then the reader left");
+		pg_put(t, e->op->err ? "" : ", then the reader left");
 		if (pg_knows_signal(e))
 			pg_put(t, ", "), pg_put(t, signal_words[e->signal]);
 	}
@@ -450,24 +457,25 @@ static void text_write(struct pg_text *t, const struct pg_event *e)
 static void text_inject(struct pg_text *t, const struct pg_event *e)
 {
 	pg_put(t, "rule ");
-	pg_put(t, rule_word(e->rule));
+	pg_put(t, rule_word(pg_event_rule(e)));
 	pg_put(t, ": ");
 	pg_put_actions(t, e);
 	pg_put(t, " on ");
-	pg_put(t, e->via == PG_VIA_STDIO ? "stdio's " : "");
-	pg_put(t, pg_call_name(e->call));
+	pg_put(t, e->op->via == PG_VIA_STDIO ? "stdio's " : "");
+	text_name_of_call(t, e);
 	pg_put_char(t, '(');
-	pg_put_i64(t, e->fd);
-	if (e->len >= 0)
-		pg_put(t, ", "), pg_put_i64(t, e->len);
+	pg_put_i64(t, e->op->fd);
+	if (e->op->bytes >= 0)
+		pg_put(t, ", "), pg_put_i64(t, e->op->bytes);
 	pg_put_char(t, ')');
-	if (e->failed) {
+	if (e->plan->failed) {
 		pg_put(t, ", which could not be made: ");
-		pg_put(t, pg_errno_name(e->failed) ? pg_errno_name(e->failed) : "an error");
+		pg_put(t, pg_errno_name(e->plan->failed) ? pg_errno_name(e->plan->failed)
+							 : "an error");
 	}
-	if (e->held)
-		pg_put(t, ", "), pg_put(t, e->held);
-	if (e->seeded)
+	if (pg_event_outcome(e))
+		pg_put(t, ", "), pg_put(t, pg_event_outcome(e));
+	if (e->plan->seeded)
 		pg_put(t, ", seed "), pg_put_u64(t, pg_config.seed);
 	paint(t, e, PLAIN);
 	text_object(t, e);
@@ -489,46 +497,46 @@ static void text_rule(struct pg_text *t, const struct pg_event *e, unsigned i)
 {
 	pg_put(t, INDENT "rule ");
 	pg_put(t, pg_rules.rule[i].id);
-	if (e->counts[i]) {
+	if (e->exit.counts[i]) {
 		pg_put(t, " fired ");
-		text_times(t, e->counts[i]);
+		text_times(t, e->exit.counts[i]);
 		return;
 	}
 	pg_put(t, " never fired");
-	if (e->passed >> i & 1)
+	if (e->exit.passed >> i & 1)
 		pg_put(t, ": what wrote there was stdio (%stdio, or %out for both)");
 }
 
 static void text_exit(struct pg_text *t, const struct pg_event *e)
 {
 	pg_put(t, "exit: ");
-	text_count(t, e->events, " broken write");
-	if (e->early) {
+	text_count(t, e->exit.events, " broken write");
+	if (e->exit.early) {
 		pg_put(t, ", ");
-		pg_put_u64(t, e->early);
+		pg_put_u64(t, e->exit.early);
 		pg_put(t, " before start-up");
 	}
-	if (e->idle)
-		text_idle(t, e->idle);
-	for (unsigned i = 0; i < pg_rules.n && !e->idle; i++)
+	if (e->exit.idle)
+		text_idle(t, e->exit.idle);
+	for (unsigned i = 0; i < pg_rules.n && !e->exit.idle; i++)
 		text_rule(t, e, i);
-	if (e->uncounted) {
+	if (e->exit.uncounted) {
 		pg_put(t, INDENT);
-		text_count(t, e->uncounted, " call");
+		text_count(t, e->exit.uncounted, " call");
 		pg_put(t, " not counted for rules: there was no room");
 	}
-	for (unsigned i = 0; i < e->sites; i++) {
+	for (unsigned i = 0; i < e->exit.sites; i++) {
 		pg_put(t, INDENT);
-		text_times(t, e->site[i].count);
+		text_times(t, e->exit.site[i].count);
 		pg_put_char(t, ' ');
-		pg_put(t, e->site[i].call);
+		pg_put(t, e->exit.site[i].call);
 		pg_put_char(t, '(');
-		pg_put_i64(t, e->site[i].fd);
+		pg_put_i64(t, e->exit.site[i].fd);
 		pg_put(t, ")");
-		if (!e->site[i].caller.at)
+		if (!e->exit.site[i].caller.at)
 			continue;
 		pg_put(t, " at ");
-		pg_stack_put_code(t, e->naming, &e->site[i].caller);
+		pg_stack_put_code(t, e->naming, &e->exit.site[i].caller);
 	}
 }
 
@@ -537,28 +545,28 @@ static void text_load(struct pg_text *t, const struct pg_event *e)
 	pg_put(t, "load: ");
 	pg_put_name(t, pg_program_name(), PG_NAME_SHOWN);
 	pg_put(t, ", gates ");
-	pg_put(t, e->gates);
+	pg_put(t, e->load.gates);
 	pg_put(t, ", SIGPIPE ");
-	pg_put(t, pg_state_name(e->change.to));
+	pg_put(t, pg_state_name(e->load.sigpipe));
 	if (e->inherited)
 		pg_put(t, ": SIGPIPE was already ignored when this program started");
 }
 
 static void text_killed(struct pg_text *t, const struct pg_event *e)
 {
-	if (e->call) {
+	if (e->op->call) {
 		pg_put(t, "SIGPIPE of ");
-		pg_put(t, pg_call_name(e->call));
+		text_name_of_call(t, e);
 		pg_put_char(t, '(');
-		pg_put_i64(t, e->fd);
+		pg_put_i64(t, e->op->fd);
 		pg_put(t, "), which was blocked until now, kills");
-	} else if (e->by_itself) {
+	} else if (e->killed.by_itself) {
 		pg_put(t, "SIGPIPE that the program raised itself kills");
-	} else if (e->sender == e->pid) {
+	} else if (e->killed.sender == e->pid) {
 		pg_put(t, "SIGPIPE that was pending in this process kills");
 	} else {
 		pg_put(t, "SIGPIPE sent by process ");
-		pg_put_i64(t, e->sender);
+		pg_put_i64(t, e->killed.sender);
 		pg_put(t, " kills; no write broke");
 	}
 }
@@ -582,16 +590,16 @@ static void text_unreached(struct pg_text *t, const struct pg_event *e)
 	const char *name = e->path[0] ? e->path : e->outside ? e->comm : "?";
 	size_t before;
 
-	if (e->child < 0)
+	if (e->unreached.child < 0)
 		pg_put(t, "a child");
 	else
-		pg_put(t, "pid "), pg_put_i64(t, e->child);
+		pg_put(t, "pid "), pg_put_i64(t, e->unreached.child);
 	pg_put(t, " (");
 	text_name(t, name, sizeof e->path, ")");
 	pg_put(t, ") ");
-	pg_put(t, barriers[e->barrier].is);
+	pg_put(t, barriers[e->unreached.barrier].is);
 	pg_put(t, ": ");
-	pg_put(t, barriers[e->barrier].so);
+	pg_put(t, barriers[e->unreached.barrier].so);
 	before = t->len;
 	pg_put(t, "; ");
 	if (pg_put_instead(t, e))

@@ -40,15 +40,31 @@ int64_t pg_sent_since(const struct pg_event *e, const struct pg_warning *w)
 	return e->object.sent < 0 ? -1 : (int64_t)((uint64_t)e->object.sent - w->sent);
 }
 
+const char *pg_event_call(const struct pg_event *e)
+{
+	return e->op->call ? pg_call_name(pg_call_plain(e->op->call)) : NULL;
+}
+
 int pg_event_rule(const struct pg_event *e)
 {
-	return e->ev == PG_EV_INJECT ? e->rule : e->object.rule;
+	return e->plan ? (int)e->plan->rule : e->object.rule;
+}
+
+const char *pg_event_outcome(const struct pg_event *e)
+{
+	static const char *const held[] = {NULL, "held until the peer left",
+					   "held in vain: the peer is still there"};
+	const struct pg_plan *p = e->plan;
+
+	return p->already ? "it was broken before" : p->lost ? "the bytes are lost" : held[p->held];
 }
 
 void pg_put_actions(struct pg_text *t, const struct pg_event *e)
 {
-	const struct pg_rule *r = pg_rule_of(e->rule);
-	uint64_t bit = e->via == PG_VIA_STDIO ? PG_STDIO_BIT : (uint64_t)1 << (e->call & 63);
+	const struct pg_rule *r = pg_rule_of((int)e->plan->rule);
+	uint64_t bit = e->op->via == PG_VIA_STDIO
+			       ? PG_STDIO_BIT
+			       : (uint64_t)1 << (pg_call_plain(e->op->call) & 63);
 	uint64_t can = r ? pg_rule_actions(r, bit) : 0;
 	size_t end = t->len + ACTIONS_MAX;
 	bool some = false;
@@ -71,17 +87,17 @@ void pg_put_actions(struct pg_text *t, const struct pg_event *e)
 /* Under a tracer who is not root a file's privileges are not given; who is attached to has them. */
 bool pg_put_instead(struct pg_text *t, const struct pg_event *e)
 {
-	bool filtered = e->barrier == PG_BARRIER_LISTENER;
-	bool closed = e->barrier == PG_BARRIER_UNDUMPABLE ||
-		      (e->barrier == PG_BARRIER_PRIVILEGED && !e->by_root);
+	bool filtered = e->unreached.barrier == PG_BARRIER_LISTENER;
+	bool closed = e->unreached.barrier == PG_BARRIER_UNDUMPABLE ||
+		      (e->unreached.barrier == PG_BARRIER_PRIVILEGED && !e->unreached.by_root);
 
-	if (!e->reachable || ((filtered || closed) && e->child < 0))
+	if (!e->unreached.reachable || ((filtered || closed) && e->unreached.child < 0))
 		return false;
 	pg_put(t, filtered ? "pipeguard attach -r RULE "
 		  : closed ? "sudo pipeguard attach "
 			   : "pipeguard run --both");
 	if (filtered || closed)
-		pg_put_i64(t, e->child);
+		pg_put_i64(t, e->unreached.child);
 	return true;
 }
 

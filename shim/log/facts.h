@@ -20,6 +20,12 @@ unsigned pg_by_age(const struct pg_warning *w, unsigned *order);
 /* Bytes sent since W, where that is known; or -1. */
 int64_t pg_sent_since(const struct pg_event *e, const struct pg_warning *w);
 
+/* The name of the call that E is about; a null pointer: unknown. */
+const char *pg_event_call(const struct pg_event *e);
+
+/* What became of what the plan of E wanted, in words; a null pointer: there is nothing to say. */
+const char *pg_event_outcome(const struct pg_event *e);
+
 /* The rule behind E, from 0; -1: none. */
 int pg_event_rule(const struct pg_event *e);
 

@@ -61,8 +61,8 @@ void pg_journal_head(struct pg_text *t, const struct pg_event *e, size_t len)
 	pg_put(t, broke ? "PRIORITY=4\n" : "PRIORITY=6\n"); /* syslog's warning, information */
 	field(t, "SYSLOG_IDENTIFIER", e->comm);
 	field(t, "PIPEGUARD_EVENT", pg_event_word(e));
-	field(t, "PIPEGUARD_CALL", e->call ? pg_call_name(e->call) : NULL);
-	field(t, "PIPEGUARD_ERRNO", e->err ? pg_errno_name(e->err) : NULL);
+	field(t, "PIPEGUARD_CALL", e->op ? pg_event_call(e) : NULL);
+	field(t, "PIPEGUARD_ERRNO", e->op && e->op->err ? pg_errno_name(e->op->err) : NULL);
 	field(t, "PIPEGUARD_SIGNAL", pg_event_signal(e));
 	peer(t, &e->object);
 	site(t, e->hash);

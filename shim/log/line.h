@@ -8,7 +8,8 @@
 /* Formats and logs the event in S as the configuration asks. Async-signal-safe. */
 void pg_event_write(struct pg_room *s);
 
-/* Start-up, and before the program confines itself: what can be told afterwards without asking. */
+/* Start-up, and before the program confines itself: what can be logged afterwards without asking.
+ */
 void pg_event_note_process(void);
 
 /* After the program confined itself: what can be said with write(2) alone. */

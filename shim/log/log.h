@@ -18,7 +18,7 @@ enum {
 	PG_LINE_MAX = 4096
 }; /* bytes, newline included: what a pipe takes in one piece (PIPE_BUF) */
 
-/* Start-up only: opens the log. A log that cannot be opened is told once on stderr; the program
+/* Start-up only: opens the log. That a log cannot be opened is said once on stderr; the program
  * runs on. */
 void pg_log_start(void);
 

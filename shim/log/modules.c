@@ -8,8 +8,8 @@
 #include "rules/match.h"
 #include "who/module.h"
 
-enum { TOLD = 128 };
-static pg_shared64 told[TOLD]; /* by process: a child that logs elsewhere tells them once more */
+enum { LOGGED = 128 };
+static pg_shared64 logged[LOGGED]; /* by process: a child that logs elsewhere logs them once more */
 
 /* Is it the first time? When there is no more room it never is. */
 static bool is_new(int pid, const struct pg_module *m)
@@ -17,7 +17,7 @@ static bool is_new(int pid, const struct pg_module *m)
 	uint64_t key = pg_mix(pg_mix(1, (uint64_t)pid), m->stamp ? m->stamp : m->base) | 1;
 
 	for (unsigned i = 0; i < 8; i++) {
-		pg_shared64 *at = &told[(key + i) % TOLD];
+		pg_shared64 *at = &logged[(key + i) % LOGGED];
 		uint64_t none = 0;
 
 		if (__atomic_compare_exchange_n(at, &none, key, false, __ATOMIC_RELAXED,
@@ -29,18 +29,18 @@ static bool is_new(int pid, const struct pg_module *m)
 	return false;
 }
 
-static void tell(struct pg_room *s, const struct pg_module *m, uintptr_t at)
+static void log_one(struct pg_room *s, const struct pg_module *m, uintptr_t at)
 {
 	struct pg_event *e = &s->event;
 
 	e->ev = PG_EV_MODULE;
-	pg_copy(e->module, sizeof e->module, m->name);
+	pg_copy(e->module.name, sizeof e->module.name, m->name);
 	pg_module_path(m, at, e->path, sizeof e->path);
-	pg_module_id(m, e->build_id, sizeof e->build_id);
+	pg_module_id(m, e->module.build_id, sizeof e->module.build_id);
 	pg_event_write(s);
 }
 
-void pg_modules_tell(struct pg_room *s)
+void pg_modules_log(struct pg_room *s)
 {
 	const struct pg_event *e = &s->event;
 
@@ -50,6 +50,6 @@ void pg_modules_tell(struct pg_room *s)
 		const struct pg_module *m = pg_module_at(e->frame[i], &s->naming.module);
 
 		if (m && is_new(e->pid, m))
-			tell(s, m, e->frame[i]);
+			log_one(s, m, e->frame[i]);
 	}
 }

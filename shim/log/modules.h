@@ -6,8 +6,8 @@
 #include "log/room.h"
 
 /* Behind the line about the event in S: a line about each module of its stack that this process has
- * not told of yet, in logs that are for programs and tell of loads. The event and its line are gone
+ * not logged yet, in logs that are for programs and have loads. The event and its line are gone
  * then. Async-signal-safe. */
-void pg_modules_tell(struct pg_room *s);
+void pg_modules_log(struct pg_room *s);
 
 #endif

@@ -20,7 +20,7 @@ static struct pg_place sites[SITES];
 static struct wiped {
 	pg_shared64 broken; /* writes of the process PID; a vfork child's are not counted */
 	int pid;
-	bool held; /* of a place that had to make room, not all was told */
+	bool held; /* of a place that had to make room, not all was logged */
 } __attribute__((aligned(PG_PAGE_MOST))) wiped;
 
 static PG_START_DATA pg_shared64 total; /* in this process and those it was forked from */
@@ -88,7 +88,9 @@ static void count_broken(int pid)
 
 bool pg_site_count(struct pg_event *e, uintptr_t place, struct pg_place **first)
 {
-	uint64_t what = (uint64_t)e->call + ((uint64_t)e->ev << 8) + ((uint64_t)e->rule << 16);
+	uint64_t rule = e->plan ? e->plan->rule : 0;
+	uint64_t what =
+		(uint64_t)pg_call_plain(e->op->call) + ((uint64_t)e->ev << 8) + (rule << 16);
 	uint64_t key =
 		pg_mix(pg_mix(pg_mix(pg_mix(1, (uint64_t)e->pid), e->object.ino), place), what);
 	uint64_t n;
@@ -112,8 +114,8 @@ void pg_site_describe(struct pg_place *s, const struct pg_event *e, uintptr_t ca
 {
 	s->caller = pg_code_at(e->frames ? e->frame[0] : caller);
 	PG_PUT(s->pid, e->pid);
-	PG_PUT(s->fd, e->fd);
-	PG_PUT(s->call, e->call);
+	PG_PUT(s->fd, e->op->fd);
+	PG_PUT(s->call, pg_call_plain(e->op->call));
 	PG_PUT(s->broke, e->ev == PG_EV_EPIPE);
 }
 
@@ -125,13 +127,13 @@ void pg_site_collect(struct pg_event *e)
 
 		if (!PG_GET(s->broke) || PG_GET(s->pid) != e->pid)
 			continue;
-		e->events += count;
-		if (e->sites < sizeof e->site / sizeof *e->site)
-			e->site[e->sites++] = (struct pg_site){pg_call_name(PG_GET(s->call)),
-							       s->caller, count, PG_GET(s->fd)};
+		e->exit.events += count;
+		if (e->exit.sites < sizeof e->exit.site / sizeof *e->exit.site)
+			e->exit.site[e->exit.sites++] = (struct pg_site){
+				pg_call_name(PG_GET(s->call)), s->caller, count, PG_GET(s->fd)};
 	}
 	if (PG_GET(wiped.pid) == e->pid) /* else more than one process counted */
-		e->events = PG_GET(wiped.broken);
+		e->exit.events = PG_GET(wiped.broken);
 }
 
 bool pg_site_any(void)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * How often each place in the program broke on each object: the first ten
- * events of a place are told, then the 20th, 40th, 80th and so on. Counted
+ * events of a place are logged, then the 20th, 40th, 80th and so on. Counted
  * without a lock in a table that makes room by forgetting the least busy place.
  */
 #ifndef PG_SITE_H

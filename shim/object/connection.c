@@ -22,11 +22,11 @@ void pg_fd_warn(int fd, enum pg_what what, uint32_t call, int err, uintptr_t cal
 	if (!s)
 		return;
 	pg_fd_settle(s, f);
-	s->told[what] = (struct pg_warning){.at = pg_now(),
-					    .sent = PG_GET(s->sent),
-					    .caller = pg_code_at(caller),
-					    .call = pg_call_plain((enum pg_call)call),
-					    .err = err};
+	s->warned[what] = (struct pg_warning){.at = pg_now(),
+					      .sent = PG_GET(s->sent),
+					      .caller = pg_code_at(caller),
+					      .call = pg_call_plain((enum pg_call)call),
+					      .err = err};
 	if (what == PG_EOF || what == PG_SHUTDOWN)
 		return;
 	/* no connection came of it */
@@ -68,7 +68,7 @@ static struct pg_story *begin_connection(int fd, struct pg_fd *f)
 	PG_PUT(s->sent, 0);
 	s->received = s->since = 0;
 	s->peer.family = s->local.family = 0;
-	__builtin_memset(s->told, 0, sizeof s->told);
+	__builtin_memset(s->warned, 0, sizeof s->warned);
 	s->number = s->suppressed = 0;
 	s->side = PG_NO_SIDE;
 	s->ended = s->lingers = s->connecting = s->foreign = s->partial = false;

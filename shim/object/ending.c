@@ -597,7 +597,7 @@ static PG_COLD void prefer_reader(struct search *s)
 		*s->best = e;
 }
 
-/* A program that closes its input is about to end, mostly: then it is told by its status. */
+/* A program that closes its input is about to end, mostly: then its status is what is logged. */
 static PG_COLD void add_exit(struct search *s)
 {
 	struct pg_ending *e = s->best, exit;

@@ -3,7 +3,7 @@
  * Endings: who let go of the other end. The guarded processes of a tree share
  * a ring of them. Whoever leaves an object leaves a record of it, first as one
  * that is to be proved, and then, if the kernel says that nobody has the object
- * any more, as one that is sure. Only those are told to whom the other end is
+ * any more, as one that is sure. Only those are named to whom the other end is
  * missing: no name is better than a wrong one.
  *
  * What is read from the ring is input. A record counts only whole (its sum),
@@ -62,7 +62,7 @@ enum { PG_ENDINGS = 256 };
 enum { PG_SAID = 64 };
 struct pg_endings {
 	uint64_t next, unused;
-	pg_shared64 said[PG_SAID]; /* what was told once for all of the tree */
+	pg_shared64 said[PG_SAID]; /* what was logged once for all of the tree */
 	struct pg_ending_slot slot[PG_ENDINGS];
 };
 
@@ -91,7 +91,7 @@ void pg_endings_fired(unsigned rule);
  * PID; 0: it is not, or that is not known. */
 uint64_t pg_endings_idle(uint64_t rules, int pid);
 
-/* Has nobody of the tree told of WHAT, a hash, yet? Where there is no ring: none of this process
+/* Has nobody of the tree logged WHAT, a hash, yet? Where there is no ring: none of this process
  * and those that it forked. When there is no more room the answer is no. */
 bool pg_said_first(uint64_t what);
 
@@ -99,7 +99,7 @@ bool pg_said_first(uint64_t what);
 void pg_said_start(void);
 
 /* Is the file still there? The library, where it is in the first process, takes it away at the end,
- * once it has told what there is to tell. */
+ * once it has logged what there is to log. */
 bool pg_endings_stand(void);
 
 /* PID is about to end: the file goes, if it is its owner. */

@@ -209,7 +209,7 @@ static bool is_sent_to(int fd)
 /*
  * A proof costs some twenty microseconds, and the ring keeps no more than 256
  * endings: of a process that closes more than that in a moment, not all are
- * left. Not so of a FIFO: there an older one would be told in the place of that.
+ * left. Not so of a FIFO: there an older one would be named in its place.
  */
 static bool is_too_much(const struct pg_left *left, int fd, const struct pg_stat *st)
 {

@@ -188,7 +188,7 @@ static bool may_end(int fd, const struct pg_object *o)
  * it took, and what only comes of a connection prove it. */
 static bool is_known_to_stand(const struct pg_story *s, const struct pg_object *o)
 {
-	return !s->connecting || o->peer.family || PG_GET(s->sent) || s->told[PG_EOF].at;
+	return !s->connecting || o->peer.family || PG_GET(s->sent) || s->warned[PG_EOF].at;
 }
 
 static void look_story(int fd, struct pg_story *s, struct pg_object *o)
@@ -210,9 +210,9 @@ static void look_story(int fd, struct pg_story *s, struct pg_object *o)
 	}
 	if (!o->peer.family)
 		o->peer = s->peer;
-	__builtin_memcpy(o->told, s->told, sizeof o->told);
-	if (o->told[PG_EOF].at && !may_end(fd, o))
-		o->told[PG_EOF].at = 0;
+	__builtin_memcpy(o->warned, s->warned, sizeof o->warned);
+	if (o->warned[PG_EOF].at && !may_end(fd, o))
+		o->warned[PG_EOF].at = 0;
 }
 
 /* As isatty(3) asks. */

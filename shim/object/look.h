@@ -29,7 +29,7 @@ struct pg_object {
 								 abstract: '@' first */
 	int rule;					      /* that broke it; -1: none did */
 	uint32_t number; /* the n-th stream connection of its side; 0: unknown */
-	struct pg_warning told[PG_WHATS];
+	struct pg_warning warned[PG_WHATS];
 };
 
 /* Sets O's peer from ADDR, LEN bytes of which are there. */
@@ -49,7 +49,7 @@ struct pg_stat pg_look_stat(int fd); /* ino 0: not open */
 void pg_look_for(int fd, struct pg_object *o, unsigned wants, bool make);
 void pg_look_at(int fd, const struct pg_stat *st, struct pg_object *o, unsigned wants, bool make);
 
-/* What poll(2) says of FD at once, for EVENTS and what is always told. */
+/* What poll(2) says of FD at once, for EVENTS and what it always reports. */
 short pg_look_poll(int fd, short events);
 enum { PG_POLLRDHUP = 0x2000 }; /* not under __USE_MISC in every libc */
 
@@ -58,9 +58,9 @@ bool pg_look_has_path(int fd, uint64_t dev);
 
 bool pg_look_reads(const struct pg_stat *st); /* does this process hold a reading end of pipe ST? */
 bool pg_look_is_broken_pipe(int fd);	      /* a pipe whose readers have gone */
-bool pg_look_hung_up(int fd);		      /* would poll(2) tell of an error or a hang-up? */
+bool pg_look_hung_up(int fd);		      /* does poll(2) report an error or a hang-up? */
 bool pg_look_is_broken(int fd);		      /* POLLERR or POLLHUP: no peer is there any more */
-bool pg_look_failed(int fd);		      /* POLLERR: an error waits to be told */
+bool pg_look_failed(int fd);		      /* POLLERR: an error waits */
 
 const char *pg_kind_name(enum pg_kind kind); /* a null pointer: no word for it */
 

@@ -40,10 +40,10 @@ struct pg_story {
 	pg_shared64 sent;     /* bytes, by all its numbers, as far as they are settled */
 	pg_shared64 received; /* by calls that rules watch */
 	uint64_t since;	      /* connected or accepted, ns; 0: not known, or not connected */
-	struct pg_addr peer, local;	  /* LOCAL: of what a rule broke, a reset takes it away */
-	struct pg_warning told[PG_WHATS]; /* to the program */
-	uint64_t kept_ino;		  /* of KEPT */
-	uint64_t conn[PG_CONN_SLOTS];	  /* its numbers, for conn=: rules/conn.c */
+	struct pg_addr peer, local;	    /* LOCAL: of what a rule broke, a reset takes it away */
+	struct pg_warning warned[PG_WHATS]; /* to the program */
+	uint64_t kept_ino;		    /* of KEPT */
+	uint64_t conn[PG_CONN_SLOTS];	    /* its numbers, for conn=: rules/conn.c */
 	uint32_t number;     /* the n-th client, or server, stream of the process; 0: none */
 	uint32_t suppressed; /* signals taken away on it */
 	uint8_t side;	     /* enum pg_side */
@@ -71,7 +71,7 @@ uint32_t pg_story_begin(void);
 bool pg_story_hold(struct pg_story *s);
 void pg_story_drop(struct pg_story *s);
 
-/* In the list of its numbers, which are told as themselves + 1, TO takes the place of FROM. */
+/* In the list of its numbers, which are kept as themselves + 1, TO takes the place of FROM. */
 void pg_story_list(struct pg_story *s, int32_t from, int32_t to);
 
 /* Is S of ST? From now on it is. */

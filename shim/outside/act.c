@@ -6,7 +6,7 @@
 #include "outside/move.h"
 #include "outside/owed.h"
 #include "outside/seen.h"
-#include "outside/tell.h"
+#include "outside/report.h"
 #include "outside/waiting.h"
 
 #include "base/clock.h"
@@ -28,7 +28,7 @@ static void change(struct pg_ruled *c)
 
 	if (is_broken(c)) {
 		c->plan.already = true;
-		pg_made_tell(c);
+		pg_made_log(c);
 		c->way->go_on(c);
 		return;
 	}
@@ -38,7 +38,7 @@ static void change(struct pg_ruled *c)
 	else if (!ret)
 		pg_made_remember(c);
 	c->plan.failed = -ret;
-	pg_made_tell(c);
+	pg_made_log(c);
 	if (ret || !ends || c->object.kind == PG_PIPE || !c->reads) {
 		c->way->go_on(c);
 		return;
@@ -48,7 +48,7 @@ static void change(struct pg_ruled *c)
 }
 
 /* An EPIPE that the kernel does not make: its signal comes from here, and where none can come the
- * event is told at once. */
+ * event is logged at once. */
 static void fail_broken(struct pg_ruled *c)
 {
 	const struct pg_layout *l = pg_call_layout(c->op.call);
@@ -61,19 +61,19 @@ static void fail_broken(struct pg_ruled *c)
 		pg_send(c, SIGPIPE);
 		return;
 	}
+	c->op.ret = -1;
+	c->op.err = EPIPE;
 	e = pg_made_event(c, PG_EV_EPIPE);
-	e->ret = -1;
-	e->err = EPIPE;
 	e->signal = signals ? PG_SIG_BLOCKED : PG_SIG_NONE;
 	e->object.rule = (int)c->plan.rule;
-	pg_tell(c->of, c->tid, e);
+	pg_report_event(c->of, c->tid, e);
 }
 
 static void fail(struct pg_ruled *c)
 {
 	int err = c->plan.final->error;
 
-	pg_made_tell(c);
+	pg_made_log(c);
 	if (err == EPIPE && !c->reads && c->op.call != PG_CALL_connect) {
 		if (c->object.kind == PG_PIPE && !c->op.bytes) {
 			c->way->go_on(c);
@@ -105,7 +105,7 @@ static void misconnect(struct pg_ruled *c)
 	}
 	if (hangs && !c->nonblock) {
 		pg_made_remember(c);
-		pg_made_tell(c);
+		pg_made_log(c);
 		wait_in_vain(c, 0);
 		return;
 	}
@@ -113,7 +113,7 @@ static void misconnect(struct pg_ruled *c)
 	if (got == -EAFNOSUPPORT)
 		got = hangs ? -ETIMEDOUT : -ECONNREFUSED;
 	pg_made_remember(c);
-	pg_made_tell(c);
+	pg_made_log(c);
 	c->way->answer(c, got);
 }
 
@@ -122,7 +122,7 @@ static void stall(struct pg_ruled *c)
 	uint64_t ns = pg_patience(c);
 	bool accepts = c->op.call == PG_CALL_accept;
 
-	pg_made_tell(c);
+	pg_made_log(c);
 	if (c->reads && !accepts && (pg_kind_is_socket(c->object.kind) || c->nonblock)) {
 		pg_make_for(c);
 		pg_fault_silence(c->copy, c->object.kind);
@@ -142,8 +142,8 @@ bool pg_act_halt(struct pg_ruled *c)
 		pg_take_away(c->tid);
 	if (!c->plan.stop && !c->plan.abort)
 		return false;
-	pg_made_tell(c);
-	c->plan.tells = false;
+	pg_made_log(c);
+	c->plan.logs = false;
 	if (c->plan.abort)
 		pg_send(c, SIGABRT);
 	if (c->plan.stop)
@@ -154,7 +154,7 @@ bool pg_act_halt(struct pg_ruled *c)
 static void lose(struct pg_ruled *c)
 {
 	c->plan.lost = true;
-	pg_made_tell(c);
+	pg_made_log(c);
 	c->done = c->op.bytes;
 	if (c->op.call == PG_CALL_sendmmsg)
 		pg_carry_answer(c);
@@ -197,7 +197,7 @@ void pg_act_finish(struct pg_ruled *c)
 	}
 	if ((pg_carry_cuts(c) || c->plan.garbage) && !pg_carries(c))
 		c->plan.failed = EOPNOTSUPP;
-	pg_made_tell(c);
+	pg_made_log(c);
 	if (pg_carries(c))
 		pg_carry_start(c, false);
 	else

@@ -47,7 +47,7 @@ static void break_midway(struct pg_ruled *c)
 	if (!ret)
 		pg_made_remember(c);
 	c->plan.failed = -ret;
-	pg_made_tell(c);
+	pg_made_log(c);
 	if (ret)
 		return;
 	pg_owe(c->tid, (int)c->plan.rule);

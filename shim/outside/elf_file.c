@@ -91,8 +91,9 @@ static void read_segments(struct pg_elf_file *e, const unsigned char *head)
 		const unsigned char *p = table + i * size;
 
 		e->segments[e->segment_count++] = (struct pg_elf_segment){
-			(uint32_t)FIELD(e, Phdr, p_type, p), FIELD(e, Phdr, p_offset, p),
-			FIELD(e, Phdr, p_vaddr, p), FIELD(e, Phdr, p_filesz, p)};
+			(uint32_t)FIELD(e, Phdr, p_type, p), (uint32_t)FIELD(e, Phdr, p_flags, p),
+			FIELD(e, Phdr, p_offset, p), FIELD(e, Phdr, p_vaddr, p),
+			FIELD(e, Phdr, p_filesz, p)};
 	}
 	free(table);
 }

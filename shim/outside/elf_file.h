@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 struct pg_elf_segment {
-	uint32_t type;
+	uint32_t type, flags;
 	uint64_t offset, address, size; /* SIZE: in the file */
 };
 

@@ -6,7 +6,7 @@
 #include "outside/silent.h"
 #include "outside/waiting.h"
 #include "outside/stops.h"
-#include "outside/tell.h"
+#include "outside/report.h"
 #include "outside/tracee.h"
 
 #include "base/clock.h"
@@ -147,7 +147,7 @@ static void forget_thread(int tid)
 }
 
 /* The thread that called exec has its process's number now: neither the end of its own nor that of
- * the leader is told. */
+ * the leader is reported. */
 static void on_exec(int pid)
 {
 	struct pg_tracee *t = pg_tracee(pid);
@@ -157,13 +157,13 @@ static void on_exec(int pid)
 	if (!ptrace(PTRACE_GETEVENTMSG, pid, 0, &former) && (int)former != pid)
 		forget_thread((int)former);
 	pg_tracee_renewed(t);
-	pg_tell_load(t);
-	pg_tell_closed(t);
+	pg_report_started(t);
+	pg_report_closed(t);
 	go_on(pid, 0);
 }
 
 /* What its program wrote until now counts for the child, too; one by vfork counts as its parent.
- * The child may have ended before this is told. */
+ * The child may have ended before this is reported. */
 static void on_fork(int tid, bool vfork)
 {
 	unsigned long child = 0;
@@ -196,7 +196,7 @@ static void on_stop(int tid, int status)
 	else if (event)
 		go_on(tid, 0);
 	else if (sig == SIGPIPE)
-		go_on(tid, pg_tell_sigpipe(pg_tracee_heard(tid), tid));
+		go_on(tid, pg_report_sigpipe(pg_tracee_heard(tid), tid));
 	else
 		go_on(tid, sig);
 }
@@ -209,7 +209,7 @@ static void on_end(int tid)
 
 	forget_thread(tid);
 	if (t)
-		pg_tell_exit(t);
+		pg_report_ended(t);
 	pg_tracee_gone(tid);
 }
 
@@ -254,7 +254,7 @@ static void take_signals(void)
 	}
 }
 
-static bool is_told(const struct pollfd *p)
+static bool is_ready(const struct pollfd *p)
 {
 	return p->revents & POLLIN;
 }
@@ -287,10 +287,10 @@ static void wait_for_more(const struct pg_engine *how)
 	t = patience(until);
 	ret = ppoll(p, n, &t, NULL);
 	changed |= !ret;
-	if (ret > 0 && is_told(&p[1]))
+	if (ret > 0 && is_ready(&p[1]))
 		pg_notify_take();
 	pg_ruled_step();
-	if (ret > 0 && is_told(&p[0]))
+	if (ret > 0 && is_ready(&p[0]))
 		take_signals();
 }
 
@@ -300,11 +300,11 @@ enum pg_end pg_engine_run(const struct pg_engine *how)
 		pg_notify_start(how->listener);
 	for (;;) {
 		if ((changed || pg_stops_on) && !take_all())
-			return how->once && pg_told ? PG_END_ONCE : PG_END_GONE;
+			return how->once && pg_reported ? PG_END_ONCE : PG_END_GONE;
 		changed = false;
 		if (pg_stops_owes())
 			continue;
-		if (how->once && pg_told)
+		if (how->once && pg_reported)
 			return PG_END_ONCE;
 		if (may_leave(how))
 			return PG_END_ASKED;

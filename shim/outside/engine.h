@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The engine: looks at processes from outside, by ptrace(2) without stops at
- * system calls. The kernel tells the tracer of each SIGPIPE, also of one that
+ * system calls. The kernel stops for the tracer at each SIGPIPE, also of one that
  * the program ignores; nothing is paid by what does not break. A tracer that
  * ends, however it ends, leaves its tracees running.
  */

@@ -15,6 +15,7 @@ enum { FUNCTIONS_MAX = 1 << 20 };
 
 struct pg_file_segment {
 	uint64_t offset, size, address;
+	bool code;
 };
 
 struct pg_file_function {
@@ -37,7 +38,8 @@ static void read_segments(struct pg_file *f, const struct pg_elf_file *e)
 	for (unsigned i = 0; f->segment && i < e->segment_count; i++)
 		if (e->segments[i].type == PT_LOAD)
 			f->segment[f->segments++] = (struct pg_file_segment){
-				e->segments[i].offset, e->segments[i].size, e->segments[i].address};
+				e->segments[i].offset, e->segments[i].size, e->segments[i].address,
+				e->segments[i].flags & PF_X};
 	f->go = pg_elf_file_named(e, ".gopclntab") || pg_elf_file_named(e, ".go.buildinfo");
 	f->debug = pg_elf_file_debug(e);
 	f->known = true;
@@ -91,20 +93,28 @@ struct pg_file *pg_file(int pid, const char *path, uint64_t dev, uint64_t ino)
 	return f;
 }
 
-bool pg_file_address(const struct pg_file *f, uint64_t offset, uint64_t *address)
+/* Of S, or of the page that it begins in. */
+static bool is_from(const struct pg_file_segment *s, uint64_t offset)
 {
+	return offset >= (s->offset & ~(uint64_t)4095) &&
+	       (offset < s->offset || offset - s->offset < s->size);
+}
+
+/* A page of the file may be the end of one segment and the beginning of the next, and is mapped for
+ * each of them: whether it is code tells them apart. */
+bool pg_file_address(const struct pg_file *f, uint64_t offset, bool code, uint64_t *address)
+{
+	const struct pg_file_segment *found = NULL;
+
 	for (unsigned i = 0; i < f->segments; i++) {
 		const struct pg_file_segment *s = &f->segment[i];
-		uint64_t first = s->offset & ~(uint64_t)4095;
 
-		if (offset < first || offset - s->offset + (s->offset - first) >= s->size + 4096)
-			continue;
-		if (offset >= s->offset ? offset - s->offset >= s->size : false)
-			continue;
-		*address = s->address + offset - s->offset;
-		return true;
+		if (is_from(s, offset) && (!found || s->code == code))
+			found = s;
 	}
-	return false;
+	if (found)
+		*address = found->address + offset - found->offset;
+	return found;
 }
 
 /* ---- functions ---- */

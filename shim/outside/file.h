@@ -27,9 +27,9 @@ struct pg_file {
 /* The file that process PID has mapped from PATH. Never a null pointer. */
 struct pg_file *pg_file(int pid, const char *path, uint64_t dev, uint64_t ino);
 
-/* The address in the file's own words of what lies at OFFSET; false: it is not code or data of it.
- */
-bool pg_file_address(const struct pg_file *f, uint64_t offset, uint64_t *address);
+/* The address in the file's own words of what lies at OFFSET, where it is mapped as code, or not;
+ * false: it is not loaded from there. */
+bool pg_file_address(const struct pg_file *f, uint64_t offset, bool code, uint64_t *address);
 
 /* The function that holds ADDRESS, and where it begins; a null pointer: none is known. */
 const char *pg_file_function(struct pg_file *f, uint64_t address, uint64_t *start);

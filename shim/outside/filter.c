@@ -112,7 +112,7 @@ static bool is_first(enum pg_call call)
 	return pg_call_of_number(pg_call_number(call)) == call;
 }
 
-/* A process has one listener, and that is this one: who asks for another is told of. */
+/* A process has one listener, and that is this one: who asks for another is logged. */
 static void put_listener(void)
 {
 	put(BPF_JMP | BPF_JEQ | BPF_K, 0, 3, SYS_seccomp);

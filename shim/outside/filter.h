@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The filter that tells of calls which rules watch: what no rule can reach, by its number or its
+/* The filter that notifies of calls which rules watch: what no rule can reach, by its number or its
  * descriptor, passes in the kernel. */
 #ifndef PG_FILTER_H
 #define PG_FILTER_H
 
 #include <stdbool.h>
 
-/* Puts the filter on this process, for what it becomes. Returns the descriptor that tells, with
+/* Puts the filter on this process, for what it becomes. Returns the listener, with
  * close-on-exec, or -errno. */
 int pg_filter_install(void);
 

@@ -18,7 +18,7 @@
 /* All that is read is the process's, which may have put anything there. */
 enum { LINKS_MAX = 4096, HEADERS_MAX = 64, DYNAMIC_MAX = 512 };
 
-struct started { /* what the kernel told it: getauxval(3) */
+struct started { /* what the kernel gave it: getauxval(3) */
 	uintptr_t headers;
 	size_t n;
 };

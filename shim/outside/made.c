@@ -4,7 +4,7 @@
 #include "outside/place.h"
 #include "outside/sets.h"
 #include "outside/stories.h"
-#include "outside/tell.h"
+#include "outside/report.h"
 #include "outside/thing.h"
 
 #include "fault/fault.h"
@@ -17,32 +17,27 @@
 
 struct pg_event *pg_made_event(const struct pg_ruled *c, enum pg_ev ev)
 {
-	struct pg_event *e = pg_tell_room(ev, c->of);
+	struct pg_event *e = pg_report_room(ev, c->of);
 
-	e->call = c->op.call;
-	e->fd = c->op.fd;
-	e->len = c->op.bytes;
+	e->op = &c->op;
 	e->object = c->object;
 	return e;
 }
 
-void pg_made_tell(struct pg_ruled *c)
+void pg_made_log(struct pg_ruled *c)
 {
 	struct pg_event *e;
 	struct pg_place *first;
 
-	if (!c->plan.tells)
+	if (!c->plan.logs)
 		return;
 	e = pg_made_event(c, PG_EV_INJECT);
-	e->rule = (int)c->plan.rule;
-	e->failed = c->plan.failed;
-	e->held = pg_plan_outcome(&c->plan);
-	e->seeded = c->plan.seeded;
-	c->of->told = true;
+	e->plan = &c->plan;
+	c->of->logged = true;
 	if (c->climbed)
-		pg_tell_stack(e);
+		pg_report_stack(e);
 	if (pg_site_count(e, (uintptr_t)e->hash, &first))
-		pg_tell(c->of, c->tid, e);
+		pg_report_event(c->of, c->tid, e);
 	if (first)
 		pg_site_describe(first, e, 0);
 }

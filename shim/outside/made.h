@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A fault in another process: made, remembered and told. */
+/* A fault in another process: made, remembered and logged. */
 #ifndef PG_MADE_H
 #define PG_MADE_H
 
@@ -15,8 +15,8 @@ void pg_make_for(struct pg_ruled *c);
 /* The rule of C's plan broke its object. */
 void pg_made_remember(struct pg_ruled *c);
 
-/* Tells what has become of C's plan. */
-void pg_made_tell(struct pg_ruled *c);
+/* Logs what has become of C's plan. */
+void pg_made_log(struct pg_ruled *c);
 
 /* An event EV about C. */
 struct pg_event *pg_made_event(const struct pg_ruled *c, enum pg_ev ev);

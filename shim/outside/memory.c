@@ -179,7 +179,7 @@ static uintptr_t base_of(const struct pg_area *a)
 {
 	uint64_t address;
 
-	if (a->file->known && pg_file_address(a->file, a->offset, &address))
+	if (a->file->known && pg_file_address(a->file, a->offset, a->runs, &address))
 		return a->lo - address;
 	return a->lo - a->offset;
 }
@@ -236,16 +236,27 @@ bool pg_module_is_own(uintptr_t addr)
 	return false;
 }
 
+static const char *function_at(const struct pg_module *m, uintptr_t addr, uint64_t *start)
+{
+	const struct pg_area *a = pg_tracee_now ? area_of(pg_tracee_now, addr) : NULL;
+
+	return a && a->file->stamp == m->stamp ? pg_file_function(a->file, addr - m->base, start)
+					       : NULL;
+}
+
+const char *pg_memory_symbol(const struct pg_module *m, uintptr_t addr)
+{
+	uint64_t start;
+
+	return function_at(m, addr, &start);
+}
+
 bool pg_symbol_at(const struct pg_module *m, uintptr_t addr, char *name, size_t size,
 		  uintptr_t *offset)
 {
-	const struct pg_area *a = pg_tracee_now ? area_of(pg_tracee_now, addr) : NULL;
-	const char *found;
 	uint64_t start;
+	const char *found = function_at(m, addr, &start);
 
-	if (!a || a->file->stamp != m->stamp)
-		return false;
-	found = pg_file_function(a->file, addr - m->base, &start);
 	if (!found)
 		return false;
 	pg_copy(name, size, found);

@@ -26,4 +26,8 @@ bool pg_memory_takes(const struct pg_tracee *t, uintptr_t address, size_t n);
 /* The file behind T's memory at ADDRESS; a null pointer: none. */
 struct pg_file *pg_memory_file(const struct pg_tracee *t, uintptr_t address);
 
+struct pg_module;
+/* The whole symbol that pg_symbol_at tells of ADDR in M, or a null pointer. */
+const char *pg_memory_symbol(const struct pg_module *m, uintptr_t addr);
+
 #endif

@@ -31,7 +31,7 @@ static bool message(const struct pg_ruled *c, struct msghdr *m)
 	return pg_bytes_read(pg_tracee_by(c->of), (uintptr_t)c->op.arg[l->data], m, sizeof *m);
 }
 
-/* What is not the stream's, or is told of the bytes later. */
+/* What is not the stream's, or is delivered with bytes that come later. */
 enum { ZEROCOPY = 0x4000000, KEPT = MSG_PEEK | MSG_OOB | MSG_ERRQUEUE | MSG_TRUNC | ZEROCOPY };
 
 static bool has_kept(const struct pg_ruled *c)
@@ -220,7 +220,7 @@ static bool is_ready(int fd, short events)
 	return poll(&p, 1, 0) == 1;
 }
 
-/* Where the kernel cannot be told not to wait: a terminal is opened once more, as one that does
+/* Where the kernel cannot be asked not to wait: a terminal is opened once more, as one that does
  * not; a pipe that can be written to takes a page. */
 static long put_out_ready(struct pg_ruled *c, size_t n)
 {
@@ -336,7 +336,7 @@ static bool is_between(const struct pg_ruled *c)
 	return pg_call_layout(c->op.call)->source >= 0;
 }
 
-/* Of two descriptors either may be the one that is not ready; one alone would tell at once, and
+/* Of two descriptors either may be the one that is not ready; one alone would be ready at once, and
  * again and again. So they are tried after a while. */
 static int wait(struct pg_ruled *c)
 {
@@ -388,7 +388,7 @@ static long send_file(struct pg_ruled *c, int source, size_t n)
 	return ret;
 }
 
-/* Of a socket the kernel waits although it is told not to: for bytes, and for more room than there
+/* Of a socket the kernel waits although it is asked not to: for bytes, and for more room than there
  * certainly is. */
 static long splice_some(struct pg_ruled *c, int source, size_t n)
 {

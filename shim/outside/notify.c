@@ -4,7 +4,7 @@
 #include "outside/cut_off.h"
 #include "outside/memory.h"
 #include "outside/ruled.h"
-#include "outside/tell.h"
+#include "outside/report.h"
 
 #include "rules/live.h"
 #include "rules/turn.h"
@@ -97,7 +97,7 @@ void pg_notify_take(void)
 		c.op.arg[i] = (long)n.data.args[i];
 	c.of = pg_tracee_heard(c.tid);
 	if (c.number == SYS_seccomp) {
-		pg_tell_listener(c.of);
+		pg_report_listener(c.of);
 		go_on(&c); /* the kernel refuses it */
 		return;
 	}

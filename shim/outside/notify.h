@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Calls that the filter tells of: each waits in the kernel until it is answered. */
+/* Calls that the filter notifies of: each waits in the kernel until it is answered. */
 #ifndef PG_NOTIFY_H
 #define PG_NOTIFY_H
 
 #include <stdbool.h>
 
-/* From now on LISTENER tells. */
+/* From now on LISTENER notifies. */
 void pg_notify_start(int listener);
 
 /* Takes one call, if one waits. */

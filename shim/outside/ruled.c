@@ -4,7 +4,7 @@
 #include "outside/act.h"
 #include "outside/carry.h"
 #include "outside/seen.h"
-#include "outside/tell.h"
+#include "outside/report.h"
 #include "outside/thing.h"
 #include "outside/waiting.h"
 
@@ -91,7 +91,7 @@ static void judge(struct pg_ruled *c)
 		return;
 	}
 	pg_plan_make(&c->plan, &c->op);
-	if (c->plan.fires && c->plan.tells)
+	if (c->plan.fires && c->plan.logs)
 		pg_see_all(c);
 	c->nonblock = c->plan.fires || pg_rules.streams ? pg_see_nonblock(c) : false;
 	if (!c->plan.fires && !pg_carries(c))
@@ -192,7 +192,7 @@ static void come_now(const struct pg_ruled *come)
 	c.copy = pg_thing_copy(c.of, c.tid, c.op.fd);
 	if (c.copy < 0) { /* the kernel says what is wrong with it */
 		if (c.copy == -EPERM)
-			pg_tell_closed(c.of);
+			pg_report_closed(c.of);
 		c.way->go_on(&c);
 		return;
 	}

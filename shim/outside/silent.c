@@ -3,7 +3,7 @@
 
 #include "outside/filter.h"
 #include "outside/registers.h"
-#include "outside/tell.h"
+#include "outside/report.h"
 #include "outside/tracee.h"
 
 #include "base/call.h"
@@ -81,6 +81,6 @@ void pg_silent_look(int tid)
 	else if (pg_tracee_masked(tid, "SigBlk:", SIGPIPE))
 		signal = PG_SIG_BLOCKED;
 	else
-		return; /* the signal tells of it */
-	pg_tell_silent(pg_tracee_heard(tid), tid, &r, signal);
+		return; /* the signal shows it */
+	pg_report_silent(pg_tracee_heard(tid), tid, &r, signal);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Writes that break and raise no signal: those with MSG_NOSIGNAL, and all while
- * SIGPIPE is blocked. The kernel tells no tracer of them, so the calls themselves
+ * SIGPIPE is blocked. The kernel notifies no tracer of them, so the calls themselves
  * are stopped at, by who asks for that: in a program that is started, the sends
  * with that flag alone (a filter finds them); elsewhere all calls (stops.h).
  */
@@ -16,7 +16,7 @@ extern bool pg_silent_on;
  * or -errno. */
 int pg_silent_install(void);
 
-/* Thread TID comes back from a call: if it broke so, that is told. */
+/* Thread TID comes back from a call: if it broke so, that is logged. */
 void pg_silent_look(int tid);
 
 #endif

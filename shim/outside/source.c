@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Lines of the source, by elfutils' libdw, and names as people write them, by libstdc++: of both
- * what is installed. */
+/* Lines of the source, by elfutils' libdw, and names as people write them, those of C++ by
+ * libstdc++: of both what is installed. */
 #include "outside/file.h"
 #include "outside/frames.h"
 #include "outside/library.h"
 #include "outside/memory.h"
+#include "outside/rust.h"
 #include "outside/units.h"
 
 #include "base/text.h"
@@ -130,21 +131,37 @@ static void copy(char *to, size_t size, const char *from)
 	to[n] = 0;
 }
 
-void pg_symbol_show(char *name, size_t size)
+/* MANGLED as libstdc++ reads it; to be freed, or a null pointer. */
+static char *plain_name(const char *mangled)
 {
 	char *plain, *end;
 	int status = 0;
 
-	if (!pg_prefix(name, "_Z") || !demangler())
-		return;
-	plain = demangler()(name, NULL, NULL, &status);
-	if (!plain)
-		return;
-	if (!strstr(plain, "operator")) { /* in whose name may stand what ends others */
+	if (!pg_prefix(mangled, "_Z") || !demangler())
+		return NULL;
+	plain = demangler()(mangled, NULL, NULL, &status);
+	if (plain && !strstr(plain, "operator")) { /* in whose name may stand what ends others */
 		end = arguments(plain);
 		*end = 0;
 		memmove(plain, last_word(plain, end), strlen(last_word(plain, end)) + 1);
 	}
-	copy(name, size, plain);
+	return plain;
+}
+
+void pg_symbol_show(const struct pg_module *m, uintptr_t addr, char *name, size_t size)
+{
+	const char *mangled = pg_memory_symbol(m, addr); /* NAME may be a part of it */
+	char rust[PG_SYMBOL_MAX];
+	char *plain;
+
+	if (!mangled)
+		return;
+	if (pg_rust_name(mangled, rust, sizeof rust)) {
+		copy(name, size, rust);
+		return;
+	}
+	plain = plain_name(mangled);
+	if (plain)
+		copy(name, size, plain);
 	free(plain);
 }

@@ -35,8 +35,8 @@ enum { WAITING, READY, FAILED };
 struct meeting {
 	_Atomic int state, engine; /* ENGINE: its number */
 	_Atomic int allowed;
-	_Atomic int told, taken; /* TOLD: the number, here, of what tells of calls, plus 1 */
-	int why;		 /* errno */
+	_Atomic int notifies, taken; /* NOTIFIES: the listener's number here, plus 1 */
+	int why;		     /* errno */
 	pid_t program;
 };
 
@@ -73,7 +73,7 @@ static void let_go(int null)
 		setrlimit(RLIMIT_NOFILE, &(struct rlimit){MANY, MANY});
 }
 
-/* A log that cannot be opened is told on standard error. */
+/* That a log cannot be opened is said on standard error. */
 static void open_log(void)
 {
 	int null = open("/dev/null", O_RDWR);
@@ -89,17 +89,17 @@ static void open_log(void)
 		return;
 }
 
-/* What tells of the program's calls, out of it. */
+/* The listener for the program's calls, taken out of it. */
 static int take_listener(struct meeting *m)
 {
-	int fd = meet(&m->told) ? atomic_load(&m->told) - 1 : -1;
+	int fd = meet(&m->notifies) ? atomic_load(&m->notifies) - 1 : -1;
 	int copy = fd >= 0 ? pg_thing_copy(pg_tracee(m->program), m->program, fd) : -1;
 
 	atomic_store(&m->taken, copy >= 0 ? 1 : 2);
 	return copy;
 }
 
-/* Are calls stopped at, instead of told by notifications? Who waits for an answer shows no stack,
+/* Are calls stopped at, instead of notified of? Who waits for an answer shows no stack,
  * nor what its call comes to; who is stopped does. And a process has one listener: it may be
  * another's. */
 static bool by_stops;
@@ -174,15 +174,15 @@ static const char *reason(int err)
 	return text;
 }
 
-/* From here on every call that rules name is told of. */
-static const char *tell_of_calls(struct meeting *m)
+/* From here on every call that rules name is notified of. */
+static const char *notify_of_calls(struct meeting *m)
 {
 	int fd = pg_filter_install();
 
 	if (fd < 0)
 		return "rules from outside need seccomp notifications, which this system does not "
 		       "have (Linux 5.0), or forbids";
-	atomic_store(&m->told, fd + 1);
+	atomic_store(&m->notifies, fd + 1);
 	if (!meet(&m->taken) || atomic_load(&m->taken) != 1)
 		return "rules from outside need pidfd_getfd (Linux 5.6)";
 	close(fd);
@@ -216,5 +216,5 @@ const char *pg_start_engine(void)
 		return NULL;
 	if (pg_silent_on && pg_silent_install())
 		return "--all needs seccomp, which this system does not have, or forbids";
-	return pg_page() || pg_rules.n ? tell_of_calls(m) : NULL;
+	return pg_page() || pg_rules.n ? notify_of_calls(m) : NULL;
 }

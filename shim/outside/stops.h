@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Calls that are told of by a stop at each system call: for processes that run
+ * Calls that are seen by a stop at each system call: for processes that run
  * already, in which nothing may stay behind, and where a rule asks for the
  * stack. Each call costs two stops, whatever it is.
  */
@@ -16,7 +16,7 @@ extern bool pg_stops_on;
 /* Thread TID has stopped at a call. */
 void pg_stops_take(int tid);
 
-/* Is a thread on its way back from a call that was not made? It would be told something wrong if it
+/* Is a thread on its way back from a call that was not made? It would get a wrong answer if it
  * were left now. */
 bool pg_stops_owes(void);
 

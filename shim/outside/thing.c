@@ -66,7 +66,7 @@ void pg_thing_by_copy(const struct pg_tracee *t, int copy, struct pg_object *o)
 		o->peer_pid = 0;
 }
 
-/* The inode, and what a name in /proc tells. */
+/* The inode, and what a name in /proc says. */
 static void look_from_afar(int tid, int fd, struct pg_object *o)
 {
 	char path[64];

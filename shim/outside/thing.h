@@ -8,7 +8,7 @@
 /* A copy of descriptor FD of thread TID of T with close-on-exec; negative: -errno. */
 int pg_thing_copy(struct pg_tracee *t, int tid, int fd);
 
-/* Fills in what the kernel tells of FD. Returns a copy to be closed, or -1 where none could be had:
+/* Fills in what the kernel knows of FD. Returns a copy to be closed, or -1 where none could be had:
  * then little is known. */
 int pg_thing_look(struct pg_tracee *t, int tid, int fd, struct pg_object *o);
 

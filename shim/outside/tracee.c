@@ -58,7 +58,7 @@ static void forget(struct pg_tracee *t)
 		t->end_unwind(t->unwind);
 	t->unwind = NULL;
 	pg_tracee_forget_areas(t);
-	t->named = t->guarded = t->left_out = t->closed_told = t->listener_told = false;
+	t->named = t->guarded = t->left_out = t->closed_logged = t->listener_logged = false;
 }
 
 void pg_tracee_gone(int pid)
@@ -87,7 +87,7 @@ void pg_tracee_renewed(struct pg_tracee *t)
 	t->counts = NULL;
 	t->by = t->vfork_of = 0;
 	memset(t->connections, 0, sizeof t->connections);
-	t->up = t->inherited_told = false;
+	t->up = t->inherited_logged = false;
 	t->born = true;
 	t->ignored = pg_tracee_sigpipe(t->pid) == PG_SIG_IGNORED;
 }

@@ -28,13 +28,14 @@ struct pg_tracee {
 	int pid;
 	char program[256]; /* its name, as rules and the log have it */
 	bool named, mapped;
-	bool guarded;  /* the library is in it, and tells what there is to tell */
+	bool guarded;  /* the library is in it, and logs what there is to log */
 	bool left_out; /* by PIPEGUARD_ONLY or PIPEGUARD_SKIP */
 	bool ignored;  /* SIGPIPE was ignored when it started */
 	bool born;     /* it was seen to start */
-	bool told;     /* an event of it was counted */
-	bool inherited_told;
-	bool closed_told, listener_told; /* that it may not be looked into, wants notifications */
+	bool logged;   /* an event of it was counted */
+	bool inherited_logged;
+	bool closed_logged,
+		listener_logged; /* that it may not be looked into, wants notifications */
 	unsigned areas;
 	struct pg_area *area;
 	void *unwind; /* frames.c's, and how it ends */

@@ -57,7 +57,7 @@ static bool has_words_of(const struct pg_ruled *c, const struct pg_ruled *come)
 	return c->number == come->number && !memcmp(c->op.arg, come->op.arg, sizeof c->op.arg);
 }
 
-/* A handler of the signal may make other calls before; a program that was told of the signal
+/* A handler of the signal may make other calls before; a program that knows of the signal
  * instead may never come, so few are kept. */
 bool pg_wait_is_over(const struct pg_ruled *come)
 {

@@ -389,7 +389,7 @@ static unsigned passed_descriptors(char **envp)
 	return n && pid == (uint64_t)pg_pid() ? (unsigned)n : 0;
 }
 
-/* What terminals are told by. */
+/* What shows a terminal. */
 static bool wants_plain(char **envp)
 {
 	bool plain = false;

@@ -247,7 +247,7 @@ static bool stack_matches(const struct pg_rule *r, uintptr_t caller)
 
 static bool seen_matches(const struct pg_rule *r, const struct pg_op *op)
 {
-	const struct pg_warning *w = op->object->told;
+	const struct pg_warning *w = op->object->warned;
 
 	return (r->seen & PG_SEEN_EOF && w[PG_EOF].at) ||
 	       (r->seen & PG_SEEN_RESET && w[PG_RESET].at) ||

@@ -55,14 +55,14 @@ struct pg_op {
 	/* What the kernel answered, or a rule. */
 	int64_t ret;
 	int err;      /* errno; 0: it did not fail */
-	bool perhaps; /* what is told holds only if no child has the descriptor, too */
+	bool perhaps; /* what is logged holds only if no child has the descriptor, too */
 
 	/* The gate's own. */
 	uint64_t outer; /* the mark of a call that this one interrupts */
 #ifndef __GLIBC__
 	uintptr_t outer_return; /* and where that one returns to */
 #endif
-	uintptr_t cfa;	/* of the wrapper, if the stack told of it; else 0 */
+	uintptr_t cfa;	/* of the wrapper, if the stack shows it; else 0 */
 	const void *uc; /* what the signal interrupted, in its handler; else a null pointer */
 	bool marked;	/* the mark in progress is this call's */
 	bool inlined;	/* no wrapper was at work: rules do not reach it */

@@ -214,7 +214,7 @@ static void add_modifiers(struct pg_plan *p, const struct pg_rule *r, uint64_t b
 	p->nosignal |= pg_rule_can(r, PG_F_NOSIGNAL, bit);
 	p->stop |= pg_has(r, PG_F_STOP);
 	p->abort |= pg_has(r, PG_F_ABORT);
-	p->tells |= (pg_rule_actions(r, bit) & ~pg_fields_with(PG_IS_QUIET)) != 0;
+	p->logs |= (pg_rule_actions(r, bit) & ~pg_fields_with(PG_IS_QUIET)) != 0;
 }
 
 static void take_rule(struct pg_plan *p, const struct pg_rule *r)
@@ -238,7 +238,7 @@ static void add_rule(struct pg_plan *p, unsigned n, uint64_t bit)
 	take_rule(p, r);
 }
 
-/* Would a reader that leaves be told of after a part of OP? A pipe takes PIPE_BUF bytes whole
+/* Does a call say, after a part of OP, that its reader left? A pipe takes PIPE_BUF bytes whole
  * (pipe(7)); of more, a blocking write returns what was taken, and raises SIGPIPE. */
 static bool breaks_midway(const struct pg_op *op, const struct pg_rule *r)
 {
@@ -295,14 +295,6 @@ void pg_plan_make(struct pg_plan *p, const struct pg_op *op)
 		add_rule(p, n, op->bits);
 		p->midway |= p->final == r && midst;
 	}
-}
-
-const char *pg_plan_outcome(const struct pg_plan *p)
-{
-	static const char *const held[] = {NULL, "held until the peer left",
-					   "held in vain: the peer is still there"};
-
-	return p->already ? "it was broken before" : p->lost ? "the bytes are lost" : held[p->held];
 }
 
 /* ---- garbage ---- */

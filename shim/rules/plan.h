@@ -17,7 +17,7 @@ struct pg_plan {
 	unsigned rule;		     /* the serial of final, or of the first that fires at all */
 	bool fires;
 	bool seeded; /* that rule has prob= */
-	bool tells;  /* more than an exemption, or a signal that may be taken away */
+	bool logs;   /* more than an exemption, or a signal that may be taken away */
 	uint64_t hold, delay;
 	uint64_t most; /* bytes that the call may move; ~0: all */
 	uint64_t garbage;
@@ -31,11 +31,8 @@ struct pg_plan {
 	int failed;   /* errno: why the fault could not be made; 0: it was, or none was asked for */
 };
 
-/* The same in words, for the log; a null pointer: there is nothing to say. */
-const char *pg_plan_outcome(const struct pg_plan *p);
-
 /* True if the kernel would raise SIGPIPE with an EPIPE of CALL on O. Pipes and stream sockets do,
- * unless told not to. */
+ * unless the plan says otherwise. */
 static inline bool pg_plan_raises(enum pg_call call, int flags, const struct pg_object *o)
 {
 	return o->stream && !pg_call_spares(call, flags);

@@ -57,7 +57,7 @@ enum pg_field_flag {
 	PG_OF_STREAM = 128,    /* means nothing to a socket that keeps messages whole */
 	PG_OF_NAMES = 256,     /* asks for the addresses of a socket */
 	PG_COUNTS_BYTES = 512, /* asks how far a stream is */
-	PG_IS_QUIET = 1024,    /* not told when it fires: most calls it fires on are healthy */
+	PG_IS_QUIET = 1024,    /* not logged when it fires: most calls it fires on are healthy */
 	PG_IS_FOR_GOOD = 2048  /* cannot be done to an object twice */
 };
 

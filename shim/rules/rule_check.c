@@ -103,7 +103,8 @@ static unsigned kinds_of_peers(const struct pg_rule *r, const struct pg_rule_set
 	return kinds;
 }
 
-/* What was told of before cannot be of a socket that listens, or of one that never connected. */
+/* What the program met before cannot be of a socket that listens, or of one that never connected.
+ */
 static uint64_t calls_that_saw(const struct pg_rule *r)
 {
 	return MOVING | (r->seen & (PG_SEEN_REFUSED | PG_SEEN_HUP) ? CONN : 0);

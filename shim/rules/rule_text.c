@@ -284,7 +284,7 @@ bool pg_rules_parse(struct pg_rule_set *rules, const char *text, struct pg_rule_
 		size_t eol = end_of_line(text, at, len);
 
 		p.line_start = at;
-		p.line += eol + 1 < len || p.line; /* told only where there are several */
+		p.line += eol + 1 < len || p.line; /* said only where there are several */
 		if (!read_line(&p, at, eol))
 			return false;
 		p.line_start = eol + 1;

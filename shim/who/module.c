@@ -90,8 +90,12 @@ static void add_load(struct pg_module *m, const ElfW(Phdr) * at, const ElfW(Phdr
 	m->lo = lo < m->lo ? lo : m->lo;
 	m->hi = hi > m->hi ? hi : m->hi;
 	add_part(m, segment);
-	if (segment->p_flags & PF_X && !m->code)
+	if (!(segment->p_flags & PF_X))
+		return;
+	if (!m->code)
 		m->code = at;
+	m->text.lo = !m->text.hi || lo < m->text.lo ? lo : m->text.lo;
+	m->text.hi = hi > m->text.hi ? hi : m->text.hi;
 }
 
 /* The notes of a module: its build-id (NT_GNU_BUILD_ID) is told by all linkers of today. */
@@ -290,6 +294,7 @@ static bool describe_briefly(struct pg_module *m, const struct found_object *o)
 {
 	m->lo = (uintptr_t)o->map_start;
 	m->hi = (uintptr_t)o->map_end;
+	m->text = (struct pg_span){m->lo, m->hi};
 	m->stamp = 1;
 	return m->lo < m->hi;
 }

@@ -28,6 +28,7 @@ struct pg_module {
 	const ElfW(Dyn) * dynamic;
 	uintptr_t eh_frame_hdr;		  /* 0: it has no unwind tables */
 	struct pg_span part[PG_SEGMENTS]; /* what of it is mapped from its file and readable */
+	struct pg_span text; /* from its first instruction to its last; unwinder.c's alone */
 	struct pg_span relro;
 	const ElfW(Phdr) * code, *table; /* of its instructions, of its unwind tables */
 	uintptr_t build_id;		 /* 8 bytes of it; 0: none */

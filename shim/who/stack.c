@@ -178,7 +178,7 @@ static void put_frame(struct pg_text *t, char *name, const struct pg_module *m, 
 	put_module(t, m, addr);
 	if (!pg_symbol_at(m, addr, name, PG_SYMBOL_MAX, &offset))
 		return;
-	pg_symbol_show(name, PG_SYMBOL_MAX);
+	pg_symbol_show(m, addr, name, PG_SYMBOL_MAX);
 	pg_put_char(t, ' ');
 	pg_put_name(t, name, PG_SYMBOL_MAX);
 }
@@ -194,7 +194,7 @@ static void put_place(struct pg_text *t, char *name, const struct pg_module *m, 
 	}
 	known = pg_symbol_at(m, addr, name, PG_SYMBOL_MAX, &offset);
 	if (known) {
-		pg_symbol_show(name, PG_SYMBOL_MAX);
+		pg_symbol_show(m, addr, name, PG_SYMBOL_MAX);
 		pg_put_name(t, name, PG_SYMBOL_MAX);
 		pg_put_char(t, '+');
 		pg_put_hex(t, offset);

@@ -375,9 +375,9 @@ bool pg_symbol_start(void)
 	return by_name;
 }
 
-void pg_symbol_show(char *name, size_t size)
+void pg_symbol_show(const struct pg_module *m, uintptr_t addr, char *name, size_t size)
 {
-	(void)name, (void)size;
+	(void)m, (void)addr, (void)name, (void)size;
 }
 
 bool pg_source_at(uintptr_t addr, struct pg_text *t)

@@ -18,9 +18,10 @@ bool pg_symbol_start(void);
 bool pg_symbol_at(const struct pg_module *m, uintptr_t addr, char *name, size_t size,
 		  uintptr_t *offset);
 
-/* NAME, of SIZE bytes, as people write it: without blanks, and perhaps without its arguments. The
- * library itself leaves it alone, and whoever reads the log demangles it. */
-void pg_symbol_show(char *name, size_t size);
+/* NAME, of SIZE bytes, which pg_symbol_at told of ADDR in M, as people write it: without blanks,
+ * and perhaps without its arguments. The library itself leaves it alone, and whoever reads the log
+ * demangles it. */
+void pg_symbol_show(const struct pg_module *m, uintptr_t addr, char *name, size_t size);
 
 /* "file.c:12", for code at ADDR; false: not known here. */
 bool pg_source_at(uintptr_t addr, struct pg_text *t);

@@ -183,6 +183,12 @@ struct program {
 	bool extra;	  /* entries have data of their own, for exceptions */
 };
 
+/* An offset as the CIE has its unit; whatever is written there. */
+static int64_t factored(const struct program *g, uint64_t n)
+{
+	return (int64_t)(n * (uint64_t)g->data_align);
+}
+
 static void save(struct program *g, struct reader *r, uint64_t reg, int64_t at)
 {
 	int slot = slot_of(reg);
@@ -291,10 +297,10 @@ static void extended_cfa(struct program *g, struct reader *r, uint8_t op)
 		define_cfa_there(g, r);
 		break;
 	case 0x12: /* def_cfa_sf */
-		define_cfa(g, r, reg, sleb(r) * g->data_align);
+		define_cfa(g, r, reg, factored(g, (uint64_t)sleb(r)));
 		break;
 	case 0x13: /* def_cfa_offset_sf */
-		move_cfa(g, r, sleb(r) * g->data_align);
+		move_cfa(g, r, factored(g, (uint64_t)sleb(r)));
 		break;
 	case 0x2d: /* AARCH64_negate_ra_state: signatures are taken off anyway */
 		break;
@@ -320,7 +326,7 @@ static void extended(struct program *g, struct reader *r, uint8_t op)
 		g->pc += (uintptr_t)(fixed(r, 1u << (op - 2)) * g->code_align);
 		break;
 	case 0x05: /* offset_extended */
-		save(g, r, reg, (int64_t)uleb(r) * g->data_align);
+		save(g, r, reg, factored(g, uleb(r)));
 		break;
 	case 0x06: /* restore_extended */
 		same(g, reg, &g->first);
@@ -339,7 +345,7 @@ static void extended(struct program *g, struct reader *r, uint8_t op)
 		save_there(g, r);
 		break;
 	case 0x11: /* offset_extended_sf */
-		save(g, r, reg, sleb(r) * g->data_align);
+		save(g, r, reg, factored(g, (uint64_t)sleb(r)));
 		break;
 	default:
 		extended_cfa(g, r, op);
@@ -355,7 +361,7 @@ static bool run(struct program *g, struct reader *r)
 		if (op >> 6 == 1) /* advance_loc */
 			g->pc += (uintptr_t)(low * g->code_align);
 		else if (op >> 6 == 2) /* offset */
-			save(g, r, low, (int64_t)uleb(r) * g->data_align);
+			save(g, r, low, factored(g, uleb(r)));
 		else if (op >> 6 == 3) /* restore */
 			same(g, low, &g->first);
 		else
@@ -565,11 +571,15 @@ static bool find_row(uintptr_t pc, const struct pg_module *m, struct row *row)
 
 enum { NEAR_PAGES = 16 };
 
+static uintptr_t page_of(uintptr_t p)
+{
+	return p & ~(uintptr_t)(PG_PAGE_LEAST - 1);
+}
+
 /* The page of P, which is known to be there. */
 static void know_page(struct pg_cursor *c, uintptr_t p)
 {
-	c->stack = (struct pg_span){p & ~(uintptr_t)(PG_PAGE_LEAST - 1),
-				    (p | (PG_PAGE_LEAST - 1)) + 1};
+	c->stack = (struct pg_span){page_of(p), page_of(p) + PG_PAGE_LEAST};
 }
 
 /* Is the word at P in a page of the stack, or in one not far above? The very word is asked about
@@ -610,11 +620,21 @@ static uintptr_t load_or_zero(struct pg_cursor *c, uintptr_t p)
 
 /* ---- the climb ---- */
 
+static bool is_among(const struct pg_module *m, uintptr_t place)
+{
+	return place - m->text.lo < m->text.hi - m->text.lo;
+}
+
+/* No call returns to a module's data: then the stack has ended. */
 static void arrive(struct pg_cursor *c, uintptr_t pc, bool exact)
 {
 	c->pc = STRIPPED(pc);
 	c->exact = exact;
 	c->module = c->pc ? pg_module_at(pg_cursor_place(c), &c->room) : NULL;
+	if (!c->module || exact || is_among(c->module, pg_cursor_place(c)))
+		return;
+	c->pc = 0;
+	c->module = NULL;
 }
 
 /* The word at OFFSET of the ucontext_t at UC, which may be a copy of its beginning. */
@@ -630,7 +650,11 @@ static void take_context(struct pg_cursor *c, const void *uc)
 {
 	for (int i = 0; i < REGISTERS; i++)
 		c->reg[i] = context_word(uc, CONTEXT_REGISTER(i));
-	know_page(c, c->reg[SP]); /* what was interrupted runs on it */
+	know_page(c, c->reg[SP]);
+	/* A stack that has just been switched to has nothing on it: its pointer is where it ends.
+	 * Where nothing may be asked, what was interrupted is relied on to have a frame. */
+	if (!pg_confined)
+		c->stack.hi = c->stack.lo;
 	c->sure = false;
 	arrive(c, context_word(uc, CONTEXT_PC), true);
 }

@@ -7,7 +7,7 @@
  * understood, and the frames that the kernel makes for signals.
  *
  * A stack may be hand-made, and end in garbage: an address is code only where
- * a module holds it, and a word is read only where it is known to be there:
+ * a module holds it, not as data, and a word is read only where it is known to be there:
  * from the thread's own stack upwards page by page, elsewhere by pg_peek().
  * All: async-signal-safe, errno untouched.
  */

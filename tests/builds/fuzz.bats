@@ -96,6 +96,33 @@ elf_target() {
 	done
 }
 
+# rust_target READER_C [FLAG...]: the same for names of Rust.
+rust_target() {
+	"${CC:-gcc}" "${CFLAGS[@]}" "${@:2}" -o "$BATS_TEST_TMPDIR/rust" "$1" "$ROOT"/tests/fuzz/{run,rust}.c
+	run timeout 50 "$BATS_TEST_TMPDIR/rust" 20000 <"$ROOT/tests/fuzz/rust.seeds" 3>&-
+	echo "$output"
+}
+
+@test "whatever its bytes: a name of Rust is read inside its bounds, and to an end" {
+	local change sanitizers=(-g "-fsanitize=address,undefined")
+	rust_target "$ROOT/shim/outside/rust.c"
+	[ "$status" -eq 0 ]
+	[[ $output == *' seeds, 20000 changes' ]]
+	echo 'int main(void) { return 0; }' >"$BATS_TEST_TMPDIR/s.c"
+	"${CC:-gcc}" "${sanitizers[@]}" -o "$BATS_TEST_TMPDIR/s" "$BATS_TEST_TMPDIR/s.c" 2>/dev/null || return 0
+	rust_target "$ROOT/shim/outside/rust.c" "${sanitizers[@]}"
+	[ "$status" -eq 0 ]
+	for change in 's/if (n > r->size - r->at)/if (0)/' 's/DEPTH_MAX = 200, STEPS_MAX = 20000/DEPTH_MAX = 1 << 30, STEPS_MAX = 1 << 30/' \
+		's/if (r->length + 1 < r->room)/if (1)/'; do
+		sed "$change" "$ROOT/shim/outside/rust.c" >"$BATS_TEST_TMPDIR/rust.c"
+		run cmp -s "$ROOT/shim/outside/rust.c" "$BATS_TEST_TMPDIR/rust.c"
+		[ "$status" -eq 1 ]
+		rust_target "$BATS_TEST_TMPDIR/rust.c" "${sanitizers[@]}"
+		echo "change: $change"
+		[ "$status" -ne 0 ]
+	done
+}
+
 @test "random programs observe the same natively and in nine settings, and the log is true" {
 	random --seed 1 --runs 100 --seconds 25 "$LIB"
 	[ "$status" -eq 0 ]

@@ -92,7 +92,7 @@ listed() {
 	done <<-'END'
 		base/text.c inside/guard.h of a higher floor
 		rules/rule_put.c log/event.h of a higher floor
-		log/line.c outside/tell.h of a higher floor
+		log/line.c outside/report.h of a higher floor
 		inside/init.c outside/elf_file.h of a higher floor
 		outside/ruled.c inside/guard.h of a higher floor
 		command/main.c inside/guard.h of a higher floor

@@ -108,9 +108,15 @@ BOTTOMS='0 1 0x1234 0xdeaddeaddeaddead 0xffffffffff600000 -1 data stack midst ho
 	done
 }
 
-@test "unwind tables that lie of a frame, of memory or of the way back harm nobody" {
+@test "a hand-made stack that ends in a pointer to data ends there: it is no frame" {
+	PIPES=-d
+	same 141 bottom broken data
+	equal "the stack" '["on_the_fibre"]' "$(broken '[.stack[] | split(" ")[1]]')"
+}
+
+@test "unwind tables that lie of a frame, of memory, of the way back, of a stack's end or a signal harm nobody" {
 	local lie
-	for lie in frame memory turn; do
+	for lie in frame memory turn end signal; do
 		PIPES=-d
 		same 141 lies $lie
 		PIPES=-i

@@ -87,9 +87,9 @@ bool pg_symbol_at(const struct pg_module *m, uintptr_t addr, char *buf, size_t s
 	return addr & 8;
 }
 
-void pg_symbol_show(char *name, size_t size)
+void pg_symbol_show(const struct pg_module *m, uintptr_t addr, char *name, size_t size)
 {
-	(void)name, (void)size;
+	(void)m, (void)addr, (void)name, (void)size;
 }
 
 bool pg_source_at(uintptr_t addr, struct pg_text *t)
@@ -200,44 +200,44 @@ static void object(struct pg_object *o)
 	o->rule = byte() & 1 ? byte() % (int)pg_rules.n : -1;
 	o->number = (uint32_t)number();
 	for (int i = 0; i < PG_WHATS; i++)
-		o->told[i] = (struct pg_warning){number(), number(), code(),
-						 byte() % (PG_CALL_COUNT + 1), byte() % 140};
+		o->warned[i] = (struct pg_warning){number(), number(), code(),
+						   byte() % (PG_CALL_COUNT + 1), byte() % 140};
 }
+
+static struct pg_op op;
+static struct pg_plan plan;
 
 static void call(struct pg_event *e)
 {
+	e->op = &op;
 	e->ev = (enum pg_ev)(byte() % (PG_EV_COUNT));
-	e->via = (enum pg_via)(byte() % 3);
+	op.via = (enum pg_via)(byte() % 3);
 	e->signal = (enum pg_signal)(byte() % (PG_SIG_ASK + 1));
-	e->call = (enum pg_call)(byte() % PG_CALL_COUNT);
-	e->fd = (int)number();
-	e->len = (int64_t)number();
-	e->ret = (int64_t)number();
-	e->err = byte() % 140;
+	op.call = (enum pg_call)(byte() % PG_CALL_COUNT);
+	op.fd = (int)number();
+	op.bytes = (int64_t)number();
+	op.ret = (int64_t)number();
+	op.err = byte() % 140;
 	e->inherited = byte() & 1;
 	e->changed = byte() & 1;
 	e->change = (struct pg_change){(enum pg_state)(byte() % 3), (enum pg_state)(byte() % 3),
 				       code(), number(), (int)number()};
 	e->repeated = number();
-	e->events = number();
-	e->early = number();
-	e->rule = byte() % (int)pg_rules.n;
-	e->held = byte() & 1 ? "held in vain: the peer did not go" : NULL;
-	e->seeded = byte() & 1;
-	e->inlined = byte() & 1;
+	e->plan = e->ev == PG_EV_INJECT ? &plan : NULL;
+	plan.rule = byte() % pg_rules.n;
+	plan.held = (enum pg_held)(byte() % (PG_HELD_IN_VAIN + 1));
+	plan.seeded = byte() & 1;
+	plan.already = byte() % 8 == 0;
+	plan.lost = byte() % 8 == 0;
+	plan.failed = byte() & 1 ? byte() % 140 : 0;
+	op.inlined = byte() & 1;
+	op.perhaps = byte() & 1;
 	e->nonblock = byte() & 1;
-	e->failed = byte() & 1 ? byte() % 140 : 0;
 	e->confined = byte() % 8 == 0;
 	e->outside = byte() % 8 == 0;
 	e->sourced = e->outside;
-	e->perhaps = e->by_itself = byte() & 1;
-	e->by_root = e->reachable = e->perhaps;
-	e->child = e->rule;
-	e->barrier = (enum pg_barrier)(e->err % PG_BARRIERS);
-	e->uncounted = byte() & 1 ? number() : 0;
-	e->gates = "call stdio signal";
-	e->sender = (int)number();
 	e->pid = (int)number();
+	name(e->path, sizeof e->path);
 }
 
 static void places(struct pg_event *e)
@@ -245,15 +245,54 @@ static void places(struct pg_event *e)
 	e->frames = byte() % (PG_FRAMES_MAX + 1);
 	for (unsigned i = 0; i < e->frames; i++)
 		e->frame[i] = (uintptr_t)number();
-	e->sites = byte() % (sizeof e->site / sizeof *e->site + 1);
-	for (unsigned i = 0; i < e->sites; i++)
-		e->site[i] = (struct pg_site){pg_call_name((enum pg_call)(byte() % PG_CALL_COUNT)),
-					      code(), number(), (int)number()};
+}
+
+static void exit_line(struct pg_event *e)
+{
+	struct pg_site *site = e->exit.site;
+
+	e->exit.events = number();
+	e->exit.early = number();
+	e->exit.uncounted = byte() & 1 ? number() : 0;
+	e->exit.idle = byte() & 1 ? number() : 0;
+	e->exit.passed = number();
+	e->exit.sites = byte() % (sizeof e->exit.site / sizeof *site + 1);
+	for (unsigned i = 0; i < e->exit.sites; i++)
+		site[i] = (struct pg_site){pg_call_name((enum pg_call)(byte() % PG_CALL_COUNT)),
+					   code(), number(), (int)number()};
 	for (unsigned i = 0; i < PG_RULES_MAX; i++)
-		e->counts[i] = number();
-	name(e->module, sizeof e->module);
-	name(e->path, sizeof e->path);
-	name(e->build_id, sizeof e->build_id);
+		e->exit.counts[i] = number();
+}
+
+/* What events of its kind alone have. */
+static void kind(struct pg_event *e)
+{
+	switch (e->ev) {
+	case PG_EV_EXIT:
+		exit_line(e);
+		break;
+	case PG_EV_LOAD:
+		e->load.gates = "call stdio signal";
+		e->load.ppid = (int)number();
+		e->load.sigpipe = (enum pg_state)(byte() % 3);
+		break;
+	case PG_EV_KILLED:
+		e->killed.sender = (int)number();
+		e->killed.by_itself = byte() & 1;
+		break;
+	case PG_EV_MODULE:
+		name(e->module.name, sizeof e->module.name);
+		name(e->module.build_id, sizeof e->module.build_id);
+		break;
+	case PG_EV_UNREACHED:
+		e->unreached.barrier = (enum pg_barrier)(byte() % PG_BARRIERS);
+		e->unreached.child = (int)number();
+		e->unreached.by_root = byte() & 1;
+		e->unreached.reachable = byte() & 1;
+		break;
+	default:
+		break;
+	}
 }
 
 static void ended(struct pg_event *e)
@@ -307,8 +346,7 @@ static void event(struct pg_event *e)
 	object(&e->object);
 	places(e);
 	ended(e);
-	e->barrier = (enum pg_barrier)(byte() % PG_BARRIERS);
-	e->child = (int)number();
+	kind(e);
 }
 
 /* ---- JSON, strictly, in ASCII ---- */
@@ -495,10 +533,48 @@ static void write_both(const struct pg_event *made)
 	}
 }
 
+static void worst_exit(struct pg_event *e)
+{
+	memset(&e->exit, 0xff, sizeof e->exit);
+	e->exit.sites = sizeof e->exit.site / sizeof *e->exit.site;
+	for (unsigned i = 0; i < e->exit.sites; i++)
+		e->exit.site[i].call = "__vdprintf_chk";
+}
+
+static void worst_kind(struct pg_event *e)
+{
+	switch (e->ev) {
+	case PG_EV_EXIT:
+		worst_exit(e);
+		break;
+	case PG_EV_LOAD:
+		e->load.gates = "call signal (no stdio: this libc has no such slot)";
+		e->load.ppid = INT32_MIN;
+		e->load.sigpipe = PG_STATE_DEFAULT;
+		break;
+	case PG_EV_KILLED:
+		e->killed.sender = INT32_MIN;
+		e->killed.by_itself = true;
+		break;
+	case PG_EV_MODULE:
+		memset(&e->module, 0xff, sizeof e->module);
+		break;
+	case PG_EV_UNREACHED:
+		e->unreached.barrier = PG_BARRIER_UNDUMPABLE;
+		e->unreached.child = INT32_MIN;
+		e->unreached.by_root = e->unreached.reachable = true;
+		break;
+	default:
+		break;
+	}
+}
+
 static void every_kind(struct pg_event *e)
 {
 	for (int ev = 0; ev < PG_EV_COUNT; ev++) {
 		e->ev = (enum pg_ev)ev;
+		e->plan = ev == PG_EV_INJECT ? &plan : NULL;
+		worst_kind(e);
 		write_both(e);
 	}
 }
@@ -514,43 +590,37 @@ static void worst(struct pg_event *e)
 	pg_rules.n = PG_RULES_MAX;
 	pg_config.seed = INT64_MAX;
 	dropped = INT64_MAX;
-	e->via = PG_VIA_SIGNAL;
 	e->signal = PG_SIG_SUPPRESSED;
-	e->call = PG_CALL___vdprintf_chk;
-	e->fd = e->pid = e->sender = e->change.tid = e->object.peer_pid = INT32_MIN;
-	e->ret = INT64_MIN;
-	e->len = e->object.unread = e->object.idle_ms = INT64_MAX;
-	e->err = EAFNOSUPPORT;
+	op = (struct pg_op){.via = PG_VIA_SIGNAL,
+			    .call = PG_CALL___vdprintf_chk,
+			    .fd = INT32_MIN,
+			    .ret = INT64_MIN,
+			    .bytes = INT64_MAX,
+			    .err = EAFNOSUPPORT,
+			    .perhaps = true};
+	plan = (struct pg_plan){
+		.rule = 1, .seeded = true, .failed = EAFNOSUPPORT, .held = PG_HELD_IN_VAIN};
+	e->op = &op;
+	e->pid = e->change.tid = e->object.peer_pid = INT32_MIN;
+	e->object.unread = e->object.idle_ms = INT64_MAX;
 	e->change.from = e->change.to = PG_STATE_DEFAULT;
 	e->object.kind = PG_SOCKET;
 	e->object.side = PG_SERVER;
 	e->object.local.family = e->object.peer.family = 0;
 	e->object.local_path[107] = e->object.peer_path[107] = 0;
 	e->object.sent = e->object.since = INT64_MAX;
-	e->object.rule = e->rule = 1;
-	e->inlined = false;
-	e->nonblock = e->inherited = e->changed = e->seeded = e->object.stream = true;
-	e->confined = e->perhaps = e->by_itself = e->outside = e->own = true;
-	e->sourced = e->by_root = e->reachable = true;
-	e->barrier = PG_BARRIER_UNDUMPABLE;
-	e->has_ended = true;
-	e->barrier = PG_BARRIER_ENVIRONMENT;
-	e->child = INT32_MIN;
+	e->object.rule = 1;
+	e->nonblock = e->inherited = e->changed = e->object.stream = true;
+	e->confined = e->outside = e->own = e->sourced = e->has_ended = true;
 	e->ended.how = PG_HOW_CLOSE;
 	e->tid = INT32_MIN;
 	e->comm[sizeof e->comm - 1] = 0;
 	worst_ended(e);
-	e->failed = EAFNOSUPPORT;
 	e->object.story = NULL;
 	e->object.offset = INT64_MAX;
-	e->held = "held in vain: the peer did not go";
-	e->gates = "call signal (no stdio: this libc has no such slot)";
 	e->frames = PG_FRAMES_MAX;
-	e->sites = sizeof e->site / sizeof *e->site;
-	for (unsigned i = 0; i < e->sites; i++)
-		e->site[i].call = "__vdprintf_chk";
 	for (int i = 0; i < PG_WHATS; i++)
-		e->object.told[i] = (struct pg_warning){
+		e->object.warned[i] = (struct pg_warning){
 			1 + (unsigned)i, 0, {UINTPTR_MAX, 1}, PG_CALL___vdprintf_chk, EAFNOSUPPORT};
 	every_kind(e);
 	/* And names of every length, so that a list ends at every distance from the end of the
@@ -559,8 +629,6 @@ static void worst(struct pg_event *e)
 	for (unsigned len = 0; len < 80; len++) {
 		memset(symbol, 0, sizeof symbol);
 		memset(symbol, 'x', len);
-		e->counts[len % PG_RULES_MAX] = 1;
-		e->events = UINT64_MAX >> len % 64;
 		every_kind(e);
 	}
 }

@@ -608,7 +608,7 @@ moved() {
 	[[ $output != *'no times'* ]]
 	sed -i 's/^\(pipeguard[^]]*\]\) [0-9T:.-]*Z /\1 /' b
 	run -0 launch report a b
-	[[ $output != *'Both ends'* && $output == *$'\nb tells no times'* ]]
+	[[ $output != *'Both ends'* && $output == *$'\nb has no times'* ]]
 	run -0 launch report b
 	[[ $output != *'no times'* ]]
 }

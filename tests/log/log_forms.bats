@@ -184,7 +184,7 @@ for i in range(3):
 @test "report demangles names of C++ and Rust" {
 	requires c++filt
 	guarded PIPEGUARD_VERBOSE=0 "$FIXTURES/call" -one 0 0 ign
-	sed -i 's/"stack":\[[^]]*\]/"stack":["gone.so+0x1 _ZN3foo3barEi","gone.so+0x2 _RNvC6_123foo3bar","gone.so+0x3 plain"]/' "$LOG"
+	sed -i 's/"stack":\[[^]]*\]/"stack":["gone.so+0x1 _ZN3foo3barEi","gone.so+0x2 _RNvCs1234_7mycrate3bar","gone.so+0x3 plain","gone.so+0x4 _ZN3foo3bar17h0123456789abcdefE"]/' "$LOG"
 	run -0 timeout "$LIMIT" "$PYTHON" "$ROOT/scripts/pipeguard-report" "$LOG" 3>&-
-	[[ $output == *'at foo::bar(int) (gone.so+0x1)'*'at plain (gone.so+0x3)'* ]]
+	[[ $output == *'at foo::bar(int) (gone.so+0x1)'*' mycrate::bar (gone.so+0x2)'*' plain (gone.so+0x3)'*' foo::bar (gone.so+0x4)'* ]]
 }

@@ -362,3 +362,51 @@ source_of() {
 	equal "the names" '["store::Box::operator<(int)","store::flush<long>","main"]' \
 		"$(broken '[.stack[:3][] | split(" ")[1]]')"
 }
+
+@test "names where a page of the file is the end of one segment and the beginning of the code" {
+	requires ld.lld
+	"${CC:-gcc}" -D_GNU_SOURCE -O1 -g -pthread -static -fuse-ld=lld -o "$BATS_TEST_TMPDIR/packed" "$ROOT/tests/fixtures/still.c" ||
+		skip "lld does not link it"
+	run -141 outside -d "$BATS_TEST_TMPDIR/packed" pair 1
+	equal "names" '["pair","main"]' "$(broken '[.stack[:2][] | split(" ")[1]]')"
+}
+
+@test "names of Rust: those of the RFC, of later versions, and of the mangling before" {
+	equal "names" "$(cut -d' ' -f2- "$ROOT/tests/fixtures/rust.names")" \
+		"$(cut -d' ' -f1 "$ROOT/tests/fixtures/rust.names" | timeout "$LIMIT" "$FIXTURES/rust")"
+}
+
+# rust_program NAME OPTION...: with names mangled as that says.
+rust_program() {
+	cat >"$BATS_TEST_TMPDIR/r.rs" <<-'RS'
+		use std::io::Write;
+		use std::os::fd::FromRawFd;
+		trait Flush { fn flush_it(&self) -> bool; }
+		struct Log<T>(T, std::fs::File);
+		#[inline(never)]
+		fn put<F: Fn() -> std::io::Result<usize>, const N: usize>(f: F) -> bool { f().is_err() && N > 0 }
+		impl<T: Copy + Into<u8>> Flush for Log<T> {
+			#[inline(never)]
+			fn flush_it(&self) -> bool { put::<_, 3>(#[inline(never)] || (&self.1).write(&[self.0.into()])) }
+		}
+		fn main() {
+			let log = Log(1u8, unsafe { std::fs::File::from_raw_fd(5) });
+			std::process::exit(if log.flush_it() { 3 } else { 0 });
+		}
+	RS
+	rustc --crate-name crash -g -O "${@:2}" -o "$BATS_TEST_TMPDIR/$1" "$BATS_TEST_TMPDIR/r.rs" 2>"$BATS_TEST_TMPDIR/errors"
+}
+
+@test "a Rust program's names are as people write them, in the log and in report" {
+	requires rustc c++filt python3
+	rust_program program -C symbol-mangling-version=v0 || skip "rustc does not build"
+	run -3 outside "$FIXTURES/brokenfd" 5 "$BATS_TEST_TMPDIR/program"
+	equal "the names" '["<crash::Log<u8>_as_crash::Flush>::flush_it::{closure#0}","crash::put::<<crash::Log<u8>_as_crash::Flush>::flush_it::{closure#0},3>"]' \
+		"$(broken '[.stack[] | split(" ")[1] | select(. and contains("crash::"))][:2]')"
+	# What the library writes is left to report: without the program, so that addr2line has no say.
+	rm -f "$LOG"
+	run -3 guarded "$FIXTURES/brokenfd" 5 "$BATS_TEST_TMPDIR/program"
+	rm "$BATS_TEST_TMPDIR/program"
+	run -0 timeout "$LIMIT" python3 "$ROOT/scripts/pipeguard-report" "$LOG" 3>&-
+	[[ $output == *'<crash::Log<u8> as crash::Flush>::flush_it::{closure#0} (program+'* ]]
+}

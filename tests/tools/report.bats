@@ -155,7 +155,7 @@ totals() {
 	equal "events" '[80,80,80,80,true]' "$(totals "$BATS_TEST_TMPDIR/cut")"
 	run -0 report "$BATS_TEST_TMPDIR/cut"
 	[[ ${lines[0]} == 'at least 80 broken writes in 1 program,'* ]]
-	[[ ${lines[1]} == *'the last line of 1 process, with what was not told, is not here)' ]]
+	[[ ${lines[1]} == *'the last line of 1 process, with what was not logged, is not here)' ]]
 	rm "$LOG"
 	breaks 9
 	equal "nine are all told" '[9,9,9,9,false]' "$(totals "$LOG")"
@@ -443,10 +443,10 @@ out.write(b"pipeguard[1:1 x] write(3, 1) = EPIPE, SIGPIPE kills   " + b"tcp " * 
 	[[ $output == *"$name: stdio"* ]]
 }
 
-@test "readers of hundreds of damaged logs and states say no more than that: tests/fuzz/readers" {
+@test "readers of a hundred damaged logs and states say no more than that: tests/fuzz/readers" {
 	native_only
-	run -0 timeout 50 "$PYTHON" "$ROOT/tests/fuzz/readers" --rounds 500 --seconds 30 3>&-
-	[[ $output =~ ^[0-9]+\ rounds$ && ${output% *} -ge 200 ]]
+	run -0 timeout 55 "$PYTHON" "$ROOT/tests/fuzz/readers" --rounds 100 3>&-
+	[ "$output" = '100 rounds' ]
 }
 
 @test "the page needs no network: no address in it is another place's" {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "outside/tell.h"
+#include "outside/report.h"
 
 #include "outside/frames.h"
 #include "outside/memory.h"
@@ -25,11 +25,11 @@
 #include <sys/ptrace.h>
 #include <unistd.h>
 
-uint64_t pg_told;
+uint64_t pg_reported;
 
 static struct pg_room room = {.mask = ~(uint64_t)0};
 
-struct pg_event *pg_tell_room(enum pg_ev ev, struct pg_tracee *t)
+struct pg_event *pg_report_room(enum pg_ev ev, struct pg_tracee *t)
 {
 	struct pg_event *e = &room.event;
 
@@ -51,7 +51,7 @@ static bool is_sourced(const struct pg_event *e)
 	return any;
 }
 
-void pg_tell(struct pg_tracee *t, int tid, struct pg_event *e)
+void pg_report_event(struct pg_tracee *t, int tid, struct pg_event *e)
 {
 	e->tid = tid;
 	if (!e->comm[0])
@@ -62,13 +62,13 @@ void pg_tell(struct pg_tracee *t, int tid, struct pg_event *e)
 	pg_event_write(&room);
 }
 
-void pg_tell_modules(struct pg_tracee *t)
+void pg_report_modules(struct pg_tracee *t)
 {
 	pg_tracee_now = t;
-	pg_modules_tell(&room);
+	pg_modules_log(&room);
 }
 
-void pg_tell_stack(struct pg_event *e)
+void pg_report_stack(struct pg_event *e)
 {
 	unsigned n = pg_config.stack;
 
@@ -101,18 +101,22 @@ static enum pg_call call_of(const struct pg_registers *r)
 }
 
 static struct pg_event *event_of(struct pg_tracee *t, const struct pg_registers *r,
-				 enum pg_call call)
+				 enum pg_call call, enum pg_via via)
 {
 	const struct pg_layout *l = pg_call_layout(call);
-	struct pg_event *e = pg_tell_room(PG_EV_EPIPE, t);
+	struct pg_event *e = pg_report_room(PG_EV_EPIPE, t);
+	static struct pg_op op;
 
-	e->via = PG_VIA_SIGNAL;
-	e->call = call;
-	e->inlined = true;
-	e->fd = r->arguments || l->fd > 0 ? (int)r->arg[l->fd] : -1;
-	e->len = pg_thing_length(pg_tracee_by(t), call, r->arg, r->narrow);
-	e->ret = r->result < 0 ? -1 : r->result;
-	e->err = r->result < 0 ? (int)-r->result : 0;
+	op = (struct pg_op){
+		.via = via,
+		.call = call,
+		.inlined = true,
+		.fd = r->arguments || l->fd > 0 ? (int)r->arg[l->fd] : -1,
+		.bytes = pg_thing_length(pg_tracee_by(t), call, r->arg, r->narrow),
+		.ret = r->result < 0 ? -1 : r->result,
+		.err = r->result < 0 ? (int)-r->result : 0,
+	};
+	e->op = &op;
 	return e;
 }
 
@@ -134,7 +138,7 @@ static bool spares(struct pg_tracee *t, const struct pg_object *o)
 static void add_inherited(struct pg_tracee *t, struct pg_event *e)
 {
 	e->inherited = t->ignored && e->signal == PG_SIG_IGNORED;
-	t->inherited_told |= e->inherited;
+	t->inherited_logged |= e->inherited;
 }
 
 /* What rules did to it, and saw of it before. */
@@ -158,7 +162,7 @@ static void add_story(struct pg_object *o)
 /* What E is about. Returns a copy of its descriptor, or a negative number. */
 static int add_object(struct pg_tracee *t, int tid, struct pg_event *e, int rule)
 {
-	int copy = pg_thing_look(t, tid, e->fd, &e->object);
+	int copy = pg_thing_look(t, tid, e->op->fd, &e->object);
 
 	add_story(&e->object);
 	if (rule >= 0)
@@ -168,33 +172,33 @@ static int add_object(struct pg_tracee *t, int tid, struct pg_event *e, int rule
 	return copy;
 }
 
-/* E is counted, and told if its place has not been told too often. */
-static void tell_counted(struct pg_tracee *t, int tid, struct pg_event *e)
+/* E is counted, and logged if its place has not been logged too often. */
+static void report_counted(struct pg_tracee *t, int tid, struct pg_event *e)
 {
 	struct pg_place *first;
 	bool counted;
 
-	pg_tell_stack(e);
-	pg_told++;
-	t->told = true;
+	pg_report_stack(e);
+	pg_reported++;
+	t->logged = true;
 	counted = pg_site_count(e, (uintptr_t)e->hash, &first);
 	if (counted)
-		pg_tell(t, tid, e);
+		pg_report_event(t, tid, e);
 	if (first)
 		pg_site_describe(first, e, 0);
 	if (counted)
-		pg_tell_modules(t);
+		pg_report_modules(t);
 }
 
-static int tell_write(struct pg_tracee *t, int tid, const struct pg_registers *r, enum pg_call call,
-		      int rule)
+static int report_write(struct pg_tracee *t, int tid, const struct pg_registers *r,
+			enum pg_call call, int rule)
 {
 	struct pg_event *e;
 	bool taken;
 	int copy;
 
-	pg_tell_closed(t);
-	e = event_of(t, r, call);
+	pg_report_closed(t);
+	e = event_of(t, r, call, PG_VIA_SIGNAL);
 	copy = add_object(t, tid, e, rule);
 	e->signal = pg_tracee_sigpipe(tid);
 	if (e->signal == PG_SIG_FATAL && (pg_takes_away(tid) || spares(t, &e->object)))
@@ -202,14 +206,14 @@ static int tell_write(struct pg_tracee *t, int tid, const struct pg_registers *r
 	taken = e->signal == PG_SIG_SUPPRESSED;
 	pg_frames_climb(t, tid, r);
 	add_inherited(t, e);
-	tell_counted(t, tid, e);
+	report_counted(t, tid, e);
 	if (copy >= 0)
 		close(copy);
 	return taken ? 0 : SIGPIPE;
 }
 
-void pg_tell_silent(struct pg_tracee *t, int tid, const struct pg_registers *r,
-		    enum pg_signal signal)
+void pg_report_silent(struct pg_tracee *t, int tid, const struct pg_registers *r,
+		      enum pg_signal signal)
 {
 	struct pg_event *e;
 	int copy;
@@ -219,30 +223,31 @@ void pg_tell_silent(struct pg_tracee *t, int tid, const struct pg_registers *r,
 	pg_memory_map(t);
 	if (t->left_out || t->guarded)
 		return;
-	pg_tell_closed(t);
-	e = event_of(t, r, call_of(r));
-	e->via = PG_VIA_CALL;
+	pg_report_closed(t);
+	e = event_of(t, r, call_of(r), PG_VIA_CALL);
 	copy = add_object(t, tid, e, -1);
 	e->signal = signal;
 	pg_frames_climb(t, tid, r);
-	tell_counted(t, tid, e);
+	report_counted(t, tid, e);
 	if (copy >= 0)
 		close(copy);
 }
 
-static void tell_killed(struct pg_tracee *t, int tid, const siginfo_t *si, int own)
+static void report_killed(struct pg_tracee *t, int tid, const siginfo_t *si, int own)
 {
+	static const struct pg_op none = {.call = PG_NO_CALL};
 	struct pg_event *e;
 
 	if (pg_config.verbose < 1 || pg_tracee_sigpipe(tid) != PG_SIG_FATAL)
 		return;
-	e = pg_tell_room(PG_EV_KILLED, t);
-	e->sender = si->si_pid;
-	e->by_itself = si->si_pid == own && si->si_code == SI_TKILL;
-	pg_tell(t, tid, e);
+	e = pg_report_room(PG_EV_KILLED, t);
+	e->op = &none;
+	e->killed.sender = si->si_pid;
+	e->killed.by_itself = si->si_pid == own && si->si_code == SI_TKILL;
+	pg_report_event(t, tid, e);
 }
 
-int pg_tell_sigpipe(struct pg_tracee *t, int tid)
+int pg_report_sigpipe(struct pg_tracee *t, int tid)
 {
 	struct pg_registers r;
 	enum pg_call call;
@@ -260,8 +265,8 @@ int pg_tell_sigpipe(struct pg_tracee *t, int tid)
 	owed = pg_owes(tid, &rule);
 	call = owed || (si.si_code == SI_USER && si.si_pid == own) ? call_of(&r) : PG_NO_CALL;
 	if (call)
-		return tell_write(t, tid, &r, call, owed ? rule : -1);
-	tell_killed(t, tid, &si, own);
+		return report_write(t, tid, &r, call, owed ? rule : -1);
+	report_killed(t, tid, &si, own);
 	return SIGPIPE;
 }
 
@@ -274,7 +279,7 @@ static int parent_of(int pid)
 	return pg_tracee_status(pid, "PPid:", text, sizeof text) ? atoi(text) : -1;
 }
 
-void pg_tell_load(struct pg_tracee *t)
+void pg_report_started(struct pg_tracee *t)
 {
 	struct pg_event *e;
 
@@ -282,45 +287,45 @@ void pg_tell_load(struct pg_tracee *t)
 	pg_tracee_name(t);
 	if (pg_config.verbose < 1 || t->left_out)
 		return;
-	e = pg_tell_room(PG_EV_LOAD, t);
-	e->gates = "signal";
-	e->sender = parent_of(t->pid);
+	e = pg_report_room(PG_EV_LOAD, t);
+	e->load.gates = "signal";
+	e->load.ppid = parent_of(t->pid);
 	e->inherited = t->ignored;
-	e->change.to = t->ignored ? PG_STATE_IGNORED : PG_STATE_DEFAULT;
-	pg_tell(t, t->pid, e);
+	e->load.sigpipe = t->ignored ? PG_STATE_IGNORED : PG_STATE_DEFAULT;
+	pg_report_event(t, t->pid, e);
 }
 
-static void tell_barrier(struct pg_tracee *t, enum pg_barrier barrier)
+static void report_barrier(struct pg_tracee *t, enum pg_barrier barrier)
 {
-	struct pg_event *e = pg_tell_room(PG_EV_UNREACHED, t);
+	struct pg_event *e = pg_report_room(PG_EV_UNREACHED, t);
 
-	e->child = t->pid;
-	e->barrier = barrier;
-	e->reachable = true;
-	pg_tell(t, t->pid, e);
+	e->unreached.child = t->pid;
+	e->unreached.barrier = barrier;
+	e->unreached.reachable = true;
+	pg_report_event(t, t->pid, e);
 }
 
-void pg_tell_closed(struct pg_tracee *t)
-{
-	pg_tracee_now = t;
-	pg_tracee_name(t);
-	if (t->left_out || t->closed_told || !pg_tracee_is_closed(pg_tracee_by(t)))
-		return;
-	t->closed_told = true;
-	tell_barrier(t, PG_BARRIER_UNDUMPABLE);
-}
-
-void pg_tell_listener(struct pg_tracee *t)
+void pg_report_closed(struct pg_tracee *t)
 {
 	pg_tracee_now = t;
 	pg_tracee_name(t);
-	if (t->left_out || t->listener_told)
+	if (t->left_out || t->closed_logged || !pg_tracee_is_closed(pg_tracee_by(t)))
 		return;
-	t->listener_told = true;
-	tell_barrier(t, PG_BARRIER_LISTENER);
+	t->closed_logged = true;
+	report_barrier(t, PG_BARRIER_UNDUMPABLE);
 }
 
-/* Rules of a tree that fired nowhere, where its first process ends and no counts are told. */
+void pg_report_listener(struct pg_tracee *t)
+{
+	pg_tracee_now = t;
+	pg_tracee_name(t);
+	if (t->left_out || t->listener_logged)
+		return;
+	t->listener_logged = true;
+	report_barrier(t, PG_BARRIER_LISTENER);
+}
+
+/* Rules of a tree that fired nowhere, where its first process ends and no counts are logged. */
 static uint64_t idle_rules(const struct pg_tracee *t)
 {
 	unsigned n = pg_page() ? 0 : pg_first_rules.n;
@@ -337,31 +342,31 @@ static bool has_last_word(const struct pg_tracee *t)
 	if (t->left_out || t->guarded)
 		return false;
 	if (pg_config.verbose >= 1 || missing.dropped || missing.limited)
-		return t->told || t->born || t->counts;
-	return (t->told && pg_site_held_back(t->pid)) || idle_rules(t);
+		return t->logged || t->born || t->counts;
+	return (t->logged && pg_site_held_back(t->pid)) || idle_rules(t);
 }
 
-static void tell_last(struct pg_tracee *t)
+static void report_last(struct pg_tracee *t)
 {
 	struct pg_rule_set *before;
-	struct pg_event *e = pg_tell_room(PG_EV_EXIT, t);
+	struct pg_event *e = pg_report_room(PG_EV_EXIT, t);
 
 	pg_site_collect(e);
-	e->idle = idle_rules(t);
+	e->exit.idle = idle_rules(t);
 	before = pg_live_enter();
 	if (t->counts)
 		pg_counts_take(t->counts);
 	for (unsigned i = 0; i < pg_rules.n && t->counts; i++)
-		e->counts[i] = pg_turn_fired(i);
-	pg_tell(t, t->pid, e);
+		e->exit.counts[i] = pg_turn_fired(i);
+	pg_report_event(t, t->pid, e);
 	pg_live_leave(before);
 }
 
-void pg_tell_exit(struct pg_tracee *t)
+void pg_report_ended(struct pg_tracee *t)
 {
 	pg_tracee_now = t;
 	pg_tracee_name(t);
 	if (has_last_word(t))
-		tell_last(t);
+		report_last(t);
 	pg_endings_close(t->pid);
 }
