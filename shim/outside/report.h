@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The lines of the log, of processes that are looked at. */
-#ifndef PG_TELL_H
-#define PG_TELL_H
+#ifndef PG_OUTSIDE_REPORT_H
+#define PG_OUTSIDE_REPORT_H
 
 #include "log/event.h"
 #include "outside/registers.h"
