@@ -375,7 +375,7 @@ held() {
 	launch true
 	[ ! -e "$file" ]
 	file=$folder/$$ # as another version may have named it
-	mkdir -pm 700 "$folder" # it goes with the last one in it
+	[[ -d $folder ]] || mkdir -m 700 "$folder" # it goes with the last one in it
 	echo >"$file"
 	launch true
 	[ -e "$file" ]
