@@ -320,9 +320,10 @@ static void text_signal(struct pg_text *t, int sig)
 		pg_put(t, "signal "), pg_put_i64(t, sig);
 }
 
-static void text_leaver(struct pg_text *t, const struct pg_ending *w)
+/* A name that begins the line could pass for another kind of line ("again: ", "at "). */
+static void text_leaver(struct pg_text *t, const struct pg_ending *w, bool begins)
 {
-	text_name(t, w->comm, sizeof w->comm, "[");
+	text_name(t, w->comm, sizeof w->comm, begins ? "[ :" : "[");
 	pg_put_char(t, '[');
 	pg_put_i64(t, w->pid);
 	pg_put_char(t, ']');
@@ -338,7 +339,7 @@ static void text_verb(struct pg_text *t, const struct pg_event *e)
 		pg_put(t, "()");
 		return;
 	}
-	text_leaver(t, w);
+	text_leaver(t, w, e->object.kind != PG_PIPE && w->pid != e->pid);
 	if (w->how == PG_HOW_EXIT)
 		pg_put(t, " exited with status "), pg_put_i64(t, w->status);
 	else if (w->how == PG_HOW_KILLED)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "outside/engine.h"
 
+#include "outside/memory.h"
 #include "outside/notify.h"
 #include "outside/ruled.h"
 #include "outside/silent.h"
@@ -21,17 +22,29 @@
 #include <stdlib.h>
 #include <sys/ptrace.h>
 #include <sys/signalfd.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 static int signals = -1;
-static bool asked;
-static bool changed = true; /* SIGCHLD has come since what had happened was taken */
+static sigset_t some; /* of which this process wants to know */
+static volatile sig_atomic_t asked;
+static volatile sig_atomic_t changed = 1; /* SIGCHLD has come since what had happened was taken */
+
+/* While it waits for calls; else they are blocked, and read from SIGNALS. */
+static void on_signal(int sig)
+{
+	if (sig == SIGCHLD || sig == SIGALRM)
+		changed = 1;
+	else
+		asked = 1;
+	pg_notify_disturb();
+}
 
 /* Everything waits: a log that breaks, too, must not end this process. */
 bool pg_engine_prepare(void)
 {
-	sigset_t all, some;
+	sigset_t all;
 
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
@@ -47,13 +60,17 @@ bool pg_engine_prepare(void)
 
 /* ---- seizing ---- */
 
-static long seize(int tid)
+static long options(void)
 {
 	const long filtered = pg_silent_on && !pg_stops_on ? PTRACE_O_TRACESECCOMP : 0;
-	const long options = filtered | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK |
-			     PTRACE_O_TRACEVFORK | PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD;
 
-	return ptrace(PTRACE_SEIZE, tid, 0, options) ? -errno : 0;
+	return filtered | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
+	       PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD;
+}
+
+static long seize(int tid)
+{
+	return ptrace(PTRACE_SEIZE, tid, 0, options()) ? -errno : 0;
 }
 
 /* It runs, and is to stop at calls from now on. */
@@ -158,8 +175,23 @@ static void on_exec(int pid)
 		forget_thread((int)former);
 	pg_tracee_renewed(t);
 	pg_report_started(t);
+	if (t->held)
+		ptrace(PTRACE_SETOPTIONS, pid, 0, options() | PTRACE_O_TRACEEXIT);
 	pg_report_closed(t);
 	go_on(pid, 0);
+}
+
+/* It is about to end, and still has its memory: was the library in it? */
+static void on_last_stop(int tid)
+{
+	struct pg_tracee *t = pg_tracee_known(pg_tracee_of(tid));
+
+	if (t && t->held) {
+		t->by = tid;
+		pg_memory_map(t);
+		pg_report_held(t);
+	}
+	go_on(tid, 0);
 }
 
 /* What its program wrote until now counts for the child, too; one by vfork counts as its parent.
@@ -187,6 +219,8 @@ static void on_stop(int tid, int status)
 		on_exec(tid);
 	else if (event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_VFORK)
 		on_fork(tid, event == PTRACE_EVENT_VFORK);
+	else if (event == PTRACE_EVENT_EXIT)
+		on_last_stop(tid);
 	else if (event == PTRACE_EVENT_SECCOMP)
 		ptrace(PTRACE_SYSCALL, tid, 0, 0); /* to its end */
 	else if (sig == (SIGTRAP | 0x80) && !pg_stops_on)
@@ -248,9 +282,9 @@ static void take_signals(void)
 
 	while (read(signals, &si, sizeof si) == (ssize_t)sizeof si) {
 		if (si.ssi_signo == SIGCHLD)
-			changed = true;
+			changed = 1;
 		else
-			asked = true;
+			asked = 1;
 	}
 }
 
@@ -286,7 +320,8 @@ static void wait_for_more(const struct pg_engine *how)
 	n += pg_wait_poll(p + n, MOST - n, &until);
 	t = patience(until);
 	ret = ppoll(p, n, &t, NULL);
-	changed |= !ret;
+	if (!ret)
+		changed = 1;
 	if (ret > 0 && is_ready(&p[1]))
 		pg_notify_take();
 	pg_ruled_step();
@@ -294,14 +329,35 @@ static void wait_for_more(const struct pg_engine *how)
 		take_signals();
 }
 
+/* Every second, in case a signal was lost. */
+static void start_listening(int listener)
+{
+	static const int which[] = {SIGCHLD, SIGINT, SIGTERM, SIGHUP, SIGALRM};
+	const struct itimerval second = {{1, 0}, {1, 0}};
+	struct sigaction a = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+
+	sigaddset(&some, SIGALRM);
+	a.sa_mask = some;
+	for (unsigned i = 0; i < sizeof which / sizeof *which; i++)
+		sigaction(which[i], &a, NULL);
+	setitimer(ITIMER_REAL, &second, NULL);
+	pg_notify_start(listener);
+}
+
+/* Nothing is waited for but calls and signals. */
+static bool may_listen(const struct pg_engine *how)
+{
+	return how->listener >= 0 && !how->until && !pg_wait_any();
+}
+
 enum pg_end pg_engine_run(const struct pg_engine *how)
 {
 	if (how->listener >= 0)
-		pg_notify_start(how->listener);
+		start_listening(how->listener);
 	for (;;) {
 		if ((changed || pg_stops_on) && !take_all())
 			return how->once && pg_reported ? PG_END_ONCE : PG_END_GONE;
-		changed = false;
+		changed = 0;
 		if (pg_stops_owes())
 			continue;
 		if (how->once && pg_reported)
@@ -310,6 +366,9 @@ enum pg_end pg_engine_run(const struct pg_engine *how)
 			return PG_END_ASKED;
 		if (how->until && pg_now() >= how->until)
 			return PG_END_TIME;
-		wait_for_more(how);
+		if (may_listen(how))
+			pg_notify_listen(&some);
+		else
+			wait_for_more(how);
 	}
 }

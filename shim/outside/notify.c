@@ -9,6 +9,8 @@
 #include "rules/live.h"
 #include "rules/turn.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <linux/seccomp.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -20,15 +22,26 @@ enum { SYNC_WAKE_UP = 1 };
 
 static int listener = -1;
 
-/* Returns 0 or more, or -errno. */
+/* The listener's number while this process waits for calls; NOTHING's, once a signal has come. */
+static int ear = -1, nothing = -1;
+static volatile sig_atomic_t disturbed;
+
+/* Returns 0 or more, or -errno. A signal that comes meanwhile takes no answer away. */
 static long ask(unsigned long what, void *about)
 {
-	return pg_sys3(SYS_ioctl, listener, what, about);
+	long ret;
+
+	do
+		ret = pg_sys3(SYS_ioctl, listener, what, about);
+	while (ret == -EINTR);
+	return ret;
 }
 
 void pg_notify_start(int fd)
 {
 	listener = fd;
+	nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	ear = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	ask(SET_FLAGS, (void *)SYNC_WAKE_UP);
 	pg_turn_start();
 	if (!pg_page())
@@ -82,27 +95,79 @@ static int place(struct pg_ruled *c, int from, bool cloexec)
 
 static const struct pg_way way = {stands, go_on, answer, place, false};
 
-void pg_notify_take(void)
+/* The next call, by the number FROM. False: a signal came first, or the call has gone. */
+static bool receive(int from, struct pg_ruled *c, uintptr_t *pc)
 {
 	struct seccomp_notif n;
-	struct pg_ruled c = {.way = &way, .copy = -1};
 
 	memset(&n, 0, sizeof n);
-	if (ask(SECCOMP_IOCTL_NOTIF_RECV, &n))
-		return; /* it has gone meanwhile */
-	c.id = n.id;
-	c.tid = (int)n.pid;
-	c.number = n.data.nr;
+	if (pg_sys3(SYS_ioctl, from, SECCOMP_IOCTL_NOTIF_RECV, &n))
+		return false;
+	c->id = n.id;
+	c->tid = (int)n.pid;
+	c->number = n.data.nr;
 	for (int i = 0; i < 6; i++)
-		c.op.arg[i] = (long)n.data.args[i];
-	c.of = pg_tracee_heard(c.tid);
-	if (c.number == SYS_seccomp) {
-		pg_report_listener(c.of);
-		go_on(&c); /* the kernel refuses it */
+		c->op.arg[i] = (long)n.data.args[i];
+	*pc = (uintptr_t)n.data.instruction_pointer;
+	return true;
+}
+
+static void take(struct pg_ruled *c, uintptr_t pc)
+{
+	c->of = pg_tracee_heard(c->tid);
+	if (c->number == SYS_seccomp) {
+		pg_report_listener(c->of);
+		go_on(c); /* the kernel refuses it */
 		return;
 	}
-	if (!pg_memory_is_up(c.of, (uintptr_t)n.data.instruction_pointer))
-		go_on(&c);
+	if (!pg_memory_is_up(c->of, pc))
+		go_on(c);
 	else
-		pg_ruled_come(&c);
+		pg_ruled_come(c);
+}
+
+void pg_notify_take(void)
+{
+	struct pg_ruled c = {.way = &way, .copy = -1};
+	uintptr_t pc;
+
+	if (receive(listener, &c, &pc))
+		take(&c, pc);
+}
+
+/* Is C just counted? Nothing is asked of the kernel for that. */
+static bool is_counted(struct pg_ruled *c)
+{
+	c->of = pg_tracee_heard_again(c->tid);
+	return c->number != SYS_seccomp && c->of && c->of->up && pg_ruled_counts(c);
+}
+
+/* Waits in the very call that takes one: poll(2) before it costs a sixth of a busy server. A signal
+ * that comes between the look for signals and the call would be slept over; but its handler puts
+ * another file under the number that is asked. */
+void pg_notify_listen(const sigset_t *signals)
+{
+	struct pg_ruled c = {.way = &way, .copy = -1};
+	uintptr_t pc;
+	bool come, counted;
+
+	if (disturbed)
+		pg_sys3(SYS_dup3, listener, ear, O_CLOEXEC);
+	disturbed = 0;
+	sigprocmask(SIG_UNBLOCK, signals, NULL);
+	do {
+		come = receive(ear, &c, &pc);
+		counted = come && is_counted(&c);
+		if (counted)
+			go_on(&c);
+	} while (counted);
+	sigprocmask(SIG_BLOCK, signals, NULL);
+	if (come)
+		take(&c, pc);
+}
+
+void pg_notify_disturb(void)
+{
+	disturbed = 1;
+	pg_sys3(SYS_dup3, nothing, ear, O_CLOEXEC);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "outside/report.h"
 
+#include "outside/expected.h"
 #include "outside/frames.h"
 #include "outside/memory.h"
 #include "outside/owed.h"
@@ -223,6 +224,7 @@ void pg_report_silent(struct pg_tracee *t, int tid, const struct pg_registers *r
 	pg_memory_map(t);
 	if (t->left_out || t->guarded)
 		return;
+	pg_report_held(t);
 	pg_report_closed(t);
 	e = event_of(t, r, call_of(r), PG_VIA_CALL);
 	copy = add_object(t, tid, e, -1);
@@ -261,6 +263,7 @@ int pg_report_sigpipe(struct pg_tracee *t, int tid)
 	if (t->left_out || t->guarded || ptrace(PTRACE_GETSIGINFO, tid, 0, &si) ||
 	    !pg_registers_read(tid, &r))
 		return SIGPIPE;
+	pg_report_held(t);
 	own = own_number(tid);
 	owed = pg_owes(tid, &rule);
 	call = owed || (si.si_code == SI_USER && si.si_pid == own) ? call_of(&r) : PG_NO_CALL;
@@ -279,20 +282,35 @@ static int parent_of(int pid)
 	return pg_tracee_status(pid, "PPid:", text, sizeof text) ? atoi(text) : -1;
 }
 
-void pg_report_started(struct pg_tracee *t)
+static void report_load(struct pg_tracee *t)
 {
-	struct pg_event *e;
+	struct pg_event *e = pg_report_room(PG_EV_LOAD, t);
 
-	pg_tracee_now = t;
-	pg_tracee_name(t);
-	if (pg_config.verbose < 1 || t->left_out)
-		return;
-	e = pg_report_room(PG_EV_LOAD, t);
 	e->load.gates = "signal";
 	e->load.ppid = parent_of(t->pid);
 	e->inherited = t->ignored;
 	e->load.sigpipe = t->ignored ? PG_STATE_IGNORED : PG_STATE_DEFAULT;
 	pg_report_event(t, t->pid, e);
+}
+
+void pg_report_started(struct pg_tracee *t)
+{
+	pg_tracee_now = t;
+	pg_tracee_name(t);
+	if (pg_config.verbose < 1 || t->left_out)
+		return;
+	t->held = pg_library_expected(pg_tracee_by(t));
+	if (!t->held)
+		report_load(t);
+}
+
+void pg_report_held(struct pg_tracee *t)
+{
+	if (!t->held || t->guarded)
+		return;
+	t->held = false;
+	pg_tracee_now = t;
+	report_load(t);
 }
 
 static void report_barrier(struct pg_tracee *t, enum pg_barrier barrier)
@@ -339,7 +357,7 @@ static bool has_last_word(const struct pg_tracee *t)
 {
 	struct pg_log_missing missing = pg_log_missing();
 
-	if (t->left_out || t->guarded)
+	if (t->left_out || t->guarded || t->held)
 		return false;
 	if (pg_config.verbose >= 1 || missing.dropped || missing.limited)
 		return t->logged || t->born || t->counts;

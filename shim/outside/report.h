@@ -18,6 +18,10 @@ void pg_report_silent(struct pg_tracee *t, int tid, const struct pg_registers *r
 /* T runs a new program. */
 void pg_report_started(struct pg_tracee *t);
 
+/* The files behind T's memory are known: what was held back of its beginning is logged, unless the
+ * library is in it. */
+void pg_report_held(struct pg_tracee *t);
+
 /* Logs, once, that T may not be looked into. */
 void pg_report_closed(struct pg_tracee *t);
 

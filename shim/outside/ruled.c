@@ -174,6 +174,27 @@ static bool only_counts(const struct pg_ruled *c)
 	return idle;
 }
 
+/* Of what it asks about, the answers are known. */
+static bool counts_now(struct pg_ruled *c)
+{
+	c->op.call = call_of(c, &c->op.bits);
+	pg_tracee_now = c->of;
+	if (!c->op.call || !c->of->named || pg_wait_any())
+		return false;
+	if (c->of->left_out || c->of->guarded)
+		return true;
+	return pg_see_known_byte(c->of, (uintptr_t)c->op.arg[1]) && only_counts(c);
+}
+
+bool pg_ruled_counts(struct pg_ruled *c)
+{
+	struct pg_rule_set *before = pg_live_enter();
+	bool counts = counts_now(c);
+
+	pg_live_leave(before);
+	return counts;
+}
+
 static void come_now(const struct pg_ruled *come)
 {
 	struct pg_ruled c = *come;
@@ -188,6 +209,7 @@ static void come_now(const struct pg_ruled *come)
 		c.way->go_on(&c);
 		return;
 	}
+	pg_report_held(c.of);
 	c.op.fd = (int)c.op.arg[pg_call_layout(c.op.call)->fd];
 	c.copy = pg_thing_copy(c.of, c.tid, c.op.fd);
 	if (c.copy < 0) { /* the kernel says what is wrong with it */

@@ -641,7 +641,7 @@ static uint32_t letter_at(struct word w, size_t *at)
 		return 0x110000;
 	c &= more_bytes ? 0x3fu >> more_bytes : 0x7fu;
 	for (; more_bytes; more_bytes--, *at += 2)
-		c = c << 6 | (value_of((struct word){w.s + *at, 2, false}) & 0x3f);
+		c = c << 6 | ((uint32_t)value_of((struct word){w.s + *at, 2, false}) & 0x3f);
 	return c;
 }
 

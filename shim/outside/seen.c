@@ -161,20 +161,34 @@ static bool lacks_pipe(const struct pg_ruled *c)
 	return n < 5 || memcmp(link, "pipe:", 5) != 0;
 }
 
-/* Is there a byte at ADDRESS? A page where there was one is not asked about again: what is taken
- * away later is counted once too often. */
-bool pg_see_byte(const struct pg_tracee *t, uintptr_t address)
+/* The place of ADDRESS's page among those that were asked about, and what is there if it was. */
+static uint64_t *seen_page(const struct pg_tracee *t, uintptr_t address, uint64_t *key)
 {
 	enum { PAGES = 1024, SHIFT = 12 };
 	static uint64_t seen[PAGES];
-	uint64_t key = pg_mix(pg_mix(1, (uint64_t)t->pid + (t->image << 32)), address >> SHIFT) | 1;
+
+	*key = pg_mix(pg_mix(1, (uint64_t)t->pid + (t->image << 32)), address >> SHIFT) | 1;
+	return &seen[*key >> 1 & (PAGES - 1)];
+}
+
+bool pg_see_known_byte(const struct pg_tracee *t, uintptr_t address)
+{
+	uint64_t key;
+
+	return *seen_page(t, address, &key) == key;
+}
+
+/* What is taken away later is counted once too often. */
+bool pg_see_byte(const struct pg_tracee *t, uintptr_t address)
+{
+	uint64_t key, *seen = seen_page(t, address, &key);
 	char byte;
 
-	if (seen[key >> 1 & (PAGES - 1)] == key)
+	if (*seen == key)
 		return true;
 	if (!pg_bytes_read(pg_tracee_by(t), address, &byte, 1))
 		return false;
-	seen[key >> 1 & (PAGES - 1)] = key;
+	*seen = key;
 	return true;
 }
 

@@ -23,4 +23,7 @@ bool pg_see_address(const struct pg_ruled *c, struct sockaddr_storage *ss);
  * away later is counted once too often. */
 bool pg_see_byte(const struct pg_tracee *t, uintptr_t address);
 
+/* Was there one when its page was asked about? */
+bool pg_see_known_byte(const struct pg_tracee *t, uintptr_t address);
+
 #endif

@@ -58,7 +58,8 @@ static void forget(struct pg_tracee *t)
 		t->end_unwind(t->unwind);
 	t->unwind = NULL;
 	pg_tracee_forget_areas(t);
-	t->named = t->guarded = t->left_out = t->closed_logged = t->listener_logged = false;
+	t->named = t->guarded = t->left_out = t->closed_logged = t->listener_logged = t->held =
+		false;
 }
 
 void pg_tracee_gone(int pid)
@@ -125,6 +126,11 @@ int pg_tracee_of(int tid)
 	threads[at].pid = pg_tracee_status(tid, "Tgid:", line, sizeof line) ? atoi(line) : 0;
 	threads[at].tid = threads[at].pid > 0 ? tid : 0;
 	return threads[at].pid > 0 ? threads[at].pid : tid;
+}
+
+struct pg_tracee *pg_tracee_heard_again(int tid)
+{
+	return threads[(unsigned)tid % THREADS].tid == tid ? pg_tracee_heard(tid) : NULL;
 }
 
 struct pg_tracee *pg_tracee_heard(int tid)

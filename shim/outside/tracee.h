@@ -33,6 +33,7 @@ struct pg_tracee {
 	bool ignored;  /* SIGPIPE was ignored when it started */
 	bool born;     /* it was seen to start */
 	bool logged;   /* an event of it was counted */
+	bool held; /* its beginning is logged when it is sure that the library does not do that */
 	bool inherited_logged;
 	bool closed_logged,
 		listener_logged; /* that it may not be looked into, wants notifications */
@@ -69,6 +70,7 @@ static inline int pg_tracee_by(const struct pg_tracee *t)
 
 /* The same record of the process that thread TID belongs to, which is alive now. */
 struct pg_tracee *pg_tracee_heard(int tid);
+struct pg_tracee *pg_tracee_heard_again(int tid); /* a null pointer: /proc has to be asked first */
 
 /* T runs already and nothing of it was heard: a thread that lives is looked for, where the first
  * has ended. */

@@ -263,6 +263,15 @@ headed() {
 	equal "engines" '["seq","inside"] ["still","outside"]' "$(broken '[.comm, .engine]' | sort | xargs -d '\n')"
 }
 
+@test "--both -v: the beginning and the end of each process are told once, by the engine that is in charge of it" {
+	glibc_only
+	run launch --both -v -j -o "$LOG" bash -c "/bin/true; '$STILL' writes 2; '$STILL' writes 100000 | head -1
+		LD_PRELOAD= /bin/true; LD_PRELOAD=libpipeguard.so.gone /bin/true; :"
+	wait_for test "$(events 'select(.ev == "exit" and .comm == "bash")' | wc -l)" -eq 1
+	equal "who told what" '["bash","exit","inside"] ["bash","load","inside"] ["head","exit","inside"] ["head","load","inside"] ["still","exit","outside"] ["still","exit","outside"] ["still","load","outside"] ["still","load","outside"] ["true","exit","inside"] ["true","exit","outside"] ["true","exit","outside"] ["true","load","inside"] ["true","load","outside"] ["true","load","outside"]' \
+		"$(events 'select(.ev == "load" or .ev == "exit") | [.comm, .ev, .engine]' | sort | xargs -d '\n')"
+}
+
 @test "linger: the peer gets a RST when the program closes" {
 	ruled_only
 	traced_only

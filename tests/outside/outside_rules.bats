@@ -99,6 +99,29 @@ pairs() {
 	equal "what is told, before the end" '' "$(events 'select(.ev != "exit")')"
 }
 
+@test "a call that is just counted costs two system calls, and signals are heard meanwhile" {
+	requires strace
+	strace -o /dev/null true 2>/dev/null || skip "nothing can be traced here"
+	local counts=$BATS_TEST_TMPDIR/counts go=$BATS_TEST_TMPDIR/go program supervisor tracer n
+	mkfifo "$go"
+	timeout "$LIMIT" "$BUILD/pipeguard" run --outside -o off -r write:when=1000000:error=EIO /bin/sh -c \
+		'read -r x <"$0"; /bin/true; exec dd if=/dev/zero of=/dev/null bs=1 count=3000' "$go" 2>/dev/null 3>&- &
+	local job=$!
+	wait_for pgrep -P "$job"
+	program=$(pgrep -P "$job")
+	wait_for traced "$program"
+	supervisor=$(sed -n 's/^TracerPid:[^0-9]*//p' "/proc/$program/status")
+	timeout "$LIMIT" strace -c -f -o "$counts" -p "$supervisor" 2>/dev/null 3>&- &
+	tracer=$!
+	wait_for traced "$supervisor"
+	echo go >"$go"
+	wait "$job"
+	wait "$tracer" || :
+	n=$(awk '$NF ~ /^(ioctl|p?poll|epoll_.*)$/ { n += $4 } END { print n + 0 }' "$counts")
+	cat "$counts"
+	((n >= 6000 && n < 6200))
+}
+
 @test "error=, short=, drop, delay=, nosignal" {
 	run ruled write:fd=1:when=2:error=EIO "$STILL" writes 5
 	equal "error" $'line 1' "$output"
