@@ -69,11 +69,10 @@ random() {
 # page_target PAGE_C: builds the target of the page with that one, and runs it: rules that are right, and changes of them.
 page_target() {
 	local sources
-	sources=$(make -s -C "$ROOT" page-sources | tr ' ' '\n' | grep -vx shim/rules/page.c) || return
-	# shellcheck disable=SC2046 # a list
+	mapfile -t sources < <(make -s -C "$ROOT" page-sources | tr ' ' '\n' | grep -vx shim/rules/page.c)
 	[[ -e $BATS_FILE_TMPDIR/page ]] || {
 		mkdir "$BATS_FILE_TMPDIR/page"
-		(cd "$BATS_FILE_TMPDIR/page" && "${CC:-gcc}" "${CFLAGS[@]}" -DPG_VERSION=0 -c "$ROOT"/tests/fuzz/{run,page}.c $(sed "s|^|$ROOT/|" <<<"$sources"))
+		(cd "$BATS_FILE_TMPDIR/page" && "${CC:-gcc}" "${CFLAGS[@]}" -DPG_VERSION=0 -c "$ROOT"/tests/fuzz/{run,page}.c "${sources[@]/#/$ROOT/}")
 	}
 	"${CC:-gcc}" "${CFLAGS[@]}" -o "$BATS_TEST_TMPDIR/page" "$1" "$BATS_FILE_TMPDIR"/page/*.o -ldl
 	run timeout 50 "$BATS_TEST_TMPDIR/page" 5000 < <(sed 's/ => .*//' "$ROOT/tests/fixtures/rules.right" |
