@@ -3,6 +3,7 @@
 
 #include "command/places.h"
 #include "command/say.h"
+#include "command/tree.h"
 
 #include "rules/live.h"
 
@@ -166,14 +167,14 @@ static uint8_t new_conn_slot(struct taken *t)
 	return slot;
 }
 
-/* Rules that were there go on with what they counted. */
+/* Rules that were there go on with what they counted, unless all is to begin ANEW. */
 static void number(struct pg_page_rules *to, const struct pg_rule_set *old,
-		   const struct pg_rule_set *set)
+		   const struct pg_rule_set *set, bool anew)
 {
 	struct taken t = {{false}, {false}};
 
 	for (unsigned n = 0; n < set->n; n++) {
-		int is = same(old, set, n);
+		int is = anew ? -1 : same(old, set, n);
 
 		to->serial[n] = 0;
 		to->conn_slot[n] = 0;
@@ -226,7 +227,7 @@ static struct pg_rule_set *with(const struct pg_rule_set *old, const char *more)
 	return parsed(text, old->n);
 }
 
-void pg_control_change(enum pg_change_how how, const char *text, int on)
+static void change(enum pg_change_how how, const char *text, int on, bool anew)
 {
 	static struct pg_rule_set old;
 	static struct pg_page_rules rules;
@@ -248,15 +249,24 @@ void pg_control_change(enum pg_change_how how, const char *text, int on)
 		set = with(&old, text);
 	if (on >= 0 || !whole)
 		rules.on = on != 0;
-	number(&rules, &old, set);
+	number(&rules, &old, set, anew);
 	put_text(&rules, set);
 	pg_page_publish(&rules, rules.on ? pg_live_calls(set) : 0);
 	pg_page_unlock();
 }
 
+void pg_control_change(enum pg_change_how how, const char *text, int on)
+{
+	change(how, text, on, false);
+}
+
 void pg_control_start(const char *path, const char *rules)
 {
+	bool left = pg_tree_left(path);
+
 	pg_control_open(path, true);
 	if (rules)
-		pg_control_change(PG_REPLACE, rules, 1);
+		change(PG_REPLACE, rules, 1, true);
+	else if (left && pg_page_generation())
+		change(PG_SWITCH, "", -1, true);
 }

@@ -490,6 +490,26 @@ lines() {
 	[ ! -e "${lines[0]}" ]
 }
 
+@test "what an earlier run counted in the page is not this one's; while a process has it, counts go on" {
+	native_only
+	local fires=(-r 'db=%stdio:fd=1:delay=1ms' -o off)
+	run -0 launch run --require-fired --control "$PAGE" "${fires[@]}" /bin/echo out
+	run -125 launch run --require-fired --control "$PAGE" "${fires[@]}" true
+	[[ $output == *'never fired: db' ]]
+	run -0 launch run --control "$PAGE" "${fires[@]}" /bin/echo out
+	run -0 ctl fired db # it can be asked afterwards
+	launch run --control "$PAGE" -o off sleep 10 2>/dev/null &
+	local pid=$!
+	began() { run ctl show && [[ ${lines[1]} == *'fired 0 times' ]]; }
+	wait_for began
+	run -0 launch run --control "$PAGE" -o off /bin/echo out
+	run -0 launch run --control "$PAGE" -o off true
+	run -0 ctl fired db
+	[ "$output" = 1 ]
+	kill "$(pgrep -P "$pid" | head -1)"
+	wait "$pid" || :
+}
+
 @test "with --control, rules that never fired are named, and the status stays the program's" {
 	native_only
 	run -3 launch run --control "$PAGE" -r 'a=write:fd=9:error=EIO' -o off sh -c '/bin/echo out; exit 3'
