@@ -323,6 +323,11 @@ in_text() {
 	native_only
 	said=$(in_text "$FIXTURES/brokenfd" 1 "$FIXTURES/call" -one 0 0 dfl)
 	[[ $said == *$'\n        at '*main* && $said != *libc_start* && $said != *libc.so* && $said != *_start+* ]]
+	local n
+	for n in {1..6}; do # cut off just there, too
+		said=$(in_text PIPEGUARD_STACK="$n" "$FIXTURES/brokenfd" 1 "$FIXTURES/call" -one 0 0 dfl)
+		[[ $said == *$'\n        at '* && $said != *libc* ]]
+	done
 	rm -f "$LOG"
 	run guarded "$FIXTURES/brokenfd" 1 "$FIXTURES/call" -one 0 0 dfl
 	[[ $(broken .stack) == *'libc.so.6+0x'* ]]
