@@ -316,10 +316,10 @@ asan: ## the parser, the log writer and the readers of ELF files and Rust's name
 	$(BUILD)/asan/elf 20000 <tests/fuzz/elf.seeds
 	$(BUILD)/asan/rust 20000 <tests/fuzz/rust.seeds
 
-# All but the wrappers and the records of descriptors, which the kernel orders: the sanitizer's own
-# pipe and close are these.
+# All but the wrappers, what they look up late, and the records of descriptors, which the kernel
+# orders: the sanitizer's own sigaltstack, pipe and close are these, before it has begun.
 TSAN = clang -std=gnu11 -I$(CURDIR)/shim $(PG_CPPFLAGS) -g -O1 -fPIE -fexceptions -fasynchronous-unwind-tables -ftls-model=initial-exec
-TSAN_PLAIN = $(wildcard shim/inside/calls_*.c) shim/object/fd.c
+TSAN_PLAIN = $(wildcard shim/inside/calls_*.c) $(addprefix shim/base/,next.c dl.c loader.c text.c) shim/object/fd.c
 tsan: ## eight threads through the library under the thread sanitizer (needs clang)
 	@rm -rf $(BUILD)/tsan && mkdir -p $(BUILD)/tsan
 	cd $(BUILD)/tsan && $(TSAN) -c $(abspath $(TSAN_PLAIN))

@@ -62,9 +62,9 @@ guarded() {
 	started "${mode[@]}" LD_PRELOAD="$LIB" PIPEGUARD_LOG="$LOG" PIPEGUARD_FORMAT=json "$@"
 }
 
-# The same from outside, ENGINE=outside: of statically linked fixtures, which no library enters. There
+# The same from outside, ENGINE=outside: of statically linked fixtures, which no library enters (STATIC: others'). There
 # stdio's writes are calls like others: a rule without fd= is not for what the fixture itself prints.
-[[ ${ENGINE-} != outside ]] || FIXTURES=$BUILD/fixtures/static
+[[ ${ENGINE-} != outside ]] || FIXTURES=${STATIC-$BUILD/fixtures/static}
 outside_guarded() {
 	local mode=() vars=()
 	while [[ $1 = -[dib] ]]; do

@@ -260,7 +260,8 @@ def known(event):
 
 def who_left(ended):
     """Who let go of the other end, in words, as a log's key ended says."""
-    what = {"exit": "exited with status %s" % ended["status"], "killed": "was killed by %s" % (ended["signal"] or "a signal"),
+    status = "" if ended["status"] is None else " with status %s" % ended["status"]
+    what = {"exit": "exited" + status, "killed": "was killed by %s" % (ended["signal"] or "a signal"),
             "gone": "has gone without a word", "shutdown": "shut it down"}.get(ended["how"], "closed it")
     where = " in %s" % ended["caller"] if ended["caller"] and ended["how"] in ("close", "shutdown") else ""
     return "%s %s%s" % (name_of(ended["comm"]), what, where)

@@ -340,7 +340,9 @@ static void text_verb(struct pg_text *t, const struct pg_event *e)
 		return;
 	}
 	text_leaver(t, w, e->object.kind != PG_PIPE && w->pid != e->pid);
-	if (w->how == PG_HOW_EXIT)
+	if (w->how == PG_HOW_EXIT && w->status < 0)
+		pg_put(t, " exited");
+	else if (w->how == PG_HOW_EXIT)
 		pg_put(t, " exited with status "), pg_put_i64(t, w->status);
 	else if (w->how == PG_HOW_KILLED)
 		pg_put(t, " was killed by "), text_signal(t, w->status);

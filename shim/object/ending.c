@@ -363,6 +363,8 @@ static bool stat_field(const char *text, unsigned n, uint64_t *to)
 	return true;
 }
 
+enum { START = 22 };
+
 /* What /proc says of PID, from its state on; "": nothing. */
 static const char *stat_of(int pid, char *buf, size_t size)
 {
@@ -395,14 +397,26 @@ static bool began_before(uint64_t ticks, uint64_t at)
 	return boot >= now && ticks * TICK <= at + (boot - now) + 2 * TICK;
 }
 
+/* How the process ended whose stat_of() is STAT, one that nobody has waited for; E is as it was
+ * where that may not be asked. */
+static void take_code(struct pg_ending *e, const char *stat)
+{
+	enum { CODE = 52 };
+	uint64_t code;
+
+	if (!stat_field(stat, CODE, &code) || !code)
+		return;
+	e->how = code & 127 ? PG_HOW_KILLED : PG_HOW_EXIT;
+	e->status = (int32_t)(code & 127 ? code & 127 : code >> 8 & 255);
+}
+
 /* E's process held the object when it started, and has ended without a word: how? False: it lives,
  * or that cannot be known. */
 static bool ended_silently(struct pg_ending *e)
 {
-	enum { START = 22, CODE = 52 };
 	char buf[512];
 	const char *stat = "";
-	uint64_t began, code;
+	uint64_t began;
 
 	if (lives(e->pid)) {
 		stat = stat_of(e->pid, buf, sizeof buf);
@@ -412,10 +426,7 @@ static bool ended_silently(struct pg_ending *e)
 	e->unread = -1;
 	e->at = 0;
 	e->how = PG_HOW_GONE;
-	if (stat_field(stat, CODE, &code) && code) {
-		e->how = code & 127 ? PG_HOW_KILLED : PG_HOW_EXIT;
-		e->status = (int32_t)(code & 127 ? code & 127 : code >> 8 & 255);
-	}
+	take_code(e, stat);
 	return true;
 }
 
@@ -618,6 +629,34 @@ static PG_COLD void add_exit(struct search *s)
 	e->status = exit.status;
 }
 
+/*
+ * E's process said how it ends just before it did: a signal may have come first. Who has not been
+ * waited for is asked; who is still at it is waited for a little, and then it is not known. Of who
+ * was waited for meanwhile there is but its own word.
+ */
+static PG_COLD void verify(struct pg_ending *e)
+{
+	char buf[512];
+	uint64_t began;
+
+	if ((e->how != PG_HOW_EXIT && e->how != PG_HOW_KILLED) || e->pid == pg_pid())
+		return;
+	for (unsigned n = 0; lives(e->pid); n++) {
+		const char *stat = stat_of(e->pid, buf, sizeof buf);
+
+		if (!stat_field(stat, START, &began) || !began_before(began, e->at) || *stat == 'X')
+			return;
+		if (*stat == 'Z') {
+			take_code(e, stat);
+			return;
+		}
+		if (!waits_on(n, e->pid)) {
+			e->status = e->how == PG_HOW_EXIT ? -1 : e->status;
+			return;
+		}
+	}
+}
+
 bool pg_ending_find(const struct pg_ending_key *key, uint64_t since, bool first,
 		    struct pg_ending *to)
 {
@@ -635,6 +674,7 @@ bool pg_ending_find(const struct pg_ending_key *key, uint64_t since, bool first,
 		if (to->reads_not)
 			prefer_reader(&s);
 		add_exit(&s);
+		verify(to);
 		return true;
 	}
 	one = silent_one(&s, &more);

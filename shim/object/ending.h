@@ -25,7 +25,8 @@ enum pg_how {
 		       * into another program */
 	PG_HOW_CLOSE, /* STATUS: the number that was closed */
 	PG_HOW_SHUTDOWN,
-	PG_HOW_EXIT,   /* STATUS: its status; CALL: it had closed it before, as it ended */
+	PG_HOW_EXIT,   /* STATUS: its status, -1: not known; CALL: it had closed it before, as it
+			* ended */
 	PG_HOW_KILLED, /* STATUS: the signal */
 	PG_HOW_GONE,   /* without a word */
 	PG_HOWS

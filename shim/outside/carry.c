@@ -4,6 +4,7 @@
 #include "outside/bytes.h"
 #include "outside/made.h"
 #include "outside/move.h"
+#include "outside/narrow.h"
 #include "outside/owed.h"
 #include "outside/waiting.h"
 
@@ -59,8 +60,9 @@ void pg_carry_answer(struct pg_ruled *c)
 {
 	uint32_t n = (uint32_t)c->done;
 
-	pg_bytes_write(pg_tracee_by(c->of),
-		       (uintptr_t)c->op.arg[1] + offsetof(struct mmsghdr, msg_len), &n, sizeof n);
+	size_t at = c->narrow ? (size_t)PG_NARROW_MSG_LEN : offsetof(struct mmsghdr, msg_len);
+
+	pg_bytes_write(pg_tracee_by(c->of), (uintptr_t)c->op.arg[1] + at, &n, sizeof n);
 	c->way->answer(c, 1);
 }
 

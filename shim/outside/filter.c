@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "outside/filter.h"
 
+#include "outside/narrow.h"
+
 #include "rules/match.h"
 #include "rules/page.h"
 #include "rules/rule.h"
@@ -113,20 +115,17 @@ static bool is_first(enum pg_call call)
 }
 
 /* A process has one listener, and that is this one: who asks for another is logged. */
-static void put_listener(void)
+static void put_listener(uint32_t number)
 {
-	put(BPF_JMP | BPF_JEQ | BPF_K, 0, 3, SYS_seccomp);
+	put(BPF_JMP | BPF_JEQ | BPF_K, 0, 3, number);
 	put(BPF_LD | BPF_W | BPF_ABS, 0, 0,
 	    (uint32_t)(offsetof(struct seccomp_data, args) + sizeof(uint64_t)));
 	put(BPF_JMP | BPF_JSET | BPF_K, 0, 1, SECCOMP_FILTER_FLAG_NEW_LISTENER);
 	put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_USER_NOTIF);
 }
 
-static void build(void)
+static void put_own(void)
 {
-	put(BPF_LD | BPF_W | BPF_ABS, 0, 0, (uint32_t)offsetof(struct seccomp_data, arch));
-	put(BPF_JMP | BPF_JEQ | BPF_K, 1, 0, PG_AUDIT);
-	put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
 	put(BPF_LD | BPF_W | BPF_ABS, 0, 0, (uint32_t)offsetof(struct seccomp_data, nr));
 	for (int c = 1; c < PG_CALL_COUNT; c++) {
 		enum pg_call call = (enum pg_call)c;
@@ -139,7 +138,57 @@ static void build(void)
 			put_call(call, alike(call), SYS_accept);
 #endif
 	}
-	put_listener();
+	put_listener(SYS_seccomp);
+	put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
+}
+
+/* Its descriptor lies in memory, which no filter sees. */
+static void put_socketcall(void)
+{
+	unsigned skip = length;
+
+	put(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, PG_NARROW_SOCKETCALL);
+	put(BPF_LD | BPF_W | BPF_ABS, 0, 0, (uint32_t)offsetof(struct seccomp_data, args));
+	for (unsigned which = 0; which < PG_NARROW_SOCKETCALLS; which++) {
+		enum pg_call call = pg_call_of_number(pg_narrow_socketcall(which));
+
+		if (!call || !is_watched(alike(call)))
+			continue;
+		put(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, which);
+		put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_USER_NOTIF);
+	}
+	put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
+	if (skip < INSTRUCTIONS)
+		program[skip].jf = (uint8_t)(length - skip - 1);
+}
+
+static void put_narrow(void)
+{
+	put(BPF_JMP | BPF_JEQ | BPF_K, 1, 0, PG_NARROW_AUDIT);
+	put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
+	put(BPF_LD | BPF_W | BPF_ABS, 0, 0, (uint32_t)offsetof(struct seccomp_data, nr));
+	for (unsigned i = 0; i < pg_narrow_count; i++) {
+		enum pg_call call = pg_call_of_number(pg_narrow_pairs[i].wide);
+
+		if (call && is_watched(alike(call)))
+			put_call(call, alike(call), pg_narrow_pairs[i].narrow);
+	}
+	put_socketcall();
+	put_listener(PG_NARROW_SECCOMP);
+}
+
+static void build(void)
+{
+	unsigned others;
+
+	put(BPF_LD | BPF_W | BPF_ABS, 0, 0, (uint32_t)offsetof(struct seccomp_data, arch));
+	put(BPF_JMP | BPF_JEQ | BPF_K, 1, 0, PG_AUDIT);
+	others = length;
+	put(BPF_JMP | BPF_JA, 0, 0, 0);
+	put_own();
+	program[others].k = length - others - 1;
+	if (PG_NARROW_AUDIT)
+		put_narrow();
 	put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
 }
 

@@ -3,6 +3,7 @@
 
 #include "outside/bytes.h"
 #include "outside/memory.h"
+#include "outside/narrow.h"
 #include "outside/thing.h"
 
 #include "base/clock.h"
@@ -26,9 +27,10 @@ static char buffer[STEP];
 
 static bool message(const struct pg_ruled *c, struct msghdr *m)
 {
-	const struct pg_layout *l = pg_call_layout(c->op.call);
+	uintptr_t at = (uintptr_t)c->op.arg[pg_call_layout(c->op.call)->data];
+	int by = pg_tracee_by(c->of);
 
-	return pg_bytes_read(pg_tracee_by(c->of), (uintptr_t)c->op.arg[l->data], m, sizeof *m);
+	return c->narrow ? pg_narrow_message(by, at, m) : pg_bytes_read(by, at, m, sizeof *m);
 }
 
 /* What is not the stream's, or is delivered with bytes that come later. */
@@ -167,6 +169,14 @@ static unsigned cut_out(uint64_t count, uint64_t at, size_t *n)
 	return used;
 }
 
+static bool read_vector(const struct pg_ruled *c, uintptr_t at, uint64_t count)
+{
+	int by = pg_tracee_by(c->of);
+
+	return c->narrow ? pg_narrow_vector(by, at, piece, count)
+			 : pg_bytes_read(by, at, piece, count * sizeof *piece);
+}
+
 /* The memory of C's next step: up to *N bytes of it. Returns how many entries of PIECE that are; 0:
  * there are none. */
 static unsigned pieces(const struct pg_ruled *c, size_t *n)
@@ -182,8 +192,7 @@ static unsigned pieces(const struct pg_ruled *c, size_t *n)
 	if (l->shape == PG_BUF) {
 		piece[0] = (struct iovec){(void *)at, (size_t)count};
 		count = 1;
-	} else if (count > ENTRIES ||
-		   !pg_bytes_read(pg_tracee_by(c->of), at, piece, count * sizeof *piece)) {
+	} else if (count > ENTRIES || !read_vector(c, at, count)) {
 		return 0;
 	}
 	return cut_out(count, (uint64_t)c->done, n);
@@ -351,18 +360,25 @@ static int wait(struct pg_ruled *c)
 
 /* ---- from another descriptor ---- */
 
+static size_t size_of_offset(const struct pg_ruled *c)
+{
+	return c->short_offset ? 4 : 8;
+}
+
 /* The offset that argument AT points to; a null pointer there: the descriptor's own. */
 static bool take_offset(const struct pg_ruled *c, unsigned at, int64_t *offset, int64_t **by)
 {
 	*by = c->op.arg[at] ? offset : NULL;
-	return !c->op.arg[at] ||
-	       pg_bytes_read(pg_tracee_by(c->of), (uintptr_t)c->op.arg[at], offset, 8);
+	*offset = 0;
+	return !c->op.arg[at] || pg_bytes_read(pg_tracee_by(c->of), (uintptr_t)c->op.arg[at],
+					       offset, size_of_offset(c));
 }
 
 static void put_offset(const struct pg_ruled *c, unsigned at, const int64_t *by)
 {
 	if (by)
-		pg_bytes_write(pg_tracee_by(c->of), (uintptr_t)c->op.arg[at], by, sizeof *by);
+		pg_bytes_write(pg_tracee_by(c->of), (uintptr_t)c->op.arg[at], by,
+			       size_of_offset(c));
 }
 
 /* The source's bytes come by way of the buffer: the kernel would wait for room. */
@@ -462,6 +478,14 @@ static bool goes_on(const struct pg_ruled *c, int64_t before)
 	return is_asked_whole(c) || (whole && !is_between(c));
 }
 
+static void put_narrow_header(const struct pg_ruled *c, const struct msghdr *m)
+{
+	uintptr_t at = (uintptr_t)c->op.arg[1];
+
+	pg_bytes_write(pg_tracee_by(c->of), at + PG_NARROW_NAMELEN, &m->msg_namelen, 4);
+	pg_bytes_write(pg_tracee_by(c->of), at + PG_NARROW_FLAGS, &m->msg_flags, 4);
+}
+
 /* What the kernel says in a header of what it read. */
 static void put_header(const struct pg_ruled *c)
 {
@@ -471,7 +495,10 @@ static void put_header(const struct pg_ruled *c)
 		return;
 	m.msg_namelen = m.msg_name ? 0 : m.msg_namelen;
 	m.msg_flags = 0;
-	pg_bytes_write(pg_tracee_by(c->of), (uintptr_t)c->op.arg[1], &m, sizeof m);
+	if (c->narrow)
+		put_narrow_header(c, &m);
+	else
+		pg_bytes_write(pg_tracee_by(c->of), (uintptr_t)c->op.arg[1], &m, sizeof m);
 }
 
 /* A read returns with what there is; a write goes on until all is written. */

@@ -3,6 +3,7 @@
 
 #include "outside/cut_off.h"
 #include "outside/memory.h"
+#include "outside/narrow.h"
 #include "outside/ruled.h"
 #include "outside/report.h"
 
@@ -95,6 +96,15 @@ static int place(struct pg_ruled *c, int from, bool cloexec)
 
 static const struct pg_way way = {stands, go_on, answer, place, false};
 
+/* C is one of a 32-bit program. */
+static void narrow(struct pg_ruled *c)
+{
+	c->narrow = true;
+	c->short_offset = c->number == PG_NARROW_SENDFILE;
+	c->number = pg_narrow_number((uint32_t)c->number);
+	pg_narrow_settle(c->number, c->op.arg);
+}
+
 /* The next call, by the number FROM. False: a signal came first, or the call has gone. */
 static bool receive(int from, struct pg_ruled *c, uintptr_t *pc)
 {
@@ -106,8 +116,11 @@ static bool receive(int from, struct pg_ruled *c, uintptr_t *pc)
 	c->id = n.id;
 	c->tid = (int)n.pid;
 	c->number = n.data.nr;
+	c->narrow = c->short_offset = false;
 	for (int i = 0; i < 6; i++)
 		c->op.arg[i] = (long)n.data.args[i];
+	if (n.data.arch == (uint32_t)PG_NARROW_AUDIT)
+		narrow(c);
 	*pc = (uintptr_t)n.data.instruction_pointer;
 	return true;
 }
@@ -115,6 +128,8 @@ static bool receive(int from, struct pg_ruled *c, uintptr_t *pc)
 static void take(struct pg_ruled *c, uintptr_t pc)
 {
 	c->of = pg_tracee_heard(c->tid);
+	if (c->number < 0) /* of the calls that are asked for one alone has no number here */
+		c->number = pg_narrow_unpack(c->tid, c->op.arg);
 	if (c->number == SYS_seccomp) {
 		pg_report_listener(c->of);
 		go_on(c); /* the kernel refuses it */
@@ -139,7 +154,8 @@ void pg_notify_take(void)
 static bool is_counted(struct pg_ruled *c)
 {
 	c->of = pg_tracee_heard_again(c->tid);
-	return c->number != SYS_seccomp && c->of && c->of->up && pg_ruled_counts(c);
+	return c->number >= 0 && c->number != SYS_seccomp && c->of && c->of->up &&
+	       pg_ruled_counts(c);
 }
 
 /* Waits in the very call that takes one: poll(2) before it costs a sixth of a busy server. A signal

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "outside/registers.h"
 
+#include "outside/narrow.h"
+
 #include "base/sys.h"
 
 #include <elf.h>
@@ -15,68 +17,23 @@ struct narrow {
 	uint32_t bx, cx, dx, si, di, bp, ax, ds, es, fs, gs, orig_ax, ip, cs, flags, sp, ss;
 };
 
-#ifdef __i386__
-static long number_of(uint32_t number)
+/* A 32-bit process's own are those of its machine. */
+static void settle_number(struct pg_registers *r, uint32_t number, int tid)
 {
-	return (long)number;
-}
-#else
-/* Calls that can break a pipe, and those that rules name, by their numbers there (syscall_32.tbl).
- */
-static long number_of(uint32_t number)
-{
-	static const struct {
-		short narrow, wide;
-	} pairs[] = {{3, SYS_read},
-		     {4, SYS_write},
-		     {145, SYS_readv},
-		     {146, SYS_writev},
-		     {187, SYS_sendfile},
-		     {239, SYS_sendfile},
-		     {313, SYS_splice},
-		     {315, SYS_tee},
-		     {316, SYS_vmsplice},
-		     {345, SYS_sendmmsg},
-		     {362, SYS_connect},
-		     {364, SYS_accept4},
-		     {369, SYS_sendto},
-		     {370, SYS_sendmsg},
-		     {371, SYS_recvfrom},
-		     {372, SYS_recvmsg},
-		     {377, SYS_copy_file_range}};
+	long unpacked;
 
-	for (unsigned i = 0; i < sizeof pairs / sizeof *pairs; i++)
-		if ((uint32_t)pairs[i].narrow == number)
-			return pairs[i].wide;
-	return -1;
-}
-#endif
-
-/* socketcall(2): which call it stands for, and its arguments in memory. */
-static void from_socketcall(struct pg_registers *r, int tid)
-{
-	static const short numbers[] = {
-		[3] = SYS_connect,   [9] = SYS_sendto,	 [10] = SYS_recvfrom, [11] = SYS_sendto,
-		[12] = SYS_recvfrom, [16] = SYS_sendmsg, [17] = SYS_recvmsg,  [20] = SYS_sendmmsg};
-	uint32_t words[6] = {0};
-	unsigned which = (unsigned)r->arg[0], n = which == 9 || which == 10 ? 4 : 6;
-	struct iovec mine = {words, n * sizeof *words};
-	struct iovec its = {(void *)(uintptr_t)(uint32_t)r->arg[1], mine.iov_len};
-
-	if (which >= sizeof numbers / sizeof *numbers || !numbers[which] ||
-	    process_vm_readv(tid, &mine, 1, &its, 1, 0) <= 0)
-		return;
-	r->number = numbers[which];
-	for (int i = 0; i < 6; i++)
-		r->arg[i] = (long)words[i];
+	if (number == PG_NARROW_SOCKETCALL) {
+		unpacked = pg_narrow_unpack(tid, r->arg);
+		r->number = unpacked < 0 ? r->number : unpacked;
+	} else {
+		r->number = PG_NARROW_AUDIT ? pg_narrow_number(number) : (long)number;
+	}
 }
 
 static void from_narrow(struct pg_registers *r, const struct narrow *n, int tid)
 {
-	enum { SOCKETCALL = 102 };
-
 	*r = (struct pg_registers){
-		.number = number_of(n->orig_ax),
+		.number = PG_NARROW_AUDIT ? -1 : (long)n->orig_ax,
 		.arg = {(long)n->bx, (long)n->cx, (long)n->dx, (long)n->si, (long)n->di,
 			(long)n->bp},
 		.result = (int32_t)n->ax,
@@ -86,8 +43,7 @@ static void from_narrow(struct pg_registers *r, const struct narrow *n, int tid)
 		.sp = n->sp,
 		.frame = n->bp,
 	};
-	if (n->orig_ax == SOCKETCALL)
-		from_socketcall(r, tid);
+	settle_number(r, n->orig_ax, tid);
 }
 
 #ifdef __x86_64__

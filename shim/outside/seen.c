@@ -101,7 +101,7 @@ static void fill_op(struct pg_ruled *c)
 	op->shape = shape == PG_BUF || shape == PG_IOV ? PG_IOV : PG_NOTHING;
 	op->object = &c->object;
 	op->copy = c->copy;
-	op->bytes = about ? -1 : pg_thing_length(pg_tracee_by(c->of), op->call, op->arg, false);
+	op->bytes = about ? -1 : pg_thing_length(pg_tracee_by(c->of), op->call, op->arg, c->narrow);
 	op->thread = (uint64_t)c->tid << 32 | (uint32_t)c->of->pid;
 	op->thread_name = name;
 	if (by_thread())

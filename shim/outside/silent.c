@@ -2,6 +2,7 @@
 #include "outside/silent.h"
 
 #include "outside/filter.h"
+#include "outside/narrow.h"
 #include "outside/registers.h"
 #include "outside/report.h"
 #include "outside/tracee.h"
@@ -20,7 +21,7 @@
 
 bool pg_silent_on;
 
-enum { INSTRUCTIONS = 40 };
+enum { INSTRUCTIONS = 80 };
 
 static struct sock_filter program[INSTRUCTIONS];
 static unsigned short length;
@@ -40,16 +41,46 @@ static void put_call(long number, unsigned at, unsigned flag)
 	put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
 }
 
+/* What its flags are lies in memory: each of them that sends stops. */
+static void put_socketcall(void)
+{
+	enum { SEND = 9, SENDTO = 11, SENDMSG = 16, SENDMMSG = 20 };
+	static const uint8_t which[] = {SEND, SENDTO, SENDMSG, SENDMMSG};
+
+	put(BPF_JMP | BPF_JEQ | BPF_K, 0, 2 * sizeof which + 1, PG_NARROW_SOCKETCALL);
+	put(BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, args));
+	for (unsigned i = 0; i < sizeof which; i++) {
+		put(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, which[i]);
+		put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_TRACE);
+	}
+}
+
+/* Calls of ARCH; those of others are behind them. */
+static void put_calls(uint32_t arch, const short number[4])
+{
+	unsigned short others = length;
+
+	put(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, arch);
+	put(BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, nr));
+	put_call(number[0], 3, MSG_NOSIGNAL);
+	put_call(number[1], 2, MSG_NOSIGNAL);
+	put_call(number[2], 3, MSG_NOSIGNAL);
+	put_call(number[3], 5, PG_RWF_NOSIGNAL);
+	if (arch == (uint32_t)PG_NARROW_AUDIT)
+		put_socketcall();
+	put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
+	program[others].jf = (uint8_t)(length - others - 1);
+}
+
 int pg_silent_install(void)
 {
+	static const short own[] = {SYS_sendto, SYS_sendmsg, SYS_sendmmsg, SYS_pwritev2};
+	static const short narrow[] = {369, 370, 345, 379}; /* the same, see narrow.c */
+
 	put(BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, arch));
-	put(BPF_JMP | BPF_JEQ | BPF_K, 1, 0, PG_AUDIT);
-	put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
-	put(BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, nr));
-	put_call(SYS_sendto, 3, MSG_NOSIGNAL);
-	put_call(SYS_sendmsg, 2, MSG_NOSIGNAL);
-	put_call(SYS_sendmmsg, 3, MSG_NOSIGNAL);
-	put_call(SYS_pwritev2, 5, PG_RWF_NOSIGNAL);
+	put_calls(PG_AUDIT, own);
+	if (PG_NARROW_AUDIT)
+		put_calls((uint32_t)PG_NARROW_AUDIT, narrow);
 	put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
 	return pg_filter_add(program, length, 0);
 }

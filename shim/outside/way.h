@@ -26,7 +26,9 @@ struct pg_ruled {
 	uint64_t id; /* the way's */
 	int tid;
 	struct pg_tracee *of;
-	long number;
+	long number;	   /* as this process counts */
+	bool narrow;	   /* it is a call of a 32-bit program */
+	bool short_offset; /* of 32 bits */
 	struct pg_op
 		op; /* with NUMBER's words; its bits are the rows of calls.def that it may be */
 	int copy;

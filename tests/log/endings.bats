@@ -48,6 +48,13 @@ told() {
 	[[ $output =~ $'\n        reader head['[0-9]+'] exited with status 0'.*', '[0-9.]+' '[mu]?s' before' ]]
 }
 
+@test "a reader that may have few descriptors is named like any other" {
+	native_only
+	run tree -S suppress bash -c 'while echo 12345; do :; done 2>/dev/null | (ulimit -n 20; read x; exit 7)'
+	WRITER=bash
+	equal "who" '["bash","exit",7]' "$(told '[.comm, .how, .status]')"
+}
+
 @test "a hook that never reads its input is named beside git's broken write" {
 	native_only
 	requires git
@@ -179,6 +186,23 @@ told() {
 	rm "$LOG"
 	case_of killed reaped
 	[ "$(told '[.comm, .how, .signal, .ago_ms]')" = '["python3","gone",null,null]' ]
+}
+
+@test "a signal between a process's last word and its end: what came of it is told, or nothing of its status" {
+	requires strace python3
+	strace -o /dev/null true 2>/dev/null || skip "nothing can be traced here"
+	local what state wanted python # what python3 is may be a script
+	python=$(python3 -c "import sys; print(sys.executable)")
+	while read -r what state wanted; do
+		rm -f "$LOG"
+		tree strace -f -o /dev/null -e trace=exit_group -e inject=exit_group:"$what" \
+			"$python" "$ROOT/tests/fixtures/ends.py" at_exit "$state" || :
+		equal "$what" "$wanted" "$(told '[.how, .status, .signal]')"
+	done <<-'END'
+		signal=KILL Z ["killed",null,"SIGKILL"]
+		delay_enter=3000000 t ["exit",null,null]
+		signal=WINCH Z ["exit",5,null]
+	END
 }
 
 @test "SIGKILL of a reader in a shell's pipeline" {

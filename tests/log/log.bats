@@ -464,3 +464,10 @@ os.waitpid(pid, 0)' "$1" "$FIXTURES/sigdfl" env TERM=xterm LD_PRELOAD="$LIB" "${
 	rm "$LOG"
 	[[ $(in_text -i "$FIXTURES/brokenfd" 1 "$BATS_TEST_TMPDIR/long") == *"at $name+0x"* ]]
 }
+
+@test "a program that may have no descriptor more is logged to a pipe, too" {
+	run guarded -i PIPEGUARD_LOG=stderr "$FIXTURES/brokenfd" 40 "$FIXTURES/quirks" none
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[[ $output == *'"ev":"epipe","via":"call","call":"write","fd":40,'* ]]
+}

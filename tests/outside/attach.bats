@@ -48,6 +48,7 @@ attached() {
 		pids+=("$1")
 		shift
 	done
+	rm -f "$BATS_TEST_TMPDIR/said"
 	PIPEGUARD_LOG=$LOG PIPEGUARD_FORMAT=json timeout "$LIMIT" "$BUILD/pipeguard" attach "${@:2}" "${pids[@]}" \
 		2>"$BATS_TEST_TMPDIR/said" 3>&- 7<&- &
 	ENGINE=$!

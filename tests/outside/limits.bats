@@ -124,6 +124,39 @@ all_only() {
 	equal "with its signal once" '["signal","fatal"]' "$(broken '[.via, .signal]')"
 }
 
+@test "--all: 32-bit programs, too, whether they send by a call of its own or by socketcall" {
+	all_only
+	[[ $(uname -m) = x86_64 ]] || skip "they are another machine's here"
+	local way
+	gcc -m32 -static -pthread -D_GNU_SOURCE -w -o "$BATS_TEST_TMPDIR/still32" "$ROOT/tests/fixtures/still.c" 2>/dev/null ||
+		skip "no 32-bit compiler"
+	cat >"$BATS_TEST_TMPDIR/packed.c" <<-'C'
+		#include <signal.h>
+		#include <sys/socket.h>
+		#include <sys/syscall.h>
+		#include <unistd.h>
+		int main(void)
+		{
+			int s[2];
+			long words[4];
+			socketpair(AF_UNIX, SOCK_STREAM, 0, s);
+			close(s[1]);
+			words[0] = s[0], words[1] = (long)"x", words[2] = 1, words[3] = MSG_NOSIGNAL;
+			return syscall(SYS_socketcall, 9, words) != -1;
+		}
+	C
+	gcc -m32 -static -o "$BATS_TEST_TMPDIR/packed" "$BATS_TEST_TMPDIR/packed.c"
+	for way in "still32 quiet 1" packed; do
+		rm -f "$LOG"
+		# shellcheck disable=SC2086 # words
+		run -0 outside -d --all "$BATS_TEST_TMPDIR/"$way
+		equal "$way" '["call","send","EPIPE","none",1]' "$(broken '[.via, .call, .errno, .signal, .len]')"
+	done
+	rm -f "$LOG"
+	run outside -d PIPEGUARD_RULES=send:kind=unix:error=EIO "$BATS_TEST_TMPDIR/packed"
+	equal "a rule" '["send",1,true]' "$(events 'select(.ev == "inject") | [.call, .len, .injected]')"
+}
+
 @test "--all with rules, and attach --all: a blocked SIGPIPE, too" {
 	all_only
 	run -0 outside -d PIPEGUARD_RULES=write:fd=99:break --all "$STILL" blocked 1

@@ -45,6 +45,21 @@ pairs() {
 	((status == 0 && ${#lines[@]} > $3))
 }
 
+# narrow FIXTURE...: those, statically linked for 32 bits, in a folder of the file's; skips where no compiler makes them.
+narrow() {
+	NARROW=$BATS_FILE_TMPDIR/32
+	[[ $BITS = 64 && $(uname -m) = x86_64 ]] || skip "32-bit programs are another machine's here"
+	mkdir -p "$NARROW"
+	local fixture
+	local -a sources
+	for fixture; do
+		sources=("$ROOT/tests/fixtures/$fixture.c")
+		[[ $fixture != steps ]] || sources=("$ROOT"/tests/fixtures/steps/*.c)
+		[[ -x $NARROW/$fixture ]] || gcc -m32 -static -pthread -O1 -D_GNU_SOURCE -U_FORTIFY_SOURCE -w -I"$ROOT/tests/fixtures" \
+			-o "$NARROW/$fixture" "${sources[@]}" 2>/dev/null || skip "no 32-bit compiler"
+	done
+}
+
 @test "faults.bats: resets on TCP, from outside" {
 	pairs faults/faults.bats '^the probe sees|^reset on TCP: (whatever|every|a server|the peer sees|an event|the diff)|^reset: a rule|^reset on a (read|write)' 9
 }
@@ -63,6 +78,30 @@ pairs() {
 
 @test "exact.bats: the call, the order, the draw, the window, the kind, the scope, from outside" {
 	pairs rules/exact.bats '^when=|^when= beside|^rules are asked|^prob=|^after=|^kind=|^scope=|^at=: what is read' 7
+}
+
+@test "a rule that waits leaves alone what has taken the number meanwhile, from outside" {
+	run ruled 'write:kind=pipe:len=5:when=1:hold=20s:break' "$FIXTURES/impossible" meanwhile
+	equal "what the program sees" $'0 write EBADF\nread 0' "$status $output"
+	equal "why not" '["EBADF",null]' "$(events 'select(.ev == "inject") | [.failed, .held]')"
+}
+
+@test "32-bit programs: faults on TCP, unix sockets, pipes and FIFOs" {
+	narrow steps sigdfl
+	STATIC=$NARROW pairs faults/faults.bats '^reset on TCP: (whatever|the peer sees)|^reset on AF_UNIX: whatever|^refuse|^break on|^fin on|^eof on' 8
+}
+
+@test "32-bit programs: the byte, the call, messages, vectors, offsets" {
+	narrow steps sigdfl
+	STATIC=$NARROW pairs rules/exact.bats '^at=: (exactly|a file fills|inside a vector)|^at= on reads: the bytes|^when=|^rules are asked' 5
+}
+
+@test "32-bit and 64-bit programs in one tree, a call of each after the other" {
+	narrow still
+	local status=0
+	ruled write:fd=1:when=40:error=EIO bash -c "'$NARROW/still' writes 60 & '$STILL' writes 60; wait" >"$BATS_TEST_TMPDIR/out" || status=$?
+	equal "lines" "78" "$(grep -c '^line' "$BATS_TEST_TMPDIR/out")"
+	equal "the events" '["write",1,true] ["write",1,true]' "$(events 'select(.ev == "inject") | [.call, .fd, .injected]' | xargs -d '\n')"
 }
 
 @test "a Go program dies of its third write exactly, and of no other one" {
@@ -104,6 +143,7 @@ pairs() {
 	strace -o /dev/null true 2>/dev/null || skip "nothing can be traced here"
 	local counts=$BATS_TEST_TMPDIR/counts go=$BATS_TEST_TMPDIR/go program supervisor tracer n
 	mkfifo "$go"
+	# shellcheck disable=SC2016 # its own
 	timeout "$LIMIT" "$BUILD/pipeguard" run --outside -o off -r write:when=1000000:error=EIO /bin/sh -c \
 		'read -r x <"$0"; /bin/true; exec dd if=/dev/zero of=/dev/null bs=1 count=3000' "$go" 2>/dev/null 3>&- &
 	local job=$!
