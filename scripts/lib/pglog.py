@@ -674,7 +674,8 @@ def frame_parts(frame):
 
 # ---- code that a program made as it ran ----
 
-PERF_MAP, PERF_NAME = 1 << 26, 300     # bytes that are read of such a map, and shown of a name
+PERF_MAP, PERF_NAME = 1 << 28, 300     # bytes that are read of such a map, and shown of a name
+_MADE = re.compile(rb"(?:0x)?([0-9a-fA-F]{1,16}) (?:0x)?([0-9a-fA-F]{1,16}) ([^\n]+)")
 
 
 def made_names(pid, frames, places=()):
@@ -702,8 +703,10 @@ def _map_of(name, places):
             st = os.fstat(fd)
             if not stat.S_ISREG(st.st_mode) or st.st_uid not in (0, os.geteuid()):
                 continue
-            for line in f.read(PERF_MAP).split(b"\n"):
-                m = re.fullmatch(rb"(?:0x)?([0-9a-fA-F]{1,16}) (?:0x)?([0-9a-fA-F]{1,16}) (.+)", line)
+            left = PERF_MAP
+            for line in iter(lambda: f.readline(LINE_MAX) if left > 0 else b"", b""):
+                left -= len(line)
+                m = _MADE.match(line)
                 if m:
                     yield int(m.group(1), 16), int(m.group(2), 16), m.group(3)[:PERF_NAME].decode("utf-8", "surrogateescape")
         return

@@ -441,6 +441,7 @@ made_log() {
 	requires node
 	run launch run --outside true
 	[ "$status" -eq 0 ] || skip "nothing can be traced here: $output"
+	cd "$BATS_TEST_TMPDIR" # node leaves another log where it is
 	echo 'function writer() { require("fs").writeSync(1, "x"); } writer()' >"$BATS_TEST_TMPDIR/w.js"
 	"$FIXTURES/sigdfl" "$FIXTURES/brokenfd" 1 timeout "$LIMIT" "$BUILD/pipeguard" run --outside -j --stack 32 -o "$LOG" -- \
 		node --interpreted-frames-native-stack --perf-basic-prof "$BATS_TEST_TMPDIR/w.js" 2>/dev/null 3>&- || :
