@@ -14,6 +14,7 @@
 #include "command/acts.h"
 #include "command/control.h"
 #include "command/options.h"
+#include "command/places.h"
 #include "command/say.h"
 #include "command/words.h"
 
@@ -174,7 +175,7 @@ static bool is_page(int folder, const char *file)
 /* A path, or one of this user's pages that have a name. */
 static void complete_page(void)
 {
-	const char *all = pg_control_path(""), *prefix = strrchr(all, '/') + 1;
+	const char *all = pg_place_shared(""), *prefix = strrchr(all, '/') + 1;
 	DIR *dir = opendir(pg_text_of("%.*s", (int)(prefix - all), all));
 	const struct dirent *entry;
 	size_t n = strlen(prefix);
@@ -236,7 +237,7 @@ static void complete_id(const char *page)
 	static struct pg_page_rules rules;
 
 	action("words", true);
-	if (!pg_page_open(pg_control_path(page), false) && pg_control_read(&set, &rules))
+	if (!pg_page_open(pg_place_shared(page), false) && pg_control_read(&set, &rules))
 		for (unsigned n = 0; n < set.n; n++)
 			candidate(set.rule[n].id, NULL);
 }

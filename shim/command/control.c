@@ -15,17 +15,6 @@
 
 enum { FORM_MOST = 4096 };
 
-const char *pg_control_path(const char *name)
-{
-	const char *folder = access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm";
-
-	if (*name == '/')
-		return name;
-	if (strchr(name, '/'))
-		return pg_text_of("%s/%s", pg_folder(), name);
-	return pg_text_of("%s/pipeguard-%u-%s", folder, (unsigned)geteuid(), name);
-}
-
 void pg_control_open(const char *path, bool make)
 {
 	const char *why = pg_page_open(path, make);

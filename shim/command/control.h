@@ -5,9 +5,6 @@
 
 #include "rules/page.h"
 
-/* Where NAME is: a path if it has a slash, else a file of this user's in /dev/shm. */
-const char *pg_control_path(const char *name);
-
 /* Maps it; MAKE: it is made if it is missing. Ends the program if that cannot be. */
 void pg_control_open(const char *path, bool make);
 

@@ -3,6 +3,7 @@
 #include "command/acts.h"
 #include "command/control.h"
 #include "command/options.h"
+#include "command/places.h"
 #include "command/say.h"
 #include "command/takes.h"
 
@@ -247,11 +248,11 @@ int pg_ctl(struct pg_request *r)
 		expect(r, 2, "-", "");
 		if (r->for_ns)
 			pg_fail(PG_FAILED, "--wait is for fired");
-		pg_control_open(pg_control_path(r->words[0]), false);
+		pg_control_open(pg_place_shared(r->words[0]), false);
 		return act_on_lines(r);
 	}
 	action = action_of(r->words[1]);
 	check(r, action);
-	pg_control_open(pg_control_path(r->words[0]), false);
+	pg_control_open(pg_place_shared(r->words[0]), false);
 	return act(r, action);
 }

@@ -215,3 +215,14 @@ const char *pg_folder(void)
 		pg_fail(PG_FAILED, "this folder has no name any more: write absolute paths");
 	return folder;
 }
+
+const char *pg_place_shared(const char *name)
+{
+	const char *folder = access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm";
+
+	if (*name == '/')
+		return name;
+	if (strchr(name, '/'))
+		return pg_text_of("%s/%s", pg_folder(), name);
+	return pg_text_of("%s/pipeguard-%u-%s", folder, (unsigned)geteuid(), name);
+}

@@ -32,4 +32,8 @@ bool pg_can_run(const char *path);
  * none. */
 const char *pg_folder(void);
 
+/* Where what a tree's processes share is, by the NAME of a page: a path if that has a slash, else a
+ * file of this user's in /dev/shm. */
+const char *pg_place_shared(const char *name);
+
 #endif

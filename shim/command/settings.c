@@ -2,6 +2,7 @@
 /* Options that are one variable, or one word of the request. */
 #include "command/control.h"
 #include "command/options.h"
+#include "command/places.h"
 #include "command/say.h"
 #include "command/takes.h"
 #include "command/variables.h"
@@ -144,7 +145,7 @@ void pg_take_listing(struct pg_request *r, const char *value)
 
 void pg_take_control(struct pg_request *r, const char *value)
 {
-	r->control = pg_control_path(value);
+	r->control = pg_place_shared(value);
 	pg_variable_set("PIPEGUARD_CONTROL", r->control);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "command/tree.h"
 
-#include "command/control.h"
+#include "command/places.h"
 #include "command/say.h"
 #include "command/variables.h"
 
@@ -221,15 +221,15 @@ static const char *name_in(const char *folder, const char *more)
 
 const char *pg_tree_page(void)
 {
-	const char *folder = pg_control_path("endings");
+	const char *folder = pg_place_shared("endings");
 
-	return make_folder(folder) ? name_in(folder, ".page") : pg_control_path("page");
+	return make_folder(folder) ? name_in(folder, ".page") : pg_place_shared("page");
 }
 
 void pg_tree_page_ends(const char *path)
 {
 	unlink(path);
-	rmdir(pg_control_path("endings")); /* with the last one in it */
+	rmdir(pg_place_shared("endings")); /* with the last one in it */
 }
 
 void pg_tree_start(bool looks)
@@ -240,7 +240,7 @@ void pg_tree_start(bool looks)
 
 	if (pg_variable("PIPEGUARD_CONTROL") || pg_variable("PIPEGUARD_ENDINGS"))
 		return;
-	folder = pg_control_path("endings");
+	folder = pg_place_shared("endings");
 	path = name_in(folder, "");
 	for (int i = 0; i < TRIES && !made; i++)
 		made = make_folder(folder) && pg_endings_make(path);
