@@ -73,7 +73,7 @@ PYTHON  := $(addprefix scripts/pipeguard-,bundle replay report sweep)
 PYLIB   := $(sort $(wildcard scripts/lib/*.py))
 
 .PHONY: all fixtures bench bench-readme bench-programs compat demo sweep-demo test check load install install-library install-32 uninstall clean distclean \
-	32 musl clang arm64 riscv64 matrix distros ubsan asan tsan fuzz fuzz-probe fuzz-rules fuzz-log fuzz-elf fuzz-rust fuzz-page fuzz-readers lint log-sources \
+	32 musl clang arm64 riscv64 matrix distros ubsan asan tsan fuzz fuzz-probe fuzz-rules fuzz-log fuzz-elf fuzz-rust fuzz-page fuzz-readers lint log-sources page-sources \
 	format format-check dist deb rpm portable packages-test help FORCE
 .DELETE_ON_ERROR:
 
@@ -316,10 +316,10 @@ asan: ## the parser, the log writer and the readers of ELF files and Rust's name
 	$(BUILD)/asan/elf 20000 <tests/fuzz/elf.seeds
 	$(BUILD)/asan/rust 20000 <tests/fuzz/rust.seeds
 
-# All but the wrappers and the records of descriptors, which the kernel orders: the sanitizer's own
-# pipe and close are these.
+# All but the wrappers, what they look up late, and the records of descriptors, which the kernel
+# orders: the sanitizer's own sigaltstack, pipe and close are these, before it has begun.
 TSAN = clang -std=gnu11 -I$(CURDIR)/shim $(PG_CPPFLAGS) -g -O1 -fPIE -fexceptions -fasynchronous-unwind-tables -ftls-model=initial-exec
-TSAN_PLAIN = $(wildcard shim/inside/calls_*.c) shim/object/fd.c
+TSAN_PLAIN = $(wildcard shim/inside/calls_*.c) $(addprefix shim/base/,next.c dl.c loader.c text.c) shim/object/fd.c
 tsan: ## eight threads through the library under the thread sanitizer (needs clang)
 	@rm -rf $(BUILD)/tsan && mkdir -p $(BUILD)/tsan
 	cd $(BUILD)/tsan && $(TSAN) -c $(abspath $(TSAN_PLAIN))
@@ -361,8 +361,11 @@ fuzz-log: fuzz-probe
 	@perl -ne 'chomp; open F, ">", "$(BUILD)/fuzz/events/$$."; print F pack "H*", $$_' tests/fuzz/log.seeds
 	$(BUILD)/fuzz/log $(FUZZ_BOUNDS) -max_len=2500 $(BUILD)/fuzz/events
 # All of the library but what is inside of a program.
+PAGE_C = $(filter-out shim/inside/% shim/log/%,$(SHIM)) $(ARCH_S) shim/outside/reseat.c
+page-sources:
+	@echo $(PAGE_C)
 fuzz-page: fuzz-probe
-	$(FUZZER) -ftls-model=initial-exec -Wno-unknown-warning-option -o $(BUILD)/fuzz/page tests/fuzz/page.c $(filter-out shim/inside/% shim/log/%,$(SHIM)) shim/outside/reseat.c -ldl
+	$(FUZZER) -ftls-model=initial-exec -Wno-unknown-warning-option -o $(BUILD)/fuzz/page tests/fuzz/page.c $(PAGE_C) -ldl
 	@mkdir -p $(BUILD)/fuzz/pages
 	@sed 's/ => .*//' tests/fixtures/rules.right | awk -v dir=$(BUILD)/fuzz/pages '{ f = dir "/" NR; printf "\001\001\002\001%s", $$0 > f; close(f) }'
 	$(BUILD)/fuzz/page $(FUZZ_BOUNDS) -max_len=2000 $(BUILD)/fuzz/pages

@@ -55,6 +55,14 @@ def describe(event):
     return out
 
 
+def rule_of(event):
+    """The rule that breaks EVENT's write again, or the first write of its place: from outside what was sent before is not
+    known. None: there is none."""
+    if event["again"] or event["engine"] != "outside" or not event["call"] or not event["site"]:
+        return event["again"]
+    return "%s:site=%s:when=1:break" % (event["call"], event["site"])
+
+
 def breaks_of(paths):
     """The breaks that logs in JSON have, in their order, each with its program."""
     out = []

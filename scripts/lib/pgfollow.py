@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Logs that grow: what is new in them, and a view of all of it that stays up to date. Python 3.7, nothing else."""
 
+import errno
 import glob
 import io
 import os
@@ -146,6 +147,19 @@ class Lines:
             self.show(sys.stdout, sys.maxsize)
 
 
+class Reader:
+    """Of standard output."""
+
+    def __init__(self):
+        self.poll = select.poll()
+        self.poll.register(sys.stdout.fileno(), 0)
+
+    def wait(self):
+        """A moment; a BrokenPipeError where it has gone, though there may be nothing to say for long."""
+        if self.poll.poll(TICK * 1000):
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
 def follow(names, report, show, tick, line):
     """Reads the logs NAMES into REPORT until SIGINT or SIGTERM, or their end. SHOW(out, places) writes the report, TICK()
     is called whenever there was something new, LINE(report) stands for the view, where that is to be lines."""
@@ -154,6 +168,7 @@ def follow(names, report, show, tick, line):
         signal.signal(sig, lambda *_: stopped.append(True))
     sources = Sources(names)
     view = Screen(report, show) if sys.stdout.isatty() and not line else Lines(report, show, line)
+    reader = Reader()
     view.begin()
     first = True
     while not stopped:
@@ -163,5 +178,5 @@ def follow(names, report, show, tick, line):
         first = False
         if sources.ended():
             break
-        time.sleep(TICK)
+        reader.wait()
     view.end()

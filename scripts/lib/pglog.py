@@ -5,6 +5,7 @@ What is read here was written by programs under test and by whoever talked to th
 is foreign, and counted. Names are text as Python has it of bytes (surrogateescape); what leaves goes through escaped()
 or json_text()."""
 
+import bisect
 import errno
 import gzip
 import json
@@ -669,6 +670,43 @@ def frame_parts(frame):
     if not m:
         return frame, "", "", ""
     return "%s+%s" % m.group(1, 2), m.group(1), m.group(2), m.group(3) or ""
+
+
+# ---- code that a program made as it ran ----
+
+PERF_MAP, PERF_NAME = 1 << 26, 300     # bytes that are read of such a map, and shown of a name
+
+
+def made_names(pid, frames, places=()):
+    """{frame: name} of those FRAMES of process PID that are in no module, by its perf-PID.map, as node and the JVM write it:
+    one of PLACES or in /tmp, there of this user or of root."""
+    wanted = sorted((int(frame_parts(f)[2], 16), f) for f in set(frames) if frame_parts(f)[1] == "?")
+    addresses, out = [address for address, _ in wanted], {}
+    for start, size, name in _map_of("perf-%d.map" % pid, places) if wanted else ():
+        i = bisect.bisect_left(addresses, start)
+        while i < len(addresses) and addresses[i] < start + size:
+            out[wanted[i][1]] = name    # the last one: code that has gone makes room for other code
+            i += 1
+    return out
+
+
+def _map_of(name, places):
+    """(start, size, name) of its lines."""
+    paths = [os.path.join(p, name) if os.path.isdir(p) else p for p in places]
+    for path in [p for p in paths if os.path.basename(p) == name] + [os.path.join("/tmp", name)]:
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY)
+        except OSError:
+            continue
+        with open(fd, "rb") as f:
+            st = os.fstat(fd)
+            if not stat.S_ISREG(st.st_mode) or st.st_uid not in (0, os.geteuid()):
+                continue
+            for line in f.read(PERF_MAP).split(b"\n"):
+                m = re.fullmatch(rb"(?:0x)?([0-9a-fA-F]{1,16}) (?:0x)?([0-9a-fA-F]{1,16}) (.+)", line)
+                if m:
+                    yield int(m.group(1), 16), int(m.group(2), 16), m.group(3)[:PERF_NAME].decode("utf-8", "surrogateescape")
+        return
 
 
 def above_start(frames):

@@ -126,18 +126,32 @@ static const char *reason(long err)
 	}
 }
 
+/* A lease of who asks whether anybody has it (command/tree.c) is held for some microseconds. */
+static int open_soon(const char *path)
+{
+	enum { FLAGS = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, TRIES = 100 };
+	const long pause[2] = {0, 100000};
+	int fd = pg_open(path, FLAGS);
+
+	for (unsigned i = 0; fd == -EAGAIN && i < TRIES; i++) {
+		pg_sys2(SYS_nanosleep, pause, 0);
+		fd = pg_open(path, FLAGS);
+	}
+	return fd;
+}
+
 const char *pg_mapped_open(const struct pg_mapped *kind, const char *path, bool make, int *fd)
 {
-	enum { FLAGS = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY };
 	long err;
 	const char *why;
 
-	*fd = pg_open(path, FLAGS);
+	*fd = open_soon(path);
 	if (*fd == -ENOENT && make) {
 		err = make_file(kind, path);
 		if (err)
-			return reason(err);
-		*fd = pg_open(path, FLAGS);
+			return err == -ENOENT ? "cannot be made, there is no such folder:"
+					      : reason(err);
+		*fd = open_soon(path);
 	}
 	if (*fd < 0)
 		return reason(*fd);

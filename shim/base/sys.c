@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -137,6 +138,40 @@ void *pg_map_once(void **place, size_t size)
 		return mine;
 	pg_sys2(SYS_munmap, mine, size);
 	return has;
+}
+
+/* By select(2), which knows no limit. Each of its sets holds errors, too. */
+static PG_COLD short by_select(int fd, short events)
+{
+	enum { MOST = 1024, BITS = 8 * sizeof(unsigned long) };
+	unsigned long in[MOST / BITS] = {0}, out[MOST / BITS] = {0}, bit = 1ul << fd % BITS;
+	unsigned at = (unsigned)fd / BITS;
+	long zero[2] = {0, 0};
+	short found = 0;
+
+	if (fd < 0 || fd >= MOST)
+		return 0;
+	in[at] = out[at] = bit;
+	if (pg_sys6(SYS_pselect6, fd + 1, in, out, 0, zero, 0) <= 0)
+		return 0;
+	if (out[at] & bit)
+		found |= events & POLLOUT;
+	if (in[at] & bit && (pg_sys3(SYS_fcntl, fd, F_GETFL, 0) & O_ACCMODE) == O_WRONLY)
+		found |= POLLERR;
+	else if (in[at] & bit)
+		found |= events & POLLIN;
+	return found;
+}
+
+short pg_poll_now(int fd, short events)
+{
+	struct pollfd p = {.fd = fd, .events = events};
+	long zero[2] = {0, 0};
+	long n = pg_sys5(SYS_ppoll, &p, 1, zero, 0, 0);
+
+	if (n == -EINVAL)
+		return by_select(fd, events);
+	return n == 1 ? p.revents : (short)0;
 }
 
 int pg_lift(int fd)

@@ -142,6 +142,12 @@ void *pg_map(size_t size);
 /* What *PLACE points to: SIZE bytes of zeros the first time; a null pointer: there is no memory. */
 void *pg_map_once(void **place, size_t size);
 
+/* poll(2) of FD alone, without waiting: the bits that hold, and those that it always reports; 0:
+ * none, or it cannot be known. Where the program may have no descriptor (RLIMIT_NOFILE), the kernel
+ * refuses poll; then it is POLLIN and POLLOUT at the most, and POLLERR of what is open just for
+ * writing. */
+short pg_poll_now(int fd, short events);
+
 /* FD's object under a high number instead, closed on exec: out of the program's way, PG_HIGH_FD or
  * as high as its limit goes. Returns that number; FD itself, if there is none. */
 enum { PG_HIGH_FD = 1000 };

@@ -22,8 +22,11 @@
 #include "command/completion.h" /* PG_COMPLETION_BASH and so on: the scripts, as C strings */
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static const char *typed; /* the word */
 static size_t start;	  /* where in it what is completed begins */
@@ -157,6 +160,17 @@ static void complete_log(const char *words)
 		candidates(words);
 }
 
+/* Anybody may put a file there, under any name. */
+static bool is_page(int folder, const char *file)
+{
+	struct stat st;
+
+	return !fstatat(folder, file, &st, AT_SYMLINK_NOFOLLOW) && S_ISREG(st.st_mode) &&
+	       st.st_uid == geteuid() &&
+	       !file[strspn(file, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				  "0123456789._+@%-")];
+}
+
 /* A path, or one of this user's pages that have a name. */
 static void complete_page(void)
 {
@@ -167,7 +181,7 @@ static void complete_page(void)
 
 	action(strchr(typed + start, '/') ? "files" : "words", true);
 	while (dir && (entry = readdir(dir)))
-		if (entry->d_type == DT_REG && !strncmp(entry->d_name, prefix, n))
+		if (!strncmp(entry->d_name, prefix, n) && is_page(dirfd(dir), entry->d_name))
 			candidate(entry->d_name + n, NULL);
 	if (dir)
 		closedir(dir);

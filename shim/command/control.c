@@ -3,6 +3,7 @@
 
 #include "command/places.h"
 #include "command/say.h"
+#include "command/tree.h"
 
 #include "rules/live.h"
 
@@ -68,15 +69,22 @@ static void __attribute__((noreturn)) refuse(const struct pg_rule_error *error)
 	pg_fail(PG_FAILED, "ctl: %s", buf);
 }
 
-static struct pg_rule_set *parsed(const char *text)
+/* TEXT, whose first rules are the N that were there, a line each: what is wrong is told of the
+ * rest.
+ */
+static struct pg_rule_set *parsed(const char *text, unsigned n)
 {
 	static struct pg_rule_set set;
 	struct pg_rule_error error;
 
 	set.n = 0;
-	if (*text && !pg_rules_parse(&set, text, &error))
-		refuse(&error);
-	return &set;
+	if (!*text || pg_rules_parse(&set, text, &error))
+		return &set;
+	error.rule -= error.rule > n ? n : 0;
+	error.line -= error.line > n ? n : 0;
+	if (n && error.line == 1)
+		error.line = 0;
+	refuse(&error);
 }
 
 static const char *text_of_file(const char *path)
@@ -159,14 +167,14 @@ static uint8_t new_conn_slot(struct taken *t)
 	return slot;
 }
 
-/* Rules that were there go on with what they counted. */
+/* Rules that were there go on with what they counted, unless all is to begin ANEW. */
 static void number(struct pg_page_rules *to, const struct pg_rule_set *old,
-		   const struct pg_rule_set *set)
+		   const struct pg_rule_set *set, bool anew)
 {
 	struct taken t = {{false}, {false}};
 
 	for (unsigned n = 0; n < set->n; n++) {
-		int is = same(old, set, n);
+		int is = anew ? -1 : same(old, set, n);
 
 		to->serial[n] = 0;
 		to->conn_slot[n] = 0;
@@ -209,17 +217,17 @@ static struct pg_rule_set *with(const struct pg_rule_set *old, const char *more)
 	struct pg_text t = {text, 0, sizeof text - 1};
 	struct form room;
 
-	parsed(more);
+	parsed(more, 0);
 	for (unsigned n = 0; n < old->n; n++) {
 		pg_put(&t, form(&room, old, n));
 		pg_put_char(&t, '\n');
 	}
 	pg_put(&t, more);
 	text[t.len] = 0;
-	return parsed(text);
+	return parsed(text, old->n);
 }
 
-void pg_control_change(enum pg_change_how how, const char *text, int on)
+static void change(enum pg_change_how how, const char *text, int on, bool anew)
 {
 	static struct pg_rule_set old;
 	static struct pg_page_rules rules;
@@ -229,7 +237,7 @@ void pg_control_change(enum pg_change_how how, const char *text, int on)
 	if (*text == '@')
 		text = text_of_file(text + 1);
 	if (how == PG_REPLACE)
-		set = parsed(text);
+		set = parsed(text, 0);
 	if (pg_page_lock())
 		pg_fail(PG_FAILED, "ctl: the page cannot be locked");
 	whole = pg_control_read(&old, &rules);
@@ -241,15 +249,24 @@ void pg_control_change(enum pg_change_how how, const char *text, int on)
 		set = with(&old, text);
 	if (on >= 0 || !whole)
 		rules.on = on != 0;
-	number(&rules, &old, set);
+	number(&rules, &old, set, anew);
 	put_text(&rules, set);
 	pg_page_publish(&rules, rules.on ? pg_live_calls(set) : 0);
 	pg_page_unlock();
 }
 
+void pg_control_change(enum pg_change_how how, const char *text, int on)
+{
+	change(how, text, on, false);
+}
+
 void pg_control_start(const char *path, const char *rules)
 {
+	bool left = pg_tree_left(path);
+
 	pg_control_open(path, true);
 	if (rules)
-		pg_control_change(PG_REPLACE, rules, 1);
+		change(PG_REPLACE, rules, 1, true);
+	else if (left && pg_page_generation())
+		change(PG_SWITCH, "", -1, true);
 }

@@ -21,7 +21,8 @@ enum pg_change_how { PG_REPLACE, PG_ADD, PG_SWITCH };
 void pg_control_change(enum pg_change_how how, const char *text, int on);
 
 /* For who begins to use it: it is made if it is missing. RULES, if there are any, replace what an
- * earlier one left in it. */
+ * earlier one left in it. They count from here on, and so do those that stay, if nobody uses them
+ * any more. */
 void pg_control_start(const char *path, const char *rules);
 
 #endif

@@ -10,20 +10,44 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The rule in LINE, as text or JSON has it; a null pointer: none. */
-static char *rule_in(char *line)
-{
-	static const char json[] = "\"again\":\"";
-	char *at = strstr(line, json);
+struct word {
+	char text[4096]; /* no line of a log is longer */
+};
 
-	if (*line == '{') {
-		if (!at)
-			return NULL;
-		at += sizeof json - 1;
-		at[strcspn(at, "\"\n")] = 0;
-		return at;
-	}
-	at = line + strspn(line, " \t");
+/* The word that LINE, of JSON, has behind KEY, of which it has one. False: none. */
+static bool take_word(struct word *to, const char *line, const char *key)
+{
+	const char *at = strstr(line, key);
+
+	if (!at)
+		return false;
+	at += strlen(key);
+	snprintf(to->text, sizeof to->text, "%.*s", (int)strcspn(at, "\"\n"), at);
+	return true;
+}
+
+/* From outside what was sent before is not known: there it is the first write of the place. */
+static const char *rule_of_json(const char *line)
+{
+	static struct word rule, call, site;
+
+	if (take_word(&rule, line, "\"again\":\""))
+		return rule.text;
+	if (!strstr(line, "\"ev\":\"epipe\"") || !strstr(line, "\"engine\":\"outside\"") ||
+	    !take_word(&call, line, "\"call\":\"") || !take_word(&site, line, "\"site\":\""))
+		return NULL;
+	snprintf(rule.text, sizeof rule.text, "%.100s:site=%.100s:when=1:break", call.text,
+		 site.text);
+	return rule.text;
+}
+
+/* The rule in LINE, as text or JSON has it; a null pointer: none. */
+static const char *rule_in(char *line)
+{
+	char *at = line + strspn(line, " \t");
+
+	if (*line == '{')
+		return rule_of_json(line);
 	if (at == line || strncmp(at, "again: ", 7) != 0)
 		return NULL;
 	at[strcspn(at, "\n")] = 0;

@@ -25,20 +25,27 @@ static const char *folder_of(const char *path)
 	return slash == path ? "/" : pg_text_of("%.*s", (int)(slash - path), path);
 }
 
-/* The folder that this program lies in, whatever links it was called by. */
-static const char *own_folder(void)
+/* Whatever links it was called by. */
+const char *pg_command(void)
 {
-	static const char *folder;
-	char path[PATH_MAX];
+	static char path[PATH_MAX];
 	ssize_t n;
 
-	if (folder)
-		return folder;
+	if (*path)
+		return path;
 	n = readlink("/proc/self/exe", path, sizeof path - 1);
 	path[n > 0 ? n : 0] = 0;
 	if (*path != '/' && !realpath((const char *)getauxval(AT_EXECFN), path)) /* no /proc */
 		pg_fail(PG_FAILED, "where this program lies cannot be known");
-	return folder = folder_of(path);
+	return path;
+}
+
+/* The folder that this program lies in. */
+static const char *own_folder(void)
+{
+	static const char *folder;
+
+	return folder ? folder : (folder = folder_of(pg_command()));
 }
 
 /* Where this program's folder says that the library was put: in /stage/usr/bin, of a program that

@@ -10,6 +10,9 @@
  * or where it was told to put it. */
 const char *pg_library(void);
 
+/* This program. */
+const char *pg_command(void);
+
 /* The library by a path that can stand in LD_PRELOAD, which the loader splits at blanks and colons:
  * where its own has one, a link in a folder of this user's in /tmp. */
 const char *pg_library_for_loader(void);

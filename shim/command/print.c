@@ -12,18 +12,37 @@
 #include <stdio.h>
 #include <string.h>
 
-void pg_print_command(char *const *words)
+/* What no variable says. */
+static void print_run(const struct pg_request *r)
 {
-	const char **names = pg_variable_names();
+	printf("%s run", pg_quoted(pg_command()));
+	if (r->engine)
+		printf(" --%s", r->engine);
+	if (r->all)
+		fputs(" --all", stdout);
+	if (r->require_fired)
+		fputs(" --require-fired", stdout);
+	if (r->control)
+		printf(" --control %s", pg_quoted(r->control));
+	fputs(" --", stdout);
+}
 
-	if (!strchr(*words, '=')) /* env keeps a shell's own echo or printf out; it would take that
-				     for a variable */
+void pg_print_command(const struct pg_request *r, bool outside)
+{
+	bool run = outside || r->require_fired;
+
+	if (!run && !strchr(*r->words, '=')) /* env keeps a shell's own echo or printf out; it would
+						take that for a variable */
 		fputs("env ", stdout);
-	for (; *names; names++)
-		printf("%s=%s ", *names, pg_quoted(pg_variable(*names)));
-	printf("LD_PRELOAD=%s", pg_quoted(pg_variable_preloaded(pg_library_for_loader())));
-	for (; *words; words++)
-		printf(" %s", pg_quoted(*words));
+	for (const char **name = pg_variable_names(); *name; name++)
+		if (!run || !r->control || strcmp(*name, "PIPEGUARD_CONTROL") != 0)
+			printf("%s=%s ", *name, pg_quoted(pg_variable(*name)));
+	if (run)
+		print_run(r);
+	else
+		printf("LD_PRELOAD=%s", pg_quoted(pg_variable_preloaded(pg_library_for_loader())));
+	for (char *const *word = r->words; *word; word++)
+		printf(" %s", pg_quoted(*word));
 	putchar('\n');
 }
 

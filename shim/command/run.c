@@ -175,7 +175,7 @@ int pg_run(struct pg_request *r)
 	path = need_program(*r->words);
 	engines = choose(r, *r->words, path);
 	if (r->print) {
-		pg_print_command(r->words);
+		pg_print_command(r, engines.outside);
 		return pg_flushed(0);
 	}
 	start_page(r, engines.outside);

@@ -91,6 +91,7 @@ static bool space_is_gone(unsigned long long space, unsigned long long mine)
 }
 
 enum answer { NO, YES, NOT_KNOWN };
+static const struct sigaction ignored = {.sa_handler = SIG_IGN};
 
 static enum answer is_gone(const struct owner *o)
 {
@@ -161,9 +162,23 @@ static void remove_unused(int folder, const char *name)
 	close(fd);
 }
 
+bool pg_tree_left(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	struct sigaction before;
+	bool left;
+
+	if (fd < 0)
+		return false;
+	sigaction(SIGIO, &ignored, &before);
+	left = is_used(fd) == NO;
+	close(fd);
+	sigaction(SIGIO, &before, NULL);
+	return left;
+}
+
 static void sweep(const char *folder)
 {
-	const struct sigaction ignored = {.sa_handler = SIG_IGN};
 	struct sigaction before;
 	DIR *dir = opendir(folder);
 	const struct dirent *entry;

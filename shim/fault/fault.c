@@ -41,20 +41,25 @@ void pg_fault_cancel_point(void)
 /* ---- faults ---- */
 
 /* What was sent is delivered before the RST, which would overtake it: while the peer takes it,
- * FLUSH at the most. */
-static void flush(int fd)
+ * FLUSH at the most. False: FD is another object by now. */
+static bool flush(int fd)
 {
 	enum { STEP = 1000000, IDLE = 1000, FLUSH = 10000 }; /* ns; steps */
+	struct pg_stat first, now;
 	int before = 0, queued = 0;
+	bool known = !pg_fstat(fd, &first);
 
 	for (int i = 0, idle = 0; i < FLUSH && idle < IDLE; i++, idle++) {
+		if (i && known && (pg_fstat(fd, &now) || now.ino != first.ino))
+			return false;
 		if (pg_sys3(SYS_ioctl, fd, TIOCOUTQ, &queued) || queued <= 0)
-			return;
+			return true;
 		if (queued != before)
 			idle = 0;
 		before = queued;
 		pg_fault_sleep(STEP);
 	}
+	return true;
 }
 
 /* A thread that waits on FD is woken, but until 6.7 some kernels refuse to disconnect under one:
@@ -80,7 +85,8 @@ int pg_fault_reset(int fd, enum pg_kind kind, bool keep, int *waits)
 
 	*waits = -1;
 	if (kind == PG_TCP) {
-		flush(fd);
+		if (!flush(fd))
+			return -EBADF;
 		other = keep ? pg_standin_tcp(fd) : -1;
 		disconnect(fd);
 		return other >= 0 ? pg_reseat(fd, other) : 0;
@@ -114,7 +120,8 @@ int pg_fault_refuse(int fd, const struct sockaddr_storage *addr)
 	return ret;
 }
 
-/* The listener stays open for as long as the process lives: closed, it would refuse. */
+/* The listener stays open for as long as the process lives: closed, it would refuse. Unless it is
+ * full, it would take the connection. */
 int pg_fault_hang(int fd, const struct sockaddr_storage *addr)
 {
 	struct sockaddr_storage ss;
@@ -129,6 +136,10 @@ int pg_fault_hang(int fd, const struct sockaddr_storage *addr)
 		int filler = (int)pg_sys3(SYS_socket, ss.ss_family,
 					  SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
+		if (filler < 0 && !i) {
+			pg_sys1(SYS_close, listener);
+			return -EAFNOSUPPORT;
+		}
 		pg_sys3(SYS_connect, filler, &ss, len);
 		if (!i)
 			pg_lift(filler);
@@ -262,8 +273,9 @@ static struct timing timing_of(uint64_t ns)
 	return (struct timing){(long)(ns / 1000000000), (long)(ns % 1000000000)};
 }
 
-/* Waits on P for NS; true if something came. Signals do not shorten it. */
-static bool wait_for(struct pollfd *p, unsigned n, uint64_t ns)
+/* Waits on P for NS; 1 if something came, -errno: it cannot be waited for. Signals do not shorten
+ * it. */
+static int wait_for(struct pollfd *p, unsigned n, uint64_t ns)
 {
 	uint64_t deadline = pg_now() + ns;
 	int type = cancellable();
@@ -278,12 +290,12 @@ static bool wait_for(struct pollfd *p, unsigned n, uint64_t ns)
 			break;
 	}
 	as_before(type);
-	return ret > 0;
+	return ret == -EINTR ? 0 : (int)ret;
 }
 
 /* All that TCP tells of a peer that closed is its FIN, POLLRDHUP; of others it would be an end of
  * writing alone. */
-bool pg_fault_hold(int fd, enum pg_kind kind, uint64_t ns)
+int pg_fault_hold(int fd, enum pg_kind kind, uint64_t ns)
 {
 	struct pollfd p = {.fd = fd, .events = kind == PG_TCP ? PG_POLLRDHUP : 0};
 

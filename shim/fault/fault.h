@@ -65,9 +65,9 @@ void pg_fault_drain(int fd, enum pg_kind kind);
  */
 int pg_fault_silence(int fd, enum pg_kind kind);
 
-/* Waits until the peer of FD has really gone, NS at the most. False: it has not. A cancellation
- * point. */
-bool pg_fault_hold(int fd, enum pg_kind kind, uint64_t ns);
+/* Waits until the peer of FD has really gone, NS at the most. 1: it has; 0: it has not; -errno: it
+ * cannot be known (a program that may have no descriptor may not poll). A cancellation point. */
+int pg_fault_hold(int fd, enum pg_kind kind, uint64_t ns);
 
 /* A cancellation point. */
 void pg_fault_sleep(uint64_t ns);

@@ -69,6 +69,17 @@ static uint64_t patience(int fd, bool reads)
 	return (uint64_t)t.sec * 1000000000u + (uint64_t)t.usec * 1000u;
 }
 
+/* Is OP's descriptor what it was looked at as? While a call waits, another thread may close it, and
+ * its number be another object's. */
+static bool is_still(const struct pg_op *op)
+{
+	const struct pg_object *o = op->object;
+	struct pg_stat st;
+
+	return !o->ino || (!pg_fstat(op->fd, &st) && st.ino == o->ino && st.dev == o->dev &&
+			   st.born == o->born);
+}
+
 /* As if the peer sent, or took, nothing. What it did send, or its end, would make poll() say that
  * there is something to read, for ever: it goes. A listener keeps who waits there. */
 static void stall(struct pg_op *op)
@@ -80,7 +91,8 @@ static void stall(struct pg_op *op)
 		     !(pg_sys3(SYS_fcntl, op->fd, F_GETFL, 0) & O_NONBLOCK);
 	int err = waits ? pg_fault_stall(socket ? patience(op->fd, reads) : 0) : EAGAIN, other;
 
-	if (reads && (socket || !waits) && pg_call_role(op->call) != PG_ROLE_ACCEPT) {
+	if (reads && (socket || !waits) && pg_call_role(op->call) != PG_ROLE_ACCEPT &&
+	    is_still(op)) {
 		other = pg_fault_silence(op->fd, o->kind);
 		pg_fd_changed(op->fd); /* it may be another object now */
 		if (other >= 0)
@@ -269,11 +281,18 @@ static void signal_here(int sig)
 
 static void wait_as_asked(const struct pg_op *op, struct pg_plan *p)
 {
+	int left = -1;
+
 	if (p->delay)
 		pg_fault_sleep(p->delay);
 	if (p->hold)
-		p->held = pg_fault_hold(op->fd, op->object->kind, p->hold) ? PG_HELD
-									   : PG_HELD_IN_VAIN;
+		left = pg_fault_hold(op->fd, op->object->kind, p->hold);
+	if ((p->delay || p->hold) && !is_still(op)) {
+		p->failed = p->final ? EBADF : 0;
+		return;
+	}
+	if (left >= 0)
+		p->held = left ? PG_HELD : PG_HELD_IN_VAIN;
 }
 
 static void halt_as_asked(const struct pg_plan *p)
@@ -316,7 +335,7 @@ static void fire(struct pg_op *op, struct pg_plan *p)
 	const struct pg_op asked = *op;
 
 	wait_as_asked(op, p);
-	if (is_unheard_of(p, op->fd, op->object->kind))
+	if (!p->failed && is_unheard_of(p, op->fd, op->object->kind))
 		p->failed = EOPNOTSUPP;
 	if (may_not_return(p))
 		log_inject(&asked, p);

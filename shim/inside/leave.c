@@ -4,6 +4,7 @@
 #include "base/process.h"
 #include "log/log.h"
 
+#include <fcntl.h>
 #include <poll.h>
 
 bool pg_leave_begin(struct pg_leaving *l, int fd, const char *call, uintptr_t caller)
@@ -34,6 +35,17 @@ static __attribute__((noinline)) bool leave_one(int fd, const struct pg_left *le
 /* Numbers that are asked for at once. */
 enum { AT_ONCE = 64 };
 
+/* Where the program may have fewer descriptors, poll(2) takes none of them. */
+static PG_COLD uint64_t open_each(unsigned first)
+{
+	uint64_t open = 0;
+
+	for (unsigned i = 0; i < AT_ONCE; i++)
+		if (pg_sys3(SYS_fcntl, first + i, F_GETFD, 0) >= 0)
+			open |= (uint64_t)1 << i;
+	return open;
+}
+
 /* Those of AT_ONCE from FIRST on that are open, as bits. */
 static __attribute__((noinline)) uint64_t open_from(unsigned first)
 {
@@ -44,7 +56,7 @@ static __attribute__((noinline)) uint64_t open_from(unsigned first)
 	for (unsigned i = 0; i < AT_ONCE; i++)
 		p[i] = (struct pollfd){.fd = (int)(first + i)};
 	if (pg_sys5(SYS_ppoll, p, AT_ONCE, zero, 0, 0) < 0)
-		return 0;
+		return open_each(first);
 	for (unsigned i = 0; i < AT_ONCE; i++)
 		if (!(p[i].revents & POLLNVAL))
 			open |= (uint64_t)1 << i;

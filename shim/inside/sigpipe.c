@@ -30,12 +30,14 @@ void (*pg_sigpipe_changed)(const struct pg_change *change);
 
 static PG_START_DATA struct pg_sigpipe_calls report;
 
-/* Handlers that the program ever installed. Entries are added, never changed: the kernel holds
- * which one is in force. */
-static struct {
-	uintptr_t fn;
-	uint32_t info; /* SA_SIGINFO */
-} handlers[HANDLERS];
+/* Handlers that the program ever installed, those with SA_SIGINFO under odd numbers. Entries are
+ * added, never changed: the kernel holds which one is in force. */
+static uintptr_t handlers[HANDLERS];
+
+static int info_of(unsigned n)
+{
+	return n & 1 ? SA_SIGINFO : 0;
+}
 
 static struct pg_change changes[CHANGES];
 static unsigned next_change;
@@ -211,7 +213,7 @@ EACH(DEFAULT_N)
 	{                                                                                          \
 		struct pg_op op;                                                                   \
 		bool logged = before_handler(n, si, uc, &op);                                      \
-		((handler_fn *)handlers[n].fn)(sig, si, uc);                                       \
+		((handler_fn *)PG_GET(handlers[n]))(sig, si, uc);                                  \
 		if (logged)                                                                        \
 			pg_hit_mark_logged(&op, uc);                                               \
 	}
@@ -281,18 +283,14 @@ static void default_to_program(struct sigaction *a, unsigned n)
 }
 
 /* The number under which FN is known from now on; -1 if there is no room. */
-static int intern(uintptr_t fn, uint32_t info)
+static int intern(uintptr_t fn, bool info)
 {
-	for (int i = 0; i < HANDLERS; i++) {
-		uintptr_t empty = 0;
+	for (int i = info; i < HANDLERS; i += 2) {
+		uintptr_t has = 0;
 
-		if (!__atomic_load_n(&handlers[i].fn, __ATOMIC_ACQUIRE)) {
-			handlers[i].info = info;
-			if (__atomic_compare_exchange_n(&handlers[i].fn, &empty, fn, false,
-							__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-				return i;
-		}
-		if (PG_GET(handlers[i].fn) == fn && handlers[i].info == info)
+		if (__atomic_compare_exchange_n(&handlers[i], &has, fn, false, __ATOMIC_RELAXED,
+						__ATOMIC_RELAXED) ||
+		    has == fn)
 			return i;
 	}
 	return -1;
@@ -310,7 +308,7 @@ static void to_kernel(struct sigaction *a, bool from_libc)
 	}
 	if (a->sa_handler == SIG_IGN || (uintptr_t)a->sa_handler < 4096)
 		return;
-	n = intern((uintptr_t)a->sa_handler, (uint32_t)a->sa_flags & SA_SIGINFO);
+	n = intern((uintptr_t)a->sa_handler, a->sa_flags & SA_SIGINFO);
 	if (n < 0)
 		return;
 	a->sa_sigaction = caught_table[n];
@@ -328,8 +326,8 @@ static void to_program(struct sigaction *a)
 	n = index_of(caught_table, HANDLERS, (const void *)a->sa_sigaction);
 	if (n < 0)
 		return;
-	a->sa_sigaction = (handler_fn *)__atomic_load_n(&handlers[n].fn, __ATOMIC_ACQUIRE);
-	a->sa_flags = (a->sa_flags & ~SA_SIGINFO) | (int)handlers[n].info;
+	a->sa_sigaction = (handler_fn *)PG_GET(handlers[n]);
+	a->sa_flags = (a->sa_flags & ~SA_SIGINFO) | info_of((unsigned)n);
 }
 
 /* SA_RESETHAND has put the real default back before handler number I runs: take it over as at
@@ -340,7 +338,7 @@ static void watch_again(unsigned i)
 
 	if (pg_confined || NEXT(sigaction)(SIGPIPE, NULL, &a) || a.sa_handler != SIG_DFL)
 		return;
-	a.sa_flags = (a.sa_flags & ~SA_SIGINFO) | (int)handlers[i].info;
+	a.sa_flags = (a.sa_flags & ~SA_SIGINFO) | info_of(i);
 	to_kernel(&a, true);
 	NEXT(sigaction)(SIGPIPE, &a, NULL);
 }

@@ -435,12 +435,12 @@ static bool find_target(struct target *t, bool *closes)
 /* A pipe or terminal whose reader sleeps must not hold the program up. */
 static bool is_writable(const struct target *t)
 {
-	struct pollfd p = {.fd = t->fd, .events = POLLOUT};
-	long zero[2] = {0, 0};
+	short now;
 
 	if (S_ISREG(t->st.mode))
 		return true;
-	return pg_sys5(SYS_ppoll, &p, 1, zero, 0, 0) == 1 && !(p.revents & (POLLERR | POLLNVAL));
+	now = pg_poll_now(t->fd, POLLOUT);
+	return now && !(now & (POLLERR | POLLNVAL));
 }
 
 static bool pending(uint64_t sig)

@@ -9,7 +9,8 @@ enum { SITES = 512, PROBES = 16, FIRST_TOLD = 10 };
 struct pg_place {
 	pg_shared64 key; /* 0: free */
 	pg_shared64 count;
-	struct pg_code caller;
+	uintptr_t caller; /* a struct pg_code, in two words */
+	pg_shared64 stamp;
 	int pid, fd;
 	enum pg_call call;
 	bool broke; /* not a warning, nor a rule that fired */
@@ -112,7 +113,10 @@ bool pg_site_count(struct pg_event *e, uintptr_t place, struct pg_place **first)
 /* Another thread may make room in this very place: then what the two say of it is mixed, once. */
 void pg_site_describe(struct pg_place *s, const struct pg_event *e, uintptr_t caller)
 {
-	s->caller = pg_code_at(e->frames ? e->frame[0] : caller);
+	struct pg_code code = pg_code_at(e->frames ? e->frame[0] : caller);
+
+	PG_PUT(s->caller, code.at);
+	PG_PUT(s->stamp, code.stamp);
 	PG_PUT(s->pid, e->pid);
 	PG_PUT(s->fd, e->op->fd);
 	PG_PUT(s->call, pg_call_plain(e->op->call));
@@ -129,8 +133,11 @@ void pg_site_collect(struct pg_event *e)
 			continue;
 		e->exit.events += count;
 		if (e->exit.sites < sizeof e->exit.site / sizeof *e->exit.site)
-			e->exit.site[e->exit.sites++] = (struct pg_site){
-				pg_call_name(PG_GET(s->call)), s->caller, count, PG_GET(s->fd)};
+			e->exit.site[e->exit.sites++] =
+				(struct pg_site){pg_call_name(PG_GET(s->call)),
+						 {PG_GET(s->caller), PG_GET(s->stamp)},
+						 count,
+						 PG_GET(s->fd)};
 	}
 	if (PG_GET(wiped.pid) == e->pid) /* else more than one process counted */
 		e->exit.events = PG_GET(wiped.broken);

@@ -2,6 +2,7 @@
 #include "object/connection.h"
 
 #include "base/clock.h"
+#include "base/count.h"
 #include "base/process.h"
 
 #include <errno.h>
@@ -38,17 +39,12 @@ void pg_fd_warn(int fd, enum pg_what what, uint32_t call, int err, uintptr_t cal
 /* The next number of a connection of this SIDE, as rules count: in each process from 1. */
 static uint32_t next_number(enum pg_side side)
 {
-	static uint32_t numbers[3];
-	static pg_shared64 owner;
-	uint64_t process;
+	static pg_shared64 numbers[3];
 
 	if (pg_confined)
 		return 0;
-	process = pg_process();
-	if (PG_GET(owner) != process &&
-	    __atomic_exchange_n(&owner, process, __ATOMIC_RELAXED) != process)
-		__builtin_memset(numbers, 0, sizeof numbers);
-	return __atomic_add_fetch(&numbers[side], 1, __ATOMIC_RELAXED);
+	return (uint32_t)pg_count_add((struct pg_count){&numbers[side], pg_count_tag(pg_process())},
+				      1);
 }
 
 /* The story of the socket FD, as one that begins anew; but what rules counted for it (conn, COUNTS)

@@ -197,13 +197,13 @@ static bool is_read_end(int fd)
 	long flags = pg_sys3(SYS_fcntl, fd, F_GETFL, 0);
 
 	return flags >= 0 && (flags & O_ACCMODE) != O_WRONLY && !(flags & O_PATH) &&
-	       !(pg_look_poll(fd, 0) & POLLHUP);
+	       !(pg_poll_now(fd, 0) & POLLHUP);
 }
 
 /* Does somebody still send to the socket FD? */
 static bool is_sent_to(int fd)
 {
-	return !(pg_look_poll(fd, PG_POLLRDHUP) & (POLLERR | POLLHUP | PG_POLLRDHUP));
+	return !(pg_poll_now(fd, PG_POLLRDHUP) & (POLLERR | POLLHUP | PG_POLLRDHUP));
 }
 
 /*
@@ -320,7 +320,7 @@ static bool has_no_reader(int node, bool proved)
 	fd = pg_open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return fd == -ENXIO || proved; /* another user's pipe cannot be opened */
-	none = pg_look_poll(fd, 0) & POLLERR;  /* a pipe without a path can be opened even so */
+	none = pg_poll_now(fd, 0) & POLLERR;   /* a pipe without a path can be opened even so */
 	pg_sys1(SYS_close, fd);
 	return none;
 }

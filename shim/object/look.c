@@ -298,27 +298,19 @@ void pg_look(int fd, struct pg_object *o)
 	pg_look_for(fd, o, PG_LOOK_ALL, true);
 }
 
-short pg_look_poll(int fd, short events)
-{
-	struct pollfd p = {.fd = fd, .events = events};
-	long zero[2] = {0, 0};
-
-	return pg_sys5(SYS_ppoll, &p, 1, zero, 0, 0) == 1 ? p.revents : (short)0;
-}
-
 bool pg_look_hung_up(int fd)
 {
-	return pg_look_poll(fd, PG_POLLRDHUP) & (POLLERR | POLLHUP | PG_POLLRDHUP);
+	return pg_poll_now(fd, PG_POLLRDHUP) & (POLLERR | POLLHUP | PG_POLLRDHUP);
 }
 
 bool pg_look_is_broken(int fd)
 {
-	return pg_look_poll(fd, 0) & (POLLERR | POLLHUP);
+	return pg_poll_now(fd, 0) & (POLLERR | POLLHUP);
 }
 
 bool pg_look_failed(int fd)
 {
-	return pg_look_poll(fd, 0) & POLLERR;
+	return pg_poll_now(fd, 0) & POLLERR;
 }
 
 bool pg_look_reads(const struct pg_stat *st)
@@ -337,7 +329,7 @@ bool pg_look_is_broken_pipe(int fd)
 {
 	struct pg_stat st;
 
-	if (!(pg_look_poll(fd, 0) & POLLERR))
+	if (!(pg_poll_now(fd, 0) & POLLERR))
 		return false;
 	return !pg_fstat(fd, &st) && S_ISFIFO(st.mode);
 }

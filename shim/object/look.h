@@ -49,8 +49,6 @@ struct pg_stat pg_look_stat(int fd); /* ino 0: not open */
 void pg_look_for(int fd, struct pg_object *o, unsigned wants, bool make);
 void pg_look_at(int fd, const struct pg_stat *st, struct pg_object *o, unsigned wants, bool make);
 
-/* What poll(2) says of FD at once, for EVENTS and what it always reports. */
-short pg_look_poll(int fd, short events);
 enum { PG_POLLRDHUP = 0x2000 }; /* not under __USE_MISC in every libc */
 
 /* Has the pipe FD, on DEV, a path? Then it is a FIFO, which several open. */

@@ -3,6 +3,7 @@
 
 #include "outside/act.h"
 #include "outside/carry.h"
+#include "outside/made.h"
 #include "outside/seen.h"
 #include "outside/report.h"
 #include "outside/thing.h"
@@ -233,12 +234,28 @@ void pg_ruled_come(const struct pg_ruled *come)
 	pg_live_leave(before);
 }
 
+/* Is FD, a copy of C's number or negative, what C's call was made on? */
+static bool is_object(const struct pg_ruled *c, int fd)
+{
+	struct pg_stat st;
+
+	return fd >= 0 && !pg_fstat(fd, &st) && st.dev == c->object.dev && st.ino == c->object.ino;
+}
+
+/* C's number is another object's by now. */
+static void leave_alone(struct pg_ruled *c)
+{
+	c->plan.held = PG_NOT_HELD;
+	c->plan.failed = c->plan.final ? EBADF : 0;
+	pg_made_log(c);
+	c->way->go_on(c);
+}
+
 /* The copy that C gave up while it waited; false: C waits for a descriptor, or its number is
  * another object's by now. */
 static bool has_copy_again(struct pg_ruled *c, uint64_t now)
 {
 	const uint64_t soon = 10000000; /* ns */
-	struct pg_stat st;
 
 	if (c->copy < 0)
 		c->copy = pg_thing_copy(c->of, c->tid, c->op.fd);
@@ -248,11 +265,33 @@ static bool has_copy_again(struct pg_ruled *c, uint64_t now)
 		pg_wait(c);
 		return false;
 	}
-	if (c->copy >= 0 && !pg_fstat(c->copy, &st) && st.dev == c->object.dev &&
-	    st.ino == c->object.ino)
+	if (is_object(c, c->copy))
 		return true;
-	c->way->go_on(c);
+	leave_alone(c);
 	return false;
+}
+
+/* The same of one that was kept meanwhile. True, too, where there is no descriptor to ask with. */
+static bool is_still(const struct pg_ruled *c)
+{
+	int now = pg_thing_copy(c->of, c->tid, c->op.fd);
+	bool same = now == -EMFILE || now == -ENFILE || is_object(c, now);
+
+	if (now >= 0)
+		close(now);
+	return same;
+}
+
+static void end_hold(struct pg_ruled *c, uint64_t now)
+{
+	bool in_vain = now >= c->deadline && !pg_wait_has_come(c);
+
+	if (!is_still(c)) {
+		leave_alone(c);
+		return;
+	}
+	c->plan.held = in_vain ? PG_HELD_IN_VAIN : PG_HELD;
+	act(c);
 }
 
 /* C, which is in nobody's list any more. */
@@ -264,9 +303,7 @@ static void go_on_from(struct pg_ruled *c, uint64_t now)
 			hold(c);
 		return;
 	case PG_STAGE_HOLD:
-		c->plan.held =
-			now >= c->deadline && !pg_wait_has_come(c) ? PG_HELD_IN_VAIN : PG_HELD;
-		act(c);
+		end_hold(c, now);
 		return;
 	case PG_STAGE_STALL:
 		c->way->answer(c, -EAGAIN);

@@ -17,6 +17,7 @@ static void count_connection(int fd, const struct pg_object *o, bool attempt)
 {
 	struct pg_op op = {.object = o, .fd = fd};
 	struct pg_story *s = o->story;
+	struct pg_count count;
 
 	for (uint64_t left = s ? pg_rules.numbering : 0; left; left &= left - 1) {
 		unsigned n = (unsigned)__builtin_ctzll(left);
@@ -25,11 +26,11 @@ static void count_connection(int fd, const struct pg_object *o, bool attempt)
 		if (!counts_for(r, o, attempt))
 			continue;
 		s->conn[r->conn_slot] = 0;
-		if (pg_match_connection(n, &op))
-			s->conn[r->conn_slot] =
-				(uint64_t)r->serial << 32 |
-				(uint32_t)__atomic_add_fetch(&pg_sum_of(n)->connections, 1,
-							     __ATOMIC_RELAXED);
+		if (!pg_match_connection(n, &op))
+			continue;
+		count = (struct pg_count){&pg_sum_of(n)->connections, pg_sum_tag(n)};
+		s->conn[r->conn_slot] =
+			(uint64_t)r->serial << 32 | (uint32_t)pg_count_add(count, 1);
 	}
 }
 

@@ -28,15 +28,35 @@ void pg_counts_put_back(void *room)
 	__builtin_memcpy(room, pg_sums, used());
 }
 
-struct pg_sum *pg_sum_of(unsigned rule)
+static uint64_t owner_of(unsigned n)
 {
-	uint32_t serial = pg_rules.rule[rule].serial;
-	struct pg_sum *s = &pg_sums[serial % PG_RULE_SLOTS];
-	uint64_t process = (uint64_t)serial << 32 | (uint32_t)pg_process();
+	return PG_SUM_OWNER(pg_rules.rule[n].serial, pg_process());
+}
 
-	if (PG_UNLIKELY(PG_GET(s->process) != process) &&
-	    __atomic_exchange_n(&s->process, process, __ATOMIC_RELAXED) != process)
-		s->matched = s->fired = s->connections = 0;
+uint64_t pg_sum_tag(unsigned n)
+{
+	return pg_count_tag(owner_of(n));
+}
+
+/* Threads that come here at once do the same: nobody takes away what another one has counted. */
+static PG_COLD void own(struct pg_sum *s, unsigned n, uint64_t owner)
+{
+	const uint64_t most = (uint64_t)1 << PG_COUNT_BITS;
+	uint64_t first = pg_rules.rule[n].first;
+	struct pg_count matched = {&s->matched, pg_count_tag(owner)};
+
+	pg_count_add(matched, 0);
+	PG_PUT(s->until, matched.tag + (first < most ? first : most - 1));
+	__atomic_store_n(&s->owner, owner, __ATOMIC_RELEASE);
+}
+
+struct pg_sum *pg_sum_of(unsigned n)
+{
+	struct pg_sum *s = &pg_sums[pg_rules.rule[n].serial % PG_RULE_SLOTS];
+	uint64_t owner = owner_of(n);
+
+	if (PG_UNLIKELY(PG_GET(s->owner) != owner))
+		own(s, n, owner);
 	return s;
 }
 
@@ -73,7 +93,6 @@ static bool take_counter(struct counter *c, uint64_t old, uint64_t key, bool our
 	if (!__atomic_compare_exchange_n(&c->key, &old, key, false, __ATOMIC_RELAXED,
 					 __ATOMIC_RELAXED))
 		return old == key;
-	PG_PUT(c->count, 0);
 	PG_PUT(c->process, (uint32_t)pg_process());
 	PG_PUT(c->thread, ours ? (uint32_t)pg_sys0(SYS_gettid) : 0);
 	return true;
@@ -90,8 +109,8 @@ static uint64_t this_thread(void)
 	return name;
 }
 
-/* This thread's, or that of OTHER, for rule RULE; a null pointer: there is no room. */
-static pg_shared64 *thread_counter(unsigned rule, bool fired, uint64_t other)
+/* This thread's, or that of OTHER, for rule RULE. */
+static struct pg_count thread_counter(unsigned rule, bool fired, uint64_t other)
 {
 	uint64_t who = other ? other : this_thread();
 	uint64_t key =
@@ -105,16 +124,16 @@ static pg_shared64 *thread_counter(unsigned rule, bool fired, uint64_t other)
 		uint64_t has = PG_GET(c->key);
 
 		if (has == key || (!has && take_counter(c, 0, key, !other)))
-			return &c->count;
+			return (struct pg_count){&c->count, pg_count_tag(key)};
 	}
 	for (unsigned i = 0; all && i < PROBES; i++) {
 		struct counter *c = &all[(key + i) % COUNTERS];
 
 		if (is_over(c) && take_counter(c, PG_GET(c->key), key, !other))
-			return &c->count;
+			return (struct pg_count){&c->count, pg_count_tag(key)};
 	}
 	__atomic_fetch_add(&uncounted, 1, __ATOMIC_RELAXED);
-	return NULL;
+	return (struct pg_count){NULL, 0};
 }
 
 /* ---- of an object ---- */
@@ -128,8 +147,6 @@ static void **all_story_counts(void)
 	return pg_map_once(&story_counts, PG_STORY_CHUNKS * sizeof(void *));
 }
 
-/* Words of PG_COUNT_BITS; above them TAG says whose counts they are: a word with another tag counts
- * nothing yet. */
 struct pair {
 	pg_shared64 matched, fired;
 };
@@ -137,9 +154,7 @@ struct pair {
 /* Of rule N for the object of S, in this process. */
 static uint64_t tag_of(unsigned n, const struct pg_story *s)
 {
-	uint64_t owner = (uint64_t)pg_rules.rule[n].serial << 32 | (uint32_t)pg_process();
-
-	return (pg_mix(owner, PG_GET(s->generation)) | 1) << PG_COUNT_BITS;
+	return pg_count_tag(pg_mix(owner_of(n), PG_GET(s->generation)));
 }
 
 /* The counts of rule N for the object of S; a null pointer: there is no room. */
@@ -189,7 +204,7 @@ struct pg_count pg_count_of(unsigned n, const struct pg_op *op, bool fired)
 
 	switch (pg_rules.rule[n].scope) {
 	case PG_SCOPE_THREAD:
-		return (struct pg_count){thread_counter(n, fired, op->thread), 0};
+		return thread_counter(n, fired, op->thread);
 	case PG_SCOPE_FD:
 		p = op->object->story ? object_counts(n, op->object->story) : NULL;
 		if (!p)
@@ -199,5 +214,6 @@ struct pg_count pg_count_of(unsigned n, const struct pg_op *op, bool fired)
 	case PG_SCOPE_RULE:
 		break;
 	}
-	return (struct pg_count){fired ? &pg_sum_of(n)->fired : &pg_sum_of(n)->matched, 0};
+	return (struct pg_count){fired ? &pg_sum_of(n)->fired : &pg_sum_of(n)->matched,
+				 pg_sum_tag(n)};
 }

@@ -23,25 +23,10 @@ void pg_turn_start(void)
 	pg_counts_start();
 }
 
-static uint64_t add_one(pg_shared64 *at)
-{
-	return __atomic_add_fetch(at, 1, __ATOMIC_RELAXED);
-}
-
 /* One more. Returns how many; 0: it cannot be counted. */
 static uint64_t count_scope(unsigned n, const struct pg_op *op, bool fired)
 {
-	struct pg_count p = pg_count_of(n, op, fired);
-	uint64_t word, count;
-
-	if (!p.at || !p.tag)
-		return p.at ? add_one(p.at) : 0;
-	word = PG_GET(*p.at);
-	do
-		count = pg_count_in(word, p.tag) + 1;
-	while (!__atomic_compare_exchange_n(p.at, &word, p.tag + count, true, __ATOMIC_RELAXED,
-					    __ATOMIC_RELAXED));
-	return count;
+	return pg_count_add(pg_count_of(n, op, fired), 1);
 }
 
 /* The N-th draw of rule RULE: the same for the same seed, whatever else the program does. */
@@ -203,11 +188,11 @@ bool pg_turn_waits(int fd, uint64_t bit)
 		return false;
 	r = &pg_first_rules.rule[PG_GET(f->waiter)];
 	s = &pg_sums[r->serial % PG_RULE_SLOTS];
-	if (PG_GET(s->process) != ((uint64_t)r->serial << 32 | (uint32_t)noted))
+	if (__atomic_load_n(&s->owner, __ATOMIC_ACQUIRE) != PG_SUM_OWNER(r->serial, noted))
 		return false;
 	word = PG_GET(s->matched);
 	do
-		if (word + 1 >= r->first)
+		if (word + 1 >= PG_GET(s->until))
 			return false;
 	while (!__atomic_compare_exchange_n(&s->matched, &word, word + 1, true, __ATOMIC_RELAXED,
 					    __ATOMIC_RELAXED));
@@ -224,7 +209,7 @@ bool pg_turn_asks(int fd, uint64_t bit)
 	if (n == NO_RULE)
 		return false;
 	s = pg_sum_of(n);
-	return !count_unless(n, &s->matched, &s->fired, 0);
+	return !count_unless(n, &s->matched, &s->fired, pg_sum_tag(n));
 }
 
 void pg_turn_refused(int fd, uint64_t bit, int err)
@@ -249,13 +234,13 @@ bool pg_turn_fires(unsigned n, const struct pg_op *op)
 	pg_page_count(r->serial);
 	pg_endings_fired(n);
 	if (r->scope != PG_SCOPE_RULE)
-		add_one(&pg_sum_of(n)->fired);
+		pg_count_add((struct pg_count){&pg_sum_of(n)->fired, pg_sum_tag(n)}, 1);
 	return true;
 }
 
 uint64_t pg_turn_fired(unsigned n)
 {
-	uint64_t fired = PG_GET(pg_sum_of(n)->fired);
+	uint64_t fired = pg_count_in(PG_GET(pg_sum_of(n)->fired), pg_sum_tag(n));
 
 	if (pg_rules.rule[n].scope == PG_SCOPE_RULE && fired > pg_rules.rule[n].limit)
 		return pg_rules.rule[n].limit;

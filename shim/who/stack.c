@@ -138,6 +138,14 @@ static bool starts_main(struct pg_naming *to, uintptr_t frame)
 	       pg_prefix(to->name, "__libc_start_main");
 }
 
+static bool has_no_name_in_libc(struct pg_naming *to, uintptr_t frame)
+{
+	const struct pg_module *m = libc_at(&to->module, frame);
+	uintptr_t offset;
+
+	return m && !pg_symbol_at(m, frame, to->name, sizeof to->name, &offset);
+}
+
 unsigned pg_stack_above_start(struct pg_naming *to, const uintptr_t *frames, unsigned n, bool whole)
 {
 	unsigned end = n, i = 0;
@@ -147,6 +155,9 @@ unsigned pg_stack_above_start(struct pg_naming *to, const uintptr_t *frames, uns
 	if (i < n)
 		end = i;
 	while ((i < n || whole) && end > 1 && libc_at(&to->module, frames[end - 1]))
+		end--;
+	/* What calls main, or a thread's function, where the stack was cut off just there. */
+	while (i == n && !whole && end > 1 && has_no_name_in_libc(to, frames[end - 1]))
 		end--;
 	return end > 1 ? end : n ? 1 : 0;
 }

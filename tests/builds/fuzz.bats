@@ -66,6 +66,31 @@ random() {
 	END
 }
 
+# page_target PAGE_C: builds the target of the page with that one, and runs it: rules that are right, and changes of them.
+page_target() {
+	local sources
+	mapfile -t sources < <(make -s -C "$ROOT" page-sources | tr ' ' '\n' | grep -vx shim/rules/page.c)
+	[[ -e $BATS_FILE_TMPDIR/page ]] || {
+		mkdir "$BATS_FILE_TMPDIR/page"
+		(cd "$BATS_FILE_TMPDIR/page" && "${CC:-gcc}" "${CFLAGS[@]}" -DPG_VERSION=0 -c "$ROOT"/tests/fuzz/{run,page}.c "${sources[@]/#/$ROOT/}")
+	}
+	"${CC:-gcc}" "${CFLAGS[@]}" -o "$BATS_TEST_TMPDIR/page" "$1" "$BATS_FILE_TMPDIR"/page/*.o -ldl
+	run timeout 50 "$BATS_TEST_TMPDIR/page" 5000 < <(sed 's/ => .*//' "$ROOT/tests/fixtures/rules.right" |
+		while IFS= read -r rule; do for head in "2\\1" "1\\372"; do printf "\\1\\1\\$head%s" "$rule" | od -An -v -tx1 | tr -d ' \n'; echo; done; done) 3>&-
+	echo "$output"
+}
+
+@test "whatever the bytes of a page: rules that nobody wrote are none, and each counts in a slot of its own" {
+	native_only
+	page_target "$ROOT/shim/rules/page.c"
+	[ "$status" -eq 0 ]
+	[[ $output == *' seeds, 5000 changes' ]]
+	sed 's/to->generation == generation \&\& is_sound(to)/to->generation == generation/' "$ROOT/shim/rules/page.c" >"$BATS_TEST_TMPDIR/changed.c"
+	run -1 cmp -s "$ROOT/shim/rules/page.c" "$BATS_TEST_TMPDIR/changed.c"
+	page_target "$BATS_TEST_TMPDIR/changed.c"
+	[ "$status" -ne 0 ]
+}
+
 # elf_target READER_C [FLAG...]: builds the target of ELF files with that reader, and runs it.
 elf_target() {
 	"${CC:-gcc}" "${CFLAGS[@]}" "${@:2}" -o "$BATS_TEST_TMPDIR/elf" "$1" "$ROOT"/tests/fuzz/{run,elf}.c

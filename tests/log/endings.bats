@@ -48,6 +48,13 @@ told() {
 	[[ $output =~ $'\n        reader head['[0-9]+'] exited with status 0'.*', '[0-9.]+' '[mu]?s' before' ]]
 }
 
+@test "a reader that may have few descriptors is named like any other" {
+	native_only
+	run tree -S suppress bash -c 'while echo 12345; do :; done 2>/dev/null | (ulimit -n 20; read x; exit 7)'
+	WRITER=bash
+	equal "who" '["bash","exit",7]' "$(told '[.comm, .how, .status]')"
+}
+
 @test "a hook that never reads its input is named beside git's broken write" {
 	native_only
 	requires git
@@ -360,15 +367,19 @@ told() {
 	((space != 0xeffffffc)) || run -1 grep -xF "$$.1.1" <<<"$listed"
 }
 
-# held FILE: a process that maps FILE and keeps nothing else of it, until its standard input ends; then nobody has it.
+# held FILE AGE: a process that makes FILE if it is not there, maps it and keeps nothing else of it, until its standard
+# input ends; then nobody has it. It is AGE seconds old from the moment on that it is mapped.
 held() {
 	coproc { python3 -c 'if True:
-		import mmap, os, sys
-		fd = os.open(sys.argv[1], os.O_RDWR)
+		import mmap, os, sys, time
+		os.makedirs(os.path.dirname(sys.argv[1]), 0o700, exist_ok=True)
+		fd = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT, 0o600)
+		os.ftruncate(fd, 4096)
 		m = mmap.mmap(fd, 0)
 		os.close(fd)
+		os.utime(sys.argv[1], (time.time() - int(sys.argv[2]),) * 2)
 		print("mapped", flush=True)
-		sys.stdin.read()' "$1" 3>&-; }
+		sys.stdin.read()' "$@" 3>&-; }
 	read -r _ <&"${COPROC[0]}"
 }
 
@@ -376,12 +387,10 @@ held() {
 	native_only
 	requires python3
 	[[ -w /dev/shm && -e /proc/self/ns/pid ]] || skip "no /dev/shm, or no spaces of numbers"
-	local folder file status=0 name
+	local folder file
 	folder=/dev/shm/pipeguard-$(id -u)-endings
-	[[ -d $folder ]] || mkdir -m 700 "$folder"
 	file=$folder/$$.1.$(stat -Lc %i /proc/self/ns/pid) # this number is another process's now
-	echo >"$file"
-	held "$file"
+	held "$file" 0
 	local pid=$COPROC_PID to=${COPROC[1]}
 	launch true
 	[ -e "$file" ]
@@ -390,11 +399,11 @@ held() {
 	launch true
 	[ ! -e "$file" ]
 	file=$folder/$$ # as another version may have named it
+	[[ -d $folder ]] || mkdir -m 700 "$folder" # it goes with the last one in it
 	echo >"$file"
 	launch true
 	[ -e "$file" ]
-	touch -d '2 days ago' "$file"
-	held "$file"
+	held "$file" 200000
 	pid=$COPROC_PID to=${COPROC[1]}
 	launch true
 	[ -e "$file" ]

@@ -323,6 +323,11 @@ in_text() {
 	native_only
 	said=$(in_text "$FIXTURES/brokenfd" 1 "$FIXTURES/call" -one 0 0 dfl)
 	[[ $said == *$'\n        at '*main* && $said != *libc_start* && $said != *libc.so* && $said != *_start+* ]]
+	local n
+	for n in {1..6}; do # cut off just there, too
+		said=$(in_text PIPEGUARD_STACK="$n" "$FIXTURES/brokenfd" 1 "$FIXTURES/call" -one 0 0 dfl)
+		[[ $said == *$'\n        at '* && $said != *libc* ]]
+	done
 	rm -f "$LOG"
 	run guarded "$FIXTURES/brokenfd" 1 "$FIXTURES/call" -one 0 0 dfl
 	[[ $(broken .stack) == *'libc.so.6+0x'* ]]
@@ -458,4 +463,11 @@ os.waitpid(pid, 0)' "$1" "$FIXTURES/sigdfl" env TERM=xterm LD_PRELOAD="$LIB" "${
 		"$(c++filt "$name")"
 	rm "$LOG"
 	[[ $(in_text -i "$FIXTURES/brokenfd" 1 "$BATS_TEST_TMPDIR/long") == *"at $name+0x"* ]]
+}
+
+@test "a program that may have no descriptor more is logged to a pipe, too" {
+	run guarded -i PIPEGUARD_LOG=stderr "$FIXTURES/brokenfd" 40 "$FIXTURES/quirks" none
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[[ $output == *'"ev":"epipe","via":"call","call":"write","fd":40,'* ]]
 }

@@ -80,6 +80,12 @@ narrow() {
 	pairs rules/exact.bats '^when=|^when= beside|^rules are asked|^prob=|^after=|^kind=|^scope=|^at=: what is read' 7
 }
 
+@test "a rule that waits leaves alone what has taken the number meanwhile, from outside" {
+	run ruled 'write:kind=pipe:len=5:when=1:hold=20s:break' "$FIXTURES/impossible" meanwhile
+	equal "what the program sees" $'0 write EBADF\nread 0' "$status $output"
+	equal "why not" '["EBADF",null]' "$(events 'select(.ev == "inject") | [.failed, .held]')"
+}
+
 @test "32-bit programs: faults on TCP, unix sockets, pipes and FIFOs" {
 	narrow steps sigdfl
 	STATIC=$NARROW pairs faults/faults.bats '^reset on TCP: (whatever|the peer sees)|^reset on AF_UNIX: whatever|^refuse|^break on|^fin on|^eof on' 8

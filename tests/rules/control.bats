@@ -132,6 +132,10 @@ sum() {
 	[[ $output == *"column 12: unknown action 'resett' (did you mean 'reset'?)" ]]
 	run -125 ctl add 'a=write:fd=9:eror=EIO'
 	[[ $output == *'column 14: unknown '*"(did you mean 'error'?)" ]]
+	run -125 ctl rules 'write:fd=9:error=EIO'$'\n''write:fd=9:resett'
+	[[ $output == *'ctl: line 2, rule 2, column 12: '* ]]
+	run -125 ctl add 'io=write:fd=9:error=EIO'
+	[[ $output == *"ctl: rule 1, column 1: an id that is given twice: 'io'" ]]
 	run -125 ctl rules ''
 	run -125 ctl add
 	run -125 ctl clear now
@@ -194,6 +198,9 @@ sum() {
 	fi
 	run -125 guarded PIPEGUARD_CONTROL=page /bin/echo main
 	[[ $output == *'not an absolute path'* ]]
+	run -125 guarded PIPEGUARD_CONTROL="$PAGE/none" /bin/echo main
+	run -125 guarded PIPEGUARD_CONTROL="$PAGE.none/page" /bin/echo main
+	[[ $output == *"cannot be made, there is no such folder: '$PAGE.none/page'" ]]
 	run -125 timeout "$LIMIT" "$PIPEGUARD" ctl "$BATS_TEST_TMPDIR/none" show
 	[[ $output == *'there is no such page'*'run --control'* ]]
 }
@@ -481,6 +488,26 @@ lines() {
 	run -0 launch run --require-fired -r 'b=%stdio:fd=1:delay=1ms' -o off bash -c 'echo "$PIPEGUARD_CONTROL"; ls "$PIPEGUARD_CONTROL"; /bin/echo x'
 	[ "${lines[0]}" = "${lines[1]}" ]
 	[ ! -e "${lines[0]}" ]
+}
+
+@test "what an earlier run counted in the page is not this one's; while a process has it, counts go on" {
+	native_only
+	local fires=(-r 'db=%stdio:fd=1:delay=1ms' -o off)
+	run -0 launch run --require-fired --control "$PAGE" "${fires[@]}" /bin/echo out
+	run -125 launch run --require-fired --control "$PAGE" "${fires[@]}" true
+	[[ $output == *'never fired: db' ]]
+	run -0 launch run --control "$PAGE" "${fires[@]}" /bin/echo out
+	run -0 ctl fired db # it can be asked afterwards
+	launch run --control "$PAGE" -o off sleep 10 2>/dev/null &
+	local pid=$!
+	began() { run ctl show && [[ ${lines[1]} == *'fired 0 times' ]]; }
+	wait_for began
+	run -0 launch run --control "$PAGE" -o off /bin/echo out
+	run -0 launch run --control "$PAGE" -o off true
+	run -0 ctl fired db
+	[ "$output" = 1 ]
+	kill "$(pgrep -P "$pid" | head -1)"
+	wait "$pid" || :
 }
 
 @test "with --control, rules that never fired are named, and the status stays the program's" {

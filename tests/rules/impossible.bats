@@ -218,6 +218,16 @@ refused_by_kernel() {
 	ruled 'connect:refuse' 'connect ECONNREFUSED' full tcp connect
 }
 
+@test "a connection that is to hang does not come about where too few descriptors are left" {
+	ruled 'connect:stall' 'connect ETIMEDOUT' full tcp connect
+	ruled 'connect:stall' 'connect ETIMEDOUT' full tcp connect1
+}
+
+@test "a rule that waits leaves alone what has taken the number meanwhile" {
+	ruled 'write:kind=pipe:len=5:when=1:hold=20s:break' 'write EBADF, read 0' meanwhile
+	failed '"EBADF"'
+}
+
 @test "what was broken before a rule fired was not broken by it" {
 	local object rule
 	for object in pipe unix tcp; do

@@ -108,6 +108,21 @@ broke() { guarded PIPEGUARD_VERBOSE=1 "$FIXTURES/brokenfd" 1 "$FIXTURES/numbers"
 	[[ $output == 'same break at the same place: numbers: write on pipe, SIGPIPE killed it' ]]
 }
 
+@test "a break by nature that was seen from outside comes again, as the first write of its place; by run --again, too" {
+	ruled_only
+	requires busybox
+	[[ $(file -L "$(command -v busybox)") == *static* ]] || skip "busybox is not static"
+	run timeout "$LIMIT" "$FIXTURES/sigdfl" bash -c '"$0" run -j -v -o "$1" -- busybox seq 1000000 | head -1' "$BUILD/pipeguard" "$LOG" 3>&-
+	told() { grep -q '"ev":"exit"' "$LOG"; }
+	wait_for told
+	equal "the break" '["outside",null,"fatal"]' "$(broken '[.engine, .again, .signal]')"
+	bundle -o case.tgz "$LOG" -- busybox seq 1000000
+	run -0 replay case.tgz
+	equal "replay" 'same break at the same place: busybox: write on pipe, SIGPIPE killed it' "$output"
+	run -141 timeout "$LIMIT" "$FIXTURES/sigdfl" "$BUILD/pipeguard" run --again "$LOG" -o "$BATS_TEST_TMPDIR/again" -j -- busybox seq 1000000 3>&-
+	grep -q '"ev":"inject".*"rule":"r1"' "$BATS_TEST_TMPDIR/again"
+}
+
 @test "what is no case, and no break, is said in one line" {
 	guarded PIPEGUARD_FORMAT=text PIPEGUARD_LOG="$PWD/text" "$FIXTURES/brokenfd" 1 "$FIXTURES/numbers" 5000 || :
 	grep -q EPIPE text

@@ -207,6 +207,14 @@ said() { grep -q "$1" said; }
 	[[ $output == *'epipe 1'*'1 broken write in 1 program'* ]]
 }
 
+@test "report --follow ends when who reads it has gone, though nothing new comes" {
+	native_only
+	guarded "$FIXTURES/brokenfd" 1 "$FIXTURES/numbers" 3 || :
+	run bash -c "timeout 20 '$PYTHON' '$ROOT/scripts/pipeguard-report' --follow '$LOG' | head -1; exit \${PIPESTATUS[0]}" 3>&-
+	[ "$status" -eq 141 ]
+	[ "${#lines[@]}" -eq 1 ]
+}
+
 @test "report --follow on a terminal is one screen, redrawn, and not wider" {
 	requires script
 	guarded "$PYTHON" -c "$told"

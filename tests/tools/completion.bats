@@ -6,7 +6,7 @@
 load ../helpers
 
 setup_file() { install_launcher; }
-teardown() { rm -f "${PAGE_MADE-}"; }
+teardown() { rm -f "${PAGE_MADE-}" "${PAGES_MADE[@]}"; }
 
 # candidates WORD...: what pipeguard itself offers for the last word, and the line that says how.
 candidates() { timeout "$LIMIT" "$PIPEGUARD" completion words "$@" 3>&- | cut -f1 | xargs; }
@@ -67,6 +67,11 @@ candidates() { timeout "$LIMIT" "$PIPEGUARD" completion words "$@" 3>&- | cut -f
 	[[ $PAGE_MADE == */pipeguard-*-$name ]]
 	equal "the name" "words 0 space $name" "$(candidates ctl "${name%-*}-")"
 	equal "for run" "words 10 space --control=$name" "$(candidates "--control=${name%-*}-")"
+	PAGES_MADE=("$PAGE_MADE-"'$(id)' "$PAGE_MADE-others")
+	touch "${PAGES_MADE[@]}"
+	[[ $(id -u) != 0 ]] || chown 1234 "$PAGE_MADE-others"
+	[[ $(id -u) = 0 ]] || rm "$PAGE_MADE-others"
+	equal "what somebody put there" "words 0 space $name" "$(candidates ctl "${name%-*}-")"
 	equal "ids" "words 0 space first second" "$(candidates ctl "$name" fired '')"
 	equal "of no page" "words 0 space" "$(candidates ctl "$name.none" fired '')"
 }

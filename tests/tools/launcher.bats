@@ -74,6 +74,29 @@ setup() {
 	done
 }
 
+@test "what -n prints asks for the engine outside, and for what no variable says, where run would" {
+	run launch run --outside true
+	[ "$status" -eq 0 ] || skip "nothing can be traced here: $output"
+	local options command wanted
+	told() { grep -q '"ev":"exit"' "$LOG"; } # by another process than the program
+	while read -r options; do
+		# shellcheck disable=SC2086 # words
+		wanted=$(launch -v -o "$LOG" -j -r 'a=write:fd=77:log' $options 2>&1; echo "$?"; wait_for told; events '[.ev, .engine]')
+		rm -f "$LOG"
+		# shellcheck disable=SC2086 # words
+		command=$(launch -n -v -o "$LOG" -j -r 'a=write:fd=77:log' $options)
+		[[ $wanted == *'"outside"'* || $wanted == *'never fired: a'* ]]
+		equal "$options" "$wanted" "$(timeout "$LIMIT" "$FIXTURES/sigdfl" sh -c "$command" 2>&1 3>&-; echo "$?"; wait_for told; events '[.ev, .engine]')"
+		rm -f "$LOG"
+	done <<-END
+		--outside sh -c exit
+		--both --all $FIXTURES/static/paged
+		--outside --control $BATS_TEST_TMPDIR/page sh -c exit
+		--require-fired sh -c exit
+		$FIXTURES/static/paged
+	END
+}
+
 @test "an LD_PRELOAD that is there is kept, behind the library" {
 	run timeout 10 env LD_PRELOAD="$FIXTURES/plugin.so" "$PIPEGUARD" sh -c 'echo "$LD_PRELOAD"' 3>&-
 	equal "LD_PRELOAD" "$OURS:$FIXTURES/plugin.so" "$output"

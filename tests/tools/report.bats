@@ -7,6 +7,8 @@ load ../helpers
 
 PYTHON=/usr/bin/python3
 
+setup_file() { install_launcher; }
+
 report() { timeout "$LIMIT" env LC_ALL=C.UTF-8 "$PYTHON" "$ROOT/scripts/pipeguard-report" "$@" 3>&-; }
 
 # A client that is told of a reset and writes on, three times; its log in the format that is asked for.
@@ -402,6 +404,52 @@ out.write(b"pipeguard[1:1 x] write(3, 1) = EPIPE, SIGPIPE kills   " + b"tcp " * 
 	[[ ${lines[0]} == '3 broken writes'* ]]
 	run -125 bash -c "timeout 20 '$PYTHON' '$ROOT/scripts/pipeguard-report' - <&-" 3>&-
 	[[ $output == 'pipeguard report: -: it is closed' ]]
+}
+
+# made_log PID: a broken write of that process, with frames of code that it made as it ran.
+made_log() {
+	guarded "$PYTHON" -c "$script"
+	broken "select(.repeated == 1) | .pid = $1 | .stack = [\"p+0x9 a\", \"p+0x8 b\", \"p+0x7 c\", \"p+0x6 d\", \"p+0x5 e\", \"?+0x1005\", \"?+0x2000\", \"?+0x1fff\"]" >"$LOG.made"
+}
+
+@test "frames of code that a program made as it ran are named by its perf-PID.map" {
+	native_only
+	made_log 9999997 # a number that no process has
+	local map=$BATS_TEST_TMPDIR/perf-9999997.map at
+	printf '%s\n' '1000 100 JS:~gone old.js:1' '0x1000 0x10 JS:~put /a b.js:2' 'noise' '2000 1 evil'$'\e[2J' '1fff 0 none' >"$map"
+	for at in "$map" "$BATS_TEST_TMPDIR"; do
+		run -0 report --modules "$at" "$LOG.made"
+		equal "frames" 'a (p+0x9)|b (p+0x8)|c (p+0x7)|d (p+0x6)|JS:~put /a b.js:2 (?+0x1005)|evil\x1b[2J (?+0x2000)' \
+			"$(sed -n 's/^ *at //p' <<<"$output" | paste -sd'|')"
+	done
+	equal "in JSON" '"?+0x1005 JS:~put /a b.js:2"' "$(report --json --modules "$map" "$LOG.made" | jq '.sites[0].stack[5].frame')"
+	run -0 report "$LOG.made"
+	[[ $output != *JS:* ]]
+	ln -s "$map" "$BATS_TEST_TMPDIR/link"
+	mkdir "$BATS_TEST_TMPDIR/folder"
+	ln -s "$map" "$BATS_TEST_TMPDIR/folder/perf-9999997.map"
+	run -0 report --modules "$BATS_TEST_TMPDIR/folder" "$LOG.made"
+	[[ $output != *JS:* ]]
+	[[ $(id -u) = 0 ]] || return 0
+	chown 1234 "$map"
+	run -0 report --modules "$map" "$LOG.made"
+	[[ $output != *JS:* ]] # anybody can put one into /tmp
+}
+
+@test "a function of JavaScript is named, where node writes its map" {
+	native_only
+	requires node
+	run launch run --outside true
+	[ "$status" -eq 0 ] || skip "nothing can be traced here: $output"
+	echo 'function writer() { require("fs").writeSync(1, "x"); } writer()' >"$BATS_TEST_TMPDIR/w.js"
+	"$FIXTURES/sigdfl" "$FIXTURES/brokenfd" 1 timeout "$LIMIT" "$BUILD/pipeguard" run --outside -j --stack 32 -o "$LOG" -- \
+		node --interpreted-frames-native-stack --perf-basic-prof "$BATS_TEST_TMPDIR/w.js" 2>/dev/null 3>&- || :
+	local map
+	map=/tmp/perf-$(broken .pid | head -1).map
+	[ -e "$map" ] || skip "this node writes no map"
+	mv "$map" "$BATS_TEST_TMPDIR"
+	run -0 report --modules "$BATS_TEST_TMPDIR" "$LOG"
+	[[ $output == *'at JS:'*"writer $BATS_TEST_TMPDIR/w.js:1:"* ]]
 }
 
 @test "a result takes the place of no log, and of no other result" {

@@ -221,6 +221,8 @@ normal() { sed -E 's/20[0-9-]+ [0-9:]+ UTC/DATE/; s/[0-9]+\.[0-9]+ s\b/SECONDS/g
 	# What is missing is said, and what was cut off.
 	run -0 --separate-stderr sweep -q --merge part3 part1
 	equal "two of three" 'pipeguard sweep: not among them: the share 2/3' "$stderr"
+	run -125 sweep -q --merge part3 part1 --fail-on spins # nor is it known to be good
+	run -0 sweep -q --merge part3 part1 part2 --fail-on spins
 	rm part1/share.json
 	run -0 --separate-stderr sweep -q --merge part3 part1 part2
 	equal "one cut off" 'pipeguard sweep: part1: that sweep did not come to its end
