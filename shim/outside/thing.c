@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -17,15 +18,51 @@
 /* Not in every libc's headers. */
 enum { PIDFD_OPEN = 434, PIDFD_GETFD = 438, PIDFD_THREAD = O_EXCL, SO_PEER_NAME = 28 };
 
+/* Those of threads that were asked last. Of one that has ended it leads nowhere, whoever has the
+ * number now. */
+enum { KEPT = 128 };
+static struct {
+	int tid, pidfd;
+} kept[KEPT];
+
+/* Returns -ESRCH where none is kept. */
+static long copy_by_kept(int tid, int fd)
+{
+	unsigned at = (unsigned)tid % KEPT;
+
+	return kept[at].tid == tid ? pg_sys3(PIDFD_GETFD, kept[at].pidfd, fd, 0) : -ESRCH;
+}
+
+/* Most descriptors are for those that wait. False: it is not kept. */
+static bool keep(int tid, int pidfd)
+{
+	unsigned at = (unsigned)tid % KEPT;
+	static struct rlimit most;
+
+	if (!most.rlim_cur && getrlimit(RLIMIT_NOFILE, &most))
+		return false;
+	if ((rlim_t)pidfd >= most.rlim_cur / 4)
+		return false;
+	if (kept[at].tid)
+		pg_sys1(SYS_close, kept[at].pidfd);
+	kept[at].tid = tid;
+	kept[at].pidfd = pidfd;
+	return true;
+}
+
 /* Of a thread, since Linux 6.9: its leader may have gone, or its descriptors may be its own. */
 static long copy_of_thread(int tid, int fd)
 {
-	long pidfd = pg_sys2(PIDFD_OPEN, tid, PIDFD_THREAD), copy;
+	long copy = copy_by_kept(tid, fd), pidfd;
 
+	if (copy != -ESRCH)
+		return copy;
+	pidfd = pg_sys2(PIDFD_OPEN, tid, PIDFD_THREAD);
 	if (pidfd < 0)
 		return pidfd;
 	copy = pg_sys3(PIDFD_GETFD, pidfd, fd, 0);
-	pg_sys1(SYS_close, pidfd);
+	if (!keep(tid, (int)pidfd))
+		pg_sys1(SYS_close, pidfd);
 	return copy;
 }
 
