@@ -72,30 +72,31 @@ struct pg_site {
  */
 struct pg_event {
 	enum pg_ev ev;
-	int pid, tid;  /* TID, COMM, NOW: set by pg_event_write (line.h); */
-	char comm[16]; /* the first two not if OUTSIDE */
+	/* Who, and when: set by pg_event_write (line.h), TID and COMM not if OUTSIDE. */
+	int pid, tid;
+	bool outside;  /* seen by the outside engine */
+	bool confined; /* the program has confined itself: little can be asked */
+	char comm[16];
+	unsigned columns; /* of the terminal that a text goes to; 0: to none */
 	uint64_t now;
-	bool outside;		       /* seen by the outside engine */
-	bool confined;		       /* the program has confined itself: little can be asked */
-	struct pg_naming *naming;      /* this event's room; set by pg_event_write */
-	unsigned columns;	       /* of the terminal that a text goes to; 0: to none */
+	struct pg_naming *naming;      /* this event's room */
 	struct pg_log_missing missing; /* lines before this one */
 
 	const struct pg_op *op;	    /* what was asked, and what came of it */
 	const struct pg_plan *plan; /* inject: what a rule did; else a null pointer */
 	enum pg_signal signal;
-	struct pg_object object;
-	bool has_ended;		/* ENDED is known, in part at least */
-	struct pg_ending ended; /* epipe, reset, inject: who let go of the other end */
-	bool nonblock, own;	/* call: O_NONBLOCK; the process reads that pipe itself */
-	bool inherited;		/* say that SIGPIPE was ignored at start */
-	bool changed;		/* CHANGE is to be logged */
-	struct pg_change change;
-	uint64_t repeated;
-	uint64_t hash; /* of the stack: what site= compares */
+	bool nonblock, own; /* call: O_NONBLOCK; the process reads that pipe itself */
+	bool has_ended;	    /* ENDED is known, in part at least */
+	bool inherited;	    /* say that SIGPIPE was ignored at start */
+	bool changed;	    /* CHANGE is to be logged */
+	bool sourced;	    /* lines of the source are known */
 	unsigned frames;
 	uintptr_t frame[PG_FRAMES_MAX];
-	bool sourced; /* lines of the source are known */
+	uint64_t hash; /* of the stack: what site= compares */
+	uint64_t repeated;
+	struct pg_object object;
+	struct pg_change change;
+	struct pg_ending ended; /* epipe, reset, inject: who let go of the other end */
 
 	char path[256]; /* module, unreached; "": unknown */
 	union {
