@@ -96,5 +96,7 @@ bool pg_process_look(struct pg_process_view *p, unsigned pid)
 		p->file = p->path;
 	read_status(p);
 	read_maps(p);
+	if (p->guarded && p->sigpipe && !strcmp(p->sigpipe, "caught"))
+		p->sigpipe = NULL; /* by the library, whatever the program did */
 	return true;
 }

@@ -440,6 +440,8 @@ touch $P/exploded"
 	wait_for grep -q libpipeguard "/proc/$pid/maps"
 	run -0 launch doctor "$pid"
 	[[ $output == "reached: yes, inside: the library is in process $pid (sleep)"* ]]
+	# The handler may be the library's own: what the program did is not known.
+	equal "SIGPIPE" null "$(wait_for grep -q 'SigCgt:.*1...$' "/proc/$pid/status"; launch doctor -j "$pid" | jq -c .process.sigpipe)"
 	kill "$pid"
 	wait "$pid" || true
 	run -127 launch doctor 2147483647
