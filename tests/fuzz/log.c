@@ -533,19 +533,23 @@ static void write_both(const struct pg_event *made)
 	}
 }
 
-static void worst_exit(struct pg_event *e)
+static void worst_exit(struct pg_event *e, unsigned nth)
 {
 	memset(&e->exit, 0xff, sizeof e->exit);
+	e->exit.events >>= nth % 64;
+	for (unsigned i = 0; i < nth && i < PG_RULES_MAX; i++)
+		e->exit.counts[i] = 1;
 	e->exit.sites = sizeof e->exit.site / sizeof *e->exit.site;
 	for (unsigned i = 0; i < e->exit.sites; i++)
 		e->exit.site[i].call = "__vdprintf_chk";
 }
 
-static void worst_kind(struct pg_event *e)
+/* The NTH of it, each of another length. */
+static void worst_kind(struct pg_event *e, unsigned nth)
 {
 	switch (e->ev) {
 	case PG_EV_EXIT:
-		worst_exit(e);
+		worst_exit(e, nth);
 		break;
 	case PG_EV_LOAD:
 		e->load.gates = "call signal (no stdio: this libc has no such slot)";
@@ -569,12 +573,12 @@ static void worst_kind(struct pg_event *e)
 	}
 }
 
-static void every_kind(struct pg_event *e)
+static void every_kind(struct pg_event *e, unsigned nth)
 {
 	for (int ev = 0; ev < PG_EV_COUNT; ev++) {
 		e->ev = (enum pg_ev)ev;
 		e->plan = ev == PG_EV_INJECT ? &plan : NULL;
-		worst_kind(e);
+		worst_kind(e, nth);
 		write_both(e);
 	}
 }
@@ -622,14 +626,16 @@ static void worst(struct pg_event *e)
 	for (int i = 0; i < PG_WHATS; i++)
 		e->object.warned[i] = (struct pg_warning){
 			1 + (unsigned)i, 0, {UINTPTR_MAX, 1}, PG_CALL___vdprintf_chk, EAFNOSUPPORT};
-	every_kind(e);
+	every_kind(e, 0);
 	/* And names of every length, so that a list ends at every distance from the end of the
 	 * line. */
 	memset(module + 1, 0, sizeof module - 1);
 	for (unsigned len = 0; len < 80; len++) {
 		memset(symbol, 0, sizeof symbol);
 		memset(symbol, 'x', len);
-		every_kind(e);
+		op.bytes = INT64_MAX >> len % 63;
+		e->object.sent = INT64_MAX >> len / 5;
+		every_kind(e, len + 1);
 	}
 }
 
