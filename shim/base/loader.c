@@ -138,7 +138,7 @@ static ElfW(Dyn) * dynamic_of(const ElfW(Phdr) * phdr, size_t n, uintptr_t base)
 /* Its addresses in the file are not 0-based in every kernel's and emulator's. */
 void *pg_loader_vdso(const char *name)
 {
-	const ElfW(Ehdr) *file = (const ElfW(Ehdr) *)getauxval(AT_SYSINFO_EHDR);
+	const ElfW(Ehdr) *file = (const ElfW(Ehdr) *)pg_auxval(AT_SYSINFO_EHDR);
 	const ElfW(Phdr) *phdr =
 		file ? (const ElfW(Phdr) *)((uintptr_t)file + file->e_phoff) : NULL;
 	struct link_map vdso = {.l_addr = 0};
@@ -169,15 +169,15 @@ static const struct pg_debug_list *list_of(struct link_map *loader)
 
 const struct pg_debug_list *pg_loader_list(void)
 {
-	const ElfW(Phdr) *phdr = (const ElfW(Phdr) *)getauxval(AT_PHDR);
-	size_t n = getauxval(AT_PHNUM);
+	const ElfW(Phdr) *phdr = (const ElfW(Phdr) *)pg_auxval(AT_PHDR);
+	size_t n = pg_auxval(AT_PHNUM);
 	uintptr_t base = moved_by(phdr, n);
 	struct link_map self = {.l_addr = base, .l_ld = dynamic_of(phdr, n, base)};
 
 	for (const ElfW(Dyn) *d = self.l_ld; d && d->d_tag; d++)
 		if (d->d_tag == DT_DEBUG)
 			return (const struct pg_debug_list *)d->d_un.d_ptr;
-	return getauxval(AT_BASE) ? NULL : list_of(&self);
+	return pg_auxval(AT_BASE) ? NULL : list_of(&self);
 }
 
 /* ---- what is searched ---- */
@@ -199,7 +199,7 @@ void pg_loader_scope(const struct pg_debug_list *list)
 	const struct link_map *l = list ? list->base.r_map : NULL;
 
 	for (; l && scoped < SCOPE_MAX; l = l->l_next) {
-		if (l->l_addr == getauxval(AT_SYSINFO_EHDR)) /* listed, but not searched */
+		if (l->l_addr == pg_auxval(AT_SYSINFO_EHDR)) /* listed, but not searched */
 			continue;
 		if (read_tables(l, scope(scoped))) /* else nothing is found in it, by nobody */
 			scoped++;

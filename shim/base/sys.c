@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -138,6 +139,15 @@ void *pg_map_once(void **place, size_t size)
 		return mine;
 	pg_sys2(SYS_munmap, mine, size);
 	return has;
+}
+
+unsigned long pg_auxval(unsigned long type)
+{
+	int saved = errno;
+	unsigned long value = getauxval(type);
+
+	errno = saved;
+	return value;
 }
 
 /* By select(2), which knows no limit. Each of its sets holds errors, too. */

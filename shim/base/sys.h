@@ -142,6 +142,9 @@ void *pg_map(size_t size);
 /* What *PLACE points to: SIZE bytes of zeros the first time; a null pointer: there is no memory. */
 void *pg_map_once(void **place, size_t size);
 
+/* getauxval(3), which sets errno where there is no such value (a vDSO, say); this keeps it. */
+unsigned long pg_auxval(unsigned long type);
+
 /* poll(2) of FD alone, without waiting: the bits that hold, and those that it always reports; 0:
  * none, or it cannot be known. Where the program may have no descriptor (RLIMIT_NOFILE), the kernel
  * refuses poll; then it is POLLIN and POLLOUT at the most, and POLLERR of what is open just for

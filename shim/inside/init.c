@@ -146,7 +146,7 @@ static const char *program_path(char **argv)
 
 	if (pg_module_by_hand())
 		return has_arguments() ? argv[0] : NULL;
-	return named ? (const char *)getauxval(AT_EXECFN) : NULL;
+	return named ? (const char *)pg_auxval(AT_EXECFN) : NULL;
 }
 
 static void __attribute__((constructor)) start(int argc, char **argv, char **envp)

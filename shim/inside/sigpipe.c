@@ -531,7 +531,7 @@ enum pg_state pg_sigpipe_start(const struct pg_sigpipe_calls *calls)
 void pg_sigpipe_alternate(size_t size)
 {
 	enum { OURS = 6144, OLD_MIN = 2048, AUX_MIN_STACK = 51 }; /* AT_MINSIGSTKSZ, Linux 5.14 */
-	unsigned long kernels = getauxval(AUX_MIN_STACK);
+	unsigned long kernels = pg_auxval(AUX_MIN_STACK);
 	struct sigaction a;
 
 	if (size >= (kernels ? kernels : OLD_MIN) + OURS || PG_GET(no_alternate))

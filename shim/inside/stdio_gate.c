@@ -267,7 +267,7 @@ bool pg_stdio_start(void)
 
 	if (!e[0].old || !tables(&lo, &hi))
 		return false;
-	page = lo & ~(getauxval(AT_PAGESZ) - 1);
+	page = lo & ~(pg_auxval(AT_PAGESZ) - 1);
 	next_write = (write_slot *)e[0].old;
 	next_read = (read_slot *)e[1].old;
 	next_close = (close_slot *)e[2].old;

@@ -413,7 +413,7 @@ void pg_config_read(char **envp)
 	char **all = envp;
 	unsigned seen = 0;
 
-	if (getauxval(AT_SECURE))
+	if (pg_auxval(AT_SECURE))
 		return;
 	pg_config.active = true;
 	for (; envp && *envp; envp++)

@@ -33,14 +33,14 @@ extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
 
 const char *pg_program_name(void)
 {
-	const char *path = (const char *)getauxval(AT_EXECFN);
+	const char *path = (const char *)pg_auxval(AT_EXECFN);
 
 	return path ? pg_basename(path) : "?";
 }
 
 bool pg_module_by_hand(void)
 {
-	return !getauxval(AT_BASE);
+	return !pg_auxval(AT_BASE);
 }
 
 bool pg_module_has(const struct pg_module *m, uintptr_t p, size_t n)
@@ -310,8 +310,8 @@ static bool has_headers(const struct link_map *l, uintptr_t start)
 
 static bool learn_link(const struct link_map *l, bool is_main, struct pg_module *m)
 {
-	const ElfW(Phdr) *phdr = (const ElfW(Phdr) *)getauxval(AT_PHDR);
-	size_t n = getauxval(AT_PHNUM);
+	const ElfW(Phdr) *phdr = (const ElfW(Phdr) *)pg_auxval(AT_PHDR);
+	size_t n = pg_auxval(AT_PHNUM);
 	struct found_object o;
 
 	start_module(m, l->l_addr, l->l_ld, l->l_name, is_main);

@@ -333,7 +333,7 @@ static void find_symbols(int fd, const ElfW(Ehdr) * e)
 /* Does FD begin as what is mapped? The program's first page is in place when its headers are. */
 static bool is_mapped(int fd)
 {
-	const uint64_t *mapped = (const uint64_t *)(getauxval(AT_PHDR) - sizeof(ElfW(Ehdr)));
+	const uint64_t *mapped = (const uint64_t *)(pg_auxval(AT_PHDR) - sizeof(ElfW(Ehdr)));
 	uint64_t *read = (uint64_t *)(void *)part;
 	enum { WORDS = sizeof part / 8 };
 
@@ -350,7 +350,7 @@ static bool is_mapped(int fd)
  * another file (an interpreted script, one that took its place), or a link. */
 static int open_by_name(void)
 {
-	const char *path = pg_module_by_hand() ? NULL : (const char *)getauxval(AT_EXECFN);
+	const char *path = pg_module_by_hand() ? NULL : (const char *)pg_auxval(AT_EXECFN);
 	int fd = path ? pg_open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK) : -1;
 
 	if (fd < 0 || is_mapped(fd))

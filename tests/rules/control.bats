@@ -500,8 +500,16 @@ lines() {
 	run -0 ctl fired db # it can be asked afterwards
 	launch run --control "$PAGE" -o off sleep 10 2>/dev/null &
 	local pid=$!
-	began() { run ctl show && [[ ${lines[1]} == *'fired 0 times' ]]; }
+	began() { # sleep is it that has the page
+		local one
+		for one in $(pgrep -x sleep); do
+			! grep -qsF "$PAGE" "/proc/$one/maps" || return 0
+		done
+		return 1
+	}
 	wait_for began
+	run ctl show
+	[[ ${lines[1]} == *'fired 0 times' ]]
 	run -0 launch run --control "$PAGE" -o off /bin/echo out
 	run -0 launch run --control "$PAGE" -o off true
 	run -0 ctl fired db

@@ -37,6 +37,21 @@ told() {
 	same sigaction default_flags wrong
 }
 
+# A system without a vDSO, or an older kernel, has fewer values for getauxval, which then sets errno.
+@test "errno is the program's where the kernel gives no vDSO" {
+	native_only
+	glibc_only
+	local poor=$BATS_TEST_TMPDIR/poor.so wanted
+	printf '%s\n' '#include <elf.h>' '#include <errno.h>' 'unsigned long __getauxval(unsigned long);' \
+		'unsigned long getauxval(unsigned long type)' \
+		'{ if (type != AT_SYSINFO_EHDR && type != 51) return __getauxval(type); errno = ENOENT; return 0; }' |
+		gcc -shared -fPIC $([[ $BITS = 64 ]] || echo -m32) -o "$poor" -x c -
+	wanted=$(plain "$FIXTURES/sigview" signal)
+	[[ $wanted == *'errno 0'* ]]
+	equal "what signal leaves" "$wanted" "$(guarded LD_PRELOAD="$poor $LIB" "$FIXTURES/sigview" signal)"
+	equal "the same, under it alone" "$wanted" "$(plain LD_PRELOAD="$poor" "$FIXTURES/sigview" signal)"
+}
+
 @test "signal and its kin set, query and restore as without the library" {
 	same signal
 	glibc_only
