@@ -207,9 +207,10 @@ static void same(struct program *g, uint64_t reg, const struct kept *as)
 	if (slot < 0)
 		return;
 	g->row->at[slot] = as ? kept_at(as, slot) : SAME;
-	g->row->frame.in_base &= (uint16_t) ~(1u << slot);
+	g->row->frame.in_base = (uint16_t)(g->row->frame.in_base & ~(1u << slot));
 	if (as)
-		g->row->frame.in_base |= as->frame.in_base & (uint16_t)(1u << slot);
+		g->row->frame.in_base =
+			(uint16_t)(g->row->frame.in_base | (as->frame.in_base & 1u << slot));
 	if (slot == RETURN)
 		g->row->frame.ends = as && as->frame.ends;
 }

@@ -168,6 +168,7 @@ every_gate_tells() {
 		variant "level$level" gcc "$level"
 		tells d write '["call","write","fatal",3]'
 		tells i printf '["stdio","write","ignored",3]'
+		tells d dprintf '["call","dprintf","fatal",3]' # whose write passes the stdio gate
 	done
 }
 
