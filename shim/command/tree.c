@@ -10,10 +10,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -108,14 +110,22 @@ static enum answer is_gone(const struct owner *o)
 	return now != o->began ? YES : NO;
 }
 
+/* What is mapped there is a file of the layer below, and of that nothing is known by FD. */
+static bool is_layered(int fd)
+{
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) || fs.f_type == OVERLAYFS_SUPER_MAGIC;
+}
+
 /* Does another process have the file FD open, or mapped? The kernel gives a lease to nobody else
  * than the only one who has it. Whoever opens it meanwhile is told to come again, and this process
  * gets a SIGIO. */
 static enum answer is_used(int fd)
 {
-	if (!fcntl(fd, F_SETLEASE, F_WRLCK))
-		return NO;
-	return errno == EAGAIN ? YES : NOT_KNOWN;
+	if (fcntl(fd, F_SETLEASE, F_WRLCK))
+		return errno == EAGAIN ? YES : NOT_KNOWN;
+	return is_layered(fd) ? NOT_KNOWN : NO;
 }
 
 static bool is_older(int fd, long seconds)

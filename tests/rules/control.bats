@@ -22,6 +22,7 @@ setup() {
 # Only what a test started, and by its number.
 teardown() {
 	touch "$BATS_TEST_TMPDIR/file.end"
+	rm -f "/dev/shm/pipeguard-test.$$"
 	[[ -z $STARTED ]] || wait "$STARTED" || :
 }
 
@@ -492,6 +493,7 @@ lines() {
 
 @test "what an earlier run counted in the page is not this one's; while a process has it, counts go on" {
 	native_only
+	[[ $(stat -f -c %T "$BATS_TEST_TMPDIR") != overlayfs ]] || PAGE=/dev/shm/pipeguard-test.$$ # else it is not known who has it
 	local fires=(-r 'db=%stdio:fd=1:delay=1ms' -o off)
 	run -0 launch run --require-fired --control "$PAGE" "${fires[@]}" /bin/echo out
 	run -125 launch run --require-fired --control "$PAGE" "${fires[@]}" true
@@ -516,6 +518,27 @@ lines() {
 	[ "$output" = 1 ]
 	kill "$(pgrep -P "$pid" | head -1)"
 	wait "$pid" || :
+}
+
+@test "a page on layers of file systems: who has it is not known, and counts go on" {
+	native_only
+	local layers=$BATS_TEST_TMPDIR/layers
+	mkdir -p "$layers"/{low,top,work,all}
+	unshare -m mount -t overlay overlay -o "lowerdir=$layers/low,upperdir=$layers/top,workdir=$layers/work" "$layers/all" 2>/dev/null ||
+		skip "no overlay can be mounted here"
+	# shellcheck disable=SC2016 # the inner shell expands
+	run -0 timeout "$LIMIT" env PIPEGUARD="$PIPEGUARD" unshare -m bash -c 'mount -t overlay overlay -o "lowerdir=$1/low,upperdir=$1/top,workdir=$1/work" "$1/all" && cd "$1/all" || exit 1
+		run() { "$PIPEGUARD" run --control ./page -o off "$@"; }
+		run -r "db=%stdio:fd=1:delay=1ms" /bin/echo out
+		run sleep 30 & sleeper=$!
+		for i in {1..500}; do
+			! grep -qx sleep /proc/$sleeper/comm || ! grep -q /page /proc/$sleeper/maps || break
+			sleep 0.01
+		done
+		run true
+		"$PIPEGUARD" ctl ./page fired db
+		kill $sleeper' _ "$layers" 3>&-
+	equal "echo's count is still there" $'out\n1' "$output"
 }
 
 @test "with --control, rules that never fired are named, and the status stays the program's" {
