@@ -41,11 +41,12 @@ told() {
 @test "errno is the program's where the kernel gives no vDSO" {
 	native_only
 	glibc_only
-	local poor=$BATS_TEST_TMPDIR/poor.so wanted
+	local poor=$BATS_TEST_TMPDIR/poor.so wanted narrow=()
+	[[ $BITS = 64 ]] || narrow=(-m32)
 	printf '%s\n' '#include <elf.h>' '#include <errno.h>' 'unsigned long __getauxval(unsigned long);' \
 		'unsigned long getauxval(unsigned long type)' \
 		'{ if (type != AT_SYSINFO_EHDR && type != 51) return __getauxval(type); errno = ENOENT; return 0; }' |
-		gcc -shared -fPIC $([[ $BITS = 64 ]] || echo -m32) -o "$poor" -x c -
+		gcc -shared -fPIC "${narrow[@]}" -o "$poor" -x c -
 	wanted=$(plain "$FIXTURES/sigview" signal)
 	[[ $wanted == *'errno 0'* ]]
 	equal "what signal leaves" "$wanted" "$(guarded LD_PRELOAD="$poor $LIB" "$FIXTURES/sigview" signal)"
