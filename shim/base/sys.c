@@ -157,7 +157,7 @@ static PG_COLD short by_select(int fd, short events)
 	unsigned long in[MOST / BITS] = {0}, out[MOST / BITS] = {0}, bit = 1ul << fd % BITS;
 	unsigned at = (unsigned)fd / BITS;
 	long zero[2] = {0, 0};
-	short found = 0;
+	int found = 0;
 
 	if (fd < 0 || fd >= MOST)
 		return 0;
@@ -170,7 +170,7 @@ static PG_COLD short by_select(int fd, short events)
 		found |= POLLERR;
 	else if (in[at] & bit)
 		found |= events & POLLIN;
-	return found;
+	return (short)found;
 }
 
 short pg_poll_now(int fd, short events)
