@@ -47,19 +47,12 @@ static struct pg_room *map_room(void)
 	return s;
 }
 
-/* One of N that nobody has; a null pointer: there is none. Threads begin with different ones, by
- * where their stacks are, or each would wait for the other's processor to give up the first. */
+/* The first of N that nobody has; a null pointer: none. */
 static struct pg_room *free_of(struct pg_room *room, unsigned n)
 {
-	enum { STACK = 1 << 23 }; /* mostly */
-	unsigned from = (unsigned)((uintptr_t)__builtin_frame_address(0) / STACK);
-
-	for (unsigned i = 0; i < n; i++) {
-		struct pg_room *s = &room[(from + i) % n];
-
-		if (!__atomic_exchange_n(&s->taken, 1, __ATOMIC_ACQUIRE))
-			return s;
-	}
+	for (struct pg_room *end = room + n; room < end; room++)
+		if (!__atomic_exchange_n(&room->taken, 1, __ATOMIC_ACQUIRE))
+			return room;
 	return NULL;
 }
 
