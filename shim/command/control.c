@@ -58,9 +58,8 @@ static void __attribute__((noreturn)) refuse(const struct pg_rule_error *error)
 	pg_fail(PG_FAILED, "ctl: %s", buf);
 }
 
-/* TEXT, whose first rules are the N that were there, a line each: what is wrong is told of the
- * rest.
- */
+/* TEXT, whose first rules are the N that were there, a line each: what is wrong is counted from
+ * the rest on. */
 static struct pg_rule_set *parsed(const char *text, unsigned n)
 {
 	static struct pg_rule_set set;

@@ -413,8 +413,8 @@ static const char *const events[] = {"epipe",  "reset", "refused", "doomed",
 				     "inject", "eof",	"call"};
 enum {
 	EVENTS = sizeof events / sizeof *events,
-	UNTOLD = 5
-}; /* of those from UNTOLD on only sums are wanted */
+	UNWRITTEN = 5
+}; /* of those from UNWRITTEN on only sums are wanted */
 enum { TIME = 27, SECOND = 19 };
 
 static struct sum {
@@ -503,7 +503,7 @@ static void put_all(void)
 	for (size_t i = 0; i < sizeof seconds / sizeof *seconds; i++)
 		if (seconds[i].used)
 			put_second(&seconds[i]);
-	for (unsigned e = UNTOLD; e < EVENTS; e++)
+	for (unsigned e = UNWRITTEN; e < EVENTS; e++)
 		if (unwritten[e])
 			printf("\001E\t%s\t%llu\n", events[e], (unsigned long long)unwritten[e]);
 	memset(unwritten, 0, sizeof unwritten);
@@ -595,7 +595,7 @@ static bool fold(const char *p, const char *end)
 	if (e == EVENTS)
 		return false;
 	counted++;
-	if (e >= UNTOLD)
+	if (e >= UNWRITTEN)
 		unwritten[e]++;
 	else
 		add(e, strtoull(value[AT_repeated].from, NULL, 10));

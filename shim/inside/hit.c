@@ -173,14 +173,14 @@ long pg_hit_number(const void *context)
  * back in %rcx (syscall(2)'s table of clobbered registers), for which we put in
  * a word of our own. It is there as long as nothing ran but the kernel.
  */
-#define TOLD_WORD 0x706970656775ull
+#define LOGGED_WORD 0x706970656775ull
 
 bool pg_hit_is_stale(const void *context)
 {
 #ifdef PG_CONTEXT_SPARE
 	const ucontext_t *uc = context;
 
-	return PG_CONTEXT_SPARE(uc) == (greg_t)TOLD_WORD;
+	return PG_CONTEXT_SPARE(uc) == (greg_t)LOGGED_WORD;
 #else
 	(void)context;
 	return pg_mark & PG_MARK_LOGGED;
@@ -192,7 +192,7 @@ void pg_hit_mark_logged(const struct pg_op *op, void *context)
 #ifdef PG_CONTEXT_SPARE
 	ucontext_t *uc = context;
 
-	PG_CONTEXT_SPARE(uc) = (greg_t)TOLD_WORD;
+	PG_CONTEXT_SPARE(uc) = (greg_t)LOGGED_WORD;
 #else
 	(void)context;
 #endif

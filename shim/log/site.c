@@ -3,7 +3,7 @@
 
 #include "base/process.h"
 
-enum { SITES = 512, PROBES = 16, FIRST_TOLD = 10 };
+enum { SITES = 512, PROBES = 16, FIRST_LOGGED = 10 };
 
 /* How often one place in the program broke on one object. */
 struct pg_place {
@@ -50,7 +50,7 @@ static struct pg_place *evict(uint64_t key)
 	if (!__atomic_compare_exchange_n(&least->key, &old, key, false, __ATOMIC_RELAXED,
 					 __ATOMIC_RELAXED))
 		return NULL;
-	if (__atomic_exchange_n(&least->count, 1, __ATOMIC_RELAXED) > FIRST_TOLD)
+	if (__atomic_exchange_n(&least->count, 1, __ATOMIC_RELAXED) > FIRST_LOGGED)
 		PG_PUT(wiped.held, true);
 	return least;
 }
@@ -105,9 +105,9 @@ bool pg_site_count(struct pg_event *e, uintptr_t place, struct pg_place **first)
 	__atomic_add_fetch(&total, 1, __ATOMIC_RELAXED);
 	*first = s && n == 1 ? s : NULL;
 	e->repeated = n;
-	while (n > FIRST_TOLD && !(n & 1))
+	while (n > FIRST_LOGGED && !(n & 1))
 		n /= 2;
-	return e->repeated <= FIRST_TOLD || n == FIRST_TOLD || e->signal == PG_SIG_FATAL;
+	return e->repeated <= FIRST_LOGGED || n == FIRST_LOGGED || e->signal == PG_SIG_FATAL;
 }
 
 /* Another thread may make room in this very place: then what the two say of it is mixed, once. */
@@ -151,7 +151,7 @@ bool pg_site_any(void)
 bool pg_site_held_back(int pid)
 {
 	for (int i = 0; i < SITES; i++)
-		if (PG_GET(sites[i].count) > FIRST_TOLD && PG_GET(sites[i].pid) == pid)
+		if (PG_GET(sites[i].count) > FIRST_LOGGED && PG_GET(sites[i].pid) == pid)
 			return true;
 	return PG_GET(wiped.held) && PG_GET(wiped.pid) == pid;
 }

@@ -387,6 +387,18 @@ held() {
 	read -r _ <&"${COPROC[0]}"
 }
 
+# goes_with_holder FILE AGE: it stays as long as a process has it, as above, and not longer.
+goes_with_holder() {
+	held "$@"
+	local pid=$COPROC_PID to=${COPROC[1]}
+	launch true
+	[ -e "$1" ]
+	exec {to}>&-
+	wait "$pid"
+	launch true
+	[ ! -e "$1" ]
+}
+
 @test "what is left of a tree stays while one of its processes has it; of what is not known, what nobody has had for a day goes" {
 	native_only
 	requires python3
@@ -394,27 +406,13 @@ held() {
 	local folder file
 	folder=/dev/shm/pipeguard-$(id -u)-endings
 	file=$folder/$$.1.$(stat -Lc %i /proc/self/ns/pid) # this number is another process's now
-	held "$file" 0
-	local pid=$COPROC_PID to=${COPROC[1]}
-	launch true
-	[ -e "$file" ]
-	exec {to}>&-
-	wait "$pid"
-	launch true
-	[ ! -e "$file" ]
+	goes_with_holder "$file" 0
 	file=$folder/$$ # as another version may have named it
 	[[ -d $folder ]] || mkdir -m 700 "$folder" # it goes with the last one in it
 	echo >"$file"
 	launch true
 	[ -e "$file" ]
-	held "$file" 200000
-	pid=$COPROC_PID to=${COPROC[1]}
-	launch true
-	[ -e "$file" ]
-	exec {to}>&-
-	wait "$pid"
-	launch true
-	[ ! -e "$file" ]
+	goes_with_holder "$file" 200000
 }
 
 @test "a tree in another space of numbers leaves the others' files alone" {
