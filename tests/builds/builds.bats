@@ -9,7 +9,7 @@ export BATS_TEST_TIMEOUT=240 # whole builds, on a busy machine
 
 # variant NAME COMPILER...: builds the library as make NAME does, and a program with COMPILER.
 variant() {
-	VARIANT=$BATS_TEST_TMPDIR/$1
+	VARIANT=$BATS_FILE_TMPDIR/$1 # which the tests of one file share
 	mkdir -p "$VARIANT"
 	# Some clangs take the headers of the machine that they run on.
 	printf '#include <stdint.h>\nint main(void) { return sizeof(uintptr_t) - sizeof(void *); }\n' >"$VARIANT/probe.c"
