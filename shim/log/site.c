@@ -144,11 +144,12 @@ void pg_site_collect(struct pg_event *e)
 	for (int i = 0; i < SITES; i++) {
 		const struct pg_place *s = &sites[i];
 		uint64_t count = PG_GET(s->count);
+		enum pg_call call = PG_GET(s->call);
 
 		if (!PG_GET(s->broke) || PG_GET(s->pid) != e->pid)
 			continue;
 		e->exit.events += count;
-		keep(e, &(struct pg_site){pg_call_name(PG_GET(s->call)),
+		keep(e, &(struct pg_site){call ? pg_call_name(call) : NULL,
 					  {PG_GET(s->caller), PG_GET(s->stamp)},
 					  count,
 					  PG_GET(s->fd)});
