@@ -554,7 +554,7 @@ _ENDED = _pattern(r"exit: (\d{1,18}) broken writes?")
 _LEFT = _pattern(r"(?:(close|shutdown)\((\d{1,18})\)|ends with (\d{1,18}) open)( with unread bytes)?: ")
 _UNREAD = _pattern(r", (\d{1,18}) bytes? waits? unread")
 _FIRED = _pattern(r"rule (\S+) fired " + _TIMES)
-_BROKE = _pattern(_TIMES + r" (\w+)\(-?\d+\)(?: at (.*))?")
+_BROKE = _pattern(_TIMES + r" (\w+|a write)\((?:-?\d+|\?)\)(?: at (.*))?")
 _ESCAPE = _pattern(r"\\x([0-9a-f]{2})")
 _SIGNALS = {"no signal": "none", "SIGPIPE kills": "fatal"}
 _WARNINGS = {"EOF": "eof", "ECONNRESET": "reset", "EPIPE": "reset", "ECONNREFUSED": "refused", None: "shutdown"}
@@ -653,7 +653,8 @@ def _text_more(event, line):
     elif event["ev"] == "exit" and fired:
         event["rules"][fired.group(1)] = _times(fired.group(2))
     elif event["ev"] == "exit" and broke:
-        event["sites"].append({"call": broke.group(2), "count": _times(broke.group(1)),
+        call = broke.group(2)
+        event["sites"].append({"call": None if call == "a write" else call, "count": _times(broke.group(1)),
                                "caller": _frame(broke.group(3)) if broke.group(3) else None})
     elif lost:
         event["dropped" if lost.group(2) == "lost" else "limited"] = int(lost.group(1))

@@ -111,23 +111,32 @@ void *pg_frames_tables(struct pg_tracee *t)
 	return load() ? session(t) : NULL;
 }
 
+/* The first frame that counts, by its place in the code; those that are passed by before it. */
+struct first {
+	uintptr_t pc;
+	unsigned passed;
+};
+
 static int on_frame(void *state, void *arg)
 {
+	struct first *first = arg;
 	unsigned long pc;
 	bool exact;
 
-	(void)arg;
 	if (!dw.pc(state, &pc, &exact))
 		return 1;
+	if (!climbed.n && pc != first->pc)
+		return ++first->passed == FRAMES;
 	return !add(pc, exact);
 }
 
-static void climb_by_tables(struct pg_tracee *t, int tid)
+static void climb_by_tables(struct pg_tracee *t, int tid, uintptr_t pc)
 {
 	void *dwfl = pg_frames_tables(t);
+	struct first first = {pc, 0};
 
 	if (dwfl)
-		dw.frames(dwfl, tid, on_frame, NULL);
+		dw.frames(dwfl, tid, on_frame, &first);
 }
 
 /* ---- frame pointers ---- */
@@ -206,7 +215,7 @@ void pg_frames_climb(struct pg_tracee *t, int tid, const struct pg_registers *r)
 		return;
 	pg_memory_map(t);
 	if (!pg_memory_is_go(t) && !r->narrow)
-		climb_by_tables(t, tid);
+		climb_by_tables(t, tid, r->pc);
 	if (climbed.n < 2) {
 		climbed.n = 0;
 		climb_by_pointers(t, r);

@@ -102,6 +102,8 @@ static void narrow(struct pg_ruled *c)
 	c->narrow = true;
 	c->short_offset = c->number == PG_NARROW_SENDFILE;
 	c->number = pg_narrow_number((uint32_t)c->number);
+	for (int i = 0; i < 6; i++) /* of one of 64 bits there may be more */
+		c->op.arg[i] = (long)(uint32_t)c->op.arg[i];
 	pg_narrow_settle(c->number, c->op.arg);
 }
 

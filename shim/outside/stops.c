@@ -241,7 +241,7 @@ static void come(int tid, const struct __ptrace_syscall_info *info)
 	for (int i = 0; i < 6; i++)
 		c.op.arg[i] = (long)info->entry.args[i];
 	c.of = pg_tracee_heard(tid);
-	if (!pg_registers_read(tid, &r) || r.narrow ||
+	if (!pg_registers_read(tid, &r) || r.narrow_call ||
 	    !pg_memory_is_up(c.of, (uintptr_t)info->instruction_pointer)) {
 		go_on_to_next(tid);
 		return;

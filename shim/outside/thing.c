@@ -155,7 +155,7 @@ static int64_t vector_length(int pid, uintptr_t at, uint64_t count, bool narrow)
 			return -1;
 		memcpy(&n, entry + 4, sizeof n);
 		memcpy(&v, entry, sizeof v < each ? sizeof v : each);
-		if (!narrow && v.iov_len > most)
+		if (narrow ? (int32_t)n < 0 : v.iov_len > most)
 			return -1;
 		sum += narrow ? (int64_t)n : (int64_t)v.iov_len;
 	}

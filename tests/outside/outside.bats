@@ -419,3 +419,29 @@ rust_program() {
 	run -0 timeout "$LIMIT" python3 "$ROOT/scripts/pipeguard-report" "$LOG" 3>&-
 	[[ $output == *'<crash::Log<u8> as crash::Flush>::flush_it::{closure#0} (program+'* ]]
 }
+
+@test "a broken write whose signal comes together with others for its thread is told, and survives" {
+	local flags
+	for flags in - is; do
+		rm -f "$LOG"
+		equal "the children" "died 8 right 0" "$(outside -d "$FIXTURES/together" default $flags 1 10 12)"
+		equal "the events" '8 ["write",4096,"fatal"]' "$(broken '[.call, .len, .signal]' | sort | uniq -c | xargs -d '\n' | sed 's/^ *//')"
+		equal "where: no handler" 0 "$(broken '.stack[0]' | grep -c ' on_')"
+		equal "the survivors" "died 0 right 8" "$(outside -d PIPEGUARD_SIGPIPE=suppress "$FIXTURES/together" default $flags 1 10 12)"
+	done
+}
+
+@test "the same in 32-bit programs, with and without SA_SIGINFO" {
+	gcc -m32 -o "$BATS_TEST_TMPDIR/together" "$ROOT/tests/fixtures/together.c" 2>/dev/null || skip "no 32-bit compiler"
+	local flags
+	for flags in - i; do
+		rm -f "$LOG"
+		equal "the children" "died 8 right 0" "$(outside -d "$BATS_TEST_TMPDIR/together" default $flags 1 10 12)"
+		equal "the events" '8 ["write",4096,"fatal"]' "$(broken '[.call, .len, .signal]' | sort | uniq -c | xargs -d '\n' | sed 's/^ *//')"
+	done
+}
+
+@test "int \$0x80 in a program of 64 bits is told as the call that it is" {
+	run -141 outside -d "$FIXTURES/mixed" broken
+	equal "the event" '["write",5,5,"pipe"]' "$(broken '[.call, .fd, .len, .kind]')"
+}

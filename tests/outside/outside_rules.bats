@@ -260,3 +260,14 @@ narrow() {
 	run outside -d PIPEGUARD_VERBOSE=1 PIPEGUARD_RULES='write:fd=1:when=1:delay=1ms;send:break' "$STILL" writes 2
 	equal "the counts" '{"r1":1,"r2":0}' "$(events 'select(.ev == "exit") | .rules')"
 }
+
+@test "int \$0x80 in a program of 64 bits: rules know the call, and no other of that number" {
+	local rule
+	run ruled 'write:fd=5:when=2:error=EIO' "$FIXTURES/mixed" writes
+	((status != 77)) || skip "$output"
+	equal "what the program sees" "write: 5, write: -5, write: 5," "$(cut -d' ' -f1,2 <<<"$output" | xargs)"
+	for rule in 'writev:error=EIO' 'writev:stack=mixed*:error=EIO'; do
+		run ruled "$rule" "$FIXTURES/mixed" other
+		equal "another call" "getpid: 1, registers kept" "$output"
+	done
+}
