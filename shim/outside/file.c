@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "outside/file.h"
 
+#include "base/sys.h"
 #include "base/text.h"
 #include "outside/elf_file.h"
 
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 enum { FUNCTIONS_MAX = 1 << 20 };
@@ -96,7 +98,7 @@ struct pg_file *pg_file(int pid, const char *path, uint64_t dev, uint64_t ino)
 /* Of S, or of the page that it begins in. */
 static bool is_from(const struct pg_file_segment *s, uint64_t offset)
 {
-	return offset >= (s->offset & ~(uint64_t)4095) &&
+	return offset >= (s->offset & ~(uint64_t)(pg_auxval(AT_PAGESZ) - 1)) &&
 	       (offset < s->offset || offset - s->offset < s->size);
 }
 

@@ -117,6 +117,10 @@ every_gate_tells() {
 		variant arm64 clang --target=aarch64-linux-gnu
 	fi
 	every_gate_tells
+	# A kernel with pages of 64 KiB, as far as qemu has it (from 9 on: none).
+	[[ $(qemu-aarch64 --help) == *' pagesize '* ]] || return 0
+	EMULATOR+=(-p 65536)
+	every_gate_tells
 }
 
 # The loader puts its own folder for each architecture where $LIB stands.
