@@ -451,6 +451,16 @@ made_log() {
 	mv "$map" "$BATS_TEST_TMPDIR"
 	run -0 report --modules "$BATS_TEST_TMPDIR" "$LOG"
 	[[ $output == *'at JS:'*"writer $BATS_TEST_TMPDIR/w.js:1:"* ]]
+	local outside
+	outside=$(broken '[.stack[-1], .site]') # as far as to _start
+	rm "$LOG"
+	run guarded -i PIPEGUARD_STACK=32 "$FIXTURES/brokenfd" 1 \
+		node --interpreted-frames-native-stack --perf-basic-prof "$BATS_TEST_TMPDIR/w.js"
+	equal "from inside" "$outside" "$(broken '[.stack[-1], .site]')"
+	map=/tmp/perf-$(broken .pid | head -1).map
+	mv "$map" "$BATS_TEST_TMPDIR"
+	run -0 report --modules "$BATS_TEST_TMPDIR" "$LOG"
+	[[ $output == *'at JS:'*"writer $BATS_TEST_TMPDIR/w.js:1:"* ]]
 }
 
 @test "a result takes the place of no log, and of no other result" {
