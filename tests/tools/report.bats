@@ -576,7 +576,8 @@ made_log() {
 	equal "without python3" 'pipeguard: report needs python3, which was not found' "$output"
 }
 
-@test "the manuals of report and sweep are well formed" {
+@test "the manuals of report and sweep are well formed, and all are of Linux" {
+	equal "pages whose foot has no system" '' "$(grep -L '^\.Os Linux$' "$ROOT"/scripts/*.1 "$ROOT"/shim/*.7)"
 	requires mandoc
 	for page in pipeguard-bundle.1 pipeguard-report.1 pipeguard-sweep.1; do
 		equal "what mandoc says of $page" '' "$(mandoc -Tlint "$ROOT/scripts/$page" 2>/dev/null | grep -vE 'referenced manual not found|operating system explicitly')"
