@@ -12,6 +12,7 @@ import json
 import math
 import os
 import re
+import shlex
 import shutil
 import signal
 import stat
@@ -112,6 +113,12 @@ def _escape(code):
     if 0xdc80 <= code <= 0xdcff:    # surrogateescape
         code -= 0xdc00
     return "\\x%02x" % code if code < 0x100 else "\\u%04x" % code if code < 0x10000 else "\\U%08x" % code
+
+
+def quoted(words):
+    """WORDS for a shell; for bash, where one has what cannot be printed."""
+    return " ".join(shlex.quote(w) if w.isprintable() else "$'%s'" % "".join(
+        chr(b) if 32 <= b < 127 and b not in b"'\\" else "\\x%02x" % b for b in os.fsencode(w)) for w in words)
 
 
 def say(text="", file=None):

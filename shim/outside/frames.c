@@ -245,6 +245,13 @@ bool pg_cursor_up(struct pg_cursor *c)
 	return c->pc;
 }
 
+/* libdw has followed them already. */
+bool pg_cursor_up_by_pointer(struct pg_cursor *c)
+{
+	(void)c;
+	return false;
+}
+
 uintptr_t pg_cursor_sp(const struct pg_cursor *c)
 {
 	(void)c;

@@ -76,7 +76,7 @@ void pg_report_stack(struct pg_event *e)
 	if (pg_config.json && n < PG_SITE_FRAMES)
 		n = PG_SITE_FRAMES;
 	n = pg_stack_walk(&room.cursor, e->frame, n, NULL);
-	e->hash = pg_stack_site(&room.naming.module, e->frame, n);
+	e->hash = pg_stack_site(&room.naming.module, e->frame, room.cursor.proved);
 	e->frames = n < pg_config.stack ? n : pg_config.stack;
 }
 
