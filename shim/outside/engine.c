@@ -213,6 +213,8 @@ static void on_stop(int tid, int status)
 {
 	int sig = WSTOPSIG(status), event = status >> 16;
 
+	if (event == PTRACE_EVENT_STOP)
+		pg_ruled_stands(tid);
 	if (event == PTRACE_EVENT_STOP && stops(sig))
 		on_group_stop(tid);
 	else if (event == PTRACE_EVENT_EXEC)

@@ -11,12 +11,13 @@
 #include "who/unwinder.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { FRAMES = 64 };
 
 /* What was climbed last. Its first LIBC_S frames are libc's. */
-static struct {
+static struct pg_frames {
 	unsigned n, at, libc_s;
 	uintptr_t pc[FRAMES];
 	bool exact[FRAMES];
@@ -214,6 +215,23 @@ void pg_frames_climb(struct pg_tracee *t, int tid, const struct pg_registers *r)
 	if (!pg_memory_is_go(t))
 		climbed.libc_s = libc_s();
 	climbed.at = 0;
+}
+
+struct pg_frames *pg_frames_keep(void)
+{
+	struct pg_frames *kept = malloc(sizeof *kept);
+
+	if (kept)
+		*kept = climbed;
+	return kept;
+}
+
+void pg_frames_restore(struct pg_frames *kept)
+{
+	climbed.n = climbed.at = climbed.libc_s = 0;
+	if (kept)
+		climbed = *kept;
+	free(kept);
 }
 
 void pg_cursor_here(struct pg_cursor *c)

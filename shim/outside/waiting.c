@@ -49,6 +49,7 @@ static void drop(struct pg_ruled **at)
 	*at = c->next;
 	if (c->copy >= 0)
 		close(c->copy);
+	free(c->frames);
 	free(c);
 }
 
@@ -78,6 +79,15 @@ bool pg_wait_is_over(const struct pg_ruled *come)
 			at = &c->next;
 	}
 	return false;
+}
+
+struct pg_ruled *pg_wait_for_stack(int tid)
+{
+	struct pg_ruled *c = waiting;
+
+	while (c && (c->tid != tid || !c->parked || c->stage != PG_STAGE_STACK))
+		c = c->next;
+	return c;
 }
 
 unsigned pg_wait_poll(struct pollfd *p, unsigned most, uint64_t *until)
