@@ -393,6 +393,7 @@ static void interrupt(struct pg_ruled *c, uint64_t now)
 	}
 	c->way->answer(c, waits ? -INTERRUPTED : -RESTART);
 	c->parked = true;
+	c->told = waits;
 	pg_wait(c);
 }
 

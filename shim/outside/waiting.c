@@ -70,7 +70,7 @@ bool pg_wait_is_over(const struct pg_ruled *come)
 
 		if (c->tid == come->tid && c->parked && has_words_of(c, come)) {
 			c->id = come->id;
-			c->parked = false;
+			c->parked = c->told = false;
 			return true;
 		}
 		if (c->tid == come->tid && c->parked && ++others > NESTED)
@@ -88,6 +88,18 @@ struct pg_ruled *pg_wait_for_stack(int tid)
 	while (c && (c->tid != tid || !c->parked || c->stage != PG_STAGE_STACK))
 		c = c->next;
 	return c;
+}
+
+bool pg_wait_told(int tid)
+{
+	struct pg_ruled *c = waiting;
+
+	while (c && (c->tid != tid || !c->told))
+		c = c->next;
+	if (!c)
+		return false;
+	c->told = false;
+	return true;
 }
 
 unsigned pg_wait_poll(struct pollfd *p, unsigned most, uint64_t *until)

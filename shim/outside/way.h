@@ -49,6 +49,7 @@ struct pg_ruled {
 	int64_t want, done; /* MOVE */
 	bool then_breaks;
 	bool parked; /* a signal took its thread out; it comes again */
+	bool told;   /* and interrupts its call, as it would without rules */
 };
 
 #endif

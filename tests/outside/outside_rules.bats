@@ -210,6 +210,17 @@ narrow() {
 	equal "said" "line 1" "$(cat "$BATS_TEST_TMPDIR/said")"
 }
 
+@test "a signal ends no call that would not have waited, and ends those that do" {
+	local rule
+	equal "without rules" "0 failed, read -1 Interrupted system call" "$("$STILL" timer 6000)"
+	for rule in write,read:when=1000000000:error=EIO write,read:stack=nobody:error=EIO write,read:at=100M:error=EIO; do
+		run ruled "$rule" "$STILL" timer 6000
+		equal "$rule" "0 failed, read -1 Interrupted system call" "$output"
+	done
+	run ruled read:when=6001+:stall "$STILL" timer 6000
+	equal "a read that a rule lets wait" "0 failed, read -1 Interrupted system call" "$output"
+}
+
 @test "a race with head is made certain by hold" {
 	local i
 	for i in 1 2 3 4 5; do
