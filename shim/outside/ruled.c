@@ -128,7 +128,7 @@ static void judge(struct pg_ruled *c)
 	}
 	if (is_ended(c)) {
 		pg_fault_drain(c->copy, c->object.kind);
-		c->way->answer(c, 0);
+		pg_carry_end(c);
 		return;
 	}
 	if (goes_for_stack(c))
@@ -350,6 +350,16 @@ static void judge_again(struct pg_ruled *c)
 	judge(c);
 }
 
+/* C moves no more: it returns what it moved, or RET. */
+static void leave_off(struct pg_ruled *c, int64_t ret)
+{
+	pg_carry_count(c, c->done);
+	if (c->done)
+		pg_carry_answer(c);
+	else
+		c->way->answer(c, ret);
+}
+
 /* C, which is in nobody's list any more. */
 static void go_on_from(struct pg_ruled *c, uint64_t now)
 {
@@ -369,8 +379,7 @@ static void go_on_from(struct pg_ruled *c, uint64_t now)
 		return;
 	case PG_STAGE_MOVE:
 		if (now >= c->deadline && c->deadline) {
-			pg_carry_count(c, c->done);
-			c->way->answer(c, c->done ? c->done : -EAGAIN);
+			leave_off(c, -EAGAIN);
 		} else if (!pg_carry_on(c)) {
 			pg_wait(c);
 		}
@@ -387,8 +396,7 @@ static void interrupt(struct pg_ruled *c, uint64_t now)
 
 	(void)now;
 	if (c->stage == PG_STAGE_MOVE && c->done) {
-		pg_carry_count(c, c->done);
-		c->way->answer(c, c->done);
+		leave_off(c, 0);
 		return;
 	}
 	c->way->answer(c, waits ? -INTERRUPTED : -RESTART);
