@@ -816,7 +816,7 @@ class Symbols:
                                  stderr=subprocess.DEVNULL, timeout=60).stdout if tool else b""
         except (OSError, subprocess.SubprocessError):
             return
-        self.plain.update((m, _without_hashes(m, p)) for m, p in zip(mangled, os.fsdecode(out).split("\n")))
+        self.plain.update((m, _as_written(m, p)) for m, p in zip(mangled, os.fsdecode(out).split("\n")))
 
     def _ask(self, module, path, offsets):
         environment = {k: v for k, v in os.environ.items() if k not in ("DEBUGINFOD_URLS", "LD_PRELOAD")}
@@ -851,15 +851,17 @@ class Symbols:
         symbol = self.plain.get(mangled, mangled)
         where = self.named(where)
         if found:
-            function = _without_hashes(mangled, found[0]) if found[0] != "??" else symbol or where
+            function = _as_written(mangled, found[0]) if found[0] != "??" else symbol or where
             return "%s (%s)" % (function, short_path(found[1]))
         return "%s (%s)" % (symbol, where) if symbol else where
 
 
-def _without_hashes(mangled, plain):
-    """PLAIN, a name that MANGLED stands for, without the numbers by which Rust's compiler tells crates and builds apart."""
+def _as_written(mangled, plain):
+    """PLAIN, a name that MANGLED stands for, without what Rust's compiler adds: the numbers by which it tells crates and
+    builds apart, the types of constants."""
     if mangled.startswith("_R"):
-        return re.sub(r"(?<=\w)\[[0-9a-f]+\]", "", plain)
+        plain = re.sub(r"(?<=\w)\[[0-9a-f]+\]", "", plain)
+        return re.sub(r"(?<=[\w']): ([iu](8|16|32|64|128|size)|bool|char)(?=[],>])", "", plain)
     return re.sub("::h[0-9a-f]{16}$", "", plain) if re.search("17h[0-9a-f]{16}E", mangled) else plain
 
 

@@ -418,4 +418,23 @@ rust_program() {
 	rm "$BATS_TEST_TMPDIR/program"
 	run -0 timeout "$LIMIT" python3 "$ROOT/scripts/pipeguard-report" "$LOG" 3>&-
 	[[ $output == *'<crash::Log<u8> as crash::Flush>::flush_it::{closure#0} (program+'* ]]
+	[[ $output == *'crash::put::<<crash::Log<u8> as crash::Flush>::flush_it::{closure#0}, 3> (program+'* ]]
+}
+
+@test "report names Rust as the log from outside does, where c++filt reads the name" {
+	requires python3 c++filt
+	echo _RNvC1a1b | c++filt | grep -q "b$" || skip "this c++filt does not read names of Rust"
+	run -0 python3 - "$ROOT/scripts/lib" "$ROOT/tests/fixtures/rust.names" <<-'PY'
+		import re, sys
+		sys.path.insert(0, sys.argv[1])
+		import pglog
+		names = dict(line.rstrip("\n").split(" ", 1) for line in open(sys.argv[2]) if line.startswith("_R"))
+		symbols = pglog.Symbols()
+		symbols.look_up(["m+0x1 " + name for name in names])
+		for name, wanted in names.items():
+		    got = symbols.plain.get(name, name)
+		    odd = re.search(r'punycode|0x1f|["{]', wanted) # as c++filt has it, which differs by its version
+		    if wanted != "-" and got not in (name, wanted) and not odd: print(got, "is not", wanted)
+	PY
+	equal "names that differ" "" "$output"
 }
