@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "outside/frames.h"
 
+#include "outside/bound.h"
 #include "outside/bytes.h"
 #include "outside/library.h"
 #include "outside/memory.h"
@@ -127,8 +128,10 @@ static void climb_by_tables(struct pg_tracee *t, int tid)
 {
 	void *dwfl = pg_frames_tables(t);
 
-	if (dwfl)
-		dw.frames(dwfl, tid, on_frame, NULL);
+	if (!dwfl || !pg_bound_begin(pg_memory_of_files(t)))
+		return;
+	dw.frames(dwfl, tid, on_frame, NULL);
+	pg_bound_end();
 }
 
 /* ---- frame pointers ---- */
