@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { FUNCTIONS_MAX = 1 << 20 };
@@ -47,6 +48,15 @@ static void read_segments(struct pg_file *f, const struct pg_elf_file *e)
 	f->known = true;
 }
 
+/* A file may say that it is larger than any disk. */
+static uint64_t size_of(int fd)
+{
+	enum { BLOCK = 512 };
+	struct stat st;
+
+	return fstat(fd, &st) || st.st_blocks < 0 ? 0 : (uint64_t)st.st_blocks * BLOCK;
+}
+
 static void open_file(struct pg_file *f, int pid, const char *path)
 {
 	char by[4200];
@@ -57,6 +67,7 @@ static void open_file(struct pg_file *f, int pid, const char *path)
 		return;
 	if (pg_elf_file_open(&e, fd)) {
 		read_segments(f, &e);
+		f->size = size_of(fd);
 		pg_elf_file_close(&e);
 		f->path = strdup(by);
 	}

@@ -5,6 +5,7 @@
 #include "outside/frames.h"
 #include "outside/memory.h"
 #include "outside/owed.h"
+#include "outside/source.h"
 #include "outside/stories.h"
 #include "outside/thing.h"
 
@@ -47,6 +48,7 @@ static bool is_sourced(const struct pg_event *e)
 	char text[128];
 	bool any = false;
 
+	pg_source_try(e->frame, e->frames);
 	for (unsigned i = 0; i < e->frames && !any; i++)
 		any = pg_source_at(e->frame[i], &(struct pg_text){text, 0, sizeof text});
 	return any;
