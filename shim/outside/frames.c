@@ -39,14 +39,25 @@ struct callbacks {
 	void *find_elf, *find_debuginfo, *section_address;
 	char **debuginfo_path;
 };
+struct thread_callbacks {
+	int (*next)(void *, void *, void **);
+	bool (*thread)(void *, int, void *, void **);
+	bool (*read)(void *, unsigned long, unsigned long *, void *);
+	bool (*start)(void *, void *);
+	void (*detach)(void *, void *), (*detach_thread)(void *, void *);
+};
 static struct {
 	void *(*begin)(const struct callbacks *);
 	void (*end)(void *);
 	int (*report)(void *, int);
 	int (*report_end)(void *, void *, void *);
 	int (*attach)(void *, int, bool);
+	bool (*attach_by)(void *, void *, int, const struct thread_callbacks *, void *);
+	int (*tid)(void *);
+	bool (*registers)(void *, int, unsigned, const unsigned long *);
 	int (*frames)(void *, int, int (*)(void *, void *), void *);
 	bool (*pc)(void *, unsigned long *, bool *);
+	void *(*module)(void *, unsigned long);
 	void *find_elf, *section_address;
 } dw;
 
@@ -68,8 +79,12 @@ static bool load(void)
 		{"dwfl_linux_proc_report", &dw.report},
 		{"dwfl_report_end", &dw.report_end},
 		{"dwfl_linux_proc_attach", &dw.attach},
+		{"dwfl_attach_state", &dw.attach_by},
+		{"dwfl_thread_tid", &dw.tid},
+		{"dwfl_thread_state_registers", &dw.registers},
 		{"dwfl_getthread_frames", &dw.frames},
 		{"dwfl_frame_pc", &dw.pc},
+		{"dwfl_addrmodule", &dw.module},
 		{"dwfl_linux_proc_find_elf", &dw.find_elf},
 		{"dwfl_offline_section_address", &dw.section_address},
 	};
@@ -80,6 +95,60 @@ static bool load(void)
 	tried = true;
 	return there;
 }
+
+/* ---- libdw, of 32-bit programs ---- */
+
+/* Their registers and memory are handed to it: of what it reads by itself, elfutils 0.188 for one
+ * takes words of theirs for longer ones, and loses the caller of whoever aligned its stack, as
+ * every main() does there. */
+
+static int no_next(void *dwfl, void *t, void **arg)
+{
+	(void)dwfl, (void)t, (void)arg;
+	return 0;
+}
+
+static bool any_thread(void *dwfl, int tid, void *t, void **arg)
+{
+	(void)dwfl, (void)tid, (void)t, (void)arg;
+	return true;
+}
+
+static bool read_narrow(void *dwfl, unsigned long address, unsigned long *word, void *t)
+{
+	uint32_t narrow;
+
+	(void)dwfl;
+	if (!pg_bytes_read(pg_tracee_by(t), (uint32_t)address, &narrow, sizeof narrow))
+		return false;
+	*word = narrow;
+	return true;
+}
+
+static bool start_narrow(void *thread, void *arg)
+{
+	uint32_t reg[PG_NARROW_REGISTERS];
+	unsigned long all[PG_NARROW_REGISTERS];
+
+	(void)arg;
+	if (!pg_registers_narrow(dw.tid(thread), reg))
+		return false;
+	for (unsigned i = 0; i < PG_NARROW_REGISTERS; i++)
+		all[i] = reg[i];
+	return dw.registers(thread, 0, PG_NARROW_REGISTERS, all);
+}
+
+static bool attach(struct pg_tracee *t, void *dwfl)
+{
+	static const struct thread_callbacks narrow = {
+		.next = no_next, .thread = any_thread, .read = read_narrow, .start = start_narrow};
+	int by = pg_tracee_by(t);
+
+	return pg_memory_is_narrow(t) ? dw.attach_by(dwfl, NULL, by, &narrow, t)
+				      : !dw.attach(dwfl, by, true);
+}
+
+/* ---- climbing by libdw ---- */
 
 static void *session(struct pg_tracee *t)
 {
@@ -97,7 +166,7 @@ static void *session(struct pg_tracee *t)
 	if (!dwfl)
 		return NULL;
 	if (dw.report(dwfl, pg_tracee_by(t)) || dw.report_end(dwfl, NULL, NULL) ||
-	    dw.attach(dwfl, pg_tracee_by(t), true)) {
+	    !attach(t, dwfl)) {
 		dw.end(dwfl);
 		return NULL;
 	}
@@ -122,10 +191,26 @@ static int on_frame(void *state, void *arg)
 	return !add(pc, exact);
 }
 
+/* Did the climb end in a file that was loaded after the tables were learnt? */
+static bool ended_in_new(void *dwfl)
+{
+	uintptr_t last = climbed.n ? climbed.pc[climbed.n - 1] : 0;
+	struct pg_module room;
+
+	return last && !dw.module(dwfl, last) && pg_module_at(last, &room);
+}
+
 static void climb_by_tables(struct pg_tracee *t, int tid)
 {
 	void *dwfl = pg_frames_tables(t);
 
+	if (dwfl)
+		dw.frames(dwfl, tid, on_frame, NULL);
+	if (!dwfl || !ended_in_new(dwfl))
+		return;
+	pg_tracee_forget_tables(t);
+	climbed.n = 0;
+	dwfl = pg_frames_tables(t);
 	if (dwfl)
 		dw.frames(dwfl, tid, on_frame, NULL);
 }
@@ -205,7 +290,7 @@ void pg_frames_climb(struct pg_tracee *t, int tid, const struct pg_registers *r)
 	if (!r)
 		return;
 	pg_memory_map(t);
-	if (!pg_memory_is_go(t) && !r->narrow)
+	if (!pg_memory_is_go(t) || r->narrow) /* Go keeps no frame pointers there */
 		climb_by_tables(t, tid);
 	if (climbed.n < 2) {
 		climbed.n = 0;
