@@ -191,13 +191,16 @@ static int on_frame(void *state, void *arg)
 	return !add(pc, exact);
 }
 
-/* Did the climb end in a file that was loaded after the tables were learnt? */
-static bool ended_in_new(void *dwfl)
+/* Did the climb come to a file that was loaded after the tables were learnt? What is above it was
+ * guessed. */
+static bool came_to_new(void *dwfl)
 {
-	uintptr_t last = climbed.n ? climbed.pc[climbed.n - 1] : 0;
 	struct pg_module room;
 
-	return last && !dw.module(dwfl, last) && pg_module_at(last, &room);
+	for (unsigned i = 0; i < climbed.n; i++)
+		if (!dw.module(dwfl, climbed.pc[i]))
+			return pg_module_at(climbed.pc[i], &room);
+	return false;
 }
 
 static void climb_by_tables(struct pg_tracee *t, int tid)
@@ -206,7 +209,7 @@ static void climb_by_tables(struct pg_tracee *t, int tid)
 
 	if (dwfl)
 		dw.frames(dwfl, tid, on_frame, NULL);
-	if (!dwfl || !ended_in_new(dwfl))
+	if (!dwfl || !came_to_new(dwfl))
 		return;
 	pg_tracee_forget_tables(t);
 	climbed.n = 0;
