@@ -42,7 +42,7 @@ struct callbacks {
 struct thread_callbacks {
 	int (*next)(void *, void *, void **);
 	bool (*thread)(void *, int, void *, void **);
-	bool (*read)(void *, unsigned long, unsigned long *, void *);
+	bool (*read)(void *, uint64_t, uint64_t *, void *);
 	bool (*start)(void *, void *);
 	void (*detach)(void *, void *), (*detach_thread)(void *, void *);
 };
@@ -54,17 +54,17 @@ static struct {
 	int (*attach)(void *, int, bool);
 	bool (*attach_by)(void *, void *, int, const struct thread_callbacks *, void *);
 	int (*tid)(void *);
-	bool (*registers)(void *, int, unsigned, const unsigned long *);
+	bool (*registers)(void *, int, unsigned, const uint64_t *);
 	int (*frames)(void *, int, int (*)(void *, void *), void *);
-	bool (*pc)(void *, unsigned long *, bool *);
-	void *(*module)(void *, unsigned long);
+	bool (*pc)(void *, uint64_t *, bool *);
+	void *(*module)(void *, uint64_t);
 	void *find_elf, *section_address;
 } dw;
 
 /* No file of debugging information is looked for, on this machine or in a network: the tables for
  * exceptions are in the program itself. */
-static int no_debuginfo(void *mod, void **user, const char *name, unsigned long base,
-			const char *file, const char *link, unsigned crc, char **found)
+static int no_debuginfo(void *mod, void **user, const char *name, uint64_t base, const char *file,
+			const char *link, unsigned crc, char **found)
 {
 	(void)mod, (void)user, (void)name, (void)base, (void)file, (void)link, (void)crc;
 	(void)found;
@@ -114,7 +114,7 @@ static bool any_thread(void *dwfl, int tid, void *t, void **arg)
 	return true;
 }
 
-static bool read_narrow(void *dwfl, unsigned long address, unsigned long *word, void *t)
+static bool read_narrow(void *dwfl, uint64_t address, uint64_t *word, void *t)
 {
 	uint32_t narrow;
 
@@ -128,7 +128,7 @@ static bool read_narrow(void *dwfl, unsigned long address, unsigned long *word, 
 static bool start_narrow(void *thread, void *arg)
 {
 	uint32_t reg[PG_NARROW_REGISTERS];
-	unsigned long all[PG_NARROW_REGISTERS];
+	uint64_t all[PG_NARROW_REGISTERS];
 
 	(void)arg;
 	if (!pg_registers_narrow(dw.tid(thread), reg))
@@ -158,8 +158,8 @@ static void *session(struct pg_tracee *t)
 	if (t->unwind)
 		return t->unwind;
 	callbacks.find_elf = dw.find_elf;
-	*(int (**)(void *, void **, const char *, unsigned long, const char *, const char *,
-		   unsigned, char **)) &
+	*(int (**)(void *, void **, const char *, uint64_t, const char *, const char *, unsigned,
+		   char **)) &
 		callbacks.find_debuginfo = no_debuginfo;
 	callbacks.section_address = dw.section_address;
 	dwfl = dw.begin(&callbacks);
@@ -182,13 +182,13 @@ void *pg_frames_tables(struct pg_tracee *t)
 
 static int on_frame(void *state, void *arg)
 {
-	unsigned long pc;
+	uint64_t pc;
 	bool exact;
 
 	(void)arg;
 	if (!dw.pc(state, &pc, &exact))
 		return 1;
-	return !add(pc, exact);
+	return !add((uintptr_t)pc, exact);
 }
 
 /* Did the climb come to a file that was loaded after the tables were learnt? What is above it was
