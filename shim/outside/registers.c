@@ -228,17 +228,83 @@ bool pg_registers_result(int tid, long result)
 	return put(tid, &set, narrow);
 }
 
-/* Rules are followed in threads of this process's own width alone. */
 bool pg_registers_again(int tid, long number, long how)
 {
 	union set set;
 	bool narrow;
 
-	if (!take(tid, &set, &narrow) || (narrow && sizeof(long) > sizeof set.narrow.ax))
+	if (!take(tid, &set, &narrow))
 		return false;
 	SET(set, narrow, orig_ax, orig_rax, number);
 	SET(set, narrow, ax, rax, how);
 	return put(tid, &set, narrow);
+}
+
+bool pg_registers_narrow(int tid, uint32_t reg[PG_NARROW_REGISTERS])
+{
+	enum { AX, CX, DX, BX, SP, BP, SI, DI, IP };
+	union set set;
+	bool narrow;
+
+	if (!take(tid, &set, &narrow) || !narrow)
+		return false;
+	reg[AX] = set.narrow.ax;
+	reg[CX] = set.narrow.cx;
+	reg[DX] = set.narrow.dx;
+	reg[BX] = set.narrow.bx;
+	reg[SP] = set.narrow.sp;
+	reg[BP] = set.narrow.bp;
+	reg[SI] = set.narrow.si;
+	reg[DI] = set.narrow.di;
+	reg[IP] = set.narrow.ip;
+	return true;
+}
+
+_Static_assert(sizeof(union set) <= sizeof((struct pg_registers_set *)0)->room, "it has room");
+
+bool pg_registers_keep(int tid, struct pg_registers_set *set)
+{
+	union set own;
+
+	if (!take(tid, &own, &set->narrow))
+		return false;
+	memcpy(set->room, &own, sizeof own);
+	return true;
+}
+
+bool pg_registers_instead(int tid, const struct pg_registers_set *set, long number,
+			  const long arg[3])
+{
+	union set own;
+
+	memcpy(&own, set->room, sizeof own);
+	SET(own, set->narrow, orig_ax, orig_rax, number);
+	SET(own, set->narrow, ax, rax, number);
+	SET(own, set->narrow, bx, rdi, arg[0]);
+	SET(own, set->narrow, cx, rsi, arg[1]);
+	SET(own, set->narrow, dx, rdx, arg[2]);
+	return put(tid, &own, set->narrow);
+}
+
+/* Behind each of the instructions that call is one of two bytes that does, or the vDSO's that the
+ * kernel itself goes back to. */
+bool pg_registers_enter(int tid, const struct pg_registers_set *set)
+{
+	enum { CALL_BYTES = 2 };
+	union set own;
+
+	memcpy(&own, set->room, sizeof own);
+	if (set->narrow) {
+		own.narrow.ax = own.narrow.orig_ax;
+		own.narrow.ip -= CALL_BYTES;
+	}
+#ifdef __x86_64__
+	else {
+		own.wide.rax = own.wide.orig_rax;
+		own.wide.rip -= CALL_BYTES;
+	}
+#endif
+	return put(tid, &own, set->narrow);
 }
 
 #elif defined(__aarch64__)
@@ -336,6 +402,35 @@ bool pg_registers_result(int tid, long result)
 bool pg_registers_again(int tid, long number, long how)
 {
 	(void)tid, (void)number, (void)how;
+	return false;
+}
+
+#endif
+
+#if !defined(__x86_64__) && !defined(__i386__)
+
+bool pg_registers_narrow(int tid, uint32_t reg[PG_NARROW_REGISTERS])
+{
+	(void)tid, (void)reg;
+	return false;
+}
+
+bool pg_registers_keep(int tid, struct pg_registers_set *set)
+{
+	(void)tid, (void)set;
+	return false;
+}
+
+bool pg_registers_instead(int tid, const struct pg_registers_set *set, long number,
+			  const long arg[3])
+{
+	(void)tid, (void)set, (void)number, (void)arg;
+	return false;
+}
+
+bool pg_registers_enter(int tid, const struct pg_registers_set *set)
+{
+	(void)tid, (void)set;
 	return false;
 }
 

@@ -40,9 +40,26 @@ every_gate_tells() {
 	[[ $(broken '.stack[0]') == '"build+0x'*' break_by"' ]]
 }
 
+# What the library says of the program's stack and site, a pipeguard of 64 bits says from outside.
+the_same_from_outside() {
+	[[ $BITS = 64 && $(PATH=$PATH:/sbin ldconfig -p) = *libdw.so.1* ]] || return 0
+	timeout 10 "$BUILD/pipeguard" run --outside /bin/true 2>/dev/null </dev/null || return 0
+	local how
+	for how in write send; do
+		rm -f "$LOG" "$LOG.outside"
+		guarded -i "$VARIANT/build" "$how" || :
+		PIPEGUARD_LOG=$LOG.outside PIPEGUARD_FORMAT=json timeout "$LIMIT" "$FIXTURES/sigdfl" -i \
+			"$BUILD/pipeguard" run --outside "$VARIANT/build" "$how" 3>&- || :
+		equal "stack and site of $how" "$(broken '[.site, .stack]')" \
+			"$(jq -c 'select(.ev == "epipe") | [.site, .stack]' "$LOG.outside")"
+		[[ $(broken .stack) = *break_by*main* ]]
+	done
+}
+
 @test "32-bit programs: every gate" {
 	variant 32 gcc -m32
 	every_gate_tells
+	the_same_from_outside
 }
 
 # It warns of words of 64 bits that lie where i386's ABI puts them, and would read them by a library that is not there.
