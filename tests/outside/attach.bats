@@ -27,7 +27,8 @@ setup_file() {
 
 setup() {
 	traced_only
-	PIDS=()
+	# shellcheck disable=SC2034 # for those of outside.bash
+	PIDS=() PID=
 }
 
 teardown() { end_pids; }

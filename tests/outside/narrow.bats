@@ -93,7 +93,8 @@ setup_file() {
 setup() {
 	traced_only
 	narrow_only
-	PIDS=()
+	# shellcheck disable=SC2034 # for those of outside.bash
+	PIDS=() PID=
 }
 
 teardown() { end_pids; }
@@ -107,6 +108,7 @@ made() {
 
 # functions: of each event's stack, up to main, and how many there are behind it.
 functions() {
+	# shellcheck disable=SC2016 # jq's
 	broken '[.stack[] | split(" ")[1]] | [index("main") as $at | (.[:$at + 1] | join(" ")), length > $at + 1]'
 }
 
