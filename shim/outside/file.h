@@ -21,6 +21,7 @@ struct pg_file {
 	struct pg_file_function *function; /* sorted */
 	char *names;
 	char *path;		/* by which those who run it can open it */
+	uint64_t size;		/* that it takes on its disk */
 	uint64_t debug;		/* bytes of debugging information, unpacked */
 	struct pg_units *units; /* units.c's */
 };

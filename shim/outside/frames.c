@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "outside/frames.h"
 
+#include "outside/bound.h"
 #include "outside/bytes.h"
 #include "outside/library.h"
 #include "outside/memory.h"
@@ -11,12 +12,13 @@
 #include "who/unwinder.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { FRAMES = 64 };
 
 /* What was climbed last. Its first LIBC_S frames are libc's. */
-static struct {
+static struct pg_frames {
 	unsigned n, at, libc_s;
 	uintptr_t pc[FRAMES];
 	bool exact[FRAMES];
@@ -194,14 +196,22 @@ void *pg_frames_tables(struct pg_tracee *t)
 	return load() ? session(t) : NULL;
 }
 
+/* The first frame that counts, by its place in the code; those that are passed by before it. */
+struct first {
+	uintptr_t pc;
+	unsigned passed;
+};
+
 static int on_frame(void *state, void *arg)
 {
+	struct first *first = arg;
 	uint64_t pc;
 	bool exact;
 
-	(void)arg;
 	if (!dw.pc(state, &pc, &exact))
 		return 1;
+	if (!climbed.n && pc != first->pc)
+		return ++first->passed == FRAMES;
 	return !add((uintptr_t)pc, exact);
 }
 
@@ -217,19 +227,28 @@ static bool came_to_new(void *dwfl)
 	return false;
 }
 
-static void climb_by_tables(struct pg_tracee *t, int tid)
+static bool climb(void *dwfl, struct pg_tracee *t, int tid, uintptr_t pc)
+{
+	struct first first = {pc, 0};
+
+	climbed.n = 0;
+	if (!pg_bound_begin(pg_memory_of_files(t)))
+		return false;
+	dw.frames(dwfl, tid, on_frame, &first);
+	pg_bound_end();
+	return true;
+}
+
+static void climb_by_tables(struct pg_tracee *t, int tid, uintptr_t pc)
 {
 	void *dwfl = pg_frames_tables(t);
 
-	if (dwfl)
-		dw.frames(dwfl, tid, on_frame, NULL);
-	if (!dwfl || !came_to_new(dwfl))
+	if (!dwfl || !climb(dwfl, t, tid, pc) || !came_to_new(dwfl))
 		return;
 	pg_tracee_forget_tables(t);
-	climbed.n = 0;
 	dwfl = pg_frames_tables(t);
 	if (dwfl)
-		dw.frames(dwfl, tid, on_frame, NULL);
+		climb(dwfl, t, tid, pc);
 }
 
 /* ---- frame pointers ---- */
@@ -308,7 +327,7 @@ void pg_frames_climb(struct pg_tracee *t, int tid, const struct pg_registers *r)
 		return;
 	pg_memory_map(t);
 	if (!pg_memory_is_go(t) || r->narrow) /* Go keeps no frame pointers there */
-		climb_by_tables(t, tid);
+		climb_by_tables(t, tid, r->pc);
 	if (climbed.n < 2) {
 		climbed.n = 0;
 		climb_by_pointers(t, r);
@@ -316,6 +335,23 @@ void pg_frames_climb(struct pg_tracee *t, int tid, const struct pg_registers *r)
 	if (!pg_memory_is_go(t))
 		climbed.libc_s = libc_s();
 	climbed.at = 0;
+}
+
+struct pg_frames *pg_frames_keep(void)
+{
+	struct pg_frames *kept = malloc(sizeof *kept);
+
+	if (kept)
+		*kept = climbed;
+	return kept;
+}
+
+void pg_frames_restore(struct pg_frames *kept)
+{
+	climbed.n = climbed.at = climbed.libc_s = 0;
+	if (kept)
+		climbed = *kept;
+	free(kept);
 }
 
 void pg_cursor_here(struct pg_cursor *c)
@@ -336,6 +372,13 @@ bool pg_cursor_up(struct pg_cursor *c)
 	climbed.at++;
 	stand(c);
 	return c->pc;
+}
+
+/* libdw has followed them already. */
+bool pg_cursor_up_by_pointer(struct pg_cursor *c)
+{
+	(void)c;
+	return false;
 }
 
 uintptr_t pg_cursor_sp(const struct pg_cursor *c)

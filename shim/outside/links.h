@@ -6,8 +6,8 @@
 
 #include "outside/tracee.h"
 
-/* Names T's areas as its loader does, if that can be read: not so in a static program. NARROW: it
- * is one of 32 bits, where this process is of 64. */
+/* Names the areas of T, a 32-bit program or not, as its loader does, if that can be read: not so in
+ * a static program. */
 void pg_links_name(struct pg_tracee *t, bool narrow);
 
 #endif

@@ -85,6 +85,8 @@ void pg_narrow_call(struct pg_ruled *c)
 {
 	c->narrow = true;
 	c->short_offset = c->number == PG_NARROW_SENDFILE;
+	for (int i = 0; i < 6; i++) /* of a program of 64 bits there may be more */
+		c->op.arg[i] = (long)(uint32_t)c->op.arg[i];
 	if (c->number == PG_NARROW_SOCKETCALL) {
 		c->number = pg_narrow_unpack(c->tid, c->op.arg);
 		return;

@@ -51,6 +51,8 @@ void pg_notify_start(int fd)
 	pg_live_start(false);
 }
 
+enum { AGAIN_FIRST = 512, AGAIN = 513 /* ERESTARTNOINTR */, AGAIN_LAST = 514 };
+
 static bool stands(const struct pg_ruled *c)
 {
 	uint64_t id = c->id;
@@ -69,7 +71,6 @@ static void go_on(struct pg_ruled *c)
  * thread's by now, so a stop of ours takes its place. */
 static void answer(struct pg_ruled *c, int64_t ret)
 {
-	enum { AGAIN_FIRST = 512, AGAIN_LAST = 514 };
 	struct seccomp_notif_resp r = {.id = c->id};
 
 	if (ret <= -AGAIN_FIRST && ret >= -AGAIN_LAST)
@@ -79,6 +80,13 @@ static void answer(struct pg_ruled *c, int64_t ret)
 	else
 		r.val = ret;
 	ask(SECCOMP_IOCTL_NOTIF_SEND, &r);
+}
+
+static bool stop(struct pg_ruled *c)
+{
+	struct seccomp_notif_resp r = {.id = c->id, .error = -AGAIN};
+
+	return !ptrace(PTRACE_INTERRUPT, c->tid, 0, 0) && !ask(SECCOMP_IOCTL_NOTIF_SEND, &r);
 }
 
 static int place(struct pg_ruled *c, int from, bool cloexec)
@@ -94,7 +102,7 @@ static int place(struct pg_ruled *c, int from, bool cloexec)
 	return ret < 0 ? (int)ret : 0;
 }
 
-static const struct pg_way way = {stands, go_on, answer, place, false};
+static const struct pg_way way = {stands, go_on, answer, place, false, stop};
 
 /* The next call, by the number FROM. False: a signal came first, or the call has gone. */
 static bool receive(int from, struct pg_ruled *c, uintptr_t *pc)

@@ -11,9 +11,10 @@
 struct pg_registers {
 	long number; /* as this machine counts system calls, also of a 32-bit thread; -1: none */
 	long arg[6];
-	long result;		 /* -errno, or what it returned */
-	bool arguments;		 /* ARG is known */
-	bool narrow;		 /* a 32-bit thread */
+	long result;	  /* -errno, or what it returned */
+	bool arguments;	  /* ARG is known */
+	bool narrow;	  /* a 32-bit thread */
+	bool narrow_call; /* what it calls is one of 32 bits, in which others may call, too */
 	uintptr_t pc, sp, frame; /* FRAME: the frame pointer */
 };
 
@@ -23,6 +24,9 @@ enum { PG_REGISTERS_KNOWN = PG_TRACES };
 /* Thread TID is stopped, and traced by this process. False: it has gone. */
 bool pg_registers_read(int tid, struct pg_registers *r);
 
+/* The same where a signal is about to be delivered. Where it comes with others, whose handlers are
+ * to run first, it is what all of them interrupted. */
+bool pg_registers_read_call(int tid, struct pg_registers *r);
 /* A 32-bit thread's registers as its machine's tables for unwinding number them (the ABI of i386).
  */
 enum { PG_NARROW_REGISTERS = 9 };
