@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # 32-bit programs from outside, where pipeguard is of 64 bits: their stacks, and their calls at stops.
+# shellcheck disable=SC2030,SC2031 # what run sets, by a helper
 
 load ../helpers
 load ../outside
@@ -138,34 +139,44 @@ functions() {
 	done
 }
 
-@test "caller=, stack= and site= reach 32-bit programs" {
-	ruled_only
-	libdw_only
+# by_stack [--all]: with it calls are stopped at, and not notified of.
+by_stack() {
 	local link site
 	for link in -static -pie; do
 		made chain "$link" -fomit-frame-pointer
 		rm -f "$LOG"
-		run -0 outside -i PIPEGUARD_RULES='%out:caller=inner:when=2:error=EIO' "$MADE" write send write
+		run -0 outside -i PIPEGUARD_RULES='%out:caller=inner:when=2:error=EIO' "$@" "$MADE" write send write
 		equal "caller=, $link" '["send","error=EIO",true]' "$(events 'select(.ev == "inject") | [.call, .action, .injected]')"
 		site=$(broken .site | tail -1)
 		rm -f "$LOG"
-		run -0 outside -i PIPEGUARD_RULES="%out:site=${site//\"/}:error=EIO" "$MADE" send syscall write
+		run -0 outside -i PIPEGUARD_RULES="%out:site=${site//\"/}:error=EIO" "$@" "$MADE" send syscall write
 		equal "site=, $link" '"write"' "$(events 'select(.ev == "inject") | .call')"
 		rm -f "$LOG"
 		run -0 outside -i PIPEGUARD_RULES='%out:caller=outer:error=EIO;%out:stack=raises:error=EAGAIN;%out:stack=main:error=EPERM' \
-			"$MADE" write handler
+			"$@" "$MADE" write handler
 		equal "stack=, $link" '"error=EPERM" "error=EAGAIN"' "$(events 'select(.ev == "inject") | .action' | xargs -d '\n')"
 	done
 }
 
-@test "a break at a stop: a pipe without a reader takes the number" {
+@test "caller=, stack= and site= reach 32-bit programs, by notifications and at stops" {
+	ruled_only
+	libdw_only
+	by_stack
+	by_stack --all
+}
+
+@test "a break by stack: a pipe without a reader takes the number, by notifications and at stops" {
 	ruled_only
 	libdw_only
 	narrow still
-	outside -d PIPEGUARD_RULES=write:fd=1:stack=main:when=3:break "$NARROW/still" writes 5 | cat >"$BATS_TEST_TMPDIR/out"
-	equal "what arrived" "line 1 line 2" "$(xargs <"$BATS_TEST_TMPDIR/out")"
-	equal "the event" '["write","pipe","fatal",true,"writes"]' \
-		"$(broken '[.call, .kind, .signal, .injected, (.stack[0] | split(" ")[1])]')"
+	local by
+	for by in '' --all; do
+		rm -f "$LOG"
+		outside -d PIPEGUARD_RULES=write:fd=1:stack=main:when=3:break $by "$NARROW/still" writes 5 | cat >"$BATS_TEST_TMPDIR/out"
+		equal "what arrived, $by" "line 1 line 2" "$(xargs <"$BATS_TEST_TMPDIR/out")"
+		equal "the event, $by" '["write","pipe","fatal",true,"writes"]' \
+			"$(broken '[.call, .kind, .signal, .injected, (.stack[0] | split(" ")[1])]')"
+	done
 }
 
 @test "at stops: the same faults on TCP, unix sockets, pipes and FIFOs as by notifications" {
@@ -180,24 +191,34 @@ functions() {
 	BY_STOPS=1 STATIC=$NARROW pairs rules/exact.bats '^at=: (exactly|a file fills|inside a vector)|^at= on reads: the bytes|^when=|^rules are asked' 5
 }
 
-@test "rules that do not fire change nothing; what waits is interrupted, made again, and lost nowhere" {
+# nothing_changes [--all]
+nothing_changes() {
+	local what by
+	for what in refused interrupted timeout pieces headers; do
+		equal "$what" "$(timeout -k 1 10 "$NARROW/same" "$what" 3>&-; echo $?)" \
+			"$(LIMIT=10 outside -d PIPEGUARD_RULES="%out,%in:at=1000000000:reset" "$@" "$NARROW/same" "$what" 2>&1; echo $?)"
+	done
+	for by in '' :stack=main; do
+		run outside -d PIPEGUARD_RULES="write:kind=pipe:fd=3-$by:break" "$@" "$NARROW/same" shaken
+		equal "writes$by" $'broken 300\nnext number 3' "$output"
+		run outside -d PIPEGUARD_RULES="write:kind=pipe:when=1$by:delay=1s:error=EIO" "$@" "$NARROW/same" handler
+		equal "a handler$by" $'in the handler 7\noutside of it -1 Input/output error\nagain 1' "$output"
+		run -0 outside -d PIPEGUARD_RULES="read:kind=pipe$by:delay=25ms" "$@" "$NARROW/same" restarts
+	done
+}
+
+@test "what rules do not touch is unchanged; what waits is interrupted, made again, and lost nowhere" {
 	ruled_only
 	libdw_only
 	narrow same
-	local by what
-	for by in '' :stack=nobody; do
-		for what in refused interrupted timeout pieces headers; do
-			equal "$what$by" "$(timeout -k 1 10 "$NARROW/same" "$what" 3>&-; echo $?)" \
-				"$(LIMIT=10 outside -d PIPEGUARD_RULES="%out,%in$by:at=1000000000:reset" "$NARROW/same" "$what" 2>&1; echo $?)"
-		done
-	done
-	for by in '' :stack=main; do
-		run outside -d PIPEGUARD_RULES="write:kind=pipe:fd=3-$by:break" "$NARROW/same" shaken
-		equal "writes$by" $'broken 300\nnext number 3' "$output"
-		run outside -d PIPEGUARD_RULES="write:kind=pipe:when=1$by:delay=1s:error=EIO" "$NARROW/same" handler
-		equal "a handler$by" $'in the handler 7\noutside of it -1 Input/output error\nagain 1' "$output"
-		run -0 outside -d PIPEGUARD_RULES="read:kind=pipe$by:delay=25ms" "$NARROW/same" restarts
-	done
+	nothing_changes
+}
+
+@test "the same at stops" {
+	ruled_only
+	libdw_only
+	narrow same
+	nothing_changes --all
 }
 
 @test "attach -r: it fires, also by caller=, on the way out of a read that waited, and nothing stays behind" {
@@ -277,6 +298,11 @@ functions() {
 	outside -d PIPEGUARD_RULES=write:fd=1:stack=main:when=3:break "$BATS_TEST_TMPDIR/gate" | cat >"$BATS_TEST_TMPDIR/out"
 	equal "lines" 2 "$(wc -l <"$BATS_TEST_TMPDIR/out")"
 	equal "a break" '[true,"EPIPE"]' "$(broken '[.injected, .errno]')"
+	rm "$LOG"
+	# At stops no call of its other kind puts a pipe there: said.
+	outside -d PIPEGUARD_RULES=write:fd=1:when=3:break --all "$BATS_TEST_TMPDIR/gate" | cat >"$BATS_TEST_TMPDIR/out"
+	equal "lines" 4 "$(wc -l <"$BATS_TEST_TMPDIR/out")"
+	equal "a break at a stop" '"EOPNOTSUPP"' "$(events 'select(.ev == "inject") | .failed')"
 }
 
 @test "Go's 32-bit programs have stacks, by their tables" {
