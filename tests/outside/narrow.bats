@@ -6,6 +6,8 @@
 load ../helpers
 load ../outside
 
+export BATS_TEST_TIMEOUT=180 # each call costs two stops, on a busy machine
+
 setup_file() {
 	install_launcher
 	cat >"$BATS_FILE_TMPDIR/chain.c" <<-'C'
@@ -139,6 +141,38 @@ functions() {
 	done
 }
 
+@test "libraries have the names that their loader knows, where those are links" {
+	libdw_only
+	local bits where=$BATS_TEST_TMPDIR
+	cat >"$where/breaks.c" <<-'C'
+		#include <unistd.h>
+		void breaks(int fd) { write(fd, "x", 1); __asm__ volatile("" : : : "memory"); }
+	C
+	cat >"$where/main.c" <<-'C'
+		#include <sys/socket.h>
+		#include <unistd.h>
+		void breaks(int);
+		int main(void)
+		{
+			int s[2];
+			socketpair(AF_UNIX, SOCK_STREAM, 0, s);
+			close(s[1]);
+			breaks(s[0]);
+			return 0;
+		}
+	C
+	for bits in 32 64; do
+		mkdir "$where/$bits"
+		gcc "-m$bits" -O1 -w -shared -fPIC -Wl,-soname,libbreaks.so.1 -o "$where/$bits/libbreaks-1.2.so" "$where/breaks.c" 2>/dev/null ||
+			skip "no $bits-bit compiler"
+		ln -s libbreaks-1.2.so "$where/$bits/libbreaks.so.1"
+		gcc "-m$bits" -O1 -w -o "$where/$bits/main" "$where/main.c" "$where/$bits/libbreaks.so.1" -Wl,-rpath,"$where/$bits"
+		rm -f "$LOG"
+		run -0 outside -i "$where/$bits/main"
+		[[ $(broken '.stack | join(" ")') = '"libbreaks.so.1+0x'*' breaks main+0x'*' main '* ]] || { events; false; }
+	done
+}
+
 # by_stack [--all]: with it calls are stopped at, and not notified of.
 by_stack() {
 	local link site
@@ -179,10 +213,22 @@ by_stack() {
 	done
 }
 
-@test "at stops: the same faults on TCP, unix sockets, pipes and FIFOs as by notifications" {
+@test "at stops: the same resets and refusals as by notifications" {
 	ruled_only
 	narrow steps sigdfl
-	BY_STOPS=1 STATIC=$NARROW pairs faults/faults.bats '^reset on TCP: (whatever|the peer sees)|^refuse|^break on|^fin on|^eof on' 7
+	BY_STOPS=1 STATIC=$NARROW pairs faults/faults.bats '^reset on TCP: (whatever|the peer sees)|^refuse: the same socket' 3
+}
+
+@test "at stops: the same breaks as by notifications" {
+	ruled_only
+	narrow steps sigdfl
+	BY_STOPS=1 STATIC=$NARROW pairs faults/faults.bats '^break on a pipe or FIFO: (all agrees|the reader)' 2
+}
+
+@test "at stops: the same ends as by notifications" {
+	ruled_only
+	narrow steps sigdfl
+	BY_STOPS=1 STATIC=$NARROW pairs faults/faults.bats '^fin on|^eof on' 3
 }
 
 @test "at stops: the same byte, call, messages, vectors, offsets as by notifications" {
@@ -274,6 +320,7 @@ nothing_changes() {
 }
 
 @test "a 64-bit program's calls by the 32-bit gate are those of its number there, also by their stack" {
+	requires gcc
 	ruled_only
 	cat >"$BATS_TEST_TMPDIR/gate.c" <<-'C'
 		static char line[] = "line\n";
