@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # 32-bit programs from outside, where pipeguard is of 64 bits: their stacks, and their calls at stops.
 # shellcheck disable=SC2030,SC2031 # what run sets, by a helper
+# shellcheck disable=SC2153 # outside.bash sets PID
 
 load ../helpers
 load ../outside
@@ -96,8 +97,8 @@ setup_file() {
 setup() {
 	traced_only
 	narrow_only
-	# shellcheck disable=SC2034 # for those of outside.bash
-	PIDS=() PID=
+	# shellcheck disable=SC2034 # for outside.bash
+	PIDS=()
 }
 
 teardown() { end_pids; }
@@ -111,7 +112,7 @@ made() {
 
 # functions: of each event's stack, up to main, and how many there are behind it.
 functions() {
-	# shellcheck disable=SC2016 # jq's
+	# shellcheck disable=SC2016 # jq's variable
 	broken '[.stack[] | split(" ")[1]] | [index("main") as $at | (.[:$at + 1] | join(" ")), length > $at + 1]'
 }
 
