@@ -83,6 +83,7 @@ headed() {
 }
 
 @test "a stack goes on in what was loaded after another one was climbed" {
+	requires gcc
 	libdw_only
 	cat >"$BATS_TEST_TMPDIR/late.c" <<-'C'
 		#include <unistd.h>
