@@ -354,8 +354,7 @@ most_memory() {
 	mkfifo "$go"
 	timeout 60 env PIPEGUARD_LOG="$LOG" PIPEGUARD_FORMAT=json "$BUILD/pipeguard" run --outside "$1" <>"$go" 2>/dev/null 3>&- &
 	local job=$!
-	told() { broken .ev | grep -q epipe; }
-	wait_for told || return
+	wait_for grep -qs '"ev":"epipe"' "$LOG" || return
 	program=$(pgrep -P "$job")
 	sed -n 's/^VmHWM:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$(sed -n 's/^TracerPid:[^0-9]*//p' "/proc/$program/status")/status"
 	echo >"$go"
