@@ -13,6 +13,7 @@ import math
 import os
 import re
 import resource
+import shlex
 import shutil
 import signal
 import stat
@@ -114,6 +115,12 @@ def _escape(code):
     if 0xdc80 <= code <= 0xdcff:    # surrogateescape
         code -= 0xdc00
     return "\\x%02x" % code if code < 0x100 else "\\u%04x" % code if code < 0x10000 else "\\U%08x" % code
+
+
+def quoted(words):
+    """WORDS for a shell; for bash, where one has what cannot be printed."""
+    return " ".join(shlex.quote(w) if w.isprintable() else "$'%s'" % "".join(
+        chr(b) if 32 <= b < 127 and b not in b"'\\" else "\\x%02x" % b for b in os.fsencode(w)) for w in words)
 
 
 def say(text="", file=None):
@@ -556,7 +563,7 @@ _ENDED = _pattern(r"exit: (\d{1,18}) broken writes?")
 _LEFT = _pattern(r"(?:(close|shutdown)\((\d{1,18})\)|ends with (\d{1,18}) open)( with unread bytes)?: ")
 _UNREAD = _pattern(r", (\d{1,18}) bytes? waits? unread")
 _FIRED = _pattern(r"rule (\S+) fired " + _TIMES)
-_BROKE = _pattern(_TIMES + r" (\w+)\(-?\d+\)(?: at (.*))?")
+_BROKE = _pattern(_TIMES + r" (\w+|a write)\((?:-?\d+|\?)\)(?: at (.*))?")
 _ESCAPE = _pattern(r"\\x([0-9a-f]{2})")
 _SIGNALS = {"no signal": "none", "SIGPIPE kills": "fatal"}
 _WARNINGS = {"EOF": "eof", "ECONNRESET": "reset", "EPIPE": "reset", "ECONNREFUSED": "refused", None: "shutdown"}
@@ -655,7 +662,8 @@ def _text_more(event, line):
     elif event["ev"] == "exit" and fired:
         event["rules"][fired.group(1)] = _times(fired.group(2))
     elif event["ev"] == "exit" and broke:
-        event["sites"].append({"call": broke.group(2), "count": _times(broke.group(1)),
+        call = broke.group(2)
+        event["sites"].append({"call": None if call == "a write" else call, "count": _times(broke.group(1)),
                                "caller": _frame(broke.group(3)) if broke.group(3) else None})
     elif lost:
         event["dropped" if lost.group(2) == "lost" else "limited"] = int(lost.group(1))

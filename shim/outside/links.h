@@ -6,7 +6,7 @@
 
 #include "outside/tracee.h"
 
-/* Names T's areas as its loader does, if that can be read: not so in a static or 32-bit program. */
+/* Names T's areas as its loader does, if that can be read: not so in a static program. */
 void pg_links_name(struct pg_tracee *t);
 
 #endif

@@ -182,6 +182,14 @@ bool pg_memory_is_go(const struct pg_tracee *t)
 	return false;
 }
 
+bool pg_memory_is_narrow(const struct pg_tracee *t)
+{
+	for (unsigned i = 0; i < t->areas; i++)
+		if (t->area[i].file->known)
+			return t->area[i].file->narrow;
+	return false;
+}
+
 /* ---- module.h, symbol.h ---- */
 
 /* Where the file's address 0 lies, as addr2line counts. */
@@ -210,11 +218,9 @@ const struct pg_module *pg_module_at(uintptr_t addr, struct pg_module *room)
 void pg_module_path(const struct pg_module *m, uintptr_t addr, char *path, size_t size)
 {
 	const struct pg_area *a = area_of(pg_tracee_now, addr);
-	const char *whole = a && a->file->path ? a->file->path : "";
-	const char *root = pg_prefix(whole, "/proc/") ? strstr(whole, "/root/") : NULL;
 
 	(void)m;
-	pg_copy(path, size, root ? root + 5 : whole);
+	pg_copy(path, size, a && a->file->path ? a->file->path : "");
 }
 
 /* Whoever reads the log finds it in the file. */
@@ -250,8 +256,10 @@ static const char *function_at(const struct pg_module *m, uintptr_t addr, uint64
 {
 	const struct pg_area *a = pg_tracee_now ? area_of(pg_tracee_now, addr) : NULL;
 
-	return a && a->file->stamp == m->stamp ? pg_file_function(a->file, addr - m->base, start)
-					       : NULL;
+	return a && a->file->stamp == m->stamp
+		       ? pg_file_function(a->file, pg_tracee_by(pg_tracee_now), addr - m->base,
+					  start)
+		       : NULL;
 }
 
 const char *pg_memory_symbol(const struct pg_module *m, uintptr_t addr)

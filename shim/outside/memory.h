@@ -22,6 +22,9 @@ uint64_t pg_memory_of_files(const struct pg_tracee *t);
 
 bool pg_memory_is_go(const struct pg_tracee *t);
 
+/* Is its program one of 32 bits, where this one is of 64? */
+bool pg_memory_is_narrow(const struct pg_tracee *t);
+
 /* May T write to each of the N bytes at ADDRESS? What may be taken away later is not asked about
  * again. */
 bool pg_memory_takes(const struct pg_tracee *t, uintptr_t address, size_t n);

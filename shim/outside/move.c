@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 /* Nothing here waits: who is waited for may be one of those that wait for an answer. */
-enum { STEP = 1 << 16, PAGE = 4096, NOWAIT = 8 /* RWF_NOWAIT */, SPLICE_NOWAIT = 2 };
+enum { STEP = 1 << 16, NOWAIT = 8 /* RWF_NOWAIT */, SPLICE_NOWAIT = 2 };
 static char buffer[STEP];
 
 static bool message(const struct pg_ruled *c, struct msghdr *m)
@@ -264,7 +264,7 @@ static long put_out_ready(struct pg_ruled *c, size_t n)
 	if (!is_ready(c->copy, POLLOUT))
 		return -EAGAIN;
 	if (c->object.kind != PG_TTY)
-		return pg_sys3(SYS_write, c->copy, buffer, n < PAGE ? n : PAGE);
+		return pg_sys3(SYS_write, c->copy, buffer, n < PG_PAGE_LEAST ? n : PG_PAGE_LEAST);
 	snprintf(path, sizeof path, "/proc/self/fd/%d", c->copy);
 	fd = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0)
@@ -447,7 +447,7 @@ static long splice_some(struct pg_ruled *c, int source, size_t n)
 		return -EFAULT;
 	if (!is_ready(source, POLLIN) || !is_ready(c->copy, POLLOUT))
 		return -EAGAIN;
-	n = is_socket(c) && n > PAGE ? PAGE : n;
+	n = is_socket(c) && n > PG_PAGE_LEAST ? PG_PAGE_LEAST : n;
 	ret = pg_sys6(c->number, source, from, c->copy, to, n,
 		      c->op.call == PG_CALL_splice ? SPLICE_NOWAIT : 0);
 	put_offset(c, 1, from);

@@ -101,15 +101,6 @@ static int place(struct pg_ruled *c, int from, bool cloexec)
 
 static const struct pg_way way = {stands, go_on, answer, place, false, stop};
 
-/* C is one of a 32-bit program. */
-static void narrow(struct pg_ruled *c)
-{
-	c->narrow = true;
-	c->short_offset = c->number == PG_NARROW_SENDFILE;
-	c->number = pg_narrow_number((uint32_t)c->number);
-	pg_narrow_settle(c->number, c->op.arg);
-}
-
 /* The next call, by the number FROM. False: a signal came first, or the call has gone. */
 static bool receive(int from, struct pg_ruled *c, uintptr_t *pc)
 {
@@ -125,7 +116,7 @@ static bool receive(int from, struct pg_ruled *c, uintptr_t *pc)
 	for (int i = 0; i < 6; i++)
 		c->op.arg[i] = (long)n.data.args[i];
 	if (n.data.arch == (uint32_t)PG_NARROW_AUDIT)
-		narrow(c);
+		pg_narrow_call(c);
 	*pc = (uintptr_t)n.data.instruction_pointer;
 	return true;
 }
@@ -133,8 +124,6 @@ static bool receive(int from, struct pg_ruled *c, uintptr_t *pc)
 static void take(struct pg_ruled *c, uintptr_t pc)
 {
 	c->of = pg_tracee_heard(c->tid);
-	if (c->number < 0) /* of the calls that are asked for one alone has no number here */
-		c->number = pg_narrow_unpack(c->tid, c->op.arg);
 	if (c->number == SYS_seccomp) {
 		pg_report_listener(c->of);
 		go_on(c); /* the kernel refuses it */

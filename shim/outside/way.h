@@ -27,7 +27,7 @@ enum pg_stage { PG_STAGE_DELAY, PG_STAGE_HOLD, PG_STAGE_STALL, PG_STAGE_MOVE, PG
 struct pg_ruled {
 	struct pg_ruled *next;
 	const struct pg_way *way;
-	uint64_t id; /* the way's */
+	uint64_t id; /* the notification's; at a stop, the call's number as its thread counts */
 	int tid;
 	struct pg_tracee *of;
 	long number;	   /* as this process counts */

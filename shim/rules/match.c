@@ -237,12 +237,12 @@ static bool stack_matches(const struct pg_rule *r, uintptr_t caller)
 	unsigned n = pg_stack_walk(&c, frames, PG_FRAMES_MAX, NULL);
 
 	if (!n && caller)
-		frames[n++] = caller;
+		frames[n++] = caller, c.proved++;
 	if (pg_has(r, PG_F_CALLER) && !frames_match(&r->caller, frames, n ? 1 : 0))
 		return false;
 	if (pg_has(r, PG_F_STACK) && !frames_match(&r->stack, frames, n))
 		return false;
-	return !pg_has(r, PG_F_SITE) || site_matches(r, &c.room, frames, n);
+	return !pg_has(r, PG_F_SITE) || site_matches(r, &c.room, frames, c.proved);
 }
 
 static bool seen_matches(const struct pg_rule *r, const struct pg_op *op)

@@ -77,9 +77,43 @@ headed() {
 	glibc_only
 	outside -d PIPEGUARD_LOG="$BATS_TEST_TMPDIR/out" /usr/bin/seq 100000 2>/dev/null | head -1
 	guarded -d PIPEGUARD_LOG="$BATS_TEST_TMPDIR/in" /usr/bin/seq 100000 2>/dev/null | head -1
-	[[ -e /usr/lib/x86_64-linux-gnu/libdw.so.1 ]] || skip "libdw is not installed: no stack through libc"
+	libdw_only
 	equal "site and stack" "$(jq -c '[.site, .stack]' "$BATS_TEST_TMPDIR/in")" \
 		"$(jq -c '[.site, .stack]' "$BATS_TEST_TMPDIR/out")"
+}
+
+@test "a stack goes on in what was loaded after another one was climbed" {
+	libdw_only
+	cat >"$BATS_TEST_TMPDIR/late.c" <<-'C'
+		#include <unistd.h>
+		__attribute__((visibility("default"))) void late(int fd) { write(fd, "x", 1); __asm__ volatile("" : : : "memory"); }
+	C
+	cat >"$BATS_TEST_TMPDIR/loads.c" <<-'C'
+		#include <dlfcn.h>
+		#include <sys/socket.h>
+		#include <unistd.h>
+		int main(int argc, char **argv)
+		{
+			int s[2];
+			void (*late)(int);
+			socketpair(AF_UNIX, SOCK_STREAM, 0, s);
+			close(s[1]);
+			write(s[0], "x", 1);
+			late = (void (*)(int))dlsym(dlopen(argv[argc - 1], RTLD_NOW), "late");
+			late(s[0]);
+			return 0;
+		}
+	C
+	gcc -O1 -fomit-frame-pointer -w -shared -fPIC -o "$BATS_TEST_TMPDIR/late.so" "$BATS_TEST_TMPDIR/late.c"
+	gcc -O1 -fomit-frame-pointer -w -rdynamic -o "$BATS_TEST_TMPDIR/loads" "$BATS_TEST_TMPDIR/loads.c" -ldl
+	run -0 outside -i "$BATS_TEST_TMPDIR/loads" "$BATS_TEST_TMPDIR/late.so"
+	equal "the functions" 'main; late main' "$(broken '.stack | map(split(" ")[1]) | .[:index("main") + 1] | join(" ")' | jq -r . | paste -sd';' | sed 's/;/; /')"
+}
+
+@test "functions have their names where who ran the file first has ended" {
+	ruled_only
+	outside -d PIPEGUARD_RULES=write:fd=1:when=1000:error=EIO bash -c "'$STILL' writes 1; '$STILL' pair 1; :" >/dev/null
+	[[ $(broken '.stack | join(" ")') == '"still+0x'*' pair still+0x'* ]] || { events; false; }
 }
 
 @test "-S suppress: the program goes on with EPIPE" {
@@ -292,7 +326,7 @@ except ConnectionResetError: print("reset")'
 }
 
 @test "lines of the source, where libdw and debugging information are there" {
-	[[ $(ldconfig -p) = *libdw.so.1* ]] || skip "libdw is not installed"
+	libdw_only
 	run -141 outside -d "$STILL" pair 1
 	local line
 	line=$(grep -n 'if (send(s' "$ROOT/tests/fixtures/still.c" | cut -d: -f1)
@@ -315,7 +349,7 @@ source_of() {
 }
 
 @test "lines of the source where no table says which unit an address is in, and of packed sections" {
-	[[ $(ldconfig -p) = *libdw.so.1* ]] || skip "libdw is not installed"
+	libdw_only
 	requires objcopy
 	local line wanted
 	line=$(grep -n 'if (send(s' "$ROOT/tests/fixtures/still.c" | cut -d: -f1)
@@ -327,7 +361,7 @@ source_of() {
 }
 
 @test "lines of the source of Go" {
-	[[ $(ldconfig -p) = *libdw.so.1* ]] || skip "libdw is not installed"
+	libdw_only
 	[[ $BITS = 64 ]] || skip "Go keeps no frame pointers there"
 	needs_go lines
 	PIPEGUARD_STACK=32 outside -d "$FIXTURES/brokenfd" 5 "$GO_DIR/file"
@@ -335,7 +369,7 @@ source_of() {
 }
 
 @test "debugging information that would be more than 64 MB is left alone, however small the file" {
-	[[ $(ldconfig -p) = *libdw.so.1* ]] || skip "libdw is not installed"
+	libdw_only
 	requires objcopy
 	local zeros=$BATS_TEST_TMPDIR/zeros from=$BATS_TEST_TMPDIR/from
 	truncate -s 1M "$zeros"
@@ -548,4 +582,30 @@ rust_program() {
 		    if wanted != "-" and got not in (name, wanted) and not odd: print(got, "is not", wanted)
 	PY
 	equal "names that differ" "" "$output"
+}
+
+@test "a broken write whose signal comes together with others for its thread is told, and survives" {
+	local flags
+	for flags in - is; do
+		rm -f "$LOG"
+		equal "the children" "died 8 right 0" "$(outside -d "$FIXTURES/together" default $flags 1 10 12)"
+		equal "the events" '8 ["write",4096,"fatal"]' "$(broken '[.call, .len, .signal]' | sort | uniq -c | xargs -d '\n' | sed 's/^ *//')"
+		equal "where: no handler" 0 "$(broken '.stack[0]' | grep -c ' on_')"
+		equal "the survivors" "died 0 right 8" "$(outside -d PIPEGUARD_SIGPIPE=suppress "$FIXTURES/together" default $flags 1 10 12)"
+	done
+}
+
+@test "the same in 32-bit programs, with and without SA_SIGINFO" {
+	gcc -m32 -o "$BATS_TEST_TMPDIR/together" "$ROOT/tests/fixtures/together.c" 2>/dev/null || skip "no 32-bit compiler"
+	local flags
+	for flags in - i; do
+		rm -f "$LOG"
+		equal "the children" "died 8 right 0" "$(outside -d "$BATS_TEST_TMPDIR/together" default $flags 1 10 12)"
+		equal "the events" '8 ["write",4096,"fatal"]' "$(broken '[.call, .len, .signal]' | sort | uniq -c | xargs -d '\n' | sed 's/^ *//')"
+	done
+}
+
+@test "int \$0x80 in a program of 64 bits is told as the call that it is" {
+	run -141 outside -d "$FIXTURES/mixed" broken
+	equal "the event" '["write",5,5,"pipe"]' "$(broken '[.call, .fd, .len, .kind]')"
 }

@@ -37,29 +37,6 @@ ruled() {
 	outside -d PIPEGUARD_RULES="$1" "${@:2}" 2>"$BATS_TEST_TMPDIR/errors"
 }
 
-# The same pairs of true and injected faults as from inside, of a probe that is linked statically. Not
-# those with %stdio, nor what is said to differ in pipeguard(1): a second thread that waits meanwhile.
-pairs() {
-	run env ENGINE=outside BUILD="$BUILD" BATS_TEST_TIMEOUT=50 timeout 55 bats --tap -f "$2" "$ROOT/tests/$1"
-	echo "$output" | grep -v '^ok'
-	((status == 0 && ${#lines[@]} > $3))
-}
-
-# narrow FIXTURE...: those, statically linked for 32 bits, in a folder of the file's; skips where no compiler makes them.
-narrow() {
-	NARROW=$BATS_FILE_TMPDIR/32
-	[[ $BITS = 64 && $(uname -m) = x86_64 ]] || skip "32-bit programs are another machine's here"
-	mkdir -p "$NARROW"
-	local fixture
-	local -a sources
-	for fixture; do
-		sources=("$ROOT/tests/fixtures/$fixture.c")
-		[[ $fixture != steps ]] || sources=("$ROOT"/tests/fixtures/steps/*.c)
-		[[ -x $NARROW/$fixture ]] || gcc -m32 -static -pthread -O1 -D_GNU_SOURCE -U_FORTIFY_SOURCE -w -I"$ROOT/tests/fixtures" \
-			-o "$NARROW/$fixture" "${sources[@]}" 2>/dev/null || skip "no 32-bit compiler"
-	done
-}
-
 @test "faults.bats: resets on TCP, from outside" {
 	pairs faults/faults.bats '^the probe sees|^reset on TCP: (whatever|every|a server|the peer sees|an event|the diff)|^reset: a rule|^reset on a (read|write)' 9
 }
@@ -295,4 +272,15 @@ narrow() {
 @test "rules that fired, or never did, are told at the exit" {
 	run outside -d PIPEGUARD_VERBOSE=1 PIPEGUARD_RULES='write:fd=1:when=1:delay=1ms;send:break' "$STILL" writes 2
 	equal "the counts" '{"r1":1,"r2":0}' "$(events 'select(.ev == "exit") | .rules')"
+}
+
+@test "int \$0x80 in a program of 64 bits: rules know the call, and no other of that number" {
+	local rule
+	run ruled 'write:fd=5:when=2:error=EIO' "$FIXTURES/mixed" writes
+	((status != 77)) || skip "$output"
+	equal "what the program sees" "write: 5, write: -5, write: 5," "$(cut -d' ' -f1,2 <<<"$output" | xargs)"
+	for rule in 'writev:error=EIO' 'writev:stack=mixed*:error=EIO'; do
+		run ruled "$rule" "$FIXTURES/mixed" other
+		equal "another call" "getpid: 1, registers kept" "$output"
+	done
 }

@@ -538,8 +538,9 @@ lines() {
 	wait_for began
 	run ctl show
 	[[ ${lines[1]} == *'fired 0 times' ]]
-	run -0 launch run --control "$PAGE" -o off /bin/echo out
-	run -0 launch run --control "$PAGE" -o off true
+	run -0 launch run --require-fired --control "$PAGE" -o off /bin/echo out
+	run -125 launch run --require-fired --control "$PAGE" -o off true
+	[ "$output" = 'pipeguard: never fired: db' ]
 	run -0 ctl fired db
 	[ "$output" = 1 ]
 	kill "$(pgrep -P "$pid" | head -1)"
@@ -556,15 +557,17 @@ lines() {
 	run -0 timeout "$LIMIT" env PIPEGUARD="$PIPEGUARD" unshare -m bash -c 'mount -t overlay overlay -o "lowerdir=$1/low,upperdir=$1/top,workdir=$1/work" "$1/all" && cd "$1/all" || exit 1
 		run() { "$PIPEGUARD" run --control ./page -o off "$@"; }
 		run -r "db=%stdio:fd=1:delay=1ms" /bin/echo out
-		run sleep 30 & sleeper=$!
+		run sleep 30 2>/dev/null & sleeper=$!
 		for i in {1..500}; do
 			! grep -qx sleep /proc/$sleeper/comm || ! grep -q /page /proc/$sleeper/maps || break
 			sleep 0.01
 		done
-		run true
+		run --require-fired true
+		echo "status $?"
 		"$PIPEGUARD" ctl ./page fired db
 		kill $sleeper' _ "$layers" 3>&-
-	equal "echo's count is still there" $'out\n1' "$output"
+	equal "echo's count is still there, and not taken for true's" \
+		$'out\npipeguard: never fired: db\nstatus 125\n1' "$output"
 }
 
 @test "with --control, rules that never fired are named, and the status stays the program's" {
