@@ -2,7 +2,6 @@
 #include "outside/links.h"
 
 #include "outside/bytes.h"
-#include "outside/memory.h"
 
 #include "base/next.h"
 #include "base/text.h"
@@ -146,11 +145,10 @@ static void name_areas(struct pg_tracee *t, uintptr_t inside, const char *name)
 			pg_copy(t->area[i].name, sizeof t->area[i].name, name);
 }
 
-void pg_links_name(struct pg_tracee *t)
+void pg_links_name(struct pg_tracee *t, bool narrow)
 {
 	enum { ADDRESS, NAME, DYNAMIC, NEXT, WORDS }; /* link_map */
-	struct whose w = {pg_tracee_by(t),
-			  pg_memory_is_narrow(t) ? sizeof(uint32_t) : sizeof(uintptr_t)};
+	struct whose w = {pg_tracee_by(t), narrow ? sizeof(uint32_t) : sizeof(uintptr_t)};
 	uintptr_t at = first_link(&w), l[WORDS];
 	char path[PATH_MAX];
 

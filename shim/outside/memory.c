@@ -69,7 +69,7 @@ void pg_memory_map(struct pg_tracee *t)
 	free(line);
 	if (f)
 		fclose(f);
-	pg_links_name(t);
+	pg_links_name(t, pg_memory_is_narrow(t));
 }
 
 static const struct pg_area *area_of(const struct pg_tracee *t, uintptr_t address)
