@@ -43,7 +43,8 @@ bool pg_kernel_tells(void)
 	bool has;
 
 	if (!child) {
-		ptrace(PTRACE_TRACEME, 0, 0, 0);
+		if (ptrace(PTRACE_TRACEME, 0, 0, 0))
+			_exit(0);
 		pg_sys2(SYS_kill, pg_sys0(SYS_getpid), SIGSTOP); /* libc may know the parent's */
 		_exit(0);
 	}

@@ -130,6 +130,11 @@ older() {
 	END
 }
 
+@test "doctor answers where it is traced itself" {
+	run -0 outside "$BUILD/pipeguard" doctor "$STILL"
+	[[ ${lines[0]} == 'reached: yes, from outside: static'* && $output != *kernel:* ]]
+}
+
 @test "rules on an older kernel: followed, or refused in one line, or some of them fail" {
 	ruled_only
 	[[ $BITS = 64 ]] || skip "a pipeguard for 32 bits follows no rules from outside"
