@@ -130,6 +130,27 @@ older() {
 	END
 }
 
+@test "Yama: attach says which setting forbids it, and what to do" {
+	((!EUID)) || skip "root alone can play it"
+	requires setpriv unshare
+	user_place
+	install -m 755 "$FIXTURES/older" "$DIR"
+	mkfifo "$BATS_TEST_TMPDIR/in"
+	exec 7<>"$BATS_TEST_TMPDIR/in"
+	as_user "$DIR/still" idle <"$BATS_TEST_TMPDIR/in" >/dev/null 7>&- &
+	local job=$! pid
+	runs() { pid=$(pgrep -xfu 65534 "$DIR/still idle"); }
+	wait_for runs
+	run timeout "$LIMIT" unshare -m bash -c 'mount -t tmpfs tmpfs /proc/sys/kernel && mkdir /proc/sys/kernel/yama || exit 77
+		echo 1 >/proc/sys/kernel/yama/ptrace_scope
+		exec setpriv --reuid 65534 --regid 65534 --clear-groups "$0/older" yama "$0/pipeguard" attach "$1"' "$DIR" "$pid" 3>&- 7<&-
+	exec 7>&-
+	wait "$job"
+	((status != 77)) || skip "nothing can be mounted here"
+	equal "the line" "126 pipeguard: process $pid (still) may not be traced: kernel.yama.ptrace_scope allows that to root alone, or to who started it (sudo pipeguard attach $pid, or pipeguard run --outside)" \
+		"$status $output"
+}
+
 @test "doctor answers where it is traced itself" {
 	run -0 outside "$BUILD/pipeguard" doctor "$STILL"
 	[[ ${lines[0]} == 'reached: yes, from outside: static'* && $output != *kernel:* ]]
