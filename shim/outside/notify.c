@@ -62,6 +62,7 @@ static void go_on(struct pg_ruled *c)
 {
 	struct seccomp_notif_resp r = {.id = c->id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
 
+	pg_ruled_let_go(c);
 	ask(SECCOMP_IOCTL_NOTIF_SEND, &r);
 }
 
@@ -69,11 +70,12 @@ static void go_on(struct pg_ruled *c)
  * thread's by now, so a stop of ours takes its place. */
 static void answer(struct pg_ruled *c, int64_t ret)
 {
-	enum { AGAIN_FIRST = 512, AGAIN_LAST = 514 };
 	struct seccomp_notif_resp r = {.id = c->id};
 
-	if (ret <= -AGAIN_FIRST && ret >= -AGAIN_LAST)
+	if (pg_is_again(ret))
 		ptrace(PTRACE_INTERRUPT, c->tid, 0, 0);
+	else
+		pg_ruled_let_go(c);
 	if (ret < 0)
 		r.error = (int)ret;
 	else

@@ -180,7 +180,7 @@ static int64_t message_length(int pid, uintptr_t at, bool narrow)
 
 int64_t pg_thing_length(int pid, enum pg_call call, const long arg[6], bool narrow)
 {
-	const struct pg_layout *l = pg_call_layout(call);
+	const struct pg_layout *l = pg_call_raw_layout(call);
 
 	switch (l->shape) {
 	case PG_IOV:
