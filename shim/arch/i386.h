@@ -73,6 +73,9 @@ static const int16_t in_context[REGISTERS] = {REG_EBX, REG_EBP, REG_ESP, REG_ESI
 /* mov $173,%eax; int $0x80 */
 static const uint8_t restorers[][9] = {{0xb8, 0xad, 0, 0, 0, 0xcd, 0x80, 0, 0}};
 enum { RESTORER_BYTES = 7 };
+/* Code without tables that keeps a frame has its caller's frame pointer where this one points to,
+ * and the way back above it. */
+#define FRAME EBP
 #define CONTEXT_BYTES (offsetof(ucontext_t, uc_mcontext.gregs) + sizeof(gregset_t))
 #define CONTEXT_REGISTER(i) offsetof(ucontext_t, uc_mcontext.gregs[in_context[i]])
 #define CONTEXT_PC offsetof(ucontext_t, uc_mcontext.gregs[REG_EIP])

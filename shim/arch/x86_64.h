@@ -77,6 +77,9 @@ static const int16_t in_context[REGISTERS] = {REG_RBX, REG_RBP, REG_RSP, REG_R12
 static const uint8_t restorers[][9] = {{0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05},
 				       {0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05, 0, 0}};
 enum { RESTORER_BYTES = 7 };
+/* Code without tables that keeps a frame has its caller's frame pointer where this one points to,
+ * and the way back above it. */
+#define FRAME RBP
 #define CONTEXT_BYTES (offsetof(ucontext_t, uc_mcontext.gregs) + sizeof(gregset_t))
 #define CONTEXT_REGISTER(i) offsetof(ucontext_t, uc_mcontext.gregs[in_context[i]])
 #define CONTEXT_PC offsetof(ucontext_t, uc_mcontext.gregs[REG_RIP])

@@ -72,20 +72,49 @@ static int wait_for_end(pid_t child)
 	}
 }
 
-/* The ids of the rules that never fired, commas between; a null pointer: all did. */
+/* What the page had counted of each rule as the program started: another tree may have the page, or
+ * have had it. */
+static struct {
+	unsigned n;
+	uint32_t serial[PG_RULES_MAX];
+	uint64_t fired[PG_RULES_MAX];
+} at_start;
+
+static struct pg_rule_set rules;
+static struct pg_page_rules page_rules;
+
+static void note_start(void)
+{
+	if (!pg_control_read(&rules, &page_rules))
+		return;
+	at_start.n = rules.n;
+	for (unsigned n = 0; n < rules.n; n++) {
+		at_start.serial[n] = rules.rule[n].serial;
+		at_start.fired[n] = pg_page_fired(rules.rule[n].serial);
+	}
+}
+
+static bool fired_since(uint32_t serial)
+{
+	uint64_t before = 0;
+
+	for (unsigned n = 0; n < at_start.n; n++)
+		if (at_start.serial[n] == serial)
+			before = at_start.fired[n];
+	return pg_page_fired(serial) != before;
+}
+
+/* The ids of the rules that have not fired since, commas between; a null pointer: all did. */
 static const char *idle_rules(void)
 {
-	static struct pg_rule_set set;
-	static struct pg_page_rules rules;
 	const char *idle = NULL;
 
-	if (!pg_control_read(&set, &rules))
+	if (!pg_control_read(&rules, &page_rules))
 		return "the page is damaged";
-	for (unsigned n = 0; n < set.n; n++) {
-		if (pg_page_fired(set.rule[n].serial))
-			continue;
-		idle = idle ? pg_text_of("%s, %s", idle, set.rule[n].id) : set.rule[n].id;
-	}
+	for (unsigned n = 0; n < rules.n; n++)
+		if (!fired_since(rules.rule[n].serial))
+			idle = idle ? pg_text_of("%s, %s", idle, rules.rule[n].id)
+				    : rules.rule[n].id;
 	return idle;
 }
 
@@ -124,6 +153,7 @@ void pg_watch_start(const struct pg_request *r)
 	pid_t child;
 
 	fflush(NULL);
+	note_start();
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &mask);
 	set(passed_on, PASSED, pass_on, was_passed);

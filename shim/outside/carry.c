@@ -41,8 +41,7 @@ void pg_carry_count(struct pg_ruled *c, int64_t n)
 static void signal_midway(const struct pg_ruled *c, int rule)
 {
 	pg_owe(c->tid, rule);
-	if (!pg_blocks(c, SIGPIPE))
-		pg_send(c, SIGPIPE);
+	pg_send(c, SIGPIPE);
 }
 
 /* The reader leaves in the middle of a write: what was taken is returned, and a signal comes. */
@@ -65,9 +64,12 @@ static void break_midway(struct pg_ruled *c)
 void pg_carry_answer(struct pg_ruled *c)
 {
 	uint32_t n = (uint32_t)c->done;
-
 	size_t at = c->narrow ? (size_t)PG_NARROW_MSG_LEN : offsetof(struct mmsghdr, msg_len);
 
+	if (c->op.call != PG_CALL_sendmmsg && c->op.call != PG_CALL_recvmmsg) {
+		c->way->answer(c, c->done);
+		return;
+	}
 	pg_bytes_write(pg_tracee_by(c->of), (uintptr_t)c->op.arg[1] + at, &n, sizeof n);
 	c->way->answer(c, 1);
 }
@@ -83,6 +85,13 @@ static bool was_told(const struct pg_ruled *c, int ret)
 		if (ret == -once[i])
 			return true;
 	return false;
+}
+
+void pg_carry_end(struct pg_ruled *c)
+{
+	c->done = 0;
+	pg_move_ends(c);
+	pg_carry_answer(c);
 }
 
 bool pg_carry_on(struct pg_ruled *c)
@@ -101,10 +110,10 @@ bool pg_carry_on(struct pg_ruled *c)
 		break_midway(c);
 	else if (c->broke && c->object.kind == PG_PIPE)
 		signal_midway(c, -1);
-	if (ret >= 0 && c->op.call == PG_CALL_sendmmsg)
-		pg_carry_answer(c);
+	if (ret < 0)
+		c->way->answer(c, ret);
 	else
-		c->way->answer(c, ret < 0 ? ret : c->done);
+		pg_carry_answer(c);
 	return true;
 }
 

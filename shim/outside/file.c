@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "outside/file.h"
 
+#include "base/sys.h"
 #include "base/text.h"
 #include "outside/elf_file.h"
 
@@ -9,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { FUNCTIONS_MAX = 1 << 20 };
@@ -45,6 +48,15 @@ static void read_segments(struct pg_file *f, const struct pg_elf_file *e)
 	f->known = true;
 }
 
+/* A file may say that it is larger than any disk. */
+static uint64_t size_of(int fd)
+{
+	enum { BLOCK = 512 };
+	struct stat st;
+
+	return fstat(fd, &st) || st.st_blocks < 0 ? 0 : (uint64_t)st.st_blocks * BLOCK;
+}
+
 static void open_file(struct pg_file *f, int pid, const char *path)
 {
 	char by[4200];
@@ -55,6 +67,7 @@ static void open_file(struct pg_file *f, int pid, const char *path)
 		return;
 	if (pg_elf_file_open(&e, fd)) {
 		read_segments(f, &e);
+		f->size = size_of(fd);
 		pg_elf_file_close(&e);
 		f->path = strdup(by);
 	}
@@ -96,7 +109,7 @@ struct pg_file *pg_file(int pid, const char *path, uint64_t dev, uint64_t ino)
 /* Of S, or of the page that it begins in. */
 static bool is_from(const struct pg_file_segment *s, uint64_t offset)
 {
-	return offset >= (s->offset & ~(uint64_t)4095) &&
+	return offset >= (s->offset & ~(uint64_t)(pg_auxval(AT_PAGESZ) - 1)) &&
 	       (offset < s->offset || offset - s->offset < s->size);
 }
 

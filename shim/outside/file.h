@@ -20,6 +20,7 @@ struct pg_file {
 	struct pg_file_function *function; /* sorted */
 	char *names;
 	char *path;		/* by which it can be opened */
+	uint64_t size;		/* that it takes on its disk */
 	uint64_t debug;		/* bytes of debugging information, unpacked */
 	struct pg_units *units; /* units.c's */
 };

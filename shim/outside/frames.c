@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "outside/frames.h"
 
+#include "outside/bound.h"
 #include "outside/bytes.h"
 #include "outside/library.h"
 #include "outside/memory.h"
@@ -11,12 +12,13 @@
 #include "who/unwinder.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { FRAMES = 64 };
 
 /* What was climbed last. Its first LIBC_S frames are libc's. */
-static struct {
+static struct pg_frames {
 	unsigned n, at, libc_s;
 	uintptr_t pc[FRAMES];
 	bool exact[FRAMES];
@@ -135,8 +137,10 @@ static void climb_by_tables(struct pg_tracee *t, int tid, uintptr_t pc)
 	void *dwfl = pg_frames_tables(t);
 	struct first first = {pc, 0};
 
-	if (dwfl)
-		dw.frames(dwfl, tid, on_frame, &first);
+	if (!dwfl || !pg_bound_begin(pg_memory_of_files(t)))
+		return;
+	dw.frames(dwfl, tid, on_frame, &first);
+	pg_bound_end();
 }
 
 /* ---- frame pointers ---- */
@@ -225,6 +229,23 @@ void pg_frames_climb(struct pg_tracee *t, int tid, const struct pg_registers *r)
 	climbed.at = 0;
 }
 
+struct pg_frames *pg_frames_keep(void)
+{
+	struct pg_frames *kept = malloc(sizeof *kept);
+
+	if (kept)
+		*kept = climbed;
+	return kept;
+}
+
+void pg_frames_restore(struct pg_frames *kept)
+{
+	climbed.n = climbed.at = climbed.libc_s = 0;
+	if (kept)
+		climbed = *kept;
+	free(kept);
+}
+
 void pg_cursor_here(struct pg_cursor *c)
 {
 	memset(c, 0, sizeof *c);
@@ -243,6 +264,13 @@ bool pg_cursor_up(struct pg_cursor *c)
 	climbed.at++;
 	stand(c);
 	return c->pc;
+}
+
+/* libdw has followed them already. */
+bool pg_cursor_up_by_pointer(struct pg_cursor *c)
+{
+	(void)c;
+	return false;
 }
 
 uintptr_t pg_cursor_sp(const struct pg_cursor *c)

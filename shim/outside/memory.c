@@ -164,6 +164,16 @@ bool pg_memory_is_up(struct pg_tracee *t, uintptr_t pc)
 	return t->up;
 }
 
+uint64_t pg_memory_of_files(const struct pg_tracee *t)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < t->areas; i++)
+		if (t->area[i].runs)
+			sum += t->area[i].file->size;
+	return sum;
+}
+
 bool pg_memory_is_go(const struct pg_tracee *t)
 {
 	for (unsigned i = 0; i < t->areas; i++)

@@ -51,6 +51,8 @@ void pg_notify_start(int fd)
 	pg_live_start(false);
 }
 
+enum { AGAIN_FIRST = 512, AGAIN = 513 /* ERESTARTNOINTR */, AGAIN_LAST = 514 };
+
 static bool stands(const struct pg_ruled *c)
 {
 	uint64_t id = c->id;
@@ -83,6 +85,13 @@ static void answer(struct pg_ruled *c, int64_t ret)
 	ask(SECCOMP_IOCTL_NOTIF_SEND, &r);
 }
 
+static bool stop(struct pg_ruled *c)
+{
+	struct seccomp_notif_resp r = {.id = c->id, .error = -AGAIN};
+
+	return !ptrace(PTRACE_INTERRUPT, c->tid, 0, 0) && !ask(SECCOMP_IOCTL_NOTIF_SEND, &r);
+}
+
 static int place(struct pg_ruled *c, int from, bool cloexec)
 {
 	struct seccomp_notif_addfd a = {.id = c->id,
@@ -96,7 +105,7 @@ static int place(struct pg_ruled *c, int from, bool cloexec)
 	return ret < 0 ? (int)ret : 0;
 }
 
-static const struct pg_way way = {stands, go_on, answer, place, false};
+static const struct pg_way way = {stands, go_on, answer, place, false, stop};
 
 /* C is one of a 32-bit program. */
 static void narrow(struct pg_ruled *c)

@@ -221,7 +221,7 @@ static int place(struct pg_ruled *c, int from, bool cloexec)
 	return place_pipe(c, (flags & O_ACCMODE) == O_WRONLY, flags & O_NONBLOCK, cloexec);
 }
 
-static const struct pg_way way = {stands, go_on, answer, place, true};
+static const struct pg_way way = {stands, go_on, answer, place, true, NULL};
 
 /* ---- stops ---- */
 

@@ -155,8 +155,8 @@ static int64_t vector_length(int pid, uintptr_t at, uint64_t count, bool narrow)
 			return -1;
 		memcpy(&n, entry + 4, sizeof n);
 		memcpy(&v, entry, sizeof v < each ? sizeof v : each);
-		if (narrow ? (int32_t)n < 0 : v.iov_len > most)
-			return -1;
+		if (narrow ? (int32_t)n < 0 : v.iov_len > most || (intptr_t)v.iov_base < 0)
+			return -1; /* nor memory that is its own */
 		sum += narrow ? (int64_t)n : (int64_t)v.iov_len;
 	}
 	return sum;

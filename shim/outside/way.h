@@ -18,9 +18,13 @@ struct pg_way {
 	void (*answer)(struct pg_ruled *c, int64_t ret);
 	int (*place)(struct pg_ruled *c, int from, bool cloexec); /* 0 or -errno */
 	bool pipes_only;					  /* PLACE */
+
+	/* The thread comes by a stop, where its stack can be climbed, and makes the call again. A
+	 * null pointer: it is stopped already. False: it cannot be. */
+	bool (*stop)(struct pg_ruled *c);
 };
 
-enum pg_stage { PG_STAGE_DELAY, PG_STAGE_HOLD, PG_STAGE_STALL, PG_STAGE_MOVE };
+enum pg_stage { PG_STAGE_DELAY, PG_STAGE_HOLD, PG_STAGE_STALL, PG_STAGE_MOVE, PG_STAGE_STACK };
 
 /* What the kernel has a call made again for; RET is one of these, or what it returns. */
 enum { PG_AGAIN_FIRST = 512, PG_AGAIN_LAST = 514 };
@@ -45,7 +49,8 @@ struct pg_ruled {
 	struct pg_plan plan;
 	struct pg_rule final; /* the plan's, while it waits: the rules may be others then */
 	bool reads, nonblock;
-	bool climbed; /* its stack is the one that pg_frames_climb() went up last */
+	bool climbed;		  /* its stack is the one that pg_frames_climb() went up last */
+	struct pg_frames *frames; /* STACK: it, until the call comes again */
 	enum pg_stage stage;
 	short events;	    /* of COPY, that are waited for */
 	uint64_t deadline;  /* 0: none */
@@ -54,6 +59,7 @@ struct pg_ruled {
 	bool then_breaks;
 	bool broke;  /* behind the bytes that are DONE, by itself */
 	bool parked; /* a signal took its thread out; it comes again */
+	bool told;   /* and interrupts its call, as it would without rules */
 };
 
 /* C keeps no copy of its descriptor. */

@@ -239,8 +239,8 @@ line 2" "$(outside -d PIPEGUARD_RULES=write:fd=1:at=14:break "$STILL" leader 9)"
 	ruled_only
 	mkfifo "$BATS_TEST_TMPDIR/in"
 	exec 7<>"$BATS_TEST_TMPDIR/in"
-	{ timeout "$LIMIT" "$BUILD/pipeguard" run --outside -r splice:at=9999:break "$STILL" splice <"$BATS_TEST_TMPDIR/in" 3>&- 7>&- |
-		cat >"$BATS_TEST_TMPDIR/said" 3>&- 7>&-; } &
+	{ timeout "$LIMIT" "$BUILD/pipeguard" run --outside -r splice:at=9999:break "$STILL" splice <"$BATS_TEST_TMPDIR/in" |
+		cat >"$BATS_TEST_TMPDIR/said"; } 3>&- 7>&- &
 	local job=$! pid tracer asleep=0
 	printf 0123456 >&7
 	wait_for grep -q 0123456 "$BATS_TEST_TMPDIR/said"

@@ -347,6 +347,118 @@ source_of() {
 	[[ $(stat -c %s "$BATS_TEST_TMPDIR/much") -lt 8000000 ]]
 }
 
+# most_memory PROGRAM: kB that who looks after it had at the most, until its broken write was told.
+most_memory() {
+	local go=$BATS_TEST_TMPDIR/go program
+	rm -f "$LOG" "$go"
+	mkfifo "$go"
+	timeout 60 env PIPEGUARD_LOG="$LOG" PIPEGUARD_FORMAT=json "$BUILD/pipeguard" run --outside "$1" <>"$go" 2>/dev/null 3>&- &
+	local job=$!
+	told() { broken .ev | grep -q epipe; }
+	wait_for told || return
+	program=$(pgrep -P "$job")
+	sed -n 's/^VmHWM:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$(sed -n 's/^TracerPid:[^0-9]*//p' "/proc/$program/status")/status"
+	echo >"$go"
+	wait "$job"
+}
+
+# breaks NAME OPTIONS FILES: a program that breaks a write in its function put, and then waits.
+breaks() {
+	gcc -O1 -g -static -x c -o "$BATS_TEST_TMPDIR/$1" - "${@:2}" <<-'C'
+		#include <signal.h>
+		#include <sys/socket.h>
+		#include <unistd.h>
+		#ifndef NAME
+		#define NAME "put"
+		#endif
+		long put(int fd) __asm__(NAME);
+		__attribute__((noinline)) long put(int fd)
+		{
+		#ifdef BEFORE
+			asm volatile(BEFORE);
+		#endif
+			return write(fd, "x", 1) + 1;
+		}
+		int main(void)
+		{
+			int s[2];
+			signal(SIGPIPE, SIG_IGN);
+			socketpair(AF_UNIX, SOCK_STREAM, 0, s);
+			close(s[1]);
+			put(s[0]);
+			return (int)read(0, s, 1) - 1;
+		}
+	C
+}
+
+# lines N: debugging information, the program to be linked with put: N lines of it.
+lines_of_put() {
+	cat <<-AS
+		.section .note.GNU-stack,"",%progbits
+		.section .debug_abbrev,"",%progbits
+		a:	.uleb128 1,17
+		.byte 0
+		.uleb128 16,23, 17,1, 18,7, 3,8, 0,0
+		.byte 0
+		.section .debug_info,"",%progbits
+		.4byte ie-is
+		is:	.2byte 4
+		.4byte a
+		.byte 8
+		.uleb128 1
+		.4byte l
+		.8byte put,4096
+		.asciz "bomb.c"
+		ie:
+		.section .debug_line,"",%progbits
+		l:	.4byte le-ls
+		ls:	.2byte 4
+		.4byte he-hs
+		hs:	.byte 1,1,1,-5,14,13, 0,1,1,1,1,0,0,0,1,0,0,1, 0
+		.asciz "bomb.c"
+		.byte 0,0,0,0
+		he:	.byte 0,9,2
+		.8byte put
+		.fill $1,1,0x13
+		.byte 2
+		.uleb128 4096
+		.byte 0,1,1
+		le:
+	AS
+}
+
+@test "tables of lines and registers, and names, that would take gigabytes: they are left out" {
+	[[ $(ldconfig -p) = *libdw.so.1* && $(ldconfig -p) = *libstdc++.so.6* ]] || skip "libdw or libstdc++ is not installed"
+	[[ $BITS = 64 ]] || skip "the tables are of 64 bits"
+	requires gcc objcopy as
+	local at=$BATS_TEST_TMPDIR n most name=_Z3putSt4pairIiiE last=S0_ digits=0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ
+	for n in 100 50000000; do
+		lines_of_put "$n" | as -o "$at/lines.o"
+		breaks "lines$n" -g0 -x none "$at/lines.o" || skip "no static libc"
+		objcopy --compress-debug-sections=zlib "$at/lines$n"
+	done
+	most=$(most_memory "$at/lines100")
+	broken .source | grep -q '^"bomb\.c:'
+	most=$(most_memory "$at/lines50000000")
+	equal "the stack, and lines" '["put","main",null]' "$(broken '[(.stack[:2][] | split(" ")[1]), .source]')"
+	echo "$most kB for lines"
+	((most < 600000))
+	breaks registers -DBEFORE='".cfi_escape 0x05,0xff,0xff,0xff,0x3f,0"' # the rule of register 0x7ffffff
+	most=$(most_memory "$at/registers")
+	echo "$most kB for registers"
+	broken '.stack[0]' | grep -q ' put"'
+	((most < 600000))
+	for ((n = 0; n < 25; n++)); do # each type is twice the one before
+		name+=S_I$last${last}E
+		last=S${digits:n + 1:1}_
+	done
+	breaks names -DNAME="\"$name\""
+	most=$(most_memory "$at/names")
+	echo "$most kB for names"
+	broken '.stack[0]' | grep -q ' _Z3putSt4pair'
+	((most < 600000))
+}
+
 @test "names of C++ are as people write them, without blanks" {
 	requires g++
 	[[ $(ldconfig -p) = *libstdc++.so.6* ]] || skip "libstdc++ is not installed"
@@ -418,6 +530,25 @@ rust_program() {
 	rm "$BATS_TEST_TMPDIR/program"
 	run -0 timeout "$LIMIT" python3 "$ROOT/scripts/pipeguard-report" "$LOG" 3>&-
 	[[ $output == *'<crash::Log<u8> as crash::Flush>::flush_it::{closure#0} (program+'* ]]
+	[[ $output == *'crash::put::<<crash::Log<u8> as crash::Flush>::flush_it::{closure#0}, 3> (program+'* ]]
+}
+
+@test "report names Rust as the log from outside does, where c++filt reads the name" {
+	requires python3 c++filt
+	echo _RNvC1a1b | c++filt | grep -q "b$" || skip "this c++filt does not read names of Rust"
+	run -0 python3 - "$ROOT/scripts/lib" "$ROOT/tests/fixtures/rust.names" <<-'PY'
+		import re, sys
+		sys.path.insert(0, sys.argv[1])
+		import pglog
+		names = dict(line.rstrip("\n").split(" ", 1) for line in open(sys.argv[2]) if line.startswith("_R"))
+		symbols = pglog.Symbols()
+		symbols.look_up(["m+0x1 " + name for name in names])
+		for name, wanted in names.items():
+		    got = symbols.plain.get(name, name)
+		    odd = re.search(r'punycode|0x1f|["{]', wanted) # as c++filt has it, which differs by its version
+		    if wanted != "-" and got not in (name, wanted) and not odd: print(got, "is not", wanted)
+	PY
+	equal "names that differ" "" "$output"
 }
 
 @test "a broken write whose signal comes together with others for its thread is told, and survives" {

@@ -80,6 +80,31 @@ narrow() {
 	pairs rules/exact.bats '^when=|^when= beside|^rules are asked|^prob=|^after=|^kind=|^scope=|^at=: what is read' 7
 }
 
+@test "bytes that are counted come with who sent them, and a send may name whom it goes to" {
+	requires python3
+	run ruled 'recvfrom,recvmsg:kind=unix:at=25:eof;sendto:kind=tcp:at=5:error=EIO' python3 -u - "$BATS_TEST_TMPDIR/s" <<-'PY'
+		import socket, sys
+		path = sys.argv[1]
+		def pair(*address):
+		    server = socket.create_server(*address) if address else socket.socket(socket.AF_UNIX)
+		    if not address: server.bind(path), server.listen()
+		    client = socket.socket(server.family)
+		    client.connect(server.getsockname())
+		    return client, server.accept()[0]
+		client, peer = pair()
+		peer.send(b"x" * 60)
+		a, b = client.recvfrom(10), client.recvmsg(10)
+		print(len(a[0]), a[1] == path, len(b[0]), b[3] == path)
+		print([len(client.recvfrom(10)[0]) for _ in range(2)])
+		client, peer = pair(("127.0.0.1", 0))
+		print(client.sendto(b"x" * 9, peer.getsockname()), len(peer.recv(20)))
+		try: client.sendto(b"x", peer.getsockname())
+		except OSError as e: print(e.errno)
+	PY
+	cat "$BATS_TEST_TMPDIR/errors"
+	equal "output" $'10 True 10 True\n[5, 0]\n5 5\n5' "$output"
+}
+
 @test "a rule that waits leaves alone what has taken the number meanwhile, from outside" {
 	run ruled 'write:kind=pipe:len=5:when=1:hold=20s:break' "$FIXTURES/impossible" meanwhile
 	equal "what the program sees" $'0 write EBADF\nread 0' "$status $output"
@@ -208,6 +233,17 @@ narrow() {
 	wait "$pid" || status=$?
 	((status == 143))
 	equal "said" "line 1" "$(cat "$BATS_TEST_TMPDIR/said")"
+}
+
+@test "a signal ends no call that would not have waited, and ends those that do" {
+	local rule
+	equal "without rules" "0 failed, read -1 Interrupted system call" "$("$STILL" timer 6000)"
+	for rule in write,read:when=1000000000:error=EIO write,read:stack=nobody:error=EIO write,read:at=100M:error=EIO; do
+		run ruled "$rule" "$STILL" timer 6000
+		equal "$rule" "0 failed, read -1 Interrupted system call" "$output"
+	done
+	run ruled read:when=6001+:stall "$STILL" timer 6000
+	equal "a read that a rule lets wait" "0 failed, read -1 Interrupted system call" "$output"
 }
 
 @test "a race with head is made certain by hold" {

@@ -40,6 +40,11 @@ start() {
 	wait_for test -e "$BATS_TEST_TMPDIR/file"
 }
 
+# inject RULE: the lines of what it did.
+inject() {
+	grep '"ev":"inject".*"rule":"'"$1"'"' "$LOG"
+}
+
 # finish: it ends, with status 0.
 finish() {
 	touch "$BATS_TEST_TMPDIR/file.end"
@@ -292,6 +297,27 @@ outside_only() {
 	[ "$(sum 5)" -eq 0 ]
 }
 
+@test "from outside, a rule that comes may ask who called: by function, stack or site" {
+	outside_only
+	FIXTURES=$FIXTURES/static start 2 2 --outside
+	ctl rules 'no=write:fd=9:caller=nobody:error=EACCES; io=write:fd=9:caller=work:when=3:error=EIO'
+	run -0 ctl fired io --wait 5s
+	ctl rules 'not=write:fd=9:caller=!work:error=EACCES; quota=write:fd=9:stack=*:when=5:error=EDQUOT'
+	run -0 ctl fired quota --wait 5s
+	run -1 ctl fired not
+	local site
+	wait_for inject quota
+	site=$(inject quota | sed -n 's/.*"site":"\([0-9a-f]*\)".*/\1/p' | head -1)
+	ctl rules "no=write:fd=9:site=0000000000000001:error=EACCES; io=write:fd=9:site=$site:when=7:error=EIO"
+	run -0 ctl fired io --wait 5s
+	ctl clear
+	finish
+	cat "$OUT"
+	(($(sum 3) >= 2 && $(sum 4) >= 1))
+	equal "what failed otherwise" 0 "$(sum 5)"
+	equal "the stacks" true "$(events 'select(.ev == "inject") | .stack[0] | test(" work$")' | sort -u)"
+}
+
 @test "a SIGBUS of the program's own, and one that is sent, do what they did" {
 	native_only
 	run -135 guarded -d PIPEGUARD_CONTROL="$PAGE" python3 -c 'import os; os.kill(os.getpid(), 7)'
@@ -512,8 +538,9 @@ lines() {
 	wait_for began
 	run ctl show
 	[[ ${lines[1]} == *'fired 0 times' ]]
-	run -0 launch run --control "$PAGE" -o off /bin/echo out
-	run -0 launch run --control "$PAGE" -o off true
+	run -0 launch run --require-fired --control "$PAGE" -o off /bin/echo out
+	run -125 launch run --require-fired --control "$PAGE" -o off true
+	[ "$output" = 'pipeguard: never fired: db' ]
 	run -0 ctl fired db
 	[ "$output" = 1 ]
 	kill "$(pgrep -P "$pid" | head -1)"
@@ -530,15 +557,17 @@ lines() {
 	run -0 timeout "$LIMIT" env PIPEGUARD="$PIPEGUARD" unshare -m bash -c 'mount -t overlay overlay -o "lowerdir=$1/low,upperdir=$1/top,workdir=$1/work" "$1/all" && cd "$1/all" || exit 1
 		run() { "$PIPEGUARD" run --control ./page -o off "$@"; }
 		run -r "db=%stdio:fd=1:delay=1ms" /bin/echo out
-		run sleep 30 & sleeper=$!
+		run sleep 30 2>/dev/null & sleeper=$!
 		for i in {1..500}; do
 			! grep -qx sleep /proc/$sleeper/comm || ! grep -q /page /proc/$sleeper/maps || break
 			sleep 0.01
 		done
-		run true
+		run --require-fired true
+		echo "status $?"
 		"$PIPEGUARD" ctl ./page fired db
 		kill $sleeper' _ "$layers" 3>&-
-	equal "echo's count is still there" $'out\n1' "$output"
+	equal "echo's count is still there, and not taken for true's" \
+		$'out\npipeguard: never fired: db\nstatus 125\n1' "$output"
 }
 
 @test "with --control, rules that never fired are named, and the status stays the program's" {
