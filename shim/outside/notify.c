@@ -61,6 +61,7 @@ static void go_on(struct pg_ruled *c)
 {
 	struct seccomp_notif_resp r = {.id = c->id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
 
+	pg_ruled_let_go(c);
 	ask(SECCOMP_IOCTL_NOTIF_SEND, &r);
 }
 
@@ -70,8 +71,10 @@ static void answer(struct pg_ruled *c, int64_t ret)
 {
 	struct seccomp_notif_resp r = {.id = c->id};
 
-	if (ret <= -AGAIN_FIRST && ret >= -AGAIN_LAST)
+	if (pg_is_again(ret))
 		ptrace(PTRACE_INTERRUPT, c->tid, 0, 0);
+	else
+		pg_ruled_let_go(c);
 	if (ret < 0)
 		r.error = (int)ret;
 	else

@@ -218,6 +218,17 @@ all_only() {
 	equal "with its signal once" '["signal","fatal"]' "$(broken '[.via, .signal]')"
 }
 
+@test "--all: a pwritev2 that asks for no signal is told, as from inside" {
+	all_only
+	glibc_only
+	guarded -d "$FIXTURES/call" rwf
+	local inside
+	inside=$(broken '[.call, .signal]')
+	rm "$LOG"
+	outside -d --all "$FIXTURES/call" rwf
+	equal "the events" "$inside" "$(broken '[.call, .signal]')"
+}
+
 @test "--all: 32-bit programs, too, whether they send by a call of its own or by socketcall" {
 	all_only
 	[[ $(uname -m) = x86_64 ]] || skip "they are another machine's here"
