@@ -79,7 +79,7 @@ bool pg_carry_on(struct pg_ruled *c)
 	}
 	if (c->then_breaks && c->done == c->want)
 		break_midway(c);
-	if (ret >= 0 && c->op.call == PG_CALL_sendmmsg)
+	if (ret >= 0 && pg_call_has_messages(c->op.call))
 		pg_carry_answer(c);
 	else
 		c->way->answer(c, ret < 0 ? ret : c->done);
@@ -107,6 +107,6 @@ void pg_carry_start(struct pg_ruled *c, bool breaks)
 
 bool pg_carries(const struct pg_ruled *c)
 {
-	return c->op.bytes > 0 && c->op.call != PG_CALL_connect && c->op.call != PG_CALL_accept &&
+	return c->op.bytes > 0 && pg_moves(c->op.call) &&
 	       (pg_carry_cuts(c) || c->plan.garbage || pg_rules.streams) && pg_move_can(c);
 }

@@ -97,7 +97,6 @@ static const struct {
 	{"dst", "peer"},	   {"sport", "lport"},	    {"latency", "delay"},
 	{"timeout", "stall"},	   {"hang", "stall"},	    {"so_linger", "linger"},
 	{"file", "path"},	   {"process", "comm"},	    {"truncate", "short"},
-	{"end", "eof"},
 };
 
 /* And what else is meant by the same word. */

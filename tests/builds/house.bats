@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # shim/README.md, "To add something": its lists of places are complete. What they say is done in a copy of the tree, and
-# built and used.
+# built and used; the rows of calls.def stand in another order there.
 
 load ../helpers
 
@@ -14,6 +14,20 @@ behind() {
 	at=$(grep -n -m 1 -F -- "$2" "$TREE/$1" | cut -d: -f1)
 	[[ -n $at ]] || fail "$1 has no line '$2'"
 	sed -i "${at}r /dev/stdin" "$TREE/$1" <<<"$text"
+}
+
+# reversed FILE: calls.def with its rows in the opposite order; those that rules know stay before the others.
+reversed() {
+	python3 - "$1" <<-'PYTHON'
+		import re, sys
+		text = open(sys.argv[1]).read()
+		at = text.index("*/\n", text.index("CALL(name")) + 3
+		rows = re.findall(r"#if.*?#endif\n|CALL\([^\n]*\n(?:[ \t][^\n]*\n)*", text[at:], re.S)
+		assert "".join(rows).count("CALL(") == text[at:].count("CALL(") > 60
+		plain = [r for r in rows if not re.search(r"CALL\((?:[^,]*,){3} (?!NONE)", r)]
+		known = [r for r in rows if r not in plain]
+		open(sys.argv[1], "w").write(text[:at] + "".join(known[::-1] + plain[::-1]))
+	PYTHON
 }
 
 setup_file() {
@@ -39,6 +53,8 @@ setup_file() {
 			return PG_OUT_VECTOR(pwritev, op, fd, PG_HOT(pwritev)(fd, iov, n, at));
 		}
 	C
+
+	reversed "$TREE/shim/calls.def"
 
 	# An action.
 	cat >>"$TREE/shim/fields.def" <<-'C'
@@ -87,6 +103,14 @@ print(libc.pwritev(fd, iov, 1, ctypes.c_long(0)), ctypes.get_errno())"
 	run -0 "$TREE/build/pipeguard" list calls
 	[[ $output == *'pwritev           writes several buffers at an offset'* ]]
 	run -0 "$TREE/build/pipeguard" check 'pwrite*:break'
+}
+
+# Below: the rows are in another order than those that the fixtures' build has.
+@test "no order of calls.def means anything: its rows reversed, every call is seen, ruled and named as before" {
+	rmdir "$TREE/build/fixtures" && ln -s "$FIXTURES" "$TREE/build/fixtures"
+	BUILD=$TREE/build run -0 timeout 200 bats --tap -f 'is one event|every gate|break|reset|refuse|short|stdio:' \
+		"$ROOT"/tests/calls/{calls,gates}.bats "$ROOT/tests/faults/every_build.bats" 3>&-
+	[[ $output == *'ok 14 '* ]]
 }
 
 @test "an action: a row, a function, a case" {
