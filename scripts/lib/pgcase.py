@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
 """A case: one break of a log, and what it takes to meet it again, in one file. Python 3.7, nothing else."""
 
+import argparse
 import errno
 import io
 import os
 import re
 import shutil
+import subprocess
 import tarfile
 import time
 
@@ -79,6 +81,23 @@ def breaks_of(paths):
 
 # ---- what it takes ----
 
+def need_rules(command, rules):
+    """That RULES are some, as COMMAND, the program pipeguard, says; where there is none, replay will."""
+    if not command or not rules:
+        return
+    said = subprocess.run([command, "check"] + rules, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE)
+    if said.returncode:
+        text = said.stderr.decode("utf-8", "surrogateescape").strip()
+        raise Wrong(text[len("pipeguard: "):] if text.startswith("pipeguard: ") else text)
+
+
+def seed(text):
+    if not re.fullmatch("[0-9]{1,20}", text) or int(text) >> 64:
+        raise argparse.ArgumentTypeError("not a number of 64 bits: '%s'" % text)
+    return text
+
+
 def environment(named, every):
     """(variables, names of those that are there and were left out). NAMED are taken whatever they are called."""
     taken, left = {}, []
@@ -93,26 +112,42 @@ def environment(named, every):
     return taken, left
 
 
-_OPTION = re.compile(r"(--?[\w-]*)([=:])(.*)", re.S)
-_USER = re.compile(r"(\w+://[^/@:\s]*):([^/@\s]+)@")
+# NAME=VALUE, "Name: value", --name=value, as a word and in a line of the shell; there, --name value, too.
+_NAMED = re.compile(r"(-{0,2}[A-Za-z_][\w-]*)(\s*[=:]\s*)(.*)", re.S)
+_IN_LINE = [re.compile(r"(?<![\w-])(%s)([^\s\"';&|)-][^\s\"';&|)]*)" % before, re.I) for before in (
+    r"-{0,2}[A-Za-z_][\w-]*\s*[=:]\s*(?:(?:bearer|basic|digest|token)\s+)?", r"--?[A-Za-z][\w-]*\s+")]
+_ADDRESS = re.compile(r"(\w+://[^/@:\s]*):([^/@\s]+)@")
+_USER = re.compile(r"([^:\s]+):(.+)", re.S)
+_USERS = ("-u", "-U", "--user", "--proxy-user")
 
 
 def is_secret(option):
     return bool(SECRET.search(option.replace("-", "_")))
 
 
+def _scrubbed_line(line):
+    for pattern in _IN_LINE:
+        line = pattern.sub(lambda m: m.group(1) + HIDDEN if is_secret(m.group(1)) else m.group(), line)
+    return line
+
+
 def scrubbed(words):
-    """A command without what looks like a secret: values of options that are called like one, passwords in addresses."""
-    out, hide = [], False
+    """A command without what looks like a secret: values of options, variables and headers that are called like one,
+    passwords in addresses and behind users."""
+    out, hide, user = [], False, False
     for word in words:
-        option = _OPTION.fullmatch(word)
+        named = _NAMED.fullmatch(word)
         if hide and not word.startswith("-"):
             word = HIDDEN
-        elif option and is_secret(option.group(1)):
-            word = option.group(1) + option.group(2) + HIDDEN
+        elif named and is_secret(named.group(1)) and not re.search("[|&;()$`]", word):
+            word = named.group(1) + named.group(2) + HIDDEN
+        elif user and _USER.fullmatch(word):
+            word = _USER.fullmatch(word).group(1) + ":" + HIDDEN
         else:
-            word = _USER.sub(r"\1:" + HIDDEN + "@", word)
-        hide = bool(re.match(r"--?[A-Za-z]", word)) and "=" not in word and is_secret(word)
+            word = _ADDRESS.sub(r"\1:" + HIDDEN + "@", word)
+            word = _scrubbed_line(word) if re.search(r"\s", word) else word
+        hide = bool(re.match(r"--?[A-Za-z][\w-]*$", word)) and is_secret(word)
+        user = word in _USERS
         out.append(word)
     return out
 

@@ -27,13 +27,20 @@ class Finding:
         self.failed = self.known = self.skipped = False
         self.__dict__.update(more)
 
+    def place(self):
+        """The frame to show, as in STACK: the first with a line of the sources that are here; else with a source line."""
+        lined = [pair for pair in self.stack if split(pair[1])]
+        return next((pair for pair in lined if is_here(split(pair[1])[0])), None) or (lined or self.stack or [(self.name, None)])[0]
+
     def line(self):
-        """(file, number) of the first frame with a source line; None."""
-        for _, line in self.stack:
-            m = re.fullmatch(r"(.+):(\d+)", line or "")
-            if m and int(m.group(2)):
-                return m.group(1), int(m.group(2))
-        return None
+        """(file, number) of that; None."""
+        return split(self.place()[1])
+
+
+def split(line):
+    """(file, number) of 'file.c:12'; None of what is no line."""
+    m = re.fullmatch(r"(.+):(\d+)", line or "")
+    return (m.group(1), int(m.group(2))) if m and int(m.group(2)) else None
 
 
 # ---- JUnit ----
@@ -82,6 +89,11 @@ def relative(path):
     return os.path.relpath(real, root) if os.path.commonpath([real, root]) == root else path
 
 
+def is_here(path):
+    path = relative(path)
+    return not os.path.isabs(path) and os.path.isfile(os.path.join(source_root(), path))
+
+
 def _uri(path):
     path = urllib.parse.quote(os.fsencode(relative(path)))
     return "file://" + path if path.startswith("/") else path
@@ -89,17 +101,21 @@ def _uri(path):
 
 def _location(place, line):
     out = {"logicalLocations": [{"fullyQualifiedName": place}]}
-    m = re.fullmatch(r"(.+):(\d+)", line or "")
-    if m and int(m.group(2)):
-        out["physicalLocation"] = {"artifactLocation": {"uri": _uri(m.group(1))},
-                                   "region": {"startLine": int(m.group(2))}}
+    at = split(line)
+    if at:
+        out["physicalLocation"] = {"artifactLocation": {"uri": _uri(at[0])}, "region": {"startLine": at[1]}}
     return out
 
 
+def _text(text):
+    """TEXT as a message: what does not print is shown, and nothing is a link."""
+    return pglog.escaped(text).replace("](", "] (")
+
+
 def _result(f, ids):
-    place, line = next((pair for pair in f.stack if pair[1]), f.stack[0] if f.stack else (f.name, None))
+    place, line = f.place()
     out = {"ruleId": f.rule, "ruleIndex": ids.index(f.rule), "level": f.level,
-           "message": {"text": "%s: %s" % (f.name, f.message)}, "locations": [_location(place, line)],
+           "message": {"text": _text("%s: %s" % (f.name, f.message))}, "locations": [_location(place, line)],
            "partialFingerprints": {"pipeguard/v1": hashlib.sha256(f.key.encode("utf-8", "surrogateescape")).hexdigest()}}
     if f.stack:
         out["stacks"] = [{"message": {"text": "who wrote"}, "frames": [{"location": _location(p, at)} for p, at in f.stack]}]

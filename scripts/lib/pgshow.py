@@ -4,7 +4,6 @@
 import fnmatch
 import os
 import re
-import shlex
 
 import pgci
 import pghtml
@@ -18,15 +17,9 @@ LIBC = re.compile(r"(libc\.|libc-|ld-linux|ld-musl|\?)|\S* (runtime|syscall|inte
 PAIRS = "pairs"     # the column of runs with two faults
 
 
-def quoted(words):
-    """WORDS for a shell; for bash, where one has what cannot be printed."""
-    return " ".join(shlex.quote(w) if w.isprintable() else "$'%s'" % "".join(
-        chr(b) if 32 <= b < 127 and b not in b"'\\" else "\\x%02x" % b for b in os.fsencode(w)) for w in words)
-
-
 def one_line(command):
     """A shell's COMMAND of one line or more, in one."""
-    return command if command.isprintable() else "sh -c " + quoted([command])
+    return command if command.isprintable() else "sh -c " + pglog.quoted([command])
 
 
 def is_accepted(accepted, key):
@@ -89,7 +82,7 @@ def sums(counts):
 
 def print_text(sweep, accepted, out):
     results = sweep.results()
-    say("%s: %s, %s" % (quoted(sweep.command()), counted(len(results), "site"),
+    say("%s: %s, %s" % (pglog.quoted(sweep.command()), counted(len(results), "site"),
                         good_run(sweep.state.plan["baseline"])), out)
     columns = sweep.columns(results)
     for site, runs in results:
@@ -259,7 +252,7 @@ def page(sweep, accepted):
     esc = pghtml.esc
     results = sweep.results()
     base, counts = sweep.state.plan["baseline"], count_verdicts(results)
-    command = quoted(sweep.command())
+    command = pglog.quoted(sweep.command())
     runs = [(site, run) for site, of in results for runs in of.values() for run in runs]
     runs.sort(key=lambda sr: pgsites.VERDICTS.index(sr[1]["verdict"]))
     numbers = {run["id"]: i for i, (_, run) in enumerate(runs)}

@@ -42,6 +42,21 @@ static inline void pg_context_args(const ucontext_t *uc, uintptr_t arg[6])
 		arg[i] = (uintptr_t)uc->uc_mcontext.gregs[order[i]];
 }
 
+/* The context that another signal's handler was given, as it begins; 0: it is none. Without
+ * SA_SIGINFO there are but the registers. */
+static inline uintptr_t pg_context_beneath(const ucontext_t *uc, pg_word_at *word)
+{
+	const greg_t *g = uc->uc_mcontext.gregs;
+	uintptr_t sp = (uintptr_t)g[REG_ESP], signal, given, registers = sp + 8;
+
+	if (g[REG_EAX] <= 0 || g[REG_EAX] > 64 || !word(sp + 4, &signal) ||
+	    signal != (uintptr_t)g[REG_EAX])
+		return 0;
+	if (!g[REG_ECX] && !g[REG_EDX])
+		return registers - offsetof(ucontext_t, uc_mcontext);
+	return word(sp + 12, &given) && given == (uintptr_t)g[REG_ECX] ? given : 0;
+}
+
 #define PG_CONTEXT_RESULT(uc) ((int64_t)(uc)->uc_mcontext.gregs[REG_EAX])
 #define PG_CONTEXT_PC(uc) ((uc)->uc_mcontext.gregs[REG_EIP])
 #define PG_CONTEXT_SP(uc) ((uintptr_t)(uc)->uc_mcontext.gregs[REG_ESP])
@@ -58,6 +73,9 @@ static const int16_t in_context[REGISTERS] = {REG_EBX, REG_EBP, REG_ESP, REG_ESI
 /* mov $173,%eax; int $0x80 */
 static const uint8_t restorers[][9] = {{0xb8, 0xad, 0, 0, 0, 0xcd, 0x80, 0, 0}};
 enum { RESTORER_BYTES = 7 };
+/* Code without tables that keeps a frame has its caller's frame pointer where this one points to,
+ * and the way back above it. */
+#define FRAME EBP
 #define CONTEXT_BYTES (offsetof(ucontext_t, uc_mcontext.gregs) + sizeof(gregset_t))
 #define CONTEXT_REGISTER(i) offsetof(ucontext_t, uc_mcontext.gregs[in_context[i]])
 #define CONTEXT_PC offsetof(ucontext_t, uc_mcontext.gregs[REG_EIP])

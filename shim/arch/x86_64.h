@@ -45,6 +45,17 @@ static inline void pg_context_args(const ucontext_t *uc, uintptr_t arg[6])
 		arg[i] = (uintptr_t)uc->uc_mcontext.gregs[order[i]];
 }
 
+/* The context that another signal's handler was given, as it begins; 0: it is none. */
+static inline uintptr_t pg_context_beneath(const ucontext_t *uc, pg_word_at *word)
+{
+	const greg_t *g = uc->uc_mcontext.gregs;
+	bool begins =
+		!g[REG_RAX] && g[REG_RDI] > 0 && g[REG_RDI] <= 64 && g[REG_RDX] == g[REG_RSP] + 8;
+
+	(void)word;
+	return begins ? (uintptr_t)g[REG_RDX] : 0;
+}
+
 #define PG_CONTEXT_RESULT(uc) ((int64_t)(uc)->uc_mcontext.gregs[REG_RAX])
 #define PG_CONTEXT_PC(uc) ((uc)->uc_mcontext.gregs[REG_RIP])
 #define PG_CONTEXT_SP(uc) ((uintptr_t)(uc)->uc_mcontext.gregs[REG_RSP])
@@ -66,6 +77,9 @@ static const int16_t in_context[REGISTERS] = {REG_RBX, REG_RBP, REG_RSP, REG_R12
 static const uint8_t restorers[][9] = {{0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05},
 				       {0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05, 0, 0}};
 enum { RESTORER_BYTES = 7 };
+/* Code without tables that keeps a frame has its caller's frame pointer where this one points to,
+ * and the way back above it. */
+#define FRAME RBP
 #define CONTEXT_BYTES (offsetof(ucontext_t, uc_mcontext.gregs) + sizeof(gregset_t))
 #define CONTEXT_REGISTER(i) offsetof(ucontext_t, uc_mcontext.gregs[in_context[i]])
 #define CONTEXT_PC offsetof(ucontext_t, uc_mcontext.gregs[REG_RIP])

@@ -16,6 +16,7 @@ struct walk {
 	unsigned n, max;
 	bool in_page; /* the one frame so far is in no module: code made at run time, or the way
 			 back from a signal */
+	bool guessed; /* what comes depends on what is compiled, or a frame pointer led to it */
 };
 
 static bool is_skipped(const struct walk *w, const struct pg_cursor *c)
@@ -24,19 +25,33 @@ static bool is_skipped(const struct walk *w, const struct pg_cursor *c)
 	       (pg_module_is_own(pg_cursor_place(c)) || (c->module && is_below_us(c->module)));
 }
 
-static void add(struct walk *w, const struct pg_cursor *c)
+static void add(struct walk *w, struct pg_cursor *c)
 {
 	if (w->in_page && c->exact) /* qemu's user mode keeps that outside of any module */
-		w->n = 0;
+		w->n = c->proved = 0, w->guessed = false;
 	w->in_page = !w->n && !c->module;
-	if (!is_skipped(w, c))
-		w->frames[w->n++] = pg_cursor_place(c);
+	if (is_skipped(w, c))
+		return;
+	w->frames[w->n++] = pg_cursor_place(c);
+	c->proved += !w->guessed;
+	w->guessed |= !c->module && c->proved > 1;
+}
+
+/* Who called is for the tables to say; whom that was called by, beyond code that has none, frame
+ * pointers as well. */
+static bool up(struct walk *w, struct pg_cursor *c)
+{
+	if (pg_cursor_up(c))
+		return c->pc;
+	w->guessed = true;
+	return w->n && pg_cursor_up_by_pointer(c);
 }
 
 unsigned pg_stack_walk(struct pg_cursor *c, uintptr_t *frames, unsigned max, const void *uc)
 {
 	struct walk w = {.frames = frames, .max = max};
 
+	c->proved = 0;
 	if (!max)
 		return 0;
 	if (uc)
@@ -47,7 +62,7 @@ unsigned pg_stack_walk(struct pg_cursor *c, uintptr_t *frames, unsigned max, con
 		return 0;
 	add(&w, c);
 	for (unsigned steps = 0; w.n < max && steps < PG_FRAMES_MAX + BELOW_MAX; steps++) {
-		if (!pg_cursor_up(c) || !c->pc)
+		if (!up(&w, c))
 			break;
 		add(&w, c);
 	}

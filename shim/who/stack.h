@@ -22,7 +22,9 @@ enum { PG_FRAMES_MAX = 32 };
  * The calling stack, the first frame outside libc, this library and what
  * stands between them first. UC: the ucontext_t of the signal whose handler is
  * at work, or a null pointer. Each address lies inside the calling instruction,
- * so addr2line names its line. C: room to climb in. Returns how many; at most MAX.
+ * so addr2line names its line. C: room to climb in; c->proved of them are the same in every run,
+ * those beyond code made at run time depend on what of it is compiled by then. Returns how many; at
+ * most MAX.
  * Async-signal-safe; about 1 KiB of stack.
  */
 unsigned pg_stack_walk(struct pg_cursor *c, uintptr_t *frames, unsigned max, const void *uc);

@@ -728,6 +728,79 @@ bool pg_cursor_up(struct pg_cursor *c)
 	return up_by_row(c, &row);
 }
 
+#ifdef FRAME
+enum { CALL_MOST = 7 };
+
+/* Bytes of a call by a register or by memory, of which MODRM is the second. */
+static unsigned call_bytes(uint8_t modrm)
+{
+	unsigned mode = modrm >> 6, base = modrm & 7;
+	unsigned sib = mode != 3 && base == 4;
+
+	return 2 + sib + (mode == 1 ? 1 : mode == 2 || (mode == 0 && base == 5) ? 4 : 0);
+}
+
+/* Does a call end where PC is? Whatever a stack was left with mostly does not look so. */
+static bool is_behind_call(uintptr_t pc)
+{
+	enum { CALL_NEAR = 0xe8, NEAR_BYTES = 5, GROUP = 0xff, CALL_THERE = 2 };
+	uint8_t code[CALL_MOST];
+
+	if (pc < sizeof code || !pg_peek(code, (const void *)(pc - sizeof code), sizeof code))
+		return false;
+	if (code[CALL_MOST - NEAR_BYTES] == CALL_NEAR)
+		return true;
+	for (unsigned at = 0; at + 1 < CALL_MOST; at++)
+		if (code[at] == GROUP && (code[at + 1] >> 3 & 7) == CALL_THERE &&
+		    call_bytes(code[at + 1]) == CALL_MOST - at)
+			return true;
+	return false;
+}
+
+/* Is BACK code that was made beside PC's, where no call stands before the way back? So does the
+ * JVM's interpreter call: it puts that there, and jumps. */
+static bool is_beside(const struct pg_cursor *c, uintptr_t back)
+{
+	enum { NEAR = 1 << 28, STACK = 1 << 23 };
+	struct pg_module room;
+
+	return !c->module && back + NEAR - c->pc < 2 * NEAR &&
+	       back + STACK - c->reg[SP] >= 2 * STACK && !pg_module_at(back - 1, &room);
+}
+
+/* The frame at FRAME, which lies upwards and not far. What else its function kept is not known. */
+static bool take_frame(struct pg_cursor *c, uintptr_t frame)
+{
+	enum { FAR = 1 << 20 };
+	uintptr_t before, back;
+
+	if (frame < c->reg[SP] || frame - c->reg[SP] > FAR || !load(c, frame, &before) ||
+	    !load(c, frame + sizeof before, &back) ||
+	    (!is_behind_call(back) && !is_beside(c, back)))
+		return false;
+	__builtin_memset(c->reg, 0, sizeof c->reg);
+	c->reg[FRAME] = before;
+	c->reg[SP] = frame + 2 * sizeof before;
+	arrive(c, back, false);
+	return c->pc;
+}
+
+bool pg_cursor_up_by_pointer(struct pg_cursor *c)
+{
+	struct row row;
+
+	if (c->exact || (c->module && find_row(pg_cursor_place(c), c->module, &row)))
+		return false;
+	return take_frame(c, c->reg[FRAME]);
+}
+#else
+bool pg_cursor_up_by_pointer(struct pg_cursor *c)
+{
+	(void)c;
+	return false;
+}
+#endif
+
 /* The first step is made while this frame is there. */
 void pg_cursor_here(struct pg_cursor *c)
 {

@@ -128,7 +128,7 @@ listed() {
 @test "no warning from gcc or clang" {
 	for cc in gcc clang; do
 		command -v $cc >/dev/null || continue
-		run timeout 120 make -s -C "$ROOT" BUILD="$BATS_TEST_TMPDIR/$cc" CC=$cc CFLAGS='-O2 -Werror' all 3>&-
+		run timeout 120 make -s -j2 -C "$ROOT" BUILD="$BATS_TEST_TMPDIR/$cc" CC=$cc CFLAGS='-O2 -Werror' all 3>&-
 		echo "$cc: $output"
 		[ "$status" -eq 0 ]
 	done

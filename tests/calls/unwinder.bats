@@ -53,3 +53,43 @@ for i in range(60):
 		"$(broken '[.stack[:2][] | split(" ")[1]]' | paste -sd' ')"
 	[[ $(broken '[.stack[] | split(" ")[1]] | index("main") > 0' | sort -u) == true ]]
 }
+
+# named: the stack's frames by the names of functions, "-" where code was made as it ran.
+named() {
+	broken '[.stack[] | if startswith("?") then "-" else split(" ")[1] // "?" end] | join(" ")' | tr -d '"'
+}
+
+@test "beyond code that was made as it ran the stack is climbed by frame pointers; the site is that of what is before it" {
+	native_only
+	local n site=
+	for n in 1 3; do
+		rm -f "$LOG"
+		run guarded PIPEGUARD_STACK=32 "$FIXTURES/made" frame $n
+		[[ $status -ne 77 ]] || skip "no code can be made here"
+		equal status 0 "$status"
+		run -0 named
+		equal "the stack of $n" "leaf$(printf ' - nest%.0s' $(seq $n)) outer main" "${output%% \?*}"
+		equal "the site of $n" "${site:=$(broken .site)}" "$(broken .site)"
+	done
+	rm -f "$LOG"
+	run -0 guarded PIPEGUARD_RULES="write:stack=outer:drop" "$FIXTURES/made" frame 2
+	equal "a rule for who called beyond" 1 "$(events 'select(.ev == "inject")' | wc -l)"
+	rm -f "$LOG"
+	run -0 guarded PIPEGUARD_RULES="write:site=${site//\"/}:drop" "$FIXTURES/made" frame 2
+	equal "a rule for the site" 1 "$(events 'select(.ev == "inject")' | wc -l)"
+}
+
+@test "what is no frame ends the stack beyond such code: nothing is read that is not there, nobody named who did not call" {
+	native_only
+	run guarded "$FIXTURES/made" frame
+	[[ $status -ne 77 ]] || skip "no code can be made here"
+	local how
+	for how in odd below end edge data call none; do
+		rm -f "$LOG"
+		run -0 guarded PIPEGUARD_STACK=32 "$FIXTURES/made" "$how"
+		equal "$how" "leaf -" "$(named)"
+	done
+	rm -f "$LOG"
+	run -0 guarded PIPEGUARD_STACK=32 "$FIXTURES/made" loop
+	equal loop "leaf - main" "$(named | cut -d' ' -f-3)"
+}

@@ -91,6 +91,36 @@ broke() { guarded PIPEGUARD_VERBOSE=1 "$FIXTURES/brokenfd" 1 "$FIXTURES/numbers"
 	grep -q hush case.json
 }
 
+@test "secrets in the other forms that commands have: variables, headers, users, lines of the shell" {
+	broke
+	local -a words=(env 'DB_PASSWORD=hush' curl -u me:hush --user 'me:hush hush' -H 'Authorization: Bearer hush' -H 'X-Api-Key:hush' 'Accept: text/html'
+		sh -c 'API_TOKEN=hush curl --password hush -H "Cookie: hush" http://me:hush@x/ | grep -c token: x && tokens -v' /etc/passwd:ro)
+	bundle -o case.tgz "$LOG" -- "${words[@]}"
+	tar xzf case.tgz case.json
+	equal "the command" '["env","DB_PASSWORD=***","curl","-u","me:***","--user","me:***","-H","Authorization: ***","-H","X-Api-Key:***","Accept: text/html","sh","-c",' \
+		"$(jq -c .command case.json | sed 's/"API_TOKEN.*//')"
+	equal "the line" 'API_TOKEN=*** curl --password *** -H "Cookie: ***" http://me:***@x/ | grep -c token: *** && tokens -v' "$(jq -r '.command[-2]' case.json)"
+	equal "what is none" /etc/passwd:ro "$(jq -r '.command[-1]' case.json)"
+}
+
+@test "wrong rules and seeds are refused where they are given, and --show leaves out nothing that would be started" {
+	broke
+	while read -r said; do
+		# shellcheck disable=SC2086 # words
+		run -125 bundle -o no.tgz ${said%%#*} "$LOG" -- "$FIXTURES/numbers" 3
+		equal "$said" "pipeguard bundle: ${said##*#}" "$output"
+		[ ! -e no.tgz ]
+	done <<-'END'
+		-r write:fd=1:brake#PIPEGUARD_RULES: rule 1, column 12: unknown action 'brake' (did you mean 'break'?)
+		-s seven#argument -s/--seed: not a number of 64 bits: 'seven'
+		-s 18446744073709551616#argument -s/--seed: not a number of 64 bits: '18446744073709551616'
+	END
+	echo text >input
+	bundle -o case.tgz --stdin input --client 'echo client' --ready 'echo ready' -r 'write:fd=1:break' -s 7 -S sockets "$LOG" -- sh -c "echo 'a  b'; exit"
+	run -0 replay --show case.tgz
+	[[ $output == *$'\ncommand: sh -c \'echo \'"\'"\'a  b\'"\'"\'; exit\'\nclient: echo client\nready: echo ready\nstandard input: 5 bytes\nrule: write:fd=1:break\nseed: 7\nsuppress: sockets\n'* ]]
+}
+
 @test "rules, a seed, suppression, standard input: what was in force is so again" {
 	echo text >input
 	guarded PIPEGUARD_VERBOSE=1 PIPEGUARD_SIGPIPE=suppress PIPEGUARD_RULES='write:fd=1:prob=50%:break' PIPEGUARD_SEED=7 \

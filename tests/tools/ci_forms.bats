@@ -107,6 +107,37 @@ for c in x.parse("j.xml").getroot()[0].findall("testcase"):
 	[[ ${lines[0]} == '::error file='*'call.c,line='*',title=broken pipe%3A fatal::call: '* ]]
 }
 
+@test "a finding is shown where the sources at hand are, and never in libc's start of a program" {
+	mkdir -p work/src elsewhere
+	printf '%s\n' '#include <unistd.h>' 'long put(int fd) { return write(fd, "x", 1) + 1; }' >elsewhere/lib.c
+	printf '%s\n' '#include <unistd.h>' 'long put(int);' 'int main(void) { int p[2]; return pipe(p) || close(p[0]) || put(p[1]) > 5; }' >work/src/main.c
+	gcc -g -O0 -o lined work/src/main.c elsewhere/lib.c
+	gcc -O0 -o bare work/src/main.c elsewhere/lib.c
+	guarded ./lined || :
+	cd work
+	GITHUB_ACTIONS=true run -0 report --modules .. --sarif s.json --junit j.xml "$LOG"
+	[[ ${lines[0]} == '::error file=src/main.c,line=3,'* ]]
+	equal "SARIF" src/main.c "$(jq -r '.runs[0].results[0].locations[0].physicalLocation.artifactLocation.uri' s.json)"
+	grep -q 'file="src/main.c" line="3"' j.xml
+	cd ..
+	GITHUB_ACTIONS=true GITHUB_WORKSPACE=/proc run -0 report --modules . "$LOG"
+	[[ ${lines[0]} == '::error file='*'elsewhere/lib.c,line=2,'* ]]
+	rm "$LOG"
+	guarded ./bare || :
+	GITHUB_ACTIONS=true run -0 report --modules . --sarif s.json "$LOG"
+	[[ ${lines[0]} == '::error title='* ]]
+	equal "without lines" "[]" "$(jq -c '[.. | .physicalLocation? // empty]' s.json)"
+}
+
+@test "report: what is in a name is shown in SARIF's words, and is no link there" {
+	local odd=$'[x](y)\n\e\xe2\x80\xae'
+	cp "$FIXTURES/call" "./$odd"
+	guarded "./$odd" -one 0 0 dfl || :
+	run -0 report --sarif s.json "$LOG"
+	fits sarif.json s.json
+	[[ $(jq -r '.runs[0].results[0].message.text' s.json) == '[x] (y)\x0a\x1b\u202e: '* ]]
+}
+
 @test "report: JUnit and SARIF of the places that broke" {
 	guarded "$FIXTURES/call" -one 0 0 dfl || :
 	run -0 report --modules "$FIXTURES" --junit j.xml --sarif s.json "$LOG"
