@@ -124,7 +124,7 @@ static bool is_climbed(void)
 /* Programs of 64 bits may make calls of 32-bit ones, too. */
 static bool is_narrow(const struct __ptrace_syscall_info *info)
 {
-	return PG_NARROW_AUDIT && info->arch == (uint32_t)PG_NARROW_AUDIT;
+	return info->arch == (uint32_t)PG_NARROW_AUDIT; /* 0, which is none: no such calls */
 }
 
 static void come(int tid, const struct __ptrace_syscall_info *info)

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # attach: processes that run already.
+# shellcheck disable=SC2153 # outside.bash sets PID
 
 load ../helpers
 load ../outside
@@ -27,6 +28,7 @@ setup_file() {
 
 setup() {
 	traced_only
+	# shellcheck disable=SC2034 # for outside.bash
 	PIDS=()
 }
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # 32-bit programs from outside, where pipeguard is of 64 bits: their stacks, and their calls at stops.
+# shellcheck disable=SC2153 # outside.bash sets PID
 
 load ../helpers
 load ../outside
@@ -93,6 +94,7 @@ setup_file() {
 setup() {
 	traced_only
 	narrow_only
+	# shellcheck disable=SC2034 # for outside.bash
 	PIDS=()
 }
 
@@ -107,6 +109,7 @@ made() {
 
 # functions: of each event's stack, up to main, and how many there are behind it.
 functions() {
+	# shellcheck disable=SC2016 # jq's variable
 	broken '[.stack[] | split(" ")[1]] | [index("main") as $at | (.[:$at + 1] | join(" ")), length > $at + 1]'
 }
 

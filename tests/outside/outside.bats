@@ -388,6 +388,7 @@ most_memory() {
 	mkfifo "$go"
 	timeout 60 env PIPEGUARD_LOG="$LOG" PIPEGUARD_FORMAT=json "$BUILD/pipeguard" run --outside "$1" <>"$go" 2>/dev/null 3>&- &
 	local job=$!
+	# shellcheck disable=SC2317 # wait_for calls it
 	told() { broken .ev | grep -q epipe; }
 	wait_for told || return
 	program=$(pgrep -P "$job")

@@ -408,8 +408,7 @@ out.write(b"pipeguard[1:1 x] write(3, 1) = EPIPE, SIGPIPE kills   " + b"tcp " * 
 
 @test "a place beyond which code was made as it ran is one, wherever that lies in each process; in text, too" {
 	native_only
-	local n
-	for n in 1 2 3; do
+	for _ in 1 2 3; do
 		run guarded PIPEGUARD_FORMAT=text PIPEGUARD_STACK=32 "$FIXTURES/made" frame 2
 		[[ $status -ne 77 ]] || skip "no code can be made here"
 	done
