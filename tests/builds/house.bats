@@ -75,6 +75,14 @@ setup_file() {
 			return;
 	C
 
+	behind shim/outside/act.c '	switch (what) {' <<-'C'
+		case PG_F_NODELAY:
+			c->plan.failed = -pg_fault_nodelay(c->copy);
+			pg_made_log(c);
+			c->way->go_on(c);
+			return;
+	C
+
 	# A key.
 	sed -i '/^KEY(history,/i KEY(next_fd, count, WRITES, count(t, e->op->fd + 1), "the number behind its own")' "$TREE/shim/keys.def"
 	"$TREE/scripts/dev/keys"
@@ -126,6 +134,18 @@ print(int(c.getsockopt(6, 1) > 0))'
 	[[ $output == *"unknown action 'nodelayed' (did you mean 'nodelay'?)"* ]]
 	run "$TREE/build/pipeguard" check 'write:kind=pipe:nodelay'
 	[[ $output == *"impossible on this kind of descriptor: 'nodelay' (possible: "* ]]
+}
+
+@test "an action from outside: the same row and function, another case" {
+	[[ $(id -u) -eq 0 ]] || skip "needs root"
+	run -0 timeout "$LIMIT" "$FIXTURES/sigdfl" "$TREE/build/pipeguard" run --outside -j -o "$LOG" -r 'send*:nodelay' "$python" -c 'import socket
+s = socket.create_server(("127.0.0.1", 0))
+c = socket.create_connection(s.getsockname())
+print(c.getsockopt(6, 1), end=" ")
+c.send(b"x")
+print(int(c.getsockopt(6, 1) > 0))' 3>&-
+	equal "before and after" "0 1" "$output"
+	equal "the action" '"nodelay"' "$(jq -c 'select(.ev == "inject") | .action' "$LOG")"
 }
 
 @test "a key: a row, and what reads logs knows it" {
