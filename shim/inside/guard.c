@@ -20,20 +20,18 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
-enum { SIGSET_BYTES = 8 };
-
 /* All signals, for as long as one that was raised is to wait. Returns the mask that was. */
 static uint64_t block_all(void)
 {
 	uint64_t all = ~(uint64_t)0, mask = 0;
 
-	pg_sys4(SYS_rt_sigprocmask, SIG_BLOCK, &all, &mask, SIGSET_BYTES);
+	pg_sys4(SYS_rt_sigprocmask, SIG_BLOCK, &all, &mask, PG_SIGSET_BYTES);
 	return mask;
 }
 
 static void unblock(uint64_t mask)
 {
-	pg_sys4(SYS_rt_sigprocmask, SIG_SETMASK, &mask, 0, SIGSET_BYTES);
+	pg_sys4(SYS_rt_sigprocmask, SIG_SETMASK, &mask, 0, PG_SIGSET_BYTES);
 }
 
 /* The signal waits until what becomes of it has been logged. */

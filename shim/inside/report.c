@@ -15,8 +15,6 @@
 #include <errno.h>
 #include <fcntl.h>
 
-enum { SIGSET_BYTES = 8 };
-
 static PG_START_DATA bool inherited_ignored;
 static int logged_pid; /* the process that logged its inherited disposition */
 
@@ -75,7 +73,7 @@ bool pg_waits_pending(void)
 {
 	uint64_t set = 0;
 
-	pg_sys2(SYS_rt_sigpending, &set, SIGSET_BYTES);
+	pg_sys2(SYS_rt_sigpending, &set, PG_SIGSET_BYTES);
 	return set >> (SIGPIPE - 1) & 1;
 }
 

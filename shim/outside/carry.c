@@ -66,7 +66,7 @@ void pg_carry_answer(struct pg_ruled *c)
 	uint32_t n = (uint32_t)c->done;
 	size_t at = c->narrow ? (size_t)PG_NARROW_MSG_LEN : offsetof(struct mmsghdr, msg_len);
 
-	if (c->op.call != PG_CALL_sendmmsg && c->op.call != PG_CALL_recvmmsg) {
+	if (!pg_call_has_messages(c->op.call)) {
 		c->way->answer(c, c->done);
 		return;
 	}
@@ -138,6 +138,6 @@ void pg_carry_start(struct pg_ruled *c, bool breaks)
 
 bool pg_carries(const struct pg_ruled *c)
 {
-	return c->op.bytes > 0 && c->op.call != PG_CALL_connect && c->op.call != PG_CALL_accept &&
+	return c->op.bytes > 0 && pg_moves(c->op.call) &&
 	       (pg_carry_cuts(c) || c->plan.garbage || pg_rules.streams) && pg_move_can(c);
 }

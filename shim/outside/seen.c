@@ -20,7 +20,7 @@ static void number_connection(struct pg_ruled *c)
 	struct pg_story *s = o->story;
 
 	if (!s || s->number || !o->stream || !pg_kind_is_socket(o->kind) ||
-	    (!o->peer.family && o->kind == PG_TCP) || c->op.call == PG_CALL_connect)
+	    (!o->peer.family && o->kind == PG_TCP) || pg_connects(c->op.call))
 		return;
 	s->side = (uint8_t)o->side;
 	s->peer = o->peer;
@@ -95,13 +95,14 @@ static void fill_op(struct pg_ruled *c)
 {
 	struct pg_op *op = &c->op;
 	enum pg_shape shape = pg_call_raw_layout(op->call)->shape;
-	bool about = op->call == PG_CALL_connect || op->call == PG_CALL_accept;
 	static char name[16];
 
 	op->shape = shape == PG_BUF || shape == PG_IOV ? PG_IOV : PG_NOTHING;
 	op->object = &c->object;
 	op->copy = c->copy;
-	op->bytes = about ? -1 : pg_thing_length(pg_tracee_by(c->of), op->call, op->arg, c->narrow);
+	op->bytes = -1;
+	if (pg_moves(op->call))
+		op->bytes = pg_thing_length(pg_tracee_by(c->of), op->call, op->arg, c->narrow);
 	op->thread = (uint64_t)c->tid << 32 | (uint32_t)c->of->pid;
 	op->thread_name = name;
 	if (by_thread())
@@ -146,7 +147,7 @@ static void look_at_target(struct pg_ruled *c)
 {
 	struct sockaddr_storage ss;
 
-	if (c->op.call != PG_CALL_connect)
+	if (!pg_connects(c->op.call))
 		return;
 	c->object.side = PG_CLIENT;
 	if (pg_see_address(c, &ss))
@@ -215,7 +216,7 @@ static bool is_unfit(const struct pg_ruled *c)
 	enum { KNOWN = 15 /* of SPLICE_F_* */, ADDRESS = 47 /* bits of memory's, and more */ };
 	long flags;
 
-	if (c->op.call == PG_CALL_connect || c->op.call == PG_CALL_accept)
+	if (!pg_moves(c->op.call))
 		return !socket;
 	if (l->shape != PG_NOTHING && (c->op.bytes < 0 || c->op.bytes >> ADDRESS))
 		return true;
@@ -249,7 +250,7 @@ void pg_see_all(struct pg_ruled *c)
 	look(c, true);
 	settle_side(&c->object);
 	c->object.rule = rule;
-	if (c->op.call == PG_CALL_connect) {
+	if (pg_connects(c->op.call)) {
 		c->object.side = before.side;
 		c->object.peer = before.peer;
 		memcpy(c->object.peer_path, before.peer_path, sizeof before.peer_path);

@@ -189,15 +189,7 @@ static bool is_watched(long number)
 {
 	enum pg_call call = number < 0 ? PG_NO_CALL : pg_call_of_number(number);
 
-#ifdef SYS_accept
-	if (number == SYS_accept)
-		call = PG_CALL_accept;
-#endif
-	for (int other = 1; call && other < PG_CALL_COUNT; other++)
-		if (watched & PG_BIT(other) &&
-		    pg_call_number((enum pg_call)other) == pg_call_number(call))
-			return true;
-	return false;
+	return call && watched & pg_calls_alike(call);
 }
 
 void pg_stops_take(int tid)

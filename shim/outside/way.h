@@ -13,7 +13,7 @@ struct pg_ruled;
 /* Once a call is answered, its program may close what it was made on, and ask its other end: so the
  * copy is closed before. */
 struct pg_way {
-	bool (*stands)(const struct pg_ruled *c); /* is the call still waiting? */
+	bool (*stands)(const struct pg_ruled *c); /* the call is still waiting */
 	void (*go_on)(struct pg_ruled *c);	  /* the kernel makes it */
 	void (*answer)(struct pg_ruled *c, int64_t ret);
 	int (*place)(struct pg_ruled *c, int from, bool cloexec); /* 0 or -errno */

@@ -235,7 +235,7 @@ by_stack() {
 @test "at stops: the same byte, call, messages, vectors, offsets as by notifications" {
 	ruled_only
 	narrow steps sigdfl
-	BY_STOPS=1 STATIC=$NARROW pairs rules/exact.bats '^at=: (exactly|a file fills|inside a vector)|^at= on reads: the bytes|^when=|^rules are asked' 5
+	BY_STOPS=1 STATIC=$NARROW pairs rules/firing.bats '^at=: (exactly|a file fills|inside a vector)|^at= on reads: the bytes|^when=|^rules are asked' 5
 }
 
 # nothing_changes [--all]
