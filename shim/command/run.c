@@ -142,7 +142,7 @@ static void __attribute__((noreturn)) become(const char *path, char **words, uns
 }
 
 /* The page is there before the program is, so that ctl finds it. */
-static void start_page(struct pg_request *r, bool looks)
+static void start_page(struct pg_request *r, const struct engines *e)
 {
 	const char *rules = pg_given_any() ? pg_variable("PIPEGUARD_RULES") : NULL;
 
@@ -155,11 +155,11 @@ static void start_page(struct pg_request *r, bool looks)
 	}
 
 	if (!r->control) {
-		pg_tree_start(looks);
+		pg_tree_start(e->outside);
 		return;
 	}
 	pg_control_start(r->control, rules);
-	pg_watch_start(r);
+	pg_watch_start(r, e->inside);
 }
 
 int pg_run(struct pg_request *r)
@@ -178,7 +178,7 @@ int pg_run(struct pg_request *r)
 		pg_print_command(r, engines.outside);
 		return pg_flushed(0);
 	}
-	start_page(r, engines.outside);
+	start_page(r, &engines);
 	pg_silent_on = r->all;
 	start_engine(&engines, path);
 	if (engines.inside)
