@@ -63,7 +63,8 @@ guarded() {
 }
 
 # The same from outside, ENGINE=outside: of statically linked fixtures, which no library enters (STATIC: others'). There
-# stdio's writes are calls like others: a rule without fd= is not for what the fixture itself prints.
+# stdio's writes are calls like others: a rule without fd= is not for what the fixture itself prints. BY_STOPS: calls are
+# stopped at, and not notified of.
 [[ ${ENGINE-} != outside ]] || FIXTURES=${STATIC-$BUILD/fixtures/static}
 outside_guarded() {
 	local mode=() vars=()
@@ -80,7 +81,7 @@ outside_guarded() {
 		shift
 	done
 	timeout "$LIMIT" "$STATE" "${mode[@]}" env PIPEGUARD_LOG="$LOG" PIPEGUARD_FORMAT=json "${vars[@]}" \
-		"$BUILD/pipeguard" run --outside "$@" 3>&-
+		"$BUILD/pipeguard" run --outside ${BY_STOPS:+--all} "$@" 3>&-
 }
 
 # plain: the same without the library.

@@ -64,3 +64,60 @@ end_pids() {
 		wait "$pid" 2>/dev/null || :
 	done
 }
+
+# begin FILE COMMAND...: in the background, its output in FILE; its pid in $PID. It ends by itself.
+begin() {
+	local out=$1
+	shift
+	"$FIXTURES/sigdfl" "$@" <&0 >"$out" 2>"$out.errors" 3>&- 7<&- &
+	PID=$!
+	PIDS+=("$PID")
+}
+
+# attached PID... [-- OPTION...]: attach in the background; waits until it looks; its pid in $ENGINE.
+attached() {
+	local pids=()
+	while [[ $# -gt 0 && $1 != -- ]]; do
+		pids+=("$1")
+		shift
+	done
+	rm -f "$BATS_TEST_TMPDIR/said"
+	PIPEGUARD_LOG=$LOG PIPEGUARD_FORMAT=json timeout "$LIMIT" "$BUILD/pipeguard" attach "${@:2}" "${pids[@]}" \
+		2>"$BATS_TEST_TMPDIR/said" 3>&- 7<&- &
+	ENGINE=$!
+	PIDS+=("$ENGINE")
+	wait_for grep -q "looking at process ${pids[-1]} " "$BATS_TEST_TMPDIR/said"
+}
+
+# The same pairs of true and injected faults as from inside, of a probe that is linked statically. Not
+# those with %stdio, nor what is said to differ in pipeguard(1): a second thread that waits meanwhile.
+pairs() {
+	run env ENGINE=outside BUILD="$BUILD" BATS_TEST_TIMEOUT=50 timeout 55 bats --tap -f "$2" "$ROOT/tests/$1"
+	echo "$output" | grep -v '^ok'
+	((status == 0 && ${#lines[@]} > $3))
+}
+
+# narrow_only: skips where there are no 32-bit programs beside others.
+narrow_only() {
+	[[ $BITS = 64 && $(uname -m) = x86_64 ]] || skip "32-bit programs are another machine's here"
+}
+
+# narrow FIXTURE...: those, statically linked for 32 bits, in a folder of the file's; skips where no compiler makes them.
+narrow() {
+	NARROW=$BATS_FILE_TMPDIR/32
+	narrow_only
+	mkdir -p "$NARROW"
+	local fixture
+	local -a sources
+	for fixture; do
+		sources=("$ROOT/tests/fixtures/$fixture.c")
+		[[ $fixture != steps ]] || sources=("$ROOT"/tests/fixtures/steps/*.c)
+		[[ -x $NARROW/$fixture ]] || gcc -m32 -static -pthread -O1 -D_GNU_SOURCE -U_FORTIFY_SOURCE -w -I"$ROOT/tests/fixtures" \
+			-o "$NARROW/$fixture" "${sources[@]}" 2>/dev/null || skip "no 32-bit compiler"
+	done
+}
+
+# libdw_only: skips where stacks are climbed by frame pointers alone.
+libdw_only() {
+	[[ $(PATH=$PATH:/sbin ldconfig -p) = *libdw.so.1* ]] || skip "libdw is not installed"
+}

@@ -12,12 +12,14 @@ import json
 import math
 import os
 import re
+import resource
 import shlex
 import shutil
 import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import zlib
 
 WRITES = ("epipe", "reset", "refused", "eof", "doomed", "closed", "call", "inject")
@@ -561,7 +563,7 @@ _ENDED = _pattern(r"exit: (\d{1,18}) broken writes?")
 _LEFT = _pattern(r"(?:(close|shutdown)\((\d{1,18})\)|ends with (\d{1,18}) open)( with unread bytes)?: ")
 _UNREAD = _pattern(r", (\d{1,18}) bytes? waits? unread")
 _FIRED = _pattern(r"rule (\S+) fired " + _TIMES)
-_BROKE = _pattern(_TIMES + r" (\w+)\(-?\d+\)(?: at (.*))?")
+_BROKE = _pattern(_TIMES + r" (\w+|a write)\((?:-?\d+|\?)\)(?: at (.*))?")
 _ESCAPE = _pattern(r"\\x([0-9a-f]{2})")
 _SIGNALS = {"no signal": "none", "SIGPIPE kills": "fatal"}
 _WARNINGS = {"EOF": "eof", "ECONNRESET": "reset", "EPIPE": "reset", "ECONNREFUSED": "refused", None: "shutdown"}
@@ -660,7 +662,8 @@ def _text_more(event, line):
     elif event["ev"] == "exit" and fired:
         event["rules"][fired.group(1)] = _times(fired.group(2))
     elif event["ev"] == "exit" and broke:
-        event["sites"].append({"call": broke.group(2), "count": _times(broke.group(1)),
+        call = broke.group(2)
+        event["sites"].append({"call": None if call == "a write" else call, "count": _times(broke.group(1)),
                                "caller": _frame(broke.group(3)) if broke.group(3) else None})
     elif lost:
         event["dropped" if lost.group(2) == "lost" else "limited"] = int(lost.group(1))
@@ -819,11 +822,10 @@ class Symbols:
         mangled = sorted({s for s in (frame_parts(f)[3] for f in frames) if s.startswith(("_Z", "_R"))} - set(self.plain))
         tool = shutil.which("c++filt") if mangled else None
         try:
-            out = subprocess.run([tool], input="\n".join(mangled).encode() + b"\n", stdout=subprocess.PIPE,
-                                 stderr=subprocess.DEVNULL, timeout=60).stdout if tool else b""
+            out = _filtered(tool, "\n".join(mangled).encode() + b"\n") if tool else b""
         except (OSError, subprocess.SubprocessError):
             return
-        self.plain.update((m, _without_hashes(m, p)) for m, p in zip(mangled, os.fsdecode(out).split("\n")))
+        self.plain.update((m, _as_written(m, p)) for m, p in zip(mangled, os.fsdecode(out).split("\n")[:-1]) if len(p) < 4096)
 
     def _ask(self, module, path, offsets):
         environment = {k: v for k, v in os.environ.items() if k not in ("DEBUGINFOD_URLS", "LD_PRELOAD")}
@@ -858,15 +860,28 @@ class Symbols:
         symbol = self.plain.get(mangled, mangled)
         where = self.named(where)
         if found:
-            function = _without_hashes(mangled, found[0]) if found[0] != "??" else symbol or where
+            function = _as_written(mangled, found[0]) if found[0] != "??" else symbol or where
             return "%s (%s)" % (function, short_path(found[1]))
         return "%s (%s)" % (symbol, where) if symbol else where
 
 
-def _without_hashes(mangled, plain):
-    """PLAIN, a name that MANGLED stands for, without the numbers by which Rust's compiler tells crates and builds apart."""
+def _filtered(tool, names):
+    """What TOOL makes of NAMES, as far as that takes no more than a log may: one of 200 letters can stand for gigabytes."""
+    def bound():
+        for what, most in ((resource.RLIMIT_AS, 256 << 20), (resource.RLIMIT_FSIZE, 16 << 20), (resource.RLIMIT_CPU, 3)):
+            resource.setrlimit(what, (most, most))
+    with tempfile.TemporaryFile() as out:
+        subprocess.run([tool], input=names, stdout=out, stderr=subprocess.DEVNULL, timeout=60, preexec_fn=bound)
+        out.seek(0)
+        return out.read()
+
+
+def _as_written(mangled, plain):
+    """PLAIN, a name that MANGLED stands for, without what Rust's compiler adds: the numbers by which it tells crates and
+    builds apart, the types of constants."""
     if mangled.startswith("_R"):
-        return re.sub(r"(?<=\w)\[[0-9a-f]+\]", "", plain)
+        plain = re.sub(r"(?<=\w)\[[0-9a-f]+\]", "", plain)
+        return re.sub(r"(?<=[\w']): ([iu](8|16|32|64|128|size)|bool|char)(?=[],>])", "", plain)
     return re.sub("::h[0-9a-f]{16}$", "", plain) if re.search("17h[0-9a-f]{16}E", mangled) else plain
 
 

@@ -34,6 +34,19 @@ static inline void pg_context_set_args(ucontext_t *uc, const uintptr_t *arg, int
 }
 
 #define PG_CONTEXT_ARGS_LOST 1
+/* The context that another signal's handler was given, as it begins; 0: it is none. It is behind
+ * the siginfo_t, and its vector registers (FPSIMD_MAGIC) come first. */
+static inline uintptr_t pg_context_beneath(const ucontext_t *uc, pg_word_at *word)
+{
+	uintptr_t at = uc->uc_mcontext.sp + 128, first;
+	uint64_t signal = uc->uc_mcontext.regs[0];
+
+	if (!signal || signal > 64 ||
+	    !word(at + offsetof(ucontext_t, uc_mcontext.__reserved), &first))
+		return 0;
+	return (uint32_t)first == 0x46508001 ? at : 0;
+}
+
 #define PG_CONTEXT_RESULT(uc) ((int64_t)(uc)->uc_mcontext.regs[0])
 #define PG_CONTEXT_PC(uc) ((uc)->uc_mcontext.pc)
 #define PG_CONTEXT_SP(uc) ((uintptr_t)(uc)->uc_mcontext.sp)

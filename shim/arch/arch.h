@@ -7,6 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Reads a word of memory that may not be there. */
+typedef bool pg_word_at(uintptr_t at, uintptr_t *word);
+
 #if defined(__x86_64__) && !defined(__ILP32__)
 #include "arch/x86_64.h"
 #elif defined(__i386__)

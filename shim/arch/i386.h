@@ -42,6 +42,21 @@ static inline void pg_context_args(const ucontext_t *uc, uintptr_t arg[6])
 		arg[i] = (uintptr_t)uc->uc_mcontext.gregs[order[i]];
 }
 
+/* The context that another signal's handler was given, as it begins; 0: it is none. Without
+ * SA_SIGINFO there are but the registers. */
+static inline uintptr_t pg_context_beneath(const ucontext_t *uc, pg_word_at *word)
+{
+	const greg_t *g = uc->uc_mcontext.gregs;
+	uintptr_t sp = (uintptr_t)g[REG_ESP], signal, given, registers = sp + 8;
+
+	if (g[REG_EAX] <= 0 || g[REG_EAX] > 64 || !word(sp + 4, &signal) ||
+	    signal != (uintptr_t)g[REG_EAX])
+		return 0;
+	if (!g[REG_ECX] && !g[REG_EDX])
+		return registers - offsetof(ucontext_t, uc_mcontext);
+	return word(sp + 12, &given) && given == (uintptr_t)g[REG_ECX] ? given : 0;
+}
+
 #define PG_CONTEXT_RESULT(uc) ((int64_t)(uc)->uc_mcontext.gregs[REG_EAX])
 #define PG_CONTEXT_PC(uc) ((uc)->uc_mcontext.gregs[REG_EIP])
 #define PG_CONTEXT_SP(uc) ((uintptr_t)(uc)->uc_mcontext.gregs[REG_ESP])

@@ -37,6 +37,17 @@ static inline void pg_context_set_args(ucontext_t *uc, const uintptr_t *arg, int
 }
 
 #define PG_CONTEXT_ARGS_LOST 1
+/* The context that another signal's handler was given, as it begins; 0: it is none. */
+static inline uintptr_t pg_context_beneath(const ucontext_t *uc, pg_word_at *word)
+{
+	const unsigned long *g =
+		uc->uc_mcontext.__gregs; /* sp is 2, the first arguments 10 to 12 */
+	bool begins = g[10] && g[10] <= 64 && g[11] == g[2] && g[12] == g[2] + 128;
+
+	(void)word;
+	return begins ? g[12] : 0;
+}
+
 #define PG_CONTEXT_RESULT(uc) ((int64_t)(uc)->uc_mcontext.__gregs[10])
 #define PG_CONTEXT_PC(uc) ((uc)->uc_mcontext.__gregs[0])
 #define PG_CONTEXT_SP(uc) ((uintptr_t)(uc)->uc_mcontext.__gregs[2])

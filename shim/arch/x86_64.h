@@ -45,6 +45,17 @@ static inline void pg_context_args(const ucontext_t *uc, uintptr_t arg[6])
 		arg[i] = (uintptr_t)uc->uc_mcontext.gregs[order[i]];
 }
 
+/* The context that another signal's handler was given, as it begins; 0: it is none. */
+static inline uintptr_t pg_context_beneath(const ucontext_t *uc, pg_word_at *word)
+{
+	const greg_t *g = uc->uc_mcontext.gregs;
+	bool begins =
+		!g[REG_RAX] && g[REG_RDI] > 0 && g[REG_RDI] <= 64 && g[REG_RDX] == g[REG_RSP] + 8;
+
+	(void)word;
+	return begins ? (uintptr_t)g[REG_RDX] : 0;
+}
+
 #define PG_CONTEXT_RESULT(uc) ((int64_t)(uc)->uc_mcontext.gregs[REG_RAX])
 #define PG_CONTEXT_PC(uc) ((uc)->uc_mcontext.gregs[REG_RIP])
 #define PG_CONTEXT_SP(uc) ((uintptr_t)(uc)->uc_mcontext.gregs[REG_RSP])

@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-enum { WORD = 8, SMALLEST_PAGE = 4096 };
+enum { WORD = 8 };
 
 /*
  * rt_sigprocmask(2) reads its set of 8 bytes before it looks at HOW, which is
@@ -65,7 +65,7 @@ static int copied(void *to, size_t n, const struct iovec *theirs, unsigned count
 
 static bool asked(uintptr_t first, uintptr_t last)
 {
-	for (uintptr_t at = first; at >= first && at <= last; at = (at | (SMALLEST_PAGE - 1)) + 1)
+	for (uintptr_t at = first; at >= first && at <= last; at = (at | (PG_PAGE_LEAST - 1)) + 1)
 		if (!word_readable(at))
 			return false;
 	return true;
@@ -143,7 +143,7 @@ static int some_pages(uintptr_t *at, uintptr_t last)
 
 	for (; n < PAGES && *at <= last; n++) {
 		theirs[n] = (struct iovec){(void *)*at, 1};
-		*at = (*at | (SMALLEST_PAGE - 1)) + 1;
+		*at = (*at | (PG_PAGE_LEAST - 1)) + 1;
 	}
 	return copied(bytes, n, theirs, n);
 }
@@ -167,7 +167,7 @@ bool pg_readable_all(const void *p, size_t n)
 __attribute__((noinline)) bool pg_is_here(const void *p, size_t n)
 {
 	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-	uintptr_t page_end = (here | (SMALLEST_PAGE - 1)) + 1, at = (uintptr_t)p;
+	uintptr_t page_end = (here | (PG_PAGE_LEAST - 1)) + 1, at = (uintptr_t)p;
 
 	return at >= here && at < page_end && n <= page_end - at;
 }
@@ -190,7 +190,7 @@ bool pg_peek_string(char *to, const char *from, size_t size)
 	size_t done = 0;
 
 	while (done < size - 1) {
-		size_t page = SMALLEST_PAGE - ((uintptr_t)(from + done) & (SMALLEST_PAGE - 1));
+		size_t page = PG_PAGE_LEAST - ((uintptr_t)(from + done) & (PG_PAGE_LEAST - 1));
 		size_t n = size - 1 - done < page ? size - 1 - done : page;
 
 		if (!pg_peek(to + done, from + done, n))

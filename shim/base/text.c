@@ -298,7 +298,8 @@ static char lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
 }
 
-unsigned pg_distance(const char *a, const char *b)
+/* Edit distance of two words under 32 letters; 99 if longer. */
+static unsigned distance(const char *a, const char *b)
 {
 	unsigned char row[33];
 	size_t n = pg_len(b);
@@ -323,4 +324,27 @@ unsigned pg_distance(const char *a, const char *b)
 		}
 	}
 	return row[n];
+}
+
+struct pg_nearest pg_nearest_to(const char *word)
+{
+	const char *letters = word;
+	size_t n;
+
+	while (*letters == '-')
+		letters++;
+	n = pg_len(letters);
+	return (struct pg_nearest){word, NULL, n < 3 ? 2 : n < 6 ? 3 : 4};
+}
+
+void pg_nearest_try(struct pg_nearest *n, const char *candidate)
+{
+	unsigned d = distance(n->word, candidate);
+
+	if (d && pg_len(n->word) > 2 && pg_prefix(candidate, n->word))
+		d = 1; /* cut short */
+	if (d >= n->distance || d >= pg_len(candidate))
+		return;
+	n->best = candidate;
+	n->distance = d;
 }

@@ -67,8 +67,13 @@ bool pg_number(const char *s, uint64_t max, uint64_t *out);
 /* Shell glob: * ? [a-z] [!x] and \c. Bounded time: at most one * is backtracked. */
 bool pg_glob(const char *pattern, const char *s);
 
-/* Edit distance of two words under 32 letters, whatever their case, for "did you mean"; 99 if
- * longer. */
-unsigned pg_distance(const char *a, const char *b);
+/* "Did you mean": the one of the candidates that is nearest to WORD, by letters and whatever their
+ * case, if one is near enough to be meant. One that WORD is the beginning of is near. */
+struct pg_nearest {
+	const char *word, *best;
+	unsigned distance; /* the next one must be below */
+};
+struct pg_nearest pg_nearest_to(const char *word);
+void pg_nearest_try(struct pg_nearest *n, const char *candidate);
 
 #endif

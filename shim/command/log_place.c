@@ -135,7 +135,7 @@ static const char *descriptor_of(const char *path)
 static void take_name(const struct pg_request *r, const char *value)
 {
 	static const char *const words[] = {"stderr", "stdout", "off", "journal", NULL};
-	struct pg_nearest n = {value, NULL, 3};
+	struct pg_nearest n = {value, NULL, strlen(value) < 5 ? 2 : 3}; /* or it is a file */
 	size_t colon = strcspn(value, ":/");
 
 	if (value[colon] == ':')

@@ -97,23 +97,6 @@ void pg_fail(int status, const char *format, ...)
 	pg_end(status);
 }
 
-struct pg_nearest pg_nearest_to(const char *word)
-{
-	return (struct pg_nearest){word, NULL, 3};
-}
-
-void pg_nearest_try(struct pg_nearest *n, const char *candidate)
-{
-	unsigned d = pg_distance(n->word, candidate);
-
-	if (strlen(n->word) > 2 && !strncmp(candidate, n->word, strlen(n->word)) && d)
-		d = 1; /* cut short */
-	if (d >= n->distance || d + 1 >= strlen(candidate))
-		return;
-	n->best = candidate;
-	n->distance = d;
-}
-
 const char *pg_nearest_text(const struct pg_nearest *n, const char *otherwise)
 {
 	return n->best ? pg_text_of(" (did you mean '%s'?)", n->best) : otherwise;

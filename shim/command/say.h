@@ -3,6 +3,8 @@
 #ifndef PG_SAY_H
 #define PG_SAY_H
 
+#include "base/text.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -25,15 +27,6 @@ void __attribute__((format(printf, 1, 2))) pg_line(const char *format, ...);
 /* An allocated text; ends the program if there is no memory. */
 char *__attribute__((format(printf, 1, 2))) pg_text_of(const char *format, ...);
 void *pg_room(size_t size); /* zeroed */
-
-/* The one of the candidates that is nearest to WORD, if one is near enough to be meant. A candidate
- * that WORD is the beginning of is near. */
-struct pg_nearest {
-	const char *word, *best;
-	unsigned distance;
-};
-struct pg_nearest pg_nearest_to(const char *word);
-void pg_nearest_try(struct pg_nearest *n, const char *candidate);
 
 /* " (did you mean 'WORD'?)", or OTHERWISE if there is none; allocated. */
 const char *pg_nearest_text(const struct pg_nearest *n, const char *otherwise);

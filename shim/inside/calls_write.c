@@ -125,6 +125,22 @@ PG_EXPORT ssize_t sendto(int fd, const void *buf, size_t len, int flags, PG_SOCK
 		      send_to(fd, buf, len, flags, to, to_len, PG_CALLER), PG_CALLER);
 }
 
+static PG_COLD bool refused_to(int fd, const struct msghdr *msg, uintptr_t caller)
+{
+	struct msghdr to;
+
+	return pg_peek(&to, msg, sizeof to) && refused(fd, to.msg_name, to.msg_namelen, caller);
+}
+
+static PG_COLD ssize_t opened_to(int fd, const struct msghdr *msg, ssize_t sent, uintptr_t caller)
+{
+	struct msghdr to;
+
+	if (!pg_peek(&to, msg, sizeof to))
+		return sent;
+	return opened(PG_CALL_sendmsg, fd, to.msg_name, to.msg_namelen, sent, caller);
+}
+
 #define SENDMSG(name)                                                                              \
 	static PG_INLINE ssize_t one_by_##name(int fd, const struct msghdr *msg, int flags,        \
 					       uintptr_t caller)                                   \
@@ -141,7 +157,6 @@ PG_EXPORT ssize_t sendto(int fd, const void *buf, size_t len, int flags, PG_SOCK
                                                                                                    \
 	PG_EXPORT ssize_t name(int fd, const struct msghdr *msg, int flags)                        \
 	{                                                                                          \
-		struct msghdr copy = {.msg_name = NULL};                                           \
 		ssize_t sent;                                                                      \
                                                                                                    \
 		if (PG_LIKELY(!(flags & MSG_FASTOPEN))) {                                          \
@@ -150,11 +165,9 @@ PG_EXPORT ssize_t sendto(int fd, const void *buf, size_t len, int flags, PG_SOCK
 				pg_lend_passed(fd, msg);                                           \
 			return sent;                                                               \
 		}                                                                                  \
-		if (!pg_peek(&copy, msg, sizeof copy) ||                                           \
-		    refused(fd, copy.msg_name, copy.msg_namelen, PG_CALLER))                       \
-			return copy.msg_name ? -1 : one_by_##name(fd, msg, flags, PG_CALLER);      \
-		return opened(PG_CALL_sendmsg, fd, copy.msg_name, copy.msg_namelen,                \
-			      one_by_##name(fd, msg, flags, PG_CALLER), PG_CALLER);                \
+		if (refused_to(fd, msg, PG_CALLER))                                                \
+			return -1;                                                                 \
+		return opened_to(fd, msg, one_by_##name(fd, msg, flags, PG_CALLER), PG_CALLER);    \
 	}
 SENDMSG(sendmsg)
 
@@ -201,12 +214,9 @@ static PG_COLD int opened_by_first(enum pg_call call, int fd, const struct mmsgh
                                                                                                    \
 	PG_EXPORT int name(int fd, struct mmsghdr *msgs, unsigned n, PG_MMSG_FLAGS flags)          \
 	{                                                                                          \
-		struct msghdr first = {.msg_name = NULL};                                          \
-                                                                                                   \
 		if (PG_LIKELY(!((int)flags & MSG_FASTOPEN)))                                       \
 			return several_by_##name(fd, msgs, n, flags, PG_CALLER);                   \
-		if (n && pg_peek(&first, msgs, sizeof first) &&                                    \
-		    refused(fd, first.msg_name, first.msg_namelen, PG_CALLER))                     \
+		if (n && refused_to(fd, &msgs->msg_hdr, PG_CALLER))                                \
 			return -1;                                                                 \
 		return opened_by_first(PG_CALL_sendmmsg, fd, msgs,                                 \
 				       several_by_##name(fd, msgs, n, flags, PG_CALLER),           \

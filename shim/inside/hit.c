@@ -32,6 +32,37 @@ __thread uint64_t pg_owed __attribute__((tls_model("initial-exec")));
 __thread uintptr_t pg_mark_return __attribute__((tls_model("initial-exec")));
 #endif
 
+/* ---- what was interrupted ---- */
+
+static bool word_at(uintptr_t at, uintptr_t *word)
+{
+	if (!pg_confined)
+		return pg_peek(word, (const void *)at, sizeof *word);
+	memcpy(word, (const void *)at, sizeof *word);
+	return true;
+}
+
+/* Of several signals at once the kernel makes the frames one on another, those of lower numbers
+ * first: then this one interrupted the first instruction of another's handler, and what that one
+ * interrupted is in the frame beneath. */
+static void *context_of(const void *given)
+{
+	enum { SIGNALS = 64 };
+	const ucontext_t *uc = given;
+
+	for (int i = 0; i < SIGNALS; i++) {
+		uintptr_t beneath = pg_context_beneath(uc, word_at);
+
+		if (!beneath || (!pg_confined &&
+				 !pg_readable_all((const void *)beneath, sizeof uc->uc_mcontext)))
+			break;
+		uc = (const ucontext_t *)beneath;
+	}
+	return (void *)(uintptr_t)uc;
+}
+
+/* ---- what was logged ---- */
+
 enum { LOGGED_MAX = 6 };
 static __thread uintptr_t logged[LOGGED_MAX] __attribute__((tls_model("initial-exec")));
 
@@ -77,30 +108,58 @@ struct regs {
 #endif
 };
 
+/* How the kernel was entered, by the instruction before the one that it comes back to. */
+enum trap {
+	TRAP_UNKNOWN,
+	TRAP_OWN,
+	TRAP_NARROW, /* as 32-bit programs do it: other numbers, other registers */
+	NO_TRAP	     /* it was not: something else was interrupted */
+};
+enum { CODE_MOST = 32 };
+
+/* The last bytes before PC, at the end of CODE; how many. Its page is there, since it ran; what is
+ * before that may be the end of another mapping. */
+static int code_before(const uint8_t *pc, uint8_t code[CODE_MOST])
+{
+	uintptr_t in_page = (uintptr_t)pc % PG_PAGE_LEAST;
+	int n = in_page < CODE_MOST ? (int)in_page : CODE_MOST;
+
+	if (pg_confined)
+		memcpy(code + CODE_MOST - n, pc - n, (size_t)n);
+	else if (pg_peek(code, pc - CODE_MOST, CODE_MOST))
+		n = CODE_MOST;
+	else if (!pg_peek(code + CODE_MOST - n, pc - n, (size_t)n))
+		n = 0;
+	return n;
+}
+
+/* gVisor puts jmp *address in the place of the seven bytes that end with the trap. */
+static enum trap trap_of(const uint8_t code[CODE_MOST], int n)
+{
+	static const uint8_t jump[] = {0xff, 0x24, 0x25};
+	enum { JUMP = 7 };
+	const uint8_t *end = code + CODE_MOST;
+
+	if (n < JUMP || !memcmp(end - JUMP, jump, sizeof jump))
+		return TRAP_UNKNOWN;
+	if (end[-2] == 0x0f && end[-1] == 0x05)
+		return TRAP_OWN;
+	if (end[-2] == 0xcd && end[-1] == 0x80)
+		return sizeof(long) == 4 ? TRAP_OWN : TRAP_NARROW;
+	return NO_TRAP;
+}
+
 /*
  * The result has replaced the call's number in the register; the instruction
  * that loaded it (mov $nr,%eax) stands before the trap, in most stubs right
- * before it. Looked for in the bytes before PC; -1 if there is none.
+ * before it. -1 if there is none.
  */
-static __attribute__((unused)) long number_before(const uint8_t *pc)
+static long number_in(const uint8_t code[CODE_MOST], int n)
 {
-	enum { MOST = 32, LEAST = 7 };
-	int n = (uintptr_t)pc % PG_PAGE_LEAST < MOST ? (int)((uintptr_t)pc % PG_PAGE_LEAST) : MOST;
-	uint8_t code[MOST];
+	enum { LEAST = 7 };
 	uint32_t nr;
 
-	/* Its page is there, since it ran; what is before that may be the end of another mapping.
-	 */
-	if (pg_confined)
-		memcpy(code, pc - n, (size_t)n);
-	else if (pg_peek(code, pc - MOST, MOST))
-		n = MOST;
-	else if (!pg_peek(code, pc - n, (size_t)n))
-		return -1;
-	if (n < LEAST || (!(code[n - 2] == 0x0f && code[n - 1] == 0x05) &&
-			  !(code[n - 2] == 0xcd && code[n - 1] == 0x80)))
-		return -1;
-	for (int at = n - LEAST; at >= 0; at--) {
+	for (int at = CODE_MOST - LEAST; at >= CODE_MOST - n; at--) {
 		memcpy(&nr, code + at + 1, sizeof nr);
 		if (code[at] == 0xb8 && nr < 512)
 			return (long)nr;
@@ -143,12 +202,29 @@ static void unpack_socketcall(struct regs *r)
 }
 #endif
 
-/* The number of the system call that UC interrupted; -1: unknown. */
+/* How the kernel was entered for what UC interrupted, and for which call; -1: unknown. */
+static enum trap trap_at(const ucontext_t *uc, long *nr)
+{
+	uint8_t code[CODE_MOST];
+	enum trap trap;
+	int n;
+
+	if (!PG_NUMBER_IS_LOST) {
+		*nr = (long)PG_CONTEXT_NUMBER(uc);
+		return TRAP_UNKNOWN;
+	}
+	n = code_before((const uint8_t *)PG_CONTEXT_PC(uc), code);
+	trap = trap_of(code, n);
+	*nr = trap == TRAP_OWN || trap == TRAP_NARROW ? number_in(code, n) : -1;
+	return trap;
+}
+
 static long number_of(const ucontext_t *uc)
 {
-	if (PG_NUMBER_IS_LOST)
-		return number_before((const uint8_t *)PG_CONTEXT_PC(uc));
-	return (long)PG_CONTEXT_NUMBER(uc);
+	long nr;
+
+	trap_at(uc, &nr);
+	return nr;
 }
 
 static void read_regs(const ucontext_t *uc, struct regs *r)
@@ -165,20 +241,21 @@ static void read_regs(const ucontext_t *uc, struct regs *r)
 
 long pg_hit_number(const void *context)
 {
-	return number_of(context);
+	return number_of(context_of(context));
 }
 
 /*
  * What no instruction after a system call reads: the kernel has left the way
  * back in %rcx (syscall(2)'s table of clobbered registers), for which we put in
- * a word of our own. It is there as long as nothing ran but the kernel.
+ * a word of our own. It is there as long as nothing ran but the kernel. After
+ * int $0x80 it is the program's.
  */
 #define LOGGED_WORD 0x706970656775ull
 
 bool pg_hit_is_stale(const void *context)
 {
 #ifdef PG_CONTEXT_SPARE
-	const ucontext_t *uc = context;
+	const ucontext_t *uc = context_of(context);
 
 	return PG_CONTEXT_SPARE(uc) == (greg_t)LOGGED_WORD;
 #else
@@ -190,9 +267,10 @@ bool pg_hit_is_stale(const void *context)
 void pg_hit_mark_logged(const struct pg_op *op, void *context)
 {
 #ifdef PG_CONTEXT_SPARE
-	ucontext_t *uc = context;
+	ucontext_t *uc = context_of(context);
 
-	PG_CONTEXT_SPARE(uc) = (greg_t)LOGGED_WORD;
+	if (!op->narrow)
+		PG_CONTEXT_SPARE(uc) = (greg_t)LOGGED_WORD;
 #else
 	(void)context;
 #endif
@@ -336,15 +414,29 @@ static bool from_ours(struct regs *r, const void *uc, struct pg_op *op)
 }
 
 /* As they are at the system call itself, not as a wrapper of ours was given them. */
-static void read_raw(const void *uc, bool ours, struct regs *r)
+static enum trap read_raw(const void *uc, struct regs *r)
 {
 	read_regs(uc, r);
-	if (!ours)
-		r->nr = pg_hit_number(uc);
+	return trap_at(uc, &r->nr);
 }
 
-bool pg_hit_recognise(const siginfo_t *si, const void *uc, struct pg_op *op)
+/* By what was interrupted alone; false: that is no call. Of those of 32-bit programs no more is
+ * known here. */
+static bool from_elsewhere(const void *uc, struct regs *r, struct pg_op *op)
 {
+	enum trap trap = read_raw(uc, r);
+
+	op->narrow = trap == TRAP_NARROW;
+	if (op->narrow)
+		r->nr = IO_URING_ENTER; /* no call, in the tables */
+	from_regs(r, op);
+	op->bytes = op->call && (r->nr >= 0 || GUESS_IS_WRITE) ? length_of(r) : -1;
+	return trap != NO_TRAP;
+}
+
+bool pg_hit_recognise(const siginfo_t *si, const void *context, struct pg_op *op)
+{
+	const void *uc = context_of(context);
 	struct regs r;
 	int pid = pg_confined ? -1 : pg_pid();
 	bool ours;
@@ -359,16 +451,17 @@ bool pg_hit_recognise(const siginfo_t *si, const void *uc, struct pg_op *op)
 	if (ours) {
 		op->caller = op->cfa ? 0 : PG_MARKED_CALLER;
 		op->bytes = length_of(&r);
-	} else {
-		read_raw(uc, false, &r);
-		from_regs(&r, op);
-		op->bytes = op->call && (r.nr >= 0 || GUESS_IS_WRITE) ? length_of(&r) : -1;
+	} else if (!from_elsewhere(uc, &r, op)) {
+		return false;
 	}
 	op->ret = r.ret < 0 ? -1 : r.ret;
 	op->err = r.ret < 0 ? EPIPE : 0;
 	if (broken(op))
 		return true;
-	read_raw(uc, ours, &r);
+	if (ours)
+		read_regs(uc, &r);
+	else
+		read_raw(uc, &r);
 	return from_ring(&r, op);
 }
 
@@ -380,7 +473,7 @@ static bool to_repeat(struct regs *r, const void *uc)
 	struct pg_op op = {.fd = -1};
 
 	if (!from_ours(r, uc, &op))
-		r->nr = pg_hit_number(uc);
+		r->nr = number_of(uc);
 #ifdef __i386__
 	if (r->unpacked)
 		r->nr = SYS_socketcall; /* whose own arguments are as they were */
@@ -400,7 +493,7 @@ static bool to_repeat(struct regs *r, const void *uc)
 
 bool pg_hit_repeat(void *context)
 {
-	ucontext_t *uc = context;
+	ucontext_t *uc = context_of(context);
 	struct regs r;
 
 	read_regs(uc, &r);

@@ -59,7 +59,7 @@ struct pg_change {
 };
 
 struct pg_site {
-	const char *call;
+	const char *call; /* a null pointer: not known */
 	struct pg_code caller;
 	uint64_t count;
 	int fd;

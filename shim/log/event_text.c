@@ -184,16 +184,22 @@ static void text_name_of_call(struct pg_text *t, const struct pg_event *e)
 	pg_put(t, name ? name : "a write");
 }
 
+/* "write(4": a null pointer, or a negative number, is not known. */
+static void text_what(struct pg_text *t, const char *call, int fd)
+{
+	pg_put(t, call ? call : "a write");
+	pg_put_char(t, '(');
+	if (fd >= 0)
+		pg_put_i64(t, fd);
+	else
+		pg_put_char(t, '?');
+}
+
 static void text_call(struct pg_text *t, const struct pg_event *e)
 {
 	const char *err = e->op->err ? pg_errno_name(e->op->err) : NULL;
 
-	text_name_of_call(t, e);
-	pg_put_char(t, '(');
-	if (e->op->fd >= 0)
-		pg_put_i64(t, e->op->fd);
-	else
-		pg_put_char(t, '?');
+	text_what(t, pg_event_call(e), e->op->fd);
 	if (e->op->bytes >= 0) {
 		pg_put(t, ", ");
 		pg_put_i64(t, e->op->bytes);
@@ -532,10 +538,8 @@ static void text_exit(struct pg_text *t, const struct pg_event *e)
 		pg_put(t, INDENT);
 		text_times(t, e->exit.site[i].count);
 		pg_put_char(t, ' ');
-		pg_put(t, e->exit.site[i].call);
-		pg_put_char(t, '(');
-		pg_put_i64(t, e->exit.site[i].fd);
-		pg_put(t, ")");
+		text_what(t, e->exit.site[i].call, e->exit.site[i].fd);
+		pg_put_char(t, ')');
 		if (!e->exit.site[i].caller.at)
 			continue;
 		pg_put(t, " at ");

@@ -123,21 +123,36 @@ void pg_site_describe(struct pg_place *s, const struct pg_event *e, uintptr_t ca
 	PG_PUT(s->broke, e->ev == PG_EV_EPIPE);
 }
 
+/* S among those of E, the ones that broke most, in that order. */
+static void keep(struct pg_event *e, const struct pg_site *s)
+{
+	const unsigned most = sizeof e->exit.site / sizeof *e->exit.site;
+	struct pg_site *site = e->exit.site;
+	unsigned at = e->exit.sites;
+
+	if (at < most)
+		e->exit.sites++;
+	else if (site[--at].count >= s->count)
+		return;
+	for (; at && site[at - 1].count < s->count; at--)
+		site[at] = site[at - 1];
+	site[at] = *s;
+}
+
 void pg_site_collect(struct pg_event *e)
 {
 	for (int i = 0; i < SITES; i++) {
 		const struct pg_place *s = &sites[i];
 		uint64_t count = PG_GET(s->count);
+		enum pg_call call = PG_GET(s->call);
 
 		if (!PG_GET(s->broke) || PG_GET(s->pid) != e->pid)
 			continue;
 		e->exit.events += count;
-		if (e->exit.sites < sizeof e->exit.site / sizeof *e->exit.site)
-			e->exit.site[e->exit.sites++] =
-				(struct pg_site){pg_call_name(PG_GET(s->call)),
-						 {PG_GET(s->caller), PG_GET(s->stamp)},
-						 count,
-						 PG_GET(s->fd)};
+		keep(e, &(struct pg_site){call ? pg_call_name(call) : NULL,
+					  {PG_GET(s->caller), PG_GET(s->stamp)},
+					  count,
+					  PG_GET(s->fd)});
 	}
 	if (PG_GET(wiped.pid) == e->pid) /* else more than one process counted */
 		e->exit.events = PG_GET(wiped.broken);

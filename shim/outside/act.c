@@ -44,7 +44,7 @@ static void change(struct pg_ruled *c)
 		return;
 	}
 	pg_story_ended(c->object.story);
-	c->way->answer(c, 0);
+	pg_carry_end(c);
 }
 
 /* An EPIPE that the kernel does not make: its signal comes from here, and where none can come the
@@ -156,10 +156,7 @@ static void lose(struct pg_ruled *c)
 	c->plan.lost = true;
 	pg_made_log(c);
 	c->done = c->op.bytes;
-	if (c->op.call == PG_CALL_sendmmsg)
-		pg_carry_answer(c);
-	else
-		c->way->answer(c, c->done);
+	pg_carry_answer(c);
 }
 
 void pg_act_finish(struct pg_ruled *c)

@@ -59,11 +59,21 @@ static void break_midway(struct pg_ruled *c)
 void pg_carry_answer(struct pg_ruled *c)
 {
 	uint32_t n = (uint32_t)c->done;
-
 	size_t at = c->narrow ? (size_t)PG_NARROW_MSG_LEN : offsetof(struct mmsghdr, msg_len);
 
+	if (c->op.call != PG_CALL_sendmmsg && c->op.call != PG_CALL_recvmmsg) {
+		c->way->answer(c, c->done);
+		return;
+	}
 	pg_bytes_write(pg_tracee_by(c->of), (uintptr_t)c->op.arg[1] + at, &n, sizeof n);
 	c->way->answer(c, 1);
+}
+
+void pg_carry_end(struct pg_ruled *c)
+{
+	c->done = 0;
+	pg_move_ends(c);
+	pg_carry_answer(c);
 }
 
 bool pg_carry_on(struct pg_ruled *c)
@@ -79,10 +89,10 @@ bool pg_carry_on(struct pg_ruled *c)
 	}
 	if (c->then_breaks && c->done == c->want)
 		break_midway(c);
-	if (ret >= 0 && c->op.call == PG_CALL_sendmmsg)
-		pg_carry_answer(c);
+	if (ret < 0)
+		c->way->answer(c, ret);
 	else
-		c->way->answer(c, ret < 0 ? ret : c->done);
+		pg_carry_answer(c);
 	return true;
 }
 

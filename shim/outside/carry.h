@@ -19,8 +19,12 @@ bool pg_carry_on(struct pg_ruled *c);
 /* N bytes went by C. */
 void pg_carry_count(struct pg_ruled *c, int64_t n);
 
-/* Of several messages the first one went, DONE bytes: so each of them meets the rules. */
+/* C moved DONE bytes; of several messages they are the first one's, so each of them meets the
+ * rules. */
 void pg_carry_answer(struct pg_ruled *c);
+
+/* C, which reads, is told that this is the end. */
+void pg_carry_end(struct pg_ruled *c);
 
 /* How long the program itself lets the call wait, in ns; 0: for ever. */
 uint64_t pg_patience(const struct pg_ruled *c);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "outside/engine.h"
 
+#include "outside/interrupted.h"
 #include "outside/memory.h"
 #include "outside/notify.h"
 #include "outside/ruled.h"
@@ -26,6 +27,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+static bool notifies; /* of calls, the kernel */
 static int signals = -1;
 static sigset_t some; /* of which this process wants to know */
 static volatile sig_atomic_t asked;
@@ -209,10 +211,19 @@ static void on_fork(int tid, bool vfork)
 	go_on(tid, 0);
 }
 
+static void on_signal_of(int tid, int sig)
+{
+	if (notifies)
+		pg_interrupted(tid);
+	go_on(tid, sig);
+}
+
 static void on_stop(int tid, int status)
 {
 	int sig = WSTOPSIG(status), event = status >> 16;
 
+	if (event == PTRACE_EVENT_STOP)
+		pg_ruled_stands(tid);
 	if (event == PTRACE_EVENT_STOP && stops(sig))
 		on_group_stop(tid);
 	else if (event == PTRACE_EVENT_EXEC)
@@ -232,7 +243,7 @@ static void on_stop(int tid, int status)
 	else if (sig == SIGPIPE)
 		go_on(tid, pg_report_sigpipe(pg_tracee_heard(tid), tid));
 	else
-		go_on(tid, sig);
+		on_signal_of(tid, sig);
 }
 
 /* Its parent learns of the end of TID when this process has taken it. So the last line is written
@@ -341,6 +352,7 @@ static void start_listening(int listener)
 	for (unsigned i = 0; i < sizeof which / sizeof *which; i++)
 		sigaction(which[i], &a, NULL);
 	setitimer(ITIMER_REAL, &second, NULL);
+	notifies = true;
 	pg_notify_start(listener);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "outside/file.h"
 
+#include "base/sys.h"
 #include "base/text.h"
 #include "outside/elf_file.h"
 
@@ -9,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { FUNCTIONS_MAX = 1 << 20 };
@@ -26,9 +29,11 @@ struct pg_file_function {
 static struct pg_file *files;
 static uint64_t stamps;
 
-static int open_of(int pid, const char *path, char *by, size_t size)
+static int open_of(int pid, const char *path)
 {
-	snprintf(by, size, "/proc/%d/root%s", pid, path);
+	char by[4200];
+
+	snprintf(by, sizeof by, "/proc/%d/root%s", pid, path);
 	return open(by, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 }
 
@@ -41,22 +46,32 @@ static void read_segments(struct pg_file *f, const struct pg_elf_file *e)
 				e->segments[i].offset, e->segments[i].size, e->segments[i].address,
 				e->segments[i].flags & PF_X};
 	f->go = pg_elf_file_named(e, ".gopclntab") || pg_elf_file_named(e, ".go.buildinfo");
+	f->narrow = !e->wide && sizeof(long) > sizeof(uint32_t);
 	f->debug = pg_elf_file_debug(e);
 	f->known = true;
 }
 
+/* A file may say that it is larger than any disk. */
+static uint64_t size_of(int fd)
+{
+	enum { BLOCK = 512 };
+	struct stat st;
+
+	return fstat(fd, &st) || st.st_blocks < 0 ? 0 : (uint64_t)st.st_blocks * BLOCK;
+}
+
 static void open_file(struct pg_file *f, int pid, const char *path)
 {
-	char by[4200];
-	int fd = *path == '/' ? open_of(pid, path, by, sizeof by) : -1;
+	int fd = *path == '/' ? open_of(pid, path) : -1;
 	struct pg_elf_file e;
 
 	if (fd < 0)
 		return;
 	if (pg_elf_file_open(&e, fd)) {
 		read_segments(f, &e);
+		f->size = size_of(fd);
 		pg_elf_file_close(&e);
-		f->path = strdup(by);
+		f->path = strdup(path);
 	}
 	close(fd);
 }
@@ -96,7 +111,7 @@ struct pg_file *pg_file(int pid, const char *path, uint64_t dev, uint64_t ino)
 /* Of S, or of the page that it begins in. */
 static bool is_from(const struct pg_file_segment *s, uint64_t offset)
 {
-	return offset >= (s->offset & ~(uint64_t)4095) &&
+	return offset >= (s->offset & ~(uint64_t)(pg_auxval(AT_PAGESZ) - 1)) &&
 	       (offset < s->offset || offset - s->offset < s->size);
 }
 
@@ -203,19 +218,23 @@ static void list_functions(struct pg_file *f, int fd)
 		qsort(f->function, f->functions, sizeof *f->function, by_address);
 }
 
-const char *pg_file_function(struct pg_file *f, uint64_t address, uint64_t *start)
+/* Through a process that is there now: who mapped it first may have ended. */
+static void list_once(struct pg_file *f, int pid)
+{
+	int fd = f->listed || !f->path ? -1 : open_of(pid, f->path);
+
+	if (fd < 0)
+		return;
+	list_functions(f, fd);
+	close(fd);
+	f->listed = true;
+}
+
+const char *pg_file_function(struct pg_file *f, int pid, uint64_t address, uint64_t *start)
 {
 	unsigned low = 0, high;
 
-	if (!f->listed && f->path) {
-		int fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-
-		if (fd >= 0) {
-			list_functions(f, fd);
-			close(fd);
-		}
-	}
-	f->listed = true;
+	list_once(f, pid);
 	high = f->functions;
 	while (low < high) { /* the last that begins at or before ADDRESS */
 		unsigned mid = (low + high) / 2;

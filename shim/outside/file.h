@@ -13,13 +13,15 @@ struct pg_file {
 	char *name;	   /* without its folder */
 	uint64_t stamp;
 	bool go, known; /* KNOWN: it could be read as an ELF file */
+	bool narrow;	/* of 32 bits, where this process is of 64 */
 	unsigned segments;
 	struct pg_file_segment *segment;
 	bool listed; /* its functions were looked for */
 	unsigned functions;
 	struct pg_file_function *function; /* sorted */
 	char *names;
-	char *path;		/* by which it can be opened */
+	char *path;		/* by which those who run it can open it */
+	uint64_t size;		/* that it takes on its disk */
 	uint64_t debug;		/* bytes of debugging information, unpacked */
 	struct pg_units *units; /* units.c's */
 };
@@ -31,7 +33,8 @@ struct pg_file *pg_file(int pid, const char *path, uint64_t dev, uint64_t ino);
  * false: it is not loaded from there. */
 bool pg_file_address(const struct pg_file *f, uint64_t offset, bool code, uint64_t *address);
 
-/* The function that holds ADDRESS, and where it begins; a null pointer: none is known. */
-const char *pg_file_function(struct pg_file *f, uint64_t address, uint64_t *start);
+/* The function that holds ADDRESS, and where it begins; a null pointer: none is known. Process PID
+ * runs it. */
+const char *pg_file_function(struct pg_file *f, int pid, uint64_t address, uint64_t *start);
 
 #endif

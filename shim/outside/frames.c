@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "outside/frames.h"
 
+#include "outside/bound.h"
 #include "outside/bytes.h"
 #include "outside/library.h"
 #include "outside/memory.h"
@@ -11,12 +12,13 @@
 #include "who/unwinder.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { FRAMES = 64 };
 
 /* What was climbed last. Its first LIBC_S frames are libc's. */
-static struct {
+static struct pg_frames {
 	unsigned n, at, libc_s;
 	uintptr_t pc[FRAMES];
 	bool exact[FRAMES];
@@ -39,21 +41,32 @@ struct callbacks {
 	void *find_elf, *find_debuginfo, *section_address;
 	char **debuginfo_path;
 };
+struct thread_callbacks {
+	int (*next)(void *, void *, void **);
+	bool (*thread)(void *, int, void *, void **);
+	bool (*read)(void *, uint64_t, uint64_t *, void *);
+	bool (*start)(void *, void *);
+	void (*detach)(void *, void *), (*detach_thread)(void *, void *);
+};
 static struct {
 	void *(*begin)(const struct callbacks *);
 	void (*end)(void *);
 	int (*report)(void *, int);
 	int (*report_end)(void *, void *, void *);
 	int (*attach)(void *, int, bool);
+	bool (*attach_by)(void *, void *, int, const struct thread_callbacks *, void *);
+	int (*tid)(void *);
+	bool (*registers)(void *, int, unsigned, const uint64_t *);
 	int (*frames)(void *, int, int (*)(void *, void *), void *);
-	bool (*pc)(void *, unsigned long *, bool *);
+	bool (*pc)(void *, uint64_t *, bool *);
+	void *(*module)(void *, uint64_t);
 	void *find_elf, *section_address;
 } dw;
 
 /* No file of debugging information is looked for, on this machine or in a network: the tables for
  * exceptions are in the program itself. */
-static int no_debuginfo(void *mod, void **user, const char *name, unsigned long base,
-			const char *file, const char *link, unsigned crc, char **found)
+static int no_debuginfo(void *mod, void **user, const char *name, uint64_t base, const char *file,
+			const char *link, unsigned crc, char **found)
 {
 	(void)mod, (void)user, (void)name, (void)base, (void)file, (void)link, (void)crc;
 	(void)found;
@@ -68,8 +81,12 @@ static bool load(void)
 		{"dwfl_linux_proc_report", &dw.report},
 		{"dwfl_report_end", &dw.report_end},
 		{"dwfl_linux_proc_attach", &dw.attach},
+		{"dwfl_attach_state", &dw.attach_by},
+		{"dwfl_thread_tid", &dw.tid},
+		{"dwfl_thread_state_registers", &dw.registers},
 		{"dwfl_getthread_frames", &dw.frames},
 		{"dwfl_frame_pc", &dw.pc},
+		{"dwfl_addrmodule", &dw.module},
 		{"dwfl_linux_proc_find_elf", &dw.find_elf},
 		{"dwfl_offline_section_address", &dw.section_address},
 	};
@@ -81,6 +98,60 @@ static bool load(void)
 	return there;
 }
 
+/* ---- libdw, of 32-bit programs ---- */
+
+/* Their registers and memory are handed to it: of what it reads by itself, elfutils 0.188 for one
+ * takes words of theirs for longer ones, and loses the caller of whoever aligned its stack, as
+ * every main() does there. */
+
+static int no_next(void *dwfl, void *t, void **arg)
+{
+	(void)dwfl, (void)t, (void)arg;
+	return 0;
+}
+
+static bool any_thread(void *dwfl, int tid, void *t, void **arg)
+{
+	(void)dwfl, (void)tid, (void)t, (void)arg;
+	return true;
+}
+
+static bool read_narrow(void *dwfl, uint64_t address, uint64_t *word, void *t)
+{
+	uint32_t narrow;
+
+	(void)dwfl;
+	if (!pg_bytes_read(pg_tracee_by(t), (uint32_t)address, &narrow, sizeof narrow))
+		return false;
+	*word = narrow;
+	return true;
+}
+
+static bool start_narrow(void *thread, void *arg)
+{
+	uint32_t reg[PG_NARROW_REGISTERS];
+	uint64_t all[PG_NARROW_REGISTERS];
+
+	(void)arg;
+	if (!pg_registers_narrow(dw.tid(thread), reg))
+		return false;
+	for (unsigned i = 0; i < PG_NARROW_REGISTERS; i++)
+		all[i] = reg[i];
+	return dw.registers(thread, 0, PG_NARROW_REGISTERS, all);
+}
+
+static bool attach(struct pg_tracee *t, void *dwfl)
+{
+	static const struct thread_callbacks narrow = {
+		.next = no_next, .thread = any_thread, .read = read_narrow, .start = start_narrow};
+	int by = pg_tracee_by(t);
+
+	return pg_memory_is_narrow(t) ? dw.attach_by(dwfl, NULL, by, &narrow, t)
+				      : !dw.attach(dwfl, by, true);
+}
+
+/* ---- climbing by libdw ---- */
+
 static void *session(struct pg_tracee *t)
 {
 	static struct callbacks callbacks;
@@ -89,15 +160,15 @@ static void *session(struct pg_tracee *t)
 	if (t->unwind)
 		return t->unwind;
 	callbacks.find_elf = dw.find_elf;
-	*(int (**)(void *, void **, const char *, unsigned long, const char *, const char *,
-		   unsigned, char **)) &
+	*(int (**)(void *, void **, const char *, uint64_t, const char *, const char *, unsigned,
+		   char **)) &
 		callbacks.find_debuginfo = no_debuginfo;
 	callbacks.section_address = dw.section_address;
 	dwfl = dw.begin(&callbacks);
 	if (!dwfl)
 		return NULL;
 	if (dw.report(dwfl, pg_tracee_by(t)) || dw.report_end(dwfl, NULL, NULL) ||
-	    dw.attach(dwfl, pg_tracee_by(t), true)) {
+	    !attach(t, dwfl)) {
 		dw.end(dwfl);
 		return NULL;
 	}
@@ -111,23 +182,59 @@ void *pg_frames_tables(struct pg_tracee *t)
 	return load() ? session(t) : NULL;
 }
 
+/* The first frame that counts, by its place in the code; those that are passed by before it. */
+struct first {
+	uintptr_t pc;
+	unsigned passed;
+};
+
 static int on_frame(void *state, void *arg)
 {
-	unsigned long pc;
+	struct first *first = arg;
+	uint64_t pc;
 	bool exact;
 
-	(void)arg;
 	if (!dw.pc(state, &pc, &exact))
 		return 1;
-	return !add(pc, exact);
+	if (!climbed.n && pc != first->pc)
+		return ++first->passed == FRAMES;
+	return !add((uintptr_t)pc, exact);
 }
 
-static void climb_by_tables(struct pg_tracee *t, int tid)
+/* Did the climb come to a file that was loaded after the tables were learnt? What is above it was
+ * guessed. */
+static bool came_to_new(void *dwfl)
+{
+	struct pg_module room;
+
+	for (unsigned i = 0; i < climbed.n; i++)
+		if (!dw.module(dwfl, climbed.pc[i]))
+			return pg_module_at(climbed.pc[i], &room);
+	return false;
+}
+
+static bool climb(void *dwfl, struct pg_tracee *t, int tid, uintptr_t pc)
+{
+	struct first first = {pc, 0};
+
+	climbed.n = 0;
+	if (!pg_bound_begin(pg_memory_of_files(t)))
+		return false;
+	dw.frames(dwfl, tid, on_frame, &first);
+	pg_bound_end();
+	return true;
+}
+
+static void climb_by_tables(struct pg_tracee *t, int tid, uintptr_t pc)
 {
 	void *dwfl = pg_frames_tables(t);
 
+	if (!dwfl || !climb(dwfl, t, tid, pc) || !came_to_new(dwfl))
+		return;
+	pg_tracee_forget_tables(t);
+	dwfl = pg_frames_tables(t);
 	if (dwfl)
-		dw.frames(dwfl, tid, on_frame, NULL);
+		climb(dwfl, t, tid, pc);
 }
 
 /* ---- frame pointers ---- */
@@ -205,8 +312,8 @@ void pg_frames_climb(struct pg_tracee *t, int tid, const struct pg_registers *r)
 	if (!r)
 		return;
 	pg_memory_map(t);
-	if (!pg_memory_is_go(t) && !r->narrow)
-		climb_by_tables(t, tid);
+	if (!pg_memory_is_go(t) || r->narrow) /* Go keeps no frame pointers there */
+		climb_by_tables(t, tid, r->pc);
 	if (climbed.n < 2) {
 		climbed.n = 0;
 		climb_by_pointers(t, r);
@@ -214,6 +321,23 @@ void pg_frames_climb(struct pg_tracee *t, int tid, const struct pg_registers *r)
 	if (!pg_memory_is_go(t))
 		climbed.libc_s = libc_s();
 	climbed.at = 0;
+}
+
+struct pg_frames *pg_frames_keep(void)
+{
+	struct pg_frames *kept = malloc(sizeof *kept);
+
+	if (kept)
+		*kept = climbed;
+	return kept;
+}
+
+void pg_frames_restore(struct pg_frames *kept)
+{
+	climbed.n = climbed.at = climbed.libc_s = 0;
+	if (kept)
+		climbed = *kept;
+	free(kept);
 }
 
 void pg_cursor_here(struct pg_cursor *c)

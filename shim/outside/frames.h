@@ -14,6 +14,12 @@
  * frame afterwards. A null pointer for R: no stack is known. */
 void pg_frames_climb(struct pg_tracee *t, int tid, const struct pg_registers *r);
 
+/* What was climbed last, to be had again by pg_frames_restore(), which frees it. A null pointer:
+ * there is no memory; restored, it is no stack. */
+struct pg_frames;
+struct pg_frames *pg_frames_keep(void);
+void pg_frames_restore(struct pg_frames *kept);
+
 /* What libdw knows of T, which may be nothing: a null pointer. */
 void *pg_frames_tables(struct pg_tracee *t);
 

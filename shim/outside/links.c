@@ -18,65 +18,99 @@
 /* All that is read is the process's, which may have put anything there. */
 enum { LINKS_MAX = 4096, HEADERS_MAX = 64, DYNAMIC_MAX = 512 };
 
-struct started { /* what the kernel gave it: getauxval(3) */
-	uintptr_t headers;
-	size_t n;
+/* A process whose words are WORD bytes. */
+struct whose {
+	int pid;
+	size_t word;
 };
 
-static struct started started(int pid)
+static bool read_words(const struct whose *w, uintptr_t at, uintptr_t *to, size_t n)
+{
+	char raw[4 * sizeof *to];
+
+	if (n * w->word > sizeof raw || !pg_bytes_read(w->pid, at, raw, n * w->word))
+		return false;
+	memset(to, 0, n * sizeof *to);
+	for (size_t i = 0; i < n; i++)
+		memcpy(to + i, raw + i * w->word, w->word);
+	return true;
+}
+
+struct started { /* what the kernel gave it: getauxval(3) */
+	uintptr_t headers, n;
+};
+
+static struct started started(const struct whose *w)
 {
 	struct started s = {0, 0};
-	Elf64_auxv_t all[64];
-	char path[48];
+	char path[48], all[1024];
 	ssize_t n = -1;
 	int fd;
 
-	snprintf(path, sizeof path, "/proc/%d/auxv", pid);
+	snprintf(path, sizeof path, "/proc/%d/auxv", w->pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd >= 0) {
 		n = read(fd, all, sizeof all);
 		close(fd);
 	}
-	for (ssize_t i = 0; i < n / (ssize_t)sizeof *all; i++) {
-		if (all[i].a_type == AT_PHDR)
-			s.headers = (uintptr_t)all[i].a_un.a_val;
-		else if (all[i].a_type == AT_PHNUM)
-			s.n = (size_t)all[i].a_un.a_val;
+	for (ssize_t i = 0; i + 2 * (ssize_t)w->word <= n; i += 2 * (ssize_t)w->word) {
+		uintptr_t type = 0;
+
+		memcpy(&type, all + i, w->word);
+		if (type == AT_PHDR)
+			memcpy(&s.headers, all + i + w->word, w->word);
+		else if (type == AT_PHNUM)
+			memcpy(&s.n, all + i + w->word, w->word);
 	}
 	return s;
 }
 
-/* Where the program's dynamic section is; 0: it has none. */
-static uintptr_t dynamic(int pid)
+/* One of the program's segments. */
+static bool read_header(const struct whose *w, uintptr_t at, size_t i, ElfW(Phdr) * h)
 {
-	struct started s = started(pid);
-	Elf64_Phdr h[HEADERS_MAX];
-	uintptr_t base = 0, at = 0;
+	Elf32_Phdr narrow;
 
-	if (s.n > HEADERS_MAX || !pg_bytes_read(pid, s.headers, h, s.n * sizeof *h))
+	if (w->word == sizeof(uintptr_t))
+		return pg_bytes_read(w->pid, at + i * sizeof *h, h, sizeof *h);
+	if (!pg_bytes_read(w->pid, at + i * sizeof narrow, &narrow, sizeof narrow))
+		return false;
+	h->p_type = narrow.p_type;
+	h->p_vaddr = narrow.p_vaddr;
+	return true;
+}
+
+/* Where the program's dynamic section is; 0: it has none. */
+static uintptr_t dynamic(const struct whose *w)
+{
+	struct started s = started(w);
+	uintptr_t base = 0, at = 0;
+	ElfW(Phdr) h;
+
+	if (s.n > HEADERS_MAX)
 		return 0;
 	for (size_t i = 0; i < s.n; i++) {
-		if (h[i].p_type == PT_PHDR)
-			base = s.headers - (uintptr_t)h[i].p_vaddr;
-		else if (h[i].p_type == PT_DYNAMIC)
-			at = (uintptr_t)h[i].p_vaddr;
+		if (!read_header(w, s.headers, i, &h))
+			return 0;
+		if (h.p_type == PT_PHDR)
+			base = s.headers - (uintptr_t)h.p_vaddr;
+		else if (h.p_type == PT_DYNAMIC)
+			at = (uintptr_t)h.p_vaddr;
 	}
 	return at ? base + at : 0;
 }
 
-static uintptr_t first_link(int pid)
+/* Of each of these structures words are read that lie in it as in an array. */
+static uintptr_t first_link(const struct whose *w)
 {
-	uintptr_t at = dynamic(pid);
-	struct r_debug debug;
-	Elf64_Dyn d;
+	enum { TAG, VALUE };   /* a Dyn */
+	enum { VERSION, MAP }; /* r_debug */
+	uintptr_t at = dynamic(w), d[2], debug[2];
 
-	for (int i = 0; at && i < DYNAMIC_MAX; i++, at += sizeof d) {
-		if (!pg_bytes_read(pid, at, &d, sizeof d) || d.d_tag == DT_NULL)
+	for (int i = 0; at && i < DYNAMIC_MAX; i++, at += sizeof d / sizeof *d * w->word) {
+		if (!read_words(w, at, d, 2) || d[TAG] == DT_NULL)
 			return 0;
-		if (d.d_tag == DT_DEBUG)
-			return pg_bytes_read(pid, (uintptr_t)d.d_un.d_ptr, &debug, sizeof debug)
-				       ? (uintptr_t)debug.r_map
-				       : 0;
+		if (d[TAG] == DT_DEBUG)
+			return read_words(w, d[VALUE], debug, 2) ? debug[MAP] : 0;
 	}
 	return 0;
 }
@@ -111,19 +145,18 @@ static void name_areas(struct pg_tracee *t, uintptr_t inside, const char *name)
 			pg_copy(t->area[i].name, sizeof t->area[i].name, name);
 }
 
-void pg_links_name(struct pg_tracee *t)
+void pg_links_name(struct pg_tracee *t, bool narrow)
 {
+	enum { ADDRESS, NAME, DYNAMIC, NEXT, WORDS }; /* link_map */
+	struct whose w = {pg_tracee_by(t), narrow ? sizeof(uint32_t) : sizeof(uintptr_t)};
+	uintptr_t at = first_link(&w), l[WORDS];
 	char path[PATH_MAX];
-	struct link_map l;
-	uintptr_t at;
 
-	if (sizeof at != sizeof(Elf64_Addr) || !(at = first_link(pg_tracee_by(t))))
-		return;
-	for (int i = 0; at && i < LINKS_MAX; i++, at = (uintptr_t)l.l_next) {
-		if (!pg_bytes_read(pg_tracee_by(t), at, &l, sizeof l))
+	for (int i = 0; at && i < LINKS_MAX; i++, at = l[NEXT]) {
+		if (!read_words(&w, at, l, WORDS))
 			return;
-		read_string(pg_tracee_by(t), (uintptr_t)l.l_name, path);
+		read_string(w.pid, l[NAME], path);
 		if (i && *path) /* the first is the program */
-			name_areas(t, (uintptr_t)l.l_ld, pg_basename(path));
+			name_areas(t, l[DYNAMIC], pg_basename(path));
 	}
 }

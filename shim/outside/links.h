@@ -6,7 +6,8 @@
 
 #include "outside/tracee.h"
 
-/* Names T's areas as its loader does, if that can be read: not so in a static or 32-bit program. */
-void pg_links_name(struct pg_tracee *t);
+/* Names the areas of T, a 32-bit program or not, as its loader does, if that can be read: not so in
+ * a static program. */
+void pg_links_name(struct pg_tracee *t, bool narrow);
 
 #endif

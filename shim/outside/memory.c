@@ -69,7 +69,7 @@ void pg_memory_map(struct pg_tracee *t)
 	free(line);
 	if (f)
 		fclose(f);
-	pg_links_name(t);
+	pg_links_name(t, pg_memory_is_narrow(t));
 }
 
 static const struct pg_area *area_of(const struct pg_tracee *t, uintptr_t address)
@@ -164,11 +164,29 @@ bool pg_memory_is_up(struct pg_tracee *t, uintptr_t pc)
 	return t->up;
 }
 
+uint64_t pg_memory_of_files(const struct pg_tracee *t)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < t->areas; i++)
+		if (t->area[i].runs)
+			sum += t->area[i].file->size;
+	return sum;
+}
+
 bool pg_memory_is_go(const struct pg_tracee *t)
 {
 	for (unsigned i = 0; i < t->areas; i++)
 		if (t->area[i].runs)
 			return t->area[i].file->go;
+	return false;
+}
+
+bool pg_memory_is_narrow(const struct pg_tracee *t)
+{
+	for (unsigned i = 0; i < t->areas; i++)
+		if (t->area[i].file->known)
+			return t->area[i].file->narrow;
 	return false;
 }
 
@@ -200,11 +218,9 @@ const struct pg_module *pg_module_at(uintptr_t addr, struct pg_module *room)
 void pg_module_path(const struct pg_module *m, uintptr_t addr, char *path, size_t size)
 {
 	const struct pg_area *a = area_of(pg_tracee_now, addr);
-	const char *whole = a && a->file->path ? a->file->path : "";
-	const char *root = pg_prefix(whole, "/proc/") ? strstr(whole, "/root/") : NULL;
 
 	(void)m;
-	pg_copy(path, size, root ? root + 5 : whole);
+	pg_copy(path, size, a && a->file->path ? a->file->path : "");
 }
 
 /* Whoever reads the log finds it in the file. */
@@ -240,8 +256,10 @@ static const char *function_at(const struct pg_module *m, uintptr_t addr, uint64
 {
 	const struct pg_area *a = pg_tracee_now ? area_of(pg_tracee_now, addr) : NULL;
 
-	return a && a->file->stamp == m->stamp ? pg_file_function(a->file, addr - m->base, start)
-					       : NULL;
+	return a && a->file->stamp == m->stamp
+		       ? pg_file_function(a->file, pg_tracee_by(pg_tracee_now), addr - m->base,
+					  start)
+		       : NULL;
 }
 
 const char *pg_memory_symbol(const struct pg_module *m, uintptr_t addr)

@@ -17,7 +17,13 @@ bool pg_memory_runs(const struct pg_tracee *t, uintptr_t address);
 bool pg_memory_is_up(struct pg_tracee *t, uintptr_t pc);
 
 /* Is its program one of Go? */
+/* What the files take that T's code is from, in bytes. */
+uint64_t pg_memory_of_files(const struct pg_tracee *t);
+
 bool pg_memory_is_go(const struct pg_tracee *t);
+
+/* Is its program one of 32 bits, where this one is of 64? */
+bool pg_memory_is_narrow(const struct pg_tracee *t);
 
 /* May T write to each of the N bytes at ADDRESS? What may be taken away later is not asked about
  * again. */

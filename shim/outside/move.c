@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 /* Nothing here waits: who is waited for may be one of those that wait for an answer. */
-enum { STEP = 1 << 16, PAGE = 4096, NOWAIT = 8 /* RWF_NOWAIT */, SPLICE_NOWAIT = 2 };
+enum { STEP = 1 << 16, NOWAIT = 8 /* RWF_NOWAIT */, SPLICE_NOWAIT = 2 };
 static char buffer[STEP];
 
 static bool message(const struct pg_ruled *c, struct msghdr *m)
@@ -33,21 +33,38 @@ static bool message(const struct pg_ruled *c, struct msghdr *m)
 	return c->narrow ? pg_narrow_message(by, at, m) : pg_bytes_read(by, at, m, sizeof *m);
 }
 
-/* What is not the stream's, or is delivered with bytes that come later. */
-enum { ZEROCOPY = 0x4000000, KEPT = MSG_PEEK | MSG_OOB | MSG_ERRQUEUE | MSG_TRUNC | ZEROCOPY };
+/* What is not the stream's, or is delivered with bytes that come later, or connects first. */
+enum { ZEROCOPY = 0x4000000, FASTOPEN = 0x20000000 };
+enum { KEPT = MSG_PEEK | MSG_OOB | MSG_ERRQUEUE | MSG_TRUNC | ZEROCOPY | FASTOPEN };
 
 static bool has_kept(const struct pg_ruled *c)
 {
 	return c->op.arg[pg_call_layout(c->op.call)->flags] & KEPT;
 }
 
-/* A header without names and descriptors. */
+/* Does C name nobody, or its connection's peer? Of TCP the kernel passes over a name. */
+static bool names_peer(const struct pg_ruled *c, const void *name)
+{
+	return !name || c->reads || c->object.kind == PG_TCP;
+}
+
+/* A header without descriptors. */
 static bool is_plain(const struct pg_ruled *c)
 {
 	struct msghdr m;
 
-	return message(c, &m) && !m.msg_controllen && !has_kept(c) &&
-	       (!m.msg_name || c->object.kind == PG_TCP);
+	return message(c, &m) && !m.msg_controllen && !has_kept(c) && names_peer(c, m.msg_name);
+}
+
+/* Where recvfrom(2) puts who sent, and how long that is: can it? */
+static bool takes_sender(const struct pg_ruled *c)
+{
+	int32_t n;
+
+	if (!pg_bytes_read(pg_tracee_by(c->of), (uintptr_t)c->op.arg[5], &n, sizeof n) || n < 0 ||
+	    !pg_memory_takes(c->of, (uintptr_t)c->op.arg[5], sizeof n))
+		return false;
+	return !n || pg_memory_takes(c->of, (uintptr_t)c->op.arg[4], (size_t)n);
 }
 
 static bool call_can(const struct pg_ruled *c)
@@ -68,7 +85,14 @@ static bool call_can(const struct pg_ruled *c)
 	case PG_CALL_send:
 	case PG_CALL_recv:
 		return !has_kept(c);
+	case PG_CALL_sendto:
+		return !has_kept(c) && names_peer(c, c);
+	case PG_CALL_recvfrom:
+		return !has_kept(c) && takes_sender(c);
+	case PG_CALL_recvmmsg: /* one that waits for a time does so for several */
+		return c->op.arg[2] && !c->op.arg[4] && is_plain(c);
 	case PG_CALL_sendmmsg:
+		return c->op.arg[2] && is_plain(c);
 	case PG_CALL_sendmsg:
 	case PG_CALL_recvmsg:
 		return is_plain(c);
@@ -240,7 +264,7 @@ static long put_out_ready(struct pg_ruled *c, size_t n)
 	if (!is_ready(c->copy, POLLOUT))
 		return -EAGAIN;
 	if (c->object.kind != PG_TTY)
-		return pg_sys3(SYS_write, c->copy, buffer, n < PAGE ? n : PAGE);
+		return pg_sys3(SYS_write, c->copy, buffer, n < PG_PAGE_LEAST ? n : PG_PAGE_LEAST);
 	snprintf(path, sizeof path, "/proc/self/fd/%d", c->copy);
 	fd = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0)
@@ -270,15 +294,23 @@ static long put_out(struct pg_ruled *c, size_t n)
 	return ret == -EOPNOTSUPP || ret == -EINVAL ? put_out_ready(c, n) : ret;
 }
 
+/* Who sent what was taken in last, as the kernel says: nobody, of TCP. */
+static struct {
+	struct sockaddr_storage name;
+	socklen_t n;
+} sender;
+
 static long take_in(struct pg_ruled *c, size_t n)
 {
 	struct iovec v = {buffer, n};
 	long ret;
 
+	sender.n = sizeof sender.name;
 	if (is_file(c))
 		return pg_sys3(SYS_read, c->copy, buffer, n);
 	if (is_socket(c))
-		return pg_sys6(SYS_recvfrom, c->copy, buffer, n, flags_of(c), 0, 0);
+		return pg_sys6(SYS_recvfrom, c->copy, buffer, n, flags_of(c), &sender.name,
+			       &sender.n);
 	ret = pg_sys6(SYS_preadv2, c->copy, &v, 1, -1L, -1L, NOWAIT);
 	if (ret == -EOPNOTSUPP || ret == -EINVAL)
 		ret = is_ready(c->copy, POLLIN) ? pg_sys3(SYS_read, c->copy, buffer, n) : -EAGAIN;
@@ -415,7 +447,7 @@ static long splice_some(struct pg_ruled *c, int source, size_t n)
 		return -EFAULT;
 	if (!is_ready(source, POLLIN) || !is_ready(c->copy, POLLOUT))
 		return -EAGAIN;
-	n = is_socket(c) && n > PAGE ? PAGE : n;
+	n = is_socket(c) && n > PG_PAGE_LEAST ? PG_PAGE_LEAST : n;
 	ret = pg_sys6(c->number, source, from, c->copy, to, n,
 		      c->op.call == PG_CALL_splice ? SPLICE_NOWAIT : 0);
 	put_offset(c, 1, from);
@@ -478,6 +510,13 @@ static bool goes_on(const struct pg_ruled *c, int64_t before)
 	return is_asked_whole(c) || (whole && !is_between(c));
 }
 
+/* To NAME, of N bytes; what it takes may be more. */
+static void put_sender(const struct pg_ruled *c, const void *name, socklen_t n)
+{
+	pg_bytes_write(pg_tracee_by(c->of), (uintptr_t)name, &sender.name,
+		       n < sender.n ? n : sender.n);
+}
+
 static void put_narrow_header(const struct pg_ruled *c, const struct msghdr *m)
 {
 	uintptr_t at = (uintptr_t)c->op.arg[1];
@@ -486,19 +525,42 @@ static void put_narrow_header(const struct pg_ruled *c, const struct msghdr *m)
 	pg_bytes_write(pg_tracee_by(c->of), at + PG_NARROW_FLAGS, &m->msg_flags, 4);
 }
 
-/* What the kernel says in a header of what it read. */
+static void put_address(const struct pg_ruled *c)
+{
+	const void *name = (const void *)c->op.arg[4];
+	uintptr_t at = (uintptr_t)c->op.arg[5];
+	socklen_t n;
+
+	if (!pg_bytes_read(pg_tracee_by(c->of), at, &n, sizeof n))
+		return;
+	put_sender(c, name, n);
+	pg_bytes_write(pg_tracee_by(c->of), at, &sender.n, sizeof n);
+}
+
+/* What the kernel says of what it read, in a header or an address. */
 static void put_header(const struct pg_ruled *c)
 {
 	struct msghdr m;
 
-	if (c->op.call != PG_CALL_recvmsg || !message(c, &m))
+	if (c->op.call == PG_CALL_recvfrom)
+		put_address(c);
+	if (pg_call_layout(c->op.call)->shape != PG_MSG || !c->reads || !message(c, &m))
 		return;
-	m.msg_namelen = m.msg_name ? 0 : m.msg_namelen;
+	if (m.msg_name) {
+		put_sender(c, m.msg_name, m.msg_namelen);
+		m.msg_namelen = sender.n;
+	}
 	m.msg_flags = 0;
 	if (c->narrow)
 		put_narrow_header(c, &m);
 	else
 		pg_bytes_write(pg_tracee_by(c->of), (uintptr_t)c->op.arg[1], &m, sizeof m);
+}
+
+void pg_move_ends(const struct pg_ruled *c)
+{
+	sender.n = 0;
+	put_header(c);
 }
 
 /* A read returns with what there is; a write goes on until all is written. */

@@ -14,4 +14,7 @@ bool pg_move_can(const struct pg_ruled *c);
  * is done; 1: it has to wait for C.EVENTS; or -errno. */
 int pg_move(struct pg_ruled *c);
 
+/* C, which reads, is to return the end: what it says besides. */
+void pg_move_ends(const struct pg_ruled *c);
+
 #endif

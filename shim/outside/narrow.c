@@ -2,6 +2,7 @@
 #include "outside/narrow.h"
 
 #include "outside/bytes.h"
+#include "outside/way.h"
 
 #include <string.h>
 #include <sys/syscall.h>
@@ -58,14 +59,6 @@ long pg_narrow_socketcall(unsigned which)
 	return which < PG_NARROW_SOCKETCALLS && sockets[which].words ? sockets[which].number : -1;
 }
 
-void pg_narrow_settle(long number, long arg[6])
-{
-	if (number != SYS_pwritev2)
-		return;
-	arg[3] = (long)((uint64_t)arg[4] << 32 | (uint64_t)arg[3]);
-	arg[4] = 0;
-}
-
 long pg_narrow_unpack(int tid, long arg[6])
 {
 	uint32_t words[6] = {0};
@@ -77,6 +70,29 @@ long pg_narrow_unpack(int tid, long arg[6])
 	for (unsigned i = 0; i < 6; i++)
 		arg[i] = (long)words[i];
 	return sockets[which].number;
+}
+
+/* An offset that takes two words of ARG is one here. */
+static void settle_offset(long number, long arg[6])
+{
+	if (number != SYS_pwritev2)
+		return;
+	arg[3] = (long)((uint64_t)arg[4] << 32 | (uint64_t)arg[3]);
+	arg[4] = 0;
+}
+
+void pg_narrow_call(struct pg_ruled *c)
+{
+	c->narrow = true;
+	c->short_offset = c->number == PG_NARROW_SENDFILE;
+	for (int i = 0; i < 6; i++) /* of a program of 64 bits there may be more */
+		c->op.arg[i] = (long)(uint32_t)c->op.arg[i];
+	if (c->number == PG_NARROW_SOCKETCALL) {
+		c->number = pg_narrow_unpack(c->tid, c->op.arg);
+		return;
+	}
+	c->number = pg_narrow_number((uint32_t)c->number);
+	settle_offset(c->number, c->op.arg);
 }
 
 bool pg_narrow_message(int pid, uintptr_t at, struct msghdr *m)

@@ -20,6 +20,7 @@ enum { PG_NARROW_AUDIT = 0 };
 /* socketcall(2), whose first argument says which call it stands for; the others lie in memory. */
 enum { PG_NARROW_SOCKETCALL = 102, PG_NARROW_SOCKETCALLS = 21 };
 enum { PG_NARROW_SECCOMP = 354, PG_NARROW_SENDFILE = 187 /* whose offset is a word */ };
+enum { PG_NARROW_CLOSE = 6, PG_NARROW_DUP3 = 330, PG_NARROW_PIPE2 = 331 };
 
 /* A call that can break a pipe, or that rules name: its number there, and here. */
 struct pg_narrow_pair {
@@ -32,8 +33,10 @@ extern const unsigned pg_narrow_count;
 long pg_narrow_number(uint32_t narrow);
 long pg_narrow_socketcall(unsigned which);
 
-/* An offset that takes two words of ARG is one here. */
-void pg_narrow_settle(long number, long arg[6]);
+/* The number and the words of C's call, as the kernel has them of a 32-bit program, become those
+ * here; -1: it is no such call. */
+struct pg_ruled;
+void pg_narrow_call(struct pg_ruled *c);
 
 /* Of thread TID's socketcall: the number of the call that it stands for, and its arguments in the
  * place of its own; -1: it is no such call, or they cannot be read. */

@@ -51,6 +51,8 @@ void pg_notify_start(int fd)
 	pg_live_start(false);
 }
 
+enum { AGAIN_FIRST = 512, AGAIN = 513 /* ERESTARTNOINTR */, AGAIN_LAST = 514 };
+
 static bool stands(const struct pg_ruled *c)
 {
 	uint64_t id = c->id;
@@ -69,7 +71,6 @@ static void go_on(struct pg_ruled *c)
  * thread's by now, so a stop of ours takes its place. */
 static void answer(struct pg_ruled *c, int64_t ret)
 {
-	enum { AGAIN_FIRST = 512, AGAIN_LAST = 514 };
 	struct seccomp_notif_resp r = {.id = c->id};
 
 	if (ret <= -AGAIN_FIRST && ret >= -AGAIN_LAST)
@@ -79,6 +80,13 @@ static void answer(struct pg_ruled *c, int64_t ret)
 	else
 		r.val = ret;
 	ask(SECCOMP_IOCTL_NOTIF_SEND, &r);
+}
+
+static bool stop(struct pg_ruled *c)
+{
+	struct seccomp_notif_resp r = {.id = c->id, .error = -AGAIN};
+
+	return !ptrace(PTRACE_INTERRUPT, c->tid, 0, 0) && !ask(SECCOMP_IOCTL_NOTIF_SEND, &r);
 }
 
 static int place(struct pg_ruled *c, int from, bool cloexec)
@@ -94,16 +102,7 @@ static int place(struct pg_ruled *c, int from, bool cloexec)
 	return ret < 0 ? (int)ret : 0;
 }
 
-static const struct pg_way way = {stands, go_on, answer, place, false};
-
-/* C is one of a 32-bit program. */
-static void narrow(struct pg_ruled *c)
-{
-	c->narrow = true;
-	c->short_offset = c->number == PG_NARROW_SENDFILE;
-	c->number = pg_narrow_number((uint32_t)c->number);
-	pg_narrow_settle(c->number, c->op.arg);
-}
+static const struct pg_way way = {stands, go_on, answer, place, false, stop};
 
 /* The next call, by the number FROM. False: a signal came first, or the call has gone. */
 static bool receive(int from, struct pg_ruled *c, uintptr_t *pc)
@@ -120,7 +119,7 @@ static bool receive(int from, struct pg_ruled *c, uintptr_t *pc)
 	for (int i = 0; i < 6; i++)
 		c->op.arg[i] = (long)n.data.args[i];
 	if (n.data.arch == (uint32_t)PG_NARROW_AUDIT)
-		narrow(c);
+		pg_narrow_call(c);
 	*pc = (uintptr_t)n.data.instruction_pointer;
 	return true;
 }
@@ -128,8 +127,6 @@ static bool receive(int from, struct pg_ruled *c, uintptr_t *pc)
 static void take(struct pg_ruled *c, uintptr_t pc)
 {
 	c->of = pg_tracee_heard(c->tid);
-	if (c->number < 0) /* of the calls that are asked for one alone has no number here */
-		c->number = pg_narrow_unpack(c->tid, c->op.arg);
 	if (c->number == SYS_seccomp) {
 		pg_report_listener(c->of);
 		go_on(c); /* the kernel refuses it */

@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "outside/registers.h"
 
+#include "outside/bytes.h"
 #include "outside/narrow.h"
 
 #include "base/sys.h"
 
 #include <elf.h>
+#include <linux/audit.h>
+#include <stddef.h>
+#include <string.h>
 #include <sys/ptrace.h>
 #include <sys/uio.h>
 #include <sys/user.h>
+#include <ucontext.h>
 
 #if defined(__x86_64__) || defined(__i386__)
 
@@ -43,7 +48,29 @@ static void from_narrow(struct pg_registers *r, const struct narrow *n, int tid)
 		.sp = n->sp,
 		.frame = n->bp,
 	};
+	r->narrow_call = r->narrow;
 	settle_number(r, n->orig_ax, tid);
+}
+
+/* Signals that come at once have their frames one on another, those of lower numbers first. What
+ * the handler that R is about to run interrupted; false: R is not. Without SA_SIGINFO there are but
+ * the registers. */
+static bool under_narrow(int tid, const struct pg_registers *r, struct narrow *n)
+{
+	enum { CONTEXT = 20, GS, FS, ES, DS, DI, SI, BP, SP, BX, DX, CX, AX, TRAP, ERR, IP, WORDS };
+	uint32_t top[4], w[WORDS - GS], number = n->orig_ax;
+	uintptr_t at = r->sp + sizeof *top * 2;
+
+	if (n->ax - 1 >= 64 || !pg_bytes_read(tid, r->sp, top, sizeof top) || top[1] != n->ax)
+		return false;
+	if (n->cx || n->dx)
+		at = (uintptr_t)n->cx + CONTEXT;
+	if ((n->cx && n->cx != top[3]) || !pg_bytes_read(tid, at, w, sizeof w))
+		return false;
+	*n = (struct narrow){w[BX - GS],       w[CX - GS],	w[DX - GS], w[SI - GS],
+			     w[DI - GS],       w[BP - GS],	w[AX - GS], .orig_ax = number,
+			     .ip = w[IP - GS], .sp = w[SP - GS]};
+	return true;
 }
 
 #ifdef __x86_64__
@@ -68,6 +95,57 @@ static void from_wide(struct pg_registers *r, const struct user_regs_struct *w)
 		.sp = w->rsp,
 		.frame = w->rbp,
 	};
+}
+
+/* By int $0x80: numbers and words are those of a 32-bit program. */
+static void from_mixed(struct pg_registers *r, const struct user_regs_struct *w, int tid)
+{
+	const unsigned long all[6] = {w->rbx, w->rcx, w->rdx, w->rsi, w->rdi, w->rbp};
+
+	for (int i = 0; i < 6; i++)
+		r->arg[i] = (long)(uint32_t)all[i];
+	r->result = (int32_t)w->rax;
+	r->number = -1;
+	r->narrow_call = true;
+	settle_number(r, (uint32_t)w->orig_rax, tid);
+}
+
+static bool is_mixed(int tid)
+{
+	struct __ptrace_syscall_info info;
+
+	return ptrace(PTRACE_GET_SYSCALL_INFO, tid, (void *)sizeof info, &info) > 0 &&
+	       info.arch == AUDIT_ARCH_I386;
+}
+
+static void from_any(struct pg_registers *r, const struct user_regs_struct *w, int tid)
+{
+	from_wide(r, w);
+	if (is_mixed(tid))
+		from_mixed(r, w, tid);
+}
+
+/* As under_narrow(). */
+static bool under_wide(int tid, struct user_regs_struct *w)
+{
+	gregset_t g;
+
+	if (w->rax || w->rdi - 1 >= 64 || w->rdx != w->rsp + sizeof(long) ||
+	    !pg_bytes_read(tid, w->rdx + offsetof(ucontext_t, uc_mcontext.gregs), g, sizeof g))
+		return false;
+	w->rax = (unsigned long)g[REG_RAX];
+	w->rbx = (unsigned long)g[REG_RBX];
+	w->rcx = (unsigned long)g[REG_RCX];
+	w->rdx = (unsigned long)g[REG_RDX];
+	w->rsi = (unsigned long)g[REG_RSI];
+	w->rdi = (unsigned long)g[REG_RDI];
+	w->rbp = (unsigned long)g[REG_RBP];
+	w->rsp = (unsigned long)g[REG_RSP];
+	w->r8 = (unsigned long)g[REG_R8];
+	w->r9 = (unsigned long)g[REG_R9];
+	w->r10 = (unsigned long)g[REG_R10];
+	w->rip = (unsigned long)g[REG_RIP];
+	return true;
 }
 #else
 /* Of a 64-bit thread, which this process cannot look after, it would be more. */
@@ -106,7 +184,24 @@ bool pg_registers_read(int tid, struct pg_registers *r)
 		from_narrow(r, &set.narrow, tid);
 #ifdef __x86_64__
 	else
-		from_wide(r, &set.wide);
+		from_any(r, &set.wide, tid);
+#endif
+	return true;
+}
+
+bool pg_registers_read_call(int tid, struct pg_registers *r)
+{
+	enum { SIGNALS = 64 };
+	union set set;
+	bool narrow;
+
+	if (!pg_registers_read(tid, r) || !take(tid, &set, &narrow))
+		return false;
+	for (int i = 0; narrow && i < SIGNALS && under_narrow(tid, r, &set.narrow); i++)
+		from_narrow(r, &set.narrow, tid);
+#ifdef __x86_64__
+	for (int i = 0; !narrow && i < SIGNALS && under_wide(tid, &set.wide); i++)
+		from_any(r, &set.wide, tid);
 #endif
 	return true;
 }
@@ -133,17 +228,83 @@ bool pg_registers_result(int tid, long result)
 	return put(tid, &set, narrow);
 }
 
-/* Rules are followed in threads of this process's own width alone. */
 bool pg_registers_again(int tid, long number, long how)
 {
 	union set set;
 	bool narrow;
 
-	if (!take(tid, &set, &narrow) || (narrow && sizeof(long) > sizeof set.narrow.ax))
+	if (!take(tid, &set, &narrow))
 		return false;
 	SET(set, narrow, orig_ax, orig_rax, number);
 	SET(set, narrow, ax, rax, how);
 	return put(tid, &set, narrow);
+}
+
+bool pg_registers_narrow(int tid, uint32_t reg[PG_NARROW_REGISTERS])
+{
+	enum { AX, CX, DX, BX, SP, BP, SI, DI, IP };
+	union set set;
+	bool narrow;
+
+	if (!take(tid, &set, &narrow) || !narrow)
+		return false;
+	reg[AX] = set.narrow.ax;
+	reg[CX] = set.narrow.cx;
+	reg[DX] = set.narrow.dx;
+	reg[BX] = set.narrow.bx;
+	reg[SP] = set.narrow.sp;
+	reg[BP] = set.narrow.bp;
+	reg[SI] = set.narrow.si;
+	reg[DI] = set.narrow.di;
+	reg[IP] = set.narrow.ip;
+	return true;
+}
+
+_Static_assert(sizeof(union set) <= sizeof((struct pg_registers_set *)0)->room, "it has room");
+
+bool pg_registers_keep(int tid, struct pg_registers_set *set)
+{
+	union set own;
+
+	if (!take(tid, &own, &set->narrow))
+		return false;
+	memcpy(set->room, &own, sizeof own);
+	return true;
+}
+
+bool pg_registers_instead(int tid, const struct pg_registers_set *set, long number,
+			  const long arg[3])
+{
+	union set own;
+
+	memcpy(&own, set->room, sizeof own);
+	SET(own, set->narrow, orig_ax, orig_rax, number);
+	SET(own, set->narrow, ax, rax, number);
+	SET(own, set->narrow, bx, rdi, arg[0]);
+	SET(own, set->narrow, cx, rsi, arg[1]);
+	SET(own, set->narrow, dx, rdx, arg[2]);
+	return put(tid, &own, set->narrow);
+}
+
+/* Behind each of the instructions that call is one of two bytes that does, or the vDSO's that the
+ * kernel itself goes back to. */
+bool pg_registers_enter(int tid, const struct pg_registers_set *set)
+{
+	enum { CALL_BYTES = 2 };
+	union set own;
+
+	memcpy(&own, set->room, sizeof own);
+	if (set->narrow) {
+		own.narrow.ax = own.narrow.orig_ax;
+		own.narrow.ip -= CALL_BYTES;
+	}
+#ifdef __x86_64__
+	else {
+		own.wide.rax = own.wide.orig_rax;
+		own.wide.rip -= CALL_BYTES;
+	}
+#endif
+	return put(tid, &own, set->narrow);
 }
 
 #elif defined(__aarch64__)
@@ -182,6 +343,11 @@ bool pg_registers_read(int tid, struct pg_registers *r)
 	return true;
 }
 
+bool pg_registers_read_call(int tid, struct pg_registers *r)
+{
+	return pg_registers_read(tid, r);
+}
+
 bool pg_registers_skip(int tid)
 {
 	int none = -1;
@@ -216,6 +382,11 @@ bool pg_registers_read(int tid, struct pg_registers *r)
 	return false;
 }
 
+bool pg_registers_read_call(int tid, struct pg_registers *r)
+{
+	return pg_registers_read(tid, r);
+}
+
 bool pg_registers_skip(int tid)
 {
 	(void)tid;
@@ -231,6 +402,35 @@ bool pg_registers_result(int tid, long result)
 bool pg_registers_again(int tid, long number, long how)
 {
 	(void)tid, (void)number, (void)how;
+	return false;
+}
+
+#endif
+
+#if !defined(__x86_64__) && !defined(__i386__)
+
+bool pg_registers_narrow(int tid, uint32_t reg[PG_NARROW_REGISTERS])
+{
+	(void)tid, (void)reg;
+	return false;
+}
+
+bool pg_registers_keep(int tid, struct pg_registers_set *set)
+{
+	(void)tid, (void)set;
+	return false;
+}
+
+bool pg_registers_instead(int tid, const struct pg_registers_set *set, long number,
+			  const long arg[3])
+{
+	(void)tid, (void)set, (void)number, (void)arg;
+	return false;
+}
+
+bool pg_registers_enter(int tid, const struct pg_registers_set *set)
+{
+	(void)tid, (void)set;
 	return false;
 }
 

@@ -5,6 +5,7 @@
 #include "outside/frames.h"
 #include "outside/memory.h"
 #include "outside/owed.h"
+#include "outside/source.h"
 #include "outside/stories.h"
 #include "outside/thing.h"
 
@@ -47,6 +48,7 @@ static bool is_sourced(const struct pg_event *e)
 	char text[128];
 	bool any = false;
 
+	pg_source_try(e->frame, e->frames);
 	for (unsigned i = 0; i < e->frames && !any; i++)
 		any = pg_source_at(e->frame[i], &(struct pg_text){text, 0, sizeof text});
 	return any;
@@ -113,7 +115,7 @@ static struct pg_event *event_of(struct pg_tracee *t, const struct pg_registers 
 		.call = call,
 		.inlined = true,
 		.fd = r->arguments || l->fd > 0 ? (int)r->arg[l->fd] : -1,
-		.bytes = pg_thing_length(pg_tracee_by(t), call, r->arg, r->narrow),
+		.bytes = pg_thing_length(pg_tracee_by(t), call, r->arg, r->narrow_call),
 		.ret = r->result < 0 ? -1 : r->result,
 		.err = r->result < 0 ? (int)-r->result : 0,
 	};
@@ -261,7 +263,7 @@ int pg_report_sigpipe(struct pg_tracee *t, int tid)
 	pg_tracee_name(t);
 	pg_memory_map(t);
 	if (t->left_out || t->guarded || ptrace(PTRACE_GETSIGINFO, tid, 0, &si) ||
-	    !pg_registers_read(tid, &r))
+	    !pg_registers_read_call(tid, &r))
 		return SIGPIPE;
 	pg_report_held(t);
 	own = own_number(tid);

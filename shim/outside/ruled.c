@@ -3,6 +3,7 @@
 
 #include "outside/act.h"
 #include "outside/carry.h"
+#include "outside/frames.h"
 #include "outside/made.h"
 #include "outside/seen.h"
 #include "outside/report.h"
@@ -12,6 +13,7 @@
 #include "base/clock.h"
 #include "fault/fault.h"
 #include "rules/live.h"
+#include "rules/match.h"
 #include "rules/turn.h"
 
 #include <errno.h>
@@ -69,10 +71,48 @@ static void start(struct pg_ruled *c)
 bool pg_ruled_by_stack(void)
 {
 	for (unsigned i = 0; i < pg_rules.n; i++)
-		if (pg_has(&pg_rules.rule[i], PG_F_CALLER) ||
-		    pg_has(&pg_rules.rule[i], PG_F_STACK) || pg_has(&pg_rules.rule[i], PG_F_SITE))
+		if (pg_match_asks_stack(&pg_rules.rule[i]))
 			return true;
 	return false;
+}
+
+/* Does a rule fit C, but for the stack that it asks for? */
+static bool wants_stack(const struct pg_ruled *c)
+{
+	for (unsigned i = 0; i < pg_rules.n; i++)
+		if (pg_match_asks_stack(&pg_rules.rule[i]) &&
+		    pg_match_calls(&pg_rules.rule[i]) & c->op.bits && pg_match_but_stack(i, &c->op))
+			return true;
+	return false;
+}
+
+/* Is C to come again, with the stack of its thread? If it cannot, there is none: that of another
+ * thread may have been climbed last. */
+static bool goes_for_stack(struct pg_ruled *c)
+{
+	if (c->climbed || !wants_stack(c))
+		return false;
+	if (c->stage == PG_STAGE_STACK || !c->way->stop || !c->way->stop(c)) {
+		pg_frames_restore(NULL);
+		return false;
+	}
+	c->stage = PG_STAGE_STACK;
+	c->deadline = 1; /* at once, when it comes */
+	c->parked = true;
+	pg_wait(c);
+	return true;
+}
+
+void pg_ruled_stands(int tid)
+{
+	struct pg_ruled *c = pg_wait_for_stack(tid);
+	struct pg_registers r;
+
+	if (!c || c->frames || !pg_registers_read(tid, &r))
+		return;
+	pg_tracee_now = c->of;
+	pg_frames_climb(c->of, tid, &r);
+	c->frames = pg_frames_keep();
 }
 
 static bool is_ended(const struct pg_ruled *c)
@@ -88,9 +128,11 @@ static void judge(struct pg_ruled *c)
 	}
 	if (is_ended(c)) {
 		pg_fault_drain(c->copy, c->object.kind);
-		c->way->answer(c, 0);
+		pg_carry_end(c);
 		return;
 	}
+	if (goes_for_stack(c))
+		return;
 	pg_plan_make(&c->plan, &c->op);
 	if (c->plan.fires && c->plan.logs)
 		pg_see_all(c);
@@ -294,6 +336,30 @@ static void end_hold(struct pg_ruled *c, uint64_t now)
 	act(c);
 }
 
+/* With the stack of its thread; whatever its number is by now. */
+static void judge_again(struct pg_ruled *c)
+{
+	c->copy = pg_thing_copy(c->of, c->tid, c->op.fd);
+	if (c->copy < 0) {
+		c->way->go_on(c);
+		return;
+	}
+	c->climbed = c->frames != NULL;
+	pg_frames_restore(c->frames);
+	c->frames = NULL;
+	judge(c);
+}
+
+/* C moves no more: it returns what it moved, or RET. */
+static void leave_off(struct pg_ruled *c, int64_t ret)
+{
+	pg_carry_count(c, c->done);
+	if (c->done)
+		pg_carry_answer(c);
+	else
+		c->way->answer(c, ret);
+}
+
 /* C, which is in nobody's list any more. */
 static void go_on_from(struct pg_ruled *c, uint64_t now)
 {
@@ -308,10 +374,12 @@ static void go_on_from(struct pg_ruled *c, uint64_t now)
 	case PG_STAGE_STALL:
 		c->way->answer(c, -EAGAIN);
 		return;
+	case PG_STAGE_STACK:
+		judge_again(c);
+		return;
 	case PG_STAGE_MOVE:
 		if (now >= c->deadline && c->deadline) {
-			pg_carry_count(c, c->done);
-			c->way->answer(c, c->done ? c->done : -EAGAIN);
+			leave_off(c, -EAGAIN);
 		} else if (!pg_carry_on(c)) {
 			pg_wait(c);
 		}
@@ -328,12 +396,12 @@ static void interrupt(struct pg_ruled *c, uint64_t now)
 
 	(void)now;
 	if (c->stage == PG_STAGE_MOVE && c->done) {
-		pg_carry_count(c, c->done);
-		c->way->answer(c, c->done);
+		leave_off(c, 0);
 		return;
 	}
 	c->way->answer(c, waits ? -INTERRUPTED : -RESTART);
 	c->parked = true;
+	c->told = waits;
 	pg_wait(c);
 }
 

@@ -23,6 +23,9 @@ void pg_ruled_step(void);
 /* Does a rule ask who called? */
 bool pg_ruled_by_stack(void);
 
+/* Thread TID stands at a stop, as it was asked to for its stack, or for another reason. */
+void pg_ruled_stands(int tid);
+
 /* Process PID is stopped, once each of its threads is: those that wait are let go to that. */
 void pg_ruled_stops(int pid);
 

@@ -142,7 +142,8 @@ static void look_at_target(struct pg_ruled *c)
 	if (c->object.story) {
 		c->object.story->side = PG_CLIENT;
 		c->object.story->number = 0;
-		pg_conn_attempt(c->op.fd, &c->object);
+		if (c->stage != PG_STAGE_STACK) /* which comes again */
+			pg_conn_attempt(c->op.fd, &c->object);
 	}
 }
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Lines of the source, by elfutils' libdw, and names as people write them, those of C++ by
  * libstdc++: of both what is installed. */
+#include "outside/bound.h"
 #include "outside/file.h"
 #include "outside/frames.h"
 #include "outside/library.h"
 #include "outside/memory.h"
 #include "outside/rust.h"
+#include "outside/source.h"
 #include "outside/units.h"
 
 #include "base/text.h"
@@ -13,6 +15,27 @@
 
 #include <stdlib.h>
 #include <string.h>
+
+/* ---- what was tried ---- */
+
+enum { TRIED = 1024, LINES_SECONDS = 4, NAME_SECONDS = 1 };
+enum verdict { NEW, GOOD, BAD };
+static struct {
+	uint64_t what;
+	enum verdict is;
+} verdicts[TRIED];
+
+static enum verdict verdict_on(uint64_t what)
+{
+	return verdicts[what % TRIED].what == what ? verdicts[what % TRIED].is : NEW;
+}
+
+static bool judge(uint64_t what, bool good)
+{
+	verdicts[what % TRIED].what = what;
+	verdicts[what % TRIED].is = good ? GOOD : BAD;
+	return good;
+}
 
 /* ---- lines ---- */
 
@@ -54,15 +77,77 @@ static const char *line_of(struct pg_file *f, uintptr_t addr, int *number)
 	return all ? pg_units_line(f, all, addr, number) : NULL;
 }
 
-bool pg_source_at(uintptr_t addr, struct pg_text *t)
+static struct pg_file *file_of(uintptr_t addr)
 {
 	struct pg_file *f = pg_tracee_now ? pg_memory_file(pg_tracee_now, addr) : NULL;
+
+	return is_small(f) && load() ? f : NULL;
+}
+
+/* ADDR, as its file has it. */
+static uint64_t place_of(const struct pg_file *f, uintptr_t addr)
+{
+	struct pg_module room;
+	const struct pg_module *m = pg_module_at(addr, &room);
+
+	return pg_mix(pg_mix(3, f->stamp), addr - (m ? m->base : 0)) | 1;
+}
+
+struct places {
+	const uintptr_t *addr;
+	unsigned n;
+};
+
+static void look_at(void *arg)
+{
+	const struct places *p = arg;
+	int number;
+
+	for (unsigned i = 0; i < p->n; i++)
+		if (file_of(p->addr[i]))
+			line_of(file_of(p->addr[i]), p->addr[i], &number);
+}
+
+/* Of a file that is bad nothing more is read. */
+static void try_one(uintptr_t addr)
+{
+	struct pg_file *f = file_of(addr);
+
+	if (f && verdict_on(place_of(f, addr)) == NEW &&
+	    !judge(place_of(f, addr),
+		   pg_bound_try(look_at, &(struct places){&addr, 1}, LINES_SECONDS)))
+		f->debug = 0;
+}
+
+void pg_source_try(const uintptr_t *addr, unsigned n)
+{
+	bool any = false, good;
+
+	for (unsigned i = 0; i < n && !any; i++) {
+		struct pg_file *f = file_of(addr[i]);
+
+		any = f && verdict_on(place_of(f, addr[i])) == NEW;
+	}
+	if (!any)
+		return;
+	good = pg_bound_try(look_at, &(struct places){addr, n}, LINES_SECONDS);
+	for (unsigned i = 0; i < n; i++)
+		if (!good)
+			try_one(addr[i]);
+		else if (file_of(addr[i]))
+			judge(place_of(file_of(addr[i]), addr[i]), true);
+}
+
+bool pg_source_at(uintptr_t addr, struct pg_text *t)
+{
+	struct pg_file *f = file_of(addr);
 	const char *file;
 	int number = 0;
 
-	if (!is_small(f) || !load())
+	if (!f || verdict_on(place_of(f, addr)) != GOOD || !pg_bound_begin(0))
 		return false;
 	file = line_of(f, addr, &number);
+	pg_bound_end();
 	if (!file || number <= 0)
 		return false;
 	pg_put_name(t, pg_basename(file), 64);
@@ -131,15 +216,41 @@ static void copy(char *to, size_t size, const char *from)
 	to[n] = 0;
 }
 
+static void demangle(void *mangled)
+{
+	int status;
+
+	free(demangler()(mangled, NULL, NULL, &status));
+}
+
+/* A name says again what it said before in three characters, and that again. */
+static bool is_harmless(const char *mangled)
+{
+	enum { SHORT = 64 };
+	size_t n = strlen(mangled);
+	uint64_t what = 5;
+
+	if (n < SHORT)
+		return true;
+	for (size_t i = 0; i < n; i++)
+		what = pg_mix(what, (unsigned char)mangled[i]);
+	if (verdict_on(what) == NEW)
+		judge(what, pg_bound_try(demangle, (void *)(uintptr_t)mangled, NAME_SECONDS));
+	return verdict_on(what) == GOOD;
+}
+
 /* MANGLED as libstdc++ reads it; to be freed, or a null pointer. */
 static char *plain_name(const char *mangled)
 {
 	char *plain, *end;
 	int status = 0;
 
-	if (!pg_prefix(mangled, "_Z") || !demangler())
+	if (!pg_prefix(mangled, "_Z") || !demangler() || !is_harmless(mangled))
+		return NULL;
+	if (!pg_bound_begin(0))
 		return NULL;
 	plain = demangler()(mangled, NULL, NULL, &status);
+	pg_bound_end();
 	if (plain && !strstr(plain, "operator")) { /* in whose name may stand what ends others */
 		end = arguments(plain);
 		*end = 0;

@@ -99,9 +99,8 @@ static int take_listener(struct meeting *m)
 	return copy;
 }
 
-/* Are calls stopped at, instead of notified of? Who waits for an answer shows no stack,
- * nor what its call comes to; who is stopped does. And a process has one listener: it may be
- * another's. */
+/* Are calls stopped at, instead of notified of? Who waits for an answer does not show what its call
+ * comes to; who is stopped does. And a process has one listener: it may be another's. */
 static bool by_stops;
 
 static void choose_way(void)
@@ -109,7 +108,7 @@ static void choose_way(void)
 	struct pg_rule_set *before = pg_live_enter();
 
 	if (pg_rules.n || pg_page())
-		by_stops = pg_silent_on || pg_ruled_by_stack() || pg_filter_is_taken();
+		by_stops = pg_silent_on || pg_filter_is_taken();
 	pg_live_leave(before);
 }
 

@@ -140,7 +140,8 @@ int pg_thing_look(struct pg_tracee *t, int tid, int fd, struct pg_object *o)
 static int64_t vector_length(int pid, uintptr_t at, uint64_t count, bool narrow)
 {
 	enum { MOST = 1024 };
-	const uint64_t most = INT64_MAX / MOST; /* the kernel refuses more together */
+	/* The kernel refuses more: of one, or together. */
+	const uint64_t most = narrow ? (uint64_t)INT32_MAX : INT64_MAX / MOST;
 	size_t each = narrow ? 8 : sizeof(struct iovec);
 	char entry[sizeof(struct iovec)];
 	int64_t sum = 0;
@@ -148,6 +149,7 @@ static int64_t vector_length(int pid, uintptr_t at, uint64_t count, bool narrow)
 	if (count > MOST)
 		return -1;
 	for (uint64_t i = 0; i < count; i++) {
+		uint64_t length;
 		uint32_t n;
 		struct iovec v;
 
@@ -155,9 +157,10 @@ static int64_t vector_length(int pid, uintptr_t at, uint64_t count, bool narrow)
 			return -1;
 		memcpy(&n, entry + 4, sizeof n);
 		memcpy(&v, entry, sizeof v < each ? sizeof v : each);
-		if (!narrow && v.iov_len > most)
+		length = narrow ? n : v.iov_len;
+		if (length > most)
 			return -1;
-		sum += narrow ? (int64_t)n : (int64_t)v.iov_len;
+		sum += (int64_t)length;
 	}
 	return sum;
 }

@@ -52,11 +52,16 @@ void pg_tracee_forget_areas(struct pg_tracee *t)
 	t->mapped = false;
 }
 
-static void forget(struct pg_tracee *t)
+void pg_tracee_forget_tables(struct pg_tracee *t)
 {
 	if (t->unwind)
 		t->end_unwind(t->unwind);
 	t->unwind = NULL;
+}
+
+static void forget(struct pg_tracee *t)
+{
+	pg_tracee_forget_tables(t);
 	pg_tracee_forget_areas(t);
 	t->named = t->guarded = t->left_out = t->closed_logged = t->listener_logged = t->held =
 		false;

@@ -79,8 +79,9 @@ void pg_tracee_find(struct pg_tracee *t);
 /* It runs another program now: what was learnt of the one before is forgotten. */
 void pg_tracee_renewed(struct pg_tracee *t);
 
-/* What files are behind its memory is learnt anew. */
+/* What files are behind its memory is learnt anew; what libdw knows of them. */
 void pg_tracee_forget_areas(struct pg_tracee *t);
+void pg_tracee_forget_tables(struct pg_tracee *t);
 
 /* The process that TID is a thread of; TID itself if that cannot be known. */
 int pg_tracee_of(int tid);

@@ -49,6 +49,7 @@ static void drop(struct pg_ruled **at)
 	*at = c->next;
 	if (c->copy >= 0)
 		close(c->copy);
+	free(c->frames);
 	free(c);
 }
 
@@ -69,7 +70,7 @@ bool pg_wait_is_over(const struct pg_ruled *come)
 
 		if (c->tid == come->tid && c->parked && has_words_of(c, come)) {
 			c->id = come->id;
-			c->parked = false;
+			c->parked = c->told = false;
 			return true;
 		}
 		if (c->tid == come->tid && c->parked && ++others > NESTED)
@@ -78,6 +79,27 @@ bool pg_wait_is_over(const struct pg_ruled *come)
 			at = &c->next;
 	}
 	return false;
+}
+
+struct pg_ruled *pg_wait_for_stack(int tid)
+{
+	struct pg_ruled *c = waiting;
+
+	while (c && (c->tid != tid || !c->parked || c->stage != PG_STAGE_STACK))
+		c = c->next;
+	return c;
+}
+
+bool pg_wait_told(int tid)
+{
+	struct pg_ruled *c = waiting;
+
+	while (c && (c->tid != tid || !c->told))
+		c = c->next;
+	if (!c)
+		return false;
+	c->told = false;
+	return true;
 }
 
 unsigned pg_wait_poll(struct pollfd *p, unsigned most, uint64_t *until)

@@ -12,6 +12,12 @@ void pg_wait(struct pg_ruled *c);
 /* Has one that was parked come again as COME? It goes on in the next step. */
 bool pg_wait_is_over(const struct pg_ruled *come);
 
+/* The call of thread TID that comes again after its stack has been climbed, or a null pointer. */
+struct pg_ruled *pg_wait_for_stack(int tid);
+
+/* Is the call of thread TID one of those that wait and were interrupted? True once for each. */
+bool pg_wait_told(int tid);
+
 /* For poll(2): adds what waits to P, of which there are MOST. Returns how many. *UNTIL becomes the
  * next deadline, if that is earlier; 0: none. */
 struct pollfd;

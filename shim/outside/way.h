@@ -16,14 +16,18 @@ struct pg_way {
 	void (*answer)(struct pg_ruled *c, int64_t ret);
 	int (*place)(struct pg_ruled *c, int from, bool cloexec); /* 0 or -errno */
 	bool pipes_only;					  /* PLACE */
+
+	/* The thread comes by a stop, where its stack can be climbed, and makes the call again. A
+	 * null pointer: it is stopped already. False: it cannot be. */
+	bool (*stop)(struct pg_ruled *c);
 };
 
-enum pg_stage { PG_STAGE_DELAY, PG_STAGE_HOLD, PG_STAGE_STALL, PG_STAGE_MOVE };
+enum pg_stage { PG_STAGE_DELAY, PG_STAGE_HOLD, PG_STAGE_STALL, PG_STAGE_MOVE, PG_STAGE_STACK };
 
 struct pg_ruled {
 	struct pg_ruled *next;
 	const struct pg_way *way;
-	uint64_t id; /* the way's */
+	uint64_t id; /* the notification's; at a stop, the call's number as its thread counts */
 	int tid;
 	struct pg_tracee *of;
 	long number;	   /* as this process counts */
@@ -36,7 +40,8 @@ struct pg_ruled {
 	struct pg_plan plan;
 	struct pg_rule final; /* the plan's, while it waits: the rules may be others then */
 	bool reads, nonblock;
-	bool climbed; /* its stack is the one that pg_frames_climb() went up last */
+	bool climbed;		  /* its stack is the one that pg_frames_climb() went up last */
+	struct pg_frames *frames; /* STACK: it, until the call comes again */
 	enum pg_stage stage;
 	short events;	    /* of COPY, that are waited for */
 	uint64_t deadline;  /* 0: none */
@@ -44,6 +49,7 @@ struct pg_ruled {
 	int64_t want, done; /* MOVE */
 	bool then_breaks;
 	bool parked; /* a signal took its thread out; it comes again */
+	bool told;   /* and interrupts its call, as it would without rules */
 };
 
 #endif

@@ -50,21 +50,14 @@ refuse(const char *name, size_t column, const char *what, const char *word, cons
 		pg_sys1(SYS_exit_group, EXIT_WRONG_INPUT);
 }
 
-/* The nearest of WORDS (ended by a null pointer) if it is near enough to be meant. */
+/* Of WORDS, which a null pointer ends. */
 static const char *nearest(const char *word, const char *const *words)
 {
-	const char *best = NULL;
-	unsigned best_distance = 4;
+	struct pg_nearest n = pg_nearest_to(word);
 
-	for (; *words; words++) {
-		unsigned d = pg_distance(word, *words);
-
-		if (d < best_distance && d < pg_len(*words)) {
-			best = *words;
-			best_distance = d;
-		}
-	}
-	return best;
+	for (; *words; words++)
+		pg_nearest_try(&n, *words);
+	return n.best;
 }
 
 static void read_format(const char *name, const char *value)

@@ -331,7 +331,12 @@ bool pg_match_possible(const struct pg_op *op, uint64_t *rules, uint64_t *calls)
 	       o->side != PG_NO_SIDE || o->kind == PG_UNIX;
 }
 
-bool pg_match(unsigned n, const struct pg_op *op)
+bool pg_match_asks_stack(const struct pg_rule *r)
+{
+	return r->fields & (BIT(PG_F_CALLER) | BIT(PG_F_STACK) | BIT(PG_F_SITE));
+}
+
+bool pg_match_but_stack(unsigned n, const struct pg_op *op)
 {
 	const struct pg_rule *r = &pg_rules.rule[n];
 
@@ -341,9 +346,13 @@ bool pg_match(unsigned n, const struct pg_op *op)
 		return false;
 	if (pg_has(r, PG_F_SEEN) && !seen_matches(r, op))
 		return false;
-	if (pg_has(r, PG_F_THREAD) && !thread_matches(r, op))
-		return false;
-	if (pg_has(r, PG_F_CALLER) || pg_has(r, PG_F_STACK) || pg_has(r, PG_F_SITE))
-		return stack_matches(r, op->caller);
-	return true;
+	return !pg_has(r, PG_F_THREAD) || thread_matches(r, op);
+}
+
+bool pg_match(unsigned n, const struct pg_op *op)
+{
+	const struct pg_rule *r = &pg_rules.rule[n];
+
+	return pg_match_but_stack(n, op) &&
+	       (!pg_match_asks_stack(r) || stack_matches(r, op->caller));
 }

@@ -17,6 +17,10 @@ void pg_match_prepare(struct pg_rule_set *set);
  * reset, broken or ended already cannot be so once more. */
 bool pg_match(unsigned n, const struct pg_op *op);
 
+/* Does R ask for the stack; would rule N match by all but that? */
+bool pg_match_asks_stack(const struct pg_rule *r);
+bool pg_match_but_stack(unsigned n, const struct pg_op *op);
+
 /* The calls that R must be asked for: those it names; and where it counts what is read, or ends it,
  * every read. */
 uint64_t pg_match_calls(const struct pg_rule *r);

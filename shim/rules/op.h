@@ -66,6 +66,7 @@ struct pg_op {
 	const void *uc; /* what the signal interrupted, in its handler; else a null pointer */
 	bool marked;	/* the mark in progress is this call's */
 	bool inlined;	/* no wrapper was at work: rules do not reach it */
+	bool narrow;	/* made as 32-bit programs make calls, in one of 64 */
 };
 
 /* Where this process can ask the kernel about OP's object. */

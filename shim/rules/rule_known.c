@@ -2,7 +2,7 @@
 #include "rules/rule_known.h"
 
 /* From the start of a page on: few rules touch few of them. */
-_Alignas(4096) struct pg_rule_set pg_first_rules;
+_Alignas(PG_PAGE_LEAST) struct pg_rule_set pg_first_rules;
 __thread struct pg_rule_set *pg_rules_now __attribute__((tls_model("initial-exec"))) =
 	&pg_first_rules;
 

@@ -78,50 +78,111 @@ const char *pg_word_text(const struct pg_parse *p, struct pg_word w, char buf[PG
 static const struct {
 	const char *word, *ours;
 } synonyms[] = {
-	{"rst", "reset"},	   {"close", "fin"},	     {"shutdown", "fin"},
-	{"epipe", "break"},	   {"sigpipe", "break"},     {"retval", "error"},
-	{"errno", "error"},	   {"probability", "prob"},  {"count", "limit"},
-	{"times", "limit"},	   {"signal", "nosignal"},   {"delay_enter", "delay"},
-	{"delay_exit", "delay"},   {"sleep", "delay"},	     {"sigstop", "stop"},
-	{"core", "abort"},	   {"size", "len"},	     {"program", "comm"},
-	{"nth", "when"},	   {"offset", "at"},	     {"fifo", "pipe"},
-	{"inet", "tcp4"},	   {"inet6", "tcp6"},	     {"pty", "tty"},
-	{"local", "unix"},	   {"%network", "%sock"},    {"%net", "%sock"},
-	{"%socket", "%sock"},	   {"%write", "%out"},	     {"%read", "%in"},
-	{"%connect", "%conn"},	   {"printf", "%stdio"},     {"fprintf", "%stdio"},
-	{"puts", "%stdio"},	   {"fputs", "%stdio"},	     {"fwrite", "%stdio"},
-	{"putc", "%stdio"},	   {"fputc", "%stdio"},	     {"putchar", "%stdio"},
-	{"fflush", "%stdio"},	   {"fclose", "%stdio"},     {"EWOULDBLOCK", "EAGAIN"},
-	{"ENOTSUP", "EOPNOTSUPP"}, {"host", "peer"},	     {"addr", "peer"},
-	{"address", "peer"},	   {"ip", "peer"},	     {"dport", "port"},
-	{"dst", "peer"},	   {"sport", "lport"},	     {"latency", "delay"},
-	{"timeout", "stall"},	   {"hang", "stall"},	     {"so_linger", "linger"},
-	{"file", "path"},	   {"process", "comm"},	     {"truncate", "short"},
-	{"slow", "delay"},	   {"lag", "delay"},	     {"jitter", "delay"},
-	{"wait", "delay"},	   {"bandwidth", "trickle"}, {"rate", "trickle"},
-	{"throttle", "trickle"},   {"slicer", "trickle"},    {"limit_data", "at"},
-	{"reset_peer", "reset"},   {"disconnect", "reset"},  {"cut", "reset"},
-	{"down", "refuse"},	   {"blackhole", "stall"},   {"freeze", "stall"},
-	{"kill", "abort"},	   {"crash", "abort"},	     {"fail", "error"},
-	{"every", "when"},	   {"skip", "when"},	     {"first", "when"},
-	{"prog", "comm"},	   {"name", "comm"},	     {"exe", "comm"},
-	{"cmd", "comm"},	   {"pid", "comm"},	     {"tid", "thread"},
-	{"corrupt", "garbage"},	   {"noise", "garbage"},     {"%all", "%out"},
-	{"all", "%out"},	   {"stdout", "%out"},	     {"stderr", "%out"},
+	{"rst", "reset"},
+	{"close", "fin"},
+	{"shutdown", "fin"},
+	{"epipe", "break"},
+	{"sigpipe", "break"},
+	{"retval", "error"},
+	{"errno", "error"},
+	{"probability", "prob"},
+	{"count", "limit"},
+	{"times", "limit"},
+	{"signal", "nosignal"},
+	{"delay_enter", "delay"},
+	{"delay_exit", "delay"},
+	{"sleep", "delay"},
+	{"sigstop", "stop"},
+	{"core", "abort"},
+	{"size", "len"},
+	{"program", "comm"},
+	{"nth", "when"},
+	{"offset", "at"},
+	{"fifo", "pipe"},
+	{"inet", "tcp4"},
+	{"inet6", "tcp6"},
+	{"pty", "tty"},
+	{"local", "unix"},
+	{"%network", "%sock"},
+	{"%net", "%sock"},
+	{"%socket", "%sock"},
+	{"%write", "%out"},
+	{"%read", "%in"},
+	{"%connect", "%conn"},
+	{"printf", "%stdio"},
+	{"fprintf", "%stdio"},
+	{"puts", "%stdio"},
+	{"fputs", "%stdio"},
+	{"fwrite", "%stdio"},
+	{"putc", "%stdio"},
+	{"fputc", "%stdio"},
+	{"putchar", "%stdio"},
+	{"fflush", "%stdio"},
+	{"fclose", "%stdio"},
+	{"EWOULDBLOCK", "EAGAIN"},
+	{"ENOTSUP", "EOPNOTSUPP"},
+	{"host", "peer"},
+	{"addr", "peer"},
+	{"address", "peer"},
+	{"ip", "peer"},
+	{"dport", "port"},
+	{"dst", "peer"},
+	{"sport", "lport"},
+	{"latency", "delay"},
+	{"timeout", "stall"},
+	{"hang", "stall"},
+	{"so_linger", "linger"},
+	{"file", "path"},
+	{"process", "comm"},
+	{"truncate", "short"},
+	{"end", "eof"},
+	{"slow", "delay"},
+	{"lag", "delay"},
+	{"jitter", "delay"},
+	{"wait", "delay"},
+	{"bandwidth", "trickle"},
+	{"rate", "trickle"},
+	{"throttle", "trickle"},
+	{"slicer", "trickle"},
+	{"limit_data", "at"},
+	{"reset_peer", "reset"},
+	{"disconnect", "reset"},
+	{"cut", "reset"},
+	{"down", "refuse"},
+	{"blackhole", "stall"},
+	{"freeze", "stall"},
+	{"kill", "abort"},
+	{"crash", "abort"},
+	{"fail", "error"},
+	{"every", "when"},
+	{"skip", "when"},
+	{"first", "when"},
+	{"prog", "comm"},
+	{"name", "comm"},
+	{"exe", "comm"},
+	{"cmd", "comm"},
+	{"pid", "comm"},
+	{"tid", "thread"},
+	{"corrupt", "garbage"},
+	{"noise", "garbage"},
+	{"%all", "%out"},
+	{"all", "%out"},
+	{"stdout", "%out"},
+	{"stderr", "%out"},
 };
 
-/* The best candidate so far. */
+/* And what else is meant by the same word. */
 struct near {
 	char word[PG_WORD_MAX + 1];
-	const char *best, *synonym;
-	unsigned distance; /* the next one must be below */
+	const char *synonym;
+	struct pg_nearest to;
 };
 
 static void start_near(struct near *near, const struct pg_parse *p, struct pg_word w)
 {
 	pg_word_text(p, w, near->word);
-	near->best = near->synonym = NULL;
-	near->distance = w.len < 3 ? 2 : w.len < 6 ? 3 : 4;
+	near->synonym = NULL;
+	near->to = pg_nearest_to(near->word);
 	for (size_t i = 0; i < sizeof synonyms / sizeof *synonyms; i++)
 		if (pg_same(near->word, synonyms[i].word))
 			near->synonym = synonyms[i].ours;
@@ -129,16 +190,10 @@ static void start_near(struct near *near, const struct pg_parse *p, struct pg_wo
 
 static void try_near(struct near *near, const char *candidate)
 {
-	unsigned d = pg_distance(near->word, candidate);
-
-	if (pg_len(near->word) > 2 && pg_prefix(candidate, near->word))
-		d = 1; /* cut short */
 	if (near->synonym && pg_same(near->synonym, candidate))
-		d = 0;
-	if (d >= near->distance || d >= pg_len(candidate))
-		return;
-	near->best = candidate;
-	near->distance = d;
+		near->to = (struct pg_nearest){near->word, candidate, 0};
+	else
+		pg_nearest_try(&near->to, candidate);
 }
 
 /* An errno where an action stands. */
@@ -165,7 +220,7 @@ const char *pg_nearest_field(const struct pg_parse *p, struct pg_word w)
 		return errno_meant(near.word);
 	for (unsigned f = 0; f < PG_F_COUNT; f++)
 		try_near(&near, field_names[f]);
-	return near.best;
+	return near.to.best;
 }
 
 /* A number is meant as an errno, too. */
@@ -179,7 +234,7 @@ const char *pg_nearest_errno(const struct pg_parse *p, struct pg_word w)
 		return pg_errno_name((int)number);
 	for (unsigned i = 0; pg_errno_listed(i); i++)
 		try_near(&near, pg_errno_name(pg_errno_listed(i)));
-	return near.best;
+	return near.to.best;
 }
 
 static const char *nearest_call(const struct pg_parse *p, struct pg_word w)
@@ -192,7 +247,7 @@ static const char *nearest_call(const struct pg_parse *p, struct pg_word w)
 			try_near(&near, pg_call_name((enum pg_call)call));
 	for (unsigned g = 0; g < PG_G_COUNT; g++)
 		try_near(&near, group_names[g]);
-	return near.best;
+	return near.to.best;
 }
 
 bool pg_named_read(struct pg_parse *p, struct pg_word w, const struct pg_named *list,
@@ -209,7 +264,7 @@ bool pg_named_read(struct pg_parse *p, struct pg_word w, const struct pg_named *
 	start_near(&near, p, w);
 	for (; list->name; list++)
 		try_near(&near, list->name);
-	return pg_parse_fail_near(p, w, what, near.best);
+	return pg_parse_fail_near(p, w, what, near.to.best);
 }
 
 /* The fields whose first letter has bit number BIT, as C has or has not. */

@@ -272,17 +272,18 @@ bool pg_symbol_at(const struct pg_module *m, uintptr_t addr, char *name, size_t 
 /* A part of a file; a null pointer if the file ends before: reading there would be a SIGBUS. */
 static const void *map_part(int fd, uint64_t offset, uint64_t size)
 {
-	size_t slack = (size_t)(offset & 4095);
+	size_t slack = (size_t)(offset & (pg_auxval(AT_PAGESZ) - 1));
 	long at = pg_sys3(SYS_lseek, fd, 0, SEEK_END);
 
 	if (at < 0 || offset > (uint64_t)at || size > (uint64_t)at - offset)
 		return NULL;
 #ifdef SYS_mmap2
-	at = pg_sys6(SYS_mmap2, 0, size + slack, PROT_READ, MAP_PRIVATE, fd, offset >> 12);
+	at = pg_sys6(SYS_mmap2, 0, size + slack, PROT_READ, MAP_PRIVATE, fd,
+		     (offset - slack) >> 12);
 #else
 	at = pg_sys6(SYS_mmap, 0, size + slack, PROT_READ, MAP_PRIVATE, fd, offset - slack);
 #endif
-	return at < 0 && at >= -4095 ? NULL : (const char *)at + slack;
+	return at < 0 && at > -4096 ? NULL : (const char *)at + slack;
 }
 
 /* ---- its sections, a part of them at a time ---- */

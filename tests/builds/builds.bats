@@ -9,13 +9,13 @@ export BATS_TEST_TIMEOUT=240 # whole builds, on a busy machine
 
 # variant NAME COMPILER...: builds the library as make NAME does, and a program with COMPILER.
 variant() {
-	VARIANT=$BATS_TEST_TMPDIR/$1
+	VARIANT=$BATS_FILE_TMPDIR/$1 # which the tests of one file share
 	mkdir -p "$VARIANT"
 	# Some clangs take the headers of the machine that they run on.
 	printf '#include <stdint.h>\nint main(void) { return sizeof(uintptr_t) - sizeof(void *); }\n' >"$VARIANT/probe.c"
 	"${@:2}" -o "$VARIANT/probe" "$VARIANT/probe.c" 2>/dev/null || skip "no ${*:2} here"
 	"${EMULATOR[@]}" "$VARIANT/probe" || skip "what ${*:2} makes does not run here"
-	run timeout 120 make -s -C "$ROOT" all BUILD="$VARIANT" CC="$2" CFLAGS="-O2 -g -Werror ${*:3}" 3>&-
+	run timeout 120 make -s -j2 -C "$ROOT" all BUILD="$VARIANT" CC="$2" CFLAGS="-O2 -g -Werror ${*:3}" 3>&-
 	echo "$output"
 	[ "$status" -eq 0 ]
 	# The caller must stand on the stack, whatever the compiler makes of a last call.
@@ -40,9 +40,26 @@ every_gate_tells() {
 	[[ $(broken '.stack[0]') == '"build+0x'*' break_by"' ]]
 }
 
+# What the library says of the program's stack and site, a pipeguard of 64 bits says from outside.
+the_same_from_outside() {
+	[[ $BITS = 64 && $(PATH=$PATH:/sbin ldconfig -p) = *libdw.so.1* ]] || return 0
+	timeout 10 "$BUILD/pipeguard" run --outside /bin/true 2>/dev/null </dev/null || return 0
+	local how
+	for how in write send; do
+		rm -f "$LOG" "$LOG.outside"
+		guarded -i "$VARIANT/build" "$how" || :
+		PIPEGUARD_LOG=$LOG.outside PIPEGUARD_FORMAT=json timeout "$LIMIT" "$FIXTURES/sigdfl" -i \
+			"$BUILD/pipeguard" run --outside "$VARIANT/build" "$how" 3>&- || :
+		equal "stack and site of $how" "$(broken '[.site, .stack]')" \
+			"$(jq -c 'select(.ev == "epipe") | [.site, .stack]' "$LOG.outside")"
+		[[ $(broken .stack) = *break_by*main* ]]
+	done
+}
+
 @test "32-bit programs: every gate" {
 	variant 32 gcc -m32
 	every_gate_tells
+	the_same_from_outside
 }
 
 # It warns of words of 64 bits that lie where i386's ABI puts them, and would read them by a library that is not there.
@@ -117,6 +134,10 @@ every_gate_tells() {
 		variant arm64 clang --target=aarch64-linux-gnu
 	fi
 	every_gate_tells
+	# A kernel with pages of 64 KiB, as far as qemu has it (from 9 on: none).
+	[[ $(qemu-aarch64 --help) == *' pagesize '* ]] || return 0
+	EMULATOR+=(-p 65536)
+	every_gate_tells
 }
 
 # The loader puts its own folder for each architecture where $LIB stands.
@@ -147,9 +168,9 @@ every_gate_tells() {
 	gcc -m32 -o "$program" "$ROOT/tests/fixtures/build.c" 2>/dev/null || skip "no gcc -m32 here"
 	run "$FIXTURES/sigdfl" -i "$program" write
 	[ "$status" -eq 1 ] || skip "no 32-bit programs here"
-	timeout 120 make -s -C "$ROOT" BUILD="$BUILD" install PREFIX="$dir" 3>&-
+	timeout 120 make -s -j2 -C "$ROOT" BUILD="$BUILD" install PREFIX="$dir" 3>&-
 	CFLAGS='-O0 -g' timeout 200 "$ROOT/scripts/dev/packages" portable-32 "$dir" 3>&-
-	timeout 120 make -s -C "$ROOT" BUILD="$BUILD" all 3>&-
+	timeout 120 make -s -j2 -C "$ROOT" BUILD="$BUILD" all 3>&-
 	mv "$dir" "$dir.moved"
 	run guarded -i LD_PRELOAD="$dir.moved/\$LIB/libpipeguard.so" sh -c '"$0" write; "$1" write; exit 0' "$program" "$FIXTURES/build"
 	[[ $output != *'wrong ELF class'* ]] || skip "this loader's \$LIB is lib for 32 bits"
@@ -176,7 +197,7 @@ every_gate_tells() {
 	native_only
 	requires musl-gcc
 	static=$BATS_TEST_TMPDIR/static
-	timeout 120 make -s -C "$ROOT" "$static/pipeguard" BUILD="$static" CC=musl-gcc CFLAGS='-O0 -g' LDFLAGS=-static 3>&-
+	timeout 120 make -s -j2 -C "$ROOT" "$static/pipeguard" BUILD="$static" CC=musl-gcc CFLAGS='-O0 -g' LDFLAGS=-static 3>&-
 	[[ $(readelf -l "$static/pipeguard") != *INTERP* ]]
 	cp "$LIB" "$static"
 	run timeout 20 "$FIXTURES/sigdfl" bash -c "'$static/pipeguard' '$FIXTURES/numbers' 100000 | head -1" 3>&-

@@ -9,6 +9,7 @@ build_name() {
 	case $BUILD in
 	*/32) echo 'glibc i386' ;;
 	*/arm64) echo 'glibc aarch64' ;;
+	*/riscv64) echo 'glibc riscv64' ;;
 	*/musl) echo 'musl x86-64' ;;
 	*) echo 'glibc x86-64' ;;
 	esac

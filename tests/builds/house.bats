@@ -63,7 +63,7 @@ setup_file() {
 	sed -i '/^KEY(history,/i KEY(next_fd, count, WRITES, count(t, e->op->fd + 1), "the number behind its own")' "$TREE/shim/keys.def"
 	"$TREE/scripts/dev/keys"
 
-	timeout 100 make -s -C "$TREE" BUILD=build CFLAGS='-O0 -Werror' all 3>&- >"$BATS_FILE_TMPDIR/built" 2>&1 ||
+	timeout 100 make -s -j2 -C "$TREE" BUILD=build CFLAGS='-O0 -Werror' all 3>&- >"$BATS_FILE_TMPDIR/built" 2>&1 ||
 		{ cat "$BATS_FILE_TMPDIR/built" >&2; return 1; }
 }
 

@@ -7,7 +7,7 @@ load ../helpers
 
 export BATS_TEST_TIMEOUT=180 # a build on a busy machine
 
-install_to() { timeout 150 make -s -C "$ROOT" BUILD="$BUILD" "$@" 3>&-; }
+install_to() { timeout 150 make -s -j2 -C "$ROOT" BUILD="$BUILD" "$@" 3>&-; }
 
 @test "what is installed works, and is all gone after uninstall" {
 	to=$BATS_TEST_TMPDIR/prefix
@@ -149,12 +149,12 @@ install_to() { timeout 150 make -s -C "$ROOT" BUILD="$BUILD" "$@" 3>&-; }
 	gcc -m32 -o "$program" "$ROOT/tests/fixtures/build.c" 2>/dev/null || skip "no gcc -m32 here"
 	run "$FIXTURES/sigdfl" -i "$program" write
 	[ "$status" -eq 1 ] || skip "no 32-bit programs here"
-	timeout 120 make -s -C "$ROOT" BUILD="$BUILD" install PREFIX="$dir" 3>&-
-	timeout 200 make -s -C "$ROOT" install-32 PREFIX="$dir" CFLAGS='-O0 -g' 3>&-
-	timeout 120 make -s -C "$ROOT" BUILD="$BUILD" all 3>&-
+	timeout 120 make -s -j2 -C "$ROOT" BUILD="$BUILD" install PREFIX="$dir" 3>&-
+	timeout 200 make -s -j2 -C "$ROOT" install-32 PREFIX="$dir" CFLAGS='-O0 -g' 3>&-
+	timeout 120 make -s -j2 -C "$ROOT" BUILD="$BUILD" all 3>&-
 	# shellcheck disable=SC2016 # the inner shell expands
 	run guarded -i LD_PRELOAD="$dir/\$LIB/libpipeguard.so" sh -c '"$0" write; "$1" write; exit 0' "$program" "$FIXTURES/build"
-	timeout 120 make -s -C "$ROOT" BUILD="$BUILD" uninstall PREFIX="$dir" 3>&-
+	timeout 120 make -s -j2 -C "$ROOT" BUILD="$BUILD" uninstall PREFIX="$dir" 3>&-
 	equal "what is left" "" "$(find "$dir" ! -type d)"
 	[[ $output != *'wrong ELF class'* ]] || skip "this loader's \$LIB is lib for 32 bits"
 	equal "the complaints" "" "$output"

@@ -26,6 +26,8 @@ listed() {
 
 @test "imported is a short list" {
 	allowed='abort|_{0,3}environ|__errno_location|free|getauxval|htonl|fileno|malloc|memcmp|memcpy|memset|strlen|__cxa_atexit'
+	# What clang makes of a memcmp that is only asked for equality; every libc has it.
+	! grep -q '^clang' "$BUILD/flags" || allowed+='|bcmp'
 	# libgcc's, on aarch64: for atomics, and for the unwinder.
 	[[ $(readelf -h "$LIB") != *AArch64* ]] || allowed+='|__getauxval|strchr'
 	# musl keeps these two in libc.
@@ -126,7 +128,7 @@ listed() {
 @test "no warning from gcc or clang" {
 	for cc in gcc clang; do
 		command -v $cc >/dev/null || continue
-		run timeout 120 make -s -C "$ROOT" BUILD="$BATS_TEST_TMPDIR/$cc" CC=$cc CFLAGS='-O2 -Werror' all 3>&-
+		run timeout 120 make -s -j2 -C "$ROOT" BUILD="$BATS_TEST_TMPDIR/$cc" CC=$cc CFLAGS='-O2 -Werror' all 3>&-
 		echo "$cc: $output"
 		[ "$status" -eq 0 ]
 	done

@@ -113,6 +113,7 @@ check() {
 
 @test "a large pipe write whose reader leaves midway is one event with the positive count" {
 	needs_proc "nobody knows whether a handler cut an ignored break short"
+	[[ ${#EMULATOR[@]} -eq 0 ]] || skip "qemu's own handlers stand in /proc: whether one cut an ignored break short is not known"
 	check partial 8
 	[[ $(broken .ret | sort -u) = 65536 ]]
 }

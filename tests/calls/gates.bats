@@ -115,7 +115,8 @@ called_from() {
 	requires addr2line
 	called_from dfl w call
 	called_from dfl s call
-	called_from dfl r signal
+	# Of riscv64, glibc's syscall() has no unwind table.
+	[[ $BUILD == */riscv64 ]] || called_from dfl r signal
 }
 
 @test "the stack names the caller first, by every gate, under an ignored SIGPIPE" {

@@ -50,3 +50,16 @@ for i in range(30):
 	[ "$(wc -l <"$LOG")" -le 30 ]
 	[ "$(events 'select(.ev == "exit") | .events')" -gt 1000 ]
 }
+
+@test "of many places the exit line has those that broke most, most first" {
+	guarded -i /usr/bin/perl -e '
+		for my $place (1 .. 40) {
+			pipe R, W;
+			close R;
+			my $n = $place == 29 ? 900 : $place == 7 ? 300 : 11;
+			syswrite W, "x" for 1 .. $n;
+			open $kept[$place], ">&", \*W;
+		}'
+	equal "the first places" '[900,300,11]' "$(events 'select(.ev == "exit") | [.sites[].count][:3]')"
+	equal "all breaks" 1618 "$(events 'select(.ev == "exit") | .events')"
+}

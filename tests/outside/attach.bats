@@ -32,30 +32,6 @@ setup() {
 
 teardown() { end_pids; }
 
-# begin FILE COMMAND...: in the background, its output in FILE; its pid in $PID. It ends by itself.
-begin() {
-	local out=$1
-	shift
-	"$FIXTURES/sigdfl" "$@" <&0 >"$out" 2>"$out.errors" 3>&- 7<&- &
-	PID=$!
-	PIDS+=("$PID")
-}
-
-# attached PID... [-- OPTION...]: attach in the background; waits until it looks; its pid in $ENGINE.
-attached() {
-	local pids=()
-	while [[ $# -gt 0 && $1 != -- ]]; do
-		pids+=("$1")
-		shift
-	done
-	rm -f "$BATS_TEST_TMPDIR/said"
-	PIPEGUARD_LOG=$LOG PIPEGUARD_FORMAT=json timeout "$LIMIT" "$BUILD/pipeguard" attach "${@:2}" "${pids[@]}" \
-		2>"$BATS_TEST_TMPDIR/said" 3>&- 7<&- &
-	ENGINE=$!
-	PIDS+=("$ENGINE")
-	wait_for grep -q "looking at process ${pids[-1]} " "$BATS_TEST_TMPDIR/said"
-}
-
 # hurry PORT: a client that asks, reads a little and resets.
 hurry() {
 	/usr/bin/python3 - "$1" <<-'PY'

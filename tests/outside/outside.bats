@@ -77,9 +77,43 @@ headed() {
 	glibc_only
 	outside -d PIPEGUARD_LOG="$BATS_TEST_TMPDIR/out" /usr/bin/seq 100000 2>/dev/null | head -1
 	guarded -d PIPEGUARD_LOG="$BATS_TEST_TMPDIR/in" /usr/bin/seq 100000 2>/dev/null | head -1
-	[[ -e /usr/lib/x86_64-linux-gnu/libdw.so.1 ]] || skip "libdw is not installed: no stack through libc"
+	libdw_only
 	equal "site and stack" "$(jq -c '[.site, .stack]' "$BATS_TEST_TMPDIR/in")" \
 		"$(jq -c '[.site, .stack]' "$BATS_TEST_TMPDIR/out")"
+}
+
+@test "a stack goes on in what was loaded after another one was climbed" {
+	libdw_only
+	cat >"$BATS_TEST_TMPDIR/late.c" <<-'C'
+		#include <unistd.h>
+		__attribute__((visibility("default"))) void late(int fd) { write(fd, "x", 1); __asm__ volatile("" : : : "memory"); }
+	C
+	cat >"$BATS_TEST_TMPDIR/loads.c" <<-'C'
+		#include <dlfcn.h>
+		#include <sys/socket.h>
+		#include <unistd.h>
+		int main(int argc, char **argv)
+		{
+			int s[2];
+			void (*late)(int);
+			socketpair(AF_UNIX, SOCK_STREAM, 0, s);
+			close(s[1]);
+			write(s[0], "x", 1);
+			late = (void (*)(int))dlsym(dlopen(argv[argc - 1], RTLD_NOW), "late");
+			late(s[0]);
+			return 0;
+		}
+	C
+	gcc -O1 -fomit-frame-pointer -w -shared -fPIC -o "$BATS_TEST_TMPDIR/late.so" "$BATS_TEST_TMPDIR/late.c"
+	gcc -O1 -fomit-frame-pointer -w -rdynamic -o "$BATS_TEST_TMPDIR/loads" "$BATS_TEST_TMPDIR/loads.c" -ldl
+	run -0 outside -i "$BATS_TEST_TMPDIR/loads" "$BATS_TEST_TMPDIR/late.so"
+	equal "the functions" 'main; late main' "$(broken '.stack | map(split(" ")[1]) | .[:index("main") + 1] | join(" ")' | jq -r . | paste -sd';' | sed 's/;/; /')"
+}
+
+@test "functions have their names where who ran the file first has ended" {
+	ruled_only
+	outside -d PIPEGUARD_RULES=write:fd=1:when=1000:error=EIO bash -c "'$STILL' writes 1; '$STILL' pair 1; :" >/dev/null
+	[[ $(broken '.stack | join(" ")') == '"still+0x'*' pair still+0x'* ]] || { events; false; }
 }
 
 @test "-S suppress: the program goes on with EPIPE" {
@@ -292,7 +326,7 @@ except ConnectionResetError: print("reset")'
 }
 
 @test "lines of the source, where libdw and debugging information are there" {
-	[[ $(ldconfig -p) = *libdw.so.1* ]] || skip "libdw is not installed"
+	libdw_only
 	run -141 outside -d "$STILL" pair 1
 	local line
 	line=$(grep -n 'if (send(s' "$ROOT/tests/fixtures/still.c" | cut -d: -f1)
@@ -315,7 +349,7 @@ source_of() {
 }
 
 @test "lines of the source where no table says which unit an address is in, and of packed sections" {
-	[[ $(ldconfig -p) = *libdw.so.1* ]] || skip "libdw is not installed"
+	libdw_only
 	requires objcopy
 	local line wanted
 	line=$(grep -n 'if (send(s' "$ROOT/tests/fixtures/still.c" | cut -d: -f1)
@@ -327,7 +361,7 @@ source_of() {
 }
 
 @test "lines of the source of Go" {
-	[[ $(ldconfig -p) = *libdw.so.1* ]] || skip "libdw is not installed"
+	libdw_only
 	[[ $BITS = 64 ]] || skip "Go keeps no frame pointers there"
 	needs_go lines
 	PIPEGUARD_STACK=32 outside -d "$FIXTURES/brokenfd" 5 "$GO_DIR/file"
@@ -335,7 +369,7 @@ source_of() {
 }
 
 @test "debugging information that would be more than 64 MB is left alone, however small the file" {
-	[[ $(ldconfig -p) = *libdw.so.1* ]] || skip "libdw is not installed"
+	libdw_only
 	requires objcopy
 	local zeros=$BATS_TEST_TMPDIR/zeros from=$BATS_TEST_TMPDIR/from
 	truncate -s 1M "$zeros"
@@ -345,6 +379,118 @@ source_of() {
 	objcopy --add-section .debug_junk="$zeros" "$STILL" "$from"
 	equal "much" null "$(FROM=$from source_of much --compress-debug-sections=zlib)"
 	[[ $(stat -c %s "$BATS_TEST_TMPDIR/much") -lt 8000000 ]]
+}
+
+# most_memory PROGRAM: kB that who looks after it had at the most, until its broken write was told.
+most_memory() {
+	local go=$BATS_TEST_TMPDIR/go program
+	rm -f "$LOG" "$go"
+	mkfifo "$go"
+	timeout 60 env PIPEGUARD_LOG="$LOG" PIPEGUARD_FORMAT=json "$BUILD/pipeguard" run --outside "$1" <>"$go" 2>/dev/null 3>&- &
+	local job=$!
+	told() { broken .ev | grep -q epipe; }
+	wait_for told || return
+	program=$(pgrep -P "$job")
+	sed -n 's/^VmHWM:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$(sed -n 's/^TracerPid:[^0-9]*//p' "/proc/$program/status")/status"
+	echo >"$go"
+	wait "$job"
+}
+
+# breaks NAME OPTIONS FILES: a program that breaks a write in its function put, and then waits.
+breaks() {
+	gcc -O1 -g -static -x c -o "$BATS_TEST_TMPDIR/$1" - "${@:2}" <<-'C'
+		#include <signal.h>
+		#include <sys/socket.h>
+		#include <unistd.h>
+		#ifndef NAME
+		#define NAME "put"
+		#endif
+		long put(int fd) __asm__(NAME);
+		__attribute__((noinline)) long put(int fd)
+		{
+		#ifdef BEFORE
+			asm volatile(BEFORE);
+		#endif
+			return write(fd, "x", 1) + 1;
+		}
+		int main(void)
+		{
+			int s[2];
+			signal(SIGPIPE, SIG_IGN);
+			socketpair(AF_UNIX, SOCK_STREAM, 0, s);
+			close(s[1]);
+			put(s[0]);
+			return (int)read(0, s, 1) - 1;
+		}
+	C
+}
+
+# lines N: debugging information, the program to be linked with put: N lines of it.
+lines_of_put() {
+	cat <<-AS
+		.section .note.GNU-stack,"",%progbits
+		.section .debug_abbrev,"",%progbits
+		a:	.uleb128 1,17
+		.byte 0
+		.uleb128 16,23, 17,1, 18,7, 3,8, 0,0
+		.byte 0
+		.section .debug_info,"",%progbits
+		.4byte ie-is
+		is:	.2byte 4
+		.4byte a
+		.byte 8
+		.uleb128 1
+		.4byte l
+		.8byte put,4096
+		.asciz "bomb.c"
+		ie:
+		.section .debug_line,"",%progbits
+		l:	.4byte le-ls
+		ls:	.2byte 4
+		.4byte he-hs
+		hs:	.byte 1,1,1,-5,14,13, 0,1,1,1,1,0,0,0,1,0,0,1, 0
+		.asciz "bomb.c"
+		.byte 0,0,0,0
+		he:	.byte 0,9,2
+		.8byte put
+		.fill $1,1,0x13
+		.byte 2
+		.uleb128 4096
+		.byte 0,1,1
+		le:
+	AS
+}
+
+@test "tables of lines and registers, and names, that would take gigabytes: they are left out" {
+	[[ $(ldconfig -p) = *libdw.so.1* && $(ldconfig -p) = *libstdc++.so.6* ]] || skip "libdw or libstdc++ is not installed"
+	[[ $BITS = 64 ]] || skip "the tables are of 64 bits"
+	requires gcc objcopy as
+	local at=$BATS_TEST_TMPDIR n most name=_Z3putSt4pairIiiE last=S0_ digits=0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ
+	for n in 100 50000000; do
+		lines_of_put "$n" | as -o "$at/lines.o"
+		breaks "lines$n" -g0 -x none "$at/lines.o" || skip "no static libc"
+		objcopy --compress-debug-sections=zlib "$at/lines$n"
+	done
+	most=$(most_memory "$at/lines100")
+	broken .source | grep -q '^"bomb\.c:'
+	most=$(most_memory "$at/lines50000000")
+	equal "the stack, and lines" '["put","main",null]' "$(broken '[(.stack[:2][] | split(" ")[1]), .source]')"
+	echo "$most kB for lines"
+	((most < 600000))
+	breaks registers -DBEFORE='".cfi_escape 0x05,0xff,0xff,0xff,0x3f,0"' # the rule of register 0x7ffffff
+	most=$(most_memory "$at/registers")
+	echo "$most kB for registers"
+	broken '.stack[0]' | grep -q ' put"'
+	((most < 600000))
+	for ((n = 0; n < 25; n++)); do # each type is twice the one before
+		name+=S_I$last${last}E
+		last=S${digits:n + 1:1}_
+	done
+	breaks names -DNAME="\"$name\""
+	most=$(most_memory "$at/names")
+	echo "$most kB for names"
+	broken '.stack[0]' | grep -q ' _Z3putSt4pair'
+	((most < 600000))
 }
 
 @test "names of C++ are as people write them, without blanks" {
@@ -418,4 +564,49 @@ rust_program() {
 	rm "$BATS_TEST_TMPDIR/program"
 	run -0 timeout "$LIMIT" python3 "$ROOT/scripts/pipeguard-report" "$LOG" 3>&-
 	[[ $output == *'<crash::Log<u8> as crash::Flush>::flush_it::{closure#0} (program+'* ]]
+	[[ $output == *'crash::put::<<crash::Log<u8> as crash::Flush>::flush_it::{closure#0}, 3> (program+'* ]]
+}
+
+@test "report names Rust as the log from outside does, where c++filt reads the name" {
+	requires python3 c++filt
+	echo _RNvC1a1b | c++filt | grep -q "b$" || skip "this c++filt does not read names of Rust"
+	run -0 python3 - "$ROOT/scripts/lib" "$ROOT/tests/fixtures/rust.names" <<-'PY'
+		import re, sys
+		sys.path.insert(0, sys.argv[1])
+		import pglog
+		names = dict(line.rstrip("\n").split(" ", 1) for line in open(sys.argv[2]) if line.startswith("_R"))
+		symbols = pglog.Symbols()
+		symbols.look_up(["m+0x1 " + name for name in names])
+		for name, wanted in names.items():
+		    got = symbols.plain.get(name, name)
+		    odd = re.search(r'punycode|0x1f|["{]', wanted) # as c++filt has it, which differs by its version
+		    if wanted != "-" and got not in (name, wanted) and not odd: print(got, "is not", wanted)
+	PY
+	equal "names that differ" "" "$output"
+}
+
+@test "a broken write whose signal comes together with others for its thread is told, and survives" {
+	local flags
+	for flags in - is; do
+		rm -f "$LOG"
+		equal "the children" "died 8 right 0" "$(outside -d "$FIXTURES/together" default $flags 1 10 12)"
+		equal "the events" '8 ["write",4096,"fatal"]' "$(broken '[.call, .len, .signal]' | sort | uniq -c | xargs -d '\n' | sed 's/^ *//')"
+		equal "where: no handler" 0 "$(broken '.stack[0]' | grep -c ' on_')"
+		equal "the survivors" "died 0 right 8" "$(outside -d PIPEGUARD_SIGPIPE=suppress "$FIXTURES/together" default $flags 1 10 12)"
+	done
+}
+
+@test "the same in 32-bit programs, with and without SA_SIGINFO" {
+	gcc -m32 -o "$BATS_TEST_TMPDIR/together" "$ROOT/tests/fixtures/together.c" 2>/dev/null || skip "no 32-bit compiler"
+	local flags
+	for flags in - i; do
+		rm -f "$LOG"
+		equal "the children" "died 8 right 0" "$(outside -d "$BATS_TEST_TMPDIR/together" default $flags 1 10 12)"
+		equal "the events" '8 ["write",4096,"fatal"]' "$(broken '[.call, .len, .signal]' | sort | uniq -c | xargs -d '\n' | sed 's/^ *//')"
+	done
+}
+
+@test "int \$0x80 in a program of 64 bits is told as the call that it is" {
+	run -141 outside -d "$FIXTURES/mixed" broken
+	equal "the event" '["write",5,5,"pipe"]' "$(broken '[.call, .fd, .len, .kind]')"
 }

@@ -37,29 +37,6 @@ ruled() {
 	outside -d PIPEGUARD_RULES="$1" "${@:2}" 2>"$BATS_TEST_TMPDIR/errors"
 }
 
-# The same pairs of true and injected faults as from inside, of a probe that is linked statically. Not
-# those with %stdio, nor what is said to differ in pipeguard(1): a second thread that waits meanwhile.
-pairs() {
-	run env ENGINE=outside BUILD="$BUILD" BATS_TEST_TIMEOUT=50 timeout 55 bats --tap -f "$2" "$ROOT/tests/$1"
-	echo "$output" | grep -v '^ok'
-	((status == 0 && ${#lines[@]} > $3))
-}
-
-# narrow FIXTURE...: those, statically linked for 32 bits, in a folder of the file's; skips where no compiler makes them.
-narrow() {
-	NARROW=$BATS_FILE_TMPDIR/32
-	[[ $BITS = 64 && $(uname -m) = x86_64 ]] || skip "32-bit programs are another machine's here"
-	mkdir -p "$NARROW"
-	local fixture
-	local -a sources
-	for fixture; do
-		sources=("$ROOT/tests/fixtures/$fixture.c")
-		[[ $fixture != steps ]] || sources=("$ROOT"/tests/fixtures/steps/*.c)
-		[[ -x $NARROW/$fixture ]] || gcc -m32 -static -pthread -O1 -D_GNU_SOURCE -U_FORTIFY_SOURCE -w -I"$ROOT/tests/fixtures" \
-			-o "$NARROW/$fixture" "${sources[@]}" 2>/dev/null || skip "no 32-bit compiler"
-	done
-}
-
 @test "faults.bats: resets on TCP, from outside" {
 	pairs faults/faults.bats '^the probe sees|^reset on TCP: (whatever|every|a server|the peer sees|an event|the diff)|^reset: a rule|^reset on a (read|write)' 9
 }
@@ -78,6 +55,31 @@ narrow() {
 
 @test "exact.bats: the call, the order, the draw, the window, the kind, the scope, from outside" {
 	pairs rules/exact.bats '^when=|^when= beside|^rules are asked|^prob=|^after=|^kind=|^scope=|^at=: what is read' 7
+}
+
+@test "bytes that are counted come with who sent them, and a send may name whom it goes to" {
+	requires python3
+	run ruled 'recvfrom,recvmsg:kind=unix:at=25:eof;sendto:kind=tcp:at=5:error=EIO' python3 -u - "$BATS_TEST_TMPDIR/s" <<-'PY'
+		import socket, sys
+		path = sys.argv[1]
+		def pair(*address):
+		    server = socket.create_server(*address) if address else socket.socket(socket.AF_UNIX)
+		    if not address: server.bind(path), server.listen()
+		    client = socket.socket(server.family)
+		    client.connect(server.getsockname())
+		    return client, server.accept()[0]
+		client, peer = pair()
+		peer.send(b"x" * 60)
+		a, b = client.recvfrom(10), client.recvmsg(10)
+		print(len(a[0]), a[1] == path, len(b[0]), b[3] == path)
+		print([len(client.recvfrom(10)[0]) for _ in range(2)])
+		client, peer = pair(("127.0.0.1", 0))
+		print(client.sendto(b"x" * 9, peer.getsockname()), len(peer.recv(20)))
+		try: client.sendto(b"x", peer.getsockname())
+		except OSError as e: print(e.errno)
+	PY
+	cat "$BATS_TEST_TMPDIR/errors"
+	equal "output" $'10 True 10 True\n[5, 0]\n5 5\n5' "$output"
 }
 
 @test "a rule that waits leaves alone what has taken the number meanwhile, from outside" {
@@ -210,6 +212,17 @@ narrow() {
 	equal "said" "line 1" "$(cat "$BATS_TEST_TMPDIR/said")"
 }
 
+@test "a signal ends no call that would not have waited, and ends those that do" {
+	local rule
+	equal "without rules" "0 failed, read -1 Interrupted system call" "$("$STILL" timer 6000)"
+	for rule in write,read:when=1000000000:error=EIO write,read:stack=nobody:error=EIO write,read:at=100M:error=EIO; do
+		run ruled "$rule" "$STILL" timer 6000
+		equal "$rule" "0 failed, read -1 Interrupted system call" "$output"
+	done
+	run ruled read:when=6001+:stall "$STILL" timer 6000
+	equal "a read that a rule lets wait" "0 failed, read -1 Interrupted system call" "$output"
+}
+
 @test "a race with head is made certain by hold" {
 	local i
 	for i in 1 2 3 4 5; do
@@ -259,4 +272,15 @@ narrow() {
 @test "rules that fired, or never did, are told at the exit" {
 	run outside -d PIPEGUARD_VERBOSE=1 PIPEGUARD_RULES='write:fd=1:when=1:delay=1ms;send:break' "$STILL" writes 2
 	equal "the counts" '{"r1":1,"r2":0}' "$(events 'select(.ev == "exit") | .rules')"
+}
+
+@test "int \$0x80 in a program of 64 bits: rules know the call, and no other of that number" {
+	local rule
+	run ruled 'write:fd=5:when=2:error=EIO' "$FIXTURES/mixed" writes
+	((status != 77)) || skip "$output"
+	equal "what the program sees" "write: 5, write: -5, write: 5," "$(cut -d' ' -f1,2 <<<"$output" | xargs)"
+	for rule in 'writev:error=EIO' 'writev:stack=mixed*:error=EIO'; do
+		run ruled "$rule" "$FIXTURES/mixed" other
+		equal "another call" "getpid: 1, registers kept" "$output"
+	done
 }

@@ -40,6 +40,11 @@ start() {
 	wait_for test -e "$BATS_TEST_TMPDIR/file"
 }
 
+# inject RULE: the lines of what it did.
+inject() {
+	grep '"ev":"inject".*"rule":"'"$1"'"' "$LOG"
+}
+
 # finish: it ends, with status 0.
 finish() {
 	touch "$BATS_TEST_TMPDIR/file.end"
@@ -290,6 +295,27 @@ outside_only() {
 	finish
 	[ "$(sum 2)" -gt 0 ]
 	[ "$(sum 5)" -eq 0 ]
+}
+
+@test "from outside, a rule that comes may ask who called: by function, stack or site" {
+	outside_only
+	FIXTURES=$FIXTURES/static start 2 2 --outside
+	ctl rules 'no=write:fd=9:caller=nobody:error=EACCES; io=write:fd=9:caller=work:when=3:error=EIO'
+	run -0 ctl fired io --wait 5s
+	ctl rules 'not=write:fd=9:caller=!work:error=EACCES; quota=write:fd=9:stack=*:when=5:error=EDQUOT'
+	run -0 ctl fired quota --wait 5s
+	run -1 ctl fired not
+	local site
+	wait_for inject quota
+	site=$(inject quota | sed -n 's/.*"site":"\([0-9a-f]*\)".*/\1/p' | head -1)
+	ctl rules "no=write:fd=9:site=0000000000000001:error=EACCES; io=write:fd=9:site=$site:when=7:error=EIO"
+	run -0 ctl fired io --wait 5s
+	ctl clear
+	finish
+	cat "$OUT"
+	(($(sum 3) >= 2 && $(sum 4) >= 1))
+	equal "what failed otherwise" 0 "$(sum 5)"
+	equal "the stacks" true "$(events 'select(.ev == "inject") | .stack[0] | test(" work$")' | sort -u)"
 }
 
 @test "a SIGBUS of the program's own, and one that is sent, do what they did" {

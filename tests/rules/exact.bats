@@ -187,7 +187,7 @@ except BrokenPipeError:
 
 @test "at= on reads: the bytes before it are read, then the end, a reset or an error" {
 	local c
-	for c in read readv recv recvfrom recvmsg; do
+	for c in read readv recv recvfrom recvmsg recvmmsg; do
 		says '10 10 5 0 sent=100 received=25 content=right' $c:at=25:eof tcp $c
 		says '10 10 5 ECONNRESET sent=100 received=25 content=right' $c:at=25:reset tcp6 $c
 		says '10 10 5 EIO sent=100 received=25 content=right' $c:at=25:error=EIO unix $c

@@ -189,7 +189,7 @@ accepted() {
 }
 
 @test "the unit test is clean under the address and undefined-behaviour sanitizers" {
-	run timeout 55 make -s -C "$ROOT" asan BUILD="$BATS_TEST_TMPDIR/asan" CC=gcc 3>&-
+	run timeout 55 make -s -j2 -C "$ROOT" asan BUILD="$BATS_TEST_TMPDIR/asan" CC=gcc 3>&-
 	equal "the status" 0 "$status"
 	[[ $output == *'all checks passed'* ]]
 	[ "$status" -eq 0 ]
@@ -209,7 +209,7 @@ accepted() {
 
 @test "a small sample of the fuzzer's run finds nothing" {
 	requires clang
-	run timeout 55 make -s -C "$ROOT" fuzz-rules FUZZ_RUNS=20000 FUZZ_SECONDS=10 FUZZ_SEED=1000 BUILD="$BATS_TEST_TMPDIR/build" 3>&-
+	run timeout 55 make -s -j2 -C "$ROOT" fuzz-rules FUZZ_RUNS=20000 FUZZ_SECONDS=10 FUZZ_SEED=1000 BUILD="$BATS_TEST_TMPDIR/build" 3>&-
 	[[ $output != *'no libFuzzer'* ]] || skip "no libFuzzer"
 	echo "$output"
 	[ "$status" -eq 0 ]

@@ -172,3 +172,37 @@ told() {
 	broken '[.signal, .disposition.state, .disposition.by]' |
 		grep -E '^\["ignored","ignored","call\+0x[0-9a-f]+[^"]*"\]$'
 }
+
+@test "a broken write whose signal comes together with others for its thread is told, and survives" {
+	local flags signals
+	for flags in - i s; do
+		for signals in 10 "1 2 10 12" "10 14"; do
+			rm -f "$LOG"
+			# shellcheck disable=SC2086
+			equal "the children" "died 8 right 0" "$(guarded -d "$FIXTURES/together" default $flags $signals)"
+			equal "the events" '8 ["write",4096,"fatal"]' "$(broken '[.call, .len, .signal]' | sort | uniq -c | xargs -d '\n' | sed 's/^ *//')"
+			# shellcheck disable=SC2086
+			equal "the survivors" "died 0 right 8" "$(guarded -d PIPEGUARD_SIGPIPE=suppress "$FIXTURES/together" default $flags $signals)"
+			# shellcheck disable=SC2086
+			equal "whose handlers run" "died 0 right 8" "$(guarded -d "$FIXTURES/together" caught $flags $signals)"
+		done
+	done
+}
+
+@test "a signal that interrupts what is no call changes no register, and is no broken write" {
+	native_only
+	run guarded -d "$FIXTURES/mixed" computes
+	((status != 77)) || skip "$output"
+	equal "what the program sees" "0 registers kept" "$status $output"
+	equal "the events" "" "$(broken .call)"
+}
+
+@test "int \$0x80 in a program of 64 bits: no register changes, and nothing is made up of what it wrote" {
+	native_only
+	run guarded -d "$FIXTURES/mixed" caught
+	((status != 77)) || skip "$output"
+	equal "what the program sees" "0 broken write: -32, registers kept" "$status $output"
+	run -141 guarded -d PIPEGUARD_VERBOSE=1 "$FIXTURES/mixed" broken
+	equal "the events" '[null,null,"caught"] [null,null,"fatal"]' "$(broken '[.call, .fd, .signal]' | xargs -d '\n')"
+	equal "the exit line" '[null,null]' "$(events 'select(.ev == "exit") | .sites[] | [.call, .fd]')"
+}

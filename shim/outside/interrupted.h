@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A call that the kernel tells this process of waits for that, and a signal that comes before it is
+ * taken interrupts it: a write to a pipe with room, say, which never fails with EINTR.
+ */
+#ifndef PG_INTERRUPTED_H
+#define PG_INTERRUPTED_H
+
+/* Thread TID stands before a signal. A call that would not have waited for its object is made once
+ * more behind the handler, whatever SA_RESTART says. */
+void pg_interrupted(int tid);
+
+#endif
