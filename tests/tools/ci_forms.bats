@@ -126,7 +126,8 @@ for c in x.parse("j.xml").getroot()[0].findall("testcase"):
 	guarded ./bare || :
 	GITHUB_ACTIONS=true run -0 report --modules . --sarif s.json "$LOG"
 	[[ ${lines[0]} == '::error title='* ]]
-	equal "without lines" "[]" "$(jq -c '[.. | .physicalLocation? // empty]' s.json)"
+	equal "without lines, the program" '[{"artifactLocation":{"uri":"bare"}}]' "$(jq -c '[.. | .physicalLocation? // empty]' s.json)"
+	fits sarif.json s.json
 }
 
 @test "report: what is in a name is shown in SARIF's words, and is no link there" {
