@@ -25,6 +25,22 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Is NAME done by shells themselves? Some systems have programs of a few of these, too. */
+static bool is_shells(const char *name)
+{
+	static const char *const words[] = {
+		".",	    "source", "cd",	 "eval",  "exec",  "exit", "export",
+		"set",	    "unset",  "ulimit",	 "umask", "trap",  "wait", "alias",
+		"read",	    "type",   "if",	 "for",	  "while", "case", "until",
+		"function", "time",   "command", "local", "jobs",  "fg",   "bg",
+	};
+
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		if (!strcmp(name, words[i]))
+			return true;
+	return false;
+}
+
 /* What a person may have meant by a program that is not there. */
 static const char *meant(const char *name)
 {
@@ -37,6 +53,8 @@ static const char *meant(const char *name)
 	if (name[strcspn(name, " \t\n|&;<>()$`*?~")])
 		return pg_text_of(" (for a line of the shell: pipeguard sh -c %s)",
 				  pg_quoted(name));
+	if (is_shells(name))
+		return pg_text_of(" (it is a word of the shell: pipeguard sh -c '%s ...')", name);
 	return pg_near_verb(name, "");
 }
 
