@@ -29,10 +29,9 @@
 static bool is_shells(const char *name)
 {
 	static const char *const words[] = {
-		".",	    "source", "cd",	 "eval",  "exec",  "exit", "export",
-		"set",	    "unset",  "ulimit",	 "umask", "trap",  "wait", "alias",
-		"read",	    "type",   "if",	 "for",	  "while", "case", "until",
-		"function", "time",   "command", "local", "jobs",  "fg",   "bg",
+		"cd",	 "eval", "exec",  "exit",    "export", "set",  "unset", "ulimit",
+		"umask", "trap", "wait",  "alias",   "read",   "type", "if",	"for",
+		"while", "case", "until", "command", "jobs",   "fg",   "bg",
 	};
 
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++)

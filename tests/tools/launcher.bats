@@ -614,7 +614,7 @@ for i in range(3):
 		no-such >out# (for a line of the shell: pipeguard sh -c 'no-such >out')
 		no-such 'x'# (for a line of the shell: pipeguard sh -c 'no-such '\''x'\''')
 		export# (it is a word of the shell: pipeguard sh -c 'export ...')
-		source# (it is a word of the shell: pipeguard sh -c 'source ...')
+		eval# (it is a word of the shell: pipeguard sh -c 'eval ...')
 		swep# (did you mean 'sweep'?)
 		chek# (did you mean 'check'?)
 		no-such-program#
