@@ -234,7 +234,8 @@ static bool stack_matches(const struct pg_rule *r, uintptr_t caller)
 {
 	uintptr_t frames[PG_FRAMES_MAX];
 	struct pg_cursor c;
-	unsigned n = pg_stack_walk(&c, frames, PG_FRAMES_MAX, NULL);
+	unsigned most = pg_has(r, PG_F_STACK) ? PG_FRAMES_MAX : PG_SITE_FRAMES;
+	unsigned n = pg_stack_walk(&c, frames, most, NULL);
 
 	if (!n && caller) {
 		frames[n++] = caller;

@@ -509,6 +509,14 @@ lines() {
 	[ "$output" = out ]
 	run -125 launch run --require-fired true
 	[[ $output == *'which rules?'* ]]
+	for rules in write:fd=1:drop write:fd=2-:drop write,send:drop write:fd=!3:drop; do
+		run -125 launch run --require-fired -r "$rules" -o off /bin/echo out
+		equal "$rules" $'out\npipeguard: never fired: r1 (what stdio writes is not meant by write: %stdio, or %out for both)' "$output"
+	done
+	for rules in write:fd=3-:drop 'write:fd=!1,2:drop' '%out,!%stdio:drop' send:reset; do
+		run -125 launch run --require-fired -r "$rules" -o off /bin/echo out
+		equal "$rules" $'out\npipeguard: never fired: r1' "$output"
+	done
 	run -137 launch run --require-fired -r 'b=%stdio:fd=1:delay=1ms' -o off bash -c '/bin/echo out; kill -KILL $$'
 	[ "$output" = out ]
 	# shellcheck disable=SC2016 # the inner shell expands
@@ -638,6 +646,8 @@ lines() {
 	[[ $output != *'traced'* ]] || skip "$output"
 	[ "$status" -eq 125 ]
 	equal output $'0 0 0 0 0\npipeguard: never fired: a' "$output"
+	run -125 launch run --outside --require-fired -o off -r 'a=write:fd=2:drop' -- "$FIXTURES/static/paged" 1 1 "$BATS_TEST_TMPDIR/file"
+	equal "without a word of stdio" $'0 0 0 0 0\npipeguard: never fired: a' "$output"
 	run -0 launch run --outside --require-fired -o off -r 'a=write:fd=1:delay=1ms' -- "$FIXTURES/static/paged" 1 1 "$BATS_TEST_TMPDIR/file"
 	run -0 launch run --outside --require-fired -o off -r 'a=write:fd=1:caller=writes:delay=1ms' -- "$FIXTURES/still" writes 1
 	equal "a rule that asks for the caller fires" "line 1" "$output"
