@@ -156,8 +156,9 @@ tree() {
 	chmod 755 "$dir/text"
 	head -c 100 "$STILL" >"$dir/torn"
 	chmod 755 "$dir/torn"
-	# Not by bash itself, which opens a FIFO that it cannot run, and waits.
-	run -0 tree bash -c 'for p in still fifo text torn none; do env "$1/$p"; done; echo over' bash "$dir"
+	cd "$dir"
+	# bash opens a FIFO that it cannot run, and waits; env has sh read whatever is no program.
+	run -0 tree bash -c 'for p in still text torn none; do "$1/$p"; done; env "$1/fifo"; echo over' bash "$dir"
 	[[ $output == *over ]]
 	equal "the log" "" "$(unreached)"
 }
