@@ -118,15 +118,13 @@ functions() {
 
 @test "a stack goes up to main and beyond, whatever the program is linked to and keeps in ebp" {
 	libdw_only
-	local link frames way
+	local link frames ways=(write send sendto syscall trap)
 	for link in -static -pie; do
 		for frames in -fomit-frame-pointer -fno-omit-frame-pointer; do
 			made chain "$link" "$frames"
-			for way in write send sendto syscall trap; do
-				rm -f "$LOG"
-				run -0 outside -i "$MADE" "$way"
-				equal "$way of $link $frames" '["inner outer main",true]' "$(functions)"
-			done
+			rm -f "$LOG"
+			run -0 outside -i "$MADE" "${ways[@]}"
+			equal "$link $frames" "$(printf '["inner outer main",true]\n%.0s' "${ways[@]}")" "$(functions)"
 		done
 	done
 }
