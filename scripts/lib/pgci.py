@@ -107,15 +107,26 @@ def _location(place, line):
     return out
 
 
+def _shown(f):
+    """Where F is shown. Some readers refuse a whole log for one result that has no file: without a line it is the module, or
+    the program."""
+    place, line = f.place()
+    out = _location(place, line)
+    module = re.search(r"([^ (]+)\+0x[0-9a-f]+\)?$", place)
+    name = module.group(1) if module and module.group(1) != "?" else f.group
+    if name:
+        out.setdefault("physicalLocation", {"artifactLocation": {"uri": urllib.parse.quote(os.fsencode(name))}})
+    return out
+
+
 def _text(text):
     """TEXT as a message: what does not print is shown, and nothing is a link."""
     return pglog.escaped(text).replace("](", "] (")
 
 
 def _result(f, ids):
-    place, line = f.place()
     out = {"ruleId": f.rule, "ruleIndex": ids.index(f.rule), "level": f.level,
-           "message": {"text": _text("%s: %s" % (f.name, f.message))}, "locations": [_location(place, line)],
+           "message": {"text": _text("%s: %s" % (f.name, f.message))}, "locations": [_shown(f)],
            "partialFingerprints": {"pipeguard/v1": hashlib.sha256(f.key.encode("utf-8", "surrogateescape")).hexdigest()}}
     if f.stack:
         out["stacks"] = [{"message": {"text": "who wrote"}, "frames": [{"location": _location(p, at)} for p, at in f.stack]}]

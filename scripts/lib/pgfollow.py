@@ -17,24 +17,71 @@ TICK = 0.25         # seconds between two looks
 BEFORE = 1 << 22    # bytes that are read at once
 
 
-class Tail:
-    """One log, from its beginning on; one that was cut off or replaced begins anew."""
+class Files:
+    """Those that were read, whatever they are called by now: who reads them, and how far those were read that nobody does."""
 
-    def __init__(self, path):
-        self.path, self.file, self.rest, self.quiet = path, None, b"", 0
+    MOST, HEAD = 4096, 256
+
+    def __init__(self):
+        self.readers, self.left = {}, {}
+
+    def leave(self, key, file, at):
+        """Of the file KEY, which a reader had open as FILE, what is before AT was read."""
+        self.readers.pop(key, None)
+        while len(self.left) >= self.MOST:
+            del self.left[next(iter(self.left))]
+        self.left[key] = (at, os.pread(file.fileno(), min(at, self.HEAD), 0))
+
+    def begin(self, key, file, size):
+        """Where to go on in a file that is opened: another one may have got the number of one that is gone."""
+        at, head = self.left.pop(key, (0, b""))
+        return at if at <= size and head == os.pread(file.fileno(), len(head), 0) else 0
+
+
+class Tail:
+    """One log, from its beginning on; one that was cut off or replaced begins anew, one that was read by another name
+    goes on."""
+
+    def __init__(self, path, files, needed=False):
+        """NEEDED: it was asked for by this name, so what cannot be a log is refused, unless it becomes so later."""
+        self.path, self.files, self.needed = path, files, needed
+        self.file, self.key, self.rest, self.quiet, self.trouble = None, None, b"", 0, None
+
+    def _close(self):
+        if self.file:
+            self.files.leave(self.key, self.file, self.file.tell() - len(self.rest))
+            self.file.close()
+        self.file, self.rest = None, b""
 
     def _open(self):
         try:
             st = os.stat(self.path)
         except OSError:
             return      # it will come
-        if self.file:
-            mine = os.fstat(self.file.fileno())
-            if (mine.st_dev, mine.st_ino) == (st.st_dev, st.st_ino) and mine.st_size >= self.file.tell():
-                return
-            self.file.close()
-            self.rest = b""
-        self.file = pglog.open_plain(self.path)
+        key = (st.st_dev, st.st_ino)
+        if self.file and key == self.key and st.st_size >= self.file.tell():
+            return
+        if self.files.readers.get(key, self) is not self:
+            return      # it was renamed, and who has it has not noticed yet
+        self._close()
+        try:
+            self.file = pglog.open_plain(self.path)
+        except OSError as e:
+            self._complain(e)
+            return
+        st = os.fstat(self.file.fileno())   # it may be another one by now
+        self.key = (st.st_dev, st.st_ino)
+        self.files.readers[self.key] = self
+        self.file.seek(self.files.begin(self.key, self.file, st.st_size))
+        self.trouble, self.needed = None, False
+
+    def _complain(self, e):
+        """Once, and the others are read on."""
+        if self.needed:
+            raise e
+        if self.trouble != str(e):
+            pglog.say("pipeguard report: %s: %s" % (self.path, e.strerror), sys.stderr)
+        self.trouble = str(e)
 
     def more(self):
         """Whole lines that are new; b"" if there are none now. What may still go on in a next line waits a moment."""
@@ -73,15 +120,17 @@ class Sources:
     """What the names stand for; a pattern may match more as time goes by."""
 
     def __init__(self, names):
-        self.names, self.known = names, {}
+        self.names, self.known, self.files = names, {}, Files()
 
     def all(self):
         for name in self.names:
             if name == "-":
                 self.known.setdefault("-", Stream(sys.stdin.buffer))
                 continue
-            for path in sorted(glob.glob(name)) or ([name] if not glob.has_magic(name) else []):
-                self.known.setdefault(path, Tail(path))
+            matches = glob.has_magic(name)
+            for path in sorted(glob.glob(name)) if matches else [name]:
+                if path not in self.known:
+                    self.known[path] = Tail(path, self.files, not matches)
         return self.known.items()
 
     def ended(self):

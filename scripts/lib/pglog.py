@@ -381,6 +381,23 @@ def open_log(path):
     return gzip.open(raw) if raw.peek(2)[:2] == b"\x1f\x8b" else raw
 
 
+def distinct(paths):
+    """(PATHS without those that are a file which is there already, by a link or twice; pairs of these and what they are)."""
+    known, out, twice = {}, [], []
+    for path in paths:
+        try:
+            st = os.stat(path)
+        except OSError:
+            st = None       # it is said when it is read
+        key = (st.st_dev, st.st_ino) if st and stat.S_ISREG(st.st_mode) and path != "-" else len(out)
+        if key in known:
+            twice.append((path, known[key]))
+        else:
+            known[key] = path
+            out.append(path)
+    return out, twice
+
+
 class Reader:
     """The events of the binary file SOURCE. After that: LINES read, FOREIGN ones among them, how many events were the
     library's OWN, and whether it is DAMAGED: compressed, and not to be read to its end."""

@@ -46,7 +46,8 @@ void pg_given_add(const char *rules)
 	lines = join(lines, "\n", rules);
 }
 
-void pg_take_file(struct pg_request *r, const char *value)
+/* OPTION: as it was asked for, with what stands before the name. */
+static void take_file(const struct pg_request *r, const char *option, const char *value)
 {
 	struct stat st;
 
@@ -55,15 +56,20 @@ void pg_take_file(struct pg_request *r, const char *value)
 		return;
 	if (stat(value, &st) || !S_ISREG(st.st_mode) || access(value, R_OK))
 		pg_fail(PG_FAILED,
-			"-f: '%s' is no file that can be read (each process reads it again)",
+			"%s'%s' is no file that can be read (each process reads it again)", option,
 			value);
 	file = *value == '/' ? value : pg_text_of("%s/%s", pg_folder(), value);
+}
+
+void pg_take_file(struct pg_request *r, const char *value)
+{
+	take_file(r, "-f: ", value);
 }
 
 void pg_take_rule(struct pg_request *r, const char *value)
 {
 	if (*value == '@')
-		pg_take_file(r, value + 1);
+		take_file(r, "-r @: ", value + 1);
 	else
 		pg_given_add(value);
 }

@@ -3,6 +3,8 @@
 
 #include "command/say.h"
 
+#include "base/text.h"
+
 #include <stddef.h>
 #include <string.h>
 
@@ -15,10 +17,27 @@ const char *pg_near_verb(const char *word, const char *otherwise)
 	return pg_nearest_text(&n, otherwise);
 }
 
+/* The verbs that have the option --NAME of N bytes; a null pointer: none. */
+static const char *verbs_with(const char *name, size_t n)
+{
+	const char *list = NULL;
+
+	for (unsigned v = 0; v < PG_V_COUNT; v++)
+		if (pg_option_of_name((enum pg_verb)v, name, n))
+			list = list ? pg_text_of("%s and %s", list, pg_verbs[v].name)
+				    : pg_verbs[v].name;
+	return list;
+}
+
 static void __attribute__((noreturn)) unknown(const struct pg_request *r, const char *word)
 {
-	struct pg_nearest n = pg_nearest_to(pg_text_of("%.*s", (int)strcspn(word, "="), word));
+	size_t length = strcspn(word, "=");
+	struct pg_nearest n = pg_nearest_to(pg_text_of("%.*s", (int)length, word));
+	const char *others = pg_prefix(word, "--") ? verbs_with(word + 2, length - 2) : NULL;
 
+	if (others)
+		pg_fail(PG_FAILED, "%s: unknown option '%s': it is one of %s",
+			pg_verbs[r->verb].name, word, others);
 	for (const struct pg_option *o = pg_options; o->name; o++)
 		if (o->verbs >> r->verb & 1)
 			pg_nearest_try(&n, pg_text_of("--%s", o->name));

@@ -25,6 +25,21 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Is NAME done by shells themselves? Some systems have programs of a few of these, too. */
+static bool is_shells(const char *name)
+{
+	static const char *const words[] = {
+		"cd",	 "eval", "exec",  "exit",    "export", "set",  "unset", "ulimit",
+		"umask", "trap", "wait",  "alias",   "read",   "type", "if",	"for",
+		"while", "case", "until", "command", "jobs",   "fg",   "bg",
+	};
+
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		if (!strcmp(name, words[i]))
+			return true;
+	return false;
+}
+
 /* What a person may have meant by a program that is not there. */
 static const char *meant(const char *name)
 {
@@ -37,6 +52,8 @@ static const char *meant(const char *name)
 	if (name[strcspn(name, " \t\n|&;<>()$`*?~")])
 		return pg_text_of(" (for a line of the shell: pipeguard sh -c %s)",
 				  pg_quoted(name));
+	if (is_shells(name))
+		return pg_text_of(" (it is a word of the shell: pipeguard sh -c '%s ...')", name);
 	return pg_near_verb(name, "");
 }
 
@@ -142,7 +159,7 @@ static void __attribute__((noreturn)) become(const char *path, char **words, uns
 }
 
 /* The page is there before the program is, so that ctl finds it. */
-static void start_page(struct pg_request *r, bool looks)
+static void start_page(struct pg_request *r, const struct engines *e)
 {
 	const char *rules = pg_given_any() ? pg_variable("PIPEGUARD_RULES") : NULL;
 
@@ -155,11 +172,11 @@ static void start_page(struct pg_request *r, bool looks)
 	}
 
 	if (!r->control) {
-		pg_tree_start(looks);
+		pg_tree_start(e->outside);
 		return;
 	}
 	pg_control_start(r->control, rules);
-	pg_watch_start(r);
+	pg_watch_start(r, e->inside);
 }
 
 int pg_run(struct pg_request *r)
@@ -178,7 +195,7 @@ int pg_run(struct pg_request *r)
 		pg_print_command(r, engines.outside);
 		return pg_flushed(0);
 	}
-	start_page(r, engines.outside);
+	start_page(r, &engines);
 	pg_silent_on = r->all;
 	start_engine(&engines, path);
 	if (engines.inside)

@@ -7,6 +7,7 @@
 #include "command/tree.h"
 
 #include "outside/cut_off.h"
+#include "rules/rule_parse.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -104,18 +105,46 @@ static bool fired_since(uint32_t serial)
 	return pg_page_fired(serial) != before;
 }
 
-/* The ids of the rules that have not fired since, commas between; a null pointer: all did. */
-static const char *idle_rules(void)
+/* Can R be for standard output or standard error, which programs write through stdio? */
+static bool takes_output(const struct pg_rule *r)
 {
-	const char *idle = NULL;
+	bool listed = false;
+
+	if (!pg_has(r, PG_F_FD))
+		return true;
+	for (unsigned i = 0; i < r->fd.n; i++)
+		for (int fd = 1; fd <= 2; fd++)
+			listed |= fd >= rules.range[r->fd.at + i].lo &&
+				  fd <= rules.range[r->fd.at + i].hi;
+	return listed != r->fd.negate;
+}
+
+/* As in inside/passed.c, but here nobody knows what wrote. From outside stdio's are write's. */
+static const char *hint(const struct pg_rule *r)
+{
+	size_t end = r->set.at + (size_t)r->set.len;
+	bool says_write = r->calls & PG_BIT(PG_CALL_write) && !(r->calls & PG_STDIO_BIT) &&
+			  pg_find(rules.text, r->set.at, end, '!') == end;
+
+	return says_write && takes_output(r)
+		       ? " (what stdio writes is not meant by write: %stdio, or %out for both)"
+		       : "";
+}
+
+/* The ids of the rules that have not fired since, commas between; a null pointer: all did. */
+static const char *idle_rules(bool inside)
+{
+	const char *idle = NULL, *why = "";
 
 	if (!pg_control_read(&rules, &page_rules))
 		return "the page is damaged";
-	for (unsigned n = 0; n < rules.n; n++)
-		if (!fired_since(rules.rule[n].serial))
-			idle = idle ? pg_text_of("%s, %s", idle, rules.rule[n].id)
-				    : rules.rule[n].id;
-	return idle;
+	for (unsigned n = 0; n < rules.n; n++) {
+		if (fired_since(rules.rule[n].serial))
+			continue;
+		idle = idle ? pg_text_of("%s, %s", idle, rules.rule[n].id) : rules.rule[n].id;
+		why = *why || !inside ? why : hint(&rules.rule[n]);
+	}
+	return idle ? pg_text_of("%s%s", idle, why) : NULL;
 }
 
 static void __attribute__((noreturn)) end_like(int status)
@@ -144,7 +173,7 @@ static void let_go(void)
 	syscall(SYS_close_range, 3, ~0u, 0);
 }
 
-void pg_watch_start(const struct pg_request *r)
+void pg_watch_start(const struct pg_request *r, bool inside)
 {
 	struct sigaction was_passed[PASSED], was_terminal[TERMINAL];
 	const char *idle;
@@ -173,7 +202,7 @@ void pg_watch_start(const struct pg_request *r)
 	pg_survive_cut_off();
 	status = wait_for_end(child);
 	program = 0;
-	idle = idle_rules();
+	idle = idle_rules(inside);
 	if (r->own_page)
 		pg_tree_page_ends(r->control);
 	if (idle)

@@ -9,7 +9,7 @@ struct pg_request;
 
 /* The program is this process's child from here on: returns in it. In the parent, which passes
  * signals on, waits, says which rules never fired, and then ends as the program did, or with
- * PG_FAILED as R wants it, it does not return. */
-void pg_watch_start(const struct pg_request *r);
+ * PG_FAILED as R wants it, it does not return. INSIDE: the library is in the program. */
+void pg_watch_start(const struct pg_request *r, bool inside);
 
 #endif

@@ -470,16 +470,19 @@ static PG_COLD void log_closed(enum pg_call call, int fd, uintptr_t caller)
 	int unread = 0;
 	struct pg_op op = about(call, fd, 0, caller);
 	struct pg_object o;
+	bool resets;
 
-	if (pg_sys3(SYS_ioctl, fd, FIONREAD, &unread) || (unread <= 0 && pg_look_hung_up(fd)))
+	if (pg_sys3(SYS_ioctl, fd, FIONREAD, &unread))
+		return;
+	resets = unread > 0 && call != PG_CALL_shutdown; /* which leaves them to be read */
+	if (!resets && pg_look_hung_up(fd))
 		return;
 	if (pg_process_is_vforked()) /* its parent has it */
 		return;
 	pg_look(fd, &o);
 	op.perhaps = !(pg_sys3(SYS_fcntl, fd, F_GETFD, 0) & FD_CLOEXEC);
-	if (o.kind == PG_TCP && (unread > 0 || o.since) && o.story &&
-	    pg_story_is_ours_alone(o.story))
-		log_verbose(unread > 0 ? PG_EV_DOOMED : PG_EV_CLOSED, &op);
+	if (o.kind == PG_TCP && (resets || o.since) && o.story && pg_story_is_ours_alone(o.story))
+		log_verbose(resets ? PG_EV_DOOMED : PG_EV_CLOSED, &op);
 }
 
 void pg_guard_warned(enum pg_call call, int fd, int err, uintptr_t caller)

@@ -33,8 +33,10 @@ static void add_stack(struct pg_room *s, const struct pg_op *op)
 	if (pg_config.json && n < PG_SITE_FRAMES)
 		n = PG_SITE_FRAMES;
 	n = pg_stack_walk(&s->cursor, e->frame, n, op->uc);
-	if (!n && op->caller)
-		e->frame[n++] = op->caller, s->cursor.proved++;
+	if (!n && op->caller) {
+		e->frame[n++] = op->caller;
+		s->cursor.proved = 1;
+	}
 	if (pg_config.json || e->ev == PG_EV_CALL)
 		e->hash = pg_stack_site(&s->naming.module, e->frame, s->cursor.proved);
 	e->frames = n < pg_config.stack ? n : pg_config.stack;

@@ -56,6 +56,11 @@ bool pg_log_goes_to(int fd)
 	return pg_config.log_kind == PG_LOG_FD && fd == pg_config.log_fd;
 }
 
+uint64_t pg_log_file(void)
+{
+	return out.ino;
+}
+
 bool pg_log_is(uint64_t dev, uint64_t ino)
 {
 	return ino && out.ino == ino && out.dev == dev;

@@ -48,6 +48,9 @@ bool pg_log_is_there(void);
 /* True if the log is that object, by device and inode. */
 bool pg_log_is(uint64_t dev, uint64_t ino);
 
+/* The file that the last line went to, by its inode; another one where that was renamed since. */
+uint64_t pg_log_file(void);
+
 /* How wide the terminal is that lines go to; 0: they go elsewhere, or that cannot be asked. */
 unsigned pg_log_columns(void);
 

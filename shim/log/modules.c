@@ -4,17 +4,21 @@
 #include "base/peek.h"
 #include "base/text.h"
 #include "log/line.h"
+#include "log/log.h"
 #include "rules/config.h"
 #include "rules/match.h"
 #include "who/module.h"
 
 enum { LOGGED = 128 };
-static pg_shared64 logged[LOGGED]; /* by process: a child that logs elsewhere logs them once more */
+/* By process, and by file: a child that logs elsewhere logs them once more, and so does who goes on
+ * in another file, since the one before was renamed. */
+static pg_shared64 logged[LOGGED];
 
-/* Is it the first time? When there is no more room it never is. */
+/* Is it the first time? Where there is no more room, what was first is forgotten. */
 static bool is_new(int pid, const struct pg_module *m)
 {
-	uint64_t key = pg_mix(pg_mix(1, (uint64_t)pid), m->stamp ? m->stamp : m->base) | 1;
+	uint64_t whose = pg_mix(pg_mix(1, (uint64_t)pid), pg_log_file());
+	uint64_t key = pg_mix(whose, m->stamp ? m->stamp : m->base) | 1;
 
 	for (unsigned i = 0; i < 8; i++) {
 		pg_shared64 *at = &logged[(key + i) % LOGGED];
@@ -26,7 +30,8 @@ static bool is_new(int pid, const struct pg_module *m)
 		if (none == key)
 			return false;
 	}
-	return false;
+	PG_PUT(logged[key % LOGGED], key);
+	return true;
 }
 
 static void log_one(struct pg_room *s, const struct pg_module *m, uintptr_t at)

@@ -51,7 +51,7 @@ static void change(struct pg_ruled *c)
  * event is logged at once. */
 static void fail_broken(struct pg_ruled *c)
 {
-	const struct pg_layout *l = pg_call_layout(c->op.call);
+	const struct pg_layout *l = pg_call_raw_layout(c->op.call);
 	int flags = l->flags >= 0 ? (int)c->op.arg[l->flags] : 0;
 	bool signals = pg_plan_raises(c->op.call, flags, &c->object);
 	struct pg_event *e;

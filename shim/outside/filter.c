@@ -84,7 +84,7 @@ static void put_call(enum pg_call call, uint64_t calls, long number)
 	}
 	skip = 2 * n + 3;
 	put(BPF_JMP | BPF_JEQ | BPF_K, 0, (uint8_t)skip, (uint32_t)number);
-	put_ranges((unsigned)pg_call_layout(call)->fd, range, n);
+	put_ranges((unsigned)pg_call_raw_layout(call)->fd, range, n);
 }
 
 static bool is_watched(uint64_t bits)

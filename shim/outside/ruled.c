@@ -20,6 +20,13 @@
 #include <poll.h>
 #include <unistd.h>
 
+void pg_ruled_let_go(struct pg_ruled *c)
+{
+	if (c->copy >= 0)
+		close(c->copy);
+	c->copy = -1;
+}
+
 enum { RESTART = 513 }; /* ERESTARTNOINTR: the call is made again, when the signals are over */
 
 /* What a stopped, or a parked, call comes to when it comes again. */
@@ -241,7 +248,7 @@ static void come_now(const struct pg_ruled *come)
 		return;
 	}
 	pg_report_held(c.of);
-	c.op.fd = (int)c.op.arg[pg_call_layout(c.op.call)->fd];
+	c.op.fd = (int)c.op.arg[pg_call_raw_layout(c.op.call)->fd];
 	c.copy = pg_thing_copy(c.of, c.tid, c.op.fd);
 	if (c.copy < 0) { /* the kernel says what is wrong with it */
 		if (c.copy == -EPERM)
@@ -252,8 +259,7 @@ static void come_now(const struct pg_ruled *come)
 	pg_counts_take(pg_tracee_counts(c.of));
 	judge(&c);
 	pg_counts_put_back(pg_tracee_counts(c.of));
-	if (c.copy >= 0)
-		close(c.copy);
+	pg_ruled_let_go(&c);
 }
 
 void pg_ruled_come(const struct pg_ruled *come)

@@ -24,7 +24,7 @@
 bool pg_stops_on;
 
 /* Results of calls that were not made, until their threads come back. */
-enum { BACK = 4096, AGAIN_FIRST = 512, AGAIN_LAST = 514 };
+enum { BACK = 4096 };
 static struct {
 	int tid;
 	long number; /* of the call that is to be made again, as its thread counts; else -1 */
@@ -77,14 +77,17 @@ static bool stands(const struct pg_ruled *c)
 
 static void go_on(struct pg_ruled *c)
 {
+	pg_ruled_let_go(c);
 	go_on_to_next(c->tid);
 }
 
 static void answer(struct pg_ruled *c, int64_t ret)
 {
 	unsigned at = (unsigned)c->tid % BACK;
-	bool again = ret <= -AGAIN_FIRST && ret >= -AGAIN_LAST;
+	bool again = pg_is_again(ret);
 
+	if (!again)
+		pg_ruled_let_go(c);
 	if ((back[at].tid && back[at].tid != c->tid) || !pg_registers_skip(c->tid)) {
 		go_on_to_next(c->tid); /* another one of that number is on its way */
 		return;

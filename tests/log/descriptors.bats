@@ -105,3 +105,20 @@ highest() {
 	run -0 highest "%out:fd=$LAST:when=3:reset" tcp send=1 send=1 send=1
 	equal "the call" '["send",2,"reset"]' "$(events 'select(.ev == "inject") | [.call, .sent, .action]')"
 }
+
+@test "a shutdown with unread bytes resets nobody: its close does" {
+	guarded PIPEGUARD_VERBOSE=1 /usr/bin/python3 -c '
+import socket
+l = socket.create_server(("127.0.0.1", 0))
+for how in socket.SHUT_WR, socket.SHUT_RDWR:
+    c = socket.create_connection(l.getsockname()); p, a = l.accept()
+    c.sendall(b"x" * 5000)
+    while len(p.recv(5000, socket.MSG_PEEK)) < 5000: pass
+    p.shutdown(how)
+    c.recv(1)
+    print(len(p.recv(4000)), flush=True)
+    p.close(); c.close()' >"$BATS_TEST_TMPDIR/read"
+	equal "what the program reads" "4000 4000" "$(xargs <"$BATS_TEST_TMPDIR/read")"
+	equal "the events" '["closed","shutdown",5000]["doomed","close",1000]["closed","shutdown",5000]["doomed","close",1000]' \
+		"$(events 'select(.ev == "closed" or .ev == "doomed") | [.ev, .call, .unread]' | tr -d '\n')"
+}

@@ -158,6 +158,16 @@ for i in range(3):
 	done
 }
 
+@test "a log that goes on in another file, since its own was renamed, tells there again which files the modules are" {
+	guarded -i PIPEGUARD_VERBOSE=1 "$FIXTURES/brokenfd" 1 bash -c "echo 1 2>/dev/null; mv '$LOG' '$LOG.1'; echo 2; echo 3; (echo 4)" || :
+	ours() { jq -r 'select(.ev == "module" and .module == "bash") | .pid' "$1"; }
+	local of
+	of=$(ours "$LOG.1" | head -n 1)
+	equal "in the first file" 1 "$(ours "$LOG.1" | grep -cx "$of")"
+	equal "in the second" 1 "$(ours "$LOG" | grep -cx "$of")"
+	equal "of the child, which has gone on in it, too" 2 "$(ours "$LOG" | wc -l)"
+}
+
 @test "report finds source lines by what the log tells of modules, and by no file of another build" {
 	requires addr2line
 	printf '%s\n' '#include <unistd.h>' 'int main(void) { return write(1, "x", 1) != 1; } /* here */' >somewhere.c

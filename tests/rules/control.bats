@@ -509,6 +509,14 @@ lines() {
 	[ "$output" = out ]
 	run -125 launch run --require-fired true
 	[[ $output == *'which rules?'* ]]
+	for rules in write:fd=1:drop write:fd=2-:drop write,send:drop write:fd=!3:drop; do
+		run -125 launch run --require-fired -r "$rules" -o off /bin/echo out
+		equal "$rules" $'out\npipeguard: never fired: r1 (what stdio writes is not meant by write: %stdio, or %out for both)' "$output"
+	done
+	for rules in write:fd=3-:drop 'write:fd=!1,2:drop' '%out,!%stdio:drop' send:reset; do
+		run -125 launch run --require-fired -r "$rules" -o off /bin/echo out
+		equal "$rules" $'out\npipeguard: never fired: r1' "$output"
+	done
 	run -137 launch run --require-fired -r 'b=%stdio:fd=1:delay=1ms' -o off bash -c '/bin/echo out; kill -KILL $$'
 	[ "$output" = out ]
 	# shellcheck disable=SC2016 # the inner shell expands
@@ -638,6 +646,8 @@ lines() {
 	[[ $output != *'traced'* ]] || skip "$output"
 	[ "$status" -eq 125 ]
 	equal output $'0 0 0 0 0\npipeguard: never fired: a' "$output"
+	run -125 launch run --outside --require-fired -o off -r 'a=write:fd=2:drop' -- "$FIXTURES/static/paged" 1 1 "$BATS_TEST_TMPDIR/file"
+	equal "without a word of stdio" $'0 0 0 0 0\npipeguard: never fired: a' "$output"
 	run -0 launch run --outside --require-fired -o off -r 'a=write:fd=1:delay=1ms' -- "$FIXTURES/static/paged" 1 1 "$BATS_TEST_TMPDIR/file"
 	run -0 launch run --outside --require-fired -o off -r 'a=write:fd=1:caller=writes:delay=1ms' -- "$FIXTURES/still" writes 1
 	equal "a rule that asks for the caller fires" "line 1" "$output"
@@ -658,4 +668,28 @@ lines() {
 	wait "$reader"
 	echo >"$BATS_TEST_TMPDIR/last"
 	wait "$pid"
+}
+
+@test "a program starts although a page's lease is held for a while by who asks whether it is used" {
+	native_only
+	requires python3
+	local page=$BATS_TEST_TMPDIR/page holder
+	"$FIXTURES/sigdfl" -d env LD_PRELOAD="$LIB" PIPEGUARD_CONTROL="$page" PIPEGUARD_RULES=write:fd=99:drop /bin/true
+	mkfifo "$BATS_TEST_TMPDIR/held"
+	python3 -c '
+import fcntl, os, signal, sys, time
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+page = os.open(sys.argv[1], os.O_RDONLY)
+try:
+    fcntl.fcntl(page, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+except OSError:
+    print("none")
+else:
+    print("held", flush=True)
+    time.sleep(0.15)' "$page" >"$BATS_TEST_TMPDIR/held" 3>&- &
+	holder=$!
+	read -r said <"$BATS_TEST_TMPDIR/held"
+	[[ $said = held ]] || skip "no leases in this file system"
+	run -0 "$FIXTURES/sigdfl" -d timeout "$LIMIT" env LD_PRELOAD="$LIB" PIPEGUARD_CONTROL="$page" /bin/true
+	wait "$holder"
 }

@@ -126,7 +126,8 @@ for c in x.parse("j.xml").getroot()[0].findall("testcase"):
 	guarded ./bare || :
 	GITHUB_ACTIONS=true run -0 report --modules . --sarif s.json "$LOG"
 	[[ ${lines[0]} == '::error title='* ]]
-	equal "without lines" "[]" "$(jq -c '[.. | .physicalLocation? // empty]' s.json)"
+	equal "without lines, the program" '[{"artifactLocation":{"uri":"bare"}}]' "$(jq -c '[.. | .physicalLocation? // empty]' s.json)"
+	fits sarif.json s.json
 }
 
 @test "report: what is in a name is shown in SARIF's words, and is no link there" {
@@ -236,6 +237,37 @@ said() { grep -q "$1" said; }
 	wait "$pid" || :
 	run -1 bash -c "cat '$BATS_TEST_TMPDIR/first' | timeout 20 '$PYTHON' '$ROOT/scripts/pipeguard-report' --follow --fail-on any -" 3>&-
 	[[ $output == *'epipe 1'*'1 broken write in 1 program'* ]]
+}
+
+@test "report --follow: a log that is renamed within the pattern is not read twice; what is no log is said once, and is no end" {
+	guarded "$PYTHON" -c "$told"
+	mkdir d
+	cp "$LOG" d/b.log
+	mkdir d/a.log
+	mkfifo d/fifo.log
+	timeout 50 "$PYTHON" "$ROOT/scripts/pipeguard-report" --follow 'd/*' >said 2>&1 3>&- &
+	pid=$!
+	wait_for said 'epipe 1'
+	cat "$LOG" >>d/b.log
+	wait_for said 'epipe 2'
+	mv d/b.log d/a.1 # what was read by the other name, and what comes yet
+	cat "$LOG" >>d/a.1
+	wait_for said 'epipe 3'
+	cp "$LOG" d/b.log
+	wait_for said 'epipe 4'
+	cat "$LOG" >>d/a.1
+	wait_for said 'epipe 5'
+	rm d/fifo.log
+	cp "$LOG" d/fifo.log
+	wait_for said 'epipe 6'
+	kill -TERM "$(pgrep -P "$pid")"
+	wait "$pid" || :
+	grep -q '^6 broken writes in 1 program' said
+	equal "what is none" $'pipeguard report: d/a.log: it is a folder\npipeguard report: d/fifo.log: it is a FIFO' "$(grep pipeguard said)"
+	# Asked for by its name it is refused.
+	mkfifo fifo
+	run -125 report --follow fifo </dev/null
+	equal "refused" 'pipeguard report: fifo: it is a FIFO' "$output"
 }
 
 @test "report --follow ends when who reads it has gone, though nothing new comes" {

@@ -190,6 +190,9 @@ setup() {
 		run --jsn true#pipeguard: run: unknown option '--jsn' (did you mean '--json'?)
 		check --rul x#pipeguard: check: unknown option '--rul' (did you mean '--rule'?)
 		check -o x#pipeguard: check: unknown option '-o' (see --help)
+		run --for 3s true#pipeguard: run: unknown option '--for': it is one of attach
+		run --once true#pipeguard: run: unknown option '--once': it is one of attach
+		attach --stdin x 1#pipeguard: attach: unknown option '--stdin': it is one of sweep and bundle
 		check#pipeguard: check: which rules? (see --help)
 		list#pipeguard: list: calls, groups, fields, actions or errnos?
 		list cals#pipeguard: list: unknown word 'cals' (did you mean 'calls'?)
@@ -318,7 +321,8 @@ read_as() {
 		-r write:brek|rule 1, column 7: unknown action 'brek' (did you mean 'break'?)
 		-r write:break -r connect:resett|rule 2, column 9: unknown action 'resett'
 		-r write:break -f rules|choose one
-		-f no-such-file|no file that can be read
+		-f no-such-file|-f: 'no-such-file' is no file that can be read
+		-r @no-such-file|-r @: 'no-such-file' is no file that can be read
 		-f .|no file that can be read
 		--only a --skip b|choose one
 	END
@@ -609,6 +613,8 @@ for i in range(3):
 		no-such a | b# (for a line of the shell: pipeguard sh -c 'no-such a | b')
 		no-such >out# (for a line of the shell: pipeguard sh -c 'no-such >out')
 		no-such 'x'# (for a line of the shell: pipeguard sh -c 'no-such '\''x'\''')
+		export# (it is a word of the shell: pipeguard sh -c 'export ...')
+		eval# (it is a word of the shell: pipeguard sh -c 'eval ...')
 		swep# (did you mean 'sweep'?)
 		chek# (did you mean 'check'?)
 		no-such-program#

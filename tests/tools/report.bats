@@ -213,6 +213,18 @@ bad = {c for c in open(sys.argv[1], encoding="utf-8").read() if not c.isprintabl
 sys.exit("these do not print: %r" % bad if bad else 0)' "$1"
 }
 
+@test "a log that is named twice, or by a link too, is read once, and that is said" {
+	native_only
+	cd "$BATS_TEST_TMPDIR"
+	guarded "$PYTHON" -c "$script"
+	mv "$LOG" a.log
+	ln -s a.log current.log
+	cp a.log b.log
+	run -0 report a.log current.log b.log ./a.log
+	[[ ${lines[0]} == '6 broken writes'* ]]
+	[[ ${lines[1]} == *'; current.log is a.log, and was read once; ./a.log is a.log, and was read once)' ]]
+}
+
 @test "what is in a name does nothing: not on a terminal, not in the page; it ends no line" {
 	native_only
 	# A title, an end of line, C1, right to left, a byte that is no UTF-8; the peer is such a name as well.

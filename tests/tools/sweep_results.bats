@@ -60,6 +60,12 @@ server() {
 	run -125 sweep --list --sites nosuchsite -- seq 3
 	run -125 sweep --faults reset -- seq 3
 	equal "none is possible" 'pipeguard sweep: nothing to run: at 1 site none of these faults is possible (reset)' "$output"
+	run -125 sweep --faults , -- seq 3
+	equal "no fault" 'pipeguard sweep: --faults: which? (see --help)' "$output"
+	run -0 sweep -q --faults break,break+suppress,break -- seq 3
+	equal "one that is said twice" 1 "$(grep -c '^  break  ' <<<"$output")"
+	run -125 sweep --client true -- true
+	equal "no server" 'pipeguard sweep: without a fault, the server ended with status 0, before a client came' "$output"
 	run -125 sweep -- true
 	equal "no write" 'pipeguard sweep: it writes and connects nowhere: there is nothing to break' "$output"
 	run -125 sweep --faults error=ENOSPC -- seq 3
