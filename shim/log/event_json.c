@@ -8,16 +8,42 @@
 #include "log/log.h"
 #include "rules/config.h"
 
-static const char *const ev_names[] = {"epipe",	 "reset",  "refused", "eof",	  "disposition",
-				       "load",	 "doomed", "closed",  "exit",	  "call",
-				       "killed", "inject", "module",  "unreached"};
-static const char *const barriers[] = {NULL,	      "static",	    "privileged", "machine",
-				       "environment", "undumpable", "listener"};
-static const char *const via_names[] = {"call", "stdio", "signal"};
-static const char *const signal_names[] = {"none",    "fatal",	 "caught",
-					   "ignored", "blocked", "suppressed"};
-static const char *const what_names[] = {"eof", "reset", "refused", "shutdown", "error"};
-static const char *const sides[] = {NULL, "client", "server"};
+static const char *const ev_names[PG_EV_COUNT] = {
+	[PG_EV_EPIPE] = "epipe",
+	[PG_EV_RESET] = "reset",
+	[PG_EV_REFUSED] = "refused",
+	[PG_EV_EOF] = "eof",
+	[PG_EV_DISPOSITION] = "disposition",
+	[PG_EV_LOAD] = "load",
+	[PG_EV_DOOMED] = "doomed",
+	[PG_EV_CLOSED] = "closed",
+	[PG_EV_EXIT] = "exit",
+	[PG_EV_CALL] = "call",
+	[PG_EV_KILLED] = "killed",
+	[PG_EV_INJECT] = "inject",
+	[PG_EV_MODULE] = "module",
+	[PG_EV_UNREACHED] = "unreached",
+};
+static const char *const barriers[PG_BARRIERS] = {
+	[PG_BARRIER_STATIC] = "static",		[PG_BARRIER_PRIVILEGED] = "privileged",
+	[PG_BARRIER_MACHINE] = "machine",	[PG_BARRIER_ENVIRONMENT] = "environment",
+	[PG_BARRIER_UNDUMPABLE] = "undumpable", [PG_BARRIER_LISTENER] = "listener",
+};
+static const char *const via_names[] = {
+	[PG_VIA_CALL] = "call",
+	[PG_VIA_STDIO] = "stdio",
+	[PG_VIA_SIGNAL] = "signal",
+};
+static const char *const signal_names[] = {
+	[PG_SIG_NONE] = "none",	      [PG_SIG_FATAL] = "fatal",
+	[PG_SIG_CAUGHT] = "caught",   [PG_SIG_IGNORED] = "ignored",
+	[PG_SIG_BLOCKED] = "blocked", [PG_SIG_SUPPRESSED] = "suppressed",
+};
+static const char *const what_names[PG_WHATS] = {
+	[PG_EOF] = "eof",	    [PG_RESET] = "reset", [PG_REFUSED] = "refused",
+	[PG_SHUTDOWN] = "shutdown", [PG_ERROR] = "error",
+};
+static const char *const sides[] = {[PG_CLIENT] = "client", [PG_SERVER] = "server"};
 
 const char *pg_event_word(const struct pg_event *e)
 {

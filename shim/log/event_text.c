@@ -10,9 +10,11 @@
 
 #define INDENT "\n        "
 
-static const char *const signal_words[] = {"no signal",	      "SIGPIPE kills",
-					   "SIGPIPE caught",  "SIGPIPE ignored",
-					   "SIGPIPE blocked", "SIGPIPE suppressed"};
+static const char *const signal_words[] = {
+	[PG_SIG_NONE] = "no signal",	      [PG_SIG_FATAL] = "SIGPIPE kills",
+	[PG_SIG_CAUGHT] = "SIGPIPE caught",   [PG_SIG_IGNORED] = "SIGPIPE ignored",
+	[PG_SIG_BLOCKED] = "SIGPIPE blocked", [PG_SIG_SUPPRESSED] = "SIGPIPE suppressed",
+};
 
 /* A name in which none of MARKS stands: they would end it. */
 static void text_name(struct pg_text *t, const char *name, size_t max, const char *marks)
@@ -102,7 +104,8 @@ static bool never_connected(const struct pg_object *o)
 
 static void text_ends(struct pg_text *t, const struct pg_object *o)
 {
-	static const char *const arrows[] = {" <> ", " -> ", " <- "};
+	static const char *const arrows[] = {
+		[PG_NO_SIDE] = " <> ", [PG_CLIENT] = " -> ", [PG_SERVER] = " <- "};
 	bool local = pg_has_local(o) || o->local_path[0];
 
 	if (o->side == PG_NO_SIDE && !o->peer.family && never_connected(o)) {

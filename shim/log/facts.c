@@ -8,7 +8,9 @@ enum { ACTIONS_MAX = 160 };
 
 const char *pg_state_name(enum pg_state state)
 {
-	static const char *const names[] = {"default", "ignored", "caught"};
+	static const char *const names[] = {[PG_STATE_DEFAULT] = "default",
+					    [PG_STATE_IGNORED] = "ignored",
+					    [PG_STATE_CAUGHT] = "caught"};
 
 	return names[state];
 }
@@ -52,8 +54,9 @@ int pg_event_rule(const struct pg_event *e)
 
 const char *pg_event_outcome(const struct pg_event *e)
 {
-	static const char *const held[] = {NULL, "held until the peer left",
-					   "held in vain: the peer is still there"};
+	static const char *const held[] = {[PG_HELD] = "held until the peer left",
+					   [PG_HELD_IN_VAIN] =
+						   "held in vain: the peer is still there"};
 	const struct pg_plan *p = e->plan;
 
 	return p->already ? "it was broken before" : p->lost ? "the bytes are lost" : held[p->held];

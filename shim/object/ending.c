@@ -685,8 +685,10 @@ bool pg_ending_find(const struct pg_ending_key *key, uint64_t since, bool first,
 
 const char *pg_how_name(unsigned how)
 {
-	static const char *const names[PG_HOWS] = {NULL,       NULL,   NULL,	 "close",
-						   "shutdown", "exit", "killed", "gone"};
+	static const char *const names[PG_HOWS] = {
+		[PG_HOW_CLOSE] = "close",   [PG_HOW_SHUTDOWN] = "shutdown", [PG_HOW_EXIT] = "exit",
+		[PG_HOW_KILLED] = "killed", [PG_HOW_GONE] = "gone",
+	};
 
 	return how < PG_HOWS ? names[how] : NULL;
 }

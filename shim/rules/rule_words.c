@@ -15,7 +15,8 @@ static const char field_names[PG_F_COUNT][12] = {
 };
 
 static const char *const group_names[PG_G_COUNT] = {
-	"%out", "%in", "%stdio", "%sock", "%conn", "%accept",
+	[PG_G_OUT] = "%out",   [PG_G_IN] = "%in",     [PG_G_STDIO] = "%stdio",
+	[PG_G_SOCK] = "%sock", [PG_G_CONN] = "%conn", [PG_G_ACCEPT] = "%accept",
 };
 
 const struct pg_named pg_kind_words[] = {
