@@ -150,11 +150,11 @@ $(BUILD)/exports.map: shim/calls.def $(BUILD)/flags
 	@{ echo '{ global:'; printf '#define CALL(name, ...) name;\n#include "calls.def"\n' | \
 		$(COMPILE) -E -P -x c -; echo 'local: *; };'; } > $@
 
-# Other flags, other objects.
+# Other flags, or other lists of what is linked: other objects.
+FLAGS = $(COMPILE) $(LDFLAGS) $(PG_LDFLAGS) $(PG_LIBS) $(OBJECTS) $(PURE) $(SHARED) $(CLIMB)
 $(BUILD)/flags: FORCE
 	@mkdir -p $(BUILD)/fixtures
-	@echo '$(COMPILE) $(LDFLAGS) $(PG_LDFLAGS) $(PG_LIBS)' | cmp -s - $@ || \
-		echo '$(COMPILE) $(LDFLAGS) $(PG_LDFLAGS) $(PG_LIBS)' > $@
+	@echo '$(FLAGS)' | cmp -s - $@ || echo '$(FLAGS)' > $@
 
 fixtures: $(FIXTURES) ## build the programs that the tests run
 
@@ -169,7 +169,7 @@ $(BUILD)/fixtures/climb.so: $(CLIMB)
 # NAME.pure.c is linked with the lower floors, and preloads nothing.
 $(BUILD)/fixtures/%.pure: tests/fixtures/%.pure.c $(PURE)
 	$(COMPILE) $(LDFLAGS) -o $@ $< $(PURE) -ldl
-$(BUILD)/fixtures/%: tests/fixtures/%.c $(BUILD)/flags
+$(BUILD)/fixtures/%: tests/fixtures/%.c $(wildcard tests/fixtures/*.h) $(BUILD)/flags
 	$(CC) -O1 -g -Wall -Wextra -D_GNU_SOURCE -U_FORTIFY_SOURCE $(filter -m%,$(CFLAGS)) -pthread \
 		$(call WANTS,$<,CFLAGS) -o $@ $< $(call WANTS,$<,LDFLAGS) -ldl
 $(BUILD)/fixtures/rust: shim/outside/rust.c shim/outside/rust.h

@@ -92,7 +92,9 @@ attached() {
 # The same pairs of true and injected faults as from inside, of a probe that is linked statically. Not
 # those with %stdio, nor what is said to differ in pipeguard(1): a second thread that waits meanwhile.
 pairs() {
-	run env ENGINE=outside BUILD="$BUILD" BATS_TEST_TIMEOUT=50 timeout 55 bats --tap -f "$2" "$ROOT/tests/$1"
+	local status output lines # of run
+	local most=$((${BATS_TEST_TIMEOUT:-60} - 5))
+	run env ENGINE=outside BUILD="$BUILD" BATS_TEST_TIMEOUT=$((most - 5)) timeout "$most" bats --tap -f "$2" "$ROOT/tests/$1"
 	echo "$output" | grep -v '^ok'
 	((status == 0 && ${#lines[@]} > $3))
 }

@@ -100,8 +100,23 @@ long pg_call_number(enum pg_call call)
 	return (unsigned)call < PG_CALL_COUNT ? numbers[call] : -1;
 }
 
+uint64_t pg_calls_alike(enum pg_call call)
+{
+	uint64_t bits = 0;
+
+	for (int other = PG_NO_CALL + 1; other < PG_CALL_COUNT; other++)
+		if (numbers[other] == numbers[call] && pg_calls[other].role != PG_ROLE_NONE &&
+		    !pg_call_formats((enum pg_call)other))
+			bits |= (uint64_t)1 << other;
+	return bits;
+}
+
 enum pg_call pg_call_of_number(long nr)
 {
+#ifdef SYS_accept
+	if (nr == SYS_accept)
+		return PG_CALL_accept;
+#endif
 	for (int call = PG_NO_CALL + 1; call < PG_CALL_COUNT; call++)
 		if (numbers[call] == nr && pg_calls[call].flags & PG_CALL_IS_RAW)
 			return (enum pg_call)call;

@@ -77,6 +77,17 @@ static inline bool pg_is_out(enum pg_call call)
 	return pg_call_role(call) == PG_ROLE_OUT;
 }
 
+/* True of the calls that move bytes. */
+static inline bool pg_moves(enum pg_call call)
+{
+	return pg_is_out(call) || pg_call_role(call) == PG_ROLE_IN;
+}
+
+static inline bool pg_connects(enum pg_call call)
+{
+	return pg_call_role(call) == PG_ROLE_CONNECT;
+}
+
 static inline bool pg_call_is(enum pg_call call, unsigned flags)
 {
 	return pg_calls[call].flags & flags;
@@ -161,6 +172,10 @@ enum pg_call pg_call_plain(enum pg_call call);
  * PG_NO_CALL). */
 long pg_call_number(enum pg_call call);
 enum pg_call pg_call_of_number(long nr);
+
+/* The calls of rules that make the system call behind CALL, as bits. Those that format are libc's.
+ */
+uint64_t pg_calls_alike(enum pg_call call);
 
 /* The same of NR with the arguments ARG: where they name an address it is sendto or recvfrom, else
  * send or recv. */

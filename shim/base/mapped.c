@@ -126,14 +126,16 @@ static const char *reason(long err)
 	}
 }
 
-/* A lease of who asks whether anybody has it (command/tree.c) is held for some microseconds. */
+/* A lease of who asks whether anybody has it (command/tree.c) is held for some microseconds; where
+ * processors are few, until that one's turn comes again. Two seconds in all. */
 static int open_soon(const char *path)
 {
-	enum { FLAGS = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, TRIES = 100 };
-	const long pause[2] = {0, 100000};
+	enum { FLAGS = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, TRIES = 200, STEP = 100000 };
 	int fd = pg_open(path, FLAGS);
 
-	for (unsigned i = 0; fd == -EAGAIN && i < TRIES; i++) {
+	for (long i = 1; fd == -EAGAIN && i <= TRIES; i++) {
+		const long pause[2] = {0, i * STEP};
+
 		pg_sys2(SYS_nanosleep, pause, 0);
 		fd = pg_open(path, FLAGS);
 	}

@@ -24,7 +24,7 @@ void *pg_mapped_at(int fd, size_t size, size_t offset, int prot);
 /* The same of no file: zeros, that forks share. */
 void *pg_mapped_new(size_t size);
 
-/* Is AT one of the SIZE bytes at LO? */
+/* True if AT is one of the SIZE bytes at LO. */
 static inline bool pg_mapped_has(const void *lo, size_t size, uintptr_t at)
 {
 	return at >= (uintptr_t)lo && at - (uintptr_t)lo < size;

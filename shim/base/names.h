@@ -21,8 +21,8 @@ int pg_errno_named(const char *s, size_t n);
 /* "SIGTERM" for SIGTERM; a null pointer likewise. */
 const char *pg_signal_name(int sig);
 
-/* Is a file of this name part of glibc or musl, or the kernel's vDSO? The loader, libpthread of an
- * old glibc and the versioned names before glibc 2.34 are. */
+/* True if a file of this name is part of glibc or musl, or the kernel's vDSO. The loader,
+ * libpthread of an old glibc and the versioned names before glibc 2.34 are. */
 bool pg_is_libc(const char *file);
 
 #endif

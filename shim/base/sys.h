@@ -44,6 +44,9 @@
 /* No page is smaller: what lies in one piece of that size lies in one page. */
 enum { PG_PAGE_LEAST = 4096 };
 
+/* Of the kernel's set of signals. */
+enum { PG_SIGSET_BYTES = 8 };
+
 /* System call NR, for the program. Returns the kernel's value: -4095..-1 is -errno; errno itself is
  * untouched. Async-signal-safe. */
 long pg_sys(long nr, ...);

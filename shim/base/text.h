@@ -45,7 +45,7 @@ void pg_put_time(struct pg_text *t, int64_t sec, uint32_t nsec);
 size_t pg_len(const char *s);
 bool pg_same(const char *a, const char *b);
 
-/* Are the N bytes at S, none of which is a NUL, the string WORD? */
+/* True if the N bytes at S, none of which is a NUL, are the string WORD. */
 static inline bool pg_is(const char *s, size_t n, const char *word)
 {
 	size_t i = 0;

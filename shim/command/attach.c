@@ -15,6 +15,7 @@
 #include "log/log.h"
 #include "outside/engine.h"
 #include "outside/filter.h"
+#include "outside/kernel.h"
 #include "outside/registers.h"
 #include "outside/silent.h"
 #include "outside/stops.h"
@@ -120,8 +121,15 @@ static void need_rules(void)
 
 	if (why)
 		pg_fail(PG_FAILED, "%s", why);
-	if (!pg_rules.n && !pg_page() && !pg_silent_on)
+	if (!pg_rules.n && !pg_page() && !pg_silent_on) {
+		if (!pg_kernel_copies())
+			fprintf(stderr, "pipeguard: %s\n", pg_kernel_line(PG_LACKS_COPY));
 		return;
+	}
+	if (!pg_kernel_tells())
+		pg_fail(PG_CANNOT_RUN, "%s", pg_kernel_line(PG_LACKS_INFO));
+	if (!pg_kernel_copies())
+		pg_fail(PG_CANNOT_RUN, "%s", pg_kernel_line(PG_LACKS_COPY));
 	fprintf(stderr,
 		"pipeguard: %s in a process that runs stop each of its system calls twice, %s: "
 		"some 10 us a call\n",

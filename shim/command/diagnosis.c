@@ -4,6 +4,7 @@
 #include "command/places.h"
 #include "command/say.h"
 
+#include "outside/kernel.h"
 #include "rules/rule.h"
 
 #include <string.h>
@@ -201,6 +202,9 @@ void pg_diagnosis_lines(const struct pg_diagnosis *d)
 	if (d->listened)
 		pg_line("listener: another one's seccomp notifications stand over what is started "
 			"here (a container's, say): rules from outside stop every system call");
+	for (unsigned lack = 1; lack <= PG_LACKS_TURNS; lack *= 2)
+		if (d->lacks & lack)
+			pg_line("kernel: %s", pg_kernel_line((enum pg_lack)lack));
 	if (x->gates && x->loader)
 		print_imports(&d->imports, strstr(x->gates, "stdio"));
 	for (unsigned n = 0; (instead = pg_diagnosis_instead(d, n)); n++)

@@ -21,6 +21,7 @@ struct pg_diagnosis {
 	const char *outside; /* in a word, why the engine for other processes is the one that
 				reaches it; or a null pointer */
 	bool listened;	     /* what is started here has another's seccomp listener */
+	unsigned lacks;	     /* of what the engine outside uses: enum pg_lack */
 	int status;
 };
 

@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "outside/filter.h"
+#include "outside/kernel.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -124,6 +125,7 @@ int pg_doctor(struct pg_request *r)
 	else
 		examine_program(&d, d.word);
 	d.listened = !d.is_process && pg_filter_is_taken();
+	d.lacks = d.outside || d.is_process ? pg_kernel_lacks() : 0;
 	d.status = d.outside ? 0 : status_of(d.x.reach);
 	if (r->json)
 		pg_diagnosis_object(&d);

@@ -12,7 +12,7 @@ void pg_given_add(const char *rules);
  * PG_WRONG_RULES after a line on standard error if the rules are wrong. */
 int pg_given_check(void);
 
-/* Were rules given? */
+/* True if rules were given. */
 bool pg_given_any(void);
 
 /* Puts what was given, if anything was, into the variable. Ends the program if it is wrong. */

@@ -22,7 +22,7 @@ struct pg_imports {
 	} library[PG_LIBRARIES_MAX]; /* those that were found, and import any */
 };
 
-/* Is CALL one that rules name, and in CALLS? */
+/* True if CALL is one that rules name, and in CALLS. */
 bool pg_imports_has(uint64_t calls, enum pg_call call);
 
 /* Of the ELF file at PATH. Its libraries are looked for in the usual folders and in

@@ -25,7 +25,7 @@ const char *pg_script(const char *name);
  * is no program. PG_NOT_FOUND. */
 int pg_find_program(const char *name, const char **path);
 
-/* Can execve(2) start PATH: a file that may be executed? */
+/* True if PATH is a file that execve(2) can start. */
 bool pg_can_run(const char *path);
 
 /* The folder of now as its name was typed, if that is still true; ends the program if there is

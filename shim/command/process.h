@@ -12,7 +12,7 @@ struct pg_process_view {
 	const char *file;    /* the same, by a path that leads there from here */
 	const char *sigpipe; /* default, ignored, caught, blocked; or a null pointer */
 	bool guarded;	     /* the library is in it */
-	bool mapped;	     /* could that be seen? */
+	bool mapped;	     /* that could be seen */
 };
 
 /* False: there is no process PID. */

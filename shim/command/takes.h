@@ -16,7 +16,7 @@ pg_take_fn pg_take_engine, pg_take_for, pg_take_once, pg_take_all, pg_take_listi
 pg_take_fn pg_take_time, pg_take_require_fired, pg_take_again;
 pg_take_fn __attribute__((noreturn)) pg_take_help, pg_take_version;
 
-/* Do the options go together with the variables that were there? Ends the program if not. */
+/* Ends the program if the options do not go together with the variables that were there. */
 void pg_settings_check(void);
 
 #endif

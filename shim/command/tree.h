@@ -14,8 +14,8 @@ void pg_tree_start(bool looks);
 const char *pg_tree_page(void);
 void pg_tree_page_ends(const char *path);
 
-/* Is the file PATH there, and has no process it open, or mapped? False where that cannot be known.
- */
+/* True if the file PATH is there, and no process has it open or mapped. False where that cannot be
+ * known. */
 bool pg_tree_left(const char *path);
 
 #endif

@@ -19,7 +19,7 @@ void pg_variable_preload(const char *library);
 /* What LD_PRELOAD would be: all of it, for the loader takes the last entry. */
 const char *pg_variable_preloaded(const char *library);
 
-/* Does LD_PRELOAD's first entry name a sanitizer's runtime? */
+/* True if LD_PRELOAD's first entry names a sanitizer's runtime. */
 bool pg_sanitizer_name(const char *path);
 
 /* The value of NAME, of the last entry; a null pointer: there is none. */

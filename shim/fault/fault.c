@@ -13,9 +13,6 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 
-/* Not under __USE_MISC in every libc. */
-#define PG_POLLRDHUP 0x2000
-
 enum { FUTEX_WAIT_PRIVATE = 128 };
 
 struct timing {

@@ -50,7 +50,7 @@ static void fail(struct pg_op *op, const struct pg_plan *p)
 			return;
 		raise_epipe(op);
 	}
-	if (pg_call_role(op->call) != PG_ROLE_CONNECT)
+	if (!pg_connects(op->call))
 		pg_story_broken(o->story, before);
 	if (err == EAGAIN)
 		pg_reseat_wake(op->fd);
@@ -261,7 +261,7 @@ static void finish(struct pg_op *op, struct pg_plan *p)
 		misconnect(op, p);
 		return;
 	case PG_F_STALL:
-		if (pg_call_role(op->call) == PG_ROLE_CONNECT)
+		if (pg_connects(op->call))
 			misconnect(op, p);
 		else
 			stall(op);

@@ -261,7 +261,7 @@ static __attribute__((noinline)) bool act_once(struct pg_op *op)
 	struct pg_plan p;
 
 	op->bits = PG_BIT(op->call);
-	if (pg_call_role(op->call) == PG_ROLE_CONNECT)
+	if (pg_connects(op->call))
 		pg_conn_attempt(op->fd, op->object);
 	pg_plan_make(&p, op);
 	pg_act(op, &p);

@@ -7,14 +7,12 @@
 #include <errno.h>
 #include <string.h>
 
-enum { SIGSET_BYTES = 8 };
-
 static void give_up(const siginfo_t *si)
 {
 	uintptr_t dfl[8] = {0};
 	int pid = pg_pid();
 
-	pg_sys4(SYS_rt_sigaction, SIGBUS, dfl, 0, SIGSET_BYTES);
+	pg_sys4(SYS_rt_sigaction, SIGBUS, dfl, 0, PG_SIGSET_BYTES);
 	if (si->si_code <= 0 && pid > 0) /* sent: it comes again; else the access does */
 		pg_sys4(SYS_rt_tgsigqueueinfo, pid, pg_sys0(SYS_gettid), SIGBUS, si);
 }

@@ -20,20 +20,18 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
-enum { SIGSET_BYTES = 8 };
-
 /* All signals, for as long as one that was raised is to wait. Returns the mask that was. */
 static uint64_t block_all(void)
 {
 	uint64_t all = ~(uint64_t)0, mask = 0;
 
-	pg_sys4(SYS_rt_sigprocmask, SIG_BLOCK, &all, &mask, SIGSET_BYTES);
+	pg_sys4(SYS_rt_sigprocmask, SIG_BLOCK, &all, &mask, PG_SIGSET_BYTES);
 	return mask;
 }
 
 static void unblock(uint64_t mask)
 {
-	pg_sys4(SYS_rt_sigprocmask, SIG_SETMASK, &mask, 0, SIGSET_BYTES);
+	pg_sys4(SYS_rt_sigprocmask, SIG_SETMASK, &mask, 0, PG_SIGSET_BYTES);
 }
 
 /* The signal waits until what becomes of it has been logged. */
@@ -472,16 +470,19 @@ static PG_COLD void log_closed(enum pg_call call, int fd, uintptr_t caller)
 	int unread = 0;
 	struct pg_op op = about(call, fd, 0, caller);
 	struct pg_object o;
+	bool resets;
 
-	if (pg_sys3(SYS_ioctl, fd, FIONREAD, &unread) || (unread <= 0 && pg_look_hung_up(fd)))
+	if (pg_sys3(SYS_ioctl, fd, FIONREAD, &unread))
+		return;
+	resets = unread > 0 && call != PG_CALL_shutdown; /* which leaves them to be read */
+	if (!resets && pg_look_hung_up(fd))
 		return;
 	if (pg_process_is_vforked()) /* its parent has it */
 		return;
 	pg_look(fd, &o);
 	op.perhaps = !(pg_sys3(SYS_fcntl, fd, F_GETFD, 0) & FD_CLOEXEC);
-	if (o.kind == PG_TCP && (unread > 0 || o.since) && o.story &&
-	    pg_story_is_ours_alone(o.story))
-		log_verbose(unread > 0 ? PG_EV_DOOMED : PG_EV_CLOSED, &op);
+	if (o.kind == PG_TCP && (resets || o.since) && o.story && pg_story_is_ours_alone(o.story))
+		log_verbose(resets ? PG_EV_DOOMED : PG_EV_CLOSED, &op);
 }
 
 void pg_guard_warned(enum pg_call call, int fd, int err, uintptr_t caller)

@@ -45,8 +45,8 @@ PG_COLD void pg_guard_refused(enum pg_call call, int fd, const void *addr, uint3
 /* At PIPEGUARD_VERBOSE=2, a connection that stands or is on its way. errno is kept. */
 PG_COLD void pg_guard_connected(enum pg_call call, int fd, int ret, uintptr_t caller);
 
-/* Before close() at PIPEGUARD_VERBOSE=1: is the peer still there? If there are unread bytes, the
- * kernel will reset it. */
+/* Before close() at PIPEGUARD_VERBOSE=1: logs that the peer is still there, or, if there are
+ * unread bytes, that the kernel will reset it. */
 void pg_guard_close(int fd);
 
 /* The same before shutdown(2). */

@@ -31,7 +31,7 @@ extern __thread uintptr_t pg_format_frame __attribute__((tls_model("initial-exec
  * be looked at), so there are several.
  */
 void pg_hit_logged(uintptr_t cfa);
-bool pg_hit_take_logged(uintptr_t cfa); /* was it logged? Once. */
+bool pg_hit_take_logged(uintptr_t cfa); /* true, once, if it was logged */
 
 /* The last broken write of this thread whose signal is blocked, and so will come later: its call
  * and descriptor, as in a mark; 0: none. */

@@ -12,7 +12,7 @@
 /* Start-up, behind pg_apply_start(). */
 void pg_passed_start(void);
 
-/* Does some rule at all say write, and not stdio? */
+/* True if some rule at all says write, and not stdio. */
 bool pg_passed_any(void);
 
 /* Stdio writes to FD: notes which of these rules would be for that. Where the log goes there, too,

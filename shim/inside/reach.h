@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A program is about to be started from here: will the library be in it? Where
+ * A program is about to be started from here. Whether the library will be in it: where
  * it surely will not, the log says so, once for each program and tree, with the
  * command that reaches it. Nothing is guessed: what cannot be looked at is not
  * logged. All here: async-signal-safe, in a vfork's child too; errno untouched.

@@ -15,8 +15,6 @@
 #include <errno.h>
 #include <fcntl.h>
 
-enum { SIGSET_BYTES = 8 };
-
 static PG_START_DATA bool inherited_ignored;
 static int logged_pid; /* the process that logged its inherited disposition */
 
@@ -35,8 +33,10 @@ static void add_stack(struct pg_room *s, const struct pg_op *op)
 	if (pg_config.json && n < PG_SITE_FRAMES)
 		n = PG_SITE_FRAMES;
 	n = pg_stack_walk(&s->cursor, e->frame, n, op->uc);
-	if (!n && op->caller)
-		e->frame[n++] = op->caller, s->cursor.proved++;
+	if (!n && op->caller) {
+		e->frame[n++] = op->caller;
+		s->cursor.proved = 1;
+	}
 	if (pg_config.json || e->ev == PG_EV_CALL)
 		e->hash = pg_stack_site(&s->naming.module, e->frame, s->cursor.proved);
 	e->frames = n < pg_config.stack ? n : pg_config.stack;
@@ -73,7 +73,7 @@ bool pg_waits_pending(void)
 {
 	uint64_t set = 0;
 
-	pg_sys2(SYS_rt_sigpending, &set, SIGSET_BYTES);
+	pg_sys2(SYS_rt_sigpending, &set, PG_SIGSET_BYTES);
 	return set >> (SIGPIPE - 1) & 1;
 }
 

@@ -11,7 +11,7 @@
 #include <sys/auxv.h>
 #include <ucontext.h>
 
-enum { SIGSET_BYTES = 8, HANDLERS = 32, DEFAULTS = 32, CHANGES = 8 };
+enum { HANDLERS = 32, DEFAULTS = 32, CHANGES = 8 };
 
 /* The kernel's bit for sa_restorer, which libc sets and shows (asm/signal.h). */
 #define PG_SA_RESTORER 0x04000000
@@ -48,7 +48,7 @@ void pg_sigpipe_default(void)
 {
 	uintptr_t dfl[8] = {0};
 
-	pg_sys4(SYS_rt_sigaction, SIGPIPE, dfl, 0, SIGSET_BYTES);
+	pg_sys4(SYS_rt_sigaction, SIGPIPE, dfl, 0, PG_SIGSET_BYTES);
 }
 
 bool pg_sigpipe_queue(const siginfo_t *si)
@@ -113,7 +113,7 @@ static bool prepare_death(const siginfo_t *si, void *uc, bool by_write)
 	let_through(uc);
 	if (pg_confined)
 		return by_write ? pg_hit_repeat(uc) : pg_sigpipe_queue(si);
-	pg_sys4(SYS_rt_sigprocmask, SIG_BLOCK, &only, 0, SIGSET_BYTES);
+	pg_sys4(SYS_rt_sigprocmask, SIG_BLOCK, &only, 0, PG_SIGSET_BYTES);
 	return pg_sigpipe_queue(si) || (by_write && pg_hit_repeat(uc));
 }
 
@@ -423,7 +423,7 @@ static sighandler_t handler_now(void)
 	struct sigaction a = {.sa_handler = SIG_DFL};
 	uintptr_t kernel[8] = {0};
 
-	pg_sys4(SYS_rt_sigaction, SIGPIPE, 0, kernel, SIGSET_BYTES);
+	pg_sys4(SYS_rt_sigaction, SIGPIPE, 0, kernel, PG_SIGSET_BYTES);
 	a.sa_handler = (sighandler_t)kernel[0];
 	to_program(&a);
 	return a.sa_handler;
@@ -433,7 +433,7 @@ enum pg_signal pg_sigpipe_outcome(void)
 {
 	uint64_t blocked = 0;
 
-	pg_sys4(SYS_rt_sigprocmask, SIG_BLOCK, 0, &blocked, SIGSET_BYTES);
+	pg_sys4(SYS_rt_sigprocmask, SIG_BLOCK, 0, &blocked, PG_SIGSET_BYTES);
 	return pg_sigpipe_outcome_under(blocked);
 }
 
@@ -500,7 +500,7 @@ static bool kernel_action(const struct sigaction *act, struct sigaction *old)
 		a.mask = mask_word(&act->sa_mask);
 	}
 	if (pg_sys(SYS_rt_sigaction, PG_W(SIGPIPE), PG_W(act ? &a : NULL), PG_W(&was),
-		   PG_W(SIGSET_BYTES)))
+		   PG_W(PG_SIGSET_BYTES)))
 		return false;
 	if (old) {
 		memset(old, 0, sizeof *old);

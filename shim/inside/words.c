@@ -246,16 +246,9 @@ static int64_t by_words(struct pg_op *op, void *how)
  */
 static uint64_t bits_of(const struct pg_op *op)
 {
-	long nr = pg_call_number(op->call);
-	uint64_t bits = 0;
-
 	if (!op->raw)
 		return PG_BIT(op->call);
-	for (int call = PG_NO_CALL + 1; call < PG_CALL_COUNT; call++)
-		if (pg_is_out((enum pg_call)call) && pg_call_number((enum pg_call)call) == nr &&
-		    !pg_call_formats((enum pg_call)call))
-			bits |= PG_BIT(call);
-	return bits;
+	return pg_is_out(op->call) ? pg_calls_alike(op->call) : 0;
 }
 
 /* ---- several messages ---- */

@@ -41,8 +41,8 @@ bool pg_put_instead(struct pg_text *t, const struct pg_event *e);
 enum { PG_SOURCES_MAX = 256 };
 void pg_put_sources(struct pg_text *t, const struct pg_event *e);
 
-/* Has O an address of its own? 0.0.0.0 is none of a client, which has failed to connect and has no
- * more than a port. */
+/* True if O has an address of its own. 0.0.0.0 is none of a client, which has failed to connect and
+ * has no more than a port. */
 bool pg_has_local(const struct pg_object *o);
 
 /* A program that confined itself cannot be asked what became of it. */

@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-enum { SIGSET_BYTES = 8, FEW = 64 };
+enum { FEW = 64 };
 
 /* What the log is. Written at start, and in a child that has a file of its own. */
 static struct {
@@ -452,7 +452,7 @@ static bool pending(uint64_t sig)
 {
 	uint64_t set = 0;
 
-	pg_sys2(SYS_rt_sigpending, &set, SIGSET_BYTES);
+	pg_sys2(SYS_rt_sigpending, &set, PG_SIGSET_BYTES);
 	return set & sig;
 }
 
@@ -470,7 +470,7 @@ static bool write_quietly(const struct target *t, const char *line, size_t len, 
 	if (pg_sys3(SYS_write, t->fd, line, len) == (long)len)
 		return true;
 	if (!waited && pending(sig))
-		pg_sys4(SYS_rt_sigtimedwait, &sig, 0, zero, SIGSET_BYTES);
+		pg_sys4(SYS_rt_sigtimedwait, &sig, 0, zero, PG_SIGSET_BYTES);
 	return false;
 }
 

@@ -42,10 +42,10 @@ void pg_log_of(int pid);
 /* True if FD is the program's own descriptor that lines go to. */
 bool pg_log_goes_to(int fd);
 
-/* Would a line go to where the log was at start? Not if the program put something else there. */
+/* True if a line would go to where the log was at start: the program has put nothing else there. */
 bool pg_log_is_there(void);
 
-/* Is it that object, by device and inode? */
+/* True if the log is that object, by device and inode. */
 bool pg_log_is(uint64_t dev, uint64_t ino);
 
 /* The file that the last line went to, by its inode; another one where that was renamed since. */

@@ -7,7 +7,7 @@
 
 /* Few programs break in more than FIRST threads at once: the room for more is mapped at need, and
  * kept. */
-enum { FIRST = 16, MORE = 48, SIGSET_BYTES = 8 };
+enum { FIRST = 16, MORE = 48 };
 
 /* Pages of their own, which a fork child finds zeroed. */
 static struct rooms {
@@ -73,7 +73,7 @@ struct pg_room *pg_room_take(void)
 
 	wipe_first();
 	if (masked)
-		pg_sys4(SYS_rt_sigprocmask, SIG_BLOCK, &all, &mask, SIGSET_BYTES);
+		pg_sys4(SYS_rt_sigprocmask, SIG_BLOCK, &all, &mask, PG_SIGSET_BYTES);
 	s = free_room();
 	if (s) {
 		s->masked = masked;
@@ -82,7 +82,7 @@ struct pg_room *pg_room_take(void)
 	}
 	pg_log_drop();
 	if (masked)
-		pg_sys4(SYS_rt_sigprocmask, SIG_SETMASK, &mask, 0, SIGSET_BYTES);
+		pg_sys4(SYS_rt_sigprocmask, SIG_SETMASK, &mask, 0, PG_SIGSET_BYTES);
 	return NULL;
 }
 
@@ -96,5 +96,5 @@ void pg_room_give(struct pg_room *s)
 	else
 		__atomic_store_n(&s->taken, 0, __ATOMIC_RELEASE);
 	if (masked)
-		pg_sys4(SYS_rt_sigprocmask, SIG_SETMASK, &mask, 0, SIGSET_BYTES);
+		pg_sys4(SYS_rt_sigprocmask, SIG_SETMASK, &mask, 0, PG_SIGSET_BYTES);
 }

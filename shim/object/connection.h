@@ -36,7 +36,7 @@ bool pg_fd_is_connecting(int fd);
  * connection, its peer is asked for now: after a reset nobody knows it. */
 void pg_fd_adopt(int fd);
 
-/* Has FD a story, or may it get one: is it known to be a socket, or was it written to? */
+/* True if FD has a story, or may get one: it is known to be a socket, or was written to. */
 bool pg_fd_is_followed(int fd);
 
 /* The program was told WHAT by FD: CALL returned so, with ERR, to CALLER. */

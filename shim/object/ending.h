@@ -92,15 +92,15 @@ void pg_endings_fired(unsigned rule);
  * PID; 0: it is not, or that is not known. */
 uint64_t pg_endings_idle(uint64_t rules, int pid);
 
-/* Has nobody of the tree logged WHAT, a hash, yet? Where there is no ring: none of this process
- * and those that it forked. When there is no more room the answer is no. */
+/* True if nobody of the tree has logged WHAT, a hash, yet; where there is no ring, none of this
+ * process and those that it forked. When there is no more room the answer is no. */
 bool pg_said_first(uint64_t what);
 
 /* Start-up only, when it is known whether there is a ring. */
 void pg_said_start(void);
 
-/* Is the file still there? The library, where it is in the first process, takes it away at the end,
- * once it has logged what there is to log. */
+/* True while the file is there. The library, where it is in the first process, takes it away at the
+ * end, once it has logged what there is to log. */
 bool pg_endings_stand(void);
 
 /* PID is about to end: the file goes, if it is its owner. */

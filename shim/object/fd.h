@@ -100,8 +100,8 @@ void pg_fd_copied(int from, int to); /* dup2 */
  */
 void pg_fd_keep(int fd, int kept);
 
-/* Is what F, FD's record, counts of one object, and all that was sent on it by this number? Where
- * records begin late, only if its birth was seen. */
+/* True if what F, FD's record, counts is of one object, and all that was sent on it by this number.
+ * Where records begin late, only if its birth was seen. */
 bool pg_fd_is_sure(int fd, const struct pg_fd *f);
 
 /* Somebody wrote past us on FD: how much was sent is not known any more. */

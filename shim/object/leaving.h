@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A descriptor is let go of: does somebody lose the other end by that? Asked
+ * A descriptor is let go of: whether somebody loses the other end by that. Asked
  * of the kernel before and after, because nobody else knows who has an object:
  * children, other numbers, other processes by SCM_RIGHTS, those without the
  * library. Nothing of this happens without a ring (ending.h). Async-signal-safe,
@@ -31,7 +31,7 @@ struct pg_leaving {
  * there is nothing to end. */
 bool pg_leaving_begin(struct pg_leaving *l, int fd, const struct pg_left *left);
 
-/* It has been, if DONE: was that the last one? */
+/* It has been, if DONE: finds out whether that was the last one. */
 void pg_leaving_end(struct pg_leaving *l, bool done);
 
 /* It will be, by the end of this process, whose other threads run on until then. Of a pipe they see

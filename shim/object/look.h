@@ -51,12 +51,12 @@ void pg_look_at(int fd, const struct pg_stat *st, struct pg_object *o, unsigned 
 
 enum { PG_POLLRDHUP = 0x2000 }; /* not under __USE_MISC in every libc */
 
-/* Has the pipe FD, on DEV, a path? Then it is a FIFO, which several open. */
+/* True if the pipe FD, on DEV, has a path: it is a FIFO, which several open. */
 bool pg_look_has_path(int fd, uint64_t dev);
 
-bool pg_look_reads(const struct pg_stat *st); /* does this process hold a reading end of pipe ST? */
+bool pg_look_reads(const struct pg_stat *st); /* this process holds a reading end of pipe ST */
 bool pg_look_is_broken_pipe(int fd);	      /* a pipe whose readers have gone */
-bool pg_look_hung_up(int fd);		      /* does poll(2) report an error or a hang-up? */
+bool pg_look_hung_up(int fd);		      /* poll(2) reports an error or a hang-up */
 bool pg_look_is_broken(int fd);		      /* POLLERR or POLLHUP: no peer is there any more */
 bool pg_look_failed(int fd);		      /* POLLERR: an error waits */
 

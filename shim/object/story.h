@@ -74,7 +74,7 @@ void pg_story_drop(struct pg_story *s);
 /* In the list of its numbers, which are kept as themselves + 1, TO takes the place of FROM. */
 void pg_story_list(struct pg_story *s, int32_t from, int32_t to);
 
-/* Is S of ST? From now on it is. */
+/* True if S is of ST. pg_story_tie: from now on it is. */
 bool pg_story_is_of(const struct pg_story *s, const struct pg_stat *st);
 void pg_story_tie(struct pg_story *s, const struct pg_stat *st);
 

@@ -51,7 +51,7 @@ static void change(struct pg_ruled *c)
  * event is logged at once. */
 static void fail_broken(struct pg_ruled *c)
 {
-	const struct pg_layout *l = pg_call_layout(c->op.call);
+	const struct pg_layout *l = pg_call_raw_layout(c->op.call);
 	int flags = l->flags >= 0 ? (int)c->op.arg[l->flags] : 0;
 	bool signals = pg_plan_raises(c->op.call, flags, &c->object);
 	struct pg_event *e;
@@ -74,7 +74,7 @@ static void fail(struct pg_ruled *c)
 	int err = c->plan.final->error;
 
 	pg_made_log(c);
-	if (err == EPIPE && !c->reads && c->op.call != PG_CALL_connect) {
+	if (err == EPIPE && pg_is_out(c->op.call)) {
 		if (c->object.kind == PG_PIPE && !c->op.bytes) {
 			c->way->go_on(c);
 			return;
@@ -120,10 +120,10 @@ static void misconnect(struct pg_ruled *c)
 static void stall(struct pg_ruled *c)
 {
 	uint64_t ns = pg_patience(c);
-	bool accepts = c->op.call == PG_CALL_accept;
 
 	pg_made_log(c);
-	if (c->reads && !accepts && (pg_kind_is_socket(c->object.kind) || c->nonblock)) {
+	if (c->reads && pg_moves(c->op.call) &&
+	    (pg_kind_is_socket(c->object.kind) || c->nonblock)) {
 		pg_make_for(c);
 		pg_fault_silence(c->copy, c->object.kind);
 		pg_make_for(NULL);
@@ -181,7 +181,7 @@ void pg_act_finish(struct pg_ruled *c)
 		misconnect(c);
 		return;
 	case PG_F_STALL:
-		if (c->op.call == PG_CALL_connect)
+		if (pg_connects(c->op.call))
 			misconnect(c);
 		else
 			stall(c);

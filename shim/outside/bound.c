@@ -19,28 +19,33 @@ struct size {
 	uint64_t all, own; /* in bytes; OWN: of no file, and in memory */
 };
 
+/* Of this process, or of the one that it is a child of: its descriptor is kept. */
 static bool read_size(struct size *s)
 {
+	static int fd = -1;
 	unsigned long all, resident, shared;
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-	FILE *f = fopen("/proc/self/statm", "re");
-	bool read = f && fscanf(f, "%lu %lu %lu", &all, &resident, &shared) == 3;
+	char text[128];
+	ssize_t n;
 
-	if (f)
-		fclose(f);
-	if (read)
-		*s = (struct size){all * page, (resident - shared) * page};
-	return read;
+	if (fd < 0)
+		fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	n = pread(fd, text, sizeof text - 1, 0);
+	text[n > 0 ? n : 0] = 0;
+	if (sscanf(text, "%lu %lu %lu", &all, &resident, &shared) != 3)
+		return false;
+	*s = (struct size){all * page, (resident - shared) * page};
+	return true;
 }
 
-static struct rlimit before;
+static struct rlimit before; /* what it was at first */
 
 static bool begin(uint64_t more)
 {
 	struct rlimit now;
 	struct size s;
 
-	if (!read_size(&s) || s.own > MOST || getrlimit(RLIMIT_AS, &before))
+	if (!read_size(&s) || s.own > MOST || (!before.rlim_max && getrlimit(RLIMIT_AS, &before)))
 		return false;
 	now = before;
 	if (s.all + more < now.rlim_cur)

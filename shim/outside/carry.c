@@ -37,6 +37,13 @@ void pg_carry_count(struct pg_ruled *c, int64_t n)
 		s->sent += (uint64_t)n;
 }
 
+/* Of a pipe that broke behind the bytes that it took: because of RULE, or -1. */
+static void signal_midway(const struct pg_ruled *c, int rule)
+{
+	pg_owe(c->tid, rule);
+	pg_send(c, SIGPIPE);
+}
+
 /* The reader leaves in the middle of a write: what was taken is returned, and a signal comes. */
 static void break_midway(struct pg_ruled *c)
 {
@@ -51,9 +58,7 @@ static void break_midway(struct pg_ruled *c)
 	pg_made_log(c);
 	if (ret)
 		return;
-	pg_owe(c->tid, (int)c->plan.rule);
-	if (!pg_blocks(c, SIGPIPE))
-		pg_send(c, SIGPIPE);
+	signal_midway(c, (int)c->plan.rule);
 }
 
 void pg_carry_answer(struct pg_ruled *c)
@@ -61,12 +66,25 @@ void pg_carry_answer(struct pg_ruled *c)
 	uint32_t n = (uint32_t)c->done;
 	size_t at = c->narrow ? (size_t)PG_NARROW_MSG_LEN : offsetof(struct mmsghdr, msg_len);
 
-	if (c->op.call != PG_CALL_sendmmsg && c->op.call != PG_CALL_recvmmsg) {
+	if (!pg_call_has_messages(c->op.call)) {
 		c->way->answer(c, c->done);
 		return;
 	}
 	pg_bytes_write(pg_tracee_by(c->of), (uintptr_t)c->op.arg[1] + at, &n, sizeof n);
 	c->way->answer(c, 1);
+}
+
+/* Is it an error of a connection, which a socket tells once? */
+static bool was_told(const struct pg_ruled *c, int ret)
+{
+	static const uint8_t once[] = {ECONNRESET,   ECONNREFUSED, ETIMEDOUT, ECONNABORTED,
+				       EHOSTUNREACH, ENETUNREACH,  EHOSTDOWN, ENETDOWN,
+				       ENETRESET,    EPROTO};
+
+	for (unsigned i = 0; i < sizeof once && pg_kind_is_socket(c->object.kind); i++)
+		if (ret == -once[i])
+			return true;
+	return false;
 }
 
 void pg_carry_end(struct pg_ruled *c)
@@ -83,12 +101,15 @@ bool pg_carry_on(struct pg_ruled *c)
 	if (ret > 0)
 		return false;
 	pg_carry_count(c, c->done);
-	if (ret < 0 && ret != -EAGAIN) { /* the kernel says the same, and signals */
+	if (ret < 0 && ret != -EAGAIN &&
+	    !was_told(c, ret)) { /* the kernel says the same, and signals */
 		c->way->go_on(c);
 		return true;
 	}
 	if (c->then_breaks && c->done == c->want)
 		break_midway(c);
+	else if (c->broke && c->object.kind == PG_PIPE)
+		signal_midway(c, -1);
 	if (ret < 0)
 		c->way->answer(c, ret);
 	else
@@ -117,6 +138,6 @@ void pg_carry_start(struct pg_ruled *c, bool breaks)
 
 bool pg_carries(const struct pg_ruled *c)
 {
-	return c->op.bytes > 0 && c->op.call != PG_CALL_connect && c->op.call != PG_CALL_accept &&
+	return c->op.bytes > 0 && pg_moves(c->op.call) &&
 	       (pg_carry_cuts(c) || c->plan.garbage || pg_rules.streams) && pg_move_can(c);
 }

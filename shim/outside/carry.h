@@ -6,7 +6,7 @@
 
 #include "outside/way.h"
 
-/* Are C's bytes to be moved here; is it to move fewer than it asked for? */
+/* True if C's bytes are to be moved here; if it is to move fewer than it asked for. */
 bool pg_carries(const struct pg_ruled *c);
 bool pg_carry_cuts(const struct pg_ruled *c);
 

@@ -224,6 +224,8 @@ static void on_stop(int tid, int status)
 
 	if (event == PTRACE_EVENT_STOP)
 		pg_ruled_stands(tid);
+	if (event == PTRACE_EVENT_STOP && sig == SIGTRAP && pg_stops_on)
+		pg_interrupted_by_stop(tid);
 	if (event == PTRACE_EVENT_STOP && stops(sig))
 		on_group_stop(tid);
 	else if (event == PTRACE_EVENT_EXEC)

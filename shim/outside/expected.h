@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Will the library be in a program that begins? */
+/* Whether the library will be in a program that begins. */
 #ifndef PG_EXPECTED_H
 #define PG_EXPECTED_H
 

@@ -84,19 +84,7 @@ static void put_call(enum pg_call call, uint64_t calls, long number)
 	}
 	skip = 2 * n + 3;
 	put(BPF_JMP | BPF_JEQ | BPF_K, 0, (uint8_t)skip, (uint32_t)number);
-	put_ranges((unsigned)pg_call_layout(call)->fd, range, n);
-}
-
-/* The first row with a number stands for those that libc has besides; all of them are asked for. */
-static uint64_t alike(enum pg_call call)
-{
-	uint64_t bits = 0;
-
-	for (int other = 1; other < PG_CALL_COUNT; other++)
-		if (pg_call_number((enum pg_call)other) == pg_call_number(call) &&
-		    pg_call_has_rules((enum pg_call)other) && other != PG_CALL_syscall)
-			bits |= PG_BIT(other);
-	return bits;
+	put_ranges((unsigned)pg_call_raw_layout(call)->fd, range, n);
 }
 
 static bool is_watched(uint64_t bits)
@@ -109,6 +97,7 @@ static bool is_watched(uint64_t bits)
 	return false;
 }
 
+/* The row that a number is taken for stands for those that libc has besides. */
 static bool is_first(enum pg_call call)
 {
 	return pg_call_of_number(pg_call_number(call)) == call;
@@ -130,12 +119,12 @@ static void put_own(void)
 	for (int c = 1; c < PG_CALL_COUNT; c++) {
 		enum pg_call call = (enum pg_call)c;
 
-		if (!is_first(call) || !is_watched(alike(call)))
+		if (!is_first(call) || !is_watched(pg_calls_alike(call)))
 			continue;
-		put_call(call, alike(call), pg_call_number(call));
+		put_call(call, pg_calls_alike(call), pg_call_number(call));
 #ifdef SYS_accept
 		if (call == PG_CALL_accept)
-			put_call(call, alike(call), SYS_accept);
+			put_call(call, pg_calls_alike(call), SYS_accept);
 #endif
 	}
 	put_listener(SYS_seccomp);
@@ -152,7 +141,7 @@ static void put_socketcall(void)
 	for (unsigned which = 0; which < PG_NARROW_SOCKETCALLS; which++) {
 		enum pg_call call = pg_call_of_number(pg_narrow_socketcall(which));
 
-		if (!call || !is_watched(alike(call)))
+		if (!call || !is_watched(pg_calls_alike(call)))
 			continue;
 		put(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, which);
 		put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_USER_NOTIF);
@@ -170,8 +159,8 @@ static void put_narrow(void)
 	for (unsigned i = 0; i < pg_narrow_count; i++) {
 		enum pg_call call = pg_call_of_number(pg_narrow_pairs[i].wide);
 
-		if (call && is_watched(alike(call)))
-			put_call(call, alike(call), pg_narrow_pairs[i].narrow);
+		if (call && is_watched(pg_calls_alike(call)))
+			put_call(call, pg_calls_alike(call), pg_narrow_pairs[i].narrow);
 	}
 	put_socketcall();
 	put_listener(PG_NARROW_SECCOMP);

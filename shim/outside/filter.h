@@ -10,7 +10,7 @@
  * close-on-exec, or -errno. */
 int pg_filter_install(void);
 
-/* Has this process a listener already: another's, as in some containers? Then there is no second
+/* True if this process has a listener already, another's, as in some containers: there is no second
  * one. */
 bool pg_filter_is_taken(void);
 

@@ -116,13 +116,26 @@ static bool any_thread(void *dwfl, int tid, void *t, void **arg)
 	return true;
 }
 
+/* The page that was read last, of the thread that is climbed. */
+enum { PAGE = 4096 };
+static struct {
+	bool there;
+	uint32_t at;
+	char bytes[PAGE];
+} page;
+
 static bool read_narrow(void *dwfl, uint64_t address, uint64_t *word, void *t)
 {
-	uint32_t narrow;
+	uint32_t at = (uint32_t)address, in = at % PAGE, narrow;
 
 	(void)dwfl;
-	if (!pg_bytes_read(pg_tracee_by(t), (uint32_t)address, &narrow, sizeof narrow))
+	if (!page.there || page.at != at - in) {
+		page.at = at - in;
+		page.there = pg_bytes_read(pg_tracee_by(t), page.at, page.bytes, PAGE);
+	}
+	if (!page.there || in > PAGE - sizeof narrow)
 		return false;
+	memcpy(&narrow, page.bytes + in, sizeof narrow);
 	*word = narrow;
 	return true;
 }
@@ -133,6 +146,7 @@ static bool start_narrow(void *thread, void *arg)
 	uint64_t all[PG_NARROW_REGISTERS];
 
 	(void)arg;
+	page.there = false;
 	if (!pg_registers_narrow(dw.tid(thread), reg))
 		return false;
 	for (unsigned i = 0; i < PG_NARROW_REGISTERS; i++)

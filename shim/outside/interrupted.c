@@ -7,6 +7,7 @@
 
 #include "base/call.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -45,6 +46,15 @@ static bool would_wait(struct pg_tracee *t, int tid, const struct pg_registers *
 	    !is_ready(t, tid, (int)r->arg[l->fd], call, out ? POLLOUT : POLLIN))
 		return true;
 	return l->source >= 0 && !is_ready(t, tid, (int)r->arg[l->source], call, POLLIN);
+}
+
+void pg_interrupted_by_stop(int tid)
+{
+	struct pg_registers r;
+
+	if (pg_registers_read(tid, &r) && r.number >= 0 && r.result == -EINTR &&
+	    !pg_tracee_is_signalled(tid))
+		pg_registers_again(tid, r.number, -ALWAYS);
 }
 
 void pg_interrupted(int tid)

@@ -10,4 +10,8 @@
  * more behind the handler, whatever SA_RESTART says. */
 void pg_interrupted(int tid);
 
+/* Thread TID stands at the stop that it was asked for, which is no signal to it. A call that says
+ * EINTR whatever woke it, as epoll_wait(2), is made once more. */
+void pg_interrupted_by_stop(int tid);
+
 #endif

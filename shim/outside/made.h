@@ -21,7 +21,7 @@ void pg_made_log(struct pg_ruled *c);
 /* An event EV about C. */
 struct pg_event *pg_made_event(const struct pg_ruled *c, enum pg_ev ev);
 
-/* SIG to C's thread; does it block it? */
+/* SIG to C's thread; true if it blocks it. */
 void pg_send(const struct pg_ruled *c, int sig);
 bool pg_blocks(const struct pg_ruled *c, int sig);
 

@@ -9,24 +9,24 @@
 /* Learns the areas, if they are not known. */
 void pg_memory_map(struct pg_tracee *t);
 
-/* Is there code at ADDRESS? */
+/* True if there is code at ADDRESS. */
 bool pg_memory_runs(const struct pg_tracee *t, uintptr_t address);
 
-/* Has its loader done its work, when code at PC makes a call? What a loader reads is not the
- * program's. From then on it is known whether the library is in it. */
+/* True if its loader has done its work, when code at PC makes a call. What a loader reads is not
+ * the program's. From then on it is known whether the library is in it. */
 bool pg_memory_is_up(struct pg_tracee *t, uintptr_t pc);
 
-/* Is its program one of Go? */
 /* What the files take that T's code is from, in bytes. */
 uint64_t pg_memory_of_files(const struct pg_tracee *t);
 
+/* True if its program is one of Go. */
 bool pg_memory_is_go(const struct pg_tracee *t);
 
-/* Is its program one of 32 bits, where this one is of 64? */
+/* True if its program is one of 32 bits, where this one is of 64. */
 bool pg_memory_is_narrow(const struct pg_tracee *t);
 
-/* May T write to each of the N bytes at ADDRESS? What may be taken away later is not asked about
- * again. */
+/* True if T may write to each of the N bytes at ADDRESS. What may be taken away later is not asked
+ * about again. */
 bool pg_memory_takes(const struct pg_tracee *t, uintptr_t address, size_t n);
 
 /* The file behind T's memory at ADDRESS; a null pointer: none. */

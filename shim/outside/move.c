@@ -27,7 +27,7 @@ static char buffer[STEP];
 
 static bool message(const struct pg_ruled *c, struct msghdr *m)
 {
-	uintptr_t at = (uintptr_t)c->op.arg[pg_call_layout(c->op.call)->data];
+	uintptr_t at = (uintptr_t)c->op.arg[pg_call_raw_layout(c->op.call)->data];
 	int by = pg_tracee_by(c->of);
 
 	return c->narrow ? pg_narrow_message(by, at, m) : pg_bytes_read(by, at, m, sizeof *m);
@@ -39,7 +39,7 @@ enum { KEPT = MSG_PEEK | MSG_OOB | MSG_ERRQUEUE | MSG_TRUNC | ZEROCOPY | FASTOPE
 
 static bool has_kept(const struct pg_ruled *c)
 {
-	return c->op.arg[pg_call_layout(c->op.call)->flags] & KEPT;
+	return c->op.arg[pg_call_raw_layout(c->op.call)->flags] & KEPT;
 }
 
 /* Does C name nobody, or its connection's peer? Of TCP the kernel passes over a name. */
@@ -67,6 +67,11 @@ static bool takes_sender(const struct pg_ruled *c)
 	return !n || pg_memory_takes(c->of, (uintptr_t)c->op.arg[4], (size_t)n);
 }
 
+static bool is_socket(const struct pg_ruled *c)
+{
+	return pg_kind_is_socket(c->object.kind);
+}
+
 static bool call_can(const struct pg_ruled *c)
 {
 	switch (c->op.call) {
@@ -76,12 +81,15 @@ static bool call_can(const struct pg_ruled *c)
 	case PG_CALL_readv:
 	case PG_CALL_vmsplice:
 	case PG_CALL_sendfile:
-	case PG_CALL_splice:
 	case PG_CALL_tee:
-	case PG_CALL_copy_file_range:
 		return true;
-	case PG_CALL_pwritev2: /* at the position of the descriptor */
-		return c->op.arg[3] == -1;
+	case PG_CALL_copy_file_range: /* the kernel refuses others, at once */
+		return c->object.kind == PG_FILE;
+	case PG_CALL_splice:
+		return (!c->op.arg[1] || c->object.kind == PG_PIPE) &&
+		       (!c->op.arg[3] || c->object.kind == PG_FILE);
+	case PG_CALL_pwritev2: /* at the position of the descriptor, and as write(2) */
+		return c->op.arg[3] == -1 && !c->op.arg[5];
 	case PG_CALL_send:
 	case PG_CALL_recv:
 		return !has_kept(c);
@@ -99,11 +107,6 @@ static bool call_can(const struct pg_ruled *c)
 	default:
 		return false;
 	}
-}
-
-static bool is_socket(const struct pg_ruled *c)
-{
-	return pg_kind_is_socket(c->object.kind);
 }
 
 static bool has_messages(const struct pg_ruled *c)
@@ -152,7 +155,7 @@ bool pg_move_can(const struct pg_ruled *c)
 /* The vector that C names: where it is, and how many entries it has. */
 static bool vector_of(const struct pg_ruled *c, uintptr_t *at, uint64_t *count)
 {
-	const struct pg_layout *l = pg_call_layout(c->op.call);
+	const struct pg_layout *l = pg_call_raw_layout(c->op.call);
 	struct msghdr m;
 
 	*at = (uintptr_t)c->op.arg[l->data];
@@ -205,7 +208,7 @@ static bool read_vector(const struct pg_ruled *c, uintptr_t at, uint64_t count)
  * there are none. */
 static unsigned pieces(const struct pg_ruled *c, size_t *n)
 {
-	const struct pg_layout *l = pg_call_layout(c->op.call);
+	const struct pg_layout *l = pg_call_raw_layout(c->op.call);
 	int64_t left = c->want - c->done;
 	uint64_t count;
 	uintptr_t at;
@@ -240,7 +243,7 @@ static bool scatter(const struct pg_ruled *c, unsigned entries, size_t n)
 
 static int flags_of(const struct pg_ruled *c)
 {
-	const struct pg_layout *l = pg_call_layout(c->op.call);
+	const struct pg_layout *l = pg_call_raw_layout(c->op.call);
 	int all = l->flags >= 0 ? (int)c->op.arg[l->flags] : 0;
 
 	return (all & ~MSG_WAITALL) | MSG_DONTWAIT | MSG_NOSIGNAL;
@@ -251,6 +254,16 @@ static bool is_ready(int fd, short events)
 	struct pollfd p = {.fd = fd, .events = events};
 
 	return poll(&p, 1, 0) == 1;
+}
+
+/* Is opening the terminal FD by its name opening the same one? That of a pseudoterminal's master
+ * makes another pair, and /dev/tty is one's own. */
+static bool is_itself(int fd)
+{
+	enum { ALTERNATES = 5 }; /* TTYAUX_MAJOR */
+	struct stat st;
+
+	return !fstat(fd, &st) && major(st.st_rdev) != ALTERNATES;
 }
 
 /* Where the kernel cannot be asked not to wait: a terminal is opened once more, as one that does
@@ -265,8 +278,10 @@ static long put_out_ready(struct pg_ruled *c, size_t n)
 		return -EAGAIN;
 	if (c->object.kind != PG_TTY)
 		return pg_sys3(SYS_write, c->copy, buffer, n < PG_PAGE_LEAST ? n : PG_PAGE_LEAST);
+	if (c->nonblock)
+		return pg_sys3(SYS_write, c->copy, buffer, n);
 	snprintf(path, sizeof path, "/proc/self/fd/%d", c->copy);
-	fd = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	fd = is_itself(c->copy) ? open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC) : -1;
 	if (fd < 0)
 		return pg_sys3(SYS_write, c->copy, buffer, 1);
 	ret = pg_sys3(SYS_write, fd, buffer, n);
@@ -374,7 +389,7 @@ static int read_step(struct pg_ruled *c)
 
 static bool is_between(const struct pg_ruled *c)
 {
-	return pg_call_layout(c->op.call)->source >= 0;
+	return pg_call_raw_layout(c->op.call)->source >= 0;
 }
 
 /* Of two descriptors either may be the one that is not ready; one alone would be ready at once, and
@@ -416,9 +431,12 @@ static void put_offset(const struct pg_ruled *c, unsigned at, const int64_t *by)
 /* The source's bytes come by way of the buffer: the kernel would wait for room. */
 static long send_file(struct pg_ruled *c, int source, size_t n)
 {
+	struct stat st;
 	int64_t at, *by;
 	long ret;
 
+	if (fstat(source, &st) || !S_ISREG(st.st_mode))
+		return -EINVAL;
 	if (!take_offset(c, 2, &at, &by))
 		return -EFAULT;
 	if (!by && (at = lseek(source, 0, SEEK_CUR)) < 0)
@@ -469,7 +487,7 @@ static long between(struct pg_ruled *c, int source, size_t n)
 
 static int between_step(struct pg_ruled *c)
 {
-	const struct pg_layout *l = pg_call_layout(c->op.call);
+	const struct pg_layout *l = pg_call_raw_layout(c->op.call);
 	int source = pg_thing_copy(c->of, c->tid, (int)c->op.arg[l->source]);
 	long ret;
 
@@ -496,7 +514,7 @@ static int step(struct pg_ruled *c)
 /* All of it, or nothing yet? */
 static bool is_asked_whole(const struct pg_ruled *c)
 {
-	const struct pg_layout *l = pg_call_layout(c->op.call);
+	const struct pg_layout *l = pg_call_raw_layout(c->op.call);
 
 	return c->op.call == PG_CALL_sendfile || (!c->reads && !is_between(c)) ||
 	       (c->reads && l->flags >= 0 && c->op.arg[l->flags] & MSG_WAITALL);
@@ -544,7 +562,7 @@ static void put_header(const struct pg_ruled *c)
 
 	if (c->op.call == PG_CALL_recvfrom)
 		put_address(c);
-	if (pg_call_layout(c->op.call)->shape != PG_MSG || !c->reads || !message(c, &m))
+	if (pg_call_raw_layout(c->op.call)->shape != PG_MSG || !c->reads || !message(c, &m))
 		return;
 	if (m.msg_name) {
 		put_sender(c, m.msg_name, m.msg_namelen);
@@ -581,6 +599,7 @@ int pg_move(struct pg_ruled *c)
 		if (ret < 0 && !c->done)
 			return ret;
 	} while (!ret && goes_on(c, before));
+	c->broke = ret == -EPIPE;
 	put_header(c);
 	return 0;
 }

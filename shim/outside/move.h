@@ -6,8 +6,8 @@
 
 #include "outside/way.h"
 
-/* Can the bytes of C be moved here? Not where descriptors, addresses or other descriptors' bytes go
- * with them. */
+/* True if the bytes of C can be moved here: not where descriptors, addresses or other descriptors'
+ * bytes go with them. */
 bool pg_move_can(const struct pg_ruled *c);
 
 /* Moves what it can of C.WANT without waiting, counts it in C.DONE. Returns 0: all there is to do

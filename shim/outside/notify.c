@@ -2,6 +2,7 @@
 #include "outside/notify.h"
 
 #include "outside/cut_off.h"
+#include "outside/kernel.h"
 #include "outside/memory.h"
 #include "outside/narrow.h"
 #include "outside/ruled.h"
@@ -16,10 +17,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/ptrace.h>
-
-/* Linux 6.6, not in every <linux/seccomp.h>: the two sides take turns on one processor. */
-#define SET_FLAGS SECCOMP_IOW(4, __u64)
-enum { SYNC_WAKE_UP = 1 };
 
 static int listener = -1;
 
@@ -43,7 +40,7 @@ void pg_notify_start(int fd)
 	listener = fd;
 	nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	ear = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	ask(SET_FLAGS, (void *)SYNC_WAKE_UP);
+	pg_kernel_turns(fd);
 	pg_turn_start();
 	if (!pg_page())
 		return;
@@ -64,6 +61,7 @@ static void go_on(struct pg_ruled *c)
 {
 	struct seccomp_notif_resp r = {.id = c->id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
 
+	pg_ruled_let_go(c);
 	ask(SECCOMP_IOCTL_NOTIF_SEND, &r);
 }
 
@@ -73,8 +71,10 @@ static void answer(struct pg_ruled *c, int64_t ret)
 {
 	struct seccomp_notif_resp r = {.id = c->id};
 
-	if (ret <= -AGAIN_FIRST && ret >= -AGAIN_LAST)
+	if (pg_is_again(ret))
 		ptrace(PTRACE_INTERRUPT, c->tid, 0, 0);
+	else
+		pg_ruled_let_go(c);
 	if (ret < 0)
 		r.error = (int)ret;
 	else

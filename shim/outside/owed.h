@@ -9,7 +9,8 @@
 void pg_owe(int tid, int rule);
 void pg_take_away(int tid);
 
-/* Is a SIGPIPE of thread TID one that we sent, for *RULE; is it to be taken away? Once. */
+/* True if a SIGPIPE of thread TID is one that we sent, for *RULE; if it is to be taken away. Once.
+ */
 bool pg_owes(int tid, int *rule);
 bool pg_takes_away(int tid);
 

@@ -18,7 +18,7 @@ struct pg_registers {
 	uintptr_t pc, sp, frame; /* FRAME: the frame pointer */
 };
 
-/* Are the registers of this machine known here? Else nothing can be seen from outside. */
+/* True if the registers of this machine are known here; else nothing can be seen from outside. */
 enum { PG_REGISTERS_KNOWN = PG_TRACES };
 
 /* Thread TID is stopped, and traced by this process. False: it has gone. */

@@ -106,7 +106,7 @@ static enum pg_call call_of(const struct pg_registers *r)
 static struct pg_event *event_of(struct pg_tracee *t, const struct pg_registers *r,
 				 enum pg_call call, enum pg_via via)
 {
-	const struct pg_layout *l = pg_call_layout(call);
+	const struct pg_layout *l = pg_call_raw_layout(call);
 	struct pg_event *e = pg_report_room(PG_EV_EPIPE, t);
 	static struct pg_op op;
 
@@ -268,6 +268,11 @@ int pg_report_sigpipe(struct pg_tracee *t, int tid)
 	pg_report_held(t);
 	own = own_number(tid);
 	owed = pg_owes(tid, &rule);
+	if (owed) { /* as the kernel has it */
+		si.si_code = SI_USER;
+		si.si_pid = own;
+		ptrace(PTRACE_SETSIGINFO, tid, 0, &si);
+	}
 	call = owed || (si.si_code == SI_USER && si.si_pid == own) ? call_of(&r) : PG_NO_CALL;
 	if (call)
 		return report_write(t, tid, &r, call, owed ? rule : -1);

@@ -20,6 +20,13 @@
 #include <poll.h>
 #include <unistd.h>
 
+void pg_ruled_let_go(struct pg_ruled *c)
+{
+	if (c->copy >= 0)
+		close(c->copy);
+	c->copy = -1;
+}
+
 enum { RESTART = 513 }; /* ERESTARTNOINTR: the call is made again, when the signals are over */
 
 /* What a stopped, or a parked, call comes to when it comes again. */
@@ -148,13 +155,8 @@ static uint64_t rows_of(enum pg_call call)
 {
 	static uint64_t known[PG_CALL_COUNT];
 
-	if (known[call])
-		return known[call];
-	for (int other = 1; other < PG_CALL_COUNT; other++)
-		if (pg_call_number((enum pg_call)other) == pg_call_number(call) &&
-		    pg_call_has_rules((enum pg_call)other) && other != PG_CALL_syscall &&
-		    !pg_call_formats((enum pg_call)other))
-			known[call] |= PG_BIT(other);
+	if (!known[call])
+		known[call] = pg_calls_alike(call);
 	return known[call];
 }
 
@@ -162,10 +164,6 @@ static enum pg_call call_of(const struct pg_ruled *c, uint64_t *bits)
 {
 	enum pg_call call = pg_call_made_raw(c->number, c->op.arg);
 
-#ifdef SYS_accept
-	if (c->number == SYS_accept)
-		call = PG_CALL_accept;
-#endif
 	*bits = pg_call_is(call, PG_CALL_IS_RAW) ? rows_of(call) : PG_BIT(call);
 	return call;
 }
@@ -173,13 +171,10 @@ static enum pg_call call_of(const struct pg_ruled *c, uint64_t *bits)
 /* Asks R nothing of what is behind the descriptor? */
 static bool is_blind(const struct pg_rule *r)
 {
-	const uint64_t fields = (uint64_t)1 << PG_F_FD | (uint64_t)1 << PG_F_WHEN |
-				(uint64_t)1 << PG_F_LIMIT | (uint64_t)1 << PG_F_PROB |
-				(uint64_t)1 << PG_F_AFTER | (uint64_t)1 << PG_F_FOR |
-				(uint64_t)1 << PG_F_COMM;
-	const uint64_t actions = ~(uint64_t)0 << PG_F_HOLD;
+	const uint64_t fields = PG_FIELD(FD) | PG_FIELD(WHEN) | PG_FIELD(LIMIT) | PG_FIELD(PROB) |
+				PG_FIELD(AFTER) | PG_FIELD(FOR) | PG_FIELD(COMM);
 
-	return !(r->fields & ~(fields | actions)) && r->able == PG_KINDS_ANY;
+	return !(r->fields & ~(fields | pg_fields_with(PG_IS_ACTION))) && r->able == PG_KINDS_ANY;
 }
 
 /* The calls all of whose rules are so: plain ones, that the kernel refuses for no object. */
@@ -245,7 +240,7 @@ static void come_now(const struct pg_ruled *come)
 	if (pg_wait_is_over(come))
 		return; /* it goes on in the next step */
 	c.op.call = call_of(&c, &c.op.bits);
-	c.reads = !pg_is_out(c.op.call) && c.op.call != PG_CALL_connect;
+	c.reads = !pg_is_out(c.op.call) && !pg_connects(c.op.call);
 	pg_tracee_now = c.of;
 	pg_tracee_name(c.of);
 	if (!c.op.call || c.of->left_out || c.of->guarded || only_counts(&c)) {
@@ -253,7 +248,7 @@ static void come_now(const struct pg_ruled *come)
 		return;
 	}
 	pg_report_held(c.of);
-	c.op.fd = (int)c.op.arg[pg_call_layout(c.op.call)->fd];
+	c.op.fd = (int)c.op.arg[pg_call_raw_layout(c.op.call)->fd];
 	c.copy = pg_thing_copy(c.of, c.tid, c.op.fd);
 	if (c.copy < 0) { /* the kernel says what is wrong with it */
 		if (c.copy == -EPERM)
@@ -264,8 +259,7 @@ static void come_now(const struct pg_ruled *come)
 	pg_counts_take(pg_tracee_counts(c.of));
 	judge(&c);
 	pg_counts_put_back(pg_tracee_counts(c.of));
-	if (c.copy >= 0)
-		close(c.copy);
+	pg_ruled_let_go(&c);
 }
 
 void pg_ruled_come(const struct pg_ruled *come)

@@ -13,14 +13,14 @@
  */
 void pg_ruled_come(const struct pg_ruled *c);
 
-/* Is C, of which OF is known, too, just counted: no rule has its turn, and nothing is to be asked
- * of the kernel? Then it has been counted, and may go on. */
+/* True if C, of which OF is known, too, is just counted: no rule has its turn, and nothing is to be
+ * asked of the kernel. Then it has been counted, and may go on. */
 bool pg_ruled_counts(struct pg_ruled *c);
 
 /* After poll(2), see waiting.h: what has come to its time goes on. */
 void pg_ruled_step(void);
 
-/* Does a rule ask who called? */
+/* True if a rule asks who called. */
 bool pg_ruled_by_stack(void);
 
 /* Thread TID stands at a stop, as it was asked to for its stack, or for another reason. */

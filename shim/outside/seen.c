@@ -20,7 +20,7 @@ static void number_connection(struct pg_ruled *c)
 	struct pg_story *s = o->story;
 
 	if (!s || s->number || !o->stream || !pg_kind_is_socket(o->kind) ||
-	    (!o->peer.family && o->kind == PG_TCP) || c->op.call == PG_CALL_connect)
+	    (!o->peer.family && o->kind == PG_TCP) || pg_connects(c->op.call))
 		return;
 	s->side = (uint8_t)o->side;
 	s->peer = o->peer;
@@ -94,14 +94,15 @@ static bool by_thread(void)
 static void fill_op(struct pg_ruled *c)
 {
 	struct pg_op *op = &c->op;
-	enum pg_shape shape = pg_call_layout(op->call)->shape;
-	bool about = op->call == PG_CALL_connect || op->call == PG_CALL_accept;
+	enum pg_shape shape = pg_call_raw_layout(op->call)->shape;
 	static char name[16];
 
 	op->shape = shape == PG_BUF || shape == PG_IOV ? PG_IOV : PG_NOTHING;
 	op->object = &c->object;
 	op->copy = c->copy;
-	op->bytes = about ? -1 : pg_thing_length(pg_tracee_by(c->of), op->call, op->arg, c->narrow);
+	op->bytes = -1;
+	if (pg_moves(op->call))
+		op->bytes = pg_thing_length(pg_tracee_by(c->of), op->call, op->arg, c->narrow);
 	op->thread = (uint64_t)c->tid << 32 | (uint32_t)c->of->pid;
 	op->thread_name = name;
 	if (by_thread())
@@ -110,9 +111,21 @@ static void fill_op(struct pg_ruled *c)
 		op->offset = c->reads ? c->object.story->received : c->object.story->sent;
 }
 
+/* SPLICE_F_* of the calls that have them; 0: this one has not. */
+static long splice_flags(const struct pg_ruled *c)
+{
+	if (c->op.call == PG_CALL_splice)
+		return c->op.arg[5];
+	return c->op.call == PG_CALL_tee || c->op.call == PG_CALL_vmsplice ? c->op.arg[3] : 0;
+}
+
 bool pg_see_nonblock(const struct pg_ruled *c)
 {
-	const struct pg_layout *l = pg_call_layout(c->op.call);
+	enum { NONBLOCK = 2 };
+	const struct pg_layout *l = pg_call_raw_layout(c->op.call);
+
+	if (splice_flags(c) & NONBLOCK)
+		return true;
 
 	if (pg_kind_is_socket(c->object.kind) && l->flags >= 0 && l->shape != PG_NOTHING &&
 	    c->op.arg[l->flags] & MSG_DONTWAIT)
@@ -134,7 +147,7 @@ static void look_at_target(struct pg_ruled *c)
 {
 	struct sockaddr_storage ss;
 
-	if (c->op.call != PG_CALL_connect)
+	if (!pg_connects(c->op.call))
 		return;
 	c->object.side = PG_CLIENT;
 	if (pg_see_address(c, &ss))
@@ -197,22 +210,24 @@ bool pg_see_byte(const struct pg_tracee *t, uintptr_t address)
  */
 static bool is_unfit(const struct pg_ruled *c)
 {
-	const struct pg_layout *l = pg_call_layout(c->op.call);
+	const struct pg_layout *l = pg_call_raw_layout(c->op.call);
 	bool socket = pg_kind_is_socket(c->object.kind);
 	bool of_sockets = l->shape == PG_MSG || (l->flags >= 0 && l->shape == PG_BUF);
+	enum { KNOWN = 15 /* of SPLICE_F_* */, ADDRESS = 47 /* bits of memory's, and more */ };
 	long flags;
 
-	if (c->op.call == PG_CALL_connect || c->op.call == PG_CALL_accept)
+	if (!pg_moves(c->op.call))
 		return !socket;
-	if (l->shape != PG_NOTHING && c->op.bytes < 0)
+	if (l->shape != PG_NOTHING && (c->op.bytes < 0 || c->op.bytes >> ADDRESS))
 		return true;
 	if (l->shape == PG_BUF && c->op.bytes && !pg_see_byte(c->of, (uintptr_t)c->op.arg[l->data]))
+		return true;
+	if (splice_flags(c) & ~KNOWN || lacks_pipe(c))
 		return true;
 	if (socket || of_sockets)
 		return !socket;
 	flags = pg_sys3(SYS_fcntl, c->copy, F_GETFL, 0);
-	return flags & O_PATH || (flags & O_ACCMODE) == (c->reads ? O_WRONLY : O_RDONLY) ||
-	       lacks_pipe(c);
+	return flags & O_PATH || (flags & O_ACCMODE) == (c->reads ? O_WRONLY : O_RDONLY);
 }
 
 bool pg_see_call(struct pg_ruled *c)
@@ -235,7 +250,7 @@ void pg_see_all(struct pg_ruled *c)
 	look(c, true);
 	settle_side(&c->object);
 	c->object.rule = rule;
-	if (c->op.call == PG_CALL_connect) {
+	if (pg_connects(c->op.call)) {
 		c->object.side = before.side;
 		c->object.peer = before.peer;
 		memcpy(c->object.peer_path, before.peer_path, sizeof before.peer_path);

@@ -12,18 +12,18 @@ bool pg_see_call(struct pg_ruled *c);
 /* All there is to know of its object, for an event. */
 void pg_see_all(struct pg_ruled *c);
 
-/* Does C return rather than wait? */
+/* True if C returns rather than waits. */
 bool pg_see_nonblock(const struct pg_ruled *c);
 
 /* Whom a connect asks. False: that cannot be an address. */
 struct sockaddr_storage;
 bool pg_see_address(const struct pg_ruled *c, struct sockaddr_storage *ss);
 
-/* Is there a byte at ADDRESS? A page where there was one is not asked about again: what is taken
- * away later is counted once too often. */
+/* True if there is a byte at ADDRESS. A page where there was one is not asked about again: what is
+ * taken away later is counted once too often. */
 bool pg_see_byte(const struct pg_tracee *t, uintptr_t address);
 
-/* Was there one when its page was asked about? */
+/* True if there was one when its page was asked about. */
 bool pg_see_known_byte(const struct pg_tracee *t, uintptr_t address);
 
 #endif

@@ -106,7 +106,7 @@ void pg_silent_look(int tid)
 	call = pg_call_made_raw(r.number, r.arg);
 	if (!pg_is_out(call))
 		return;
-	l = pg_call_layout(call);
+	l = pg_call_raw_layout(call);
 	if (l->flags >= 0 && pg_call_spares(call, (int)r.arg[l->flags]))
 		signal = PG_SIG_NONE;
 	else if (pg_tracee_masked(tid, "SigBlk:", SIGPIPE))

@@ -3,6 +3,7 @@
 
 #include "outside/engine.h"
 #include "outside/filter.h"
+#include "outside/kernel.h"
 #include "outside/ruled.h"
 #include "outside/silent.h"
 #include "outside/stops.h"
@@ -14,6 +15,7 @@
 #include "rules/config.h"
 #include "rules/live.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -50,6 +52,25 @@ static bool meet(_Atomic int *word)
 	return atomic_load(word);
 }
 
+/* FIRST to LAST, also before Linux 5.9. */
+static void close_range_of(unsigned first, unsigned last)
+{
+	struct dirent *e;
+	DIR *d;
+
+	if (!syscall(SYS_close_range, first, last, 0))
+		return;
+	d = opendir("/proc/self/fd");
+	while (d && (e = readdir(d))) {
+		unsigned fd = (unsigned)atoi(e->d_name);
+
+		if (fd >= first && fd <= last && fd != (unsigned)dirfd(d))
+			close((int)fd);
+	}
+	if (d)
+		closedir(d);
+}
+
 /* Of the program's descriptors it keeps what the log goes to alone: who waits for the end of the
  * others waits for the program. */
 static void let_go(int null)
@@ -63,8 +84,8 @@ static void let_go(int null)
 		if (!pg_log_goes_to(fd))
 			dup2(null, fd);
 	if (kept > 3)
-		syscall(SYS_close_range, 3, kept - 1, 0);
-	syscall(SYS_close_range, kept + 1, ~0u, 0);
+		close_range_of(3, kept - 1);
+	close_range_of(kept + 1, ~0u);
 	if (getrlimit(RLIMIT_NOFILE, &most))
 		return;
 	most.rlim_cur = most.rlim_max;
@@ -173,25 +194,60 @@ static const char *reason(int err)
 	return text;
 }
 
+/* Do rules ask for what is put into a descriptor's place? */
+static bool places_anything(void)
+{
+	const uint64_t faults =
+		(uint64_t)1 << PG_F_BREAK | (uint64_t)1 << PG_F_EOF | (uint64_t)1 << PG_F_RESET;
+
+	for (unsigned i = 0; i < pg_rules.n; i++)
+		if (faults >> pg_rules.rule[i].terminal & 1 &&
+		    pg_rules.rule[i].able & (PG_KINDS_PIPE | PG_KINDS_UNIX))
+			return true;
+	return pg_page();
+}
+
+static void say_lack(enum pg_lack lack)
+{
+	fprintf(stderr, "pipeguard: %s\n", pg_kernel_line(lack));
+}
+
 /* From here on every call that rules name is notified of. */
 static const char *notify_of_calls(struct meeting *m)
 {
 	int fd = pg_filter_install();
 
 	if (fd < 0)
-		return "rules from outside need seccomp notifications, which this system does not "
-		       "have (Linux 5.0), or forbids";
+		return pg_kernel_line(PG_LACKS_NOTICE);
 	atomic_store(&m->notifies, fd + 1);
 	if (!meet(&m->taken) || atomic_load(&m->taken) != 1)
-		return "rules from outside need pidfd_getfd (Linux 5.6)";
+		return "rules from outside need the program's descriptors, which this system does "
+		       "not give";
+	if (places_anything() && !pg_kernel_places(fd))
+		say_lack(PG_LACKS_PLACE);
+	if (pg_config.verbose && !pg_kernel_turns(fd))
+		say_lack(PG_LACKS_TURNS);
 	close(fd);
 	return NULL;
+}
+
+/* Why rules cannot be followed here. Without rules what is missing is said, and it goes on. */
+static const char *kernel_forbids(void)
+{
+	bool ruled = pg_rules.n || pg_page();
+
+	if (!pg_kernel_copies() && ruled)
+		return pg_kernel_line(PG_LACKS_COPY);
+	if (!pg_kernel_copies())
+		say_lack(PG_LACKS_COPY);
+	return by_stops && !pg_kernel_tells() ? pg_kernel_line(PG_LACKS_INFO) : NULL;
 }
 
 const char *pg_start_engine(void)
 {
 	struct meeting *m =
 		mmap(NULL, sizeof *m, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	const char *why;
 
 	if (m == MAP_FAILED)
 		return "no memory";
@@ -201,6 +257,9 @@ const char *pg_start_engine(void)
 	pg_config.start = pg_now();
 	m->program = getpid();
 	choose_way();
+	why = kernel_forbids();
+	if (why)
+		return why;
 	start_apart(m);
 	if (!meet(&m->engine))
 		return "no process could be started";

@@ -24,7 +24,7 @@
 bool pg_stops_on;
 
 /* Results of calls that were not made, until their threads come back. */
-enum { BACK = 4096, AGAIN_FIRST = 512, AGAIN_LAST = 514 };
+enum { BACK = 4096 };
 static struct {
 	int tid;
 	long number; /* of the call that is to be made again, as its thread counts; else -1 */
@@ -77,14 +77,17 @@ static bool stands(const struct pg_ruled *c)
 
 static void go_on(struct pg_ruled *c)
 {
+	pg_ruled_let_go(c);
 	go_on_to_next(c->tid);
 }
 
 static void answer(struct pg_ruled *c, int64_t ret)
 {
 	unsigned at = (unsigned)c->tid % BACK;
-	bool again = ret <= -AGAIN_FIRST && ret >= -AGAIN_LAST;
+	bool again = pg_is_again(ret);
 
+	if (!again)
+		pg_ruled_let_go(c);
 	if ((back[at].tid && back[at].tid != c->tid) || !pg_registers_skip(c->tid)) {
 		go_on_to_next(c->tid); /* another one of that number is on its way */
 		return;
@@ -124,7 +127,7 @@ static bool is_climbed(void)
 /* Programs of 64 bits may make calls of 32-bit ones, too. */
 static bool is_narrow(const struct __ptrace_syscall_info *info)
 {
-	return PG_NARROW_AUDIT && info->arch == (uint32_t)PG_NARROW_AUDIT;
+	return info->arch == (uint32_t)PG_NARROW_AUDIT; /* 0, which is none: no such calls */
 }
 
 static void come(int tid, const struct __ptrace_syscall_info *info)
@@ -186,15 +189,7 @@ static bool is_watched(long number)
 {
 	enum pg_call call = number < 0 ? PG_NO_CALL : pg_call_of_number(number);
 
-#ifdef SYS_accept
-	if (number == SYS_accept)
-		call = PG_CALL_accept;
-#endif
-	for (int other = 1; call && other < PG_CALL_COUNT; other++)
-		if (watched & PG_BIT(other) &&
-		    pg_call_number((enum pg_call)other) == pg_call_number(call))
-			return true;
-	return false;
+	return call && watched & pg_calls_alike(call);
 }
 
 void pg_stops_take(int tid)

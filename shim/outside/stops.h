@@ -16,8 +16,8 @@ extern bool pg_stops_on;
 /* Thread TID has stopped at a call. */
 void pg_stops_take(int tid);
 
-/* Is a thread on its way back from a call that was not made? It would get a wrong answer if it
- * were left now. */
+/* True while a thread is on its way back from a call that was not made. It would get a wrong answer
+ * if it were left now. */
 bool pg_stops_owes(void);
 
 /* Thread TID has ended. */

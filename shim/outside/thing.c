@@ -158,8 +158,8 @@ static int64_t vector_length(int pid, uintptr_t at, uint64_t count, bool narrow)
 		memcpy(&n, entry + 4, sizeof n);
 		memcpy(&v, entry, sizeof v < each ? sizeof v : each);
 		length = narrow ? n : v.iov_len;
-		if (length > most)
-			return -1;
+		if (length > most || (!narrow && (intptr_t)v.iov_base < 0))
+			return -1; /* nor memory that is its own */
 		sum += (int64_t)length;
 	}
 	return sum;
@@ -183,7 +183,7 @@ static int64_t message_length(int pid, uintptr_t at, bool narrow)
 
 int64_t pg_thing_length(int pid, enum pg_call call, const long arg[6], bool narrow)
 {
-	const struct pg_layout *l = pg_call_layout(call);
+	const struct pg_layout *l = pg_call_raw_layout(call);
 
 	switch (l->shape) {
 	case PG_IOV:

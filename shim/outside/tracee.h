@@ -98,17 +98,17 @@ extern struct pg_tracee *pg_tracee_now;
 /* What SIGPIPE does in thread TID. */
 enum pg_signal pg_tracee_sigpipe(int tid);
 
-/* May nobody but root look into process PID: its memory, its descriptors? So after prctl(2),
- * PR_SET_DUMPABLE, and where its program may be run but not read. */
+/* True if nobody but root may look into process PID: its memory, its descriptors. So after
+ * prctl(2), PR_SET_DUMPABLE, and where its program may be run but not read. */
 bool pg_tracee_is_closed(int pid);
 
-/* Has process PID not ended yet? */
+/* True until process PID has ended. */
 bool pg_tracee_lives(int pid);
 
-/* Is SIG in the mask of thread TID that /proc calls WORD ("SigBlk:")? */
+/* True if SIG is in the mask of thread TID that /proc calls WORD ("SigBlk:"). */
 bool pg_tracee_masked(int tid, const char *word, int sig);
 
-/* Does a signal wait that thread TID would act on? */
+/* True if a signal waits that thread TID would act on. */
 bool pg_tracee_is_signalled(int tid);
 
 /* PG_COUNTS_ROOM bytes: T's counts, or those of the process whose memory it shares since a vfork.
@@ -118,8 +118,8 @@ char *pg_tracee_counts(struct pg_tracee *t);
 /* Thread TID has ended. */
 void pg_tracee_thread_gone(int tid);
 
-/* Are the numbers of /proc others than this process's: another pid namespace's? Then it tells of
- * other processes than those that are looked after. */
+/* True if /proc is another pid namespace's: its numbers mean other processes than those that are
+ * looked after. */
 bool pg_tracee_proc_is_foreign(void);
 
 /* As the kernel calls thread TID. */

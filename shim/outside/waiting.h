@@ -9,13 +9,13 @@
  * EVENTS) or its thread comes again. */
 void pg_wait(struct pg_ruled *c);
 
-/* Has one that was parked come again as COME? It goes on in the next step. */
+/* True if one that was parked has come again as COME. It goes on in the next step. */
 bool pg_wait_is_over(const struct pg_ruled *come);
 
 /* The call of thread TID that comes again after its stack has been climbed, or a null pointer. */
 struct pg_ruled *pg_wait_for_stack(int tid);
 
-/* Is the call of thread TID one of those that wait and were interrupted? True once for each. */
+/* True, once for each, if the call of thread TID is one of those that wait and were interrupted. */
 bool pg_wait_told(int tid);
 
 /* For poll(2): adds what waits to P, of which there are MOST. Returns how many. *UNTIL becomes the
@@ -23,7 +23,7 @@ bool pg_wait_told(int tid);
 struct pollfd;
 unsigned pg_wait_poll(struct pollfd *p, unsigned most, uint64_t *until);
 
-/* Has what C waits for come about? */
+/* True if what C waits for has come about. */
 bool pg_wait_has_come(const struct pg_ruled *c);
 
 /* After poll: GO_ON with each whose time has come, INTERRUPT each whose thread has a signal to act

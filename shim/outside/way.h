@@ -10,8 +10,10 @@
 
 struct pg_ruled;
 
+/* Once a call is answered, its program may close what it was made on, and ask its other end: so the
+ * copy is closed before. */
 struct pg_way {
-	bool (*stands)(const struct pg_ruled *c); /* is the call still waiting? */
+	bool (*stands)(const struct pg_ruled *c); /* the call is still waiting */
 	void (*go_on)(struct pg_ruled *c);	  /* the kernel makes it */
 	void (*answer)(struct pg_ruled *c, int64_t ret);
 	int (*place)(struct pg_ruled *c, int from, bool cloexec); /* 0 or -errno */
@@ -23,6 +25,13 @@ struct pg_way {
 };
 
 enum pg_stage { PG_STAGE_DELAY, PG_STAGE_HOLD, PG_STAGE_STALL, PG_STAGE_MOVE, PG_STAGE_STACK };
+
+/* What the kernel has a call made again for; RET is one of these, or what it returns. */
+enum { PG_AGAIN_FIRST = 512, PG_AGAIN_LAST = 514 };
+static inline bool pg_is_again(int64_t ret)
+{
+	return ret <= -PG_AGAIN_FIRST && ret >= -PG_AGAIN_LAST;
+}
 
 struct pg_ruled {
 	struct pg_ruled *next;
@@ -48,8 +57,12 @@ struct pg_ruled {
 	uint64_t again;	    /* MOVE: when it is tried once more, whatever COPY says; 0: by EVENTS */
 	int64_t want, done; /* MOVE */
 	bool then_breaks;
+	bool broke;  /* behind the bytes that are DONE, by itself */
 	bool parked; /* a signal took its thread out; it comes again */
 	bool told;   /* and interrupts its call, as it would without rules */
 };
+
+/* C keeps no copy of its descriptor. */
+void pg_ruled_let_go(struct pg_ruled *c);
 
 #endif

@@ -45,7 +45,7 @@ void pg_config_read(char **envp);
 /* The program's environment as it is now, which exec hands on where none is given. */
 char **pg_config_environment(void);
 
-/* Do PIPEGUARD_ONLY and PIPEGUARD_SKIP, as they were at start, leave PROGRAM out? */
+/* True if PIPEGUARD_ONLY and PIPEGUARD_SKIP, as they were at start, leave PROGRAM out. */
 bool pg_config_leaves_out(const char *program);
 
 /* Fills PATH (of SIZE bytes) from the log's pattern: %p the process id, %n the program, %% itself.

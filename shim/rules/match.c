@@ -237,8 +237,10 @@ static bool stack_matches(const struct pg_rule *r, uintptr_t caller)
 	unsigned most = pg_has(r, PG_F_STACK) ? PG_FRAMES_MAX : PG_SITE_FRAMES;
 	unsigned n = pg_stack_walk(&c, frames, most, NULL);
 
-	if (!n && caller)
-		frames[n++] = caller, c.proved++;
+	if (!n && caller) {
+		frames[n++] = caller;
+		c.proved = 1;
+	}
 	if (pg_has(r, PG_F_CALLER) && !frames_match(&r->caller, frames, n ? 1 : 0))
 		return false;
 	if (pg_has(r, PG_F_STACK) && !frames_match(&r->stack, frames, n))

@@ -17,7 +17,7 @@ void pg_match_prepare(struct pg_rule_set *set);
  * reset, broken or ended already cannot be so once more. */
 bool pg_match(unsigned n, const struct pg_op *op);
 
-/* Does R ask for the stack; would rule N match by all but that? */
+/* True if R asks for the stack; if rule N would match by all but that. */
 bool pg_match_asks_stack(const struct pg_rule *r);
 bool pg_match_but_stack(unsigned n, const struct pg_op *op);
 

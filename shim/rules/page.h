@@ -58,7 +58,7 @@ uint32_t pg_page_generation(void);
 /* Copies the rules of GENERATION; false: they do not hold any more, or are not whole. */
 bool pg_page_read(struct pg_page_rules *to, uint32_t generation);
 
-/* The rule SERIAL fired once more. How often did it, in all processes? */
+/* The rule SERIAL fired once more; how often it did, in all processes. */
 void pg_page_count(uint32_t serial);
 uint64_t pg_page_fired(uint32_t serial);
 

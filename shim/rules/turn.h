@@ -15,8 +15,9 @@ bool pg_turn_asks(int fd, uint64_t bit) __attribute__((noinline));
 /* The calls that one of RULES, *RULE, watches alone, as long as it waits for its turn; 0: none. */
 uint64_t pg_turn_waiting(uint64_t rules, uint8_t *rule);
 
-/* For the call on FD whose bit is BIT, as quickly as can be: is there but such a rule, and has it a
- * while to go on waiting? Then it has counted the call. False where more would have to be asked. */
+/* For the call on FD whose bit is BIT, as quickly as can be: true if there is but such a rule,
+ * which has a while to go on waiting. It has counted the call. False where more would have to be
+ * asked. */
 bool pg_turn_waits(int fd, uint64_t bit) PG_KEEPS_REGISTERS;
 
 /* The kernel refused such a call for its arguments, with ERR: it does not count. */
@@ -32,8 +33,8 @@ uint64_t pg_turn_count(unsigned n, const struct pg_op *op);
 /* The most that the kernel moves in one call: MAX_RW_COUNT in its <linux/fs.h>. */
 enum { PG_MOVES_MOST = 0x7ffff000 };
 
-/* Does the offset of rule N's at= lie inside the call, behind its first byte, so that the bytes
- * before it are to be delivered first? */
+/* True if the offset of rule N's at= lies inside the call, behind its first byte: the bytes before
+ * it are to be delivered first. */
 bool pg_turn_is_inside(unsigned n, const struct pg_op *op);
 
 /* Counts the call for all the rules that watch it and match. False: one of them acts

@@ -38,8 +38,8 @@ struct pg_module {
 	bool stays;   /* it is never unloaded */
 };
 
-/* Was a loader started as a program, to load another one? What the kernel holds for the program is
- * the loader then, and it chose none itself (getauxval(3), AT_BASE). */
+/* True if a loader was started as a program, to load another one. What the kernel holds for the
+ * program is the loader then, and it chose none itself (getauxval(3), AT_BASE). */
 bool pg_module_by_hand(void);
 
 /* Start-up only: finds the loader's list. PROGRAM: the program's path, or a null pointer; then it

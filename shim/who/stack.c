@@ -27,8 +27,10 @@ static bool is_skipped(const struct walk *w, const struct pg_cursor *c)
 
 static void add(struct walk *w, struct pg_cursor *c)
 {
-	if (w->in_page && c->exact) /* qemu's user mode keeps that outside of any module */
-		w->n = c->proved = 0, w->guessed = false;
+	if (w->in_page && c->exact) { /* qemu's user mode keeps that outside of any module */
+		w->n = c->proved = 0;
+		w->guessed = false;
+	}
 	w->in_page = !w->n && !c->module;
 	if (is_skipped(w, c))
 		return;

@@ -45,8 +45,8 @@ struct pg_wrapper {
 	uintptr_t cfa;		     /* what its own __builtin_dwarf_cfa() is */
 };
 
-/* From UC, that of the signal: is it a wrapper, code behind one (which leaves a mark), or is
- * nothing of ours between the program and that call? Async-signal-safe; stack as above. */
+/* From UC, that of the signal: whether it is a wrapper, code behind one (which leaves a mark), or
+ * nothing of ours is between the program and that call. Async-signal-safe; stack as above. */
 enum pg_between { PG_NOTHING_OURS, PG_OUR_CODE, PG_OUR_WRAPPER };
 enum pg_between pg_stack_wrapper(const void *uc, struct pg_wrapper *out);
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # shim/README.md, "To add something": its lists of places are complete. What they say is done in a copy of the tree, and
-# built and used.
+# built and used; the rows of calls.def stand in another order there.
 
 load ../helpers
 
@@ -14,6 +14,20 @@ behind() {
 	at=$(grep -n -m 1 -F -- "$2" "$TREE/$1" | cut -d: -f1)
 	[[ -n $at ]] || fail "$1 has no line '$2'"
 	sed -i "${at}r /dev/stdin" "$TREE/$1" <<<"$text"
+}
+
+# reversed FILE: calls.def with its rows in the opposite order; those that rules know stay before the others.
+reversed() {
+	python3 - "$1" <<-'PYTHON'
+		import re, sys
+		text = open(sys.argv[1]).read()
+		at = text.index("*/\n", text.index("CALL(name")) + 3
+		rows = re.findall(r"#if.*?#endif\n|CALL\([^\n]*\n(?:[ \t][^\n]*\n)*", text[at:], re.S)
+		assert "".join(rows).count("CALL(") == text[at:].count("CALL(") > 60
+		plain = [r for r in rows if not re.search(r"CALL\((?:[^,]*,){3} (?!NONE)", r)]
+		known = [r for r in rows if r not in plain]
+		open(sys.argv[1], "w").write(text[:at] + "".join(known[::-1] + plain[::-1]))
+	PYTHON
 }
 
 setup_file() {
@@ -40,6 +54,8 @@ setup_file() {
 		}
 	C
 
+	reversed "$TREE/shim/calls.def"
+
 	# An action.
 	cat >>"$TREE/shim/fields.def" <<-'C'
 		ACTION(NODELAY, "nodelay", FINAL, MOVING, TCP, 0, "final: sets TCP_NODELAY")
@@ -56,6 +72,14 @@ setup_file() {
 	behind shim/inside/act.c '	switch (p->final ? p->final->terminal : PG_F_COUNT) {' <<-'C'
 		case PG_F_NODELAY:
 			p->failed = -pg_fault_nodelay(op->fd);
+			return;
+	C
+
+	behind shim/outside/act.c '	switch (what) {' <<-'C'
+		case PG_F_NODELAY:
+			c->plan.failed = -pg_fault_nodelay(c->copy);
+			pg_made_log(c);
+			c->way->go_on(c);
 			return;
 	C
 
@@ -89,6 +113,14 @@ print(libc.pwritev(fd, iov, 1, ctypes.c_long(0)), ctypes.get_errno())"
 	run -0 "$TREE/build/pipeguard" check 'pwrite*:break'
 }
 
+# Below: the rows are in another order than those that the fixtures' build has.
+@test "no order of calls.def means anything: its rows reversed, every call is seen, ruled and named as before" {
+	rmdir "$TREE/build/fixtures" && ln -s "$FIXTURES" "$TREE/build/fixtures"
+	BUILD=$TREE/build run -0 timeout 200 bats --tap -f 'is one event|every gate|break|reset|refuse|short|stdio:' \
+		"$ROOT"/tests/calls/{calls,gates}.bats "$ROOT/tests/faults/every_build.bats" 3>&-
+	[[ $output == *'ok 14 '* ]]
+}
+
 @test "an action: a row, a function, a case" {
 	run -0 changed PIPEGUARD_RULES='send:nodelay' "$python" -c 'import socket
 s = socket.create_server(("127.0.0.1", 0))
@@ -102,6 +134,18 @@ print(int(c.getsockopt(6, 1) > 0))'
 	[[ $output == *"unknown action 'nodelayed' (did you mean 'nodelay'?)"* ]]
 	run "$TREE/build/pipeguard" check 'write:kind=pipe:nodelay'
 	[[ $output == *"impossible on this kind of descriptor: 'nodelay' (possible: "* ]]
+}
+
+@test "an action from outside: the same row and function, another case" {
+	[[ $(id -u) -eq 0 ]] || skip "needs root"
+	run -0 timeout "$LIMIT" "$FIXTURES/sigdfl" "$TREE/build/pipeguard" run --outside -j -o "$LOG" -r 'send*:nodelay' "$python" -c 'import socket
+s = socket.create_server(("127.0.0.1", 0))
+c = socket.create_connection(s.getsockname())
+print(c.getsockopt(6, 1), end=" ")
+c.send(b"x")
+print(int(c.getsockopt(6, 1) > 0))' 3>&-
+	equal "before and after" "0 1" "$output"
+	equal "the action" '"nodelay"' "$(jq -c 'select(.ev == "inject") | .action' "$LOG")"
 }
 
 @test "a key: a row, and what reads logs knows it" {

@@ -138,3 +138,8 @@ listed() {
 	run awk 'FNR == 1 { start = 0 } /^{/ { start = FNR } /^}/ { if (start && FNR - start > 41) print FILENAME ":" FNR; start = 0 }' "$ROOT"/shim/*/*.c
 	equal "long functions" "" "$output"
 }
+
+@test "a contract is a statement: no comment in a header asks" {
+	run awk '/^(\/\*| \*|.*\/\* )/ && /\?( |$)/ && !/"[^"]*\?[^"]*"| \* \? \[/ { print FILENAME ":" FNR ": " $0 }' "$ROOT"/shim/*/*.h
+	equal "questions" "" "$output"
+}

@@ -16,3 +16,15 @@
 	diff <(sed -n 's,^| `\([a-z]*\)/` |.*,tests/\1,p' "$root/tests/README.md" | sort) \
 		<(xargs -n 1 dirname <<<"$files" | sort -u)
 }
+
+@test "what an earlier build left is made anew where the flags are others, or the lists of what is linked" {
+	local root=$BATS_TEST_DIRNAME/../.. changed
+	for changed in CPPFLAGS=-DX CFLAGS=-O1 LDFLAGS=-s CLIMB=other.o PURE=other.o SHARED=other.o OBJECTS=other.o; do
+		make -s -C "$root" BUILD="$BATS_TEST_TMPDIR/build" "$BATS_TEST_TMPDIR/build/flags" 3>&-
+		cp "$BATS_TEST_TMPDIR/build/flags" "$BATS_TEST_TMPDIR/before"
+		make -s -C "$root" BUILD="$BATS_TEST_TMPDIR/build" "$changed" "$BATS_TEST_TMPDIR/build/flags" 3>&-
+		echo "with $changed"
+		run cmp -s "$BATS_TEST_TMPDIR/before" "$BATS_TEST_TMPDIR/build/flags"
+		[ "$status" -eq 1 ]
+	done
+}

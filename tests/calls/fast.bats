@@ -116,9 +116,10 @@ within() {
 	native_only
 	run bench -q write
 	[ "$status" -eq 0 ]
+	echo "$output"
 	for variant in native 'native again' 'empty preload' pipeguard '1 rule' '64 rules' 'waiting rule' logging; do
 		echo "variant: $variant"
-		grep -qE "^write +$variant +[0-9.]+ [nu]s \([0-9.]+-[0-9.]+\) .*[0-9.]+ [nu]s" <<<"$output"
+		grep -qE "^write +$variant +[0-9.]+ [num]s \([0-9.]+-[0-9.]+\) .*[0-9.]+ [num]s" <<<"$output"
 	done
 	[[ $output == *$'\ntargets\n'*'write, pipeguard: CPU over the empty preload'* ]]
 }

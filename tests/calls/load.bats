@@ -172,12 +172,19 @@ counted_at_least() {
 	equal "status and events" "0 6" "$status $(broken 1 | wc -l)"
 }
 
-@test "16 MiB of address space are enough" {
-	native_only
-	bash -c 'ulimit -v 16000; exec "$0" -d env LD_PRELOAD="$1" PIPEGUARD_FORMAT=json PIPEGUARD_LOG="$2" seq 1000000' \
-		"$FIXTURES/sigdfl" "$LIB" "$LOG" 3>&- | head -n 1 >/dev/null
+# little LIMIT KIB: under that limit a program starts, breaks and is logged.
+little() {
+	rm -f "$LOG"
+	bash -c 'ulimit "$3" "$4"; exec "$0" -d env LD_PRELOAD="$1" PIPEGUARD_FORMAT=json PIPEGUARD_LOG="$2" seq 1000000' \
+		"$FIXTURES/sigdfl" "$LIB" "$LOG" "$@" 3>&- | head -n 1 >/dev/null
 	wait_for test -s "$LOG"
 	equal "the event" '["seq","fatal"]' "$(broken '[.comm, .signal]')"
+}
+
+@test "16 MiB of address space are enough, and 2 MiB of data" {
+	native_only
+	little -v 16000
+	little -d 2000
 }
 
 @test "a full disk as log: the program does what it does, and what was lost is counted" {

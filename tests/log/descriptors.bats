@@ -84,11 +84,41 @@ p.close()'
 	equal "at verbose 0" "" "$(events .ev)"
 }
 
-@test "descriptors beyond those that are tracked are told without a story" {
-	limit=$(ulimit -Hn)
-	[ "$limit" = unlimited ] || [ "$limit" -gt 70000 ] || skip "no more than $limit descriptors here"
-	run bash -c 'ulimit -n 70010; shift; exec "$@"' - "$(type -P timeout)" 20 "$FIXTURES/sigdfl" -i env LD_PRELOAD="$LIB" \
-		PIPEGUARD_LOG="$LOG" PIPEGUARD_FORMAT=json /usr/bin/perl -MPOSIX -e 'pipe R, W; POSIX::dup2(fileno(W), 70000); close R; POSIX::write(70000, "x", 1)' 3>&-
-	[ "$status" -eq 0 ] || skip "70000 descriptors are not allowed here"
-	equal "the event" '[70000,"pipe",null]' "$(broken '[.fd, .kind, .sent]')"
+# highest RULES KIND STEP...: steps done to an object under the number $LAST.
+highest() {
+	rm -f "$LOG"
+	ulimit -n $((LAST + 1))
+	guarded PIPEGUARD_RULES="$1" "$FIXTURES/steps" -w ignore open="$2" copy="$LAST" close use="$LAST" "${@:3}"
+}
+
+@test "the highest number that is allowed has its history, its bytes and its rules" {
+	LAST=$(ulimit -Hn)
+	[[ $LAST != unlimited ]] || LAST=1048576
+	((--LAST > 2000)) || skip "no more than $LAST descriptors here"
+	run -0 highest write:fd=0:log tcp send=5 leave dead recv=9 send=3
+	equal "history" "[$LAST,\"tcp\",\"client\",5,[[\"reset\",\"recv\",0]],\"send:comm=steps:side=client:conn=1:at=5:when=1:break\"]" \
+		"$(broken '[.fd, .kind, .side, .sent, (.history | map([.what, .call, .sent_since])), .again]')"
+	run -0 highest write:fd=0:log pipe write=5 write=4 leave write=1
+	equal "bytes" "[$LAST,\"pipe\",9]" "$(broken '[.fd, .kind, .sent]')"
+	run -0 highest "send:fd=$LAST:at=7:break" tcp send=5 send=5 send=5
+	equal "the byte" '["send",7,"r1"]' "$(broken '[.call, .sent, .rule]')"
+	run -0 highest "%out:fd=$LAST:when=3:reset" tcp send=1 send=1 send=1
+	equal "the call" '["send",2,"reset"]' "$(events 'select(.ev == "inject") | [.call, .sent, .action]')"
+}
+
+@test "a shutdown with unread bytes resets nobody: its close does" {
+	guarded PIPEGUARD_VERBOSE=1 /usr/bin/python3 -c '
+import socket
+l = socket.create_server(("127.0.0.1", 0))
+for how in socket.SHUT_WR, socket.SHUT_RDWR:
+    c = socket.create_connection(l.getsockname()); p, a = l.accept()
+    c.sendall(b"x" * 5000)
+    while len(p.recv(5000, socket.MSG_PEEK)) < 5000: pass
+    p.shutdown(how)
+    c.recv(1)
+    print(len(p.recv(4000)), flush=True)
+    p.close(); c.close()' >"$BATS_TEST_TMPDIR/read"
+	equal "what the program reads" "4000 4000" "$(xargs <"$BATS_TEST_TMPDIR/read")"
+	equal "the events" '["closed","shutdown",5000]["doomed","close",1000]["closed","shutdown",5000]["doomed","close",1000]' \
+		"$(events 'select(.ev == "closed" or .ev == "doomed") | [.ev, .call, .unread]' | tr -d '\n')"
 }

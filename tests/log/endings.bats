@@ -77,8 +77,8 @@ told() {
 
 @test "a reader that exits, a shell's builtin too: its status, and what it left unread" {
 	native_only
-	run -7 tree -S suppress bash -c 'while echo 12345; do :; done 2>/dev/null |
-		(read x; exit 7)'
+	run -7 tree -S suppress bash -c 'while printf "%5000d\n" 1; do :; done 2>/dev/null |
+		(read -n 1 x; exit 7)'
 	WRITER=bash
 	equal "who" '["bash","exit",7,true]' "$(told '[.comm, .how, .status, .unread > 0]')"
 }

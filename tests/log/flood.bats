@@ -52,6 +52,7 @@ for i in range(30):
 }
 
 @test "of many places the exit line has those that broke most, most first" {
+	# shellcheck disable=SC2016 # perl's variables
 	guarded -i /usr/bin/perl -e '
 		for my $place (1 .. 40) {
 			pipe R, W;

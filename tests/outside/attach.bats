@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # attach: processes that run already.
+# shellcheck disable=SC2153 # outside.bash sets PID
 
 load ../helpers
 load ../outside
@@ -27,6 +28,7 @@ setup_file() {
 
 setup() {
 	traced_only
+	# shellcheck disable=SC2034 # for outside.bash
 	PIDS=()
 }
 
@@ -219,6 +221,23 @@ except OSError: pass' <"$BATS_TEST_TMPDIR/in"
 	grep -q 'No space left' "$BATS_TEST_TMPDIR/sh.errors"
 	grep -q '^Seccomp:[^0-9]*0' "/proc/self/status"
 	equal "what is told" '["r1","error=ENOSPC"]' "$(events 'select(.ev == "inject") | [.rule, .action]')"
+}
+
+@test "attach -r ends no call that waits: not epoll_wait, which no signal has come to" {
+	ruled_only
+	mkfifo "$BATS_TEST_TMPDIR/in"
+	exec 7<>"$BATS_TEST_TMPDIR/in"
+	begin "$BATS_TEST_TMPDIR/program" "$STILL" epoll <"$BATS_TEST_TMPDIR/in"
+	wait_for grep -q waits "$BATS_TEST_TMPDIR/program"
+	asleep() { grep -qs '^State:.*S' "/proc/$PID/status"; }
+	wait_for asleep
+	attached "$PID" -- -r write:fd=99:break
+	wait_for asleep
+	echo >&7
+	wait "$PID"
+	wait "$ENGINE"
+	exec 7>&-
+	equal "what it was told" "waits 1" "$(xargs <"$BATS_TEST_TMPDIR/program")"
 }
 
 @test "--control: rules come to a process that runs already, are counted there, and go" {

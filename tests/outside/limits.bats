@@ -104,6 +104,100 @@ seen() { as_user "$DIR/sigdfl" -d env PIPEGUARD_LOG="$LOG" PIPEGUARD_FORMAT=json
 	[[ $said != *listener:* ]]
 }
 
+# older VERSION ARGS: pipeguard on a kernel that lacks what came with Linux VERSION; what it says, for people.
+older() {
+	timeout "$LIMIT" "$FIXTURES/sigdfl" -d "$FIXTURES/older" "$1" "$BUILD/pipeguard" "${@:2}" 2>&1 3>&-
+}
+
+@test "what an older kernel lacks is said in one line, and what works there works" {
+	ruled_only
+	[[ $BITS = 64 ]] || skip "a pipeguard for 32 bits follows no rules from outside"
+	older 7.0 run --outside -o off /bin/true || skip "no filter can be put on a program here"
+	local version by_run by_doctor
+	while IFS=: read -r version by_run by_doctor; do
+		run -141 older "$version" run --outside "$STILL" pair 1
+		[[ $output == *'send(3, 1) = EPIPE, SIGPIPE kills'* ]]
+		equal "$version, run" "$by_run" "$(grep -o 'Linux [0-9.]*' <<<"$output" | cut -d' ' -f2 | xargs)"
+		run -0 older "$version" doctor "$STILL"
+		equal "$version, doctor" "$by_doctor" "$(sed -n 's/^kernel: .*Linux \([0-9.]*\).*/\1/p' <<<"$output" | xargs)"
+	done <<-END
+		5.0:5.6:5.3 5.0 5.6
+		5.3:5.6:5.3 5.6 5.9 6.6
+		5.6:5.6:5.6 5.9 6.6
+		5.9::5.9 6.6
+		6.6::6.6
+		7.0::
+	END
+}
+
+@test "Yama: attach says which setting forbids it, and what to do" {
+	((!EUID)) || skip "root alone can play it"
+	requires setpriv unshare
+	user_place
+	install -m 755 "$FIXTURES/older" "$DIR"
+	mkfifo "$BATS_TEST_TMPDIR/in"
+	exec 7<>"$BATS_TEST_TMPDIR/in"
+	as_user "$DIR/still" idle <"$BATS_TEST_TMPDIR/in" >/dev/null 7>&- &
+	local job=$! pid
+	runs() { pid=$(pgrep -xfu 65534 "$DIR/still idle"); }
+	wait_for runs
+	run timeout "$LIMIT" unshare -m bash -c 'mount -t tmpfs tmpfs /proc/sys/kernel && mkdir /proc/sys/kernel/yama || exit 77
+		echo 1 >/proc/sys/kernel/yama/ptrace_scope
+		exec setpriv --reuid 65534 --regid 65534 --clear-groups "$0/older" yama "$0/pipeguard" attach "$1"' "$DIR" "$pid" 3>&- 7<&-
+	exec 7>&-
+	wait "$job"
+	((status != 77)) || skip "nothing can be mounted here"
+	equal "the line" "126 pipeguard: process $pid (still) may not be traced: kernel.yama.ptrace_scope allows that to root alone, or to who started it (sudo pipeguard attach $pid, or pipeguard run --outside)" \
+		"$status $output"
+}
+
+@test "doctor answers where it is traced itself" {
+	run -0 outside "$BUILD/pipeguard" doctor "$STILL"
+	[[ ${lines[0]} == 'reached: yes, from outside: static'* && $output != *kernel:* ]]
+}
+
+@test "rules on an older kernel: followed, or refused in one line, or some of them fail" {
+	ruled_only
+	[[ $BITS = 64 ]] || skip "a pipeguard for 32 bits follows no rules from outside"
+	older 7.0 run --outside -o off /bin/true || skip "no filter can be put on a program here"
+	local version rule=write:fd=1:when=2
+	for version in 5.0 5.3 5.6; do
+		run -126 older "$version" run --outside -r "$rule:error=EIO" "$STILL" writes 3
+		[[ $output == 'pipeguard: this kernel has no pidfd_getfd (Linux 5.6): no rules from outside'* && ${#lines[@]} -eq 1 ]]
+	done
+	run -126 older 5.3 attach -r "$rule:error=EIO" $$
+	[[ $output == *'(Linux 5.3): no rules by stops at calls'* ]]
+	run -126 older 5.6 attach -r "$rule:error=EIO" $$
+	[[ $output == *'no pidfd_getfd (Linux 5.6): no rules from outside'* ]]
+	for version in 5.9 6.6; do
+		run -3 older "$version" run --outside -o off -r "$rule:error=EIO" "$STILL" writes 3
+		equal "$version" $'line 1\nwrite 2: Input/output error' "$output"
+		run -3 older "$version" run --outside -v -o off -r "$rule:error=EIO" "$STILL" writes 3
+		[[ ${lines[0]} == 'pipeguard: '*'(Linux 6.6): one that a rule from outside watches takes some microseconds more'* ]]
+	done
+	run older 5.9 run --outside -r "$rule:break" "$STILL" writes 3
+	[[ ${lines[0]} == 'pipeguard: '*'(Linux 5.9): rules from outside cannot break or end pipes'* && $output == *$'\nline 3' ]]
+	[[ $output == *'break on write(1, 7), which could not be made: EINVAL'* ]]
+	run -141 older 6.6 run --outside -o off -r "$rule:break" "$STILL" writes 3
+	equal "6.6" "line 1" "$output"
+}
+
+@test "without close_range(2), too, the engine holds nothing of the program's" {
+	local program=$BATS_TEST_TMPDIR/program said=$BATS_TEST_TMPDIR/said
+	mkfifo "$program" "$said"
+	older 7.0 run --outside -o off /bin/true || skip "no filter can be put on a program here"
+	timeout 10 cat "$said" 3>&- &
+	local reader=$!
+	# shellcheck disable=SC2016 # for the inner shell
+	"$FIXTURES/older" 5.9 "$BUILD/pipeguard" run --outside -o off \
+		sh -c 'exec 5>&-; read -r line <"$0"' "$program" 5>"$said" 2>/dev/null 3>&- &
+	local pid=$! status=0
+	wait "$reader" || status=$?
+	echo >"$program"
+	wait "$pid"
+	equal "cat" 0 "$status"
+}
+
 # Does this build look at all writes? One for 32 bits refuses to.
 all_only() {
 	[[ $BITS = 64 ]] && return
@@ -122,6 +216,17 @@ all_only() {
 	rm "$LOG"
 	run -141 outside -d --all "$STILL" pair 1
 	equal "with its signal once" '["signal","fatal"]' "$(broken '[.via, .signal]')"
+}
+
+@test "--all: a pwritev2 that asks for no signal is told, as from inside" {
+	all_only
+	glibc_only
+	guarded -d "$FIXTURES/call" rwf
+	local inside
+	inside=$(broken '[.call, .signal]')
+	rm "$LOG"
+	outside -d --all "$FIXTURES/call" rwf
+	equal "the events" "$inside" "$(broken '[.call, .signal]')"
 }
 
 @test "--all: 32-bit programs, too, whether they send by a call of its own or by socketcall" {

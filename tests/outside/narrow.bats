@@ -1,9 +1,13 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # 32-bit programs from outside, where pipeguard is of 64 bits: their stacks, and their calls at stops.
+# shellcheck disable=SC2030,SC2031 # what run sets, by a helper
+# shellcheck disable=SC2153 # outside.bash sets PID
 
 load ../helpers
 load ../outside
+
+export BATS_TEST_TIMEOUT=180 # each call costs two stops, on a busy machine
 
 setup_file() {
 	install_launcher
@@ -93,6 +97,7 @@ setup_file() {
 setup() {
 	traced_only
 	narrow_only
+	# shellcheck disable=SC2034 # for outside.bash
 	PIDS=()
 }
 
@@ -107,6 +112,7 @@ made() {
 
 # functions: of each event's stack, up to main, and how many there are behind it.
 functions() {
+	# shellcheck disable=SC2016 # jq's variable
 	broken '[.stack[] | split(" ")[1]] | [index("main") as $at | (.[:$at + 1] | join(" ")), length > $at + 1]'
 }
 
@@ -136,66 +142,130 @@ functions() {
 	done
 }
 
-@test "caller=, stack= and site= reach 32-bit programs" {
-	ruled_only
+@test "libraries have the names that their loader knows, where those are links" {
 	libdw_only
+	local bits where=$BATS_TEST_TMPDIR
+	cat >"$where/breaks.c" <<-'C'
+		#include <unistd.h>
+		void breaks(int fd) { write(fd, "x", 1); __asm__ volatile("" : : : "memory"); }
+	C
+	cat >"$where/main.c" <<-'C'
+		#include <sys/socket.h>
+		#include <unistd.h>
+		void breaks(int);
+		int main(void)
+		{
+			int s[2];
+			socketpair(AF_UNIX, SOCK_STREAM, 0, s);
+			close(s[1]);
+			breaks(s[0]);
+			return 0;
+		}
+	C
+	for bits in 32 64; do
+		mkdir "$where/$bits"
+		gcc "-m$bits" -O1 -w -shared -fPIC -Wl,-soname,libbreaks.so.1 -o "$where/$bits/libbreaks-1.2.so" "$where/breaks.c" 2>/dev/null ||
+			skip "no $bits-bit compiler"
+		ln -s libbreaks-1.2.so "$where/$bits/libbreaks.so.1"
+		gcc "-m$bits" -O1 -w -o "$where/$bits/main" "$where/main.c" "$where/$bits/libbreaks.so.1" -Wl,-rpath,"$where/$bits"
+		rm -f "$LOG"
+		run -0 outside -i "$where/$bits/main"
+		[[ $(broken '.stack | join(" ")') = '"libbreaks.so.1+0x'*' breaks main+0x'*' main '* ]] || { events; false; }
+	done
+}
+
+# by_stack [--all]: with it calls are stopped at, and not notified of.
+by_stack() {
 	local link site
 	for link in -static -pie; do
 		made chain "$link" -fomit-frame-pointer
 		rm -f "$LOG"
-		run -0 outside -i PIPEGUARD_RULES='%out:caller=inner:when=2:error=EIO' "$MADE" write send write
+		run -0 outside -i PIPEGUARD_RULES='%out:caller=inner:when=2:error=EIO' "$@" "$MADE" write send write
 		equal "caller=, $link" '["send","error=EIO",true]' "$(events 'select(.ev == "inject") | [.call, .action, .injected]')"
 		site=$(broken .site | tail -1)
 		rm -f "$LOG"
-		run -0 outside -i PIPEGUARD_RULES="%out:site=${site//\"/}:error=EIO" "$MADE" send syscall write
+		run -0 outside -i PIPEGUARD_RULES="%out:site=${site//\"/}:error=EIO" "$@" "$MADE" send syscall write
 		equal "site=, $link" '"write"' "$(events 'select(.ev == "inject") | .call')"
 		rm -f "$LOG"
 		run -0 outside -i PIPEGUARD_RULES='%out:caller=outer:error=EIO;%out:stack=raises:error=EAGAIN;%out:stack=main:error=EPERM' \
-			"$MADE" write handler
+			"$@" "$MADE" write handler
 		equal "stack=, $link" '"error=EPERM" "error=EAGAIN"' "$(events 'select(.ev == "inject") | .action' | xargs -d '\n')"
 	done
 }
 
-@test "a break at a stop: a pipe without a reader takes the number" {
+@test "caller=, stack= and site= reach 32-bit programs, by notifications and at stops" {
+	ruled_only
+	libdw_only
+	by_stack
+	by_stack --all
+}
+
+@test "a break by stack: a pipe without a reader takes the number, by notifications and at stops" {
 	ruled_only
 	libdw_only
 	narrow still
-	outside -d PIPEGUARD_RULES=write:fd=1:stack=main:when=3:break "$NARROW/still" writes 5 | cat >"$BATS_TEST_TMPDIR/out"
-	equal "what arrived" "line 1 line 2" "$(xargs <"$BATS_TEST_TMPDIR/out")"
-	equal "the event" '["write","pipe","fatal",true,"writes"]' \
-		"$(broken '[.call, .kind, .signal, .injected, (.stack[0] | split(" ")[1])]')"
+	local by
+	for by in '' --all; do
+		rm -f "$LOG"
+		outside -d PIPEGUARD_RULES=write:fd=1:stack=main:when=3:break $by "$NARROW/still" writes 5 | cat >"$BATS_TEST_TMPDIR/out"
+		equal "what arrived, $by" "line 1 line 2" "$(xargs <"$BATS_TEST_TMPDIR/out")"
+		equal "the event, $by" '["write","pipe","fatal",true,"writes"]' \
+			"$(broken '[.call, .kind, .signal, .injected, (.stack[0] | split(" ")[1])]')"
+	done
 }
 
-@test "at stops: the same faults on TCP, unix sockets, pipes and FIFOs as by notifications" {
+@test "at stops: the same resets and refusals as by notifications" {
 	ruled_only
 	narrow steps sigdfl
-	BY_STOPS=1 STATIC=$NARROW pairs faults/faults.bats '^reset on TCP: (whatever|the peer sees)|^refuse|^break on|^fin on|^eof on' 7
+	BY_STOPS=1 STATIC=$NARROW pairs faults/faults.bats '^reset on TCP: (whatever|the peer sees)|^refuse: the same socket' 3
+}
+
+@test "at stops: the same breaks as by notifications" {
+	ruled_only
+	narrow steps sigdfl
+	BY_STOPS=1 STATIC=$NARROW pairs faults/faults.bats '^break on a pipe or FIFO: (all agrees|the reader)' 2
+}
+
+@test "at stops: the same ends as by notifications" {
+	ruled_only
+	narrow steps sigdfl
+	BY_STOPS=1 STATIC=$NARROW pairs faults/faults.bats '^fin on|^eof on' 3
 }
 
 @test "at stops: the same byte, call, messages, vectors, offsets as by notifications" {
 	ruled_only
 	narrow steps sigdfl
-	BY_STOPS=1 STATIC=$NARROW pairs rules/exact.bats '^at=: (exactly|a file fills|inside a vector)|^at= on reads: the bytes|^when=|^rules are asked' 5
+	BY_STOPS=1 STATIC=$NARROW pairs rules/firing.bats '^at=: (exactly|a file fills|inside a vector)|^at= on reads: the bytes|^when=|^rules are asked' 5
 }
 
-@test "rules that do not fire change nothing; what waits is interrupted, made again, and lost nowhere" {
+# nothing_changes [--all]
+nothing_changes() {
+	local what by
+	for what in refused interrupted timeout pieces headers; do
+		equal "$what" "$(timeout -k 1 10 "$NARROW/same" "$what" 3>&-; echo $?)" \
+			"$(LIMIT=10 outside -d PIPEGUARD_RULES="%out,%in:at=1000000000:reset" "$@" "$NARROW/same" "$what" 2>&1; echo $?)"
+	done
+	for by in '' :stack=main; do
+		run outside -d PIPEGUARD_RULES="write:kind=pipe:fd=3-$by:break" "$@" "$NARROW/same" shaken
+		equal "writes$by" $'broken 300\nnext number 3' "$output"
+		run outside -d PIPEGUARD_RULES="write:kind=pipe:when=1$by:delay=1s:error=EIO" "$@" "$NARROW/same" handler
+		equal "a handler$by" $'in the handler 7\noutside of it -1 Input/output error\nagain 1' "$output"
+		run -0 outside -d PIPEGUARD_RULES="read:kind=pipe$by:delay=25ms" "$@" "$NARROW/same" restarts
+	done
+}
+
+@test "what rules do not touch is unchanged; what waits is interrupted, made again, and lost nowhere" {
 	ruled_only
 	libdw_only
 	narrow same
-	local by what
-	for by in '' :stack=nobody; do
-		for what in refused interrupted timeout pieces headers; do
-			equal "$what$by" "$(timeout -k 1 10 "$NARROW/same" "$what" 3>&-; echo $?)" \
-				"$(LIMIT=10 outside -d PIPEGUARD_RULES="%out,%in$by:at=1000000000:reset" "$NARROW/same" "$what" 2>&1; echo $?)"
-		done
-	done
-	for by in '' :stack=main; do
-		run outside -d PIPEGUARD_RULES="write:kind=pipe:fd=3-$by:break" "$NARROW/same" shaken
-		equal "writes$by" $'broken 300\nnext number 3' "$output"
-		run outside -d PIPEGUARD_RULES="write:kind=pipe:when=1$by:delay=1s:error=EIO" "$NARROW/same" handler
-		equal "a handler$by" $'in the handler 7\noutside of it -1 Input/output error\nagain 1' "$output"
-		run -0 outside -d PIPEGUARD_RULES="read:kind=pipe$by:delay=25ms" "$NARROW/same" restarts
-	done
+	nothing_changes
+}
+
+@test "the same at stops" {
+	ruled_only
+	libdw_only
+	narrow same
+	nothing_changes --all
 }
 
 @test "attach -r: it fires, also by caller=, on the way out of a read that waited, and nothing stays behind" {
@@ -251,6 +321,7 @@ functions() {
 }
 
 @test "a 64-bit program's calls by the 32-bit gate are those of its number there, also by their stack" {
+	requires gcc
 	ruled_only
 	cat >"$BATS_TEST_TMPDIR/gate.c" <<-'C'
 		static char line[] = "line\n";
@@ -275,6 +346,11 @@ functions() {
 	outside -d PIPEGUARD_RULES=write:fd=1:stack=main:when=3:break "$BATS_TEST_TMPDIR/gate" | cat >"$BATS_TEST_TMPDIR/out"
 	equal "lines" 2 "$(wc -l <"$BATS_TEST_TMPDIR/out")"
 	equal "a break" '[true,"EPIPE"]' "$(broken '[.injected, .errno]')"
+	rm "$LOG"
+	# At stops no call of its other kind puts a pipe there: said.
+	outside -d PIPEGUARD_RULES=write:fd=1:when=3:break --all "$BATS_TEST_TMPDIR/gate" | cat >"$BATS_TEST_TMPDIR/out"
+	equal "lines" 4 "$(wc -l <"$BATS_TEST_TMPDIR/out")"
+	equal "a break at a stop" '"EOPNOTSUPP"' "$(events 'select(.ev == "inject") | .failed')"
 }
 
 @test "Go's 32-bit programs have stacks, by their tables" {

@@ -83,6 +83,7 @@ headed() {
 }
 
 @test "a stack goes on in what was loaded after another one was climbed" {
+	requires gcc
 	libdw_only
 	cat >"$BATS_TEST_TMPDIR/late.c" <<-'C'
 		#include <unistd.h>
@@ -348,6 +349,37 @@ source_of() {
 	broken .source
 }
 
+@test "without libdw the stack is climbed by frame pointers: names and offsets, no lines" {
+	requires gcc
+	gcc -shared -nostdlib -o "$BATS_TEST_TMPDIR/libdw.so.1" -x c - <<<'int nothing;' # in its place, and of no use
+	run -141 outside -d LD_LIBRARY_PATH="$BATS_TEST_TMPDIR" "$STILL" pair 1
+	equal "frames" true "$(broken '.stack | all(test("^still[+]0x[0-9a-f]+ [_a-z]+$")) and any(endswith(" main"))')"
+	equal "lines" false "$(broken 'has("source")')"
+}
+
+@test "processes that are killed at any moment, while they break or wait for a rule: the next one is told" {
+	local rule
+	for rule in '' 'send,write:delay=1ms' 'send,write:stack=nobody:error=EIO'; do
+		[[ -z $rule || $BITS = 64 ]] || continue
+		rm -f "$LOG"
+		# shellcheck disable=SC2016 # for the inner shell
+		run -141 outside -d ${rule:+PIPEGUARD_RULES="$rule"} bash -c '
+			for i in {1..60}; do
+				"$0" ignore 5 >/dev/null & "$0" pair 3 >/dev/null &
+				kill -KILL $! %% 2>/dev/null
+				[[ $((i % 3)) -gt 0 ]] || kill -KILL %- 2>/dev/null
+			done
+			wait
+			exec "$0" pair 1' "$STILL" 2>/dev/null
+		equal "the last, ${rule:-without rules}" '["send","fatal"]' "$(broken '[.call, .signal]' | tail -1)"
+	done
+}
+
+@test "a program that traces a child of its own is told EPERM, as by any tracer, and goes on" {
+	run -0 outside "$STILL" trace
+	equal "output" "traced: status 4" "$output"
+}
+
 @test "lines of the source where no table says which unit an address is in, and of packed sections" {
 	libdw_only
 	requires objcopy
@@ -388,8 +420,7 @@ most_memory() {
 	mkfifo "$go"
 	timeout 60 env PIPEGUARD_LOG="$LOG" PIPEGUARD_FORMAT=json "$BUILD/pipeguard" run --outside "$1" <>"$go" 2>/dev/null 3>&- &
 	local job=$!
-	told() { broken .ev | grep -q epipe; }
-	wait_for told || return
+	wait_for grep -qs '"ev":"epipe"' "$LOG" || return
 	program=$(pgrep -P "$job")
 	sed -n 's/^VmHWM:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$(sed -n 's/^TracerPid:[^0-9]*//p' "/proc/$program/status")/status"
 	echo >"$go"

@@ -49,12 +49,12 @@ ruled() {
 	pairs faults/faults.bats '^break on|^fin on|^eof on' 6
 }
 
-@test "exact.bats: the byte, from outside" {
-	pairs rules/exact.bats '^without rules|^at=: (exactly|a file fills|inside a vector|counted)|^at= on reads: (the bytes|a look)' 6
+@test "firing.bats: the byte, from outside" {
+	pairs rules/firing.bats '^without rules|^at=: (exactly|a file fills|inside a vector|counted)|^at= on reads: (the bytes|a look)' 6
 }
 
-@test "exact.bats: the call, the order, the draw, the window, the kind, the scope, from outside" {
-	pairs rules/exact.bats '^when=|^when= beside|^rules are asked|^prob=|^after=|^kind=|^scope=|^at=: what is read' 7
+@test "firing.bats: the call, the order, the draw, the window, the kind, the scope, from outside" {
+	pairs rules/firing.bats '^when=|^when= beside|^rules are asked|^prob=|^after=|^kind=|^scope=|^at=: what is read' 7
 }
 
 @test "bytes that are counted come with who sent them, and a send may name whom it goes to" {
@@ -95,7 +95,7 @@ ruled() {
 
 @test "32-bit programs: the byte, the call, messages, vectors, offsets" {
 	narrow steps sigdfl
-	STATIC=$NARROW pairs rules/exact.bats '^at=: (exactly|a file fills|inside a vector)|^at= on reads: the bytes|^when=|^rules are asked' 5
+	STATIC=$NARROW pairs rules/firing.bats '^at=: (exactly|a file fills|inside a vector)|^at= on reads: the bytes|^when=|^rules are asked' 5
 }
 
 @test "32-bit and 64-bit programs in one tree, a call of each after the other" {

@@ -52,6 +52,29 @@ FAR='%out,%in:at=1000000000:reset'
 	unchanged "$FAR" pieces
 }
 
+@test "bytes that are counted: an error of a connection is told, once" {
+	unchanged "$FAR" told
+}
+
+@test "bytes that are counted: flags are heeded, and what an object is" {
+	unchanged "$FAR" flags
+}
+
+@test "bytes that are counted: those that are written to a terminal's master are read from its slave" {
+	unchanged "$FAR" terminal
+}
+
+@test "bytes that are counted: a pipe that breaks behind some of them signals" {
+	unchanged "$FAR" midway
+}
+
+@test "what is read from and closed has gone, whatever rule looks at it" {
+	local rule
+	for rule in '%in:kind=pipe:when=1000000:error=EIO' '%in:stack=nobody:error=EIO'; do
+		unchanged "$rule" closed
+	done
+}
+
 @test "bytes that are counted: what the kernel refuses takes none, a signal interrupts" {
 	local rule
 	for rule in "$FAR" "${FAR/:/:stack=nobody:}"; do

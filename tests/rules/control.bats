@@ -669,3 +669,27 @@ lines() {
 	echo >"$BATS_TEST_TMPDIR/last"
 	wait "$pid"
 }
+
+@test "a program starts although a page's lease is held for a while by who asks whether it is used" {
+	native_only
+	requires python3
+	local page=$BATS_TEST_TMPDIR/page holder
+	"$FIXTURES/sigdfl" -d env LD_PRELOAD="$LIB" PIPEGUARD_CONTROL="$page" PIPEGUARD_RULES=write:fd=99:drop /bin/true
+	mkfifo "$BATS_TEST_TMPDIR/held"
+	python3 -c '
+import fcntl, os, signal, sys, time
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+page = os.open(sys.argv[1], os.O_RDONLY)
+try:
+    fcntl.fcntl(page, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+except OSError:
+    print("none")
+else:
+    print("held", flush=True)
+    time.sleep(0.15)' "$page" >"$BATS_TEST_TMPDIR/held" 3>&- &
+	holder=$!
+	read -r said <"$BATS_TEST_TMPDIR/held"
+	[[ $said = held ]] || skip "no leases in this file system"
+	run -0 "$FIXTURES/sigdfl" -d timeout "$LIMIT" env LD_PRELOAD="$LIB" PIPEGUARD_CONTROL="$page" /bin/true
+	wait "$holder"
+}

@@ -114,12 +114,12 @@ for c in x.parse("j.xml").getroot()[0].findall("testcase"):
 	gcc -g -O0 -o lined work/src/main.c elsewhere/lib.c
 	gcc -O0 -o bare work/src/main.c elsewhere/lib.c
 	guarded ./lined || :
-	cd work
+	pushd work
 	GITHUB_ACTIONS=true run -0 report --modules .. --sarif s.json --junit j.xml "$LOG"
 	[[ ${lines[0]} == '::error file=src/main.c,line=3,'* ]]
 	equal "SARIF" src/main.c "$(jq -r '.runs[0].results[0].locations[0].physicalLocation.artifactLocation.uri' s.json)"
 	grep -q 'file="src/main.c" line="3"' j.xml
-	cd ..
+	popd
 	GITHUB_ACTIONS=true GITHUB_WORKSPACE=/proc run -0 report --modules . "$LOG"
 	[[ ${lines[0]} == '::error file='*'elsewhere/lib.c,line=2,'* ]]
 	rm "$LOG"

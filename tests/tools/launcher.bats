@@ -75,8 +75,8 @@ setup() {
 }
 
 @test "what -n prints asks for the engine outside, and for what no variable says, where run would" {
-	run launch run --outside true
-	[ "$status" -eq 0 ] || skip "nothing can be traced here: $output"
+	run launch run --outside -r 'a=write:fd=77:log' -o off true
+	[ "$status" -eq 0 ] || skip "no rules can be followed from outside here: $output"
 	local options command wanted
 	told() { grep -q '"ev":"exit"' "$LOG"; } # by another process than the program
 	while read -r options; do

@@ -420,8 +420,7 @@ out.write(b"pipeguard[1:1 x] write(3, 1) = EPIPE, SIGPIPE kills   " + b"tcp " * 
 
 @test "a place beyond which code was made as it ran is one, wherever that lies in each process; in text, too" {
 	native_only
-	local n
-	for n in 1 2 3; do
+	for _ in 1 2 3; do
 		run guarded PIPEGUARD_FORMAT=text PIPEGUARD_STACK=32 "$FIXTURES/made" frame 2
 		[[ $status -ne 77 ]] || skip "no code can be made here"
 	done
@@ -684,6 +683,28 @@ both() {
 	cat "$LOG" "$BATS_TEST_TMPDIR/cut" "$LOG" >"$BATS_TEST_TMPDIR/all"
 	both "$BATS_TEST_TMPDIR/all"
 	[ "$(jq .foreign <<<"$output")" -gt 5 ]
+}
+
+# instructions N: those of reading so many lines, of fifty processes and two hundred places, in a row.
+instructions() {
+	awk -v n="$1" '{ for (i = 0; i < n; i++) { l = $0; sub(/"pid":[0-9]*/, "\"pid\":" 1000 + i % 50, l)
+		sub(/T[0-9:]*/, sprintf("T%02d:%02d:%02d", i / 3600, i / 60 % 60, i % 60), l)
+		sub(/"site":"[0-9a-f]*"/, sprintf("\"site\":\"%016x\"", i % 200), l); print l } }' "$BATS_TEST_TMPDIR/line" |
+		valgrind --tool=callgrind --callgrind-out-file=/dev/null "$BUILD/pipeguard" --fold 2>&1 >/dev/null |
+		awk '/Collected/ { print $NF }'
+}
+
+@test "a large log is read with fifteen instructions a byte at most, a million lines in seconds" {
+	requires valgrind
+	native_only
+	grep -q '^gcc .* -O2 ' "$BUILD/flags" || skip "the limit is for gcc -O2"
+	[[ $BITS = 64 ]] || skip "the limit is for 64-bit programs"
+	guarded "$PYTHON" -c "$script"
+	grep '"ev":"epipe"' "$LOG" | head -1 >"$BATS_TEST_TMPDIR/line"
+	few=$(instructions 1000)
+	each=$((($(instructions 5000) - few) / 4000)) length=$(wc -c <"$BATS_TEST_TMPDIR/line")
+	echo "a line of $length bytes: $each instructions"
+	((each > length && each < 15 * length))
 }
 
 @test "what pipeguard --fold takes for the library's is what Python does: each word of a line, changed" {
