@@ -137,7 +137,12 @@ static void take_name(const struct pg_request *r, const char *value)
 	static const char *const words[] = {"stderr", "stdout", "off", "journal", NULL};
 	struct pg_nearest n = {value, NULL, strlen(value) < 5 ? 2 : 3}; /* or it is a file */
 	size_t colon = strcspn(value, ":/");
+	uint64_t number;
 
+	if (pg_number(value, 0x7fffffff, &number))
+		pg_fail(PG_FAILED,
+			"-o: unknown log '%s' (did you mean 'fd:%s'?): write ./%s for such a file",
+			value, value, value);
 	if (value[colon] == ':')
 		pg_fail(PG_FAILED, "-o: unknown log '%s' (%s; write ./%s for such a file)", value,
 			all, value);

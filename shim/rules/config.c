@@ -16,10 +16,20 @@ enum { EXIT_WRONG_INPUT = 125 };
 
 struct pg_config pg_config = {.stack = 8, .limit = 10000, .log_kind = PG_LOG_FD, .log_fd = 2};
 
+/* "keep, suppress or sockets" */
+static void put_words(struct pg_text *t, const char *const *words)
+{
+	for (unsigned i = 0; words[i]; i++) {
+		pg_put(t, !i ? "" : words[i + 1] ? ", " : " or ");
+		pg_put(t, words[i]);
+	}
+}
+
 /* Ends the process with "pipeguard: NAME: column C: WHAT 'WORD' (did you mean 'NEAR'?)"; column 0
- * and null words are left out. */
+ * and null words are left out. Without NEAR it could be one of WORDS, which a null pointer ends. */
 static void __attribute__((noreturn))
-refuse(const char *name, size_t column, const char *what, const char *word, const char *near)
+refuse_for(const char *name, size_t column, const char *what, const char *word, const char *near,
+	   const char *const *words)
 {
 	char buf[512];
 	struct pg_text t = {buf, 0, sizeof buf - 1};
@@ -42,12 +52,22 @@ refuse(const char *name, size_t column, const char *what, const char *word, cons
 		pg_put(&t, " (did you mean '");
 		pg_put(&t, near);
 		pg_put(&t, "'?)");
+	} else if (words) {
+		pg_put(&t, " (");
+		put_words(&t, words);
+		pg_put(&t, ")");
 	}
 	t.cap++;
 	pg_put_char(&t, '\n');
 	pg_sys3(SYS_write, 2, buf, t.len);
 	for (;;)
 		pg_sys1(SYS_exit_group, EXIT_WRONG_INPUT);
+}
+
+static void __attribute__((noreturn))
+refuse(const char *name, size_t column, const char *what, const char *word, const char *near)
+{
+	refuse_for(name, column, what, word, near, NULL);
 }
 
 /* Of WORDS, which a null pointer ends. */
@@ -60,6 +80,13 @@ static const char *nearest(const char *word, const char *const *words)
 	return n.best;
 }
 
+/* VALUE should be one of WORDS. */
+static void __attribute__((noreturn))
+refuse_word(const char *name, const char *what, const char *value, const char *const *words)
+{
+	refuse_for(name, 1, what, value, nearest(value, words), words);
+}
+
 static void read_format(const char *name, const char *value)
 {
 	static const char *const words[] = {"text", "json", NULL};
@@ -67,7 +94,7 @@ static void read_format(const char *name, const char *value)
 	if (pg_same(value, "json"))
 		pg_config.json = true;
 	else if (!pg_same(value, "text"))
-		refuse(name, 1, "unknown format", value, nearest(value, words));
+		refuse_word(name, "unknown format", value, words);
 }
 
 /* A number from 0 to MAX; the error's column is that of the first character that does not fit. */
@@ -108,7 +135,7 @@ static void read_sigpipe(const char *name, const char *value)
 			return;
 		}
 	}
-	refuse(name, 1, "unknown word", value, nearest(value, words));
+	refuse_word(name, "unknown word", value, words);
 }
 
 static void read_limit(const char *name, const char *value)
@@ -229,6 +256,22 @@ static void set_log_fd(const char *name, const char *value, size_t column)
 	pg_config.log_fd = (int)n;
 }
 
+/* Standard output as others call it, or a bare number. */
+static void refuse_descriptor(const char *name, const char *value)
+{
+	char buf[24];
+	struct pg_text t = {buf, 0, sizeof buf - 1};
+	bool output = pg_same(value, "stdout") || pg_same(value, "-");
+	uint64_t n = 1;
+
+	if (!output && !pg_number(value, 0x7fffffff, &n))
+		return;
+	pg_put(&t, "fd:");
+	pg_put_u64(&t, n);
+	buf[t.len] = 0;
+	refuse(name, 1, "unknown log", value, buf);
+}
+
 /* A word that looks like a scheme or is near one must not become a file in the working folder. */
 static void refuse_near_words(const char *name, const char *value)
 {
@@ -274,6 +317,7 @@ static void read_log(const char *name, const char *value)
 		pg_config.log_journal = true;
 		set_log_path(name, "/run/systemd/journal/socket", 1);
 	} else {
+		refuse_descriptor(name, value);
 		refuse_near_words(name, value);
 		pg_config.log_kind = PG_LOG_FILE;
 		set_log_path(name, value, 1);

@@ -21,7 +21,7 @@ wrong() {
 		PIPEGUARD_FORMAT=txt|column 1: unknown format 'txt' (did you mean 'text'?)
 		PIPEGUARD_FORMAT=JSON|column 1: unknown format 'JSON' (did you mean 'json'?)
 		PIPEGUARD_FORMAT=json |unknown format 'json ' (did you mean 'json'?)
-		PIPEGUARD_FORMAT=xml|unknown format 'xml'
+		PIPEGUARD_FORMAT=xml|unknown format 'xml' (text or json)
 		PIPEGUARD_VERBOSE=|PIPEGUARD_VERBOSE: column 1: the value is empty
 		PIPEGUARD_VERBOSE=3|column 1: not a number from 0 to 2: '3'
 		PIPEGUARD_VERBOSE=-1|column 1: not a number from 0 to 2: '-1'
@@ -40,6 +40,9 @@ wrong() {
 		PIPEGUARD_LOG=|the value is empty
 		PIPEGUARD_LOG=stder|unknown log 'stder' (did you mean 'stderr'?)
 		PIPEGUARD_LOG=of|unknown log 'of' (did you mean 'off'?)
+		PIPEGUARD_LOG=stdout|unknown log 'stdout' (did you mean 'fd:1'?)
+		PIPEGUARD_LOG=-|unknown log '-' (did you mean 'fd:1'?)
+		PIPEGUARD_LOG=2|unknown log '2' (did you mean 'fd:2'?)
 		PIPEGUARD_LOG=fd:|column 4: not a descriptor number: ''
 		PIPEGUARD_LOG=fd:x|column 4: not a descriptor number: 'x'
 		PIPEGUARD_LOG=fd:-1|column 4: not a descriptor number: '-1'
@@ -60,7 +63,7 @@ wrong() {
 		PIPEGUARD_SEED=1x|not a number of 64 bits: '1x'
 		PIPEGUARD_SIGPIPE=supress|column 1: unknown word 'supress' (did you mean 'suppress'?)
 		PIPEGUARD_SIGPIPE=socket|(did you mean 'sockets'?)
-		PIPEGUARD_SIGPIPE=ignore|unknown word 'ignore'
+		PIPEGUARD_SIGPIPE=ignore|unknown word 'ignore' (keep, suppress or sockets)
 		PIPEGUARD_LIMIT=many|not a number up to 1000000000: 'many'
 		PIPEGUARD_LIMIT=1kb|column 2: not a number
 	END

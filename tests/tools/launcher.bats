@@ -579,6 +579,7 @@ for i in range(3):
 		/dev/full|'/dev/full' is a device
 		fd:99|descriptor 99 is not open
 		fd:|not a descriptor number: ''
+		2|unknown log '2' (did you mean 'fd:2'?): write ./2 for such a file
 		fd:x|not a descriptor number: 'x'
 		fd:99999999999|not a descriptor number: '99999999999'
 		unix:|a path is missing behind 'unix:'
