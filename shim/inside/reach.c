@@ -348,13 +348,15 @@ static bool open_program(struct pg_reach *r, struct head *h)
 	return true;
 }
 
-/* An interpreter is named already. */
+/* An interpreter is named already. A part of a path would be another file's. */
 static void name_program(struct pg_reach *r, const struct head *h)
 {
 	if (!h->mine)
 		pg_fd_name(h->fd, r->file, sizeof r->file);
 	else if (!r->file[0])
 		pg_peek_string(r->file, r->path, sizeof r->file);
+	if (pg_len(r->file) == sizeof r->file - 1)
+		r->file[0] = 0;
 }
 
 static bool is_logged(void)

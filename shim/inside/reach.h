@@ -19,7 +19,7 @@ struct pg_reach {
 
 	enum pg_barrier barrier;
 	bool reachable; /* by the other engine */
-	char file[256]; /* what the kernel starts, perhaps cut; "": not known */
+	char file[256]; /* what the kernel starts; "": not known, or too long */
 };
 
 /* Start-up only, when the settings have been read. */

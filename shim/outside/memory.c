@@ -219,8 +219,10 @@ void pg_module_path(const struct pg_module *m, uintptr_t addr, char *path, size_
 {
 	const struct pg_area *a = area_of(pg_tracee_now, addr);
 
+	const char *known = a && a->file->path ? a->file->path : "";
+
 	(void)m;
-	pg_copy(path, size, a && a->file->path ? a->file->path : "");
+	pg_copy(path, size, pg_len(known) < size ? known : "");
 }
 
 /* Whoever reads the log finds it in the file. */

@@ -30,7 +30,7 @@ static bool take(struct row *r, char c, uintptr_t addr, char *path, size_t size)
 	if (c == '\n') {
 		bool found = addr >= r->lo && addr < r->hi && r->len;
 
-		path[r->len] = 0;
+		path[r->len < size - 1 ? r->len : 0] = 0; /* a part would be another file's */
 		*r = (struct row){0};
 		return found;
 	}

@@ -163,6 +163,18 @@ tree() {
 	equal "the log" "" "$(unreached)"
 }
 
+@test "a path that is too long for a line is not known; a part of it would be another's" {
+	local deep=$BATS_TEST_TMPDIR/$(printf 'a%.0s' {1..200})
+	deep+=/$(printf 'b%.0s' {1..200})
+	mkdir -p "$deep"
+	cp "$STILL" "$FIXTURES/build" "$deep"
+	tree sh -c '"$1" nothing; :' sh "$deep/${STILL##*/}"
+	equal "a program" null "$(unreached .path)"
+	rm "$LOG"
+	run guarded -i PIPEGUARD_VERBOSE=1 "$deep/build" write
+	equal "a module" null "$(events 'select(.ev == "module" and .module == "build") | .path')"
+}
+
 @test "--both sees it, so nothing is told; PIPEGUARD_SKIP leaves it out" {
 	traced_only
 	run tree --both sh -c '"$1" nothing; :' sh "$STILL"
