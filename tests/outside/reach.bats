@@ -164,7 +164,8 @@ tree() {
 }
 
 @test "a path that is too long for a line is not known; a part of it would be another's" {
-	local deep=$BATS_TEST_TMPDIR/$(printf 'a%.0s' {1..200})
+	local deep=$BATS_TEST_TMPDIR
+	deep+=/$(printf 'a%.0s' {1..200})
 	deep+=/$(printf 'b%.0s' {1..200})
 	mkdir -p "$deep"
 	cp "$STILL" "$FIXTURES/build" "$deep"

@@ -174,6 +174,7 @@ told() {
 }
 
 @test "a broken write whose signal comes together with others for its thread is told, and survives" {
+	needs_proc "the program does not see when its child waits"
 	local flags signals
 	for flags in - i s; do
 		for signals in 10 "1 2 10 12" "10 14"; do
