@@ -94,20 +94,17 @@ const char *pg_kernel_line(enum pg_lack lack)
 	switch (lack) {
 	case PG_LACKS_INFO:
 		return "this kernel does not say where a call is stopped (Linux 5.3): no rules by "
-		       "stops "
-		       "at calls, as attach -r has them; what breaks is told all the same";
+		       "stops at calls, as attach -r has them; what breaks is logged all the same";
 	case PG_LACKS_NOTICE:
 		return "rules from outside need seccomp notifications, which this system does not "
-		       "have (Linux 5.0), or forbids; what breaks is told all the same";
+		       "have (Linux 5.0), or forbids; what breaks is logged all the same";
 	case PG_LACKS_COPY:
 		return "this kernel has no pidfd_getfd (Linux 5.6): no rules from outside, no cut, "
-		       "and "
-		       "no addresses in the log; what breaks is told all the same";
+		       "and no addresses in the log; what breaks is logged all the same";
 	case PG_LACKS_PLACE:
 		return "this kernel puts no descriptor into another process (Linux 5.9): rules "
-		       "from "
-		       "outside cannot break or end pipes, or reset unix sockets; other faults are "
-		       "made";
+		       "from outside cannot break or end pipes, or reset unix sockets; other "
+		       "faults are made";
 	case PG_LACKS_TURNS:
 		return "this kernel does not hand a call over at once (Linux 6.6): one that a rule "
 		       "from outside watches takes some microseconds more; all faults are made";
