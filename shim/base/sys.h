@@ -22,6 +22,9 @@
 #ifndef SYS_close_range
 #define SYS_close_range 436
 #endif
+#ifndef SYS_pidfd_getfd
+#define SYS_pidfd_getfd 438
+#endif
 
 /* For data on the hot path: without it the compiler goes through the GOT for what it only sees
  * declared. */

@@ -7,6 +7,7 @@
 #include "command/tree.h"
 
 #include "outside/cut_off.h"
+#include "outside/kernel.h"
 #include "rules/rule_parse.h"
 
 #include <errno.h>
@@ -16,7 +17,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -170,7 +170,7 @@ static void let_go(void)
 
 	for (int fd = 0; fd < 2 && null >= 0; fd++)
 		dup2(null, fd);
-	syscall(SYS_close_range, 3, ~0u, 0);
+	pg_kernel_close(3, ~0u);
 }
 
 void pg_watch_start(const struct pg_request *r, bool inside)

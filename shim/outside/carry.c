@@ -101,9 +101,8 @@ bool pg_carry_on(struct pg_ruled *c)
 	if (ret > 0)
 		return false;
 	pg_carry_count(c, c->done);
-	if (ret < 0 && ret != -EAGAIN &&
-	    !was_told(c, ret)) { /* the kernel says the same, and signals */
-		c->way->go_on(c);
+	if (ret < 0 && ret != -EAGAIN && !was_told(c, ret)) {
+		c->way->go_on(c); /* the kernel says the same, and signals */
 		return true;
 	}
 	if (c->then_breaks && c->done == c->want)

@@ -117,23 +117,22 @@ static bool any_thread(void *dwfl, int tid, void *t, void **arg)
 }
 
 /* The page that was read last, of the thread that is climbed. */
-enum { PAGE = 4096 };
 static struct {
 	bool there;
 	uint32_t at;
-	char bytes[PAGE];
+	char bytes[PG_PAGE_LEAST];
 } page;
 
 static bool read_narrow(void *dwfl, uint64_t address, uint64_t *word, void *t)
 {
-	uint32_t at = (uint32_t)address, in = at % PAGE, narrow;
+	uint32_t at = (uint32_t)address, in = at % PG_PAGE_LEAST, narrow;
 
 	(void)dwfl;
 	if (!page.there || page.at != at - in) {
 		page.at = at - in;
-		page.there = pg_bytes_read(pg_tracee_by(t), page.at, page.bytes, PAGE);
+		page.there = pg_bytes_read(pg_tracee_by(t), page.at, page.bytes, PG_PAGE_LEAST);
 	}
-	if (!page.there || in > PAGE - sizeof narrow)
+	if (!page.there || in > PG_PAGE_LEAST - sizeof narrow)
 		return false;
 	memcpy(&narrow, page.bytes + in, sizeof narrow);
 	*word = narrow;

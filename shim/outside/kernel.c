@@ -5,11 +5,13 @@
 
 #include "base/sys.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
@@ -17,7 +19,7 @@
 
 /* Linux 6.6, not in every <linux/seccomp.h>. */
 #define SET_FLAGS SECCOMP_IOW(4, __u64)
-enum { SYNC_WAKE_UP = 1, PIDFD_GETFD = 438 };
+enum { SYNC_WAKE_UP = 1 };
 
 /* Of no call: it says that there is none. */
 bool pg_kernel_places(int fd)
@@ -70,9 +72,27 @@ static unsigned listener_lacks(void)
 	       (pg_kernel_turns(fd) ? 0u : PG_LACKS_TURNS);
 }
 
+void pg_kernel_close(unsigned first, unsigned last)
+{
+	struct dirent *e;
+	DIR *d;
+
+	if (!pg_sys3(SYS_close_range, first, last, 0))
+		return;
+	d = opendir("/proc/self/fd");
+	while (d && (e = readdir(d))) {
+		unsigned fd = (unsigned)atoi(e->d_name);
+
+		if (fd >= first && fd <= last && fd != (unsigned)dirfd(d))
+			close((int)fd);
+	}
+	if (d)
+		closedir(d);
+}
+
 bool pg_kernel_copies(void)
 {
-	return pg_sys3(PIDFD_GETFD, -1, 0, 0) != -ENOSYS;
+	return pg_sys3(SYS_pidfd_getfd, -1, 0, 0) != -ENOSYS;
 }
 
 unsigned pg_kernel_lacks(void)

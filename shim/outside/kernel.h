@@ -26,6 +26,10 @@ bool pg_kernel_tells(void); /* INFO */
 bool pg_kernel_copies(void);
 bool pg_kernel_places(int fd);
 
+/* This process's descriptors from FIRST to LAST, also where close_range(2) is missing (Linux 5.9).
+ */
+void pg_kernel_close(unsigned first, unsigned last);
+
 /* The two sides take turns on one processor from now on. */
 bool pg_kernel_turns(int fd);
 

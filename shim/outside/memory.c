@@ -218,7 +218,6 @@ const struct pg_module *pg_module_at(uintptr_t addr, struct pg_module *room)
 void pg_module_path(const struct pg_module *m, uintptr_t addr, char *path, size_t size)
 {
 	const struct pg_area *a = area_of(pg_tracee_now, addr);
-
 	const char *known = a && a->file->path ? a->file->path : "";
 
 	(void)m;

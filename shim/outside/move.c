@@ -249,13 +249,6 @@ static int flags_of(const struct pg_ruled *c)
 	return (all & ~MSG_WAITALL) | MSG_DONTWAIT | MSG_NOSIGNAL;
 }
 
-static bool is_ready(int fd, short events)
-{
-	struct pollfd p = {.fd = fd, .events = events};
-
-	return poll(&p, 1, 0) == 1;
-}
-
 /* Is opening the terminal FD by its name opening the same one? That of a pseudoterminal's master
  * makes another pair, and /dev/tty is one's own. */
 static bool is_itself(int fd)
@@ -274,7 +267,7 @@ static long put_out_ready(struct pg_ruled *c, size_t n)
 	long ret;
 	int fd;
 
-	if (!is_ready(c->copy, POLLOUT))
+	if (!pg_poll_now(c->copy, POLLOUT))
 		return -EAGAIN;
 	if (c->object.kind != PG_TTY)
 		return pg_sys3(SYS_write, c->copy, buffer, n < PG_PAGE_LEAST ? n : PG_PAGE_LEAST);
@@ -328,7 +321,8 @@ static long take_in(struct pg_ruled *c, size_t n)
 			       &sender.n);
 	ret = pg_sys6(SYS_preadv2, c->copy, &v, 1, -1L, -1L, NOWAIT);
 	if (ret == -EOPNOTSUPP || ret == -EINVAL)
-		ret = is_ready(c->copy, POLLIN) ? pg_sys3(SYS_read, c->copy, buffer, n) : -EAGAIN;
+		ret = pg_poll_now(c->copy, POLLIN) ? pg_sys3(SYS_read, c->copy, buffer, n)
+						   : -EAGAIN;
 	return ret;
 }
 
@@ -463,7 +457,7 @@ static long splice_some(struct pg_ruled *c, int source, size_t n)
 
 	if (!take_offset(c, 1, &in, &from) || !take_offset(c, 3, &out, &to))
 		return -EFAULT;
-	if (!is_ready(source, POLLIN) || !is_ready(c->copy, POLLOUT))
+	if (!pg_poll_now(source, POLLIN) || !pg_poll_now(c->copy, POLLOUT))
 		return -EAGAIN;
 	n = is_socket(c) && n > PG_PAGE_LEAST ? PG_PAGE_LEAST : n;
 	ret = pg_sys6(c->number, source, from, c->copy, to, n,

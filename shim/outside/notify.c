@@ -48,8 +48,6 @@ void pg_notify_start(int fd)
 	pg_live_start(false);
 }
 
-enum { AGAIN_FIRST = 512, AGAIN = 513 /* ERESTARTNOINTR */, AGAIN_LAST = 514 };
-
 static bool stands(const struct pg_ruled *c)
 {
 	uint64_t id = c->id;
@@ -84,7 +82,7 @@ static void answer(struct pg_ruled *c, int64_t ret)
 
 static bool stop(struct pg_ruled *c)
 {
-	struct seccomp_notif_resp r = {.id = c->id, .error = -AGAIN};
+	struct seccomp_notif_resp r = {.id = c->id, .error = -PG_AGAIN};
 
 	return !ptrace(PTRACE_INTERRUPT, c->tid, 0, 0) && !ask(SECCOMP_IOCTL_NOTIF_SEND, &r);
 }

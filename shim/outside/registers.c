@@ -173,6 +173,28 @@ static bool put(int tid, union set *set, bool narrow)
 	return !ptrace(PTRACE_SETREGSET, tid, (void *)NT_PRSTATUS, &io);
 }
 
+static void from_set(struct pg_registers *r, const union set *set, bool narrow, int tid)
+{
+#ifdef __x86_64__
+	if (!narrow) {
+		from_any(r, &set->wide, tid);
+		return;
+	}
+#endif
+	(void)narrow;
+	from_narrow(r, &set->narrow, tid);
+}
+
+static bool under(int tid, const struct pg_registers *r, union set *set, bool narrow)
+{
+#ifdef __x86_64__
+	if (!narrow)
+		return under_wide(tid, &set->wide);
+#endif
+	(void)narrow;
+	return under_narrow(tid, r, &set->narrow);
+}
+
 bool pg_registers_read(int tid, struct pg_registers *r)
 {
 	union set set;
@@ -180,12 +202,7 @@ bool pg_registers_read(int tid, struct pg_registers *r)
 
 	if (!take(tid, &set, &narrow))
 		return false;
-	if (narrow)
-		from_narrow(r, &set.narrow, tid);
-#ifdef __x86_64__
-	else
-		from_any(r, &set.wide, tid);
-#endif
+	from_set(r, &set, narrow, tid);
 	return true;
 }
 
@@ -195,14 +212,11 @@ bool pg_registers_read_call(int tid, struct pg_registers *r)
 	union set set;
 	bool narrow;
 
-	if (!pg_registers_read(tid, r) || !take(tid, &set, &narrow))
+	if (!take(tid, &set, &narrow))
 		return false;
-	for (int i = 0; narrow && i < SIGNALS && under_narrow(tid, r, &set.narrow); i++)
-		from_narrow(r, &set.narrow, tid);
-#ifdef __x86_64__
-	for (int i = 0; !narrow && i < SIGNALS && under_wide(tid, &set.wide); i++)
-		from_any(r, &set.wide, tid);
-#endif
+	from_set(r, &set, narrow, tid);
+	for (int i = 0; i < SIGNALS && under(tid, r, &set, narrow); i++)
+		from_set(r, &set, narrow, tid);
 	return true;
 }
 
@@ -343,11 +357,6 @@ bool pg_registers_read(int tid, struct pg_registers *r)
 	return true;
 }
 
-bool pg_registers_read_call(int tid, struct pg_registers *r)
-{
-	return pg_registers_read(tid, r);
-}
-
 bool pg_registers_skip(int tid)
 {
 	int none = -1;
@@ -382,11 +391,6 @@ bool pg_registers_read(int tid, struct pg_registers *r)
 	return false;
 }
 
-bool pg_registers_read_call(int tid, struct pg_registers *r)
-{
-	return pg_registers_read(tid, r);
-}
-
 bool pg_registers_skip(int tid)
 {
 	(void)tid;
@@ -408,6 +412,11 @@ bool pg_registers_again(int tid, long number, long how)
 #endif
 
 #if !defined(__x86_64__) && !defined(__i386__)
+
+bool pg_registers_read_call(int tid, struct pg_registers *r)
+{
+	return pg_registers_read(tid, r);
+}
 
 bool pg_registers_narrow(int tid, uint32_t reg[PG_NARROW_REGISTERS])
 {

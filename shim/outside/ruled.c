@@ -27,12 +27,10 @@ void pg_ruled_let_go(struct pg_ruled *c)
 	c->copy = -1;
 }
 
-enum { RESTART = 513 }; /* ERESTARTNOINTR: the call is made again, when the signals are over */
-
 /* What a stopped, or a parked, call comes to when it comes again. */
 static void park(struct pg_ruled *c)
 {
-	c->way->answer(c, -RESTART);
+	c->way->answer(c, -PG_AGAIN);
 	c->parked = true;
 	pg_wait(c);
 }
@@ -381,8 +379,6 @@ static void go_on_from(struct pg_ruled *c, uint64_t now)
 	}
 }
 
-enum { INTERRUPTED = 512 }; /* ERESTARTSYS: as the kernel has it, by SA_RESTART */
-
 /* Its thread is let go to the signal. */
 static void interrupt(struct pg_ruled *c, uint64_t now)
 {
@@ -393,7 +389,7 @@ static void interrupt(struct pg_ruled *c, uint64_t now)
 		leave_off(c, 0);
 		return;
 	}
-	c->way->answer(c, waits ? -INTERRUPTED : -RESTART);
+	c->way->answer(c, waits ? -PG_AGAIN_BY_HANDLER : -PG_AGAIN);
 	c->parked = true;
 	c->told = waits;
 	pg_wait(c);

@@ -15,7 +15,6 @@
 #include "rules/config.h"
 #include "rules/live.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -52,25 +51,6 @@ static bool meet(_Atomic int *word)
 	return atomic_load(word);
 }
 
-/* FIRST to LAST, also before Linux 5.9. */
-static void close_range_of(unsigned first, unsigned last)
-{
-	struct dirent *e;
-	DIR *d;
-
-	if (!syscall(SYS_close_range, first, last, 0))
-		return;
-	d = opendir("/proc/self/fd");
-	while (d && (e = readdir(d))) {
-		unsigned fd = (unsigned)atoi(e->d_name);
-
-		if (fd >= first && fd <= last && fd != (unsigned)dirfd(d))
-			close((int)fd);
-	}
-	if (d)
-		closedir(d);
-}
-
 /* Of the program's descriptors it keeps what the log goes to alone: who waits for the end of the
  * others waits for the program. */
 static void let_go(int null)
@@ -84,8 +64,8 @@ static void let_go(int null)
 		if (!pg_log_goes_to(fd))
 			dup2(null, fd);
 	if (kept > 3)
-		close_range_of(3, kept - 1);
-	close_range_of(kept + 1, ~0u);
+		pg_kernel_close(3, kept - 1);
+	pg_kernel_close(kept + 1, ~0u);
 	if (getrlimit(RLIMIT_NOFILE, &most))
 		return;
 	most.rlim_cur = most.rlim_max;
@@ -197,8 +177,7 @@ static const char *reason(int err)
 /* Do rules ask for what is put into a descriptor's place? */
 static bool places_anything(void)
 {
-	const uint64_t faults =
-		(uint64_t)1 << PG_F_BREAK | (uint64_t)1 << PG_F_EOF | (uint64_t)1 << PG_F_RESET;
+	const uint64_t faults = PG_FIELD(BREAK) | PG_FIELD(EOF) | PG_FIELD(RESET);
 
 	for (unsigned i = 0; i < pg_rules.n; i++)
 		if (faults >> pg_rules.rule[i].terminal & 1 &&

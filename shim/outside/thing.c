@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 /* Not in every libc's headers. */
-enum { PIDFD_OPEN = 434, PIDFD_GETFD = 438, PIDFD_THREAD = O_EXCL, SO_PEER_NAME = 28 };
+enum { PIDFD_OPEN = 434, PIDFD_THREAD = O_EXCL, SO_PEER_NAME = 28 };
 
 /* Those of threads that were asked last. Of one that has ended it leads nowhere, whoever has the
  * number now. */
@@ -30,7 +30,7 @@ static long copy_by_kept(int tid, int fd)
 {
 	unsigned at = (unsigned)tid % KEPT;
 
-	return kept[at].tid == tid ? pg_sys3(PIDFD_GETFD, kept[at].pidfd, fd, 0) : -ESRCH;
+	return kept[at].tid == tid ? pg_sys3(SYS_pidfd_getfd, kept[at].pidfd, fd, 0) : -ESRCH;
 }
 
 /* Most descriptors are for those that wait. False: it is not kept. */
@@ -60,7 +60,7 @@ static long copy_of_thread(int tid, int fd)
 	pidfd = pg_sys2(PIDFD_OPEN, tid, PIDFD_THREAD);
 	if (pidfd < 0)
 		return pidfd;
-	copy = pg_sys3(PIDFD_GETFD, pidfd, fd, 0);
+	copy = pg_sys3(SYS_pidfd_getfd, pidfd, fd, 0);
 	if (!keep(tid, (int)pidfd))
 		pg_sys1(SYS_close, pidfd);
 	return copy;
@@ -76,7 +76,7 @@ int pg_thing_copy(struct pg_tracee *t, int tid, int fd)
 		t->pidfd = (int)pg_sys2(PIDFD_OPEN, t->pid, 0);
 	if (t->pidfd < 0)
 		return t->pidfd;
-	return (int)pg_sys3(PIDFD_GETFD, t->pidfd, fd, 0);
+	return (int)pg_sys3(SYS_pidfd_getfd, t->pidfd, fd, 0);
 }
 
 /* After a RST getpeername(2) tells nothing any more; the socket still knows whom it was connected

@@ -2,6 +2,7 @@
 #include "outside/waiting.h"
 
 #include "base/clock.h"
+#include "base/sys.h"
 
 #include <poll.h>
 #include <stdlib.h>
@@ -122,9 +123,7 @@ unsigned pg_wait_poll(struct pollfd *p, unsigned most, uint64_t *until)
 
 bool pg_wait_has_come(const struct pg_ruled *c)
 {
-	struct pollfd p = {.fd = c->copy, .events = c->events};
-
-	return poll(&p, 1, 0) == 1;
+	return pg_poll_now(c->copy, c->events);
 }
 
 static bool is_due(const struct pg_ruled *c, uint64_t now)

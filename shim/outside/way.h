@@ -26,8 +26,10 @@ struct pg_way {
 
 enum pg_stage { PG_STAGE_DELAY, PG_STAGE_HOLD, PG_STAGE_STALL, PG_STAGE_MOVE, PG_STAGE_STACK };
 
-/* What the kernel has a call made again for; RET is one of these, or what it returns. */
-enum { PG_AGAIN_FIRST = 512, PG_AGAIN_LAST = 514 };
+/* What the kernel has a call made again for: ERESTARTSYS, which becomes EINTR where the handler
+ * wants that, ERESTARTNOINTR, which never does, ERESTARTNOHAND. RET is one of these, or what it
+ * returns. */
+enum { PG_AGAIN_FIRST = 512, PG_AGAIN_BY_HANDLER = PG_AGAIN_FIRST, PG_AGAIN, PG_AGAIN_LAST };
 static inline bool pg_is_again(int64_t ret)
 {
 	return ret <= -PG_AGAIN_FIRST && ret >= -PG_AGAIN_LAST;

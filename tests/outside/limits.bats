@@ -182,20 +182,22 @@ older() {
 	equal "6.6" "line 1" "$output"
 }
 
-@test "without close_range(2), too, the engine holds nothing of the program's" {
-	local program=$BATS_TEST_TMPDIR/program said=$BATS_TEST_TMPDIR/said
+@test "without close_range(2), too, neither the engine nor who waits for the program holds anything of its" {
+	local program=$BATS_TEST_TMPDIR/program said=$BATS_TEST_TMPDIR/said how reader pid status
 	mkfifo "$program" "$said"
 	older 7.0 run --outside -o off /bin/true || skip "no filter can be put on a program here"
-	timeout 10 cat "$said" 3>&- &
-	local reader=$!
-	# shellcheck disable=SC2016 # for the inner shell
-	"$FIXTURES/older" 5.9 "$BUILD/pipeguard" run --outside -o off \
-		sh -c 'exec 5>&-; read -r line <"$0"' "$program" 5>"$said" 2>/dev/null 3>&- &
-	local pid=$! status=0
-	wait "$reader" || status=$?
-	echo >"$program"
-	wait "$pid"
-	equal "cat" 0 "$status"
+	for how in --outside "--inside --control $BATS_TEST_TMPDIR/page"; do
+		timeout 10 cat "$said" 3>&- &
+		reader=$! status=0
+		# shellcheck disable=SC2016,SC2086 # for the inner shell; words
+		"$FIXTURES/older" 5.9 "$BUILD/pipeguard" run $how -o off \
+			sh -c 'exec 5>&-; read -r line <"$0"' "$program" 5>"$said" 2>/dev/null 3>&- &
+		pid=$!
+		wait "$reader" || status=$?
+		echo >"$program"
+		wait "$pid"
+		equal "cat, $how" 0 "$status"
+	done
 }
 
 # Does this build look at all writes? One for 32 bits refuses to.
