@@ -72,38 +72,59 @@ static bool is_socket(const struct pg_ruled *c)
 	return pg_kind_is_socket(c->object.kind);
 }
 
+static enum pg_args args_of(const struct pg_ruled *c)
+{
+	return (enum pg_args)pg_calls[c->op.call].args;
+}
+
+/* From a descriptor to another, at offsets that are named? The kernel refuses a copy between others
+ * than files at once. */
+static bool places_can(const struct pg_ruled *c)
+{
+	bool file = c->object.kind == PG_FILE;
+
+	if (pg_call_is(c->op.call, PG_CALL_IS_FILES))
+		return file;
+	return (!c->op.arg[1] || c->object.kind == PG_PIPE) && (!c->op.arg[3] || file);
+}
+
+static bool is_at_position(const struct pg_ruled *c)
+{
+	return c->op.arg[3] == -1 && !c->op.arg[pg_call_raw_layout(c->op.call)->flags];
+}
+
+/* One that waits for a time does so for several. */
+static bool messages_can(const struct pg_ruled *c)
+{
+	return c->op.arg[2] && !(c->reads && c->op.arg[4]) && is_plain(c);
+}
+
+static bool names_sender(const struct pg_ruled *c)
+{
+	return c->reads && args_of(c) == PG_ARGS_SEND && c->op.arg[4];
+}
+
 static bool call_can(const struct pg_ruled *c)
 {
-	switch (c->op.call) {
-	case PG_CALL_write:
-	case PG_CALL_writev:
-	case PG_CALL_read:
-	case PG_CALL_readv:
-	case PG_CALL_vmsplice:
-	case PG_CALL_sendfile:
-	case PG_CALL_tee:
+	switch (args_of(c)) {
+	case PG_ARGS_BUFFER:
+	case PG_ARGS_VECTOR:
+	case PG_ARGS_VECTORF:
+	case PG_ARGS_FILE:
+	case PG_ARGS_TEE:
 		return true;
-	case PG_CALL_copy_file_range: /* the kernel refuses others, at once */
-		return c->object.kind == PG_FILE;
-	case PG_CALL_splice:
-		return (!c->op.arg[1] || c->object.kind == PG_PIPE) &&
-		       (!c->op.arg[3] || c->object.kind == PG_FILE);
-	case PG_CALL_pwritev2: /* at the position of the descriptor, and as write(2) */
-		return c->op.arg[3] == -1 && !c->op.arg[5];
-	case PG_CALL_send:
-	case PG_CALL_recv:
-		return !has_kept(c);
-	case PG_CALL_sendto:
+	case PG_ARGS_SPLICE:
+		return places_can(c);
+	case PG_ARGS_VECTOR2:
+		return is_at_position(c);
+	case PG_ARGS_SEND:
+		return !has_kept(c) && (!names_sender(c) || takes_sender(c));
+	case PG_ARGS_SENDTO:
 		return !has_kept(c) && names_peer(c, c);
-	case PG_CALL_recvfrom:
-		return !has_kept(c) && takes_sender(c);
-	case PG_CALL_recvmmsg: /* one that waits for a time does so for several */
-		return c->op.arg[2] && !c->op.arg[4] && is_plain(c);
-	case PG_CALL_sendmmsg:
-		return c->op.arg[2] && is_plain(c);
-	case PG_CALL_sendmsg:
-	case PG_CALL_recvmsg:
+	case PG_ARGS_MESSAGE:
 		return is_plain(c);
+	case PG_ARGS_MESSAGES:
+		return messages_can(c);
 	default:
 		return false;
 	}
@@ -461,7 +482,7 @@ static long splice_some(struct pg_ruled *c, int source, size_t n)
 		return -EAGAIN;
 	n = is_socket(c) && n > PG_PAGE_LEAST ? PG_PAGE_LEAST : n;
 	ret = pg_sys6(c->number, source, from, c->copy, to, n,
-		      c->op.call == PG_CALL_splice ? SPLICE_NOWAIT : 0);
+		      pg_call_is(c->op.call, PG_CALL_IS_FILES) ? 0 : SPLICE_NOWAIT);
 	put_offset(c, 1, from);
 	put_offset(c, 3, to);
 	return ret;
@@ -469,10 +490,10 @@ static long splice_some(struct pg_ruled *c, int source, size_t n)
 
 static long between(struct pg_ruled *c, int source, size_t n)
 {
-	switch (c->op.call) {
-	case PG_CALL_tee:
+	switch (args_of(c)) {
+	case PG_ARGS_TEE:
 		return pg_sys4(SYS_tee, source, c->copy, n, SPLICE_NOWAIT);
-	case PG_CALL_sendfile:
+	case PG_ARGS_FILE:
 		return send_file(c, source, n);
 	default:
 		return splice_some(c, source, n);
@@ -510,7 +531,7 @@ static bool is_asked_whole(const struct pg_ruled *c)
 {
 	const struct pg_layout *l = pg_call_raw_layout(c->op.call);
 
-	return c->op.call == PG_CALL_sendfile || (!c->reads && !is_between(c)) ||
+	return args_of(c) == PG_ARGS_FILE || (!c->reads && !is_between(c)) ||
 	       (c->reads && l->flags >= 0 && c->op.arg[l->flags] & MSG_WAITALL);
 }
 
@@ -554,7 +575,7 @@ static void put_header(const struct pg_ruled *c)
 {
 	struct msghdr m;
 
-	if (c->op.call == PG_CALL_recvfrom)
+	if (names_sender(c))
 		put_address(c);
 	if (pg_call_raw_layout(c->op.call)->shape != PG_MSG || !c->reads || !message(c, &m))
 		return;
