@@ -101,8 +101,8 @@ static int take_listener(struct meeting *m)
 }
 
 /* Are calls stopped at, instead of notified of? Who waits for an answer does not show what its call
- * comes to; who is stopped does. And a process has one listener: it may be another's; or it may have
- * none, nor any filter. */
+ * comes to; who is stopped does. And a process has one listener: it may be another's; or none is
+ * allowed, nor any filter. */
 static bool by_stops;
 
 static void say(const char *line)

@@ -354,6 +354,18 @@ line 2" "$(outside -d PIPEGUARD_RULES=write:fd=1:at=14:break "$STILL" leader 9)"
 	equal "counted" "-1 Bad address, 1 a" "$(outside PIPEGUARD_RULES=read:fd=0:at=99:eof bash -c "$fed")"
 }
 
+@test "bytes that are counted: what the kernel refuses of calls between descriptors, while nothing is ready, it refuses" {
+	ruled_only
+	equal "under a rule" "$(plain "$FIXTURES/refused")" "$(outside PIPEGUARD_RULES=%out:at=9999:break "$FIXTURES/refused")"
+	equal "what is told" "" "$(events 'select(.ev != "exit")')"
+}
+
+@test "a call between descriptors that the kernel refuses is no rule's turn" {
+	ruled_only
+	run -0 outside PIPEGUARD_RULES='splice:when=1:error=ENOMEM' "$FIXTURES/refused"
+	equal "which one" "right: Cannot allocate memory" "$(grep memory <<<"$output")"
+}
+
 @test "bytes that are counted: a splice that waits for its source lets the engine sleep" {
 	ruled_only
 	mkfifo "$BATS_TEST_TMPDIR/in"
