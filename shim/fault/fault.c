@@ -8,6 +8,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -103,18 +105,30 @@ void pg_fault_wake(int waits)
 	pg_sys1(SYS_close, waits);
 }
 
+/* Where no dead end can be made, SS is port 0 of this host, where nobody listens either; without
+ * that host nothing is reached. */
 int pg_fault_refuse(int fd, const struct sockaddr_storage *addr)
 {
 	struct sockaddr_storage ss;
 	socklen_t len;
-	int dead, ret;
+	int dead = pg_dead_end(addr, &ss, &len), ret;
 
-	dead = pg_dead_end(addr, &ss, &len);
-	if (dead < 0)
+	if (dead < 0 && ss.ss_family != AF_INET && ss.ss_family != AF_INET6)
 		return -EAFNOSUPPORT;
 	ret = (int)pg_sys3(SYS_connect, fd, &ss, len);
-	pg_sys1(SYS_close, dead);
-	return ret;
+	if (dead >= 0)
+		pg_sys1(SYS_close, dead);
+	return dead < 0 && ret == -ENETUNREACH ? -EAFNOSUPPORT : ret;
+}
+
+bool pg_fault_is_up(int fd)
+{
+	enum { SYN_SENT = 2, SYN_RECV = 3, CLOSE = 7 }; /* <netinet/tcp.h> */
+	uint8_t state = CLOSE;
+	socklen_t len = sizeof state;
+
+	return !pg_sys5(SYS_getsockopt, fd, IPPROTO_TCP, TCP_INFO, &state, &len) &&
+	       state != SYN_SENT && state != SYN_RECV && state != CLOSE;
 }
 
 /* The listener stays open for as long as the process lives: closed, it would refuse. Unless it is
@@ -123,8 +137,11 @@ int pg_fault_hang(int fd, const struct sockaddr_storage *addr)
 {
 	struct sockaddr_storage ss;
 	socklen_t len;
-	int listener = pg_dead_end(addr, &ss, &len);
+	int listener;
 
+	if (pg_fault_is_up(fd)) /* half an address connects nobody */
+		return (int)pg_sys3(SYS_connect, fd, addr, sizeof addr->ss_family);
+	listener = pg_dead_end(addr, &ss, &len);
 	if (listener < 0)
 		return -EAFNOSUPPORT;
 	listener = pg_lift(listener);

@@ -41,6 +41,9 @@ int pg_fault_refuse(int fd, const struct sockaddr_storage *addr);
  * in progress for ever. Returns as above. */
 int pg_fault_hang(int fd, const struct sockaddr_storage *addr);
 
+/* Is FD of TCP, and connected, or listening? Then connect(2) refuses it at once. */
+bool pg_fault_is_up(int fd);
+
 /* Sockets: shutdown(SHUT_RDWR). Pipes: the write end of one without a reader takes the number. */
 int pg_fault_break(int fd, enum pg_kind kind);
 

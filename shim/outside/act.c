@@ -103,7 +103,7 @@ static void misconnect(struct pg_ruled *c)
 		c->way->go_on(c);
 		return;
 	}
-	if (hangs && !c->nonblock) {
+	if (hangs && !c->nonblock && !pg_fault_is_up(c->copy)) {
 		pg_made_remember(c);
 		pg_made_log(c);
 		wait_in_vain(c, 0);

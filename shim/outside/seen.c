@@ -192,6 +192,18 @@ bool pg_see_byte(const struct pg_tracee *t, uintptr_t address)
 	return true;
 }
 
+/* As for the library: what the kernel is to refuse is nobody. */
+static bool asks_somebody(const struct pg_ruled *c)
+{
+	struct pg_addr peer = {0};
+	struct sockaddr_storage ss;
+
+	if (!pg_see_address(c, &ss))
+		return false;
+	pg_addr_set(&peer, (const struct sockaddr *)&ss, (size_t)c->op.arg[2]);
+	return ss.ss_family == AF_UNIX || peer.family;
+}
+
 /* Would the kernel refuse C for what its object is, or for its arguments? Then no rule counts it.
  */
 static bool is_unfit(const struct pg_ruled *c)
@@ -203,7 +215,7 @@ static bool is_unfit(const struct pg_ruled *c)
 	long flags;
 
 	if (!pg_moves(c->op.call))
-		return !socket;
+		return !socket || (pg_connects(c->op.call) && !asks_somebody(c));
 	if (l->shape != PG_NOTHING && (c->op.bytes < 0 || c->op.bytes >> ADDRESS))
 		return true;
 	if (l->shape == PG_BUF && c->op.bytes && !pg_see_byte(c->of, (uintptr_t)c->op.arg[l->data]))
