@@ -39,24 +39,29 @@ void pg_fault_cancel_point(void)
 
 /* ---- faults ---- */
 
-/* What was sent is delivered before the RST, which would overtake it: while the peer takes it,
- * FLUSH at the most. False: FD is another object by now. */
-static bool flush(int fd)
+int pg_fault_queued(int fd)
 {
-	enum { STEP = 1000000, IDLE = 1000, FLUSH = 10000 }; /* ns; steps */
+	int queued = 0;
+
+	return pg_sys3(SYS_ioctl, fd, TIOCOUTQ, &queued) || queued < 0 ? 0 : queued;
+}
+
+bool pg_fault_flush(int fd)
+{
 	struct pg_stat first, now;
-	int before = 0, queued = 0;
+	int before = 0, queued;
 	bool known = !pg_fstat(fd, &first);
 
-	for (int i = 0, idle = 0; i < FLUSH && idle < IDLE; i++, idle++) {
+	for (int i = 0, idle = 0; i < PG_FLUSH && idle < PG_FLUSH_IDLE; i++, idle++) {
 		if (i && known && (pg_fstat(fd, &now) || now.ino != first.ino))
 			return false;
-		if (pg_sys3(SYS_ioctl, fd, TIOCOUTQ, &queued) || queued <= 0)
+		queued = pg_fault_queued(fd);
+		if (!queued)
 			return true;
 		if (queued != before)
 			idle = 0;
 		before = queued;
-		pg_fault_sleep(STEP);
+		pg_fault_sleep(PG_FLUSH_STEP);
 	}
 	return true;
 }
@@ -84,8 +89,6 @@ int pg_fault_reset(int fd, enum pg_kind kind, bool keep, int *waits)
 
 	*waits = -1;
 	if (kind == PG_TCP) {
-		if (!flush(fd))
-			return -EBADF;
 		other = keep ? pg_standin_tcp(fd) : -1;
 		disconnect(fd);
 		return other >= 0 ? pg_reseat(fd, other) : 0;

@@ -387,3 +387,14 @@ line 2" "$(outside -d PIPEGUARD_RULES=write:fd=1:at=14:break "$STILL" leader 9)"
 	equal "all of it" $'012345689' "$(cat "$BATS_TEST_TMPDIR/said")"
 	((asleep > 20))
 }
+
+@test "a reset comes behind what was sent before, whoever reads it: one that waits for the engine, too" {
+	ruled_only
+	[[ $BITS = 64 ]] || skip "a pipeguard for 32 bits follows no rules from outside"
+	local wanted=$'five: -1 Connection reset by peer\nreader: 1048576, Connection reset by peer'
+	older 7.0 run --outside -o off /bin/true || skip "no filter can be put on a program here"
+	equal "by notifications" "$wanted" \
+		"$(outside PIPEGUARD_RULES='write:len=5:reset ; recv:when=99999:error=EIO' "$FIXTURES/taken")"
+	run -0 older seccomp run --outside -o off -r write:len=5:reset "$FIXTURES/taken"
+	equal "by stops" "$wanted" "$(tail -n +2 <<<"$output")"
+}
