@@ -398,3 +398,14 @@ line 2" "$(outside -d PIPEGUARD_RULES=write:fd=1:at=14:break "$STILL" leader 9)"
 	run -0 older seccomp run --outside -o off -r write:len=5:reset "$FIXTURES/taken"
 	equal "by stops" "$wanted" "$(tail -n +2 <<<"$output")"
 }
+
+@test "hold: what a second thread writes meanwhile is written, and both that are held see the reader leave; by stops, too" {
+	ruled_only
+	[[ $BITS = 64 ]] || skip "a pipeguard for 32 bits follows no rules from outside"
+	local rule=write:kind=pipe:len=5:hold=60s wanted="3; Broken pipe; Broken pipe"
+	older 7.0 run --outside -o off /bin/true || skip "no filter can be put on a program here"
+	equal "inside" "$wanted" "$(guarded PIPEGUARD_RULES=$rule "$FIXTURES/beside")"
+	equal "by notifications" "$wanted" "$(outside PIPEGUARD_RULES=$rule "$FIXTURES/beside")"
+	run -0 older seccomp run --outside -o off -r "$rule" "$FIXTURES/beside"
+	equal "by stops" "$wanted" "${lines[1]}"
+}
