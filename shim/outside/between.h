@@ -3,7 +3,7 @@
 #ifndef PG_BETWEEN_H
 #define PG_BETWEEN_H
 
-#include "outside/ruled.h"
+#include "outside/way.h"
 
 /* Is C such a call? */
 bool pg_between(const struct pg_ruled *c);

@@ -78,7 +78,7 @@ void pg_tracers_look(int tid)
 	if (ptrace(PTRACE_GET_SYSCALL_INFO, tid, (void *)sizeof i, &i) <= 0 ||
 	    (i.op != PTRACE_SYSCALL_INFO_ENTRY && i.op != PTRACE_SYSCALL_INFO_SECCOMP))
 		return;
-	narrow = PG_NARROW_AUDIT && i.arch == (uint32_t)PG_NARROW_AUDIT;
+	narrow = i.arch == (uint32_t)PG_NARROW_AUDIT; /* 0: none is */
 	if (i.entry.nr == (narrow ? PG_NARROW_PTRACE : SYS_ptrace))
 		pg_tracers_see(tid, (long)i.entry.args[0], (long)i.entry.args[1]);
 }
