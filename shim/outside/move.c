@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "outside/move.h"
 
+#include "outside/between.h"
 #include "outside/bytes.h"
 #include "outside/memory.h"
 #include "outside/narrow.h"
@@ -402,11 +403,6 @@ static int read_step(struct pg_ruled *c)
 	return 0;
 }
 
-static bool is_between(const struct pg_ruled *c)
-{
-	return pg_call_raw_layout(c->op.call)->source >= 0;
-}
-
 /* Of two descriptors either may be the one that is not ready; one alone would be ready at once, and
  * again and again. So they are tried after a while. */
 static int wait(struct pg_ruled *c)
@@ -415,33 +411,12 @@ static int wait(struct pg_ruled *c)
 
 	if (c->nonblock)
 		return c->done ? 0 : -EAGAIN;
-	c->again = is_between(c) ? pg_now() + while_ns : 0;
+	c->again = pg_between(c) ? pg_now() + while_ns : 0;
 	c->events = c->reads ? POLLIN : POLLOUT;
 	return 1;
 }
 
 /* ---- from another descriptor ---- */
-
-static size_t size_of_offset(const struct pg_ruled *c)
-{
-	return c->short_offset ? 4 : 8;
-}
-
-/* The offset that argument AT points to; a null pointer there: the descriptor's own. */
-static bool take_offset(const struct pg_ruled *c, unsigned at, int64_t *offset, int64_t **by)
-{
-	*by = c->op.arg[at] ? offset : NULL;
-	*offset = 0;
-	return !c->op.arg[at] || pg_bytes_read(pg_tracee_by(c->of), (uintptr_t)c->op.arg[at],
-					       offset, size_of_offset(c));
-}
-
-static void put_offset(const struct pg_ruled *c, unsigned at, const int64_t *by)
-{
-	if (by)
-		pg_bytes_write(pg_tracee_by(c->of), (uintptr_t)c->op.arg[at], by,
-			       size_of_offset(c));
-}
 
 /* The source's bytes come by way of the buffer: the kernel would wait for room. */
 static long send_file(struct pg_ruled *c, int source, size_t n)
@@ -452,7 +427,7 @@ static long send_file(struct pg_ruled *c, int source, size_t n)
 
 	if (fstat(source, &st) || !S_ISREG(st.st_mode))
 		return -EINVAL;
-	if (!take_offset(c, 2, &at, &by))
+	if (!pg_between_offset(c, 2, &at, &by))
 		return -EFAULT;
 	if (!by && (at = lseek(source, 0, SEEK_CUR)) < 0)
 		return -EINVAL;
@@ -463,7 +438,7 @@ static long send_file(struct pg_ruled *c, int source, size_t n)
 	if (ret <= 0)
 		return ret;
 	at += ret;
-	put_offset(c, 2, by);
+	pg_between_put_offset(c, 2, by);
 	if (!by)
 		lseek(source, at, SEEK_SET);
 	return ret;
@@ -476,15 +451,15 @@ static long splice_some(struct pg_ruled *c, int source, size_t n)
 	int64_t in, out, *from = NULL, *to = NULL;
 	long ret;
 
-	if (!take_offset(c, 1, &in, &from) || !take_offset(c, 3, &out, &to))
+	if (!pg_between_offset(c, 1, &in, &from) || !pg_between_offset(c, 3, &out, &to))
 		return -EFAULT;
 	if (!pg_poll_now(source, POLLIN) || !pg_poll_now(c->copy, POLLOUT))
 		return -EAGAIN;
 	n = is_socket(c) && n > PG_PAGE_LEAST ? PG_PAGE_LEAST : n;
 	ret = pg_sys6(c->number, source, from, c->copy, to, n,
 		      pg_call_is(c->op.call, PG_CALL_IS_FILES) ? 0 : SPLICE_NOWAIT);
-	put_offset(c, 1, from);
-	put_offset(c, 3, to);
+	pg_between_put_offset(c, 1, from);
+	pg_between_put_offset(c, 3, to);
 	return ret;
 }
 
@@ -521,7 +496,7 @@ static int between_step(struct pg_ruled *c)
 
 static int step(struct pg_ruled *c)
 {
-	if (is_between(c))
+	if (pg_between(c))
 		return between_step(c);
 	return c->reads ? read_step(c) : write_step(c);
 }
@@ -531,7 +506,7 @@ static bool is_asked_whole(const struct pg_ruled *c)
 {
 	const struct pg_layout *l = pg_call_raw_layout(c->op.call);
 
-	return args_of(c) == PG_ARGS_FILE || (!c->reads && !is_between(c)) ||
+	return args_of(c) == PG_ARGS_FILE || (!c->reads && !pg_between(c)) ||
 	       (c->reads && l->flags >= 0 && c->op.arg[l->flags] & MSG_WAITALL);
 }
 
@@ -540,7 +515,7 @@ static bool goes_on(const struct pg_ruled *c, int64_t before)
 {
 	if (c->done >= c->want || c->done == before || has_messages(c))
 		return false;
-	return is_asked_whole(c) || (whole && !is_between(c));
+	return is_asked_whole(c) || (whole && !pg_between(c));
 }
 
 /* To NAME, of N bytes; what it takes may be more. */
