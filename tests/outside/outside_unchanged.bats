@@ -128,6 +128,14 @@ FAR='%out,%in:at=1000000000:reset'
 	done
 }
 
+@test "a thread becomes another program while a pipe takes another one's place in the first one" {
+	# shellcheck disable=SC2034 # outside's
+	LIMIT=20
+	run outside -d --all -r 'write:kind=pipe:fd=3-:break' "$SAME" execs
+	equal "what it says" "rounds left 0" "$output"
+	((status == 0))
+}
+
 @test "a thread with descriptors of its own: its own are looked at" {
 	printf '6.9\n%s\n' "$(uname -r)" | sort -CV || skip "before Linux 6.9 a thread's descriptors cannot be had"
 	run outside -d PIPEGUARD_RULES='write:kind=pipe:fd=3-:error=EIO' "$SAME" own
