@@ -12,6 +12,8 @@ import sys
 ENGINES = ("inside", "outside", "both")
 SEE = "see"         # the rule by which every call is logged from outside, with its stack
 _SEE_RULE = SEE + "=%out,connect:stack=*:log"
+# A file of endings, as shim/object/ending.c has it: how it begins, and what makes calls wait for a fault.
+_RING, _AWAITS_AT, _AWAITS = b"pipeguard endings 5\0", 104, (1).to_bytes(8, sys.byteorder)
 
 
 def _here():
@@ -100,19 +102,26 @@ class Engine:
         """ARGV, with what starts it."""
         return [self.command, "run", "--" + self.name, "--"] + argv if self.outside else argv
 
-    def endings(self, path):
-        """A new file at PATH, in which a program's processes share who let go of what: PATH, or None. From outside, run
-        makes it."""
+    def endings(self, path, awaits=False):
+        """A new file at PATH, in which a program's processes share who let go of what: PATH, or None. AWAITS: no call is
+        logged before a rule fired. From outside, run makes it."""
         if self.outside or not self.command:
             return None
-        if self.ring is None:
-            self.ring = self._ask(["run", "-o", "off", "--", "sh", "-c", 'exec cat "$PIPEGUARD_ENDINGS"']).stdout
+        self.prepare()
+        ring = self.ring
+        if awaits and ring.startswith(_RING):
+            ring = ring[:_AWAITS_AT] + _AWAITS + ring[_AWAITS_AT + len(_AWAITS):]
         try:
             with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(self.ring)
+                file.write(ring)
         except OSError:
             return None
-        return path if self.ring else None
+        return path if ring else None
+
+    def prepare(self):
+        """Asks once what is the same for each run: who forks for runs does so before."""
+        if self.ring is None and self.command and not self.outside:
+            self.ring = self._ask(["run", "-o", "off", "--", "sh", "-c", 'exec cat "$PIPEGUARD_ENDINGS"']).stdout
 
     def variables(self, rules, control=None, endings=None):
         """What is set for the program alone, with RULES."""

@@ -302,6 +302,12 @@ bool pg_registers_result(int tid, long result)
 
 #ifdef PG_SET_APART
 
+bool pg_registers_in_call(int tid)
+{
+	(void)tid;
+	return false;
+}
+
 bool pg_registers_skip(int tid)
 {
 	int none = -1;
@@ -318,6 +324,19 @@ bool pg_registers_again(int tid, long number, long how)
 }
 
 #else
+
+bool pg_registers_in_call(int tid)
+{
+	struct thread t;
+
+	if (!take(tid, &t))
+		return false;
+#ifdef PG_SET_NARROW
+	if (t.narrow)
+		return (int32_t)t.set.narrow.orig_ax >= 0;
+#endif
+	return (int32_t)t.set.own.PG_SET_NUMBER >= 0;
+}
 
 bool pg_registers_skip(int tid)
 {
@@ -358,6 +377,12 @@ bool pg_registers_read_call(int tid, struct pg_registers *r)
 bool pg_registers_narrow(int tid, uint32_t reg[PG_NARROW_REGISTERS])
 {
 	(void)tid, (void)reg;
+	return false;
+}
+
+bool pg_registers_in_call(int tid)
+{
+	(void)tid;
 	return false;
 }
 

@@ -396,6 +396,10 @@ static void interrupt(struct pg_ruled *c, uint64_t now)
 		leave_off(c, 0);
 		return;
 	}
+	if (waits && c->deadline) { /* a socket's time is not made longer */
+		c->way->answer(c, -EINTR);
+		return;
+	}
 	c->way->answer(c, waits ? -PG_AGAIN_BY_HANDLER : -PG_AGAIN);
 	c->parked = true;
 	c->told = waits;

@@ -70,6 +70,7 @@ struct pg_ruled {
 	int64_t want, done; /* MOVE */
 	bool then_breaks;
 	bool broke;  /* behind the bytes that are DONE, by itself */
+	bool gone;   /* its thread, as was found while it stood there */
 	bool parked; /* a signal took its thread out; it comes again */
 	bool told;   /* and interrupts its call, as it would without rules */
 };
