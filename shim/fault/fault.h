@@ -49,7 +49,7 @@ int pg_fault_refuse(int fd, const struct sockaddr_storage *addr);
  * in progress for ever. Returns as above. */
 int pg_fault_hang(int fd, const struct sockaddr_storage *addr);
 
-/* Is FD of TCP, and connected, or listening? Then connect(2) refuses it at once. */
+/* True if FD is of TCP, and connected, or listening: connect(2) refuses it at once. */
 bool pg_fault_is_up(int fd);
 
 /* Sockets: shutdown(SHUT_RDWR). Pipes: the write end of one without a reader takes the number. */

@@ -3,13 +3,13 @@
 #ifndef PG_BETWEEN_H
 #define PG_BETWEEN_H
 
-#include "outside/ruled.h"
+#include "outside/way.h"
 
-/* Is C such a call? */
+/* True if C is such a call. */
 bool pg_between(const struct pg_ruled *c);
 
-/* Would the kernel refuse C, whatever is ready to be read or written? C->copy is where it goes to.
- */
+/* True if the kernel refuses C, whatever is ready to be read or written. C->copy is where it goes
+ * to. */
 bool pg_between_unfit(const struct pg_ruled *c);
 
 /* The offset that argument AT points to; a null pointer there: *BY is one, and it is the
