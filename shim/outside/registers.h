@@ -28,8 +28,8 @@ bool pg_registers_read(int tid, struct pg_registers *r);
  * to run first, it is what all of them interrupted. */
 bool pg_registers_read_call(int tid, struct pg_registers *r);
 
-/* Is TID on its way into a system call, or out of one, whose number is not lost? It may be one that
- * pg_registers_read() does not know. */
+/* True if TID is on its way into a system call, or out of one, whose number is not lost. It may be
+ * one that pg_registers_read() does not know. */
 bool pg_registers_in_call(int tid);
 
 /* A 32-bit thread's registers as its machine's tables for unwinding number them (the ABI of i386).
