@@ -17,9 +17,9 @@
 
 enum { FRAMES = 64 };
 
-/* What was climbed last. Its first LIBC_S frames are libc's. */
+/* What was climbed last. Its first LIBC_S frames are libc's; SURE: those that tables led to. */
 static struct pg_frames {
-	unsigned n, at, libc_s;
+	unsigned n, at, libc_s, sure;
 	uintptr_t pc[FRAMES];
 	bool exact[FRAMES];
 } climbed;
@@ -60,6 +60,8 @@ static struct {
 	int (*frames)(void *, int, int (*)(void *, void *), void *);
 	bool (*pc)(void *, uint64_t *, bool *);
 	void *(*module)(void *, uint64_t);
+	void *(*tables)(void *, uint64_t *);
+	int (*row)(void *, uint64_t, void **);
 	void *find_elf, *section_address;
 } dw;
 
@@ -87,6 +89,8 @@ static bool load(void)
 		{"dwfl_getthread_frames", &dw.frames},
 		{"dwfl_frame_pc", &dw.pc},
 		{"dwfl_addrmodule", &dw.module},
+		{"dwfl_module_eh_cfi", &dw.tables},
+		{"dwarf_cfi_addrframe", &dw.row},
 		{"dwfl_linux_proc_find_elf", &dw.find_elf},
 		{"dwfl_offline_section_address", &dw.section_address},
 	};
@@ -214,6 +218,27 @@ static int on_frame(void *state, void *arg)
 	return !add((uintptr_t)pc, exact);
 }
 
+/* Is there a table for frame AT? Beyond one without, libdw follows frame pointers. */
+static bool has_table(void *dwfl, unsigned at)
+{
+	uint64_t place = climbed.pc[at] - !climbed.exact[at], bias = 0;
+	void *module = dw.module(dwfl, place), *row = NULL;
+	void *tables = module ? dw.tables(module, &bias) : NULL;
+	bool has = tables && !dw.row(tables, place - bias, &row);
+
+	free(row);
+	return has;
+}
+
+static unsigned count_sure(void *dwfl)
+{
+	unsigned n = 0;
+
+	while (n < climbed.n && has_table(dwfl, n))
+		n++;
+	return n + 1;
+}
+
 /* Did the climb come to a file that was loaded after the tables were learnt? What is above it was
  * guessed. */
 static bool came_to_new(void *dwfl)
@@ -234,6 +259,7 @@ static bool climb(void *dwfl, struct pg_tracee *t, int tid, uintptr_t pc)
 	if (!pg_bound_begin(pg_memory_of_files(t)))
 		return false;
 	dw.frames(dwfl, tid, on_frame, &first);
+	climbed.sure = count_sure(dwfl);
 	pg_bound_end();
 	return true;
 }
@@ -299,6 +325,7 @@ static void stand(struct pg_cursor *c)
 {
 	c->pc = climbed.at < climbed.n ? climbed.pc[climbed.at] : 0;
 	c->exact = climbed.at < climbed.n && climbed.exact[climbed.at];
+	c->strayed = climbed.at >= climbed.sure;
 	c->module = c->pc ? pg_module_at(c->pc - !c->exact, &c->room) : NULL;
 	if (c->module && climbed.at < climbed.libc_s)
 		c->room.is_libc = true;
@@ -322,6 +349,7 @@ static unsigned libc_s(void)
 void pg_frames_climb(struct pg_tracee *t, int tid, const struct pg_registers *r)
 {
 	climbed.n = climbed.at = climbed.libc_s = 0;
+	climbed.sure = FRAMES;
 	if (!r)
 		return;
 	pg_memory_map(t);
@@ -329,6 +357,7 @@ void pg_frames_climb(struct pg_tracee *t, int tid, const struct pg_registers *r)
 		climb_by_tables(t, tid, r->pc);
 	if (climbed.n < 2) {
 		climbed.n = 0;
+		climbed.sure = FRAMES; /* all there is */
 		climb_by_pointers(t, r);
 	}
 	if (!pg_memory_is_go(t))
