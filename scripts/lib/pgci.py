@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Findings in the forms that others read: JUnit's XML, SARIF 2.1.0, workflow commands, Prometheus' text. Python 3.7."""
 
+import functools
 import hashlib
 import os
 import re
@@ -78,10 +79,12 @@ def junit(suite, findings, about):
 
 # ---- SARIF ----
 
+@functools.lru_cache(maxsize=None)
 def source_root():
     return os.path.realpath(os.environ.get("GITHUB_WORKSPACE") or os.environ.get("CI_PROJECT_DIR") or os.getcwd())
 
 
+@functools.lru_cache(maxsize=4096)     # few files have many findings
 def relative(path):
     """PATH below the folder of the sources, where it is there; else as it is."""
     real = os.path.realpath(path) if os.path.isabs(path) else os.path.join(source_root(), path)

@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,8 @@ import sys
 ENGINES = ("inside", "outside", "both")
 SEE = "see"         # the rule by which every call is logged from outside, with its stack
 _SEE_RULE = SEE + "=%out,connect:stack=*:log"
+# A file of endings, as shim/object/ending.c has it: how it begins, and what makes calls wait for a fault.
+_RING, _AWAITS_AT, _AWAITS = b"pipeguard endings 5\0", 104, (1).to_bytes(8, sys.byteorder)
 
 
 def _here():
@@ -30,10 +33,20 @@ def find_library(path=None):
             ("..", "lib", "libpipeguard.so"))]:
         if os.path.isfile(path):
             path = os.path.abspath(path)
-            if re.search(r"[\s:]", path):
-                raise LookupError("the loader splits LD_PRELOAD at blanks and colons: '%s'" % path)
-            return path
+            return _link_to(path) if re.search(r"[\s:]", path) else path
     raise LookupError("libpipeguard.so was not found: run make, or make install")
+
+
+def _link_to(path):
+    """Another name of PATH, which the loader would split: the one that the command makes for `run`."""
+    command = find_command(path)
+    env = {k: v for k, v in os.environ.items() if k != "LD_PRELOAD" and not k.startswith("PIPEGUARD")}
+    said = command and subprocess.run([command, "env"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env).stdout
+    for word in shlex.split(os.fsdecode(said or b"")):
+        key, _, link = word.partition("=")
+        if key == "LD_PRELOAD" and os.path.realpath(link) == os.path.realpath(path):
+            return link
+    raise LookupError("the loader splits LD_PRELOAD at blanks and colons: '%s'" % path)
 
 
 def find_command(library):
@@ -89,19 +102,26 @@ class Engine:
         """ARGV, with what starts it."""
         return [self.command, "run", "--" + self.name, "--"] + argv if self.outside else argv
 
-    def endings(self, path):
-        """A new file at PATH, in which a program's processes share who let go of what: PATH, or None. From outside, run
-        makes it."""
+    def endings(self, path, awaits=False):
+        """A new file at PATH, in which a program's processes share who let go of what: PATH, or None. AWAITS: no call is
+        logged before a rule fired. From outside, run makes it."""
         if self.outside or not self.command:
             return None
-        if self.ring is None:
-            self.ring = self._ask(["run", "-o", "off", "--", "sh", "-c", 'exec cat "$PIPEGUARD_ENDINGS"']).stdout
+        self.prepare()
+        ring = self.ring
+        if awaits and ring.startswith(_RING):
+            ring = ring[:_AWAITS_AT] + _AWAITS + ring[_AWAITS_AT + len(_AWAITS):]
         try:
             with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(self.ring)
+                file.write(ring)
         except OSError:
             return None
-        return path if self.ring else None
+        return path if ring else None
+
+    def prepare(self):
+        """Asks once what is the same for each run: who forks for runs does so before."""
+        if self.ring is None and self.command and not self.outside:
+            self.ring = self._ask(["run", "-o", "off", "--", "sh", "-c", 'exec cat "$PIPEGUARD_ENDINGS"']).stdout
 
     def variables(self, rules, control=None, endings=None):
         """What is set for the program alone, with RULES."""

@@ -38,6 +38,7 @@ a.v{text-decoration:none}a.v:hover,a.v:focus{outline:2px solid currentColor}
 details{border:1px solid var(--line);border-radius:8px;margin:8px 0;padding:0 14px}
 details[open]{padding-bottom:10px}summary{cursor:pointer;padding:8px 0;overflow-wrap:anywhere}
 details:target{outline:2px solid var(--mark)}
+details.fold{border:0;padding:0}.fold>details{content-visibility:auto;contain-intrinsic-size:auto 42px}[hidden]{display:none!important}
 .bar{height:8px;border-radius:4px;background:var(--mark);min-width:2px}
 svg.time{display:block;width:100%;height:120px;border-bottom:1px solid var(--line)}.small{font-size:13px}
 .ends{display:flex;justify-content:space-between;gap:12px}
@@ -55,14 +56,22 @@ border:1px solid var(--line);border-radius:6px}
 @media print{details{break-inside:avoid}pre{max-height:none}}
 """
 
-# Only what holds a word is shown.
+# Only what holds a word is shown, a moment after the last key; folds with something of it are open. What each row
+# says is taken once.
 FILTER = """
-function sift(q){q=q.toLowerCase();document.querySelectorAll("tbody tr,details").forEach(function(e){
-e.style.display=e.textContent.toLowerCase().indexOf(q)<0?"none":""})}
+var rows,folds,later;
+function sift(q){clearTimeout(later);later=setTimeout(sifted,150,q.toLowerCase())}
+function sifted(q){folds=folds||document.querySelectorAll("details.fold");
+rows=rows||Array.from(document.querySelectorAll("tbody tr,details:not(.fold)"),function(e){
+return{e:e,text:e.textContent.toLowerCase(),fold:e.parentElement.closest("details.fold")}});
+folds.forEach(function(f){f.shown=0});
+rows.forEach(function(r){var out=r.text.indexOf(q)<0;if(r.e.hidden!=out)r.e.hidden=out;if(r.fold&&!out)r.fold.shown++});
+folds.forEach(function(f){f.hidden=!f.shown;f.open=q!=""})}
 """
 
 OPEN_TARGET = """
-function show(){var d=document.getElementById(location.hash.slice(1));if(d&&d.tagName=="DETAILS"){d.open=true;
+function show(){var d=document.getElementById(location.hash.slice(1));if(d&&d.tagName=="DETAILS"){
+for(var e=d;e;e=e.parentElement)if(e.tagName=="DETAILS")e.open=true;
 d.scrollIntoView({block:"nearest"})}}
 addEventListener("hashchange",show);show();
 """
@@ -93,6 +102,14 @@ def table(heads, rows):
     return "\n".join(out)
 
 
+def folded_table(heads, rows, what):
+    """A table of the first of ROWS, and of the others, which are WHAT, in a fold."""
+    out = table(heads, rows[:MANY])
+    if len(rows) > MANY:
+        out += fold("%s more %s" % (pglog.number(len(rows) - MANY), what), table(heads, rows[MANY:]))
+    return out
+
+
 def about(facts):
     """When and where: FACTS as pgsites.about() has them, or None."""
     if not facts:
@@ -101,6 +118,14 @@ def about(facts):
     if facts.get("program"):
         words.append(facts["program"] + (", build-id " + facts["build_id"] if facts.get("build_id") else ""))
     return "<p class='dim about'>%s</p>" % " · ".join(esc(w) for w in words if w)
+
+
+MANY = 100      # of one kind: the rest is folded
+
+
+def fold(summary, body):
+    """BODY, HTML, behind SUMMARY, HTML as well."""
+    return "<details class=fold><summary>%s</summary>%s</details>" % (summary, body)
 
 
 def sieve(rows):

@@ -408,9 +408,9 @@ def filled(text, places):
 
 
 class Run:
-    """SPEC: argv, engine, rules, more (what else is set for the program alone), late (a rule from when the server is
-    ready), stdin, setup, scratch, watch, timeout, client, ready, clients (how often), tree (of an earlier run in this
-    process), folder (of its own, made and removed here)."""
+    """SPEC: argv, engine, rules, more (what else is set for the program alone), awaits (no call before the fault is
+    logged), late (a rule from when the server is ready), stdin, setup, scratch, watch, timeout, client, ready, clients
+    (how often), tree (of an earlier run in this process), folder (of its own, made and removed here)."""
 
     def __init__(self, spec):
         self.spec = spec
@@ -464,7 +464,7 @@ class Run:
                 return {"failed": "--setup: status %s: %s" % (
                     setup.how(), setup.outputs["err"].result()["text"].strip())}
         self.page = os.path.join(self.folder, "page") if spec.get("late") else None
-        endings = None if self.page else spec["engine"].endings(os.path.join(self.folder, "endings"))
+        endings = None if self.page else spec["engine"].endings(os.path.join(self.folder, "endings"), spec.get("awaits"))
         for name, value in dict(spec["engine"].variables(spec["rules"], self.page, endings), **spec["more"]).items():
             env[os.fsencode(name)] = os.fsencode(value)
         env[b"PIPEGUARD_LOG"] = os.fsencode(self.logs.replace("%", "%%")) + b"/%p.log"

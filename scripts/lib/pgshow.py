@@ -2,6 +2,7 @@
 """What a sweep found, as text, JSON lines and a page. Python 3.7, nothing else."""
 
 import fnmatch
+import itertools
 import os
 import re
 
@@ -22,8 +23,22 @@ def one_line(command):
     return command if command.isprintable() else "sh -c " + pglog.quoted([command])
 
 
-def is_accepted(accepted, key):
-    return any(line == key or fnmatch.fnmatchcase(key, line) for line in accepted)
+class Accepted:
+    """Known findings, by LINES as --write-accept writes them: * and ? stand for what they do in a shell."""
+
+    def __init__(self, lines):
+        self.lines = set(lines)
+        self.globs = [re.compile(fnmatch.translate(line)).match for line in lines if re.search(r"[*?[]", line)]
+        self.known = {}
+
+    def __contains__(self, key):
+        if key not in self.known:
+            self.known[key] = key in self.lines or any(match(key) for match in self.globs)
+        return self.known[key]
+
+
+def is_known(sweep, accepted, site, run):
+    return run["verdict"] in pgsites.BAD and sweep.finding_key(site, run) in accepted
 
 
 # ---- words ----
@@ -104,7 +119,7 @@ def print_text(sweep, accepted, out):
 
 
 def print_run(sweep, site, run, accepted, out):
-    known = run["verdict"] in pgsites.BAD and is_accepted(accepted, sweep.finding_key(site, run))
+    known = is_known(sweep, accepted, site, run)
     say("  %-15s %-11s %s%s" % (fault_of(run), run["verdict"], run["why"], " (known)" if known else ""), out)
     retold = (run.get("evidence") or {}).get("retold")
     if run["verdict"] in pgsites.BAD:
@@ -148,7 +163,7 @@ def json_run(sweep, accepted, site, run):
             "verdict": run["verdict"], "why": run["why"], "status": run.get("status"),
             "seconds": run.get("seconds"), "stderr": run.get("stderr"), "evidence": run.get("evidence"),
             "rule": run["rule"], "again": sweep.repro(site, run), "key": key,
-            "accepted": run["verdict"] in pgsites.BAD and is_accepted(accepted, key)}
+            "accepted": run["verdict"] in pgsites.BAD and key in accepted}
 
 
 # ---- for CI ----
@@ -168,7 +183,7 @@ def findings(sweep, accepted):
 def finding(sweep, accepted, site, run):
     key, verdict = sweep.finding_key(site, run), run["verdict"]
     fails = verdict in (sweep.args.fail_on or pgsites.BAD)
-    known = fails and is_accepted(accepted, key)
+    known = fails and key in accepted
     stack = (run.get("evidence") or {}).get("stack") if not run["then"] else run["then"]["site"]["stack"]
     frames = [f for f in stack or site["stack"] if not LIBC.match(f)] or stack or site["stack"]
     text = ["%s in %s" % (site["title"], site["place"]), "again: " + sweep.repro(site, run)]
@@ -240,12 +255,27 @@ def html_cell(sweep, site, runs, numbers, fault):
 
 def html_matrix(sweep, results, numbers):
     columns, rows = sweep.columns(results), []
-    for site, runs in results:
+    for site, runs in sorted(results, key=lambda r: rank(r[1])):
         rows.append(["<b>%s</b><br>%s<br><span class=dim>%s, site %s%s</span>" % (
             pghtml.esc(site["title"]), pghtml.code(site["place"]), times(site["count"]), site["hash"],
             "" if site["stable"] else ", not in every run")] + [
                 html_cell(sweep, site, runs, numbers, f) for f in columns])
-    return "<h2>Sites and faults</h2>" + pghtml.table(["Site"] + columns, rows)
+    return "<h2>Sites and faults</h2><p class=dim>The worst first.</p>" + pghtml.folded_table(["Site"] + columns, rows, "sites")
+
+
+def rank(runs):
+    """How bad is the worst of a site's RUNS, by fault? 0: worst."""
+    return min((pgsites.VERDICTS.index(r["verdict"]) for of in runs.values() for r in of), default=len(pgsites.VERDICTS))
+
+
+def html_runs(sweep, accepted, runs, numbers):
+    """RUNS, (site, run) by verdict: where there are many of one, they are folded."""
+    out = []
+    for verdict, of in itertools.groupby(runs, key=lambda sr: sr[1]["verdict"]):
+        text = [html_run(sweep, site, run, numbers[run["id"]], is_known(sweep, accepted, site, run)) for site, run in of]
+        many = len(text) > pghtml.MANY
+        out += [pghtml.fold("%s %s" % (verdict_mark(verdict), counted(len(text), "run")), "\n".join(text))] if many else text
+    return out
 
 
 def page(sweep, accepted):
@@ -266,9 +296,7 @@ def page(sweep, accepted):
     if left_out(sweep):
         body.append("<p class=dim>%s</p>" % esc(left_out(sweep)))
     body.append("<h2>Each run</h2><p class=dim>The worst first.</p>")
-    for site, run in runs:
-        known = run["verdict"] in pgsites.BAD and is_accepted(accepted, sweep.finding_key(site, run))
-        body.append(html_run(sweep, site, run, numbers[run["id"]], known))
+    body += html_runs(sweep, accepted, runs, numbers)
     body.append(legend(bool(base["client"])))
     return pghtml.page("Sweep of " + command, "\n".join(body))
 

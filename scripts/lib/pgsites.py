@@ -80,17 +80,38 @@ BROKEN = 100        # broken writes of one log that are looked at one by one
 _MANY = re.compile(rb'"signal":"fatal"|"repeated":\d\d')
 
 
+WITNESSES = 10      # calls of one log on the object that the fault was made at: one tells whether the rest was written
+_LEN = re.compile(rb'"len":(\d+),')
+
+
+class Wanted:
+    """Which calls behind a fault, the event FIRED, tell what became of it: see _again and _lost."""
+
+    def __init__(self, fired):
+        self.same, self.pid = b'"ino":%d,' % (fired["ino"] or 0), b'"pid":%d,' % fired["pid"]
+        self.alike = (b'"site":"%s"' % (fired["site"] or "").encode() if fired["kind"] == "pipe" else
+                      b'"kind":"%s"' % (fired["kind"] or "").encode())
+        self.rest = rest_of(fired)
+
+    def has(self, line, seen):
+        """SEEN: how many on the same object there were; True, and whether it is one of those."""
+        if self.same not in line:
+            return self.alike in line, False
+        length = _LEN.search(line)
+        enough = self.pid in line and self.rest <= (int(length.group(1)) if length else 0)
+        return enough and seen < WITNESSES, enough
+
+
 def needed(text, mark, wanted):
-    """The lines of TEXT less calls before the one with MARK or that have none of WANTED in them, and less broken writes
-    that are ever more of the same: a run makes many of both, some for each site."""
-    out, broken = [], 0
+    """The lines of TEXT less calls before the one with MARK or that are not WANTED, and less broken writes that are ever
+    more of the same: a run makes many of both, some for each site."""
+    out, broken, seen = [], 0, 0
     lines = text.split(b"\n")
     first = next((n for n, line in enumerate(lines) if mark in line), 0)
     for n, line in enumerate(lines):
-        if is_call(line) and n < first:
-            keep = False
-        elif is_call(line):
-            keep = any(w in line for w in wanted)
+        if is_call(line):
+            keep, same = wanted.has(line, seen) if wanted and n >= first else (False, False)
+            seen += same
         else:
             broke = b'"ev":"epipe"' in line
             broken += broke
@@ -106,11 +127,7 @@ def focused(texts, rule):
     fired = [pglog.json_event(line) for text in texts if mark in text for line in text.split(b"\n")
              if mark in line and b'"ev":"inject"' in line]
     fired = sorted((e for e in fired if e and is_whole(e)), key=lambda e: e["mono"])
-    wanted = []
-    if fired:
-        wanted.append(b'"ino":%d,' % (fired[0]["ino"] or 0))
-        wanted.append(b'"site":"%s"' % (fired[0]["site"] or "").encode() if fired[0]["kind"] == "pipe" else
-                      b'"kind":"%s"' % (fired[0]["kind"] or "").encode())
+    wanted = Wanted(fired[0]) if fired else None
     return [needed(text, mark, wanted) for text in texts]
 
 
@@ -351,13 +368,17 @@ def _lost(out, first, after, broken):
         return not out["again"]
     if not action.startswith(("short", "error=EAGAIN")):
         return action.startswith("drop")
-    rest = (first["len"] or 0) - (1 if action.startswith("short") else 0)
+    rest = rest_of(first)
     for e in after:
-        if e["ev"] == "call" and e["pid"] == first["pid"] and e["ino"] == first["ino"] and (e["len"] or 0) >= min(
-                rest, 1 << 16):
+        if e["ev"] == "call" and e["pid"] == first["pid"] and e["ino"] == first["ino"] and (e["len"] or 0) >= rest:
             out["again"] = "it wrote the rest"
             return False
     return rest > 0
+
+
+def rest_of(fired):
+    """The bytes that the fault, the event FIRED, left to be written, or as many as show that they were."""
+    return min((fired["len"] or 0) - (1 if (fired["action"] or "").startswith("short") else 0), 1 << 16)
 
 
 # ---- baselines ----

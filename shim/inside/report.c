@@ -158,8 +158,11 @@ static void fill(struct pg_event *e, enum pg_ev ev, const struct pg_op *op, enum
 /* Fills in what is not known of OP, and logs it. */
 void pg_report(enum pg_ev ev, const struct pg_op *op, enum pg_signal signal)
 {
-	struct pg_room *s = pg_room_take();
+	struct pg_room *s;
 
+	if (ev == PG_EV_CALL && pg_endings_await())
+		return;
+	s = pg_room_take();
 	if (!s)
 		return;
 	fill(&s->event, ev, op, signal);

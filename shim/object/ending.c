@@ -53,13 +53,14 @@ struct head {
 	uint64_t owner;
 	uint8_t fired[64]; /* 1: the rule of this number did. A byte each: two at once undo nothing
 			    */
+	uint64_t awaits; /* 1: no call before that is logged. scripts/lib/pgengine.py sets it */
 };
 struct file {
 	struct head head;
 	struct pg_endings ring;
 };
 
-static const char magic[32] = "pipeguard endings 4";
+static const char magic[32] = "pipeguard endings 5";
 static char path_of_own[128];
 
 /* With holes: nobody touches the memory but by peek.h. */
@@ -126,6 +127,28 @@ void pg_endings_fired(unsigned rule)
 		return;
 	__atomic_fetch_or(&said, (uint64_t)1 << rule, __ATOMIC_RELAXED);
 	pg_poke(&f->head.fired[rule], &yes, sizeof yes);
+}
+
+static bool any_fired(const struct head *head)
+{
+	uint8_t any = 0;
+
+	for (unsigned i = 0; i < sizeof head->fired; i++)
+		any |= head->fired[i];
+	return any;
+}
+
+bool pg_endings_await(void)
+{
+	static bool over; /* and in what this process forks */
+	struct head head;
+
+	if (!own || PG_GET(over))
+		return false;
+	if (pg_peek(&head, own, sizeof head) && head.awaits == 1 && !any_fired(&head))
+		return true;
+	PG_PUT(over, true);
+	return false;
 }
 
 uint64_t pg_endings_idle(uint64_t rules, int pid)

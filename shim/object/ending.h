@@ -88,6 +88,10 @@ bool pg_endings_open(const char *path);
 /* The rule of this number, of those that all processes of a tree begin with, fired. */
 void pg_endings_fired(unsigned rule);
 
+/* True of a tree whose calls are of no use (PIPEGUARD_VERBOSE=2) before a rule fired, as its file
+ * says, and none did yet. */
+bool pg_endings_await(void);
+
 /* Of RULES, bits of their numbers, those that fired in no process of the tree whose first one is
  * PID; 0: it is not, or that is not known. */
 uint64_t pg_endings_idle(uint64_t rules, int pid);

@@ -318,10 +318,14 @@ bool pg_look_reads(const struct pg_stat *st)
 	enum { MANY = 64 }; /* who wakes itself up makes that pipe early */
 	struct pg_stat other;
 
-	for (int fd = 0; fd < MANY; fd++)
-		if (!pg_fstat(fd, &other) && other.ino == st->ino && other.dev == st->dev &&
-		    (pg_sys3(SYS_fcntl, fd, F_GETFL, 0) & O_ACCMODE) == O_RDONLY)
+	/* What is not open, or not for reading, is told by the cheaper of the two. */
+	for (int fd = 0; fd < MANY; fd++) {
+		long flags = pg_sys3(SYS_fcntl, fd, F_GETFL, 0);
+
+		if (flags >= 0 && (flags & O_ACCMODE) == O_RDONLY && !pg_fstat(fd, &other) &&
+		    other.ino == st->ino && other.dev == st->dev)
 			return true;
+	}
 	return false;
 }
 

@@ -17,19 +17,21 @@
 
 enum { FRAMES = 64 };
 
-/* What was climbed last. Its first LIBC_S frames are libc's; SURE: those that tables led to. */
+/* What was climbed last. Its first LIBC_S frames are libc's. */
 static struct pg_frames {
-	unsigned n, at, libc_s, sure;
+	unsigned n, at, libc_s;
 	uintptr_t pc[FRAMES];
 	bool exact[FRAMES];
+	bool by_pointer[FRAMES]; /* led to by what has no tables, behind something that has */
 } climbed;
 
-static bool add(uintptr_t pc, bool exact)
+static bool add(uintptr_t pc, bool exact, bool by_pointer)
 {
 	if (climbed.n == FRAMES)
 		return false;
 	climbed.pc[climbed.n] = pc;
 	climbed.exact[climbed.n] = exact;
+	climbed.by_pointer[climbed.n] = by_pointer;
 	climbed.n++;
 	return true;
 }
@@ -59,8 +61,8 @@ static struct {
 	bool (*registers)(void *, int, unsigned, const uint64_t *);
 	int (*frames)(void *, int, int (*)(void *, void *), void *);
 	bool (*pc)(void *, uint64_t *, bool *);
-	void *(*module)(void *, uint64_t);
-	void *(*tables)(void *, uint64_t *);
+	void *(*module)(void *, uint64_t), *(*eh_cfi)(void *, uint64_t *);
+	void *(*debug_cfi)(void *, uint64_t *);
 	int (*row)(void *, uint64_t, void **);
 	void *find_elf, *section_address;
 	int (*error)(void), (*elf_error)(void);
@@ -90,7 +92,8 @@ static bool load(void)
 		{"dwfl_getthread_frames", &dw.frames},
 		{"dwfl_frame_pc", &dw.pc},
 		{"dwfl_addrmodule", &dw.module},
-		{"dwfl_module_eh_cfi", &dw.tables},
+		{"dwfl_module_eh_cfi", &dw.eh_cfi},
+		{"dwfl_module_dwarf_cfi", &dw.debug_cfi},
 		{"dwarf_cfi_addrframe", &dw.row},
 		{"dwfl_linux_proc_find_elf", &dw.find_elf},
 		{"dwfl_offline_section_address", &dw.section_address},
@@ -209,42 +212,51 @@ void *pg_frames_tables(struct pg_tracee *t)
 
 /* The first frame that counts, by its place in the code; those that are passed by before it. */
 struct first {
+	void *dwfl;
 	uintptr_t pc;
 	unsigned passed;
+	bool tables; /* there was a frame that has a row */
+	bool lost;   /* the last one has none */
 };
+
+static bool has_row_in(void *cfi, uint64_t place)
+{
+	void *row;
+
+	if (!cfi || dw.row(cfi, place, &row))
+		return false;
+	free(row);
+	return true;
+}
+
+/* Where there is no row of the tables, libdw guesses by the frame pointer, and does not say so. */
+static bool has_row(void *dwfl, uint64_t place)
+{
+	uint64_t bias = 0;
+	void *mod = dw.module(dwfl, place), *cfi = mod ? dw.eh_cfi(mod, &bias) : NULL;
+
+	if (has_row_in(cfi, place - bias))
+		return true;
+	cfi = mod ? dw.debug_cfi(mod, &bias) : NULL;
+	return has_row_in(cfi, place - bias);
+}
 
 static int on_frame(void *state, void *arg)
 {
 	struct first *first = arg;
 	uint64_t pc;
-	bool exact;
+	bool exact, row;
 
 	if (!dw.pc(state, &pc, &exact))
 		return 1;
 	if (!climbed.n && pc != first->pc)
 		return ++first->passed == FRAMES;
-	return !add((uintptr_t)pc, exact);
-}
-
-/* Is there a table for frame AT? Beyond one without, libdw follows frame pointers. */
-static bool has_table(void *dwfl, unsigned at)
-{
-	uint64_t place = climbed.pc[at] - !climbed.exact[at], bias = 0;
-	void *module = dw.module(dwfl, place), *row = NULL;
-	void *tables = module ? dw.tables(module, &bias) : NULL;
-	bool has = tables && !dw.row(tables, place - bias, &row);
-
-	free(row);
-	return has;
-}
-
-static unsigned count_sure(void *dwfl)
-{
-	unsigned n = 0;
-
-	while (n < climbed.n && has_table(dwfl, n))
-		n++;
-	return n + 1;
+	if (!add((uintptr_t)pc, exact, first->lost))
+		return 1;
+	row = has_row(first->dwfl, pc - !exact);
+	first->tables |= row;
+	first->lost = first->tables && !row;
+	return 0;
 }
 
 /* Did the climb come to a file that was loaded after the tables were learnt? What is above it was
@@ -261,13 +273,12 @@ static bool came_to_new(void *dwfl)
 
 static bool climb(void *dwfl, struct pg_tracee *t, int tid, uintptr_t pc)
 {
-	struct first first = {pc, 0};
+	struct first first = {.dwfl = dwfl, .pc = pc};
 
 	climbed.n = 0;
 	if (!pg_bound_begin(pg_memory_of_files(t)))
 		return false;
 	dw.frames(dwfl, tid, on_frame, &first);
-	climbed.sure = count_sure(dwfl);
 	pg_bound_end();
 	return true;
 }
@@ -293,7 +304,7 @@ static void climb_by_pointers(struct pg_tracee *t, const struct pg_registers *r)
 	size_t size = r->narrow ? 4 : sizeof(uintptr_t);
 	uintptr_t frame = r->frame, below = r->sp;
 
-	add(r->pc, true);
+	add(r->pc, true, false);
 	for (;;) {
 		uint64_t pair[2] = {0, 0};
 		uint32_t narrow[2];
@@ -304,7 +315,8 @@ static void climb_by_pointers(struct pg_tracee *t, const struct pg_registers *r)
 			pair[0] = narrow[0], pair[1] = narrow[1];
 		else if (size == 4 || !pg_bytes_read(pg_tracee_by(t), frame, pair, sizeof pair))
 			return;
-		if (!pg_memory_runs(t, (uintptr_t)pair[1]) || !add((uintptr_t)pair[1], false))
+		if (!pg_memory_runs(t, (uintptr_t)pair[1]) ||
+		    !add((uintptr_t)pair[1], false, false))
 			return;
 		below = frame + 1;
 		frame = (uintptr_t)pair[0];
@@ -333,7 +345,6 @@ static void stand(struct pg_cursor *c)
 {
 	c->pc = climbed.at < climbed.n ? climbed.pc[climbed.at] : 0;
 	c->exact = climbed.at < climbed.n && climbed.exact[climbed.at];
-	c->strayed = climbed.at >= climbed.sure;
 	c->module = c->pc ? pg_module_at(c->pc - !c->exact, &c->room) : NULL;
 	if (c->module && climbed.at < climbed.libc_s)
 		c->room.is_libc = true;
@@ -357,7 +368,6 @@ static unsigned libc_s(void)
 void pg_frames_climb(struct pg_tracee *t, int tid, const struct pg_registers *r)
 {
 	climbed.n = climbed.at = climbed.libc_s = 0;
-	climbed.sure = FRAMES;
 	if (!r)
 		return;
 	pg_memory_map(t);
@@ -365,7 +375,6 @@ void pg_frames_climb(struct pg_tracee *t, int tid, const struct pg_registers *r)
 		climb_by_tables(t, tid, r->pc);
 	if (climbed.n < 2) {
 		climbed.n = 0;
-		climbed.sure = FRAMES; /* all there is */
 		climb_by_pointers(t, r);
 	}
 	if (!pg_memory_is_go(t))
@@ -403,18 +412,25 @@ void pg_cursor_at(struct pg_cursor *c, const void *uc)
 	pg_cursor_here(c);
 }
 
-bool pg_cursor_up(struct pg_cursor *c)
+static bool go_up(struct pg_cursor *c, bool by_pointer)
 {
-	climbed.at++;
+	unsigned next = climbed.at + 1;
+
+	if ((next < climbed.n && climbed.by_pointer[next]) != by_pointer)
+		return false;
+	climbed.at = next;
 	stand(c);
 	return c->pc;
 }
 
-/* libdw has followed them already. */
+bool pg_cursor_up(struct pg_cursor *c)
+{
+	return go_up(c, false);
+}
+
 bool pg_cursor_up_by_pointer(struct pg_cursor *c)
 {
-	(void)c;
-	return false;
+	return go_up(c, true);
 }
 
 uintptr_t pg_cursor_sp(const struct pg_cursor *c)

@@ -17,13 +17,11 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <sys/user.h>
 #include <unistd.h>
 
 /* One that a unix socket's listener has no room for waits, and is like one that has not begun. */
@@ -115,9 +113,8 @@ static bool is_ready(struct pg_ruled *c, int fd, short events)
 	if (c->copy < 0)
 		return false;
 	pg_look_for(c->copy, &c->object, PG_LOOK_KIND, false);
-	ready = pg_see_nonblock(c) ||
-		((!pg_connects(c->op.call) || may_connect(c->copy)) &&
-		 pg_poll_now(c->copy, events) && !is_full(c));
+	ready = pg_see_nonblock(c) || ((!pg_connects(c->op.call) || may_connect(c->copy)) &&
+				       pg_poll_now(c->copy, events) && !is_full(c));
 	close(c->copy);
 	return ready;
 }
@@ -132,8 +129,7 @@ static bool would_wait(struct pg_tracee *t, int tid, const struct pg_registers *
 	memcpy(c.op.arg, r->arg, sizeof c.op.arg);
 	l = pg_call_raw_layout(c.op.call);
 	out = pg_is_out(c.op.call) || pg_connects(c.op.call);
-	if (!c.op.call || l->fd < 0 ||
-	    !is_ready(&c, (int)r->arg[l->fd], out ? POLLOUT : POLLIN))
+	if (!c.op.call || l->fd < 0 || !is_ready(&c, (int)r->arg[l->fd], out ? POLLOUT : POLLIN))
 		return true;
 	return l->source >= 0 && !is_ready(&c, (int)r->arg[l->source], POLLIN);
 }
@@ -149,26 +145,10 @@ static bool is_terminal_s(int tid)
 
 /* ---- by what is nothing to the program ---- */
 
-/* Is TID on its way out of a system call, whose number is not lost? Its kind may be another. */
-static bool is_out_of_call(int tid)
-{
-#if defined(__x86_64__)
-	const size_t at = offsetof(struct user_regs_struct, orig_rax);
-#elif defined(__i386__)
-	const size_t at = offsetof(struct user_regs_struct, orig_eax);
-#else
-	return false;
-#endif
-#if defined(__x86_64__) || defined(__i386__)
-	errno = 0;
-	return (int)ptrace(PTRACE_PEEKUSER, tid, at, 0) >= 0 && !errno;
-#endif
-}
-
 /* Did TID's call say EINTR, and no signal with a handler waits? */
 static bool is_in_vain(int tid, struct pg_registers *r)
 {
-	return pg_registers_read(tid, r) && r->result == -EINTR && is_out_of_call(tid) &&
+	return pg_registers_in_call(tid) && pg_registers_read(tid, r) && r->result == -EINTR &&
 	       !pg_tracee_is_signalled(tid);
 }
 
@@ -238,8 +218,8 @@ void pg_interrupted(int tid)
 {
 	struct pg_registers r;
 
-	if (!pg_registers_read(tid, &r) || r.result != -PG_AGAIN_BY_HANDLER ||
-	    pg_wait_told(tid) || is_terminal_s(tid))
+	if (!pg_registers_read(tid, &r) || r.result != -PG_AGAIN_BY_HANDLER || pg_wait_told(tid) ||
+	    is_terminal_s(tid))
 		return;
 	if (!would_wait(pg_tracee_heard(tid), tid, &r))
 		pg_registers_result(tid, -PG_AGAIN);

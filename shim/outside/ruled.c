@@ -363,6 +363,13 @@ static void go_on_from(struct pg_ruled *c, uint64_t now)
 	case PG_STAGE_HOLD:
 		end_hold(c, now);
 		return;
+	case PG_STAGE_FLUSH:
+		c->again = 0;
+		if (is_still(c))
+			pg_act_finish(c);
+		else
+			leave_alone(c);
+		return;
 	case PG_STAGE_STALL:
 		c->way->answer(c, -EAGAIN);
 		return;

@@ -34,7 +34,6 @@ static void add(struct walk *w, struct pg_cursor *c)
 	w->in_page = !w->n && !c->module;
 	if (is_skipped(w, c))
 		return;
-	w->guessed |= w->n && c->strayed;
 	w->frames[w->n++] = pg_cursor_place(c);
 	c->proved += !w->guessed;
 	w->guessed |= !c->module;

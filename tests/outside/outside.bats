@@ -673,6 +673,8 @@ rust_program() {
 }
 
 @test "int \$0x80 in a program of 64 bits is told as the call that it is" {
-	run -141 outside -d "$FIXTURES/mixed" broken
+	run outside -d "$FIXTURES/mixed" broken
+	[ "$status" -ne 77 ] || skip "a program of 64 bits is needed"
+	[ "$status" -eq 141 ]
 	equal "the event" '["write",5,5,"pipe"]' "$(broken '[.call, .fd, .len, .kind]')"
 }
