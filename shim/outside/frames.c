@@ -65,6 +65,7 @@ static struct {
 	void *(*debug_cfi)(void *, uint64_t *);
 	int (*row)(void *, uint64_t, void **);
 	void *find_elf, *section_address;
+	int (*error)(void), (*elf_error)(void);
 } dw;
 
 /* No file of debugging information is looked for, on this machine or in a network: the tables for
@@ -96,11 +97,18 @@ static bool load(void)
 		{"dwarf_cfi_addrframe", &dw.row},
 		{"dwfl_linux_proc_find_elf", &dw.find_elf},
 		{"dwfl_offline_section_address", &dw.section_address},
+		{"dwfl_errno", &dw.error},
+		{"elf_errno", &dw.elf_error},
 	};
 	static bool tried, there;
 
 	if (!tried)
 		there = pg_library_take(PG_LIBDW, wanted, sizeof wanted / sizeof *wanted);
+	if (!tried && there) { /* glibc gives a library room for a thread's data when that is first
+				  used, and ends the process if there is none */
+		dw.error();
+		dw.elf_error();
+	}
 	tried = true;
 	return there;
 }

@@ -36,7 +36,7 @@ static void add(struct walk *w, struct pg_cursor *c)
 		return;
 	w->frames[w->n++] = pg_cursor_place(c);
 	c->proved += !w->guessed;
-	w->guessed |= !c->module && c->proved > 1;
+	w->guessed |= !c->module;
 }
 
 /* Who called is for the tables to say; whom that was called by, beyond code that has none, frame

@@ -589,7 +589,7 @@ static bool on_stack(struct pg_cursor *c, uintptr_t p)
 {
 	if (p - c->stack.lo < c->stack.hi - c->stack.lo)
 		return true;
-	if (p < c->stack.lo || p >= c->stack.hi + NEAR_PAGES * PG_PAGE_LEAST)
+	if (c->strayed || p < c->stack.lo || p >= c->stack.hi + NEAR_PAGES * PG_PAGE_LEAST)
 		return false;
 	if (!c->sure && !pg_word_readable((void *)p))
 		return false;
@@ -662,6 +662,7 @@ static void take_context(struct pg_cursor *c, const void *uc)
 
 void pg_cursor_at(struct pg_cursor *c, const void *uc)
 {
+	c->strayed = false;
 	take_context(c, uc);
 }
 
@@ -774,6 +775,7 @@ static bool take_frame(struct pg_cursor *c, uintptr_t frame)
 	enum { FAR = 1 << 20 };
 	uintptr_t before, back;
 
+	c->strayed = true;
 	if (frame < c->reg[SP] || frame - c->reg[SP] > FAR || !load(c, frame, &before) ||
 	    !load(c, frame + sizeof before, &back) ||
 	    (!is_behind_call(back) && !is_beside(c, back)))
@@ -806,7 +808,7 @@ void pg_cursor_here(struct pg_cursor *c)
 {
 	HERE(c);
 	know_page(c, c->reg[SP]);
-	c->sure = false;
+	c->sure = c->strayed = false;
 #ifdef PG_HERE_SETS_PC
 	arrive(c, c->pc, true);
 #else

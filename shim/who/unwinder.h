@@ -27,6 +27,8 @@ struct pg_cursor {
 	const struct pg_module *module; /* that holds PC; a null pointer: none. Perhaps in ROOM */
 	struct pg_span stack;		/* known to be readable */
 	bool sure;	 /* what its frame saved is there, and need not be asked about */
+	bool strayed;	 /* a frame pointer led here: STACK is no more than it is, the rest may be
+			    anybody's */
 	unsigned proved; /* pg_stack_walk()'s: frames that the tables alone led to */
 	struct pg_module room;
 };

@@ -93,3 +93,31 @@ named() {
 	run -0 guarded PIPEGUARD_STACK=32 "$FIXTURES/made" loop
 	equal loop "leaf - main" "$(named | cut -d' ' -f-3)"
 }
+
+@test "what lies behind a stack may go at any moment: it is not read but by the kernel" {
+	native_only
+	local i
+	for i in 1 2 3; do # mostly one of them meets it
+		run guarded PIPEGUARD_STACK=32 PIPEGUARD_LOG=off "$FIXTURES/made" comes
+		[[ $status -ne 77 ]] || skip "no code can be made here"
+		equal status 0 "$status"
+	done
+}
+
+@test "the site is that of what tables led to, from inside and outside, where code without any calls" {
+	native_only
+	local how n engine site
+	for how in direct file; do
+		site=
+		for n in 1 2; do
+			for engine in inside outside; do
+				rm -f "$LOG"
+				run timeout "$LIMIT" "$BUILD/pipeguard" run --$engine -o "$LOG" -j "$FIXTURES/made" $how $n 3>&-
+				[[ $engine = inside || $status -ne 126 ]] || continue # no process can be traced here
+				[[ $status -ne 77 ]] || skip "no such code here"
+				equal status 0 "$status"
+				equal "the site of $how $n, $engine" "${site:=$(broken .site)}" "$(broken .site)"
+			done
+		done
+	done
+}

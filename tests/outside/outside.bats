@@ -524,6 +524,41 @@ lines_of_put() {
 	((most < 600000))
 }
 
+# tables_of N: for exceptions, N entries for functions that there are not.
+tables_of() {
+	gcc -x c -o "$BATS_TEST_TMPDIR/tables_of" - <<-'C' && "$BATS_TEST_TMPDIR/tables_of" "$1"
+		#include <stdio.h>
+		#include <stdlib.h>
+		int main(int argc, char **argv)
+		{
+			static const unsigned char first[] = {20, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0x78, 0x10,
+							      0x0c, 7, 8, 0x90, 1, 0, 0, 0, 0, 0, 0};
+			struct { unsigned length, back; unsigned long start, size; } entry = {20, 0, 1ul << 32, 8};
+			fwrite(first, sizeof first, 1, stdout);
+			for (unsigned i = 1; argc > 1 && i <= strtoul(argv[1], NULL, 10); i++) {
+				entry.back = i * (unsigned)sizeof entry + 4;
+				entry.start += 16;
+				fwrite(&entry, sizeof entry, 1, stdout);
+			}
+			return fwrite(&(unsigned){0}, 4, 1, stdout) - 1;
+		}
+	C
+}
+
+@test "tables of millions of functions, and none to search by: who looks at them does not end" {
+	libdw_only
+	[[ $BITS = 64 ]] || skip "the tables are of 64 bits"
+	requires gcc objcopy
+	local at=$BATS_TEST_TMPDIR
+	tables_of 5000000 >"$at/tables"
+	breaks many -Wl,--no-eh-frame-hdr || skip "no static libc"
+	objcopy --remove-section .eh_frame --add-section .eh_frame="$at/tables" "$at/many"
+	echo "$(most_memory "$at/many") kB"
+	equal "the event" '"write"' "$(broken .call)"
+	equal "the end is told" 0 "$(PIPEGUARD_FORMAT=json timeout 60 "$BUILD/pipeguard" run --outside -v -o "$at/end" "$at/many" <<<x 3>&-; echo $?)"
+	equal "its lines" 'load epipe exit' "$(jq -r .ev "$at/end" | xargs)"
+}
+
 @test "names of C++ are as people write them, without blanks" {
 	requires g++
 	[[ $(ldconfig -p) = *libstdc++.so.6* ]] || skip "libstdc++ is not installed"
