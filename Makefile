@@ -100,8 +100,9 @@ COMMAND_FLAGS := -D_FILE_OFFSET_BITS=64 $(filter-out -fexceptions -fasynchronous
 	-fno-stack-protector -Wframe-larger-than=%,$(PG_CFLAGS))
 # musl-gcc leaves the kernel's headers out with glibc's.
 ifeq ($(filter __GLIBC__,$(TARGET)),)
-COMMAND_FLAGS += -idirafter /usr/include -idirafter /usr/include/$(shell gcc -print-multiarch 2>/dev/null)
+KERNEL_HEADERS := -idirafter /usr/include -idirafter /usr/include/$(shell gcc -print-multiarch 2>/dev/null)
 endif
+COMMAND_FLAGS += $(KERNEL_HEADERS)
 COMMAND_CPP := -I$(BUILD)
 $(BUILD)/command/%.o: shim/command/%.c $(BUILD)/flags | $(BUILD)/command/where.h $(BUILD)/command/completion.h
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(PG_CPPFLAGS) $(COMMAND_FLAGS) $(COMMAND_CPP) -MMD -MP -c -o $@ $<
@@ -171,7 +172,7 @@ $(BUILD)/fixtures/%.pure: tests/fixtures/%.pure.c $(PURE)
 	$(COMPILE) $(LDFLAGS) -o $@ $< $(PURE) -ldl
 $(BUILD)/fixtures/%: tests/fixtures/%.c $(wildcard tests/fixtures/*.h) $(BUILD)/flags
 	$(CC) -O1 -g -Wall -Wextra -D_GNU_SOURCE -U_FORTIFY_SOURCE $(filter -m%,$(CFLAGS)) -pthread \
-		$(call WANTS,$<,CFLAGS) -o $@ $< $(call WANTS,$<,LDFLAGS) -ldl
+		$(call WANTS,$<,CFLAGS) $(KERNEL_HEADERS) -o $@ $< $(call WANTS,$<,LDFLAGS) -ldl
 $(BUILD)/fixtures/rust: shim/outside/rust.c shim/outside/rust.h
 
 # The one of several files.

@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -32,10 +33,20 @@ def find_library(path=None):
             ("..", "lib", "libpipeguard.so"))]:
         if os.path.isfile(path):
             path = os.path.abspath(path)
-            if re.search(r"[\s:]", path):
-                raise LookupError("the loader splits LD_PRELOAD at blanks and colons: '%s'" % path)
-            return path
+            return _link_to(path) if re.search(r"[\s:]", path) else path
     raise LookupError("libpipeguard.so was not found: run make, or make install")
+
+
+def _link_to(path):
+    """Another name of PATH, which the loader would split: the one that the command makes for `run`."""
+    command = find_command(path)
+    env = {k: v for k, v in os.environ.items() if k != "LD_PRELOAD" and not k.startswith("PIPEGUARD")}
+    said = command and subprocess.run([command, "env"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env).stdout
+    for word in shlex.split(os.fsdecode(said or b"")):
+        key, _, link = word.partition("=")
+        if key == "LD_PRELOAD" and os.path.realpath(link) == os.path.realpath(path):
+            return link
+    raise LookupError("the loader splits LD_PRELOAD at blanks and colons: '%s'" % path)
 
 
 def find_command(library):

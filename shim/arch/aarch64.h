@@ -51,6 +51,29 @@ static inline uintptr_t pg_context_beneath(const ucontext_t *uc, pg_word_at *wor
 #define PG_CONTEXT_PC(uc) ((uc)->uc_mcontext.pc)
 #define PG_CONTEXT_SP(uc) ((uintptr_t)(uc)->uc_mcontext.sp)
 #define PG_CONTEXT_NUMBER(uc) ((uc)->uc_mcontext.regs[8])
+#define PG_CONTEXT_FRAME(uc) ((uintptr_t)(uc)->uc_mcontext.regs[29])
+
+#endif
+
+/* ---- a stopped thread's, for registers.c ---- */
+#ifdef PG_ARCH_TRACEE
+
+union pg_set {
+	struct user_regs_struct own;
+};
+enum { PG_HAS_SOCKETCALL = false };
+
+static inline void pg_set_context(const union pg_set *set, ucontext_t *uc)
+{
+	for (int i = 0; i < 31; i++)
+		uc->uc_mcontext.regs[i] = set->own.regs[i];
+	uc->uc_mcontext.sp = set->own.sp;
+	uc->uc_mcontext.pc = set->own.pc;
+}
+
+/* The number has a set of its own (NT_ARM_SYSTEM_CALL, an int). */
+#define PG_SET_APART 0x404
+#define PG_SET_RESULT regs[0]
 
 #endif
 

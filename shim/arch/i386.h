@@ -2,6 +2,8 @@
 #ifndef PG_I386_H
 #define PG_I386_H
 
+#include "arch/x86_narrow.h"
+
 /* The largest page, and the registers that a caller gets back. */
 enum { PG_PAGE_MOST = 4096, PG_UNWIND_REGISTERS = 8 };
 
@@ -42,25 +44,51 @@ static inline void pg_context_args(const ucontext_t *uc, uintptr_t arg[6])
 		arg[i] = (uintptr_t)uc->uc_mcontext.gregs[order[i]];
 }
 
-/* The context that another signal's handler was given, as it begins; 0: it is none. Without
- * SA_SIGINFO there are but the registers. */
+/* The context that another signal's handler was given, as it begins; 0: it is none. */
 static inline uintptr_t pg_context_beneath(const ucontext_t *uc, pg_word_at *word)
 {
-	const greg_t *g = uc->uc_mcontext.gregs;
-	uintptr_t sp = (uintptr_t)g[REG_ESP], signal, given, registers = sp + 8;
-
-	if (g[REG_EAX] <= 0 || g[REG_EAX] > 64 || !word(sp + 4, &signal) ||
-	    signal != (uintptr_t)g[REG_EAX])
-		return 0;
-	if (!g[REG_ECX] && !g[REG_EDX])
-		return registers - offsetof(ucontext_t, uc_mcontext);
-	return word(sp + 12, &given) && given == (uintptr_t)g[REG_ECX] ? given : 0;
+	return pg_narrow_beneath((const uint32_t *)uc->uc_mcontext.gregs, word);
 }
 
 #define PG_CONTEXT_RESULT(uc) ((int64_t)(uc)->uc_mcontext.gregs[REG_EAX])
 #define PG_CONTEXT_PC(uc) ((uc)->uc_mcontext.gregs[REG_EIP])
 #define PG_CONTEXT_SP(uc) ((uintptr_t)(uc)->uc_mcontext.gregs[REG_ESP])
 #define PG_CONTEXT_NUMBER(uc) ((uc)->uc_mcontext.gregs[REG_EAX])
+#define PG_CONTEXT_FRAME(uc) ((uintptr_t)(uc)->uc_mcontext.gregs[REG_EBP])
+
+#endif
+
+/* ---- a stopped thread's, for registers.c ---- */
+#ifdef PG_ARCH_TRACEE
+
+/* Of a 64-bit thread, which this process cannot look after, it would be more. */
+union pg_set {
+	struct user_regs_struct own;
+	uint64_t room[40];
+};
+enum { PG_HAS_SOCKETCALL = true };
+
+static inline void pg_set_context(const union pg_set *set, ucontext_t *uc)
+{
+	greg_t *g = uc->uc_mcontext.gregs;
+
+	g[REG_EBX] = (greg_t)set->own.ebx;
+	g[REG_ECX] = (greg_t)set->own.ecx;
+	g[REG_EDX] = (greg_t)set->own.edx;
+	g[REG_ESI] = (greg_t)set->own.esi;
+	g[REG_EDI] = (greg_t)set->own.edi;
+	g[REG_EBP] = (greg_t)set->own.ebp;
+	g[REG_ESP] = (greg_t)set->own.esp;
+	g[REG_EAX] = (greg_t)set->own.eax;
+	g[REG_EIP] = (greg_t)set->own.eip;
+}
+
+#define PG_SET_NUMBER orig_eax
+#define PG_SET_RESULT eax
+#define PG_SET_PC eip
+#define PG_SET_FIRST ebx
+#define PG_SET_SECOND ecx
+#define PG_SET_THIRD edx
 
 #endif
 

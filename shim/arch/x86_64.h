@@ -60,8 +60,57 @@ static inline uintptr_t pg_context_beneath(const ucontext_t *uc, pg_word_at *wor
 #define PG_CONTEXT_PC(uc) ((uc)->uc_mcontext.gregs[REG_RIP])
 #define PG_CONTEXT_SP(uc) ((uintptr_t)(uc)->uc_mcontext.gregs[REG_RSP])
 #define PG_CONTEXT_NUMBER(uc) ((uc)->uc_mcontext.gregs[REG_RAX])
+#define PG_CONTEXT_FRAME(uc) ((uintptr_t)(uc)->uc_mcontext.gregs[REG_RBP])
 /* What the kernel leaves the way back in, and no instruction after a system call reads. */
 #define PG_CONTEXT_SPARE(uc) ((uc)->uc_mcontext.gregs[REG_RCX])
+
+#endif
+
+/* ---- a stopped thread's, for registers.c ---- */
+#ifdef PG_ARCH_TRACEE
+#include "arch/x86_narrow.h"
+
+/* Which of the two it is, its length says. */
+union pg_set {
+	struct user_regs_struct own;
+	struct pg_narrow_set narrow;
+};
+#define PG_SET_NARROW 1
+enum { PG_HAS_SOCKETCALL = false };
+
+static inline void pg_set_context(const union pg_set *set, ucontext_t *uc)
+{
+	greg_t *g = uc->uc_mcontext.gregs;
+
+	g[REG_R8] = (greg_t)set->own.r8;
+	g[REG_R9] = (greg_t)set->own.r9;
+	g[REG_R10] = (greg_t)set->own.r10;
+	g[REG_RDI] = (greg_t)set->own.rdi;
+	g[REG_RSI] = (greg_t)set->own.rsi;
+	g[REG_RBP] = (greg_t)set->own.rbp;
+	g[REG_RBX] = (greg_t)set->own.rbx;
+	g[REG_RDX] = (greg_t)set->own.rdx;
+	g[REG_RAX] = (greg_t)set->own.rax;
+	g[REG_RCX] = (greg_t)set->own.rcx;
+	g[REG_RSP] = (greg_t)set->own.rsp;
+	g[REG_RIP] = (greg_t)set->own.rip;
+}
+
+/* Where int $0x80 has the arguments of a call of 32 bits. */
+static inline void pg_context_narrow_args(const ucontext_t *uc, uintptr_t arg[6])
+{
+	static const int order[6] = {REG_RBX, REG_RCX, REG_RDX, REG_RSI, REG_RDI, REG_RBP};
+
+	for (int i = 0; i < 6; i++)
+		arg[i] = (uint32_t)uc->uc_mcontext.gregs[order[i]];
+}
+
+#define PG_SET_NUMBER orig_rax
+#define PG_SET_RESULT rax
+#define PG_SET_PC rip
+#define PG_SET_FIRST rdi
+#define PG_SET_SECOND rsi
+#define PG_SET_THIRD rdx
 
 #endif
 

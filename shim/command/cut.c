@@ -170,8 +170,10 @@ static int make(const struct held *h, enum pg_field action)
 
 	if (h->o.kind == PG_PIPE || (action == PG_F_RESET && h->o.kind != PG_TCP))
 		return -EOPNOTSUPP;
-	if (action == PG_F_RESET)
+	if (action == PG_F_RESET) {
+		pg_fault_flush(h->copy);
 		return pg_fault_reset(h->copy, h->o.kind, false, &waits);
+	}
 	return action == PG_F_FIN ? pg_fault_fin(h->copy) : pg_fault_break(h->copy, h->o.kind);
 }
 

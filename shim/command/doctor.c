@@ -10,6 +10,7 @@
 #include "outside/filter.h"
 #include "outside/kernel.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -124,7 +125,7 @@ int pg_doctor(struct pg_request *r)
 		examine_process(&d, pid);
 	else
 		examine_program(&d, d.word);
-	d.listened = !d.is_process && pg_filter_is_taken();
+	d.listened = !d.is_process && pg_filter_no_listener() == EBUSY;
 	d.lacks = d.outside || d.is_process ? pg_kernel_lacks() : 0;
 	d.status = d.outside ? 0 : status_of(d.x.reach);
 	if (r->json)

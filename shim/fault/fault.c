@@ -8,6 +8,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -37,24 +39,29 @@ void pg_fault_cancel_point(void)
 
 /* ---- faults ---- */
 
-/* What was sent is delivered before the RST, which would overtake it: while the peer takes it,
- * FLUSH at the most. False: FD is another object by now. */
-static bool flush(int fd)
+int pg_fault_queued(int fd)
 {
-	enum { STEP = 1000000, IDLE = 1000, FLUSH = 10000 }; /* ns; steps */
+	int queued = 0;
+
+	return pg_sys3(SYS_ioctl, fd, TIOCOUTQ, &queued) || queued < 0 ? 0 : queued;
+}
+
+bool pg_fault_flush(int fd)
+{
 	struct pg_stat first, now;
-	int before = 0, queued = 0;
+	int before = 0, queued;
 	bool known = !pg_fstat(fd, &first);
 
-	for (int i = 0, idle = 0; i < FLUSH && idle < IDLE; i++, idle++) {
+	for (int i = 0, idle = 0; i < PG_FLUSH && idle < PG_FLUSH_IDLE; i++, idle++) {
 		if (i && known && (pg_fstat(fd, &now) || now.ino != first.ino))
 			return false;
-		if (pg_sys3(SYS_ioctl, fd, TIOCOUTQ, &queued) || queued <= 0)
+		queued = pg_fault_queued(fd);
+		if (!queued)
 			return true;
 		if (queued != before)
 			idle = 0;
 		before = queued;
-		pg_fault_sleep(STEP);
+		pg_fault_sleep(PG_FLUSH_STEP);
 	}
 	return true;
 }
@@ -82,8 +89,6 @@ int pg_fault_reset(int fd, enum pg_kind kind, bool keep, int *waits)
 
 	*waits = -1;
 	if (kind == PG_TCP) {
-		if (!flush(fd))
-			return -EBADF;
 		other = keep ? pg_standin_tcp(fd) : -1;
 		disconnect(fd);
 		return other >= 0 ? pg_reseat(fd, other) : 0;
@@ -103,18 +108,30 @@ void pg_fault_wake(int waits)
 	pg_sys1(SYS_close, waits);
 }
 
+/* Where no dead end can be made, SS is port 0 of this host, where nobody listens either; without
+ * that host nothing is reached. */
 int pg_fault_refuse(int fd, const struct sockaddr_storage *addr)
 {
 	struct sockaddr_storage ss;
 	socklen_t len;
-	int dead, ret;
+	int dead = pg_dead_end(addr, &ss, &len), ret;
 
-	dead = pg_dead_end(addr, &ss, &len);
-	if (dead < 0)
+	if (dead < 0 && ss.ss_family != AF_INET && ss.ss_family != AF_INET6)
 		return -EAFNOSUPPORT;
 	ret = (int)pg_sys3(SYS_connect, fd, &ss, len);
-	pg_sys1(SYS_close, dead);
-	return ret;
+	if (dead >= 0)
+		pg_sys1(SYS_close, dead);
+	return dead < 0 && ret == -ENETUNREACH ? -EAFNOSUPPORT : ret;
+}
+
+bool pg_fault_is_up(int fd)
+{
+	enum { SYN_SENT = 2, SYN_RECV = 3, CLOSE = 7 }; /* <netinet/tcp.h> */
+	uint8_t state = CLOSE;
+	socklen_t len = sizeof state;
+
+	return !pg_sys5(SYS_getsockopt, fd, IPPROTO_TCP, TCP_INFO, &state, &len) &&
+	       state != SYN_SENT && state != SYN_RECV && state != CLOSE;
 }
 
 /* The listener stays open for as long as the process lives: closed, it would refuse. Unless it is
@@ -123,8 +140,11 @@ int pg_fault_hang(int fd, const struct sockaddr_storage *addr)
 {
 	struct sockaddr_storage ss;
 	socklen_t len;
-	int listener = pg_dead_end(addr, &ss, &len);
+	int listener;
 
+	if (pg_fault_is_up(fd)) /* half an address connects nobody */
+		return (int)pg_sys3(SYS_connect, fd, addr, sizeof addr->ss_family);
+	listener = pg_dead_end(addr, &ss, &len);
 	if (listener < 0)
 		return -EAFNOSUPPORT;
 	listener = pg_lift(listener);

@@ -20,7 +20,7 @@ void pg_fault_start(void);
  * TCP: connect(AF_UNSPEC) sends a RST (tcp_disconnect in the kernel's
  * net/ipv4/tcp.c) and leaves ECONNRESET to be reported once; the shutdown
  * makes what follows EPIPE and EOF, as after a received RST. What was sent
- * is delivered before, while the peer takes it, 10 s at the most. It would lose
+ * is lost, if it is not delivered before: pg_fault_flush(). It would lose
  * what waits unread: if that is to be kept (KEEP), and there is any, a
  * connection to ourselves that holds it and was truly reset takes the number.
  * AF_UNIX: the end of a pair whose other end was closed with unread data takes
@@ -29,6 +29,14 @@ void pg_fault_start(void);
  */
 int pg_fault_reset(int fd, enum pg_kind kind, bool keep, int *waits);
 void pg_fault_wake(int waits);
+
+/* How much of what was sent on FD, of TCP, the peer has not taken yet. */
+int pg_fault_queued(int fd);
+
+/* Waits until nothing is queued: in steps (ns), while the peer takes some in IDLE of them, FLUSH at
+ * the most. False: FD is another object by now. */
+enum { PG_FLUSH_STEP = 1000000, PG_FLUSH_IDLE = 1000, PG_FLUSH = 10000 };
+bool pg_fault_flush(int fd);
 
 /*
  * Lets FD connect to a port of this host that is bound and does not listen:
@@ -40,6 +48,9 @@ int pg_fault_refuse(int fd, const struct sockaddr_storage *addr);
 /* Lets FD connect to a listener that never answers, since its queue is full: the call blocks, or is
  * in progress for ever. Returns as above. */
 int pg_fault_hang(int fd, const struct sockaddr_storage *addr);
+
+/* Is FD of TCP, and connected, or listening? Then connect(2) refuses it at once. */
+bool pg_fault_is_up(int fd);
 
 /* Sockets: shutdown(SHUT_RDWR). Pipes: the write end of one without a reader takes the number. */
 int pg_fault_break(int fd, enum pg_kind kind);

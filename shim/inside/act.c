@@ -153,7 +153,11 @@ static int reset(const struct pg_op *op, const struct pg_plan *p)
 	if (pg_guard_was_reset(op->fd))
 		return 0;
 	pg_story_broken(o->story, (int32_t)p->rule);
-	ret = pg_fault_reset(op->fd, o->kind, pg_is_out(op->call), &waits);
+	waits = -1;
+	if (o->kind == PG_TCP && !pg_fault_flush(op->fd))
+		ret = -EBADF;
+	else
+		ret = pg_fault_reset(op->fd, o->kind, pg_is_out(op->call), &waits);
 	if (!ret)
 		pg_act_remember(op->fd, p->rule, o);
 	else

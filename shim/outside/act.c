@@ -21,6 +21,29 @@ static bool is_broken(const struct pg_ruled *c)
 	return c->plan.final->terminal != PG_F_EOF && pg_look_is_broken(c->copy);
 }
 
+/* As pg_fault_flush(), but not here: who is to take what was sent may wait for an answer of this
+ * process. True: C waits. */
+static bool flushes(struct pg_ruled *c)
+{
+	const uint64_t step = PG_FLUSH_STEP, idle = step * PG_FLUSH_IDLE, most = step * PG_FLUSH;
+	bool resets = c->plan.final->terminal == PG_F_RESET && c->object.kind == PG_TCP;
+	int queued = resets ? pg_fault_queued(c->copy) : 0;
+	uint64_t now = queued ? pg_now() : 0;
+
+	if (!queued)
+		return false;
+	c->flushing = c->flushing ? c->flushing : now;
+	if (c->queued != queued)
+		c->deadline = now + idle < c->flushing + most ? now + idle : c->flushing + most;
+	if (c->stage == PG_STAGE_FLUSH && now >= c->deadline)
+		return false;
+	c->queued = queued;
+	c->stage = PG_STAGE_FLUSH;
+	c->again = now + step;
+	pg_wait(c);
+	return true;
+}
+
 static void change(struct pg_ruled *c)
 {
 	bool ends = c->plan.final->terminal == PG_F_EOF;
@@ -32,6 +55,8 @@ static void change(struct pg_ruled *c)
 		c->way->go_on(c);
 		return;
 	}
+	if (flushes(c))
+		return;
 	ret = pg_make(c);
 	if (!ret && c->plan.final->terminal == PG_F_LINGER)
 		pg_story_lingers(c->object.story);
@@ -103,7 +128,7 @@ static void misconnect(struct pg_ruled *c)
 		c->way->go_on(c);
 		return;
 	}
-	if (hangs && !c->nonblock) {
+	if (hangs && !c->nonblock && !pg_fault_is_up(c->copy)) {
 		pg_made_remember(c);
 		pg_made_log(c);
 		wait_in_vain(c, 0);

@@ -215,6 +215,7 @@ static void on_signal_of(int tid, int sig)
 {
 	if (notifies)
 		pg_interrupted(tid);
+	pg_interrupted_for_nothing(tid, sig);
 	go_on(tid, sig);
 }
 

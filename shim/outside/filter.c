@@ -210,16 +210,25 @@ int pg_split(void)
 	return (int)syscall(SYS_clone, 0, NULL, NULL, NULL, NULL);
 }
 
-/* The kernel says so to who asks for one, which a child of its own does. */
-bool pg_filter_is_taken(void)
+/* The kernel says so to who asks, which a child does: one that is killed for it leaves no core. */
+int pg_filter_forbidden(unsigned long flags)
 {
 	struct sock_filter all = {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW};
-	int status = 0, child = pg_split();
+	int status = 0, got, child = pg_split();
 
-	if (!child)
-		_exit(pg_filter_add(&all, 1, SECCOMP_FILTER_FLAG_NEW_LISTENER) == -EBUSY);
-	return child > 0 && waitpid(child, &status, __WALL) == child && WIFEXITED(status) &&
-	       WEXITSTATUS(status) == 1;
+	if (!child) {
+		prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+		got = pg_filter_add(&all, 1, flags);
+		_exit(got < 0 ? -got : 0);
+	}
+	if (child < 0 || waitpid(child, &status, __WALL) != child)
+		return 0;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EPERM;
+}
+
+int pg_filter_no_listener(void)
+{
+	return pg_filter_forbidden(SECCOMP_FILTER_FLAG_NEW_LISTENER);
 }
 
 /* ---- what cannot be ---- */

@@ -10,9 +10,10 @@
  * close-on-exec, or -errno. */
 int pg_filter_install(void);
 
-/* True if this process has a listener already, another's, as in some containers: there is no second
- * one. */
-bool pg_filter_is_taken(void);
+/* Why this process cannot have a filter, by seccomp(2) with FLAGS, or a listener: an errno, or 0.
+ * EBUSY: there is a listener already, another's, as in some containers, and no second one. */
+int pg_filter_forbidden(unsigned long flags);
+int pg_filter_no_listener(void);
 
 /* As fork(2), but the parent is sent no signal at its end, which could wait for the program. */
 int pg_split(void);

@@ -14,4 +14,8 @@ void pg_interrupted(int tid);
  * EINTR whatever woke it, as epoll_wait(2), is made once more. */
 void pg_interrupted_by_stop(int tid);
 
+/* Thread TID stands before SIG. Who is traced is interrupted by signals that it ignores, too, and
+ * calls that say EINTR whatever woke them are made once more. */
+void pg_interrupted_for_nothing(int tid, int sig);
+
 #endif

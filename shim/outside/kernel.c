@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -100,10 +101,12 @@ unsigned pg_kernel_lacks(void)
 	unsigned lacks = pg_kernel_tells() ? 0 : PG_LACKS_INFO;
 	int status = 0, child = pg_split();
 
-	if (!child)
+	if (!child) {
+		prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* who is killed for it leaves no core */
 		_exit((int)listener_lacks());
-	if (child > 0 && waitpid(child, &status, __WALL) == child && WIFEXITED(status))
-		lacks |= (unsigned)WEXITSTATUS(status);
+	}
+	if (child > 0 && waitpid(child, &status, __WALL) == child)
+		lacks |= WIFEXITED(status) ? (unsigned)WEXITSTATUS(status) : PG_LACKS_NOTICE;
 	if (!pg_kernel_copies())
 		lacks |= PG_LACKS_COPY;
 	return lacks;
@@ -116,8 +119,9 @@ const char *pg_kernel_line(enum pg_lack lack)
 		return "this kernel does not say where a call is stopped (Linux 5.3): no rules by "
 		       "stops at calls, as attach -r has them; what breaks is logged all the same";
 	case PG_LACKS_NOTICE:
-		return "rules from outside need seccomp notifications, which this system does not "
-		       "have (Linux 5.0), or forbids; what breaks is logged all the same";
+		return "this system has no seccomp notifications (Linux 5.0), or forbids them: "
+		       "rules from outside stop every system call instead, some 10 us a call, and "
+		       "reset no unix sockets";
 	case PG_LACKS_COPY:
 		return "this kernel has no pidfd_getfd (Linux 5.6): no rules from outside, no cut, "
 		       "and no addresses in the log; what breaks is logged all the same";

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "outside/move.h"
 
+#include "outside/between.h"
 #include "outside/bytes.h"
 #include "outside/memory.h"
 #include "outside/narrow.h"
@@ -72,38 +73,59 @@ static bool is_socket(const struct pg_ruled *c)
 	return pg_kind_is_socket(c->object.kind);
 }
 
+static enum pg_args args_of(const struct pg_ruled *c)
+{
+	return (enum pg_args)pg_calls[c->op.call].args;
+}
+
+/* From a descriptor to another, at offsets that are named? The kernel refuses a copy between others
+ * than files at once. */
+static bool places_can(const struct pg_ruled *c)
+{
+	bool file = c->object.kind == PG_FILE;
+
+	if (pg_call_is(c->op.call, PG_CALL_IS_FILES))
+		return file;
+	return (!c->op.arg[1] || c->object.kind == PG_PIPE) && (!c->op.arg[3] || file);
+}
+
+static bool is_at_position(const struct pg_ruled *c)
+{
+	return c->op.arg[3] == -1 && !c->op.arg[pg_call_raw_layout(c->op.call)->flags];
+}
+
+/* One that waits for a time does so for several. */
+static bool messages_can(const struct pg_ruled *c)
+{
+	return c->op.arg[2] && !(c->reads && c->op.arg[4]) && is_plain(c);
+}
+
+static bool names_sender(const struct pg_ruled *c)
+{
+	return c->reads && args_of(c) == PG_ARGS_SEND && c->op.arg[4];
+}
+
 static bool call_can(const struct pg_ruled *c)
 {
-	switch (c->op.call) {
-	case PG_CALL_write:
-	case PG_CALL_writev:
-	case PG_CALL_read:
-	case PG_CALL_readv:
-	case PG_CALL_vmsplice:
-	case PG_CALL_sendfile:
-	case PG_CALL_tee:
+	switch (args_of(c)) {
+	case PG_ARGS_BUFFER:
+	case PG_ARGS_VECTOR:
+	case PG_ARGS_VECTORF:
+	case PG_ARGS_FILE:
+	case PG_ARGS_TEE:
 		return true;
-	case PG_CALL_copy_file_range: /* the kernel refuses others, at once */
-		return c->object.kind == PG_FILE;
-	case PG_CALL_splice:
-		return (!c->op.arg[1] || c->object.kind == PG_PIPE) &&
-		       (!c->op.arg[3] || c->object.kind == PG_FILE);
-	case PG_CALL_pwritev2: /* at the position of the descriptor, and as write(2) */
-		return c->op.arg[3] == -1 && !c->op.arg[5];
-	case PG_CALL_send:
-	case PG_CALL_recv:
-		return !has_kept(c);
-	case PG_CALL_sendto:
+	case PG_ARGS_SPLICE:
+		return places_can(c);
+	case PG_ARGS_VECTOR2:
+		return is_at_position(c);
+	case PG_ARGS_SEND:
+		return !has_kept(c) && (!names_sender(c) || takes_sender(c));
+	case PG_ARGS_SENDTO:
 		return !has_kept(c) && names_peer(c, c);
-	case PG_CALL_recvfrom:
-		return !has_kept(c) && takes_sender(c);
-	case PG_CALL_recvmmsg: /* one that waits for a time does so for several */
-		return c->op.arg[2] && !c->op.arg[4] && is_plain(c);
-	case PG_CALL_sendmmsg:
-		return c->op.arg[2] && is_plain(c);
-	case PG_CALL_sendmsg:
-	case PG_CALL_recvmsg:
+	case PG_ARGS_MESSAGE:
 		return is_plain(c);
+	case PG_ARGS_MESSAGES:
+		return messages_can(c);
 	default:
 		return false;
 	}
@@ -381,11 +403,6 @@ static int read_step(struct pg_ruled *c)
 	return 0;
 }
 
-static bool is_between(const struct pg_ruled *c)
-{
-	return pg_call_raw_layout(c->op.call)->source >= 0;
-}
-
 /* Of two descriptors either may be the one that is not ready; one alone would be ready at once, and
  * again and again. So they are tried after a while. */
 static int wait(struct pg_ruled *c)
@@ -394,33 +411,12 @@ static int wait(struct pg_ruled *c)
 
 	if (c->nonblock)
 		return c->done ? 0 : -EAGAIN;
-	c->again = is_between(c) ? pg_now() + while_ns : 0;
+	c->again = pg_between(c) ? pg_now() + while_ns : 0;
 	c->events = c->reads ? POLLIN : POLLOUT;
 	return 1;
 }
 
 /* ---- from another descriptor ---- */
-
-static size_t size_of_offset(const struct pg_ruled *c)
-{
-	return c->short_offset ? 4 : 8;
-}
-
-/* The offset that argument AT points to; a null pointer there: the descriptor's own. */
-static bool take_offset(const struct pg_ruled *c, unsigned at, int64_t *offset, int64_t **by)
-{
-	*by = c->op.arg[at] ? offset : NULL;
-	*offset = 0;
-	return !c->op.arg[at] || pg_bytes_read(pg_tracee_by(c->of), (uintptr_t)c->op.arg[at],
-					       offset, size_of_offset(c));
-}
-
-static void put_offset(const struct pg_ruled *c, unsigned at, const int64_t *by)
-{
-	if (by)
-		pg_bytes_write(pg_tracee_by(c->of), (uintptr_t)c->op.arg[at], by,
-			       size_of_offset(c));
-}
 
 /* The source's bytes come by way of the buffer: the kernel would wait for room. */
 static long send_file(struct pg_ruled *c, int source, size_t n)
@@ -431,7 +427,7 @@ static long send_file(struct pg_ruled *c, int source, size_t n)
 
 	if (fstat(source, &st) || !S_ISREG(st.st_mode))
 		return -EINVAL;
-	if (!take_offset(c, 2, &at, &by))
+	if (!pg_between_offset(c, 2, &at, &by))
 		return -EFAULT;
 	if (!by && (at = lseek(source, 0, SEEK_CUR)) < 0)
 		return -EINVAL;
@@ -442,7 +438,7 @@ static long send_file(struct pg_ruled *c, int source, size_t n)
 	if (ret <= 0)
 		return ret;
 	at += ret;
-	put_offset(c, 2, by);
+	pg_between_put_offset(c, 2, by);
 	if (!by)
 		lseek(source, at, SEEK_SET);
 	return ret;
@@ -455,24 +451,24 @@ static long splice_some(struct pg_ruled *c, int source, size_t n)
 	int64_t in, out, *from = NULL, *to = NULL;
 	long ret;
 
-	if (!take_offset(c, 1, &in, &from) || !take_offset(c, 3, &out, &to))
+	if (!pg_between_offset(c, 1, &in, &from) || !pg_between_offset(c, 3, &out, &to))
 		return -EFAULT;
 	if (!pg_poll_now(source, POLLIN) || !pg_poll_now(c->copy, POLLOUT))
 		return -EAGAIN;
 	n = is_socket(c) && n > PG_PAGE_LEAST ? PG_PAGE_LEAST : n;
 	ret = pg_sys6(c->number, source, from, c->copy, to, n,
-		      c->op.call == PG_CALL_splice ? SPLICE_NOWAIT : 0);
-	put_offset(c, 1, from);
-	put_offset(c, 3, to);
+		      pg_call_is(c->op.call, PG_CALL_IS_FILES) ? 0 : SPLICE_NOWAIT);
+	pg_between_put_offset(c, 1, from);
+	pg_between_put_offset(c, 3, to);
 	return ret;
 }
 
 static long between(struct pg_ruled *c, int source, size_t n)
 {
-	switch (c->op.call) {
-	case PG_CALL_tee:
+	switch (args_of(c)) {
+	case PG_ARGS_TEE:
 		return pg_sys4(SYS_tee, source, c->copy, n, SPLICE_NOWAIT);
-	case PG_CALL_sendfile:
+	case PG_ARGS_FILE:
 		return send_file(c, source, n);
 	default:
 		return splice_some(c, source, n);
@@ -500,7 +496,7 @@ static int between_step(struct pg_ruled *c)
 
 static int step(struct pg_ruled *c)
 {
-	if (is_between(c))
+	if (pg_between(c))
 		return between_step(c);
 	return c->reads ? read_step(c) : write_step(c);
 }
@@ -510,7 +506,7 @@ static bool is_asked_whole(const struct pg_ruled *c)
 {
 	const struct pg_layout *l = pg_call_raw_layout(c->op.call);
 
-	return c->op.call == PG_CALL_sendfile || (!c->reads && !is_between(c)) ||
+	return args_of(c) == PG_ARGS_FILE || (!c->reads && !pg_between(c)) ||
 	       (c->reads && l->flags >= 0 && c->op.arg[l->flags] & MSG_WAITALL);
 }
 
@@ -519,7 +515,7 @@ static bool goes_on(const struct pg_ruled *c, int64_t before)
 {
 	if (c->done >= c->want || c->done == before || has_messages(c))
 		return false;
-	return is_asked_whole(c) || (whole && !is_between(c));
+	return is_asked_whole(c) || (whole && !pg_between(c));
 }
 
 /* To NAME, of N bytes; what it takes may be more. */
@@ -554,7 +550,7 @@ static void put_header(const struct pg_ruled *c)
 {
 	struct msghdr m;
 
-	if (c->op.call == PG_CALL_recvfrom)
+	if (names_sender(c))
 		put_address(c);
 	if (pg_call_raw_layout(c->op.call)->shape != PG_MSG || !c->reads || !message(c, &m))
 		return;

@@ -27,6 +27,11 @@ bool pg_registers_read(int tid, struct pg_registers *r);
 /* The same where a signal is about to be delivered. Where it comes with others, whose handlers are
  * to run first, it is what all of them interrupted. */
 bool pg_registers_read_call(int tid, struct pg_registers *r);
+
+/* Is TID on its way into a system call, or out of one, whose number is not lost? It may be one that
+ * pg_registers_read() does not know. */
+bool pg_registers_in_call(int tid);
+
 /* A 32-bit thread's registers as its machine's tables for unwinding number them (the ABI of i386).
  */
 enum { PG_NARROW_REGISTERS = 9 };

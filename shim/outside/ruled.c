@@ -363,6 +363,13 @@ static void go_on_from(struct pg_ruled *c, uint64_t now)
 	case PG_STAGE_HOLD:
 		end_hold(c, now);
 		return;
+	case PG_STAGE_FLUSH:
+		c->again = 0;
+		if (is_still(c))
+			pg_act_finish(c);
+		else
+			leave_alone(c);
+		return;
 	case PG_STAGE_STALL:
 		c->way->answer(c, -EAGAIN);
 		return;
@@ -387,6 +394,10 @@ static void interrupt(struct pg_ruled *c, uint64_t now)
 	(void)now;
 	if (c->stage == PG_STAGE_MOVE && c->done) {
 		leave_off(c, 0);
+		return;
+	}
+	if (waits && c->deadline) { /* a socket's time is not made longer */
+		c->way->answer(c, -EINTR);
 		return;
 	}
 	c->way->answer(c, waits ? -PG_AGAIN_BY_HANDLER : -PG_AGAIN);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "outside/seen.h"
 
+#include "outside/between.h"
 #include "outside/bytes.h"
 #include "outside/stories.h"
 #include "outside/thing.h"
@@ -160,21 +161,6 @@ static void look_at_target(struct pg_ruled *c)
 	}
 }
 
-/* A pipe, where the call wants one at either end. */
-static bool lacks_pipe(const struct pg_ruled *c)
-{
-	char path[64], link[16];
-	ssize_t n;
-
-	if (c->op.call == PG_CALL_tee || c->op.call == PG_CALL_vmsplice)
-		return c->object.kind != PG_PIPE;
-	if (c->op.call != PG_CALL_splice || c->object.kind == PG_PIPE)
-		return false;
-	snprintf(path, sizeof path, "/proc/%d/fd/%d", c->tid, (int)c->op.arg[0]);
-	n = readlink(path, link, sizeof link);
-	return n < 5 || memcmp(link, "pipe:", 5) != 0;
-}
-
 /* The place of ADDRESS's page among those that were asked about, and what is there if it was. */
 static uint64_t *seen_page(const struct pg_tracee *t, uintptr_t address, uint64_t *key)
 {
@@ -206,6 +192,18 @@ bool pg_see_byte(const struct pg_tracee *t, uintptr_t address)
 	return true;
 }
 
+/* As for the library: what the kernel is to refuse is nobody. */
+static bool asks_somebody(const struct pg_ruled *c)
+{
+	struct pg_addr peer = {0};
+	struct sockaddr_storage ss;
+
+	if (!pg_see_address(c, &ss))
+		return false;
+	pg_addr_set(&peer, (const struct sockaddr *)&ss, (size_t)c->op.arg[2]);
+	return ss.ss_family == AF_UNIX || peer.family;
+}
+
 /* Would the kernel refuse C for what its object is, or for its arguments? Then no rule counts it.
  */
 static bool is_unfit(const struct pg_ruled *c)
@@ -217,12 +215,15 @@ static bool is_unfit(const struct pg_ruled *c)
 	long flags;
 
 	if (!pg_moves(c->op.call))
-		return !socket;
+		return !socket || (pg_connects(c->op.call) && !asks_somebody(c));
 	if (l->shape != PG_NOTHING && (c->op.bytes < 0 || c->op.bytes >> ADDRESS))
 		return true;
 	if (l->shape == PG_BUF && c->op.bytes && !pg_see_byte(c->of, (uintptr_t)c->op.arg[l->data]))
 		return true;
-	if (splice_flags(c) & ~KNOWN || lacks_pipe(c))
+	if (splice_flags(c) & ~KNOWN ||
+	    (c->op.call == PG_CALL_vmsplice && c->object.kind != PG_PIPE))
+		return true;
+	if (pg_between(c) && pg_between_unfit(c))
 		return true;
 	if (socket || of_sockets)
 		return !socket;

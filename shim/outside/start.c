@@ -101,16 +101,46 @@ static int take_listener(struct meeting *m)
 }
 
 /* Are calls stopped at, instead of notified of? Who waits for an answer does not show what its call
- * comes to; who is stopped does. And a process has one listener: it may be another's. */
+ * comes to; who is stopped does. And a process has one listener: it may be another's; or none is
+ * allowed, nor any filter. */
 static bool by_stops;
+
+static void say(const char *line)
+{
+	fprintf(stderr, "pipeguard: %s\n", line);
+}
+
+static void say_lack(enum pg_lack lack)
+{
+	say(pg_kernel_line(lack));
+}
+
+static int forbidden; /* errno: why by stops, where nobody asked for them */
 
 static void choose_way(void)
 {
 	struct pg_rule_set *before = pg_live_enter();
+	bool ruled = pg_rules.n || pg_page();
 
-	if (pg_rules.n || pg_page())
-		by_stops = pg_silent_on || pg_filter_is_taken();
 	pg_live_leave(before);
+	if (ruled && !pg_silent_on)
+		forbidden = pg_filter_no_listener();
+	else if (pg_silent_on && !ruled)
+		forbidden = pg_filter_forbidden(0);
+	by_stops = forbidden || (ruled && pg_silent_on);
+}
+
+static void say_why_by_stops(void)
+{
+	if (forbidden && pg_silent_on)
+		say("this system has no seccomp filters, or forbids them: --all stops every system "
+		    "call instead, some 10 us a call");
+	else if (forbidden == EBUSY)
+		say("another one's seccomp notifications stand over what is started here (a "
+		    "container's, say): rules from outside stop every system call instead, some "
+		    "10 us a call");
+	else if (forbidden)
+		say_lack(PG_LACKS_NOTICE);
 }
 
 static void __attribute__((noreturn)) look_after(struct meeting *m)
@@ -186,18 +216,13 @@ static bool places_anything(void)
 	return pg_page();
 }
 
-static void say_lack(enum pg_lack lack)
-{
-	fprintf(stderr, "pipeguard: %s\n", pg_kernel_line(lack));
-}
-
 /* From here on every call that rules name is notified of. */
 static const char *notify_of_calls(struct meeting *m)
 {
 	int fd = pg_filter_install();
 
 	if (fd < 0)
-		return pg_kernel_line(PG_LACKS_NOTICE);
+		return "seccomp notifications were there, and are not any more";
 	atomic_store(&m->notifies, fd + 1);
 	if (!meet(&m->taken) || atomic_load(&m->taken) != 1)
 		return "rules from outside need the program's descriptors, which this system does "
@@ -219,7 +244,10 @@ static const char *kernel_forbids(void)
 		return pg_kernel_line(PG_LACKS_COPY);
 	if (!pg_kernel_copies())
 		say_lack(PG_LACKS_COPY);
-	return by_stops && !pg_kernel_tells() ? pg_kernel_line(PG_LACKS_INFO) : NULL;
+	if (by_stops && !pg_kernel_tells())
+		return pg_kernel_line(PG_LACKS_INFO);
+	say_why_by_stops();
+	return NULL;
 }
 
 const char *pg_start_engine(void)
@@ -252,6 +280,6 @@ const char *pg_start_engine(void)
 	if (by_stops)
 		return NULL;
 	if (pg_silent_on && pg_silent_install())
-		return "--all needs seccomp, which this system does not have, or forbids";
+		return "seccomp filters were there, and are not any more";
 	return pg_page() || pg_rules.n ? notify_of_calls(m) : NULL;
 }

@@ -78,7 +78,8 @@ static bool stands(const struct pg_ruled *c)
 static void go_on(struct pg_ruled *c)
 {
 	pg_ruled_let_go(c);
-	go_on_to_next(c->tid);
+	if (!c->gone)
+		go_on_to_next(c->tid);
 }
 
 static void answer(struct pg_ruled *c, int64_t ret)
@@ -88,6 +89,8 @@ static void answer(struct pg_ruled *c, int64_t ret)
 
 	if (!again)
 		pg_ruled_let_go(c);
+	if (c->gone)
+		return;
 	if ((back[at].tid && back[at].tid != c->tid) || !pg_registers_skip(c->tid)) {
 		go_on_to_next(c->tid); /* another one of that number is on its way */
 		return;
@@ -104,10 +107,13 @@ static int place(struct pg_ruled *c, int from, bool cloexec)
 {
 	long flags = pg_sys3(SYS_fcntl, from, F_GETFL, 0);
 	struct pg_stat st;
+	int ret;
 
 	if (pg_fstat(from, &st) || !S_ISFIFO(st.mode))
 		return -EOPNOTSUPP;
-	return pg_guest_pipe(c, (flags & O_ACCMODE) == O_WRONLY, flags & O_NONBLOCK, cloexec);
+	ret = pg_guest_pipe(c, (flags & O_ACCMODE) == O_WRONLY, flags & O_NONBLOCK, cloexec);
+	c->gone |= ret == -ESRCH;
+	return ret;
 }
 
 static const struct pg_way way = {stands, go_on, answer, place, true, NULL};

@@ -211,11 +211,15 @@ bool pg_tracee_masked(int tid, const char *word, int sig)
 	return mask_of(tid, word) >> (sig - 1) & 1;
 }
 
+/* Those that do nothing unless there is a handler; but for SIGCONT, which ends a stop. */
 bool pg_tracee_is_signalled(int tid)
 {
+	const uint64_t ignored =
+		1ull << (SIGCHLD - 1) | 1ull << (SIGURG - 1) | 1ull << (SIGWINCH - 1);
 	uint64_t waits = mask_of(tid, "SigPnd:") | mask_of(tid, "ShdPnd:");
 
-	return waits && waits & ~mask_of(tid, "SigBlk:") & ~mask_of(tid, "SigIgn:");
+	waits = waits ? waits & ~mask_of(tid, "SigBlk:") & ~mask_of(tid, "SigIgn:") : 0;
+	return waits & ~ignored || waits & mask_of(tid, "SigCgt:");
 }
 
 enum pg_signal pg_tracee_sigpipe(int tid)

@@ -24,7 +24,14 @@ struct pg_way {
 	bool (*stop)(struct pg_ruled *c);
 };
 
-enum pg_stage { PG_STAGE_DELAY, PG_STAGE_HOLD, PG_STAGE_STALL, PG_STAGE_MOVE, PG_STAGE_STACK };
+enum pg_stage {
+	PG_STAGE_DELAY,
+	PG_STAGE_HOLD,
+	PG_STAGE_FLUSH, /* what was sent before is delivered */
+	PG_STAGE_STALL,
+	PG_STAGE_MOVE,
+	PG_STAGE_STACK
+};
 
 /* What the kernel has a call made again for: ERESTARTSYS, which becomes EINTR where the handler
  * wants that, ERESTARTNOINTR, which never does, ERESTARTNOHAND. RET is one of these, or what it
@@ -54,12 +61,16 @@ struct pg_ruled {
 	bool climbed;		  /* its stack is the one that pg_frames_climb() went up last */
 	struct pg_frames *frames; /* STACK: it, until the call comes again */
 	enum pg_stage stage;
-	short events;	    /* of COPY, that are waited for */
-	uint64_t deadline;  /* 0: none */
-	uint64_t again;	    /* MOVE: when it is tried once more, whatever COPY says; 0: by EVENTS */
+	short events;	   /* of COPY, that are waited for */
+	uint64_t deadline; /* 0: none */
+	uint64_t again; /* MOVE, FLUSH: when it is tried once more, whatever COPY says; 0: by EVENTS
+			 */
+	uint64_t flushing;  /* FLUSH: since when; 0: not yet */
+	int queued;	    /* FLUSH: at the last look */
 	int64_t want, done; /* MOVE */
 	bool then_breaks;
 	bool broke;  /* behind the bytes that are DONE, by itself */
+	bool gone;   /* its thread, as was found while it stood there */
 	bool parked; /* a signal took its thread out; it comes again */
 	bool told;   /* and interrupts its call, as it would without rules */
 };

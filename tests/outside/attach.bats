@@ -285,6 +285,21 @@ except OSError: pass' <"$BATS_TEST_TMPDIR/in"
 	equal "the event" '["write","pipe","fatal",true]' "$(broken '[.call, .kind, .signal, .injected]')"
 }
 
+@test "-r break ends no process whose sandbox forbids it to make pipes: it says that it cannot" {
+	ruled_only
+	mkfifo "$BATS_TEST_TMPDIR/in"
+	exec 7<>"$BATS_TEST_TMPDIR/in"
+	begin "$BATS_TEST_TMPDIR/out" "$FIXTURES/same" confined <"$BATS_TEST_TMPDIR/in"
+	wait_for grep -q waits "$BATS_TEST_TMPDIR/out"
+	attached "$PID" -- -r 'write:kind=pipe:fd=3-:break'
+	echo >&7
+	wait "$PID"
+	wait "$ENGINE"
+	exec 7>&-
+	equal "what it said" "starts 0 waits 0 written 1" "$(xargs <"$BATS_TEST_TMPDIR/out")"
+	equal "what is told" '["break","EOPNOTSUPP"]' "$(events 'select(.ev == "inject") | [.action, .failed]')"
+}
+
 @test "who cannot be looked at is refused with one line" {
 	mkfifo "$BATS_TEST_TMPDIR/in"
 	exec 7<>"$BATS_TEST_TMPDIR/in"

@@ -96,7 +96,8 @@ seen() { as_user "$DIR/sigdfl" -d env PIPEGUARD_LOG="$LOG" PIPEGUARD_FORMAT=json
 	LD_PRELOAD="" timeout "$LIMIT" "$STILL" listener "$BUILD/pipeguard" run --outside -j -o "$LOG" \
 		-r 'write:fd=1:when=2:error=EIO' "$STILL" writes 3 >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- || status=$?
 	equal "status" 3 "$status"
-	equal "output" $'line 1\nwrite 2: Input/output error' "$(cat "$BATS_TEST_TMPDIR/out")"
+	[[ $(head -1 "$BATS_TEST_TMPDIR/out") = "pipeguard: another one's seccomp notifications stand over "*' some 10 us a call' ]]
+	equal "output" $'line 1\nwrite 2: Input/output error' "$(tail -n +2 "$BATS_TEST_TMPDIR/out")"
 	equal "what is told" '["write",1]' "$(events 'select(.ev == "inject") | [.call, .fd]')"
 	said=$(timeout "$LIMIT" "$STILL" listener "$BUILD/pipeguard" doctor "$STILL" 3>&-)
 	[[ $said = *$'\nlistener: another one\'s '* ]]
@@ -180,6 +181,28 @@ older() {
 	[[ $output == *'break on write(1, 7), which could not be made: EINVAL'* ]]
 	run -141 older 6.6 run --outside -o off -r "$rule:break" "$STILL" writes 3
 	equal "6.6" "line 1" "$output"
+}
+
+@test "where a filter forbids seccomp, or kills who asks, rules and --all go on by stops, and one line says so" {
+	ruled_only
+	[[ $BITS = 64 ]] || skip "a pipeguard for 32 bits follows no rules from outside"
+	local how line="pipeguard: this system has no seccomp notifications (Linux 5.0), or forbids them: \
+rules from outside stop every system call instead, some 10 us a call, and reset no unix sockets"
+	for how in seccomp strict; do
+		run -3 older "$how" run --outside -o off -r write:fd=1:when=2:error=EIO "$STILL" writes 3
+		equal "$how, a rule" "$line"$'\nline 1\nwrite 2: Input/output error' "$output"
+		run -141 older "$how" run --outside -o off -r write:fd=1:when=2:break "$STILL" writes 3
+		equal "$how, a fault" "$line"$'\nline 1' "$output"
+		run -0 older "$how" run --outside --control "$BATS_TEST_TMPDIR/page" -o off "$STILL" writes 1
+		equal "$how, a page" "$line"$'\nline 1' "$output"
+		run -0 older "$how" run --outside -o off "$STILL" writes 1
+		equal "$how, without rules" "line 1" "$output"
+		run -0 older "$how" run --outside -j --all "$STILL" quiet 1
+		[[ ${lines[0]} == 'pipeguard: this system has no seccomp filters, or forbids them: --all stops every system call '* ]]
+		equal "$how, --all" '"EPIPE"' "$(sed -n 's/.*"errno":\("[A-Z]*"\).*/\1/p' <<<"$output")"
+		run -0 older "$how" doctor "$STILL"
+		[[ $output == *"kernel: ${line#pipeguard: }"* ]]
+	done
 }
 
 @test "without close_range(2), too, neither the engine nor who waits for the program holds anything of its" {
@@ -331,6 +354,18 @@ line 2" "$(outside -d PIPEGUARD_RULES=write:fd=1:at=14:break "$STILL" leader 9)"
 	equal "counted" "-1 Bad address, 1 a" "$(outside PIPEGUARD_RULES=read:fd=0:at=99:eof bash -c "$fed")"
 }
 
+@test "bytes that are counted: what the kernel refuses of calls between descriptors, while nothing is ready, it refuses" {
+	ruled_only
+	equal "under a rule" "$(plain "$FIXTURES/refused")" "$(outside PIPEGUARD_RULES=%out:at=9999:break "$FIXTURES/refused")"
+	equal "what is told" "" "$(events 'select(.ev != "exit")')"
+}
+
+@test "a call between descriptors that the kernel refuses is no rule's turn" {
+	ruled_only
+	run -0 outside PIPEGUARD_RULES='splice:when=1:error=ENOMEM' "$FIXTURES/refused"
+	equal "which one" "right: Cannot allocate memory" "$(grep memory <<<"$output")"
+}
+
 @test "bytes that are counted: a splice that waits for its source lets the engine sleep" {
 	ruled_only
 	mkfifo "$BATS_TEST_TMPDIR/in"
@@ -351,4 +386,26 @@ line 2" "$(outside -d PIPEGUARD_RULES=write:fd=1:at=14:break "$STILL" leader 9)"
 	wait "$job"
 	equal "all of it" $'012345689' "$(cat "$BATS_TEST_TMPDIR/said")"
 	((asleep > 20))
+}
+
+@test "a reset comes behind what was sent before, whoever reads it: one that waits for the engine, too" {
+	ruled_only
+	[[ $BITS = 64 ]] || skip "a pipeguard for 32 bits follows no rules from outside"
+	local wanted=$'five: -1 Connection reset by peer\nreader: 1048576, Connection reset by peer'
+	older 7.0 run --outside -o off /bin/true || skip "no filter can be put on a program here"
+	equal "by notifications" "$wanted" \
+		"$(outside PIPEGUARD_RULES='write:len=5:reset ; recv:when=99999:error=EIO' "$FIXTURES/taken")"
+	run -0 older seccomp run --outside -o off -r write:len=5:reset "$FIXTURES/taken"
+	equal "by stops" "$wanted" "$(tail -n +2 <<<"$output")"
+}
+
+@test "hold: what a second thread writes meanwhile is written, and both that are held see the reader leave; by stops, too" {
+	ruled_only
+	[[ $BITS = 64 ]] || skip "a pipeguard for 32 bits follows no rules from outside"
+	local rule=write:kind=pipe:len=5:hold=60s wanted="3; Broken pipe; Broken pipe"
+	older 7.0 run --outside -o off /bin/true || skip "no filter can be put on a program here"
+	equal "inside" "$wanted" "$(guarded PIPEGUARD_RULES=$rule "$FIXTURES/beside")"
+	equal "by notifications" "$wanted" "$(outside PIPEGUARD_RULES=$rule "$FIXTURES/beside")"
+	run -0 older seccomp run --outside -o off -r "$rule" "$FIXTURES/beside"
+	equal "by stops" "$wanted" "${lines[1]}"
 }

@@ -299,6 +299,20 @@ nothing_changes() {
 	done
 }
 
+@test "attach -r ends no call of a 32-bit process that waits, and makes no other one of it" {
+	ruled_only
+	narrow same
+	local out=$BATS_TEST_TMPDIR/out
+	begin "$out" "$NARROW/same" waits
+	wait_for grep -q waits "$out"
+	asleep() { grep -qs '^State:.*S' "/proc/$PID/status"; }
+	wait_for asleep
+	attached "$PID" -- -r write:fd=99:break
+	wait "$PID"
+	wait "$ENGINE"
+	equal "what it was told" "waits 0 recv -1 Resource temporarily unavailable" "$(xargs <"$out")"
+}
+
 @test "attach -r break: a pipe takes the number in a 32-bit process that runs already" {
 	ruled_only
 	narrow still

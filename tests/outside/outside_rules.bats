@@ -284,3 +284,15 @@ ruled() {
 		equal "another call" "getpid: 1, registers kept" "$output"
 	done
 }
+
+@test "a socket that is connected, or listens: connect says so whatever rules want, at once" {
+	local rule few wanted
+	for few in '' few; do
+		# shellcheck disable=SC2086 # a word, or none
+		wanted=$(plain "$FIXTURES/impossible" taken $few)
+		for rule in refuse stall; do
+			# shellcheck disable=SC2086
+			equal "$rule $few" "$wanted" "$(outside PIPEGUARD_RULES="connect:when=2+:$rule" "$FIXTURES/impossible" taken $few)"
+		done
+	done
+}

@@ -83,6 +83,28 @@ FAR='%out,%in:at=1000000000:reset'
 	done
 }
 
+@test "what never waits is never interrupted; a datagram waits for room, a background process for its terminal" {
+	local rule what
+	cd "$BATS_TEST_TMPDIR"
+	for rule in '%out,%in:when=1000000000:error=EIO' '%out,%in:stack=nobody:error=EIO'; do
+		for what in nonblocking full background; do
+			unchanged "$rule" "$what"
+		done
+	done
+	unchanged "$FAR" full
+	unchanged "$FAR" patient
+}
+
+@test "a signal that does nothing interrupts no call, whether there are rules or not" {
+	local native options
+	native=$(timeout -k 1 10 "$SAME" ignored 3>&-)
+	[[ $native = *'with a handler -1 Interrupted'* ]]
+	for options in '' '-r write:fd=99:break' --all; do
+		# shellcheck disable=SC2086 # none, or several
+		equal "with ${options:-no option}" "$native" "$(LIMIT=10 outside -d $options "$SAME" ignored 2>&1)"
+	done
+}
+
 @test "a call that waits, and a signal that another thread takes: no errno that is the kernel's own" {
 	unchanged 'read:kind=pipe:delay=25ms' restarts
 }
@@ -104,6 +126,14 @@ FAR='%out,%in:at=1000000000:reset'
 		run outside -d PIPEGUARD_RULES="write:kind=pipe:fd=3-$by:break" "$SAME" shaken
 		equal "writes$by" $'broken 300\nnext number 3' "$output"
 	done
+}
+
+@test "a thread becomes another program while a pipe takes another one's place in the first one" {
+	# shellcheck disable=SC2034 # outside's
+	LIMIT=20
+	run outside -d --all -r 'write:kind=pipe:fd=3-:break' "$SAME" execs
+	equal "what it says" "rounds left 0" "$output"
+	((status == 0))
 }
 
 @test "a thread with descriptors of its own: its own are looked at" {

@@ -218,6 +218,16 @@ refused_by_kernel() {
 	ruled 'connect:refuse' 'connect ECONNREFUSED' full tcp connect
 }
 
+@test "a socket that is connected, or listens, is not connected: no rule makes another error of it" {
+	local rule few
+	for rule in refuse stall; do
+		for few in '' few; do
+			# shellcheck disable=SC2086 # a word, or none
+			ruled "connect:when=2+:$rule" '' taken $few
+		done
+	done
+}
+
 @test "a connection that is to hang does not come about where too few descriptors are left" {
 	ruled 'connect:stall' 'connect ETIMEDOUT' full tcp connect
 	ruled 'connect:stall' 'connect ETIMEDOUT' full tcp connect1

@@ -36,8 +36,7 @@ broke() { guarded PIPEGUARD_VERBOSE=1 "$FIXTURES/brokenfd" 1 "$FIXTURES/numbers"
 	# By the launcher, from elsewhere.
 	mkdir elsewhere
 	cp case.tgz elsewhere
-	# A folder with blanks in its name is no place for a library.
-	[[ $(realpath "$BUILD") == *[[:blank:]:]* ]] || (cd elsewhere && timeout "$LIMIT" "$BUILD/pipeguard" replay case.tgz 3>&-)
+	(cd elsewhere && timeout "$LIMIT" "$BUILD/pipeguard" replay case.tgz 3>&-)
 }
 
 @test "what differs is said, with status 1: no break, another place, another signal" {

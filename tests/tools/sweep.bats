@@ -305,12 +305,15 @@ sys.exit("%s: these do not print: %r" % (sys.argv[1], bad) if bad else 0)' "$fil
 	done
 }
 
-@test "a library in a folder with a blank is taken by the name of a link without" {
+@test "a library in a folder with a blank is taken by the name of a link without, which the command makes" {
 	mkdir "$BATS_TEST_TMPDIR/a b"
 	cp "$LIB" "$BUILD/pipeguard" "$BATS_TEST_TMPDIR/a b"
 	ln -s "a b" "$BATS_TEST_TMPDIR/link"
 	LIB=$BATS_TEST_TMPDIR/link/libpipeguard.so run -0 sweep -q --faults break -- "$FIXTURES/numbers" 10
 	[[ $output == *'killed 1' ]]
+	LIB="$BATS_TEST_TMPDIR/a b/libpipeguard.so" run -0 sweep -q --faults break -- "$FIXTURES/numbers" 10
+	[[ $output == *'killed 1' ]]
+	rm "$BATS_TEST_TMPDIR/a b/pipeguard" # another one's library is another
 	LIB="$BATS_TEST_TMPDIR/a b/libpipeguard.so" run -125 sweep -q -- "$FIXTURES/numbers" 10
 	equal "why not" "pipeguard sweep: the loader splits LD_PRELOAD at blanks and colons: '$BATS_TEST_TMPDIR/a b/libpipeguard.so'" "$output"
 }
