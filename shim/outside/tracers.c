@@ -6,6 +6,7 @@
 #include "outside/report.h"
 #include "outside/tracee.h"
 
+#include <elf.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -51,7 +52,7 @@ static bool is_entered(int tid)
 	char *loader = NULL;
 
 	if (fd >= 0 && pg_elf_file_open(&e, fd)) {
-		loader = e.machine == (PG_AUDIT & 0xffff) ? pg_elf_file_interpreter(&e) : NULL;
+		loader = e.machine == PG_ELF_MACHINE ? pg_elf_file_interpreter(&e) : NULL;
 		pg_elf_file_close(&e);
 	}
 	if (fd >= 0)
