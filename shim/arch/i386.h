@@ -44,6 +44,14 @@ static inline void pg_context_args(const ucontext_t *uc, uintptr_t arg[6])
 		arg[i] = (uintptr_t)uc->uc_mcontext.gregs[order[i]];
 }
 
+static inline void pg_context_set_args(ucontext_t *uc, const uintptr_t *arg, int n)
+{
+	static const int order[3] = {REG_EBX, REG_ECX, REG_EDX};
+
+	for (int i = 0; i < n; i++)
+		uc->uc_mcontext.gregs[order[i]] = (greg_t)arg[i];
+}
+
 /* The context that another signal's handler was given, as it begins; 0: it is none. */
 static inline uintptr_t pg_context_beneath(const ucontext_t *uc, pg_word_at *word)
 {

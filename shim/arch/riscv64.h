@@ -36,7 +36,6 @@ static inline void pg_context_set_args(ucontext_t *uc, const uintptr_t *arg, int
 		uc->uc_mcontext.__gregs[10 + i] = arg[i];
 }
 
-#define PG_CONTEXT_ARGS_LOST 1
 /* The context that another signal's handler was given, as it begins; 0: it is none. */
 static inline uintptr_t pg_context_beneath(const ucontext_t *uc, pg_word_at *word)
 {

@@ -300,19 +300,29 @@ static int64_t length_of(const struct regs *r)
 	return l->len < 0 ? -1 : (int64_t)r->arg[l->len];
 }
 
+/* The system call that libc makes for CALL. On 64 bit musl's sendmmsg sends one by one. */
+static long number_for(enum pg_call call)
+{
+	long nr = pg_call_number(call);
+
+#ifndef __GLIBC__
+	if (pg_call_formats(call))
+		return SYS_writev; /* musl's stdio writes nothing by write */
+	if (nr == SYS_sendmmsg && sizeof(long) > sizeof(int))
+		return SYS_sendmsg;
+#endif
+	return nr;
+}
+
 /* From the mark of the wrapper that is in progress, if these registers are its call's. */
 static bool from_mark(struct regs *r, struct pg_op *op)
 {
 	enum pg_call call = (enum pg_call)(pg_mark >> 32 & 0x3fff);
 	int fd = (int)(uint32_t)pg_mark;
-	long nr = pg_call_number(call);
+	long nr = number_for(call);
 
 	if (!(pg_mark & PG_MARK_SET))
 		return false;
-#ifndef __GLIBC__
-	if (pg_call_formats(call))
-		nr = SYS_writev; /* musl's stdio writes nothing by write */
-#endif
 #ifdef __i386__
 	if (nr == SYS_sendto || nr == SYS_sendmsg || nr == SYS_sendmmsg)
 		unpack_socketcall(r);
@@ -348,7 +358,7 @@ static bool from_wrapper(struct regs *r, const struct pg_wrapper *w, struct pg_o
 	if (call == PG_NO_CALL || pg_call_formats(call)) /* which leaves a mark */
 		return false;
 	if (r->nr < 0)
-		r->nr = pg_call_number(call);
+		r->nr = number_for(call);
 	op->call = call;
 	op->fd = fd_of(r);
 	op->via = stdio ? PG_VIA_STDIO : PG_VIA_CALL;
@@ -466,8 +476,9 @@ bool pg_hit_recognise(const siginfo_t *si, const void *context, struct pg_op *op
 }
 
 /* Of a write that broke once: which system call is to be made to meet the same again, and with what
- * where not all arguments are left. False: not known. */
-static bool to_repeat(struct regs *r, const void *uc)
+ * arguments where not all are LEFT; a write(2) of one byte where the call itself is not known.
+ * False: nor is the descriptor. */
+static bool to_repeat(struct regs *r, const void *uc, bool *left)
 {
 	static const char byte;
 	struct pg_op op = {.fd = -1};
@@ -478,12 +489,15 @@ static bool to_repeat(struct regs *r, const void *uc)
 	if (r->unpacked)
 		r->nr = SYS_socketcall; /* whose own arguments are as they were */
 #endif
+	*left = !r->first_lost && r->nr >= 0;
+	if (*left)
+		return true;
 	if (!r->first_lost)
-		return r->nr >= 0;
+		op.fd = (int)r->arg[0];
 	if (op.fd < 0)
 		return false;
 	r->arg[0] = (uintptr_t)op.fd;
-	if (pg_call_layout(pg_call_of_number(r->nr))->fd == 0)
+	if (r->nr >= 0 && pg_call_layout(pg_call_of_number(r->nr))->fd == 0)
 		return true;
 	r->nr = SYS_write;
 	r->arg[1] = (uintptr_t)&byte;
@@ -495,15 +509,15 @@ bool pg_hit_repeat(void *context)
 {
 	ucontext_t *uc = context_of(context);
 	struct regs r;
+	bool left;
 
 	read_regs(uc, &r);
 	if (r.ret != -EPIPE && !pg_confined) /* what it took might be written twice */
 		return false;
-	if (!to_repeat(&r, uc))
+	if (!to_repeat(&r, uc, &left))
 		return false;
-#ifdef PG_CONTEXT_ARGS_LOST
-	pg_context_set_args(uc, r.arg, 3);
-#endif
+	if (!left)
+		pg_context_set_args(uc, r.arg, 3);
 	/* On i386 the vDSO's other ways into the kernel come back behind its int $0x80, too. */
 	PG_CONTEXT_NUMBER(uc) = (__typeof__(PG_CONTEXT_NUMBER(uc)))r.nr;
 	PG_CONTEXT_PC(uc) -= PG_TRAP_BYTES;
