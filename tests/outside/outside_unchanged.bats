@@ -136,6 +136,12 @@ FAR='%out,%in:at=1000000000:reset'
 	((status == 0))
 }
 
+@test "a pipe takes another one's place while the stack is full: what lies behind it is as it was" {
+	[[ $(uname -m) = x86_64 ]] || skip "another machine's registers"
+	run outside -d --all -r 'write:kind=pipe:fd=3-:break' "$SAME" brimful
+	equal "what it says" $'changed 0\nbroken 1' "$output"
+}
+
 @test "a thread with descriptors of its own: its own are looked at" {
 	printf '6.9\n%s\n' "$(uname -r)" | sort -CV || skip "before Linux 6.9 a thread's descriptors cannot be had"
 	run outside -d PIPEGUARD_RULES='write:kind=pipe:fd=3-:error=EIO' "$SAME" own
