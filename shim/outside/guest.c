@@ -173,8 +173,8 @@ int pg_guest_pipe(const struct pg_ruled *c, int which, bool nonblock, bool cloex
 	struct pg_registers r;
 	long ret;
 
-	if (!pg_registers_read(c->tid, &r) || r.narrow != c->narrow ||
-	    is_confined(c->tid) || !pg_registers_keep(c->tid, &g.as))
+	if (!pg_registers_read(c->tid, &r) || r.narrow != c->narrow || is_confined(c->tid) ||
+	    !pg_registers_keep(c->tid, &g.as))
 		return -EOPNOTSUPP;
 	if (!begin(&g))
 		return -ESRCH;

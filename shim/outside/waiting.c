@@ -17,8 +17,7 @@ static uint64_t next_look = 1; /* never 0, which is no time */
 /* Descriptors are few: what waits for its time alone takes a copy again then. */
 static bool needs_copy(const struct pg_ruled *c)
 {
-	return c->stage == PG_STAGE_HOLD || c->stage == PG_STAGE_FLUSH ||
-	       c->stage == PG_STAGE_MOVE;
+	return c->stage == PG_STAGE_HOLD || c->stage == PG_STAGE_FLUSH || c->stage == PG_STAGE_MOVE;
 }
 
 void pg_wait(struct pg_ruled *c)

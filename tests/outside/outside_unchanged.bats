@@ -129,8 +129,6 @@ FAR='%out,%in:at=1000000000:reset'
 }
 
 @test "a thread becomes another program while a pipe takes another one's place in the first one" {
-	# shellcheck disable=SC2034 # outside's
-	LIMIT=20
 	run outside -d --all -r 'write:kind=pipe:fd=3-:break' "$SAME" execs
 	equal "what it says" "rounds left 0" "$output"
 	((status == 0))
