@@ -46,6 +46,7 @@ enum pg_barrier {
 	PG_BARRIER_ENVIRONMENT, /* no LD_PRELOAD names it */
 	PG_BARRIER_UNDUMPABLE,	/* the engine outside, no root, may not look into it */
 	PG_BARRIER_LISTENER,	/* it wants seccomp notifications, which rules from outside have */
+	PG_BARRIER_TRACER,	/* it traces others, which the engine outside does */
 	PG_BARRIERS
 };
 enum pg_state { PG_STATE_DEFAULT, PG_STATE_IGNORED, PG_STATE_CAUGHT };

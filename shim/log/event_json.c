@@ -28,6 +28,7 @@ static const char *const barriers[PG_BARRIERS] = {
 	[PG_BARRIER_STATIC] = "static",		[PG_BARRIER_PRIVILEGED] = "privileged",
 	[PG_BARRIER_MACHINE] = "machine",	[PG_BARRIER_ENVIRONMENT] = "environment",
 	[PG_BARRIER_UNDUMPABLE] = "undumpable", [PG_BARRIER_LISTENER] = "listener",
+	[PG_BARRIER_TRACER] = "tracer",
 };
 static const char *const via_names[] = {
 	[PG_VIA_CALL] = "call",

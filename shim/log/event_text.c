@@ -593,6 +593,8 @@ static const struct {
 				   "what it writes to is not known here, and no rule reaches it"},
 	[PG_BARRIER_LISTENER] = {"wants seccomp notifications of its own",
 				 "EBUSY, since rules from outside have them"},
+	[PG_BARRIER_TRACER] = {"traces others itself",
+			       "EPERM, since a process has one tracer, which is pipeguard here"},
 };
 
 static void text_unreached(struct pg_text *t, const struct pg_event *e)

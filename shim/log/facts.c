@@ -91,14 +91,16 @@ void pg_put_actions(struct pg_text *t, const struct pg_event *e)
 bool pg_put_instead(struct pg_text *t, const struct pg_event *e)
 {
 	bool filtered = e->unreached.barrier == PG_BARRIER_LISTENER;
+	bool traces = e->unreached.barrier == PG_BARRIER_TRACER;
 	bool closed = e->unreached.barrier == PG_BARRIER_UNDUMPABLE ||
 		      (e->unreached.barrier == PG_BARRIER_PRIVILEGED && !e->unreached.by_root);
 
 	if (!e->unreached.reachable || ((filtered || closed) && e->unreached.child < 0))
 		return false;
-	pg_put(t, filtered ? "pipeguard attach -r RULE "
-		  : closed ? "sudo pipeguard attach "
-			   : "pipeguard run --both");
+	pg_put(t, traces     ? "pipeguard run --inside"
+		  : filtered ? "pipeguard attach -r RULE "
+		  : closed   ? "sudo pipeguard attach "
+			     : "pipeguard run --both");
 	if (filtered || closed)
 		pg_put_i64(t, e->unreached.child);
 	return true;

@@ -53,7 +53,7 @@ struct head {
 	uint64_t owner;
 	uint8_t fired[64]; /* 1: the rule of this number did. A byte each: two at once undo nothing
 			    */
-	uint64_t awaits; /* 1: no call before that is logged. scripts/lib/pgengine.py sets it */
+	uint64_t awaits;   /* 1: no call before that is logged. scripts/lib/pgengine.py sets it */
 };
 struct file {
 	struct head head;

@@ -10,6 +10,7 @@
 #include "outside/stops.h"
 #include "outside/report.h"
 #include "outside/tracee.h"
+#include "outside/tracers.h"
 
 #include "base/clock.h"
 #include "log/log.h"
@@ -143,7 +144,9 @@ int pg_engine_seize(int pid)
 
 static void go_on(int tid, int sig)
 {
-	ptrace(pg_stops_on ? PTRACE_SYSCALL : PTRACE_CONT, tid, 0, (long)sig);
+	bool stopped = pg_stops_on || pg_tracers_watch(tid);
+
+	ptrace(stopped ? PTRACE_SYSCALL : PTRACE_CONT, tid, 0, (long)sig);
 }
 
 static bool stops(int sig)
@@ -162,6 +165,7 @@ static void forget_thread(int tid)
 {
 	pg_wait_gone(tid);
 	pg_stops_gone(tid);
+	pg_tracers_leave(tid);
 	pg_tracee_thread_gone(tid);
 }
 
@@ -196,6 +200,13 @@ static void on_last_stop(int tid)
 	go_on(tid, 0);
 }
 
+/* Where no filter, and no stop, shows its calls. */
+static void expect_tracer(int tid)
+{
+	if (!pg_stops_on && !notifies && !pg_silent_on)
+		pg_tracers_expect(tid);
+}
+
 /* What its program wrote until now counts for the child, too; one by vfork counts as its parent.
  * The child may have ended before this is reported. */
 static void on_fork(int tid, bool vfork)
@@ -203,8 +214,11 @@ static void on_fork(int tid, bool vfork)
 	unsigned long child = 0;
 	int parent = pg_tracee_of(tid);
 
-	if ((pg_rules.n || pg_page()) && !ptrace(PTRACE_GETEVENTMSG, tid, 0, &child) &&
-	    pg_tracee_lives((int)child)) {
+	if (ptrace(PTRACE_GETEVENTMSG, tid, 0, &child))
+		child = 0;
+	if (child)
+		expect_tracer(tid);
+	if ((pg_rules.n || pg_page()) && child && pg_tracee_lives((int)child)) {
 		pg_tracee((int)child)->image = pg_tracee(parent)->image;
 		pg_tracee((int)child)->vfork_of = vfork ? parent : 0;
 	}
@@ -219,6 +233,15 @@ static void on_signal_of(int tid, int sig)
 	go_on(tid, sig);
 }
 
+static void on_call(int tid)
+{
+	if (pg_silent_on)
+		pg_silent_look(tid);
+	else
+		pg_tracers_look(tid);
+	go_on(tid, 0);
+}
+
 static void on_stop(int tid, int status)
 {
 	int sig = WSTOPSIG(status), event = status >> 16;
@@ -227,6 +250,8 @@ static void on_stop(int tid, int status)
 		pg_ruled_stands(tid);
 	if (event == PTRACE_EVENT_STOP && sig == SIGTRAP && pg_stops_on)
 		pg_interrupted_by_stop(tid);
+	if (event == PTRACE_EVENT_STOP && !stops(sig))
+		expect_tracer(tid);
 	if (event == PTRACE_EVENT_STOP && stops(sig))
 		on_group_stop(tid);
 	else if (event == PTRACE_EVENT_EXEC)
@@ -236,9 +261,9 @@ static void on_stop(int tid, int status)
 	else if (event == PTRACE_EVENT_EXIT)
 		on_last_stop(tid);
 	else if (event == PTRACE_EVENT_SECCOMP)
-		ptrace(PTRACE_SYSCALL, tid, 0, 0); /* to its end */
+		pg_tracers_look(tid), ptrace(PTRACE_SYSCALL, tid, 0, 0); /* to its end */
 	else if (sig == (SIGTRAP | 0x80) && !pg_stops_on)
-		pg_silent_look(tid), go_on(tid, 0);
+		on_call(tid);
 	else if (sig == (SIGTRAP | 0x80))
 		pg_stops_take(tid);
 	else if (event)

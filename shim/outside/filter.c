@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -113,6 +114,18 @@ static void put_listener(uint32_t number)
 	put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_USER_NOTIF);
 }
 
+/* Who would trace others is logged: see tracers.h. */
+static void put_tracing(uint32_t number)
+{
+	put(BPF_JMP | BPF_JEQ | BPF_K, 0, 6, number);
+	put(BPF_LD | BPF_W | BPF_ABS, 0, 0, (uint32_t)offsetof(struct seccomp_data, args));
+	put(BPF_JMP | BPF_JEQ | BPF_K, 3, 0, PTRACE_TRACEME);
+	put(BPF_JMP | BPF_JEQ | BPF_K, 2, 0, PTRACE_ATTACH);
+	put(BPF_JMP | BPF_JEQ | BPF_K, 1, 0, PTRACE_SEIZE);
+	put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
+	put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_USER_NOTIF);
+}
+
 static void put_own(void)
 {
 	put(BPF_LD | BPF_W | BPF_ABS, 0, 0, (uint32_t)offsetof(struct seccomp_data, nr));
@@ -127,6 +140,7 @@ static void put_own(void)
 			put_call(call, pg_calls_alike(call), SYS_accept);
 #endif
 	}
+	put_tracing(SYS_ptrace);
 	put_listener(SYS_seccomp);
 	put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
 }
@@ -162,6 +176,7 @@ static void put_narrow(void)
 		if (call && is_watched(pg_calls_alike(call)))
 			put_call(call, pg_calls_alike(call), pg_narrow_pairs[i].narrow);
 	}
+	put_tracing(PG_NARROW_PTRACE);
 	put_socketcall();
 	put_listener(PG_NARROW_SECCOMP);
 }

@@ -11,6 +11,7 @@
 /* syscall_32.tbl */
 const struct pg_narrow_pair pg_narrow_pairs[] = {{3, SYS_read},
 						 {4, SYS_write},
+						 {PG_NARROW_PTRACE, SYS_ptrace},
 						 {145, SYS_readv},
 						 {146, SYS_writev},
 						 {PG_NARROW_SENDFILE, SYS_sendfile},

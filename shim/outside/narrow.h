@@ -19,7 +19,7 @@ enum { PG_NARROW_AUDIT = 0 };
 
 /* socketcall(2), whose first argument says which call it stands for; the others lie in memory. */
 enum { PG_NARROW_SOCKETCALL = 102, PG_NARROW_SOCKETCALLS = 21 };
-enum { PG_NARROW_SECCOMP = 354, PG_NARROW_SENDFILE = 187 /* whose offset is a word */ };
+enum { PG_NARROW_PTRACE = 26, PG_NARROW_SECCOMP = 354, PG_NARROW_SENDFILE = 187 /* whose offset is a word */ };
 enum { PG_NARROW_CLOSE = 6, PG_NARROW_DUP3 = 330, PG_NARROW_PIPE2 = 331 };
 
 /* A call that can break a pipe, or that rules name: its number there, and here. */

@@ -7,6 +7,7 @@
 #include "outside/narrow.h"
 #include "outside/ruled.h"
 #include "outside/report.h"
+#include "outside/tracers.h"
 
 #include "rules/live.h"
 #include "rules/turn.h"
@@ -128,6 +129,11 @@ static void take(struct pg_ruled *c, uintptr_t pc)
 	if (c->number == SYS_seccomp) {
 		pg_report_listener(c->of);
 		go_on(c); /* the kernel refuses it */
+		return;
+	}
+	if (c->number == SYS_ptrace) {
+		pg_tracers_see(c->tid, c->op.arg[0], c->op.arg[1]);
+		go_on(c);
 		return;
 	}
 	if (!pg_memory_is_up(c->of, pc))

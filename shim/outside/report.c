@@ -320,13 +320,13 @@ void pg_report_held(struct pg_tracee *t)
 	report_load(t);
 }
 
-static void report_barrier(struct pg_tracee *t, enum pg_barrier barrier)
+static void report_barrier(struct pg_tracee *t, enum pg_barrier barrier, bool reachable)
 {
 	struct pg_event *e = pg_report_room(PG_EV_UNREACHED, t);
 
 	e->unreached.child = t->pid;
 	e->unreached.barrier = barrier;
-	e->unreached.reachable = true;
+	e->unreached.reachable = reachable;
 	pg_report_event(t, t->pid, e);
 }
 
@@ -337,7 +337,7 @@ void pg_report_closed(struct pg_tracee *t)
 	if (t->left_out || t->closed_logged || !pg_tracee_is_closed(pg_tracee_by(t)))
 		return;
 	t->closed_logged = true;
-	report_barrier(t, PG_BARRIER_UNDUMPABLE);
+	report_barrier(t, PG_BARRIER_UNDUMPABLE, true);
 }
 
 void pg_report_listener(struct pg_tracee *t)
@@ -347,7 +347,31 @@ void pg_report_listener(struct pg_tracee *t)
 	if (t->left_out || t->listener_logged)
 		return;
 	t->listener_logged = true;
-	report_barrier(t, PG_BARRIER_LISTENER);
+	report_barrier(t, PG_BARRIER_LISTENER, true);
+}
+
+static bool is_told(const char *program)
+{
+	enum { PROGRAMS = 16 };
+	static uint64_t told[PROGRAMS];
+	static unsigned next;
+	uint64_t name = 1;
+
+	for (const char *c = program; *c; c++)
+		name = pg_mix(name, (uint8_t)*c);
+	for (unsigned i = 0; i < PROGRAMS; i++)
+		if (told[i] == name)
+			return true;
+	told[next++ % PROGRAMS] = name;
+	return false;
+}
+
+void pg_report_tracer(struct pg_tracee *t, bool entered)
+{
+	pg_tracee_now = t;
+	pg_tracee_name(t);
+	if (!t->left_out && !is_told(t->program))
+		report_barrier(t, PG_BARRIER_TRACER, entered);
 }
 
 /* Rules of a tree that fired nowhere, where its first process ends and no counts are logged. */

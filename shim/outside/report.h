@@ -28,6 +28,10 @@ void pg_report_closed(struct pg_tracee *t);
 /* Logs that T asked for seccomp notifications of its own. */
 void pg_report_listener(struct pg_tracee *t);
 
+/* Logs, once of each program, that T traces others, and is refused because of this process.
+ * ENTERED: by the library it could be. */
+void pg_report_tracer(struct pg_tracee *t, bool entered);
+
 /* T has ended: the last word, where there is one to say. */
 void pg_report_ended(struct pg_tracee *t);
 

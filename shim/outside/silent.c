@@ -56,7 +56,7 @@ static void put_socketcall(void)
 }
 
 /* Calls of ARCH; those of others are behind them. */
-static void put_calls(uint32_t arch, const short number[4])
+static void put_calls(uint32_t arch, const short number[5])
 {
 	unsigned short others = length;
 
@@ -66,6 +66,8 @@ static void put_calls(uint32_t arch, const short number[4])
 	put_call(number[1], 2, MSG_NOSIGNAL);
 	put_call(number[2], 3, MSG_NOSIGNAL);
 	put_call(number[3], 5, PG_RWF_NOSIGNAL);
+	put(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, (size_t)number[4]);
+	put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_TRACE);
 	if (arch == (uint32_t)PG_NARROW_AUDIT)
 		put_socketcall();
 	put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
@@ -74,8 +76,10 @@ static void put_calls(uint32_t arch, const short number[4])
 
 int pg_silent_install(void)
 {
-	static const short own[] = {SYS_sendto, SYS_sendmsg, SYS_sendmmsg, SYS_pwritev2};
-	static const short narrow[] = {369, 370, 345, 379}; /* the same, see narrow.c */
+	static const short own[] = {SYS_sendto, SYS_sendmsg, SYS_sendmmsg, SYS_pwritev2,
+				    SYS_ptrace};
+	static const short narrow[] = {369, 370, 345, 379,
+				       PG_NARROW_PTRACE}; /* the same, see narrow.c */
 
 	put(BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, arch));
 	put_calls(PG_AUDIT, own);

@@ -84,8 +84,8 @@ static struct pg_file *file_of(uintptr_t addr)
 	return is_small(f) && load() ? f : NULL;
 }
 
-/* ADDR, as its file has it. */
-static uint64_t place_of(const struct pg_file *f, uintptr_t addr)
+/* ADDR, as file F has it. */
+static uint64_t in_file(const struct pg_file *f, uintptr_t addr)
 {
 	struct pg_module room;
 	const struct pg_module *m = pg_module_at(addr, &room);
@@ -93,60 +93,77 @@ static uint64_t place_of(const struct pg_file *f, uintptr_t addr)
 	return pg_mix(pg_mix(3, f->stamp), addr - (m ? m->base : 0)) | 1;
 }
 
+/* A place and its file, which is asked for once. */
+struct place {
+	struct pg_file *file; /* a null pointer: no line of it is known */
+	uintptr_t addr;
+	uint64_t what; /* as verdicts are kept */
+};
+
+static struct place place_of(uintptr_t addr)
+{
+	struct pg_file *f = file_of(addr);
+
+	return (struct place){f, addr, f ? in_file(f, addr) : 0};
+}
+
+static bool is_new(const struct place *p)
+{
+	return p->file && verdict_on(p->what) == NEW;
+}
+
 struct places {
-	const uintptr_t *addr;
+	const struct place *place;
 	unsigned n;
 };
 
 static void look_at(void *arg)
 {
-	const struct places *p = arg;
+	const struct places *all = arg;
 	int number;
 
-	for (unsigned i = 0; i < p->n; i++)
-		if (file_of(p->addr[i]))
-			line_of(file_of(p->addr[i]), p->addr[i], &number);
+	for (unsigned i = 0; i < all->n; i++)
+		if (all->place[i].file)
+			line_of(all->place[i].file, all->place[i].addr, &number);
 }
 
 /* Of a file that is bad nothing more is read. */
-static void try_one(uintptr_t addr)
+static void try_one(const struct place *p)
 {
-	struct pg_file *f = file_of(addr);
-
-	if (f && verdict_on(place_of(f, addr)) == NEW &&
-	    !judge(place_of(f, addr),
-		   pg_bound_try(look_at, &(struct places){&addr, 1}, LINES_SECONDS)))
-		f->debug = 0;
+	if (is_new(p) && is_small(p->file) &&
+	    !judge(p->what, pg_bound_try(look_at, &(struct places){p, 1}, LINES_SECONDS)))
+		p->file->debug = 0;
 }
 
 void pg_source_try(const uintptr_t *addr, unsigned n)
 {
+	struct place place[PG_FRAMES_MAX];
 	bool any = false, good;
 
-	for (unsigned i = 0; i < n && !any; i++) {
-		struct pg_file *f = file_of(addr[i]);
-
-		any = f && verdict_on(place_of(f, addr[i])) == NEW;
+	n = n < PG_FRAMES_MAX ? n : PG_FRAMES_MAX;
+	for (unsigned i = 0; i < n; i++) {
+		place[i] = place_of(addr[i]);
+		any |= is_new(&place[i]);
 	}
 	if (!any)
 		return;
-	good = pg_bound_try(look_at, &(struct places){addr, n}, LINES_SECONDS);
+	good = pg_bound_try(look_at, &(struct places){place, n}, LINES_SECONDS);
 	for (unsigned i = 0; i < n; i++)
 		if (!good)
-			try_one(addr[i]);
-		else if (file_of(addr[i]))
-			judge(place_of(file_of(addr[i]), addr[i]), true);
+			try_one(&place[i]);
+		else if (place[i].file)
+			judge(place[i].what, true);
 }
 
 bool pg_source_at(uintptr_t addr, struct pg_text *t)
 {
-	struct pg_file *f = file_of(addr);
+	struct place p = place_of(addr);
 	const char *file;
 	int number = 0;
 
-	if (!f || verdict_on(place_of(f, addr)) != GOOD || !pg_bound_begin(0))
+	if (!p.file || verdict_on(p.what) != GOOD || !pg_bound_begin(0))
 		return false;
-	file = line_of(f, addr, &number);
+	file = line_of(p.file, addr, &number);
 	pg_bound_end();
 	if (!file || number <= 0)
 		return false;

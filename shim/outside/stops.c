@@ -9,6 +9,7 @@
 #include "outside/registers.h"
 #include "outside/ruled.h"
 #include "outside/silent.h"
+#include "outside/tracers.h"
 
 #include "rules/live.h"
 #include "rules/turn.h"
@@ -206,6 +207,8 @@ void pg_stops_take(int tid)
 		go_on_to_next(tid);
 	else if (info.op == PTRACE_SYSCALL_INFO_EXIT)
 		finish(tid);
+	else if (info.op == PTRACE_SYSCALL_INFO_ENTRY && number_of(&info) == SYS_ptrace)
+		pg_tracers_look(tid), go_on_to_next(tid);
 	else if (info.op == PTRACE_SYSCALL_INFO_ENTRY && is_watched(number_of(&info)))
 		come(tid, &info);
 	else

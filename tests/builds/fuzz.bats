@@ -5,6 +5,7 @@
 # natively and under the library: always the same hundred. make fuzz does more of both.
 
 load ../helpers
+load ../outside
 
 export BATS_TEST_TIMEOUT=240 # whole builds, on a busy machine
 
@@ -155,6 +156,15 @@ rust_target() {
 	# It did break writes, and few sequences were of no use.
 	[[ $output =~ ([0-9]+)' broken writes had to be told' ]]
 	((BASH_REMATCH[1] > 100))
+	[[ $output =~ ([0-9]+)' dropped' ]]
+	((BASH_REMATCH[1] < 5))
+}
+
+@test "random programs observe the same under the engine outside, with and without rules" {
+	ruled_only
+	random --seed 1 --runs 80 --seconds 25 --settings outside,outside-waits "$LIB"
+	[ "$status" -eq 0 ]
+	[[ $output == *' 0 hung'* ]]
 	[[ $output =~ ([0-9]+)' dropped' ]]
 	((BASH_REMATCH[1] < 5))
 }

@@ -409,3 +409,57 @@ line 2" "$(outside -d PIPEGUARD_RULES=write:fd=1:at=14:break "$STILL" leader 9)"
 	run -0 older seccomp run --outside -o off -r "$rule" "$FIXTURES/beside"
 	equal "by stops" "$wanted" "${lines[1]}"
 }
+
+# tracer_told HOW WANTED COMMAND...: what traces, started with HOW, says, and which events tell of it.
+tracer_told() {
+	rm -f "$LOG"
+	run -0 "${@:3}" "$FIXTURES/traces" "$1"
+	equal "traces $1 by ${*:3}" "Operation not permitted" "${lines[-1]}"
+	equal "what is told of traces $1 by ${*:3}" "$2" \
+		"$(events 'select(.ev == "unreached") | [.comm, .barrier, .child == .pid, .instead]')"
+}
+
+@test "a program that traces others itself: EPERM, and one line, with rules and without" {
+	traced_only
+	local how told='["traces","tracer",true,"pipeguard run --inside"]'
+	for how in me exec seize; do
+		equal "traces $how alone" Success "$(plain "$FIXTURES/traces" "$how")"
+		tracer_told "$how" "$told" outside
+	done
+	[[ $BITS = 64 ]] || skip "a pipeguard for 32 bits follows no rules from outside"
+	ruled_only
+	for how in me seize; do
+		tracer_told "$how" "$told" outside PIPEGUARD_RULES=write:fd=99:break
+		tracer_told "$how" "$told" outside --control "$BATS_TEST_TMPDIR/page"
+		tracer_told "$how" "$told" outside --all
+		tracer_told "$how" "$told" outside PIPEGUARD_RULES=write:fd=99:break --all
+	done
+	rm -f "$LOG"
+	run -0 outside PIPEGUARD_RULES=write:fd=99:break "$STILL" trace
+	equal "a static one" '["still","tracer",null]' "$(events 'select(.ev == "unreached") | [.comm, .barrier, .instead]')"
+	rm -f "$LOG"
+	equal "as text" "EPERM, since a process has one tracer, which is pipeguard here; pipeguard run --inside reaches it" \
+		"$(older 7.0 run --outside "$FIXTURES/traces" me | sed -n 's/.* (traces) traces others itself: //p')"
+}
+
+@test "who traces nothing, or what this tracer does not hold, is not told of" {
+	traced_only
+	sleep 60 3>&- &
+	local pid=$! how alone
+	PIDS+=("$pid")
+	for how in not "$pid"; do
+		alone=$(plain "$FIXTURES/traces" "$how")
+		equal "traces $how" "$alone" "$(outside "$FIXTURES/traces" "$how")"
+		[[ $BITS != 64 ]] || equal "traces $how, ruled" "$alone" "$(outside PIPEGUARD_RULES=write:fd=99:break "$FIXTURES/traces" "$how")"
+	done
+	end_pids
+	equal "what is told" "" "$(events 'select(.ev == "unreached") | .barrier')"
+}
+
+@test "gdb and strace under run --outside: one line of each" {
+	traced_only
+	requires gdb strace
+	run outside sh -c 'gdb -q -batch -ex run true; strace -o /dev/null true; gdb -q -batch -ex run true' </dev/null
+	equal "who" '["gdb","tracer"]
+["strace","tracer"]' "$(events 'select(.ev == "unreached") | [.comm, .barrier]')"
+}

@@ -81,7 +81,7 @@ most() { tail -n "+$2" "$1" | sort -n | tail -n 1; }
 @test "of a program that goes on, no more is read than tells what came of the fault" {
 	many 250
 	run -0 counted -q --max-runs 20 --faults short,break+suppress -- ./many250
-	equal "the end" 'silent 20' "$(sed 's/clean 20/silent 20/' <<<"${lines[-1]}")"
+	[[ ${lines[-1]} = 'clean 20' ]]
 	[ "$(most lines 3)" -ge 230 ] # it wrote on, and that was logged
 	echo "events of a run, at most: $(most kept 3)"
 	[ "$(most kept 3)" -le 20 ]

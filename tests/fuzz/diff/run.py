@@ -38,7 +38,10 @@ WAIT = ("%out:when=1000000000:error=EIO;%in:when=1000000000:garbage;%in:when=100
         "%in:len=1000000007:garbage=3;%out:len=1000000007:short=1;%out:site=0123456789abcdef:break")
 JSON = {"PIPEGUARD_FORMAT": "json"}
 
-# Name, variables, is the log read, is it verbose.
+# Where bytes are counted, the engine outside moves some of them itself, and writes what comes before an at= of its own.
+OUTSIDE_WAIT = ";".join(rule for rule in WAIT.split(";") if not re.search(":at=|:garbage", rule))
+
+# Name, variables, is the log read, is it verbose; is it the engine outside.
 SETTINGS = [
     ("idle", {}, False, False),
     ("verbose", {"PIPEGUARD_VERBOSE": "1", **JSON}, True, True),
@@ -49,6 +52,8 @@ SETTINGS = [
     ("off", {"PIPEGUARD_LOG": "off", "PIPEGUARD_VERBOSE": "2"}, False, False),
     ("no-stack", {"PIPEGUARD_STACK": "0", "PIPEGUARD_VERBOSE": "1", **JSON}, True, True),
     ("deep-stack", {"PIPEGUARD_STACK": "32", "PIPEGUARD_VERBOSE": "1", **JSON}, True, True),
+    ("outside", {}, False, False, True),
+    ("outside-waits", {"PIPEGUARD_RULES": OUTSIDE_WAIT}, False, False, True),
 ]
 
 # Differences that are right: name, setting ("" is any), pattern of the kind, reason.
@@ -67,6 +72,9 @@ ALLOWED = [
     # What was sent is counted for the connection, and connect(AF_UNSPEC) ended that.
     ("an ended connection", "", r"^log: tcp: sent is 0, not None/other", ""),
     ("ended in a child", "", r"^log: tcp: (peer|age_ms|side) is other, not None", ""),
+    # prctl(PR_GET_SECCOMP) tells of the filter that rules from outside need, beside which no strict mode can be asked for.
+    ("a filter stands", "outside-waits",
+     r"^observed: (prctl: prctl N: N - \| prctl N: N -|confined: N (-|E[A-Z]+) \| child: exit N)$", ""),
 ]
 
 # recvmmsg(2) that moved some messages keeps the error of the next one for the socket's next call. Messages on which
@@ -81,8 +89,9 @@ def keeps_error(said):
 
 
 class Setting:
-    def __init__(self, name, variables, logged, verbose):
+    def __init__(self, name, variables, logged, verbose, outside=False):
         self.name, self.variables, self.logged, self.verbose = name, variables, logged, verbose
+        self.outside = outside
 
 
 class Runner:
@@ -90,6 +99,7 @@ class Runner:
 
     def __init__(self, options):
         self.program, self.library = options.program, options.library
+        self.pipeguard = os.path.join(os.path.dirname(options.library), "pipeguard")
         self.folder = tempfile.mkdtemp(prefix="pipeguard-diff.")
         self.work = os.path.join(self.folder, "work")
         self.log = os.path.join(self.folder, "log")
@@ -97,8 +107,10 @@ class Runner:
         os.mkdir(self.work)
         self.classes = options.classes_arguments
 
-    def command(self, seed, count, state, steps):
+    def command(self, setting, seed, count, state, steps):
         words = [self.program, *self.classes]
+        if setting and setting.outside:
+            words[:0] = [self.pipeguard, "run", "--outside", "--"]
         if state != "default":
             words += ["-s", state]
         if steps is not None:
@@ -110,8 +122,9 @@ class Runner:
                      if k != "LD_PRELOAD" and not k.startswith("PIPEGUARD_")}
         variables["LC_ALL"] = "C"
         if setting:
-            variables["LD_PRELOAD"] = self.library
-            if setting.logged:
+            if not setting.outside:
+                variables["LD_PRELOAD"] = self.library
+            if setting.logged or setting.outside:
                 variables["PIPEGUARD_LOG"] = self.log
             variables.update(setting.variables)
         return variables
@@ -122,7 +135,7 @@ class Runner:
             os.unlink(self.log)
         with open(self.errors, "wb") as errors:
             done = subprocess.run(
-                self.command(seed, count, state, steps), stdin=subprocess.DEVNULL,
+                self.command(setting, seed, count, state, steps), stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=errors, env=self.environment(setting),
                 restore_signals=True, timeout=60 + 10 * count, check=False)
         log = b""
@@ -209,7 +222,6 @@ class Fuzzer:
         self.uses = collections.Counter()
         self.unstable, self.hung, self.passing = [], [], []
         self.runs = self.told = self.expected = 0
-        self.checker = os.path.join(os.path.dirname(options.library), "pipeguard")
         self.rules_seen = set()
         self.began = time.monotonic()
 
@@ -296,10 +308,10 @@ class Fuzzer:
         for pid, events in judge.events.items():
             for again in (e.get("again") for e in events):
                 shape = plain(again) if isinstance(again, str) else None
-                if not shape or shape in self.rules_seen or not os.path.exists(self.checker):
+                if not shape or shape in self.rules_seen or not os.path.exists(self.runner.pipeguard):
                     continue
                 self.rules_seen.add(shape)
-                done = subprocess.run([self.checker, "check", again], capture_output=True,
+                done = subprocess.run([self.runner.pipeguard, "check", again], capture_output=True,
                                       check=False)
                 if done.returncode:
                     self.note("log: again is no rule", judge.seed_of(pid), state, setting, again)
@@ -433,7 +445,8 @@ def arguments():
     p.add_argument("--seconds", type=int, default=seconds)
     p.add_argument("--classes", help="only these classes of operations")
     p.add_argument("--without", help="all classes but these")
-    p.add_argument("--settings", default=",".join(s.name for s in SET))
+    p.add_argument("--settings", default=",".join(s.name for s in SET if not s.outside),
+                   help="of " + " ".join(s.name for s in SET) + "; all that are inside")
     p.add_argument("--state", choices=("default", "ignored", "blocked"), help="SIGPIPE's, inherited")
     p.add_argument("--steps", type=lambda s: [int(x) for x in s.split(",") if x],
                    help="one seed, only these steps: shows all that was said")
