@@ -129,11 +129,15 @@ FAR='%out,%in:at=1000000000:reset'
 }
 
 @test "a thread becomes another program while a pipe takes another one's place in the first one" {
-	# shellcheck disable=SC2034 # outside's
-	LIMIT=20
 	run outside -d --all -r 'write:kind=pipe:fd=3-:break' "$SAME" execs
 	equal "what it says" "rounds left 0" "$output"
 	((status == 0))
+}
+
+@test "a pipe takes another one's place while the stack is full: what lies behind it is as it was" {
+	[[ $(uname -m) = x86_64 ]] || skip "another machine's registers"
+	run outside -d --all -r 'write:kind=pipe:fd=3-:break' "$SAME" brimful
+	equal "what it says" $'changed 0\nbroken 1' "$output"
 }
 
 @test "a thread with descriptors of its own: its own are looked at" {
