@@ -60,7 +60,7 @@ static void look_at_object(const struct pg_op *op, struct pg_object *o)
 /* Bytes of the stream that a call is to go on with, before it. */
 static uint64_t offset_of(const struct pg_object *o, bool reads)
 {
-	const struct pg_story *s = pg_rules.streams ? o->story : NULL;
+	const struct pg_story *s = pg_rules.streams[reads] ? o->story : NULL;
 
 	return !s ? 0 : reads ? PG_GET(s->received) : PG_GET(s->sent);
 }

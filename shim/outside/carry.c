@@ -138,5 +138,6 @@ void pg_carry_start(struct pg_ruled *c, bool breaks)
 bool pg_carries(const struct pg_ruled *c)
 {
 	return c->op.bytes > 0 && pg_moves(c->op.call) &&
-	       (pg_carry_cuts(c) || c->plan.garbage || pg_rules.streams) && pg_move_can(c);
+	       (pg_carry_cuts(c) || c->plan.garbage || pg_rules.streams[c->reads]) &&
+	       pg_move_can(c);
 }

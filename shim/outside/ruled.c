@@ -141,7 +141,7 @@ static void judge(struct pg_ruled *c)
 	pg_plan_make(&c->plan, &c->op);
 	if (c->plan.fires && c->plan.logs)
 		pg_see_all(c);
-	c->nonblock = c->plan.fires || pg_rules.streams ? pg_see_nonblock(c) : false;
+	c->nonblock = c->plan.fires || pg_rules.streams[c->reads] ? pg_see_nonblock(c) : false;
 	if (!c->plan.fires && !pg_carries(c))
 		c->way->go_on(c);
 	else

@@ -79,7 +79,7 @@ static void look(struct pg_ruled *c, bool all)
 	o->number = s->number;
 	o->rule = s->injected ? s->rule : -1;
 	o->sent = o->offset = -1;
-	if (pg_rules.streams)
+	if (pg_rules.streams[c->reads])
 		o->offset = (int64_t)(c->reads ? s->received : s->sent);
 }
 

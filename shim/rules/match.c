@@ -78,13 +78,21 @@ static unsigned wants_of(const struct pg_rule *r)
 	return wants;
 }
 
+static void add_streams(struct pg_rule_set *set, const struct pg_rule *r)
+{
+	if (!(r->fields & pg_fields_with(PG_COUNTS_BYTES)))
+		return;
+	set->streams[false] |= (r->calls & (pg_calls_in(PG_ROLE_OUT) | PG_STDIO_BIT)) != 0;
+	set->streams[true] |= (r->calls & pg_calls_in(PG_ROLE_IN)) != 0;
+}
+
 static void add_facts(struct pg_rule_set *set, unsigned n)
 {
 	struct pg_rule *r = &set->rule[n];
 	unsigned wants = wants_of(r);
 
 	set->wants |= wants;
-	set->streams |= (r->fields & pg_fields_with(PG_COUNTS_BYTES)) != 0;
+	add_streams(set, r);
 	if (!(r->fields & pg_fields_with(PG_OF_CALL)) && r->scope == PG_SCOPE_RULE)
 		set->simple |= BIT(n);
 	if (!pg_has(r, PG_F_CONN))
@@ -97,7 +105,7 @@ void pg_match_prepare(struct pg_rule_set *set)
 {
 	set->wants = set->numbering_wants = 0;
 	set->simple = set->numbering = 0;
-	set->streams = false;
+	set->streams[false] = set->streams[true] = false;
 	for (unsigned n = 0; n < set->n; n++) {
 		set->rule[n].fd_slot = (uint8_t)(set->rule[n].serial % PG_RULE_SLOTS);
 		add_facts(set, n);

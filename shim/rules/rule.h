@@ -201,7 +201,7 @@ struct pg_rule_set {
 	uint64_t simple;    /* rules that look at nothing of a call but its number, as bits */
 	uint64_t numbering; /* those with conn=; and what they want to know, as PG_LOOK_ */
 	unsigned numbering_wants, wants; /* WANTS: of all */
-	bool streams;			 /* they ask how far an object's streams are */
+	bool streams[2]; /* they ask how far an object's stream is: what is sent, what is read */
 	uint32_t generation;
 	struct pg_rule_work work;
 	struct pg_rule rule[PG_RULES_MAX];
