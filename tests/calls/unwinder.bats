@@ -68,7 +68,7 @@ named() {
 		[[ $status -ne 77 ]] || skip "no code can be made here"
 		equal status 0 "$status"
 		run -0 named
-		equal "the stack of $n" "leaf$(printf ' - nest%.0s' $(seq $n)) outer main" "$(sed 's/ main .*/ main/' <<<"$output")" # what starts main has a name, or none
+		equal "the stack of $n" "leaf$(printf ' - nest%.0s' $(seq $n)) outer main" "${output/ main */ main}" # what starts main has a name, or none
 		equal "the site of $n" "${site:=$(broken .site)}" "$(broken .site)"
 	done
 	rm -f "$LOG"
@@ -97,7 +97,7 @@ named() {
 @test "what lies behind a stack may go at any moment: it is not read but by the kernel" {
 	native_only
 	local i
-	for i in 1 2 3; do # mostly one of them meets it
+	for _ in 1 2 3; do # mostly one of them meets it
 		run guarded PIPEGUARD_STACK=32 PIPEGUARD_LOG=off "$FIXTURES/made" comes
 		[[ $status -ne 77 ]] || skip "no code can be made here"
 		equal status 0 "$status"
