@@ -96,7 +96,6 @@ named() {
 
 @test "what lies behind a stack may go at any moment: it is not read but by the kernel" {
 	native_only
-	local i
 	for _ in 1 2 3; do # mostly one of them meets it
 		run guarded PIPEGUARD_STACK=32 PIPEGUARD_LOG=off "$FIXTURES/made" comes
 		[[ $status -ne 77 ]] || skip "no code can be made here"
