@@ -556,7 +556,8 @@ tables_of() {
 	echo "$(most_memory "$at/many") kB"
 	equal "the event" '"write"' "$(broken .call)"
 	equal "the end is told" 0 "$(PIPEGUARD_FORMAT=json timeout 60 "$BUILD/pipeguard" run --outside -v -o "$at/end" "$at/many" <<<x 3>&-; echo $?)"
-	equal "its lines" 'load epipe exit' "$(jq -r .ev "$at/end" | xargs)"
+	# Whether there is time enough for the tables, and so a stack with modules, is the machine's.
+	equal "its lines" 'load epipe exit' "$(jq -r '.ev | select(. != "module")' "$at/end" | xargs)"
 }
 
 @test "names of C++ are as people write them, without blanks" {
