@@ -2,7 +2,6 @@
 #include "outside/interrupted.h"
 
 #include "outside/bytes.h"
-#include "outside/narrow.h"
 #include "outside/registers.h"
 #include "outside/seen.h"
 #include "outside/thing.h"
@@ -35,14 +34,6 @@ static bool may_connect(int fd)
 
 /* ---- datagrams of unix sockets ---- */
 
-static bool read_message(const struct pg_ruled *c, struct msghdr *m)
-{
-	uintptr_t at = (uintptr_t)c->op.arg[pg_call_raw_layout(c->op.call)->data];
-	int by = pg_tracee_by(c->of);
-
-	return c->narrow ? pg_narrow_message(by, at, m) : pg_bytes_read(by, at, m, sizeof *m);
-}
-
 /* Whom C's call sends to, where it says so itself; returns the length, or 0. */
 static socklen_t read_target(const struct pg_ruled *c, struct sockaddr_un *to)
 {
@@ -51,7 +42,7 @@ static socklen_t read_target(const struct pg_ruled *c, struct sockaddr_un *to)
 	uintptr_t at;
 	size_t n;
 
-	if (l->to < 0 && (l->shape != PG_MSG || !read_message(c, &m)))
+	if (l->to < 0 && (l->shape != PG_MSG || !pg_see_message(c, &m)))
 		return 0;
 	at = l->to < 0 ? (uintptr_t)m.msg_name : (uintptr_t)c->op.arg[l->to];
 	n = l->to < 0 ? m.msg_namelen : (size_t)(uint32_t)c->op.arg[l->to + 1];
@@ -160,13 +151,6 @@ void pg_interrupted_by_stop(int tid)
 		pg_registers_result(tid, -PG_AGAIN);
 }
 
-static bool is_ignored(int tid, int sig)
-{
-	return pg_tracee_masked(tid, "SigIgn:", sig) ||
-	       ((sig == SIGCHLD || sig == SIGURG || sig == SIGWINCH) &&
-		!pg_tracee_masked(tid, "SigCgt:", sig));
-}
-
 /* How long the call waits; 0: for ever. Of most it is not known. */
 static uint64_t time_of(const struct pg_registers *r)
 {
@@ -208,7 +192,7 @@ void pg_interrupted_for_nothing(int tid, int sig)
 {
 	struct pg_registers r;
 
-	if (is_in_vain(tid, &r) && is_ignored(tid, sig) && may_be_made_again(tid, &r))
+	if (is_in_vain(tid, &r) && pg_tracee_ignores(tid, sig) && may_be_made_again(tid, &r))
 		pg_registers_result(tid, -PG_AGAIN);
 }
 

@@ -5,6 +5,7 @@
 #include "outside/bytes.h"
 #include "outside/memory.h"
 #include "outside/narrow.h"
+#include "outside/seen.h"
 #include "outside/thing.h"
 
 #include "base/clock.h"
@@ -26,14 +27,6 @@
 enum { STEP = 1 << 16, NOWAIT = 8 /* RWF_NOWAIT */, SPLICE_NOWAIT = 2 };
 static char buffer[STEP];
 
-static bool message(const struct pg_ruled *c, struct msghdr *m)
-{
-	uintptr_t at = (uintptr_t)c->op.arg[pg_call_raw_layout(c->op.call)->data];
-	int by = pg_tracee_by(c->of);
-
-	return c->narrow ? pg_narrow_message(by, at, m) : pg_bytes_read(by, at, m, sizeof *m);
-}
-
 /* What is not the stream's, or is delivered with bytes that come later, or connects first. */
 enum { ZEROCOPY = 0x4000000, FASTOPEN = 0x20000000 };
 enum { KEPT = MSG_PEEK | MSG_OOB | MSG_ERRQUEUE | MSG_TRUNC | ZEROCOPY | FASTOPEN };
@@ -54,7 +47,8 @@ static bool is_plain(const struct pg_ruled *c)
 {
 	struct msghdr m;
 
-	return message(c, &m) && !m.msg_controllen && !has_kept(c) && names_peer(c, m.msg_name);
+	return pg_see_message(c, &m) && !m.msg_controllen && !has_kept(c) &&
+	       names_peer(c, m.msg_name);
 }
 
 /* Where recvfrom(2) puts who sent, and how long that is: can it? */
@@ -184,7 +178,7 @@ static bool vector_of(const struct pg_ruled *c, uintptr_t *at, uint64_t *count)
 	*count = l->len >= 0 ? (uint64_t)c->op.arg[l->len] : 0;
 	if (l->shape != PG_MSG)
 		return true;
-	if (!message(c, &m))
+	if (!pg_see_message(c, &m))
 		return false;
 	*at = (uintptr_t)m.msg_iov;
 	*count = (uint64_t)m.msg_iovlen;
@@ -552,7 +546,7 @@ static void put_header(const struct pg_ruled *c)
 
 	if (names_sender(c))
 		put_address(c);
-	if (pg_call_raw_layout(c->op.call)->shape != PG_MSG || !c->reads || !message(c, &m))
+	if (pg_call_raw_layout(c->op.call)->shape != PG_MSG || !c->reads || !pg_see_message(c, &m))
 		return;
 	if (m.msg_name) {
 		put_sender(c, m.msg_name, m.msg_namelen);

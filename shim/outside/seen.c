@@ -3,6 +3,7 @@
 
 #include "outside/between.h"
 #include "outside/bytes.h"
+#include "outside/narrow.h"
 #include "outside/stories.h"
 #include "outside/thing.h"
 
@@ -159,6 +160,14 @@ static void look_at_target(struct pg_ruled *c)
 		if (c->stage != PG_STAGE_STACK) /* which comes again */
 			pg_conn_attempt(c->op.fd, &c->object);
 	}
+}
+
+bool pg_see_message(const struct pg_ruled *c, struct msghdr *m)
+{
+	uintptr_t at = (uintptr_t)c->op.arg[pg_call_raw_layout(c->op.call)->data];
+	int by = pg_tracee_by(c->of);
+
+	return c->narrow ? pg_narrow_message(by, at, m) : pg_bytes_read(by, at, m, sizeof *m);
 }
 
 /* The place of ADDRESS's page among those that were asked about, and what is there if it was. */

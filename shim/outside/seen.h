@@ -19,6 +19,10 @@ bool pg_see_nonblock(const struct pg_ruled *c);
 struct sockaddr_storage;
 bool pg_see_address(const struct pg_ruled *c, struct sockaddr_storage *ss);
 
+/* The header of a call that has one, as wide as this machine's. False: it cannot be read. */
+struct msghdr;
+bool pg_see_message(const struct pg_ruled *c, struct msghdr *m);
+
 /* True if there is a byte at ADDRESS. A page where there was one is not asked about again: what is
  * taken away later is counted once too often. */
 bool pg_see_byte(const struct pg_tracee *t, uintptr_t address);

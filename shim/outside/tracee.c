@@ -212,10 +212,17 @@ bool pg_tracee_masked(int tid, const char *word, int sig)
 }
 
 /* Those that do nothing unless there is a handler; but for SIGCONT, which ends a stop. */
+static const uint64_t ignored =
+	1ull << (SIGCHLD - 1) | 1ull << (SIGURG - 1) | 1ull << (SIGWINCH - 1);
+
+bool pg_tracee_ignores(int tid, int sig)
+{
+	return pg_tracee_masked(tid, "SigIgn:", sig) ||
+	       (ignored >> (sig - 1) & 1 && !pg_tracee_masked(tid, "SigCgt:", sig));
+}
+
 bool pg_tracee_is_signalled(int tid)
 {
-	const uint64_t ignored =
-		1ull << (SIGCHLD - 1) | 1ull << (SIGURG - 1) | 1ull << (SIGWINCH - 1);
 	uint64_t waits = mask_of(tid, "SigPnd:") | mask_of(tid, "ShdPnd:");
 
 	waits = waits ? waits & ~mask_of(tid, "SigBlk:") & ~mask_of(tid, "SigIgn:") : 0;

@@ -108,6 +108,9 @@ bool pg_tracee_lives(int pid);
 /* True if SIG is in the mask of thread TID that /proc calls WORD ("SigBlk:"). */
 bool pg_tracee_masked(int tid, const char *word, int sig);
 
+/* True if SIG does nothing to TID's process. */
+bool pg_tracee_ignores(int tid, int sig);
+
 /* True if a signal waits that thread TID would act on. */
 bool pg_tracee_is_signalled(int tid);
 
