@@ -65,7 +65,7 @@ ARCH_O   := $(ARCH_S:shim/%.S=$(BUILD)/%.o)
 OBJECTS := $(SHIM:shim/%.c=$(BUILD)/%.o) $(ARCH_O) $(ARCH_O:.o=.jumps.o)
 # What every start runs comes first: side by side it lies in fewer pages.
 STARTS  := $(addprefix $(BUILD)/,base/%.o arch/%.o who/module.o who/symbol.o $(addsuffix .o,$(addprefix inside/,init ends \
-	stdio_gate sigpipe flush passed report calls_process) log/log log/site object/connection rules/config rules/match rules/turn))
+	stdio_gate sigpipe flush passed report reach calls_process) log/log log/site object/connection rules/config rules/match rules/turn))
 OBJECTS := $(filter $(STARTS),$(OBJECTS)) $(filter-out $(STARTS),$(OBJECTS))
 
 # What is in Python: the verbs, and below them in lib/ what they share; installed, it lies the same.

@@ -145,6 +145,11 @@ requires() {
 	done
 }
 
+# requires_schema: skips the test where the system's Python, which checks against a JSON Schema, has no module for it.
+requires_schema() {
+	/usr/bin/python3 -c 'import jsonschema' 2>/dev/null || skip "python3-jsonschema is not installed"
+}
+
 # needs_proc WHY: skips the test where programs see no /proc.
 needs_proc() {
 	[[ -z ${WITHOUT_PROC-} ]] || skip "without /proc $1"

@@ -5,7 +5,8 @@
 
 #include <sys/socket.h>
 
-static const char *const names[PG_CALL_COUNT] = {
+/* No pointers: what the loader need not relocate costs a start nothing. */
+static const char names[PG_CALL_COUNT][24] = {
 	[PG_NO_CALL] = "?",
 #define CALL(name, ...) [PG_CALL_##name] = #name,
 #include "calls.def"

@@ -14,9 +14,10 @@ struct clock {
 	long sec, nsec;
 };
 
-static bool traps; /* prctl(PR_SET_TSC): so does the counter that the vDSO reads, in some thread */
+static PG_START_DATA bool
+	traps; /* prctl(PR_SET_TSC): so does the counter that the vDSO reads, in some thread */
 static int (*vdso_clock)(int, struct clock *);
-static bool known;
+static PG_START_DATA bool known;
 
 void pg_clock_start(void)
 {
@@ -38,7 +39,7 @@ static PG_COLD void learn(void)
 	__atomic_store_n(&known, true, __ATOMIC_RELEASE);
 }
 
-static bool safe; /* the vDSO needs no system call, and does not trap */
+static PG_START_DATA bool safe; /* the vDSO needs no system call, and does not trap */
 
 /* Clock sources that the vDSO reads by itself. */
 static bool is_readable_source(const char *name)

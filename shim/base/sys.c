@@ -109,6 +109,16 @@ int pg_open(const char *path, int flags)
 	return (int)pg_sys4(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, 0644);
 }
 
+/* i386 splits the offset; other machines of 32 bits would want it at an even argument, too. */
+long pg_pread(int fd, void *to, size_t n, uint64_t at)
+{
+#ifdef __LP64__
+	return pg_sys4(SYS_pread64, fd, to, n, at);
+#else
+	return pg_sys5(SYS_pread64, fd, to, n, at, at >> 32);
+#endif
+}
+
 int pg_pid(void)
 {
 	long pid = pg_sys0(SYS_getpid);

@@ -142,6 +142,9 @@ void pg_fd_path(char path[PG_FD_PATH], const char *folder, int fd);
 long pg_fd_name(int fd, char *name, size_t size);
 int pg_open(const char *path, int flags); /* O_CLOEXEC is added; mode 0644; descriptor or -errno */
 
+/* N bytes of the file FD from AT on, as pread(2): how many there were, or -errno. */
+long pg_pread(int fd, void *to, size_t n, uint64_t at);
+
 /* SIZE bytes of zeros, for munmap(2); a null pointer: there are none to be had. */
 void *pg_map(size_t size);
 

@@ -225,8 +225,10 @@ void pg_apply_connection(int fd)
 
 void pg_apply_start(void)
 {
-	pg_turn_start();
 	pg_fault_start();
+	if (!pg_config.rules)
+		return;
+	pg_turn_start();
 	for (unsigned n = 0; n < pg_rules.n; n++)
 		pg_front.ruled |= pg_match_calls(&pg_rules.rule[n]);
 }

@@ -31,7 +31,7 @@ static bool lines_missing(void)
 /* Rules of a tree that fired nowhere, where its first process ends and no counts are logged. */
 static uint64_t idle_rules(void)
 {
-	unsigned n = pg_page() ? 0 : pg_first_rules.n;
+	unsigned n = pg_config.rules && !pg_page() ? pg_first_rules.n : 0;
 
 	if (!n || pg_config.verbose || pg_config.log_kind == PG_LOG_OFF)
 		return 0;
@@ -44,7 +44,7 @@ bool pg_guard_has_last_word(void)
 
 	if (!pg_started || !pg_config.active || pg_confined ||
 	    (!any && !pg_site_any() && !pg_passed_any() &&
-	     !(pg_first_rules.n && pg_has_endings())) ||
+	     !(pg_config.rules && pg_first_rules.n && pg_has_endings())) ||
 	    pg_process_is_vforked()) /* last: it may ask the kernel */
 		return false;
 	return any || pg_site_held_back(pg_pid()) || pg_passed_rules() || idle_rules();

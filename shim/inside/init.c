@@ -89,7 +89,7 @@ static bool in_charge(void)
 static void start_counting(void)
 {
 	pg_clock_start();
-	if (pg_page() || pg_rules.fields & (PG_FIELD(AFTER) | PG_FIELD(FOR)))
+	if (pg_page() || (pg_config.rules && pg_rules.fields & (PG_FIELD(AFTER) | PG_FIELD(FOR))))
 		pg_config.start = pg_now();
 }
 

@@ -27,7 +27,7 @@ struct preload {
 	bool flexible; /* another file of that name may be found for another machine */
 };
 
-static bool was_preloaded; /* by the environment */
+static PG_START_DATA bool was_preloaded; /* by the environment */
 
 /* Is WORD, of N bytes, a path that ends in our name? */
 static bool is_ours(const char *word, size_t n)
@@ -165,11 +165,7 @@ static long read_at(const struct head *h, void *to, size_t n, uint64_t at)
 		__builtin_memcpy(to, h->text + at, n);
 		return (long)n;
 	}
-#ifdef __LP64__
-	return pg_sys4(SYS_pread64, h->fd, to, n, at);
-#else
-	return pg_sys6(SYS_pread64, h->fd, to, n, at, at >> 32, 0);
-#endif
+	return pg_pread(h->fd, to, n, at);
 }
 
 /* A device is not opened: some notice. */

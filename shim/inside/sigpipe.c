@@ -253,7 +253,7 @@ static uint32_t mask_of_coded(void)
 
 /* A thread has an alternate signal stack that is too small for our handler, and perhaps for the
  * kernel's frame: the ordinary stack is used. */
-static bool no_alternate;
+static PG_START_DATA bool no_alternate;
 
 static void default_to_kernel(struct sigaction *a)
 {

@@ -8,7 +8,8 @@
 #include "log/log.h"
 #include "rules/config.h"
 
-static const char *const ev_names[PG_EV_COUNT] = {
+/* Words without pointers, which the loader would relocate at every start. */
+static const char ev_names[PG_EV_COUNT][12] = {
 	[PG_EV_EPIPE] = "epipe",
 	[PG_EV_RESET] = "reset",
 	[PG_EV_REFUSED] = "refused",
@@ -24,23 +25,23 @@ static const char *const ev_names[PG_EV_COUNT] = {
 	[PG_EV_MODULE] = "module",
 	[PG_EV_UNREACHED] = "unreached",
 };
-static const char *const barriers[PG_BARRIERS] = {
+static const char barriers[PG_BARRIERS][12] = {
 	[PG_BARRIER_STATIC] = "static",		[PG_BARRIER_PRIVILEGED] = "privileged",
 	[PG_BARRIER_MACHINE] = "machine",	[PG_BARRIER_ENVIRONMENT] = "environment",
 	[PG_BARRIER_UNDUMPABLE] = "undumpable", [PG_BARRIER_LISTENER] = "listener",
 	[PG_BARRIER_TRACER] = "tracer",
 };
-static const char *const via_names[] = {
+static const char via_names[][8] = {
 	[PG_VIA_CALL] = "call",
 	[PG_VIA_STDIO] = "stdio",
 	[PG_VIA_SIGNAL] = "signal",
 };
-static const char *const signal_names[] = {
+static const char signal_names[][12] = {
 	[PG_SIG_NONE] = "none",	      [PG_SIG_FATAL] = "fatal",
 	[PG_SIG_CAUGHT] = "caught",   [PG_SIG_IGNORED] = "ignored",
 	[PG_SIG_BLOCKED] = "blocked", [PG_SIG_SUPPRESSED] = "suppressed",
 };
-static const char *const what_names[PG_WHATS] = {
+static const char what_names[PG_WHATS][12] = {
 	[PG_EOF] = "eof",	    [PG_RESET] = "reset", [PG_REFUSED] = "refused",
 	[PG_SHUTDOWN] = "shutdown", [PG_ERROR] = "error",
 };
@@ -454,12 +455,17 @@ enum {
 	ALL = (1u << PG_EV_COUNT) - 1
 };
 
+/* Apart from the functions, which the loader has to relocate at every start. */
 static const struct key {
-	const char *name;
+	char name[20];
 	unsigned events;
-	void (*put)(struct pg_text *t, const struct pg_event *e);
 } keys[] = {
-#define KEY(key, type, events, value, meaning) {#key, events, put_##key},
+#define KEY(key, type, events, value, meaning) {#key, events},
+#include "keys.def"
+#undef KEY
+};
+static void (*const put_value[])(struct pg_text *t, const struct pg_event *e) = {
+#define KEY(key, type, events, value, meaning) put_##key,
 #include "keys.def"
 #undef KEY
 };
@@ -476,7 +482,7 @@ void pg_event_json(struct pg_text *t, const struct pg_event *e)
 		pg_put(t, i ? ",\"" : "{\"");
 		pg_put(t, keys[i].name);
 		pg_put(t, "\":");
-		keys[i].put(t, e);
+		put_value[i](t, e);
 	}
 	pg_put_char(t, '}');
 }

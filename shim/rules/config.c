@@ -190,6 +190,7 @@ static void read_rules(const char *name, const char *value)
 
 	if (file)
 		pg_sys2(SYS_munmap, file, FILE_ROOM);
+	pg_config.rules = right;
 	if (right)
 		return;
 	pg_rule_put_error(&t, &error);
@@ -460,7 +461,7 @@ void pg_config_read(char **envp)
 			pg_config.preload = *envp + sizeof "LD_PRELOAD=" - 1;
 	pg_config.passed = passed_descriptors(all);
 	pg_config.plain = wants_plain(all);
-	if (pg_config.active)
+	if (pg_config.active && pg_config.rules)
 		pg_front.ruled = pg_rules.calls;
 	if (pg_config.active && pg_config.control)
 		open_page();

@@ -15,6 +15,7 @@ enum { PG_LIMIT_MOST = 1000000000 };
 struct pg_config {
 	bool active; /* false: secure execution, or PIPEGUARD_ONLY/SKIP leave this program out */
 	bool json;
+	bool rules; /* PIPEGUARD_RULES has some; without, nothing of them is touched at start */
 	bool time;  /* of day, in text */
 	bool plain; /* no colour: NO_COLOR, or TERM is dumb */
 	int verbose;

@@ -139,7 +139,7 @@ static struct pg_count thread_counter(unsigned rule, bool fired, uint64_t other)
 /* ---- of an object ---- */
 
 /* The rules with scope=fd count in the story of each object, so they begin and end with it. */
-static unsigned fd_slots;
+static PG_START_DATA unsigned fd_slots;
 static void *story_counts; /* of each chunk of stories where they are; mapped as the counters */
 
 static void **all_story_counts(void)

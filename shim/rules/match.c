@@ -112,12 +112,6 @@ void pg_match_prepare(struct pg_rule_set *set)
 	}
 }
 
-void pg_match_start(void)
-{
-	if (pg_rules.n)
-		pg_match_prepare(&pg_rules);
-}
-
 /* ---- selectors ---- */
 
 /* A v4 address inside a v6 one (::ffff:1.2.3.4) is that v4 address, too. */

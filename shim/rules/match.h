@@ -7,9 +7,6 @@
 #include "rules/config.h"
 #include "rules/op.h"
 
-/* Start-up only. */
-void pg_match_start(void);
-
 /* Works out of SET what is asked of each call. */
 void pg_match_prepare(struct pg_rule_set *set);
 

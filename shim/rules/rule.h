@@ -251,8 +251,23 @@ const char *pg_field_name(enum pg_field f);
 const char *pg_group_name(unsigned n);
 
 /* Whether field F takes a value, and whether it may be left out. */
-bool pg_value_taken(enum pg_field f);
-bool pg_value_optional(enum pg_field f);
+static inline bool pg_value_taken(enum pg_field f)
+{
+	const uint64_t takers = 0
+#define FIELD(id, ...) | PG_FIELD(id)
+#define ACTION(...)
+#include "fields.def"
+#undef FIELD
+#undef ACTION
+		;
+
+	return takers >> f & 1;
+}
+
+static inline bool pg_value_optional(enum pg_field f)
+{
+	return pg_field_is(f, PG_MAY_LACK_VALUE);
+}
 
 /* The N-th of the words that F's value can be; a null pointer after the last, and where it is no
  * word. */

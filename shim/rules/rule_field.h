@@ -15,17 +15,14 @@ struct pg_value {
 };
 
 struct pg_field_row {
-	const char *name;
-	/* A value V into its member of the rule that P works on; false: the error is set. A null
-	 * pointer: it takes none. */
-	bool (*read)(struct pg_parse *p, const struct pg_field_row *f, struct pg_word v);
-	void (*print)(struct pg_text *t, const struct pg_value *v);
-	size_t member;
 	uint64_t bound;
-	enum pg_field id;
-	unsigned flags;
+	uint16_t member; /* its offset in struct pg_rule */
+	uint8_t holds;	 /* enum pg_holds, of the member's type */
+	uint8_t id;	 /* enum pg_field */
 };
+enum pg_holds { PG_HOLDS_OTHER, PG_HOLDS_RANGES, PG_HOLDS_WORDS };
 
+/* A value V into its member of the rule that P works on; false: the error is set. */
 typedef bool pg_read_fn(struct pg_parse *p, const struct pg_field_row *f, struct pg_word v);
 typedef void pg_print_fn(struct pg_text *t, const struct pg_value *v);
 

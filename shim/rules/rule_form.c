@@ -5,7 +5,7 @@
 /* Has it the value of one that is left out, which no value says? */
 static bool is_unsaid(const struct pg_rule *r, const struct pg_field_row *f)
 {
-	return f->bound == UINT64_MAX && f->flags & PG_MAY_LACK_VALUE &&
+	return f->bound == UINT64_MAX && pg_value_optional((enum pg_field)f->id) &&
 	       *(const uint64_t *)pg_member(r, f) == f->bound;
 }
 
@@ -17,16 +17,17 @@ void pg_rule_put(struct pg_text *t, const struct pg_rule_set *rules, unsigned n)
 	pg_put_char(t, '=');
 	pg_put_bytes(t, rules->text + r->set.at, r->set.len);
 	for (unsigned i = 0; i < PG_F_COUNT; i++) {
-		const struct pg_field_row *row = pg_field_row((enum pg_field)i);
+		enum pg_field f = (enum pg_field)i;
+		const struct pg_field_row *row = &pg_field_rows[f];
 
-		if (!pg_has(r, row->id))
+		if (!pg_has(r, f))
 			continue;
 		pg_put_char(t, ':');
-		pg_put(t, row->name);
-		if (!row->print || is_unsaid(r, row))
+		pg_put(t, pg_field_name(f));
+		if (!pg_value_taken(f) || is_unsaid(r, row))
 			continue;
 		pg_put_char(t, '=');
-		row->print(t, &(struct pg_value){rules, r, row});
+		pg_field_printers[f](t, &(struct pg_value){rules, r, row});
 	}
 }
 

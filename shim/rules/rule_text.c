@@ -78,8 +78,8 @@ static bool read_id(struct pg_parse *p, struct pg_word *head, size_t equal)
 /* In the order of their bits. */
 static void add_field(struct pg_parse *p, enum pg_field f, struct pg_word field)
 {
-	unsigned at =
-		p->rule->raw + (unsigned)__builtin_popcountll(p->rule->fields & (PG_BIT(f) - 1));
+	uint64_t later = p->rule->fields & ~(PG_BIT(f) - 1);
+	unsigned at = p->fields - (later ? (unsigned)__builtin_popcountll(later) : 0);
 
 	for (unsigned i = p->fields++; i > at; i--) {
 		p->out->field[i] = p->out->field[i - 1];
@@ -121,7 +121,7 @@ static bool read_field(struct pg_parse *p, struct pg_word field, size_t equal)
 		return pg_parse_fail(p, name, "a second final action:");
 	if (pg_field_is(f, PG_IS_FINAL))
 		p->rule->terminal = f;
-	return !pg_value_taken(f) || pg_field_row(f)->read(p, pg_field_row(f), value);
+	return !pg_value_taken(f) || pg_field_readers[f](p, &pg_field_rows[f], value);
 }
 
 static void start_rule(struct pg_rule *r)

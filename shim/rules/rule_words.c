@@ -77,7 +77,7 @@ const char *pg_word_text(const struct pg_parse *p, struct pg_word w, char buf[PG
 
 /* What other tools, or habit, call it. */
 static const struct {
-	const char *word, *ours;
+	char word[16], ours[16];
 } synonyms[] = {
 	{"rst", "reset"},
 	{"close", "fin"},

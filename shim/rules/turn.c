@@ -19,7 +19,7 @@ static const uint64_t several = 0
 
 void pg_turn_start(void)
 {
-	pg_match_start();
+	pg_match_prepare(&pg_rules);
 	pg_counts_start();
 }
 

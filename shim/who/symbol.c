@@ -291,11 +291,9 @@ static const void *map_part(int fd, uint64_t offset, uint64_t size)
 enum { AT_ONCE = 16 };
 static PG_START_DATA _Alignas(8) ElfW(Shdr) part[AT_ONCE];
 
-/* lseek + read: pread64's offset is split differently on every 32-bit architecture. */
 static bool read_at(int fd, uint64_t offset, void *buf, size_t size)
 {
-	return pg_sys3(SYS_lseek, fd, offset, 0) >= 0 &&
-	       pg_sys3(SYS_read, fd, buf, size) == (long)size;
+	return pg_pread(fd, buf, size, offset) == (long)size;
 }
 
 static void map_symbols(int fd, const ElfW(Shdr) * symbols, const ElfW(Shdr) * names)
@@ -331,15 +329,21 @@ static void find_symbols(int fd, const ElfW(Ehdr) * e)
 
 /* ---- its file ---- */
 
-/* Does FD begin as what is mapped? The program's first page is in place when its headers are. */
+/* How FD begins, into PART. */
+static bool read_begin(int fd)
+{
+	return read_at(fd, 0, part, sizeof part);
+}
+
+/* Does FD begin, into PART, as what is mapped? The program's first page is in place when its
+ * headers are. */
 static bool is_mapped(int fd)
 {
 	const uint64_t *mapped = (const uint64_t *)(pg_auxval(AT_PHDR) - sizeof(ElfW(Ehdr)));
 	uint64_t *read = (uint64_t *)(void *)part;
 	enum { WORDS = sizeof part / 8 };
 
-	if ((uintptr_t)mapped % PG_PAGE_LEAST ||
-	    pg_sys3(SYS_read, fd, part, sizeof part) != (long)sizeof part)
+	if ((uintptr_t)mapped % PG_PAGE_LEAST || !read_begin(fd))
 		return false;
 	for (size_t i = 0; i < WORDS; i++)
 		if (read[i] != mapped[i])
@@ -370,8 +374,11 @@ bool pg_symbol_start(void)
 		fd = pg_open("/proc/self/exe", O_RDONLY);
 	if (fd < 0)
 		return false;
-	if (read_at(fd, 0, &e, sizeof e) && e.e_shentsize == sizeof *part)
-		find_symbols(fd, &e);
+	if (by_name || read_begin(fd)) {
+		__builtin_memcpy(&e, part, sizeof e);
+		if (e.e_shentsize == sizeof *part)
+			find_symbols(fd, &e);
+	}
 	pg_sys1(SYS_close, fd);
 	return by_name;
 }

@@ -54,6 +54,14 @@ listed() {
 	readelf -lW "$LIB" | grep GNU_STACK | grep -q 'RW '
 }
 
+@test "what the loader relocates lies in one page: each more costs every start a fault and a copy" {
+	grep -q '^gcc ' "$BUILD/flags" || skip "clang makes tables of pointers by itself"
+	relocated=$(readelf -lW "$LIB" | awk '$1 == "GNU_RELRO" { print $6 }')
+	echo "bytes that are read-only once they are relocated: $relocated"
+	[ $((relocated)) -gt 0 ]
+	[ $((relocated)) -le 4096 ]
+}
+
 # The start files of Debian 12 are not marked, so the library as a whole is not; elsewhere it is.
 @test "every object of ours carries the control-flow marks" {
 	case $(readelf -h "$LIB") in

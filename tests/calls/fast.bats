@@ -87,12 +87,12 @@ within() {
 		awk 'NR == 1 { print int($1) }')
 	echo "instructions of a start over the empty preload: $cost"
 	[ "$cost" -gt 0 ]
-	[ "$cost" -le 40000 ]
+	[ "$cost" -le 36000 ]
 	cost=$(env -i PATH="$PATH" HOME=/ BUILD="$BUILD" timeout 110 "$ROOT/scripts/dev/bench" --where start-up 64 rules 3>&- |
 		awk 'NR == 1 { print int($1) }')
 	echo "the same with 64 rules: $cost"
 	[ "$cost" -gt 0 ]
-	[ "$cost" -le 270000 ]
+	[ "$cost" -le 250000 ]
 }
 
 @test "a rule that waits for its turn adds no system call" {

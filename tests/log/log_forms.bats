@@ -15,7 +15,6 @@ setup() {
 
 # fits LOG: does each line fit the schema? Prints how many there are of each event.
 fits() {
-	"$PYTHON" -c 'import jsonschema' 2>/dev/null || skip "python3-jsonschema is not installed"
 	"$PYTHON" - "$ROOT/shim/log.schema.json" "$1" <<-'END'
 		import collections, json, sys
 		import jsonschema
@@ -32,6 +31,7 @@ fits() {
 }
 
 @test "every line fits the JSON Schema: of each event, from inside and from outside, with rules" {
+	requires_schema
 	guarded PIPEGUARD_VERBOSE=2 PIPEGUARD_RULES='send:when=2+:prob=100%:delay=0us' "$PYTHON" -c 'import os, signal, socket, struct
 s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen()
 for n in range(2):
@@ -66,6 +66,7 @@ os.kill(os.getpid(), signal.SIGPIPE)' || :
 }
 
 @test "every line from outside fits the JSON Schema" {
+	requires_schema
 	ruled_only
 	run outside PIPEGUARD_VERBOSE=2 PIPEGUARD_RULES='write:stack=*:when=2:break' "$FIXTURES/numbers" 100000
 	run -0 fits "$LOG"
@@ -133,6 +134,7 @@ for i in range(3):
 }
 
 @test "each process tells once which files its modules are: a line of its own, behind the first that names them" {
+	requires_schema
 	printf '%s\n' '#include <unistd.h>' 'void say(void) { write(1, "x", 1); }' >say.c
 	"${CC:-gcc}" -g -shared -fPIC -Wl,--build-id -o libsay.so say.c
 	printf '%s\n' '#include <signal.h>' '#include <sys/wait.h>' '#include <unistd.h>' 'void say(void);' \

@@ -18,7 +18,7 @@ report() { timeout "$LIMIT" "$PYTHON" "$ROOT/scripts/pipeguard-report" "$@" 3>&-
 
 # fits SCHEMA FILE: does the JSON in FILE fit tests/schemas/SCHEMA?
 fits() {
-	"$PYTHON" -c 'import jsonschema' 2>/dev/null || skip "python3-jsonschema is not installed"
+	requires_schema
 	"$PYTHON" - "$ROOT/tests/schemas/$1" "$2" <<-'END'
 		import json, sys
 		import jsonschema
