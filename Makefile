@@ -299,7 +299,7 @@ SANITIZE = -g -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all
 PURE_C   = $(patsubst $(BUILD)/%.o,shim/%.c,$(filter-out $(ARCH_O),$(PURE))) $(ARCH_S)
 LOG_C    = $(PURE_C) shim/base/dl.c shim/base/loader.c shim/base/next.c $(addprefix shim/log/,again.c event_json.c event_text.c facts.c journal.c line.c) \
 	$(addprefix shim/,who/stack.c who/unwinder.c object/fd.c object/look.c object/story.c \
-	object/ending.c object/listener.c object/addr.c base/mapped.c base/process.c base/clock.c base/peek.c)
+	object/ending.c object/listener.c object/addr.c base/mapped.c base/process.c base/peek.c)
 log-sources:
 	@echo $(LOG_C)
 asan: ## the parser, the log writer and the readers of ELF files and Rust's names with the address and undefined-behaviour sanitizers
