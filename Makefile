@@ -226,6 +226,8 @@ load: all fixtures ## ten thousand connections broken at once, a minute of them,
 compat: all $(BUILD)/fixtures/sigdfl ## other people's test suites, with and without (S=cpython: one; half an hour; not in make test)
 	BUILD='$(BUILD)' scripts/dev/compat $(S)
 
+# The page of bundle is that of replay, too.
+MAN1 := $(sort $(wildcard scripts/*.1))
 install: all install-library ## into DESTDIR, PREFIX, LIBDIR, BINDIR, MANDIR, COMPDIR, ZSHDIR, FISHDIR, PCDIR
 	install -d '$(DESTDIR)$(LIBDIR)/pipeguard/lib' '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(MANDIR)/man1' '$(DESTDIR)$(PCDIR)' \
 		'$(DESTDIR)$(MANDIR)/man7' '$(DESTDIR)$(COMPDIR)' '$(DESTDIR)$(ZSHDIR)' '$(DESTDIR)$(FISHDIR)'
@@ -233,7 +235,8 @@ install: all install-library ## into DESTDIR, PREFIX, LIBDIR, BINDIR, MANDIR, CO
 	install -m 644 $(PYLIB) '$(DESTDIR)$(LIBDIR)/pipeguard/lib'
 	install -m 755 $(COMMAND) '$(DESTDIR)$(BINDIR)/.pipeguard.new'
 	mv -f '$(DESTDIR)$(BINDIR)/.pipeguard.new' '$(DESTDIR)$(BINDIR)/pipeguard'
-	install -m 644 scripts/pipeguard.1 scripts/pipeguard-bundle.1 scripts/pipeguard-report.1 scripts/pipeguard-sweep.1 '$(DESTDIR)$(MANDIR)/man1'
+	install -m 644 $(MAN1) '$(DESTDIR)$(MANDIR)/man1'
+	printf '.so man1/pipeguard-bundle.1\n' >'$(DESTDIR)$(MANDIR)/man1/pipeguard-replay.1'
 	install -m 644 shim/libpipeguard.7 '$(DESTDIR)$(MANDIR)/man7/libpipeguard.7'
 	install -m 644 scripts/completion.bash '$(DESTDIR)$(COMPDIR)/pipeguard'
 	install -m 644 scripts/completion.zsh '$(DESTDIR)$(ZSHDIR)/_pipeguard'
@@ -268,8 +271,8 @@ LINKDIR32 = $(if $(filter file,$(origin LIBDIR32)),$(PREFIX)/lib32)
 
 uninstall: ## what install put there
 	rm -f '$(DESTDIR)$(LIBDIR)/libpipeguard.so' '$(DESTDIR)$(BINDIR)/pipeguard' '$(DESTDIR)$(PCDIR)/pipeguard.pc' \
-		$(patsubst scripts/%,'$(DESTDIR)$(LIBDIR)/pipeguard/%',$(PYTHON) $(PYLIB)) '$(DESTDIR)$(LIBDIR)/pipeguard/log.schema.json' '$(DESTDIR)$(MANDIR)/man1/pipeguard.1' \
-		'$(DESTDIR)$(MANDIR)/man1/pipeguard-bundle.1' '$(DESTDIR)$(MANDIR)/man1/pipeguard-report.1' '$(DESTDIR)$(MANDIR)/man1/pipeguard-sweep.1' '$(DESTDIR)$(MANDIR)/man7/libpipeguard.7' \
+		$(patsubst scripts/%,'$(DESTDIR)$(LIBDIR)/pipeguard/%',$(PYTHON) $(PYLIB)) '$(DESTDIR)$(LIBDIR)/pipeguard/log.schema.json' \
+		$(patsubst scripts/%,'$(DESTDIR)$(MANDIR)/man1/%',$(MAN1) scripts/pipeguard-replay.1) '$(DESTDIR)$(MANDIR)/man7/libpipeguard.7' \
 		'$(DESTDIR)$(COMPDIR)/pipeguard' '$(DESTDIR)$(ZSHDIR)/_pipeguard' '$(DESTDIR)$(FISHDIR)/pipeguard.fish'
 	$(if $(LINKDIR),[ ! -L '$(DESTDIR)$(LINKDIR)/libpipeguard.so' ] || rm '$(DESTDIR)$(LINKDIR)/libpipeguard.so')
 	rm -f '$(DESTDIR)$(LIBDIR32)/libpipeguard.so'

@@ -15,7 +15,7 @@ install_to() { timeout 150 make -s -j2 -C "$ROOT" BUILD="$BUILD" "$@" 3>&-; }
 	equal "the files" "$(printf '%s\n' bin/pipeguard lib/libpipeguard.so lib/pipeguard/lib/pg{about,args,case,ci,elf,engine,follow,html,join,log,run,show,sites}.py lib/pipeguard/log.schema.json \
 		lib/pipeguard/pipeguard-bundle lib/pipeguard/pipeguard-replay lib/pipeguard/pipeguard-report lib/pipeguard/pipeguard-sweep lib/pkgconfig/pipeguard.pc \
 		share/bash-completion/completions/pipeguard share/fish/vendor_completions.d/pipeguard.fish \
-		share/man/man1/pipeguard-bundle.1 share/man/man1/pipeguard-report.1 share/man/man1/pipeguard-sweep.1 share/man/man1/pipeguard.1 share/man/man7/libpipeguard.7 share/zsh/site-functions/_pipeguard)" \
+		share/man/man1/pipeguard-bundle.1 share/man/man1/pipeguard-replay.1 share/man/man1/pipeguard-report.1 share/man/man1/pipeguard-sweep.1 share/man/man1/pipeguard.1 share/man/man7/libpipeguard.7 share/zsh/site-functions/_pipeguard)" \
 		"$(cd "$to" && find . -type f | sed 's|^\./||' | sort)"
 	run timeout 20 "$FIXTURES/sigdfl" bash -c "'$to/bin/pipeguard' yes | head -1" 3>&-
 	[[ $output == *'yes] write(1, '*'SIGPIPE kills'* ]]
