@@ -25,10 +25,10 @@ teardown() {
 unchanged() {
 	local rule wanted
 	wanted=$(timeout "$LIMIT" "$@" 2>/dev/null </dev/null 3>&-; echo $?)
-	equal "$1" "$wanted" "$(outside "$@" 2>/dev/null </dev/null; echo $?)"
+	equal "$1" "$wanted" "$(outside "$@" 2>/dev/null </dev/null; echo $?)" || return
 	[[ $BITS = 64 ]] || return 0 # no rules are followed there
 	for rule in when=1000000000:error=EIO stack=nobody:error=EIO at=1000000000:reset; do
-		equal "$1 under $rule" "$wanted" "$(outside PIPEGUARD_RULES="%out,%in:$rule" "$@" 2>/dev/null </dev/null; echo $?)"
+		equal "$1 under $rule" "$wanted" "$(outside PIPEGUARD_RULES="%out,%in:$rule" "$@" 2>/dev/null </dev/null; echo $?)" || return
 	done
 	echo "$wanted"
 }
@@ -77,7 +77,13 @@ unchanged() {
 	local chromium=(chromium --headless=new --no-sandbox --disable-gpu --user-data-dir="$PWD/browser" --dump-dom 'data:text/html,<p>hello')
 	run timeout 60 "${chromium[@]}" 2>/dev/null 3>&-
 	[[ $output == *'<p>hello'* ]] || skip "chromium does not run here"
-	unchanged "${chromium[@]}"
+	# Some ends of it are a SIGSEGV natively, too: of version 120, one in forty on a busy machine.
+	for _ in 1 2 3; do
+		run unchanged "${chromium[@]}"
+		((status)) || return 0
+		echo "$output"
+	done
+	false
 }
 
 # A cluster of PostgreSQL's in $FOLDER; AS: who runs it, BIN: where its programs are.
