@@ -210,6 +210,8 @@ def fits(value, shape):
     """Has VALUE this SHAPE: one of a tuple; a list of one shape; a dict with a shape for each of some names or, {str:
     shape}, for any name; a whole number in a range; a number that is not negative (float); all of a pattern; text of
     any bytes (str); bool, dict, None?"""
+    if type(shape) is _PATTERN:
+        return isinstance(value, str) and bool(shape.fullmatch(value))
     if isinstance(shape, tuple):
         return any(fits(value, s) for s in shape)
     if isinstance(shape, list):
@@ -223,9 +225,10 @@ def fits(value, shape):
         return type(value) in (int, float) and 0 <= value < 1 << 63
     if shape is None or shape in (bool, dict):
         return value is None if shape is None else isinstance(value, shape)
-    return isinstance(value, str) and bool((_BYTES if shape is str else shape).fullmatch(value))
+    return isinstance(value, str) and bool(_BYTES.fullmatch(value))
 
 
+_PATTERN = type(re.compile(""))
 _BYTES = re.compile("[^\ud800-\udc7f\udd00-\udfff]*")
 
 
@@ -246,7 +249,6 @@ _TYPES = {"count": COUNT, "number": NUMBER, "seconds": float, "time": TIME, "wor
 _READ = set(FIELDS) | {"mono", "tid", "action", "nonblock", "own", "engine", "program", "sigpipe", "to", "events", "rules", "sites", "local", "unread", "ended", "module",
                      "path", "build_id"}
 _EVENT = {name: _TYPES[kind] for name, kind, _ in KEYS if name in _READ}
-_SHAPE = {name: (shape, None) for name, shape in _EVENT.items()}
 _NAMES = [name for name, shape in _EVENT.items() if shape is NAME]
 
 
@@ -257,8 +259,10 @@ def name_of(spelled):
 
 def known(event):
     """EVENT, a dict, with all the names of _EVENT, and names as text; None where it is not the library's."""
-    out = {name: event.get(name) for name in _EVENT} if isinstance(event, dict) else None
-    if not fits(out, _SHAPE) or not out["ev"]:
+    if not isinstance(event, dict):
+        return None
+    out = {name: event.get(name) for name in _EVENT}
+    if not out["ev"] or not all(value is None or fits(value, _EVENT[name]) for name, value in out.items()):
         return None
     for name in _NAMES:
         if out[name]:
@@ -279,7 +283,7 @@ def who_left(ended):
 def json_value(text):
     """What TEXT, bytes, says in JSON; a ValueError where it is none, or more than a program could read."""
     try:
-        return json.loads(text.decode("utf-8"), parse_constant=_finite, parse_float=_finite)
+        return _DECODER.decode(text.decode("utf-8"))
     except RecursionError:
         raise ValueError("too deep")
 
@@ -288,6 +292,9 @@ def _finite(text):
     if not math.isfinite(float(text)):
         raise ValueError(text)
     return float(text)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_finite, parse_float=_finite)
 
 
 def json_event(line):

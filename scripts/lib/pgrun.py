@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """One run of a program, watched and cleaned up after: nothing of it is left, whatever it forks. Python 3.7."""
 
+import collections
 import ctypes
 import errno
 import fcntl
@@ -21,6 +22,7 @@ import pglog
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 KEEP = 1 << 16      # bytes of an output that are kept: half of its beginning, half of its end
 TICK = 0.02
+SMALL, FEW, PAUSE = 1 << 12, 8, 0.001   # so many reads that found no more than so much: then more is waited for, so long
 LINGER = 0.5        # seconds that a background child may go on writing
 DIGITS = re.compile(rb"0x[0-9a-fA-F]+|[0-9a-fA-F]{12,}|\d+(?:\.\d+)*")
 BLANKS = re.compile(rb"[ \t]+")
@@ -92,7 +94,7 @@ def ignore_stops():
 
 
 def masked(line):
-    """LINE without what differs from run to run: numbers, addresses, hashes, and how they are padded."""
+    """LINE, or lines, without what differs from run to run: numbers, addresses, hashes, and how they are padded."""
     return BLANKS.sub(b" ", DIGITS.sub(b"N", line))
 
 
@@ -105,9 +107,18 @@ class Output:
         self.masked = hashlib.sha256()
         self.sorted = 0     # a sum of hashes: the lines in any order
         self.head, self.tail, self.rest = b"", b"", b""
+        self.waiting, self.waits = [], 0    # as it was read, and how much
 
     def add(self, data):
         self.length += len(data)
+        self.waiting.append(data)
+        self.waits += len(data)
+        if self.waits >= KEEP:
+            self._take()
+
+    def _take(self):
+        """What waits: much at once, for a program may write line by line."""
+        data, self.waiting, self.waits = b"".join(self.waiting), [], 0
         self.exact.update(data)
         room = KEEP // 2 - len(self.head)
         self.head += data[:max(0, room)]
@@ -118,17 +129,20 @@ class Output:
         if len(self.rest) > KEEP:
             lines.append(self.rest)
             self.rest = b""
-        for line in filter(None, lines):
-            self._line(line)
+        self._lines(list(filter(None, lines)))
 
-    def _line(self, line):
-        line = masked(line)
-        self.masked.update(line + b"\n")
-        self.sorted += int.from_bytes(hashlib.blake2b(line, digest_size=8).digest(), "big")
+    def _lines(self, lines):
+        if not lines:
+            return
+        text = masked(b"\n".join(lines))
+        self.masked.update(text + b"\n")
+        for line, n in collections.Counter(text.split(b"\n")).items():
+            self.sorted += n * int.from_bytes(hashlib.blake2b(line, digest_size=8).digest(), "big")
 
     def result(self):
+        self._take()
         if self.rest:
-            self._line(self.rest)
+            self._lines([self.rest])
             self.rest = b""
         cut = b"" if self.length <= KEEP else b"\n...\n"
         return {"length": self.length, "exact": self.exact.hexdigest(), "masked": self.masked.hexdigest(),
@@ -159,6 +173,7 @@ class Tree:
         signal.signal(signal.SIGINT, lambda *_: None)
         self.selector = selectors.DefaultSelector()
         self.processes, self.orphans = {}, []
+        self.small = 0      # reads one after another that found little
 
     def start(self, argv, env, cwd, stdin, shell=False):
         with open(stdin or os.devnull, "rb") as source:
@@ -188,6 +203,7 @@ class Tree:
             return
         if data:
             process.outputs[name].add(data)
+            self.small = self.small + 1 if len(data) < SMALL else 0
             return
         self.selector.unregister(pipe)
         pipe.close()
@@ -210,8 +226,11 @@ class Tree:
     def pump(self, done, deadline):
         """Reads and reaps until DONE(); False if DEADLINE (monotonic) came first."""
         while True:
-            for key, _ in self.selector.select(TICK if self.processes else 0):
+            found = self.selector.select(TICK if self.processes else 0)
+            for key, _ in found:
                 self._read(key.fileobj, *key.data)
+            if found and self.small > FEW:
+                time.sleep(PAUSE)   # each line by itself would cost more than all of them
             self.reap()
             if done():
                 return True
@@ -265,6 +284,15 @@ def reap_all():
         pass
 
 
+def is_childless():
+    """Has this process no child, nor any below: its grandchildren come to it as their parents end (Tree)?"""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return True
+    return False
+
+
 def is_engine(pid):
     """Is it what looks at programs from outside? It ends by itself, when it has written what it knows."""
     try:
@@ -280,7 +308,7 @@ def kill_all(reap=reap_all, engine=False):
     killed, end = set(), time.monotonic() + 10
     patience = time.monotonic() + (3 if engine else 0)
     reap()
-    while time.monotonic() < end:
+    while not is_childless() and time.monotonic() < end:
         alive = descendants()
         if time.monotonic() < patience:
             alive = [pid for pid in alive if not is_engine(pid)] or alive and [0]

@@ -274,6 +274,17 @@ def rule_of(site, fault, when=1):
     return "%s:kind=%s%s:site=%s:when=%d:%s" % (calls, site["kind"], comm, site["hash"], when, action)
 
 
+_CALLER = re.compile(r"([\w.+-]{1,64}\+0x[0-9a-f]{1,16})( .*)?", re.A)
+
+
+def run_rule_of(site, fault, when=1):
+    """The same for a run from inside: it names the first caller as well, by which the library tells most other calls
+    without a look at their stacks."""
+    rule = rule_of(site, fault, when)
+    caller = _CALLER.fullmatch(site["stack"][0]) if site["stack"] else None
+    return rule.replace(":site=", ":caller=%s:site=" % caller.group(1), 1) if caller else rule
+
+
 def broke_alone(e):
     """Did the write E break without a fault, and is it known who let go of the other end?"""
     return bool(e["ev"] == "epipe" and not e["injected"] and e["ended"] and e["call"] and e["kind"] and e["site"])

@@ -4,6 +4,7 @@
 #include "base/process.h"
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -86,6 +87,14 @@ bool pg_peek(void *to, const void *from, size_t n)
 		return false;
 	__builtin_memcpy(to, from, n);
 	return true;
+}
+
+/* futex(2) compares the word with VALUE before it wakes and moves as many as are waited for: none.
+ * It takes a fifth of the time of a copy. */
+bool pg_holds(const uint32_t *p, uint32_t value)
+{
+	return !pg_confined && !pg_is_filtered() &&
+	       !pg_sys6(SYS_futex, p, FUTEX_CMP_REQUEUE_PRIVATE, 0, 0, p, value);
 }
 
 bool pg_word_readable(const uintptr_t *p)

@@ -52,6 +52,10 @@ bool pg_word_readable(const uintptr_t *p);
 /* The same of N bytes; of more than 1 MiB, of the first of them and of the last one. */
 bool pg_readable_all(const void *p, size_t n);
 
+/* True if the word at P can be read, and is VALUE; false, too, where that cannot be asked quickly.
+ */
+bool pg_holds(const uint32_t *p, uint32_t value);
+
 /* Bytes that a vector, or a message, asks for; -1: it cannot be read. */
 int64_t pg_iov_bytes(const void *iov, uint64_t count);
 int64_t pg_msg_bytes(const void *msg);

@@ -79,11 +79,23 @@ static void carry_out(struct pg_op *op, struct pg_object *o)
 	pg_act(op, &p);
 }
 
+/* Have rules looked at FD, or can they never know all of it? */
+static bool was_judged(int fd)
+{
+	const struct pg_fd *f = pg_fd(fd);
+
+	return f && PG_GET(f->story) &&
+	       (pg_watch_all ||
+		(PG_GET(f->unruled) && PG_GET(f->generation) == pg_rules.generation));
+}
+
 static __attribute__((noinline)) void apply(struct pg_op *op)
 {
 	bool reads = !pg_is_out(op->call);
 	struct pg_object o;
 
+	if (!reads && was_judged(op->fd) && pg_match_is_elsewhere(op))
+		return;
 	look_at_object(op, &o);
 	op->object = &o;
 	op->story = o.story;

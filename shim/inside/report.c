@@ -2,6 +2,7 @@
 #include "inside/report.h"
 
 #include "base/peek.h"
+#include "inside/witness.h"
 #include "log/facts.h"
 #include "log/line.h"
 #include "log/modules.h"
@@ -102,38 +103,50 @@ static void add_ended(struct pg_event *e)
 		e->has_ended = pg_leaving_find(e->op->fd, &e->object, &e->ended);
 }
 
-/*
- * An event that is only counted costs little: it is looked at closely once it
- * is known that it will be logged. A handler knows the place from the stack
- * alone; stdio's places are all one.
- */
-static void write_event(struct pg_room *s, const struct pg_op *op)
+/* The first frame alone, for where an event is only counted. False: it is not told without the
+ * others. */
+static bool add_first(struct pg_room *s, const struct pg_op *op)
 {
 	struct pg_event *e = &s->event;
-	struct pg_place *first;
-	struct pg_stat st = pg_look_stat(op->fd);
-	bool call = e->ev == PG_EV_CALL; /* each of its sites is logged */
-	bool walked = call || (!op->caller && op->via != PG_VIA_STDIO);
-	uintptr_t place = op->via == PG_VIA_STDIO ? 0 : op->caller;
 
-	e->pid = pg_pid();
-	e->object.ino = st.ino;
-	e->object.dev = st.dev;
-	if (walked) {
+	e->frames = pg_stack_walk(&s->cursor, e->frame, 1, op->uc);
+	return e->frames && pg_module_at(e->frame[0], &s->naming.module);
+}
+
+/* What is counted of a new place. */
+static void describe(struct pg_room *s, struct pg_place *first, const struct pg_op *op)
+{
+	struct pg_event *e = &s->event;
+
+	if (!e->frames && !pg_stack_begins_at(&s->naming.module, op->caller))
 		add_stack(s, op);
-		place = call ? (uintptr_t)e->hash : e->frames ? e->frame[0] : 0;
-	}
-	if (op->inlined)
-		pg_fd_passed_by(op->fd);
-	if (!pg_site_count(e, place, &first))
+	pg_site_describe(first, e, op->caller);
+}
+
+/* E, which is counted, is logged. WALKED: its stack is known. */
+static void write_counted(struct pg_room *s, const struct pg_op *op, const struct pg_stat *st,
+			  bool walked, struct pg_place *first)
+{
+	struct pg_event *e = &s->event;
+	bool call = e->ev == PG_EV_CALL, asks = e->signal == PG_SIG_ASK;
+
+	if (!asks && pg_witness_is_idle(e)) {
+		if (first)
+			describe(s, first, op);
 		return;
-	pg_look_at(op->fd, &st, &e->object, PG_LOOK_ALL, true);
+	}
+	pg_look_at(op->fd, st, &e->object, PG_LOOK_ALL, true);
 	add_target(e, op);
-	if (e->signal == PG_SIG_ASK)
+	if (asks)
 		e->signal = signal_of(op, &e->object, s->mask);
+	if (asks && pg_witness_is_idle(e)) {
+		if (first)
+			describe(s, first, op);
+		return;
+	}
 	if (call) {
 		e->nonblock = (pg_sys3(SYS_fcntl, op->fd, F_GETFL, 0) & O_NONBLOCK) != 0;
-		e->own = e->object.kind == PG_PIPE && pg_look_reads(&st);
+		e->own = e->object.kind == PG_PIPE && pg_look_reads(st);
 	}
 	if (!walked)
 		add_stack(s, op);
@@ -145,6 +158,34 @@ static void write_event(struct pg_room *s, const struct pg_op *op)
 		add_ended(e);
 	pg_event_write(s);
 	pg_modules_log(s);
+}
+
+/*
+ * An event that is only counted costs little: it is looked at closely once it
+ * is known that it will be logged. A handler knows the place from the stack
+ * alone; stdio's places are all one.
+ */
+static void write_event(struct pg_room *s, const struct pg_op *op)
+{
+	struct pg_event *e = &s->event;
+	struct pg_place *first;
+	struct pg_stat st = pg_look_stat(op->fd);
+	bool call = e->ev == PG_EV_CALL; /* each of its sites is logged */
+	bool asks = call || (!op->caller && op->via != PG_VIA_STDIO), walked;
+	uintptr_t place = op->via == PG_VIA_STDIO ? 0 : op->caller;
+
+	e->pid = pg_pid();
+	e->object.ino = st.ino;
+	e->object.dev = st.dev;
+	walked = asks && !(pg_witness_has_enough(e) && add_first(s, op));
+	if (walked)
+		add_stack(s, op);
+	if (asks)
+		place = call ? (uintptr_t)e->hash : e->frames ? e->frame[0] : 0;
+	if (op->inlined)
+		pg_fd_passed_by(op->fd);
+	if (pg_site_count(e, place, &first))
+		write_counted(s, op, &st, walked, first);
 }
 
 static void fill(struct pg_event *e, enum pg_ev ev, const struct pg_op *op, enum pg_signal signal)
@@ -160,7 +201,7 @@ void pg_report(enum pg_ev ev, const struct pg_op *op, enum pg_signal signal)
 {
 	struct pg_room *s;
 
-	if (ev == PG_EV_CALL && pg_endings_await())
+	if (ev == PG_EV_CALL && (pg_endings_await() || pg_witness_is_over(op->fd)))
 		return;
 	s = pg_room_take();
 	if (!s)
@@ -226,6 +267,7 @@ void pg_report_inject(const struct pg_op *op, const struct pg_plan *plan)
 	e->object = *op->object;
 	if (plan->held == PG_HELD)
 		e->has_ended = pg_leaving_find(e->op->fd, &e->object, &e->ended);
+	pg_witness_fault(e);
 	logged = pg_site_count(e, op->caller, &first);
 	if (logged) {
 		add_target(e, op);

@@ -53,15 +53,28 @@ struct head {
 	uint64_t owner;
 	uint8_t fired[64]; /* 1: the rule of this number did. A byte each: two at once undo nothing
 			    */
-	uint64_t awaits;   /* 1: no call before that is logged. scripts/lib/pgengine.py sets it */
+	uint64_t awaits; /* 1: none did, and no call before is logged. scripts/lib/pgengine.py sets
+			    it */
 };
 struct file {
 	struct head head;
 	struct pg_endings ring;
 };
 
+/* Of a tree where one fault is to be made, and what came of it is of interest, no more: no rule
+ * fired yet; one did. */
+enum { AWAITS = 1, AWAITED };
+
 static const char magic[32] = "pipeguard endings 5";
 static char path_of_own[128];
+
+/* What F has; 0, too, where it cannot be read. */
+static uint64_t awaits_of(const struct file *f)
+{
+	uint64_t awaits;
+
+	return pg_peek(&awaits, &f->head.awaits, sizeof awaits) ? awaits : 0;
+}
 
 /* With holes: nobody touches the memory but by peek.h. */
 bool pg_endings_make(const char *path)
@@ -116,36 +129,53 @@ bool pg_endings_open(const char *path)
 	return true;
 }
 
+static bool had_first; /* the first rule that fired did so here, and nobody has asked yet */
+
 /* Each process says so once. */
 void pg_endings_fired(unsigned rule)
 {
 	static pg_shared64 said;
 	const uint8_t yes = 1;
+	const uint64_t awaited = AWAITED;
 	struct file *f = own;
 
 	if (!f || rule >= sizeof f->head.fired || PG_GET(said) >> rule & 1)
 		return;
 	__atomic_fetch_or(&said, (uint64_t)1 << rule, __ATOMIC_RELAXED);
 	pg_poke(&f->head.fired[rule], &yes, sizeof yes);
+	if (awaits_of(f) == AWAITS && pg_poke(&f->head.awaits, &awaited, sizeof awaited))
+		PG_PUT(had_first, true);
 }
 
-static bool any_fired(const struct head *head)
+bool pg_endings_had_first(void)
 {
-	uint8_t any = 0;
+	return PG_GET(had_first) && __atomic_exchange_n(&had_first, false, __ATOMIC_RELAXED);
+}
 
-	for (unsigned i = 0; i < sizeof head->fired; i++)
-		any |= head->fired[i];
-	return any;
+bool pg_endings_brief(void)
+{
+	enum { NO = 1, YES };
+	static int known; /* and in what this process forks */
+	int brief = PG_GET(known);
+
+	if (!own)
+		return false;
+	if (!brief) {
+		brief = awaits_of(own) ? YES : NO;
+		PG_PUT(known, brief);
+	}
+	return brief == YES;
 }
 
 bool pg_endings_await(void)
 {
-	static bool over; /* and in what this process forks */
-	struct head head;
+	static bool over; /* likewise */
+	struct file *f = own;
 
-	if (!own || PG_GET(over))
+	if (!f || PG_GET(over))
 		return false;
-	if (pg_peek(&head, own, sizeof head) && head.awaits == 1 && !any_fired(&head))
+	if (pg_holds((const uint32_t *)(const void *)&f->head.awaits, AWAITS) ||
+	    awaits_of(f) == AWAITS)
 		return true;
 	PG_PUT(over, true);
 	return false;

@@ -92,6 +92,11 @@ void pg_endings_fired(unsigned rule);
  * says, and none did yet. */
 bool pg_endings_await(void);
 
+/* True of such a tree, whatever fired; and, once, if the first rule that fired did so in this
+ * process. */
+bool pg_endings_brief(void);
+bool pg_endings_had_first(void);
+
 /* Of RULES, bits of their numbers, those that fired in no process of the tree whose first one is
  * PID; 0: it is not, or that is not known. */
 uint64_t pg_endings_idle(uint64_t rules, int pid);

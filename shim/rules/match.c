@@ -187,11 +187,45 @@ static bool thread_matches(const struct pg_rule *r, const struct pg_op *op)
 	return any_glob(&r->thread, name);
 }
 
-/* MODULE+0xOFF, MODULE or SYMBOL. */
+/* Is WANTED a MODULE+0xOFF without a sign that stands for others? Then OFFSET. */
+static bool is_offset(const char *wanted, uintptr_t *offset)
+{
+	const char *digits = NULL;
+
+	for (const char *p = wanted; *p; p++) {
+		if (*p == '*' || *p == '?' || *p == '[' || *p == '\\')
+			return false;
+		if (pg_prefix(p, "+0x"))
+			digits = p + 3;
+	}
+	*offset = 0;
+	for (const char *p = digits; p && *p; p++) {
+		bool decimal = *p >= '0' && *p <= '9';
+
+		if ((!decimal && (*p < 'a' || *p > 'f')) || p - digits >= 2 * (long)sizeof *offset)
+			return false;
+		*offset = *offset << 4 | (uintptr_t)(*p - (decimal ? '0' : 'a' - 10));
+	}
+	return digits && *digits;
+}
+
+/* Is it M's, OFFSET into it? */
+static bool is_at(const char *wanted, const struct pg_module *m, uintptr_t offset)
+{
+	char buf[PG_MODULE_NAME + 24];
+	struct pg_text t = {buf, 0, sizeof buf - 1};
+
+	pg_put(&t, m->name);
+	pg_put_char(&t, '+');
+	pg_put_hex(&t, offset);
+	buf[t.len] = 0;
+	return pg_same(wanted, buf);
+}
+
+/* MODULE+0xOFF, MODULE or SYMBOL. The first is told by its offset from most others. */
 static __attribute__((noinline)) bool frame_is(const char *wanted, uintptr_t addr)
 {
-	char buf[PG_MODULE_NAME + 24], symbol[PG_SYMBOL_MAX];
-	struct pg_text t = {buf, 0, sizeof buf - 1};
+	char symbol[PG_SYMBOL_MAX];
 	struct pg_module room;
 	const struct pg_module *m = pg_module_at(addr, &room);
 	uintptr_t offset;
@@ -200,11 +234,9 @@ static __attribute__((noinline)) bool frame_is(const char *wanted, uintptr_t add
 		return false;
 	if (pg_glob(wanted, m->name))
 		return true;
-	pg_put(&t, m->name);
-	pg_put_char(&t, '+');
-	pg_put_hex(&t, addr - m->base);
-	buf[t.len] = 0;
-	if (pg_same(wanted, buf))
+	if (is_offset(wanted, &offset))
+		return offset == addr - m->base && is_at(wanted, m, offset);
+	if (is_at(wanted, m, addr - m->base))
 		return true;
 	return pg_symbol_at(m, addr, symbol, sizeof symbol, &offset) && pg_glob(wanted, symbol);
 }
@@ -231,14 +263,35 @@ static bool site_matches(const struct pg_rule *r, struct pg_module *room, const 
 	return r->site.negate;
 }
 
-/* What needs the stack, which is walked for nothing else. */
+bool pg_match_asks_stack(const struct pg_rule *r)
+{
+	return r->fields & (BIT(PG_F_CALLER) | BIT(PG_F_STACK) | BIT(PG_F_SITE));
+}
+
+/* The first frame, where it is told without the others; else 0. */
+static uintptr_t first_frame(struct pg_cursor *c, uintptr_t caller)
+{
+	uintptr_t first;
+
+	if (pg_stack_begins_at(&c->room, caller))
+		return caller;
+	if (!pg_stack_walk(c, &first, 1, NULL) || !pg_module_at(first, &c->room))
+		return 0;
+	return first;
+}
+
+/* The whole stack is walked only where the first frame does not decide. */
 static bool stack_matches(const struct pg_rule *r, uintptr_t caller)
 {
 	uintptr_t frames[PG_FRAMES_MAX];
 	struct pg_cursor c;
 	unsigned most = pg_has(r, PG_F_STACK) ? PG_FRAMES_MAX : PG_SITE_FRAMES;
-	unsigned n = pg_stack_walk(&c, frames, most, NULL);
+	unsigned n;
 
+	if (pg_has(r, PG_F_CALLER) && (frames[0] = first_frame(&c, caller)) &&
+	    !frames_match(&r->caller, frames, 1))
+		return false;
+	n = pg_stack_walk(&c, frames, most, NULL);
 	if (!n && caller) {
 		frames[n++] = caller;
 		c.proved = 1;
@@ -248,6 +301,18 @@ static bool stack_matches(const struct pg_rule *r, uintptr_t caller)
 	if (pg_has(r, PG_F_STACK) && !frames_match(&r->stack, frames, n))
 		return false;
 	return !pg_has(r, PG_F_SITE) || site_matches(r, &c.room, frames, c.proved);
+}
+
+bool pg_match_is_elsewhere(const struct pg_op *op)
+{
+	for (unsigned n = 0; n < pg_rules.n; n++) {
+		const struct pg_rule *r = &pg_rules.rule[n];
+
+		if (r->calls & op->bits &&
+		    (!pg_match_asks_stack(r) || stack_matches(r, op->caller)))
+			return false;
+	}
+	return true;
 }
 
 static bool seen_matches(const struct pg_rule *r, const struct pg_op *op)
@@ -333,11 +398,6 @@ bool pg_match_possible(const struct pg_op *op, uint64_t *rules, uint64_t *calls)
 	}
 	return !socket || !(pg_rules.wants & PG_LOOK_NAMES) || o->local.port ||
 	       o->side != PG_NO_SIDE || o->kind == PG_UNIX;
-}
-
-bool pg_match_asks_stack(const struct pg_rule *r)
-{
-	return r->fields & (BIT(PG_F_CALLER) | BIT(PG_F_STACK) | BIT(PG_F_SITE));
 }
 
 bool pg_match_but_stack(unsigned n, const struct pg_op *op)

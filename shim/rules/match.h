@@ -18,6 +18,10 @@ bool pg_match(unsigned n, const struct pg_op *op);
 bool pg_match_asks_stack(const struct pg_rule *r);
 bool pg_match_but_stack(unsigned n, const struct pg_op *op);
 
+/* True if each rule that watches OP asks for the stack, and for another one than this: nothing else
+ * of OP need be known then. */
+bool pg_match_is_elsewhere(const struct pg_op *op);
+
 /* The calls that R must be asked for: those it names; and where it counts what is read, or ends it,
  * every read. */
 uint64_t pg_match_calls(const struct pg_rule *r);

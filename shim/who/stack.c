@@ -71,6 +71,13 @@ unsigned pg_stack_walk(struct pg_cursor *c, uintptr_t *frames, unsigned max, con
 	return w.n;
 }
 
+bool pg_stack_begins_at(struct pg_module *room, uintptr_t caller)
+{
+	const struct pg_module *m = caller ? pg_module_at(caller, room) : NULL;
+
+	return m && !pg_module_is_own(caller) && !is_below_us(m);
+}
+
 uintptr_t pg_stack_caller(void)
 {
 	struct pg_cursor c;

@@ -29,6 +29,10 @@ enum { PG_FRAMES_MAX = 32 };
  */
 unsigned pg_stack_walk(struct pg_cursor *c, uintptr_t *frames, unsigned max, const void *uc);
 
+/* True if CALLER, of a wrapper here, is for sure the first frame: in the program's own code. ROOM:
+ * for its module. */
+bool pg_stack_begins_at(struct pg_module *room, uintptr_t caller);
+
 /* Its first frame, inside the calling instruction; 0: there is none. */
 uintptr_t pg_stack_caller(void);
 
