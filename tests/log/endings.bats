@@ -545,6 +545,31 @@ own_end() {
 	[[ $(told .how) == null || $(told .how) == '"close"' ]]
 }
 
+@test "a file with holes on a disk of blocks that is full, where a filter stands: no SIGBUS" {
+	requires python3 mkfs.ext4
+	native_only
+	[[ $(id -u) = 0 ]] || skip "needs root"
+	local fresh=$BATS_TEST_TMPDIR/fresh disk=$BATS_TEST_TMPDIR/disk
+	plain "$FIXTURES/older" 7.0 true || skip "no filter can be put on a program here"
+	tree sh -c 'cat "$PIPEGUARD_ENDINGS"' >"$fresh"
+	truncate -s 4M "$disk"
+	mkfs.ext4 -q -O ^has_journal "$disk"
+	mkdir "$disk.on"
+	unshare -m mount -o loop "$disk" "$disk.on" 2>/dev/null || skip "nothing can be mounted here"
+	run -0 timeout "$LIMIT" unshare -m bash -c 'set -e
+		mount -o loop "$1" "$1.on"
+		truncate -s "$(stat -c %s "$2")" "$1.on/ring"
+		head -c 200 "$2" | dd of="$1.on/ring" conv=notrunc status=none
+		chmod 600 "$1.on/ring"
+		sync "$1.on/ring"
+		for size in 4096 1024; do
+			dd if=/dev/zero of="$1.on/fill$size" bs=$size status=none 2>/dev/null || sync "$1.on/fill$size"
+		done
+		exec "$3" 7.0 env LD_PRELOAD="$4" PIPEGUARD_ENDINGS="$1.on/ring" PIPEGUARD_LOG="$5" PIPEGUARD_FORMAT=json \
+			python3 "$6" many 100' - "$disk" "$fresh" "$FIXTURES/older" "$LIB" "$LOG" "$ROOT/tests/fixtures/ends.py" 3>&-
+	equal "writes" 100 "$(broken | wc -l)"
+}
+
 # per_call COMMAND...: what 2000 writes of the driver add to a count that COMMAND N prints.
 per_call() {
 	echo $(($("$@" 3000) - $("$@" 1000)))
