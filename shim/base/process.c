@@ -69,11 +69,23 @@ static void on_fork(void)
 	__atomic_fetch_add(&pg_forks, 1, __ATOMIC_RELAXED);
 }
 
-static PG_START_DATA void (*before_forks)(void);
+static PG_START_DATA void (*before_forks)(void), (*after_forks)(void);
 
 void pg_process_before_forks(void (*what)(void))
 {
 	before_forks = what;
+}
+
+void pg_process_after_forks(void (*what)(void))
+{
+	after_forks = what;
+}
+
+static void in_child(void)
+{
+	on_fork();
+	if (after_forks)
+		after_forks();
 }
 
 static void before_fork(void)
@@ -92,5 +104,5 @@ void pg_process_start(void)
 	if (!ask)
 		ask = (ask_fn *)pg_dl_next("pthread_atfork"); /* musl's; it takes three */
 	if (ask)
-		ask(before_fork, on_fork, on_fork, NULL);
+		ask(before_fork, on_fork, in_child, NULL);
 }

@@ -373,6 +373,14 @@ static struct pg_story *own_story(int fd, struct pg_fd *f, const struct pg_stat 
 	return NULL;
 }
 
+bool pg_fd_is_copied(int fd, const struct pg_stat *st)
+{
+	struct pg_fd *f = fd < 0 ? NULL : pg_fd(fd);
+	const struct pg_story *s = f ? own_story(fd, f, st, false) : NULL;
+
+	return s && PG_GET(s->numbers) > 1;
+}
+
 /* F is one more number of story N, if that is still ST's. */
 static void share(int fd, struct pg_fd *f, uint32_t n, const struct pg_stat *st)
 {

@@ -116,6 +116,9 @@ void pg_fd_unread(int fd);
 void pg_fd_was_read(int fd); /* or may be, from now on */
 bool pg_fd_is_unread(int fd);
 
+/* True if ST, what is behind FD, has another number, too, as far as that was seen. */
+bool pg_fd_is_copied(int fd, const struct pg_stat *st);
+
 /* Somebody may read of whom nothing is known. */
 void pg_fd_unread_ends(void);
 
