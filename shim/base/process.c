@@ -8,7 +8,7 @@
 /* A page of its own: madvise works on whole pages. */
 _Alignas(PG_PAGE_MOST) pg_shared64 pg_process_noted[PG_PAGE_MOST / sizeof(pg_shared64)];
 
-uint32_t pg_forks;
+uint32_t pg_forks, pg_forks_before;
 __thread bool pg_vforked __attribute__((tls_model("initial-exec")));
 
 bool pg_process_wipes(void *pages, size_t size, int *known)
@@ -84,6 +84,7 @@ void pg_process_after_forks(void (*what)(void))
 static void in_child(void)
 {
 	on_fork();
+	PG_PUT(pg_forks_before, PG_GET(pg_forks));
 	if (after_forks)
 		after_forks();
 }

@@ -16,6 +16,8 @@ void pg_process_after_forks(void (*what)(void));
 
 /* How often this process, or those it was forked from, forked. */
 extern uint32_t pg_forks PG_HIDDEN;
+extern uint32_t pg_forks_before
+	PG_HIDDEN; /* those that others made, the one of its own beginning the last */
 
 /*
  * This process, for what is counted in each process anew: its pid, but a child

@@ -382,7 +382,7 @@ static bool is_wanted(const struct pg_ending_slot *at)
 /* The next place; a null pointer: there is no ring any more. */
 static struct pg_ending_slot *next_slot(void)
 {
-	enum { TRIES = 16 };
+	enum { TRIES = 4 };
 	const uint64_t yes = 1;
 	struct pg_endings *ring = pg_endings_mapped;
 	struct pg_ending_slot *at;
@@ -568,6 +568,9 @@ struct known {
 	uint64_t held, has, left; /* 0: it did not */
 	int pid;
 	uint16_t held_slot;
+	uint8_t forks;	/* of children that had it */
+	bool forked;	/* by its FIRST word it made the object, or was forked by who had it */
+	uint64_t first; /* when that was; 0: there is none */
 };
 
 struct search {
@@ -581,6 +584,8 @@ struct search {
 	struct pg_ending *best;
 	uint64_t reader; /* when the last one left that may have read; 0: there is none */
 	uint16_t reader_slot;
+	unsigned forks,
+		forked; /* what KNOWN says of all that said something, whoever has left, too */
 	unsigned known;
 	struct known of[KNOWN];
 };
@@ -603,6 +608,18 @@ static struct known *known_of(struct search *s, int pid)
 	return free;
 }
 
+/* FORKED stays of who gives its place to another. */
+static void note_birth(struct search *s, struct known *k, const struct pg_ending *e)
+{
+	bool forked = e->how != PG_HOW_HELD && (e->how != PG_HOW_TOOK || !e->forks);
+
+	if (k->first && e->at >= k->first)
+		return;
+	s->forked += (unsigned)forked - (unsigned)k->forked;
+	k->forked = forked;
+	k->first = e->at;
+}
+
 static void note_has(struct known *k, unsigned slot, const struct pg_ending *e)
 {
 	if (e->at >= k->has)
@@ -616,6 +633,8 @@ static void note(struct search *s, unsigned slot, const struct pg_ending *e, uns
 	struct known *k = known_of(s, e->pid);
 
 	s->too_many |= !k;
+	if (k)
+		note_birth(s, k, e);
 	if (has_not_left(e)) {
 		if (k)
 			note_has(k, slot, e);
@@ -623,6 +642,10 @@ static void note(struct search *s, unsigned slot, const struct pg_ending *e, uns
 	}
 	if (k && e->at >= k->left)
 		k->left = e->at;
+	if (k && e->forks > k->forks) {
+		s->forks += (unsigned)(e->forks - k->forks);
+		k->forks = e->forks;
+	}
 	if (state == TO_BE_PROVED) {
 		if (e->tid != (int)pg_sys0(SYS_gettid) && lives(e->pid))
 			s->waits = e->tid;
@@ -669,7 +692,7 @@ static void look(struct search *s)
 
 	s->found = s->too_many = s->elsewhere = false;
 	s->waits = 0;
-	s->known = 0;
+	s->known = s->forks = s->forked = 0;
 	s->reader = 0;
 	pg_peek(&last, &pg_endings_mapped->next, sizeof last);
 	for (unsigned n = 0; n < PG_ENDINGS; n += AT_ONCE)
@@ -704,14 +727,22 @@ static const struct known *silent_one(const struct search *s, bool *more)
 	return *more ? NULL : one;
 }
 
+/* Has anybody had it of whom nothing is known? Where some of those that had it forked, one of them
+ * made it, and each child has said what it did with that. */
+static PG_COLD bool had_strangers(const struct search *s)
+{
+	uint64_t forgot;
+
+	return s->elsewhere || (s->forks && s->forked <= s->forks) ||
+	       !pg_peek(&forgot, &pg_endings_mapped->forgot, sizeof forgot) || forgot;
+}
+
 /* The one process that held it and said nothing, if it has ended. */
 static PG_COLD bool find_silent(struct search *s, const struct known *one, struct pg_ending *to)
 {
-	uint64_t forgot;
 	unsigned state;
 
-	if (!one || one->held < one->has || s->elsewhere ||
-	    !pg_peek(&forgot, &pg_endings_mapped->forgot, sizeof forgot) || forgot ||
+	if (!one || one->held < one->has || had_strangers(s) ||
 	    !read_wanted(s, one->held_slot, to, &state) || to->pid != one->pid)
 		return false;
 	for (unsigned n = 0; n < ROUNDS; n++) { /* who is killed lives a little longer */

@@ -46,8 +46,9 @@ struct pg_ending {
 	uint64_t offset; /* in MODULE, of who called */
 	int32_t pid, tid;
 	int32_t status;
-	uint16_t how;	    /* enum pg_how */
-	uint16_t reads_not; /* it had the object, and never read from it */
+	uint16_t how;	   /* enum pg_how */
+	uint8_t reads_not; /* it had the object, and never read from it */
+	uint8_t forks; /* so many children were forked by it that had what it closed; 255: more */
 	uint64_t symbol_offset;
 	char comm[16], call[16];
 	char module[40], symbol[48]; /* "": not known */

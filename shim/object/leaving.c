@@ -337,6 +337,7 @@ bool pg_leaving_begin(struct pg_leaving *l, int fd, const struct pg_left *left)
 {
 	struct pg_ending e = {.at = 0};
 	struct pg_stat st;
+	unsigned forks;
 
 	l->fd = fd;
 	l->watch = l->node = -1;
@@ -347,6 +348,8 @@ bool pg_leaving_begin(struct pg_leaving *l, int fd, const struct pg_left *left)
 	if (left->how == PG_HOW_CLOSE)
 		e.status = fd;
 	e.reads_not = pg_fd_is_unread(fd);
+	forks = left->how == PG_HOW_CLOSE ? pg_fd_forks(fd) : 0;
+	e.forks = forks < UINT8_MAX ? (uint8_t)forks : UINT8_MAX;
 	if (S_ISFIFO(st.mode))
 		l->node = make_node(fd);
 	if (!S_ISFIFO(st.mode) || !pg_look_has_path(fd, st.dev))
@@ -474,13 +477,14 @@ void pg_leaving_hold(enum pg_how how, int fd)
 	if (pg_confined || pg_fstat(fd, &st) || !S_ISFIFO(st.mode) || !put_what(&e, fd, &st, &left))
 		return;
 	put_who(&e, &left); /* a vfork's child is itself here, and changes nothing but the ring */
+	e.forks = how == PG_HOW_TOOK && pg_process_is_vforked();
 	place = pg_ending_put(&e);
 	pg_ending_settle(&place, true);
 	if (!pg_process_is_vforked())
 		mine = e;
 }
 
-static void takes_mine(int pid, int tid)
+static void takes_mine(int pid, int tid, bool forked)
 {
 	struct pg_ending e = mine;
 	struct pg_ending_place place;
@@ -490,6 +494,7 @@ static void takes_mine(int pid, int tid)
 	e.at = pg_now();
 	e.space = pg_endings_space();
 	e.how = PG_HOW_TOOK;
+	e.forks = !forked;
 	e.pid = pid;
 	e.tid = tid;
 	place = pg_ending_put(&e);
@@ -498,12 +503,12 @@ static void takes_mine(int pid, int tid)
 
 void pg_leaving_forked(void)
 {
-	takes_mine(pg_pid(), pg_pid());
+	takes_mine(pg_pid(), pg_pid(), true);
 }
 
 void pg_leaving_lends(int child)
 {
-	takes_mine(child > 0 ? child : pg_pid(), (int)pg_sys0(SYS_gettid));
+	takes_mine(child > 0 ? child : pg_pid(), (int)pg_sys0(SYS_gettid), false);
 }
 
 /* ---- who let go ---- */

@@ -607,6 +607,7 @@ lines() {
 		run -0 launch run -r "$rule" sh -c 'setpriv --reuid 12345 --clear-groups /bin/echo out; true'
 		[[ $output != *'never fired'* ]]
 	fi
+	# shellcheck disable=SC2016 # the inner shell expands it
 	run -0 timeout "$LIMIT" unshare --pid --fork --mount-proc "$PIPEGUARD" run -r "$rule" sh -c '
 		unshare --pid --fork --mount-proc sh -c "true; exit 0"; ls "$PIPEGUARD_ENDINGS"; true' 3>&-
 	[[ $output != *'never fired'* ]]
