@@ -224,6 +224,9 @@ told() {
 		case_of silent "$how"
 		equal "$how" null "$(told)"
 	done
+	rm -f "$LOG"
+	case_of silent_beside
+	equal "beside" null "$(told)"
 }
 
 @test "SIGKILL of a reader while another one has it, whose word is older than 256 others: nobody" {
