@@ -675,7 +675,7 @@ static void look_from(struct search *s, unsigned first)
 	if (!peek_keys(first, keys))
 		return;
 	for (unsigned i = 0; i < AT_ONCE; i++) {
-		if (__builtin_memcmp(keys[i], s->key, sizeof keys[i]) ||
+		if (__builtin_memcmp(keys[i], s->key, sizeof keys[i]) != 0 ||
 		    !read_wanted(s, first + i, &e, &state))
 			continue;
 		if (e.space == pg_endings_space())
