@@ -4,6 +4,7 @@
 #include "base/process.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -104,6 +105,27 @@ bool pg_word_readable(const uintptr_t *p)
 	return sizeof word == WORD ? pg_readable(p) : pg_peek(&word, p, sizeof word);
 }
 
+/* The same where process_vm_writev(2) may not be called: what is written to plainly may be a hole
+ * in a file on a disk that is full, which is readable all the same. */
+static bool written(void *to, const void *from, size_t n)
+{
+	int mem = pg_open("/proc/self/mem", O_WRONLY);
+	bool done;
+
+	if (mem < 0)
+		return false;
+#ifdef SYS__llseek
+	int64_t at;
+
+	done = !pg_sys5(SYS__llseek, mem, 0, to, &at, SEEK_SET);
+#else
+	done = pg_sys3(SYS_lseek, mem, to, SEEK_SET) == (long)to;
+#endif
+	done = done && pg_sys3(SYS_write, mem, from, n) == (long)n;
+	pg_sys1(SYS_close, mem);
+	return done;
+}
+
 bool pg_poke(void *to, const void *from, size_t n)
 {
 	struct iovec mine = {(void *)(uintptr_t)from, n}, theirs = {to, n};
@@ -116,10 +138,7 @@ bool pg_poke(void *to, const void *from, size_t n)
 		got = pg_sys6(SYS_process_vm_writev, pg_pid(), &mine, 1, &theirs, 1, 0);
 	if (got >= 0 || got == -EFAULT)
 		return got == (long)n;
-	if (!asked(first, first + n - 1))
-		return false;
-	__builtin_memcpy(to, from, n);
-	return true;
+	return written(to, from, n);
 }
 
 bool pg_peek_pieces(void *to, const struct iovec *pieces, unsigned n)

@@ -8,7 +8,7 @@
 /* A page of its own: madvise works on whole pages. */
 _Alignas(PG_PAGE_MOST) pg_shared64 pg_process_noted[PG_PAGE_MOST / sizeof(pg_shared64)];
 
-uint32_t pg_forks;
+uint32_t pg_forks, pg_forks_before;
 __thread bool pg_vforked __attribute__((tls_model("initial-exec")));
 
 bool pg_process_wipes(void *pages, size_t size, int *known)
@@ -69,11 +69,24 @@ static void on_fork(void)
 	__atomic_fetch_add(&pg_forks, 1, __ATOMIC_RELAXED);
 }
 
-static PG_START_DATA void (*before_forks)(void);
+static PG_START_DATA void (*before_forks)(void), (*after_forks)(void);
 
 void pg_process_before_forks(void (*what)(void))
 {
 	before_forks = what;
+}
+
+void pg_process_after_forks(void (*what)(void))
+{
+	after_forks = what;
+}
+
+static void in_child(void)
+{
+	on_fork();
+	PG_PUT(pg_forks_before, PG_GET(pg_forks));
+	if (after_forks)
+		after_forks();
 }
 
 static void before_fork(void)
@@ -92,5 +105,5 @@ void pg_process_start(void)
 	if (!ask)
 		ask = (ask_fn *)pg_dl_next("pthread_atfork"); /* musl's; it takes three */
 	if (ask)
-		ask(before_fork, on_fork, on_fork, NULL);
+		ask(before_fork, on_fork, in_child, NULL);
 }

@@ -11,8 +11,13 @@ void pg_process_start(void);
 /* Start-up only: WHAT is called before each fork that libc makes. */
 void pg_process_before_forks(void (*what)(void));
 
+/* The same in the child after each. */
+void pg_process_after_forks(void (*what)(void));
+
 /* How often this process, or those it was forked from, forked. */
 extern uint32_t pg_forks PG_HIDDEN;
+extern uint32_t pg_forks_before
+	PG_HIDDEN; /* those that others made, the one of its own beginning the last */
 
 /*
  * This process, for what is counted in each process anew: its pid, but a child

@@ -253,6 +253,8 @@ void pg_control_start(const char *path, const char *rules)
 	bool left = pg_tree_left(path);
 
 	pg_control_open(path, true);
+	if (left)
+		pg_page()->endings.forgot = 0;
 	if (rules)
 		change(PG_REPLACE, rules, 1, true);
 	else if (left && pg_page_generation())

@@ -21,8 +21,10 @@
  */
 static void takes_input_along(void)
 {
-	if (pg_has_endings())
-		pg_leaving_hold(PG_HOW_TOOK, 0);
+	if (!pg_has_endings())
+		return;
+	pg_leaving_hold(PG_HOW_TOOK, 0);
+	pg_endings_follow();
 }
 
 /* In a function of its own: none of it is on the stack that exec begins with. */
@@ -145,8 +147,13 @@ static void spawned(const struct pg_reach *r, int ret, pid_t child)
 		return;
 	if (r->barrier)
 		pg_reach_log(r, child);
-	if ((r->barrier || !r->file[0]) && pg_has_endings())
-		pg_fd_unread_ends();
+	if (!pg_has_endings())
+		return;
+	pg_endings_follow();
+	if (!r->barrier && r->file[0])
+		return;
+	pg_fd_unread_ends();
+	pg_leaving_lends(child);
 }
 
 PG_EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,

@@ -127,9 +127,15 @@ static void range_ends(unsigned first, unsigned last, unsigned flags)
 		pg_fd_closed_range(first, last);
 }
 
+/* Is there a close_range here, and does nobody forbid it? What it would not close stays open. */
+static bool is_taken(void)
+{
+	return !pg_sys3(SYS_close_range, ~0u, ~0u, 0);
+}
+
 PG_EXPORT int close_range(unsigned first, unsigned last, int flags)
 {
-	if (pg_has_endings() && !flags)
+	if (pg_has_endings() && !flags && is_taken())
 		pg_leave_range(first, last, "close_range", PG_CALLER);
 	range_ends(first, last, (unsigned)flags);
 	return NEXT_SYS3(close_range, SYS_close_range, first, last, flags);
@@ -140,7 +146,7 @@ static void close_from(unsigned first)
 {
 	uint64_t most[2] = {0, 0}; /* the kernel's struct rlimit64 */
 
-	if (pg_sys3(SYS_close_range, first, ~0u, 0) != -ENOSYS)
+	if (!pg_sys3(SYS_close_range, first, ~0u, 0))
 		return;
 	pg_sys4(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, most);
 	for (; first < most[0]; first++)

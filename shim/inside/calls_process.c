@@ -128,6 +128,8 @@ pg_fn *pg_vfork_prepare(void)
 		va_end(ap);                                                                        \
 		if (flags & CLONE_VM && !(flags & CLONE_THREAD) && pg_config.active)               \
 			pg_process_before_vfork();                                                 \
+		if (!(flags & CLONE_VM) && pg_has_endings())                                       \
+			pg_leaving_lends(0);                                                       \
 		return NEXT(name)(fn, stack, flags, arg, parent, tls, child);                      \
 	}
 CLONE(clone)

@@ -117,13 +117,17 @@ PG_EXPORT int accept4(int fd, PG_SOCKADDR_OUT addr, socklen_t *len, int flags)
 
 PG_EXPORT int shutdown(int fd, int how)
 {
+	struct pg_leaving l;
+	bool leaves;
 	int ret;
 
 	if (how != SHUT_RD)
 		pg_guard_shutdown(fd, PG_CALLER);
-	if (pg_has_endings() && how != SHUT_WR)
-		pg_leaving_shutdown(fd, how, PG_CALLER - 1);
+	leaves = pg_has_endings() && how != SHUT_WR &&
+		 pg_leaving_shutdown(&l, fd, how, PG_CALLER - 1);
 	ret = NEXT_SYS2(shutdown, SYS_shutdown, fd, how);
+	if (PG_UNLIKELY(leaves))
+		pg_leaving_shut(&l, !ret);
 	if (!ret && how != SHUT_RD)
 		pg_guard_warned(PG_CALL_shutdown, fd, 0, PG_CALLER);
 	return ret;

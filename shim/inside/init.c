@@ -74,6 +74,7 @@ static void ask_for_status(void)
 	if (ask)
 		ask(on_exiting, NULL);
 	pg_leaving_hold(PG_HOW_HELD, 0);
+	pg_process_after_forks(pg_leaving_forked);
 }
 
 /* Loaded by dlopen (ctypes, say), nothing calls us; a second copy must not log everything twice.

@@ -21,8 +21,13 @@ static __attribute__((noinline)) bool leave_one(int fd, const struct pg_left *le
 {
 	struct pg_leaving l;
 
-	if (pg_log_goes_to(fd) || !pg_leaving_begin(&l, fd, left))
+	if (pg_log_goes_to(fd))
 		return false;
+	if (!pg_leaving_begin(&l, fd, left)) {
+		if (left->how == PG_HOW_CLOSE)
+			pg_fd_closed(fd); /* or the next number of the same would be a copy */
+		return false;
+	}
 	if (!closes) {
 		pg_leaving_end_open(&l);
 		return true;

@@ -16,6 +16,31 @@ static void *own; /* the file of the ring alone */
 
 static pg_shared64 space, space_of; /* SPACE_OF: the process that it was found for */
 
+static uint64_t find_boot(void)
+{
+	int fd = pg_open("/proc/sys/kernel/random/boot_id", O_RDONLY);
+	char id[40];
+	long n = fd < 0 ? 0 : pg_sys3(SYS_read, fd, id, sizeof id);
+	uint64_t h = 1;
+
+	if (fd >= 0)
+		pg_sys1(SYS_close, fd);
+	for (long i = 0; i < n; i++)
+		h = pg_mix(h, (uint8_t)id[i]);
+	return h;
+}
+
+/* A file that lives on may have been written to before, or by another machine: all its numbers are
+ * others' here. */
+static uint64_t boot(void)
+{
+	static pg_shared64 known;
+
+	if (!PG_GET(known))
+		PG_PUT(known, find_boot() | 1);
+	return PG_GET(known);
+}
+
 static uint64_t find_space(void)
 {
 	int fd = pg_open("/proc/self/ns/pid", O_RDONLY);
@@ -25,7 +50,7 @@ static uint64_t find_space(void)
 		return 0;
 	pg_fstat(fd, &st);
 	pg_sys1(SYS_close, fd);
-	return st.ino;
+	return st.ino ? pg_mix(boot(), st.ino) : 0;
 }
 
 void pg_endings_use(struct pg_endings *ring)
@@ -50,9 +75,9 @@ uint64_t pg_endings_space(void)
 
 struct head {
 	char magic[32];
-	uint64_t owner;
-	uint8_t fired[64]; /* 1: the rule of this number did. A byte each: two at once undo nothing
-			    */
+	uint64_t owner;	   /* owner_of() the process that made it */
+	uint8_t fired[64]; /* 1: the rule of this number did, 2: it may have. A byte each: two at
+			    * once undo nothing */
 	uint64_t awaits; /* 1: none did, and no call before is logged. scripts/lib/pgengine.py sets
 			    it */
 };
@@ -76,11 +101,30 @@ static uint64_t awaits_of(const struct file *f)
 	return pg_peek(&awaits, &f->head.awaits, sizeof awaits) ? awaits : 0;
 }
 
+static const char *stat_of(int pid, char *buf, size_t size);
+static bool stat_field(const char *text, unsigned n, uint64_t *to);
+enum { START = 22, CODE = 52 };
+
+/* PID, as no process after it, and none in another space, is called. */
+static uint64_t owner_of(int pid)
+{
+	char buf[512];
+	uint64_t began = 0;
+
+	stat_field(stat_of(pid, buf, sizeof buf), START, &began);
+	return (pg_mix(pg_endings_space(), began) & ~(uint64_t)UINT32_MAX) | (uint32_t)pid;
+}
+
+static bool is_owner(const struct head *head, int pid)
+{
+	return (uint32_t)head->owner == (uint32_t)pid && head->owner == owner_of(pid);
+}
+
 /* With holes: nobody touches the memory but by peek.h. */
 bool pg_endings_make(const char *path)
 {
 	enum { FLAGS = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC };
-	struct head head = {.owner = (uint64_t)pg_pid()};
+	struct head head = {.owner = owner_of(pg_pid())};
 	long fd = pg_sys4(SYS_openat, AT_FDCWD, path, FLAGS, 0600);
 	bool made;
 
@@ -107,9 +151,10 @@ static bool is_ours(int fd)
 	       !__builtin_memcmp(head.magic, magic, sizeof magic);
 }
 
+enum { FLAGS = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY };
+
 bool pg_endings_open(const char *path)
 {
-	enum { FLAGS = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY };
 	struct file *f = NULL;
 	int fd;
 
@@ -131,20 +176,45 @@ bool pg_endings_open(const char *path)
 
 static bool had_first; /* the first rule that fired did so here, and nobody has asked yet */
 
+/* A rule fired, or may have: calls are logged from now on. True: none had before. */
+static bool end_wait(struct file *f)
+{
+	const uint64_t awaited = AWAITED;
+
+	return awaits_of(f) == AWAITS && pg_poke(&f->head.awaits, &awaited, sizeof awaited);
+}
+
 /* Each process says so once. */
 void pg_endings_fired(unsigned rule)
 {
 	static pg_shared64 said;
 	const uint8_t yes = 1;
-	const uint64_t awaited = AWAITED;
 	struct file *f = own;
 
 	if (!f || rule >= sizeof f->head.fired || PG_GET(said) >> rule & 1)
 		return;
 	__atomic_fetch_or(&said, (uint64_t)1 << rule, __ATOMIC_RELAXED);
 	pg_poke(&f->head.fired[rule], &yes, sizeof yes);
-	if (awaits_of(f) == AWAITS && pg_poke(&f->head.awaits, &awaited, sizeof awaited))
+	if (end_wait(f))
 		PG_PUT(had_first, true);
+}
+
+void pg_endings_follow(void)
+{
+	uint8_t maybe[sizeof((struct head *)0)->fired];
+	struct file *f = own;
+	struct head head;
+	int fd = f ? pg_open(path_of_own, FLAGS) : -1;
+	bool follows = fd >= 0 && is_ours(fd);
+
+	if (fd >= 0)
+		pg_sys1(SYS_close, fd);
+	if (follows || !f || !pg_peek(&head, f, sizeof head))
+		return;
+	for (unsigned i = 0; i < sizeof maybe; i++)
+		maybe[i] = head.fired[i] ? head.fired[i] : 2;
+	pg_poke(f->head.fired, maybe, sizeof maybe);
+	end_wait(f);
 }
 
 bool pg_endings_had_first(void)
@@ -185,7 +255,7 @@ uint64_t pg_endings_idle(uint64_t rules, int pid)
 {
 	struct head head;
 
-	if (!rules || !own || !pg_peek(&head, own, sizeof head) || head.owner != (uint64_t)pid)
+	if (!rules || !own || !pg_peek(&head, own, sizeof head) || !is_owner(&head, pid))
 		return 0;
 	for (unsigned i = 0; i < sizeof head.fired; i++)
 		if (head.fired[i])
@@ -248,7 +318,7 @@ void pg_endings_close(int pid)
 	struct head head;
 	size_t slash = pg_len(path_of_own);
 
-	if (!own || !pg_peek(&head, own, sizeof head) || head.owner != (uint64_t)pid)
+	if (!own || !pg_peek(&head, own, sizeof head) || !is_owner(&head, pid))
 		return;
 	pg_sys3(SYS_unlinkat, AT_FDCWD, path_of_own, 0);
 	while (slash && path_of_own[slash] != '/')
@@ -305,7 +375,7 @@ struct pg_ending_key pg_ending_of_inet(uint64_t network, const struct pg_addr *l
 /* ---- the ring ---- */
 
 enum { WORDS = sizeof(struct pg_ending) / sizeof(uint64_t) };
-enum { TO_BE_PROVED, SURE, NOT_SURE };
+enum { TO_BE_PROVED, SURE, NOT_SURE, VOID };
 
 /* What ends short is another layout in programs of 32 bit. */
 _Static_assert(sizeof(struct pg_ending) == 224 && sizeof(struct pg_ending_slot) == 248,
@@ -326,16 +396,44 @@ static uint64_t state_word(uint64_t turn, unsigned state)
 	return pg_mix(turn, state);
 }
 
+static bool lives(int pid)
+{
+	return pg_sys2(SYS_kill, pid, 0) != -ESRCH;
+}
+
+static bool has_not_left(const struct pg_ending *e)
+{
+	return e->how == PG_HOW_HELD || e->how == PG_HOW_TOOK;
+}
+
+/* Does place AT hold what a process that lives has? Who is not known of may be taken for one that
+ * never had it. */
+static bool is_wanted(const struct pg_ending_slot *at)
+{
+	struct pg_ending_slot s;
+
+	return pg_peek(&s, at, sizeof s) && has_not_left(&s.ending) && s.ending.pid > 0 &&
+	       s.ending.space == pg_endings_space() && s.sum == sum_of(s.turn, &s.ending) &&
+	       lives(s.ending.pid);
+}
+
 /* The next place; a null pointer: there is no ring any more. */
 static struct pg_ending_slot *next_slot(void)
 {
+	enum { TRIES = 4 };
+	const uint64_t yes = 1;
 	struct pg_endings *ring = pg_endings_mapped;
-	uint64_t n;
+	struct pg_ending_slot *at;
+	uint64_t n, tries = 0;
 
 	if (!pg_peek(&n, &ring->next, sizeof n))
 		return NULL;
-	n++;
-	return pg_poke(&ring->next, &n, sizeof n) ? &ring->slot[n % PG_ENDINGS] : NULL;
+	do
+		at = &ring->slot[++n % PG_ENDINGS];
+	while (is_wanted(at) && ++tries < TRIES);
+	if (tries == TRIES)
+		pg_poke(&ring->forgot, &yes, sizeof yes);
+	return pg_poke(&ring->next, &n, sizeof n) ? at : NULL;
 }
 
 struct pg_ending_place pg_ending_put(const struct pg_ending *e)
@@ -352,12 +450,22 @@ struct pg_ending_place pg_ending_put(const struct pg_ending *e)
 }
 
 /* Where another one stands by now, this state is none. */
-void pg_ending_settle(const struct pg_ending_place *p, bool sure)
+static void put_state(const struct pg_ending_place *p, unsigned what)
 {
-	uint64_t state = state_word(p->turn, sure ? SURE : NOT_SURE), turn;
+	uint64_t state = state_word(p->turn, what), turn;
 
 	if (p->slot && pg_peek(&turn, &p->slot->turn, sizeof turn) && turn == p->turn)
 		pg_poke(&p->slot->state, &state, sizeof state);
+}
+
+void pg_ending_settle(const struct pg_ending_place *p, bool sure)
+{
+	put_state(p, sure ? SURE : NOT_SURE);
+}
+
+void pg_ending_void(const struct pg_ending_place *p)
+{
+	put_state(p, VOID);
 }
 
 /* What is written in place N, if it is whole, and what came of it. */
@@ -367,7 +475,8 @@ static bool read_slot(unsigned n, struct pg_ending *to, unsigned *state)
 
 	if (!pg_peek(&s, &pg_endings_mapped->slot[n], sizeof s) ||
 	    s.sum != sum_of(s.turn, &s.ending) || s.ending.pid <= 0 ||
-	    s.ending.how == PG_HOW_NONE || s.ending.how >= PG_HOW_GONE)
+	    s.ending.how == PG_HOW_NONE || s.ending.how >= PG_HOW_GONE ||
+	    s.state == state_word(s.turn, VOID))
 		return false;
 	*state = s.state == state_word(s.turn, SURE)	       ? SURE
 		 : s.state == state_word(s.turn, TO_BE_PROVED) ? TO_BE_PROVED
@@ -398,11 +507,6 @@ static bool same_key(const struct pg_ending_key *a, const struct pg_ending_key *
 
 /* ---- processes that said nothing ---- */
 
-static bool lives(int pid)
-{
-	return pg_sys2(SYS_kill, pid, 0) != -ESRCH;
-}
-
 /* The N-th number behind the name in /proc/PID/stat (proc(5)), whose first is called 4. */
 static bool stat_field(const char *text, unsigned n, uint64_t *to)
 {
@@ -416,7 +520,17 @@ static bool stat_field(const char *text, unsigned n, uint64_t *to)
 	return true;
 }
 
-enum { START = 22 };
+/* Does /proc count processes as this one does? */
+static bool is_proc_ours(void)
+{
+	char self[16];
+	long n = pg_sys4(SYS_readlinkat, AT_FDCWD, "/proc/self", self, sizeof self);
+	int pid = 0;
+
+	for (long i = 0; i < n; i++)
+		pid = pid * 10 + (self[i] - '0');
+	return pid == pg_pid();
+}
 
 /* What /proc says of PID, from its state on; "": nothing. */
 static const char *stat_of(int pid, char *buf, size_t size)
@@ -430,7 +544,7 @@ static const char *stat_of(int pid, char *buf, size_t size)
 	pg_put_i64(&t, pid);
 	pg_put(&t, "/stat");
 	buf[t.len] = 0;
-	fd = pg_open(buf, O_RDONLY);
+	fd = is_proc_ours() ? pg_open(buf, O_RDONLY) : -1;
 	n = fd < 0 ? 0 : pg_sys3(SYS_read, fd, buf, size - 1);
 	if (fd >= 0)
 		pg_sys1(SYS_close, fd);
@@ -447,14 +561,13 @@ static bool began_before(uint64_t ticks, uint64_t at)
 	enum { TICK = 10000000 };
 	uint64_t now = pg_now(), boot = pg_since_boot();
 
-	return boot >= now && ticks * TICK <= at + (boot - now) + 2 * TICK;
+	return boot >= now && ticks * TICK <= at + (boot - now);
 }
 
 /* How the process ended whose stat_of() is STAT, one that nobody has waited for; E is as it was
  * where that may not be asked. */
 static void take_code(struct pg_ending *e, const char *stat)
 {
-	enum { CODE = 52 };
 	uint64_t code;
 
 	if (!stat_field(stat, CODE, &code) || !code)
@@ -493,6 +606,9 @@ struct known {
 	uint64_t held, has, left; /* 0: it did not */
 	int pid;
 	uint16_t held_slot;
+	uint8_t forks;	/* of children that had it */
+	bool forked;	/* by its FIRST word it made the object, or was forked by who had it */
+	uint64_t first; /* when that was; 0: there is none */
 };
 
 struct search {
@@ -500,11 +616,14 @@ struct search {
 	uint64_t since, now;
 	bool first; /* wanted: not the last */
 	bool found;
-	bool too_many; /* processes had it */
-	int waits;     /* the thread that is proving one, or 0 */
+	bool too_many;	/* processes had it */
+	bool elsewhere; /* a process had it that counts processes in another way */
+	int waits;	/* the thread that is proving one, or 0 */
 	struct pg_ending *best;
 	uint64_t reader; /* when the last one left that may have read; 0: there is none */
 	uint16_t reader_slot;
+	unsigned forks,
+		forked; /* what KNOWN says of all that said something, whoever has left, too */
 	unsigned known;
 	struct known of[KNOWN];
 };
@@ -527,6 +646,18 @@ static struct known *known_of(struct search *s, int pid)
 	return free;
 }
 
+/* FORKED stays of who gives its place to another. */
+static void note_birth(struct search *s, struct known *k, const struct pg_ending *e)
+{
+	bool forked = e->how != PG_HOW_HELD && (e->how != PG_HOW_TOOK || !e->forks);
+
+	if (k->first && e->at >= k->first)
+		return;
+	s->forked += (unsigned)forked - (unsigned)k->forked;
+	k->forked = forked;
+	k->first = e->at;
+}
+
 static void note_has(struct known *k, unsigned slot, const struct pg_ending *e)
 {
 	if (e->at >= k->has)
@@ -540,13 +671,19 @@ static void note(struct search *s, unsigned slot, const struct pg_ending *e, uns
 	struct known *k = known_of(s, e->pid);
 
 	s->too_many |= !k;
-	if (e->how == PG_HOW_HELD || e->how == PG_HOW_TOOK) {
+	if (k)
+		note_birth(s, k, e);
+	if (has_not_left(e)) {
 		if (k)
 			note_has(k, slot, e);
 		return;
 	}
 	if (k && e->at >= k->left)
 		k->left = e->at;
+	if (k && e->forks > k->forks) {
+		s->forks += (unsigned)(e->forks - k->forks);
+		k->forks = e->forks;
+	}
 	if (state == TO_BE_PROVED) {
 		if (e->tid != (int)pg_sys0(SYS_gettid) && lives(e->pid))
 			s->waits = e->tid;
@@ -564,7 +701,7 @@ static void note(struct search *s, unsigned slot, const struct pg_ending *e, uns
 static bool read_wanted(const struct search *s, unsigned n, struct pg_ending *to, unsigned *state)
 {
 	return read_slot(n, to, state) && same_key(&to->key, s->key) && to->at >= s->since &&
-	       to->at <= s->now && to->space == pg_endings_space();
+	       to->at <= s->now;
 }
 
 static void look_from(struct search *s, unsigned first)
@@ -575,10 +712,15 @@ static void look_from(struct search *s, unsigned first)
 
 	if (!peek_keys(first, keys))
 		return;
-	for (unsigned i = 0; i < AT_ONCE; i++)
-		if (!__builtin_memcmp(keys[i], s->key, sizeof keys[i]) &&
-		    read_wanted(s, first + i, &e, &state))
+	for (unsigned i = 0; i < AT_ONCE; i++) {
+		if (__builtin_memcmp(keys[i], s->key, sizeof keys[i]) != 0 ||
+		    !read_wanted(s, first + i, &e, &state))
+			continue;
+		if (e.space == pg_endings_space())
 			note(s, first + i, &e, state);
+		else
+			s->elsewhere = true;
+	}
 }
 
 /* The oldest first. */
@@ -586,9 +728,9 @@ static void look(struct search *s)
 {
 	uint64_t last = 0;
 
-	s->found = s->too_many = false;
+	s->found = s->too_many = s->elsewhere = false;
 	s->waits = 0;
-	s->known = 0;
+	s->known = s->forks = s->forked = 0;
 	s->reader = 0;
 	pg_peek(&last, &pg_endings_mapped->next, sizeof last);
 	for (unsigned n = 0; n < PG_ENDINGS; n += AT_ONCE)
@@ -623,13 +765,23 @@ static const struct known *silent_one(const struct search *s, bool *more)
 	return *more ? NULL : one;
 }
 
+/* Has anybody had it of whom nothing is known? Where some of those that had it forked, one of them
+ * made it, and each child has said what it did with that. */
+static PG_COLD bool had_strangers(const struct search *s)
+{
+	uint64_t forgot;
+
+	return s->elsewhere || (s->forks && s->forked <= s->forks) ||
+	       !pg_peek(&forgot, &pg_endings_mapped->forgot, sizeof forgot) || forgot;
+}
+
 /* The one process that held it and said nothing, if it has ended. */
 static PG_COLD bool find_silent(struct search *s, const struct known *one, struct pg_ending *to)
 {
 	unsigned state;
 
-	if (!one || one->held < one->has || !read_wanted(s, one->held_slot, to, &state) ||
-	    to->pid != one->pid)
+	if (!one || one->held < one->has || had_strangers(s) ||
+	    !read_wanted(s, one->held_slot, to, &state) || to->pid != one->pid)
 		return false;
 	for (unsigned n = 0; n < ROUNDS; n++) { /* who is killed lives a little longer */
 		if (ended_silently(to))
@@ -661,9 +813,11 @@ static PG_COLD void prefer_reader(struct search *s)
 		*s->best = e;
 }
 
-/* A program that closes its input is about to end, mostly: then its status is what is logged. */
+/* A program that closes its input is about to end, mostly: then its status is what is logged. Who
+ * ends much later closed it then, and who has that number by then may be another one. */
 static PG_COLD void add_exit(struct search *s)
 {
+	enum { SOON = MOST_ROUNDS * MS / 2 };
 	struct pg_ending *e = s->best, exit;
 	const struct pg_ending_key key = pg_ending_of_process(e->pid);
 
@@ -671,7 +825,7 @@ static PG_COLD void add_exit(struct search *s)
 		return;
 	s->key = &key;
 	s->since = e->at;
-	s->now = ~(uint64_t)0;
+	s->now = e->at + SOON;
 	s->best = &exit;
 	look(s);
 	for (unsigned n = 0; !s->found && lives(e->pid) && waits_on(n, e->pid); n++)

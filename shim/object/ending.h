@@ -22,7 +22,8 @@ enum pg_how {
 	PG_HOW_NONE,
 	PG_HOW_HELD,  /* it has not left: it had the object when it started */
 	PG_HOW_TOOK,  /* it has not left: it made the object its standard input, or takes it along
-		       * into another program */
+		       * into another program. STATUS 1: children have it, too, that may say nothing
+		       */
 	PG_HOW_CLOSE, /* STATUS: the number that was closed */
 	PG_HOW_SHUTDOWN,
 	PG_HOW_EXIT,   /* STATUS: its status, -1: not known; CALL: it had closed it before, as it
@@ -45,8 +46,9 @@ struct pg_ending {
 	uint64_t offset; /* in MODULE, of who called */
 	int32_t pid, tid;
 	int32_t status;
-	uint16_t how;	    /* enum pg_how */
-	uint16_t reads_not; /* it had the object, and never read from it */
+	uint16_t how;	   /* enum pg_how */
+	uint8_t reads_not; /* it had the object, and never read from it */
+	uint8_t forks; /* so many children were forked by it that had what it closed; 255: more */
 	uint64_t symbol_offset;
 	char comm[16], call[16];
 	char module[40], symbol[48]; /* "": not known */
@@ -62,7 +64,8 @@ struct pg_ending_slot {
 enum { PG_ENDINGS = 256 };
 enum { PG_SAID = 64 };
 struct pg_endings {
-	uint64_t next, unused;
+	uint64_t next;
+	uint64_t forgot;	   /* 1: of a process that lives, that it has something */
 	pg_shared64 said[PG_SAID]; /* what was logged once for all of the tree */
 	struct pg_ending_slot slot[PG_ENDINGS];
 };
@@ -70,7 +73,8 @@ struct pg_endings {
 /* The ring from now on, if there is none yet. */
 void pg_endings_use(struct pg_endings *ring);
 
-/* The pid namespace of this process, whose numbers say nothing in another one; 0: not known. */
+/* The pid namespace of this process, whose numbers say nothing in another one, nor after the next
+ * boot; 0: not known. */
 uint64_t pg_endings_space(void);
 
 /* It, or a null pointer: there is none. */
@@ -87,6 +91,10 @@ bool pg_endings_open(const char *path);
 
 /* The rule of this number, of those that all processes of a tree begin with, fired. */
 void pg_endings_fired(unsigned rule);
+
+/* A program is about to be started: where it will not be able to open the file (another user, file
+ * system, or limit), what fires in it is never known, and nobody says or waits for it. */
+void pg_endings_follow(void);
 
 /* True of a tree whose calls are of no use (PIPEGUARD_VERBOSE=2) before a rule fired, as its file
  * says, and none did yet. */
@@ -136,9 +144,10 @@ struct pg_ending_place {
 	uint64_t turn;
 };
 
-/* Leaves E as one that is to be proved, and what came of that. */
+/* Leaves E as one that is to be proved, and what came of that; VOID: nothing was let go of. */
 struct pg_ending_place pg_ending_put(const struct pg_ending *e);
 void pg_ending_settle(const struct pg_ending_place *p, bool sure);
+void pg_ending_void(const struct pg_ending_place *p);
 
 /*
  * Who let go of KEY, not before SINCE: of several the FIRST or the last one. If

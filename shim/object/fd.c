@@ -157,6 +157,7 @@ void pg_fd_unread(int fd)
 
 	if (!f)
 		return;
+	PG_PUT(f->forks, PG_GET(pg_forks) + 1);
 	PG_PUT(f->unread, PG_GET(unread_time));
 	__atomic_fetch_add(&unread, 1, __ATOMIC_RELAXED);
 	PG_PUT(pg_read_odd, LONG_MAX);
@@ -189,6 +190,14 @@ bool pg_fd_is_unread(int fd)
 	return f && PG_GET(f->unread) == PG_GET(unread_time);
 }
 
+unsigned pg_fd_forks(int fd)
+{
+	const struct pg_fd *f = fd < 0 ? NULL : pg_fd(fd);
+	uint32_t made = f ? PG_GET(f->forks) : 0, born = PG_GET(pg_forks_before);
+
+	return made ? PG_GET(pg_forks) - (made - 1 > born ? made - 1 : born) : 0;
+}
+
 /* What rules found out of F's number holds no more. */
 static void look_again(struct pg_fd *f)
 {
@@ -206,6 +215,7 @@ static void start_again(struct pg_fd *f, bool born)
 	PG_PUT(f->born, born);
 	PG_PUT(f->partial, 0);
 	PG_PUT(f->type, 0);
+	PG_PUT(f->forks, 0);
 	if (PG_GET(f->unread))
 		set_read(f);
 }
@@ -371,6 +381,14 @@ static struct pg_story *own_story(int fd, struct pg_fd *f, const struct pg_stat 
 		pg_fd_begin(fd, f, false);
 	}
 	return NULL;
+}
+
+bool pg_fd_is_copied(int fd, const struct pg_stat *st)
+{
+	struct pg_fd *f = fd < 0 ? NULL : pg_fd(fd);
+	const struct pg_story *s = f ? own_story(fd, f, st, false) : NULL;
+
+	return s && PG_GET(s->numbers) > 1;
 }
 
 /* F is one more number of story N, if that is still ST's. */

@@ -38,6 +38,7 @@ struct pg_fd {
 	uint8_t waiter;	     /* a rule's number */
 	uint8_t unread;	     /* pg_fd_is_unread() is true while this is the time it was set in */
 	uint32_t generation; /* of the rules that UNRULED and RULES are of */
+	uint32_t forks; /* pg_forks, and 1, when it was made: the reading end of a pipe; or 0 */
 };
 
 extern struct pg_fd pg_fds[PG_FD_LOW] PG_HIDDEN;
@@ -115,6 +116,13 @@ void pg_fd_passed_by(int fd);
 void pg_fd_unread(int fd);
 void pg_fd_was_read(int fd); /* or may be, from now on */
 bool pg_fd_is_unread(int fd);
+
+/* True if ST, what is behind FD, has another number, too, as far as that was seen. */
+bool pg_fd_is_copied(int fd, const struct pg_stat *st);
+
+/* Children that this process forked, since it has had the reading end FD of a pipe which it, or one
+ * that it was forked from, made. */
+unsigned pg_fd_forks(int fd);
 
 /* Somebody may read of whom nothing is known. */
 void pg_fd_unread_ends(void);

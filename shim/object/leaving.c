@@ -227,14 +227,17 @@ static bool is_too_much(const struct pg_left *left, int fd, const struct pg_stat
 	return __atomic_add_fetch(&count, 1, __ATOMIC_RELAXED) > MOST;
 }
 
-/* Is FD, which is closed, but a copy of the standard input, which stays? Python closes one of those
- * as it starts. */
-static bool is_copy_of_input(int fd, const struct pg_stat *st, const struct pg_left *left)
+/* Is FD, which is closed, but a copy of the standard input, which stays (Python closes one of those
+ * as it starts), or of another number? */
+static bool is_copy(int fd, const struct pg_stat *st, const struct pg_left *left)
 {
 	struct pg_stat input;
 
-	return left->how == PG_HOW_CLOSE && fd && !pg_fstat(0, &input) && input.ino == st->ino &&
-	       input.dev == st->dev;
+	if (left->how != PG_HOW_CLOSE)
+		return false;
+	if (fd && !pg_fstat(0, &input) && input.ino == st->ino && input.dev == st->dev)
+		return true;
+	return pg_fd_is_copied(fd, st);
 }
 
 /* Fills in what E is about. False: nobody can lose it. */
@@ -244,7 +247,7 @@ static bool put_what(struct pg_ending *e, int fd, const struct pg_stat *st,
 	int unread = 0;
 
 	if (!(S_ISFIFO(st->mode) ? is_read_end(fd) : S_ISSOCK(st->mode) && is_sent_to(fd)) ||
-	    is_copy_of_input(fd, st, left) || is_too_much(left, fd, st))
+	    is_copy(fd, st, left) || is_too_much(left, fd, st))
 		return false;
 	if (S_ISFIFO(st->mode))
 		e->key = key_of_pipe(fd, st->dev, st->ino);
@@ -327,10 +330,14 @@ static bool has_no_reader(int node, bool proved)
 
 static int without_input; /* the process that closed what it read from */
 
+/* The last that this process has left of what it has; its key is none: it has let go of that. */
+static struct pg_ending mine;
+
 bool pg_leaving_begin(struct pg_leaving *l, int fd, const struct pg_left *left)
 {
 	struct pg_ending e = {.at = 0};
 	struct pg_stat st;
+	unsigned forks;
 
 	l->fd = fd;
 	l->watch = l->node = -1;
@@ -341,12 +348,15 @@ bool pg_leaving_begin(struct pg_leaving *l, int fd, const struct pg_left *left)
 	if (left->how == PG_HOW_CLOSE)
 		e.status = fd;
 	e.reads_not = pg_fd_is_unread(fd);
+	forks = left->how == PG_HOW_CLOSE ? pg_fd_forks(fd) : 0;
+	e.forks = forks < UINT8_MAX ? (uint8_t)forks : UINT8_MAX;
 	if (S_ISFIFO(st.mode))
 		l->node = make_node(fd);
 	if (!S_ISFIFO(st.mode) || !pg_look_has_path(fd, st.dev))
 		l->watch = make_watch(fd);
 	if (left->how == PG_HOW_CLOSE && !fd)
 		PG_PUT(without_input, e.pid);
+	l->input = !__builtin_memcmp(&e.key, &mine.key, sizeof e.key);
 	l->place = pg_ending_put(&e);
 	return true;
 }
@@ -364,7 +374,8 @@ void pg_leaving_process(const struct pg_left *left)
 	pg_ending_settle(&place, true);
 }
 
-void pg_leaving_end(struct pg_leaving *l, bool done)
+/* DONE: that is to be proved. */
+static void prove(struct pg_leaving *l, bool done)
 {
 	bool sure = done && (l->watch >= 0 || l->node >= 0);
 
@@ -377,6 +388,15 @@ void pg_leaving_end(struct pg_leaving *l, bool done)
 		pg_sys1(SYS_close, l->node);
 	}
 	pg_ending_settle(&l->place, sure);
+}
+
+void pg_leaving_end(struct pg_leaving *l, bool done)
+{
+	prove(l, done);
+	if (!done)
+		pg_ending_void(&l->place);
+	else if (l->input)
+		mine.key.w[0] = 0;
 }
 
 /* What is not closed on exec may be in a child that was made without fork (posix_spawn). */
@@ -409,7 +429,7 @@ void pg_leaving_end_open(struct pg_leaving *l)
 	bool pipe = l->watch >= 0 && !pg_fstat(l->fd, &st) && S_ISFIFO(st.mode);
 	bool sure = !pipe && is_ours_alone(l->fd);
 
-	pg_leaving_end(l, pipe && mute(l->fd));
+	prove(l, pipe && mute(l->fd));
 	if (sure)
 		pg_ending_settle(&l->place, true);
 }
@@ -423,21 +443,28 @@ void pg_leaving_replace(struct pg_leaving *l)
 
 /* ---- what needs no proof ---- */
 
-void pg_leaving_shutdown(int fd, int how, uintptr_t caller)
+bool pg_leaving_shutdown(struct pg_leaving *l, int fd, int how, uintptr_t caller)
 {
 	const struct pg_left left = {PG_HOW_SHUTDOWN, 0, "shutdown", caller};
 	struct pg_ending e = {.at = 0};
-	struct pg_ending_place place;
 	struct pg_stat st;
 
 	if (pg_confined || pg_process_is_vforked() || pg_fstat(fd, &st) || !S_ISSOCK(st.mode) ||
 	    !put_what(&e, fd, &st, &left))
-		return;
+		return false;
 	if (how == SHUT_RD && pg_ending_kind(&e.key) != PG_OF_UNIX)
-		return; /* TCP goes on receiving */
+		return false; /* TCP goes on receiving */
 	put_who(&e, &left);
-	place = pg_ending_put(&e);
-	pg_ending_settle(&place, true);
+	l->place = pg_ending_put(&e);
+	return true;
+}
+
+void pg_leaving_shut(struct pg_leaving *l, bool done)
+{
+	if (done)
+		pg_ending_settle(&l->place, true);
+	else
+		pg_ending_void(&l->place);
 }
 
 void pg_leaving_hold(enum pg_how how, int fd)
@@ -450,8 +477,38 @@ void pg_leaving_hold(enum pg_how how, int fd)
 	if (pg_confined || pg_fstat(fd, &st) || !S_ISFIFO(st.mode) || !put_what(&e, fd, &st, &left))
 		return;
 	put_who(&e, &left); /* a vfork's child is itself here, and changes nothing but the ring */
+	e.forks = how == PG_HOW_TOOK && pg_process_is_vforked();
 	place = pg_ending_put(&e);
 	pg_ending_settle(&place, true);
+	if (!pg_process_is_vforked())
+		mine = e;
+}
+
+static void takes_mine(int pid, int tid, bool forked)
+{
+	struct pg_ending e = mine;
+	struct pg_ending_place place;
+
+	if (pg_confined || !e.key.w[0])
+		return;
+	e.at = pg_now();
+	e.space = pg_endings_space();
+	e.how = PG_HOW_TOOK;
+	e.forks = !forked;
+	e.pid = pid;
+	e.tid = tid;
+	place = pg_ending_put(&e);
+	pg_ending_settle(&place, true);
+}
+
+void pg_leaving_forked(void)
+{
+	takes_mine(pg_pid(), pg_pid(), true);
+}
+
+void pg_leaving_lends(int child)
+{
+	takes_mine(child > 0 ? child : pg_pid(), (int)pg_sys0(SYS_gettid), false);
 }
 
 /* ---- who let go ---- */

@@ -70,10 +70,9 @@ static void answer(struct pg_ruled *c, int64_t ret)
 {
 	struct seccomp_notif_resp r = {.id = c->id};
 
+	pg_ruled_let_go(c);
 	if (pg_is_again(ret))
 		ptrace(PTRACE_INTERRUPT, c->tid, 0, 0);
-	else
-		pg_ruled_let_go(c);
 	if (ret < 0)
 		r.error = (int)ret;
 	else

@@ -291,16 +291,19 @@ static bool has_copy_again(struct pg_ruled *c, uint64_t now)
 {
 	const uint64_t soon = 10000000; /* ns */
 
-	if (c->copy < 0)
-		c->copy = pg_thing_copy(c->of, c->tid, c->op.fd);
+	c->copy = pg_thing_copy(c->of, c->tid, c->op.fd);
 	c->op.copy = c->copy > 0 ? c->copy : 0;
 	if (c->copy == -EMFILE || c->copy == -ENFILE) {
-		c->deadline = now + soon;
+		c->again = now + soon;
+		if (c->deadline && c->deadline < c->again)
+			c->deadline = c->again;
 		pg_wait(c);
 		return false;
 	}
 	if (is_object(c, c->copy))
 		return true;
+	if (c->stage == PG_STAGE_MOVE && !c->then_breaks)
+		c->plan.logs = false; /* that was done before it moved */
 	leave_alone(c);
 	return false;
 }
@@ -320,6 +323,10 @@ static void end_hold(struct pg_ruled *c, uint64_t now)
 {
 	bool in_vain = now >= c->deadline && !pg_wait_has_come(c);
 
+	if (now < c->deadline && !pg_wait_has_come(c)) { /* it had been parked */
+		pg_wait(c);
+		return;
+	}
 	if (!is_still(c)) {
 		leave_alone(c);
 		return;
@@ -352,19 +359,25 @@ static void leave_off(struct pg_ruled *c, int64_t ret)
 		c->way->answer(c, ret);
 }
 
+static bool asks_object(const struct pg_ruled *c)
+{
+	return c->stage != PG_STAGE_STALL && c->stage != PG_STAGE_STACK;
+}
+
 /* C, which is in nobody's list any more. */
 static void go_on_from(struct pg_ruled *c, uint64_t now)
 {
+	c->again = 0;
+	if (c->copy < 0 && asks_object(c) && !has_copy_again(c, now))
+		return;
 	switch (c->stage) {
 	case PG_STAGE_DELAY:
-		if (has_copy_again(c, now))
-			hold(c);
+		hold(c);
 		return;
 	case PG_STAGE_HOLD:
 		end_hold(c, now);
 		return;
 	case PG_STAGE_FLUSH:
-		c->again = 0;
 		if (is_still(c))
 			pg_act_finish(c);
 		else

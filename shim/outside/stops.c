@@ -88,8 +88,7 @@ static void answer(struct pg_ruled *c, int64_t ret)
 	unsigned at = (unsigned)c->tid % BACK;
 	bool again = pg_is_again(ret);
 
-	if (!again)
-		pg_ruled_let_go(c);
+	pg_ruled_let_go(c);
 	if (c->gone)
 		return;
 	if ((back[at].tid && back[at].tid != c->tid) || !pg_registers_skip(c->tid)) {

@@ -72,6 +72,7 @@ bool pg_wait_is_over(const struct pg_ruled *come)
 		if (c->tid == come->tid && c->parked && has_words_of(c, come)) {
 			c->id = come->id;
 			c->parked = c->told = false;
+			c->again = needs_copy(c); /* at once: it has none */
 			return true;
 		}
 		if (c->tid == come->tid && c->parked && ++others > NESTED)

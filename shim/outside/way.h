@@ -11,7 +11,8 @@
 struct pg_ruled;
 
 /* Once a call is answered, its program may close what it was made on, and ask its other end: so the
- * copy is closed before. */
+ * copy is closed before. Also where the call is to be made again: a handler of the signal may leave
+ * it by siglongjmp(3). */
 struct pg_way {
 	bool (*stands)(const struct pg_ruled *c); /* the call is still waiting */
 	void (*go_on)(struct pg_ruled *c);	  /* the kernel makes it */

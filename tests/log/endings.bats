@@ -217,6 +217,61 @@ told() {
 	[[ "$(told '[.comm, .how]')" == '["python3","'@(killed|gone)'"]' ]]
 }
 
+@test "SIGKILL of a reader whose child has the same and says nothing, and then of that: nobody" {
+	local how
+	for how in fork spawn number; do
+		rm -f "$LOG"
+		case_of silent "$how"
+		equal "$how" null "$(told)"
+	done
+	rm -f "$LOG"
+	case_of silent_beside
+	equal "beside" null "$(told)"
+}
+
+@test "SIGKILL of a reader while another one has it, whose word is older than 256 others: nobody" {
+	case_of forgotten
+	equal "who" null "$(told)"
+}
+
+@test "who closed its input and ended much later closed it; a shutdown that is refused is none" {
+	case_of late
+	equal "who" '["close",null,true]' "$(told '[.how, .status, .ago_ms > 500]')"
+	rm "$LOG"
+	run case_of shutdown_refused
+	[ "$status" -ne 77 ] || skip "the kernel takes it"
+	equal "who" '["exit",4]' "$(told '[.how, .status]')"
+}
+
+@test "a close_range that the kernel refuses closes nothing" {
+	native_only
+	requires python3
+	plain "$FIXTURES/older" 7.0 true || skip "no filter can be put on a program here"
+	run timeout "$LIMIT" "$FIXTURES/older" 5.8 "$PIPEGUARD" run -o "$LOG" -j python3 "$ROOT/tests/fixtures/ends.py" close_range_refused
+	[ "$status" -ne 77 ] || skip "no filter stands"
+	equal "what is read" 12345 "$output"
+}
+
+@test "what was left before a boot, in a page that stays, is about other objects: nobody" {
+	[[ $(id -u) = 0 ]] || skip "needs root"
+	echo 11111111-2222-3333-4444-555555555555 >"$BATS_TEST_TMPDIR/boot"
+	run case_of before_boot "$BATS_TEST_TMPDIR/boot"
+	[ "$status" -ne 77 ] || skip "nothing can be mounted here"
+	[ "$status" -eq 0 ]
+	equal "who" null "$(told)"
+}
+
+@test "/proc of another pid namespace says nothing of how a reader ended" {
+	native_only
+	requires python3
+	unshare --pid --fork --mount-proc true 2>/dev/null || skip "no namespaces here"
+	local python
+	python=$(python3 -c "import sys; print(sys.executable)")
+	run -0 timeout "$LIMIT" unshare --pid --fork --mount-proc "$python" "$ROOT/tests/fixtures/ends.py" among_zombies \
+		unshare --pid --fork "$PIPEGUARD" run -o "$LOG" -j "$python" "$ROOT/tests/fixtures/ends.py" ended 3>&-
+	equal "who" '["exit",5]' "$(told '[.how, .status]')"
+}
+
 @test "SIGKILL at any moment of a close: nobody but the one who closed is named" {
 	local try named=0
 	# Whether a close comes to its end is a matter of time; some must, or nothing was tried.
@@ -543,6 +598,31 @@ own_end() {
 			PIPEGUARD_RULES="write:fd=999:error=EIO" python3 "$5" own' - "$small" "$fresh" "$LIB" "$LOG" "$BATS_TEST_DIRNAME/../fixtures/ends.py" 3>&-
 	# What still went into the page that is there is true, too.
 	[[ $(told .how) == null || $(told .how) == '"close"' ]]
+}
+
+@test "a file with holes on a disk of blocks that is full, where a filter stands: no SIGBUS" {
+	requires python3 mkfs.ext4
+	native_only
+	[[ $(id -u) = 0 ]] || skip "needs root"
+	local fresh=$BATS_TEST_TMPDIR/fresh disk=$BATS_TEST_TMPDIR/disk
+	plain "$FIXTURES/older" 7.0 true || skip "no filter can be put on a program here"
+	tree sh -c 'cat "$PIPEGUARD_ENDINGS"' >"$fresh"
+	truncate -s 4M "$disk"
+	mkfs.ext4 -q -O ^has_journal "$disk"
+	mkdir "$disk.on"
+	unshare -m mount -o loop "$disk" "$disk.on" 2>/dev/null || skip "nothing can be mounted here"
+	run -0 timeout "$LIMIT" unshare -m bash -c 'set -e
+		mount -o loop "$1" "$1.on"
+		truncate -s "$(stat -c %s "$2")" "$1.on/ring"
+		head -c 200 "$2" | dd of="$1.on/ring" conv=notrunc status=none
+		chmod 600 "$1.on/ring"
+		sync "$1.on/ring"
+		for size in 4096 1024; do
+			dd if=/dev/zero of="$1.on/fill$size" bs=$size status=none 2>/dev/null || sync "$1.on/fill$size"
+		done
+		exec "$3" 7.0 env LD_PRELOAD="$4" PIPEGUARD_ENDINGS="$1.on/ring" PIPEGUARD_LOG="$5" PIPEGUARD_FORMAT=json \
+			python3 "$6" many 100' - "$disk" "$fresh" "$FIXTURES/older" "$LIB" "$LOG" "$ROOT/tests/fixtures/ends.py" 3>&-
+	equal "writes" 100 "$(broken | wc -l)"
 }
 
 # per_call COMMAND...: what 2000 writes of the driver add to a count that COMMAND N prints.

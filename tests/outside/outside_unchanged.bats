@@ -114,6 +114,15 @@ FAR='%out,%in:at=1000000000:reset'
 	equal "what was written" $'in the handler 7\noutside of it -1 Input/output error\nagain 1' "$output"
 }
 
+@test "a call that waits and is left by siglongjmp: its socket closes, and the peer sees that, at once" {
+	local rule
+	for rule in write:fd=3-:hold=60s write:reset "$FAR"; do
+		unchanged "$rule" abandoned
+	done
+	equal "by stops" "$(timeout -k 1 10 "$SAME" abandoned 3>&-)" \
+		"$(LIMIT=10 outside -d --all -r write:fd=3-:hold=60s "$SAME" abandoned 2>&1)"
+}
+
 @test "more calls that wait than there may be descriptors: none is let through" {
 	run timeout -k 1 "$LIMIT" bash -c "ulimit -n 24; exec '$BUILD/pipeguard' run --outside -o '$LOG' \
 		-r write:kind=pipe:fd=3-:delay=200ms:error=EIO '$SAME' crowd" 3>&-

@@ -597,6 +597,22 @@ lines() {
 	equal "as JSON" '{"a":0}' "$(events 'select(.ev == "exit") | .rules')"
 }
 
+@test "and says nothing where one of them could not have told, or is the first of another pid namespace" {
+	native_only
+	unshare --mount --pid --fork --mount-proc true 2>/dev/null || skip "no namespaces here"
+	local rule=a=%out:fd=1:delay=1ms
+	run -0 launch run -r "$rule" sh -c 'unshare --mount sh -c "mount -t tmpfs none /dev/shm && /bin/echo out"; true'
+	[[ $output == *'rule a: delay=1ms'*out* && $output != *'never fired'* ]]
+	if [[ $(id -u) = 0 ]]; then
+		run -0 launch run -r "$rule" sh -c 'setpriv --reuid 12345 --clear-groups /bin/echo out; true'
+		[[ $output != *'never fired'* ]]
+	fi
+	# shellcheck disable=SC2016 # the inner shell expands it
+	run -0 timeout "$LIMIT" unshare --pid --fork --mount-proc "$PIPEGUARD" run -r "$rule" sh -c '
+		unshare --pid --fork --mount-proc sh -c "true; exit 0"; ls "$PIPEGUARD_ENDINGS"; true' 3>&-
+	[[ $output != *'never fired'* ]]
+}
+
 @test "and so it does from outside, and of a mixed tree, whoever is the first process" {
 	outside_only
 	local way program
