@@ -132,7 +132,7 @@ static void take(struct pg_ruled *c, uintptr_t pc)
 		return;
 	}
 	if (c->number == SYS_ptrace) {
-		pg_tracers_see(c->tid, c->op.arg[0], c->op.arg[1]);
+		pg_tracers_see(c->tid, c->op.arg);
 		go_on(c);
 		return;
 	}
