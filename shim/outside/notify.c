@@ -70,10 +70,9 @@ static void answer(struct pg_ruled *c, int64_t ret)
 {
 	struct seccomp_notif_resp r = {.id = c->id};
 
+	pg_ruled_let_go(c);
 	if (pg_is_again(ret))
 		ptrace(PTRACE_INTERRUPT, c->tid, 0, 0);
-	else
-		pg_ruled_let_go(c);
 	if (ret < 0)
 		r.error = (int)ret;
 	else
@@ -144,7 +143,7 @@ static void take(struct pg_ruled *c, uintptr_t pc)
 
 void pg_notify_take(void)
 {
-	struct pg_ruled c = {.way = &way, .copy = -1};
+	struct pg_ruled c = {.way = &way, .copy = -1, .source = -1};
 	uintptr_t pc;
 
 	if (receive(listener, &c, &pc))
@@ -164,7 +163,7 @@ static bool is_counted(struct pg_ruled *c)
  * another file under the number that is asked. */
 void pg_notify_listen(const sigset_t *signals)
 {
-	struct pg_ruled c = {.way = &way, .copy = -1};
+	struct pg_ruled c = {.way = &way, .copy = -1, .source = -1};
 	uintptr_t pc;
 	bool come, counted;
 

@@ -88,8 +88,7 @@ static void answer(struct pg_ruled *c, int64_t ret)
 	unsigned at = (unsigned)c->tid % BACK;
 	bool again = pg_is_again(ret);
 
-	if (!again)
-		pg_ruled_let_go(c);
+	pg_ruled_let_go(c);
 	if (c->gone)
 		return;
 	if ((back[at].tid && back[at].tid != c->tid) || !pg_registers_skip(c->tid)) {
@@ -139,7 +138,7 @@ static bool is_narrow(const struct __ptrace_syscall_info *info)
 
 static void come(int tid, const struct __ptrace_syscall_info *info)
 {
-	struct pg_ruled c = {.way = &way, .copy = -1, .tid = tid};
+	struct pg_ruled c = {.way = &way, .copy = -1, .source = -1, .tid = tid};
 	struct pg_registers r;
 
 	c.id = info->entry.nr;

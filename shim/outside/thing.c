@@ -135,6 +135,13 @@ int pg_thing_look(struct pg_tracee *t, int tid, int fd, struct pg_object *o)
 	return copy;
 }
 
+bool pg_thing_is(const struct pg_object *o, int fd)
+{
+	struct pg_stat st;
+
+	return fd >= 0 && !pg_fstat(fd, &st) && st.dev == o->dev && st.ino == o->ino;
+}
+
 /* ---- lengths ---- */
 
 static int64_t vector_length(int pid, uintptr_t at, uint64_t count, bool narrow)
