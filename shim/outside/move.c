@@ -555,22 +555,30 @@ static int step(struct pg_ruled *c)
 	return c->reads ? read_step(c) : write_step(c);
 }
 
-/* All of it, or nothing yet? A vmsplice returns when the pipe is full. */
+/* Does it return when its pipe is full? */
+static bool fills(const struct pg_ruled *c)
+{
+	return c->op.call == PG_CALL_vmsplice ||
+	       (args_of(c) == PG_ARGS_FILE && c->object.kind == PG_PIPE);
+}
+
+/* All of it, or nothing yet? */
 static bool is_asked_whole(const struct pg_ruled *c)
 {
 	const struct pg_layout *l = pg_call_raw_layout(c->op.call);
-	bool fills = c->op.call == PG_CALL_vmsplice;
 
-	return args_of(c) == PG_ARGS_FILE || (!c->reads && !pg_between(c) && !fills) ||
-	       (c->reads && l->flags >= 0 && c->op.arg[l->flags] & MSG_WAITALL);
+	if (!c->reads)
+		return !fills(c) && (!pg_between(c) || args_of(c) == PG_ARGS_FILE);
+	return l->flags >= 0 && c->op.arg[l->flags] & MSG_WAITALL;
 }
 
-/* A read, or vmsplice, goes on while what it asked for comes, or goes, whole. */
+/* A read goes on while what it asked for comes whole, and what fills a pipe while that takes all.
+ */
 static bool goes_on(const struct pg_ruled *c, int64_t before)
 {
 	if (c->done >= c->want || c->done == before || has_messages(c))
 		return false;
-	return is_asked_whole(c) || (whole && !pg_between(c));
+	return is_asked_whole(c) || (whole && (!pg_between(c) || fills(c)));
 }
 
 /* To NAME, of N bytes; what it takes may be more. */
@@ -644,7 +652,7 @@ int pg_move(struct pg_ruled *c)
 		if (ret < 0 && !c->done)
 			return ret;
 	} while (!ret && goes_on(c, before));
-	c->broke = ret == -EPIPE;
+	c->broke = ret == -EPIPE && !fills(c);
 	put_header(c);
 	return 0;
 }
