@@ -3,7 +3,6 @@
 
 #include "outside/bytes.h"
 #include "outside/memory.h"
-#include "outside/seen.h"
 #include "outside/thing.h"
 
 #include <errno.h>
@@ -16,6 +15,20 @@
 bool pg_between(const struct pg_ruled *c)
 {
 	return pg_call_raw_layout(c->op.call)->source >= 0;
+}
+
+long pg_between_flags(const struct pg_ruled *c)
+{
+	if (c->op.call == PG_CALL_splice)
+		return c->op.arg[5];
+	return c->op.call == PG_CALL_tee || c->op.call == PG_CALL_vmsplice ? c->op.arg[3] : 0;
+}
+
+bool pg_between_flagged(const struct pg_ruled *c)
+{
+	enum { NONBLOCK = 2 };
+
+	return pg_between_flags(c) & NONBLOCK;
 }
 
 static size_t size_of_offset(const struct pg_ruled *c)
@@ -178,7 +191,7 @@ bool pg_between_can(struct pg_ruled *c)
 		if (at[i] && c->op.arg[at[i]] &&
 		    !pg_memory_takes(c->of, (uintptr_t)c->op.arg[at[i]], size_of_offset(c)))
 			return false;
-	return source >= 0 && pg_see_impartial(source);
+	return source >= 0 && pg_thing_is_impartial(source);
 }
 
 bool pg_between_is_pipe(int fd)
@@ -209,7 +222,7 @@ bool pg_between_waits(const struct pg_ruled *c)
 {
 	bool from_pipe = pg_between_is_pipe(c->source), to_pipe = c->object.kind == PG_PIPE;
 	bool source = is_nonblocking(c->source), target = is_nonblocking(c->copy);
-	bool flag = pg_see_splice_nonblock(c), of_source;
+	bool flag = pg_between_flagged(c), of_source;
 
 	if (pg_calls[c->op.call].args == PG_ARGS_FILE)
 		return !target;

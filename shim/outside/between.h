@@ -8,6 +8,10 @@
 /* True if C is such a call. */
 bool pg_between(const struct pg_ruled *c);
 
+/* SPLICE_F_* of C, also of a vmsplice; 0: it has none. True if SPLICE_F_NONBLOCK is among them. */
+long pg_between_flags(const struct pg_ruled *c);
+bool pg_between_flagged(const struct pg_ruled *c);
+
 /* True if the kernel refuses C, whatever is ready to be read or written. C->copy is where it goes
  * to; C->source is taken, if a descriptor is left here. */
 bool pg_between_unfit(struct pg_ruled *c);

@@ -138,7 +138,7 @@ static bool has_messages(const struct pg_ruled *c)
 static bool is_impartial(const struct pg_ruled *c)
 {
 	return is_socket(c) || c->object.kind == PG_PIPE || c->object.kind == PG_TTY ||
-	       pg_see_impartial(c->copy);
+	       pg_thing_is_impartial(c->copy);
 }
 
 /* A message is moved whole, and only where a rule wants it changed. */

@@ -13,9 +13,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 /* The n-th stream connection of its side, in its process. */
@@ -116,27 +113,12 @@ static void fill_op(struct pg_ruled *c)
 		op->offset = c->reads ? c->object.story->received : c->object.story->sent;
 }
 
-/* SPLICE_F_* of the calls that have them; 0: this one has not. */
-static long splice_flags(const struct pg_ruled *c)
-{
-	if (c->op.call == PG_CALL_splice)
-		return c->op.arg[5];
-	return c->op.call == PG_CALL_tee || c->op.call == PG_CALL_vmsplice ? c->op.arg[3] : 0;
-}
-
-bool pg_see_splice_nonblock(const struct pg_ruled *c)
-{
-	enum { NONBLOCK = 2 };
-
-	return splice_flags(c) & NONBLOCK;
-}
-
 bool pg_see_nonblock(const struct pg_ruled *c)
 {
 	const struct pg_layout *l = pg_call_raw_layout(c->op.call);
 
-	if (pg_see_splice_nonblock(c) || c->op.call == PG_CALL_vmsplice)
-		return pg_see_splice_nonblock(c); /* a vmsplice asks for no more */
+	if (pg_between_flagged(c) || c->op.call == PG_CALL_vmsplice)
+		return pg_between_flagged(c); /* a vmsplice asks for no more */
 
 	if (pg_kind_is_socket(c->object.kind) && l->flags >= 0 && l->shape != PG_NOTHING &&
 	    c->op.arg[l->flags] & MSG_DONTWAIT)
@@ -177,24 +159,6 @@ bool pg_see_message(const struct pg_ruled *c, struct msghdr *m)
 	int by = pg_tracee_by(c->of);
 
 	return c->narrow ? pg_narrow_message(by, at, m) : pg_bytes_read(by, at, m, sizeof *m);
-}
-
-/* A signalfd's reader, or a writer to /proc, is itself what it is about. */
-bool pg_see_impartial(int fd)
-{
-	enum { PROC = 0x9fa0, SYS = 0x62656572, CGROUP = 0x27e0eb, CGROUP2 = 0x63677270 };
-	enum { FUSE = 0x65735546, MEMORY = 1 /* /dev/null and its like */ };
-	struct statfs f;
-	struct stat st;
-
-	if (fstat(fd, &st))
-		return false;
-	if (S_ISCHR(st.st_mode))
-		return major(st.st_rdev) == MEMORY || isatty(fd);
-	if (!S_ISREG(st.st_mode))
-		return S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode);
-	return !fstatfs(fd, &f) && f.f_type != PROC && f.f_type != SYS && f.f_type != CGROUP &&
-	       f.f_type != CGROUP2 && f.f_type != FUSE;
 }
 
 /* The place of ADDRESS's page among those that were asked about, and what is there if it was. */
@@ -256,7 +220,7 @@ static bool is_unfit(struct pg_ruled *c)
 		return true;
 	if (l->shape == PG_BUF && c->op.bytes && !pg_see_byte(c->of, (uintptr_t)c->op.arg[l->data]))
 		return true;
-	if (splice_flags(c) & ~KNOWN ||
+	if (pg_between_flags(c) & ~KNOWN ||
 	    (c->op.call == PG_CALL_vmsplice && c->object.kind != PG_PIPE))
 		return true;
 	if (pg_between(c) && pg_between_unfit(c))

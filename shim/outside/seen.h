@@ -15,12 +15,6 @@ void pg_see_all(struct pg_ruled *c);
 /* True if C returns rather than waits. */
 bool pg_see_nonblock(const struct pg_ruled *c);
 
-/* True if C has the flag SPLICE_F_NONBLOCK. */
-bool pg_see_splice_nonblock(const struct pg_ruled *c);
-
-/* True if what is behind FD is the same to whoever uses it, and waits for nobody's answer. */
-bool pg_see_impartial(int fd);
-
 /* Whom a connect asks. False: that cannot be an address. */
 struct sockaddr_storage;
 bool pg_see_address(const struct pg_ruled *c, struct sockaddr_storage *ss);
