@@ -12,9 +12,11 @@
 #include "fault/fault.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 uint64_t pg_patience(const struct pg_ruled *c)
 {
@@ -123,10 +125,14 @@ bool pg_carry_cuts(const struct pg_ruled *c)
 
 void pg_carry_start(struct pg_ruled *c, bool breaks)
 {
+	const int64_t most = INT_MAX & -(int64_t)sysconf(_SC_PAGESIZE); /* the kernel's, too */
+
 	c->stage = PG_STAGE_MOVE;
 	c->done = 0;
 	c->want = pg_carry_cuts(c) ? (int64_t)c->plan.most : c->op.bytes;
-	c->then_breaks = breaks;
+	if (c->want > most)
+		c->want = most;
+	c->then_breaks = breaks && (uint64_t)c->want == c->plan.most;
 	if (pg_carry_on(c))
 		return;
 	c->deadline = 0;
@@ -135,7 +141,7 @@ void pg_carry_start(struct pg_ruled *c, bool breaks)
 	pg_wait(c);
 }
 
-bool pg_carries(const struct pg_ruled *c)
+bool pg_carries(struct pg_ruled *c)
 {
 	return c->op.bytes > 0 && pg_moves(c->op.call) &&
 	       (pg_carry_cuts(c) || c->plan.garbage || pg_rules.streams[c->reads]) &&

@@ -7,7 +7,7 @@
 #include "outside/way.h"
 
 /* True if C's bytes are to be moved here; if it is to move fewer than it asked for. */
-bool pg_carries(const struct pg_ruled *c);
+bool pg_carries(struct pg_ruled *c);
 bool pg_carry_cuts(const struct pg_ruled *c);
 
 /* Moves them, and answers C or lets it wait. BREAKS: its pipe's reader leaves behind the last. */

@@ -169,6 +169,13 @@ static void forget_thread(int tid)
 	pg_tracee_thread_gone(tid);
 }
 
+/* Where no filter, and no stop, shows its calls. */
+static void expect_tracer(int tid, bool starts)
+{
+	if (!pg_stops_on && !notifies && !pg_silent_on)
+		pg_tracers_expect(tid, starts);
+}
+
 /* The thread that called exec has its process's number now: neither the end of its own nor that of
  * the leader is reported. */
 static void on_exec(int pid)
@@ -184,6 +191,7 @@ static void on_exec(int pid)
 	if (t->held)
 		ptrace(PTRACE_SETOPTIONS, pid, 0, options() | PTRACE_O_TRACEEXIT);
 	pg_report_closed(t);
+	expect_tracer(pid, true);
 	go_on(pid, 0);
 }
 
@@ -200,13 +208,6 @@ static void on_last_stop(int tid)
 	go_on(tid, 0);
 }
 
-/* Where no filter, and no stop, shows its calls. */
-static void expect_tracer(int tid)
-{
-	if (!pg_stops_on && !notifies && !pg_silent_on)
-		pg_tracers_expect(tid);
-}
-
 /* What its program wrote until now counts for the child, too; one by vfork counts as its parent.
  * The child may have ended before this is reported. */
 static void on_fork(int tid, bool vfork)
@@ -217,7 +218,7 @@ static void on_fork(int tid, bool vfork)
 	if (ptrace(PTRACE_GETEVENTMSG, tid, 0, &child))
 		child = 0;
 	if (child)
-		expect_tracer(tid);
+		expect_tracer(tid, false);
 	if ((pg_rules.n || pg_page()) && child && pg_tracee_lives((int)child)) {
 		pg_tracee((int)child)->image = pg_tracee(parent)->image;
 		pg_tracee((int)child)->vfork_of = vfork ? parent : 0;
@@ -242,6 +243,15 @@ static void on_call(int tid)
 	go_on(tid, 0);
 }
 
+static void on_filtered(int tid)
+{
+	bool ours = pg_silent_stopped(tid);
+
+	if (ours)
+		pg_tracers_look(tid);
+	ptrace(ours ? PTRACE_SYSCALL : PTRACE_CONT, tid, 0, 0); /* to its end */
+}
+
 static void on_stop(int tid, int status)
 {
 	int sig = WSTOPSIG(status), event = status >> 16;
@@ -251,7 +261,7 @@ static void on_stop(int tid, int status)
 	if (event == PTRACE_EVENT_STOP && sig == SIGTRAP && pg_stops_on)
 		pg_interrupted_by_stop(tid);
 	if (event == PTRACE_EVENT_STOP && !stops(sig))
-		expect_tracer(tid);
+		expect_tracer(tid, false);
 	if (event == PTRACE_EVENT_STOP && stops(sig))
 		on_group_stop(tid);
 	else if (event == PTRACE_EVENT_EXEC)
@@ -261,7 +271,7 @@ static void on_stop(int tid, int status)
 	else if (event == PTRACE_EVENT_EXIT)
 		on_last_stop(tid);
 	else if (event == PTRACE_EVENT_SECCOMP)
-		pg_tracers_look(tid), ptrace(PTRACE_SYSCALL, tid, 0, 0); /* to its end */
+		on_filtered(tid);
 	else if (sig == (SIGTRAP | 0x80) && !pg_stops_on)
 		on_call(tid);
 	else if (sig == (SIGTRAP | 0x80))

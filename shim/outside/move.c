@@ -17,10 +17,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 /* Nothing here waits: who is waited for may be one of those that wait for an answer. */
@@ -135,32 +135,19 @@ static bool has_messages(const struct pg_ruled *c)
 	return type != SOCK_STREAM;
 }
 
-/* Is C's object the same to whoever uses it, and waits for nobody's answer? A signalfd's reader, or
- * a writer to /proc, is itself what it is about. */
 static bool is_impartial(const struct pg_ruled *c)
 {
-	enum { PROC = 0x9fa0, SYS = 0x62656572, CGROUP = 0x27e0eb, CGROUP2 = 0x63677270 };
-	enum { FUSE = 0x65735546, MEMORY = 1 /* /dev/null and its like */ };
-	struct statfs f;
-	struct stat st;
-
-	if (is_socket(c) || c->object.kind == PG_PIPE || c->object.kind == PG_TTY)
-		return true;
-	if (fstat(c->copy, &st) || fstatfs(c->copy, &f))
-		return false;
-	if (S_ISCHR(st.st_mode))
-		return major(st.st_rdev) == MEMORY;
-	return S_ISREG(st.st_mode) && f.f_type != PROC && f.f_type != SYS && f.f_type != CGROUP &&
-	       f.f_type != CGROUP2 && f.f_type != FUSE;
+	return is_socket(c) || c->object.kind == PG_PIPE || c->object.kind == PG_TTY ||
+	       pg_thing_is_impartial(c->copy);
 }
 
 /* A message is moved whole, and only where a rule wants it changed. */
-bool pg_move_can(const struct pg_ruled *c)
+bool pg_move_can(struct pg_ruled *c)
 {
 	uint64_t asked = c->op.bytes > 0 ? (uint64_t)c->op.bytes : 0;
 	bool less = c->plan.most < asked;
 
-	if (!call_can(c) || !is_impartial(c))
+	if (!call_can(c) || !is_impartial(c) || (pg_between(c) && !pg_between_can(c)))
 		return false;
 	return !has_messages(c) ||
 	       ((less || c->plan.garbage) && (less ? c->plan.most : asked) <= STEP);
@@ -275,11 +262,19 @@ static bool is_itself(int fd)
 	return !fstat(fd, &st) && major(st.st_rdev) != ALTERNATES;
 }
 
-/* Where the kernel cannot be asked not to wait: a terminal is opened once more, as one that does
- * not; a pipe that can be written to takes a page. */
-static long put_out_ready(struct pg_ruled *c, size_t n)
+/* C's terminal once more, as one that does not wait; a negative number: it cannot be. */
+static int open_again(const struct pg_ruled *c)
 {
 	char path[32];
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d", c->copy);
+	return is_itself(c->copy) ? open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC) : -1;
+}
+
+/* Where the kernel cannot be asked not to wait: a terminal is opened once more; a pipe that can be
+ * written to takes a page. */
+static long put_out_ready(struct pg_ruled *c, size_t n)
+{
 	long ret;
 	int fd;
 
@@ -289,8 +284,7 @@ static long put_out_ready(struct pg_ruled *c, size_t n)
 		return pg_sys3(SYS_write, c->copy, buffer, n < PG_PAGE_LEAST ? n : PG_PAGE_LEAST);
 	if (c->nonblock)
 		return pg_sys3(SYS_write, c->copy, buffer, n);
-	snprintf(path, sizeof path, "/proc/self/fd/%d", c->copy);
-	fd = is_itself(c->copy) ? open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC) : -1;
+	fd = open_again(c);
 	if (fd < 0)
 		return pg_sys3(SYS_write, c->copy, buffer, 1);
 	ret = pg_sys3(SYS_write, fd, buffer, n);
@@ -305,13 +299,34 @@ static bool is_file(const struct pg_ruled *c)
 	return !is_socket(c) && c->object.kind != PG_PIPE && c->object.kind != PG_TTY;
 }
 
+/* Of N bytes for C's file, at *TO or where it stands, those that its process may put there: this
+ * one may more. */
+static size_t within_limit(const struct pg_ruled *c, const int64_t *to, size_t n)
+{
+	struct rlimit most;
+	struct stat st;
+	int64_t at;
+
+	if (c->object.kind != PG_FILE || prlimit(c->of->pid, RLIMIT_FSIZE, NULL, &most) ||
+	    most.rlim_cur == RLIM_INFINITY)
+		return n;
+	at = to ? *to : lseek(c->copy, 0, SEEK_CUR);
+	if (pg_sys3(SYS_fcntl, c->copy, F_GETFL, 0) & O_APPEND && !fstat(c->copy, &st))
+		at = st.st_size;
+	if (at < 0 || (rlim_t)at >= most.rlim_cur)
+		return at < 0 ? n : 0;
+	return n < most.rlim_cur - (rlim_t)at ? n : (size_t)(most.rlim_cur - (rlim_t)at);
+}
+
 static long put_out(struct pg_ruled *c, size_t n)
 {
 	struct iovec v = {buffer, n};
 	long ret;
 
+	if (n && !within_limit(c, NULL, n))
+		return -EFBIG;
 	if (is_file(c))
-		return pg_sys3(SYS_write, c->copy, buffer, n);
+		return pg_sys3(SYS_write, c->copy, buffer, within_limit(c, NULL, n));
 	if (is_socket(c))
 		return pg_sys6(SYS_sendto, c->copy, buffer, n, flags_of(c), 0, 0);
 	ret = pg_sys6(SYS_pwritev2, c->copy, &v, 1, -1L, -1L, NOWAIT);
@@ -342,6 +357,8 @@ static long take_in(struct pg_ruled *c, size_t n)
 	return ret;
 }
 
+static bool whole; /* the last step brought, or took, all that it asked for */
+
 static int write_step(struct pg_ruled *c)
 {
 	size_t n;
@@ -351,6 +368,7 @@ static int write_step(struct pg_ruled *c)
 	if (!entries || !gather(c, entries, n))
 		return -EFAULT;
 	ret = put_out(c, n);
+	whole = ret == (long)n;
 	if (ret < 0)
 		return (int)ret;
 	c->done += ret;
@@ -363,8 +381,6 @@ static void spoil(const struct pg_ruled *c, size_t n)
 
 	pg_garbage(buffer, n < c->plan.garbage ? n : c->plan.garbage, &state);
 }
-
-static bool whole; /* the last step brought all that it asked for */
 
 /* What was taken could not be given back: so it is asked before whether it can be put there. */
 static bool has_room(const struct pg_ruled *c, unsigned entries, size_t n)
@@ -403,6 +419,8 @@ static int wait(struct pg_ruled *c)
 {
 	const uint64_t while_ns = 2000000;
 
+	if (pg_between(c))
+		c->nonblock = !pg_between_waits(c);
 	if (c->nonblock)
 		return c->done ? 0 : -EAGAIN;
 	c->again = pg_between(c) ? pg_now() + while_ns : 0;
@@ -412,29 +430,71 @@ static int wait(struct pg_ruled *c)
 
 /* ---- from another descriptor ---- */
 
+/* Does the kernel ask of C's pipe, before it looks at the source? Returns what it says; 0: there is
+ * room. */
+static long pipe_says(const struct pg_ruled *c)
+{
+	if (c->object.kind != PG_PIPE)
+		return 0;
+	if (pg_look_is_broken(c->copy))
+		return -EPIPE;
+	return pg_poll_now(c->copy, POLLOUT) ? 0 : -EAGAIN;
+}
+
+/* N bytes of FILE, at AT, into the buffer. What has no such place may be refused: the kernel says.
+ */
+static long read_file(int file, size_t n, int64_t at)
+{
+	struct stat st;
+	long ret;
+
+	if (fstat(file, &st) || !S_ISREG(st.st_mode))
+		return -EINVAL;
+	ret = pread(file, buffer, n < STEP ? n : STEP, at);
+	return ret < 0 || (!ret && at > st.st_size) ? -EINVAL : ret;
+}
+
 /* The source's bytes come by way of the buffer: the kernel would wait for room. */
 static long send_file(struct pg_ruled *c, int source, size_t n)
 {
-	struct stat st;
 	int64_t at, *by;
-	long ret;
+	long ret = pipe_says(c);
 
-	if (fstat(source, &st) || !S_ISREG(st.st_mode))
-		return -EINVAL;
+	if (ret)
+		return ret;
 	if (!pg_between_offset(c, 2, &at, &by))
 		return -EFAULT;
 	if (!by && (at = lseek(source, 0, SEEK_CUR)) < 0)
 		return -EINVAL;
-	ret = pread(source, buffer, n < STEP ? n : STEP, at);
-	if (ret <= 0)
-		return ret ? -EINVAL : 0;
-	ret = put_out(c, (size_t)ret);
+	ret = read_file(source, n, at);
+	if (ret > 0)
+		ret = put_out(c, (size_t)ret);
 	if (ret <= 0)
 		return ret;
 	at += ret;
-	pg_between_put_offset(c, 2, by);
 	if (!by)
 		lseek(source, at, SEEK_SET);
+	if (pg_between_put_offset(c, 2, by))
+		return ret;
+	c->done += ret; /* what is read next time is not where it goes on */
+	return -EFAULT;
+}
+
+/* N bytes, of which the target takes what it takes at once. */
+static long splice_now(struct pg_ruled *c, int64_t *from, int64_t *to, size_t n)
+{
+	bool file = pg_call_is(c->op.call, PG_CALL_IS_FILES);
+	int fd = c->object.kind == PG_TTY ? open_again(c) : -1;
+	long ret;
+
+	if (c->object.kind == PG_TTY && fd < 0)
+		n = 1;
+	else if (is_socket(c) && n > PG_PAGE_LEAST)
+		n = PG_PAGE_LEAST;
+	ret = pg_sys6(c->number, c->source, from, fd >= 0 ? fd : c->copy, to, n,
+		      file ? 0 : SPLICE_NOWAIT);
+	if (fd >= 0)
+		pg_sys1(SYS_close, fd);
 	return ret;
 }
 
@@ -443,15 +503,17 @@ static long send_file(struct pg_ruled *c, int source, size_t n)
 static long splice_some(struct pg_ruled *c, int source, size_t n)
 {
 	int64_t in, out, *from = NULL, *to = NULL;
-	long ret;
+	long ret = pg_between_is_pipe(source) ? 0 : pipe_says(c);
 
+	if (ret)
+		return ret;
 	if (!pg_between_offset(c, 1, &in, &from) || !pg_between_offset(c, 3, &out, &to))
 		return -EFAULT;
 	if (!pg_poll_now(source, POLLIN) || !pg_poll_now(c->copy, POLLOUT))
 		return -EAGAIN;
-	n = is_socket(c) && n > PG_PAGE_LEAST ? PG_PAGE_LEAST : n;
-	ret = pg_sys6(c->number, source, from, c->copy, to, n,
-		      pg_call_is(c->op.call, PG_CALL_IS_FILES) ? 0 : SPLICE_NOWAIT);
+	if (!within_limit(c, to, n))
+		return -EFBIG;
+	ret = splice_now(c, from, to, within_limit(c, to, n));
 	pg_between_put_offset(c, 1, from);
 	pg_between_put_offset(c, 3, to);
 	return ret;
@@ -471,14 +533,12 @@ static long between(struct pg_ruled *c, int source, size_t n)
 
 static int between_step(struct pg_ruled *c)
 {
-	const struct pg_layout *l = pg_call_raw_layout(c->op.call);
-	int source = pg_thing_copy(c->of, c->tid, (int)c->op.arg[l->source]);
+	int source = pg_between_source(c);
 	long ret;
 
 	if (source < 0)
 		return source;
 	ret = between(c, source, (size_t)(c->want - c->done));
-	pg_sys1(SYS_close, source);
 	whole = ret > 0;
 	if (ret < 0)
 		return (int)ret;
@@ -495,21 +555,30 @@ static int step(struct pg_ruled *c)
 	return c->reads ? read_step(c) : write_step(c);
 }
 
+/* Does it return when its pipe is full? */
+static bool fills(const struct pg_ruled *c)
+{
+	return c->op.call == PG_CALL_vmsplice ||
+	       (args_of(c) == PG_ARGS_FILE && c->object.kind == PG_PIPE);
+}
+
 /* All of it, or nothing yet? */
 static bool is_asked_whole(const struct pg_ruled *c)
 {
 	const struct pg_layout *l = pg_call_raw_layout(c->op.call);
 
-	return args_of(c) == PG_ARGS_FILE || (!c->reads && !pg_between(c)) ||
-	       (c->reads && l->flags >= 0 && c->op.arg[l->flags] & MSG_WAITALL);
+	if (!c->reads)
+		return !fills(c) && (!pg_between(c) || args_of(c) == PG_ARGS_FILE);
+	return l->flags >= 0 && c->op.arg[l->flags] & MSG_WAITALL;
 }
 
-/* A read goes on while what it asked for comes whole. */
+/* A read goes on while what it asked for comes whole, and what fills a pipe while that takes all.
+ */
 static bool goes_on(const struct pg_ruled *c, int64_t before)
 {
 	if (c->done >= c->want || c->done == before || has_messages(c))
 		return false;
-	return is_asked_whole(c) || (whole && !pg_between(c));
+	return is_asked_whole(c) || (whole && (!pg_between(c) || fills(c)));
 }
 
 /* To NAME, of N bytes; what it takes may be more. */
@@ -583,7 +652,7 @@ int pg_move(struct pg_ruled *c)
 		if (ret < 0 && !c->done)
 			return ret;
 	} while (!ret && goes_on(c, before));
-	c->broke = ret == -EPIPE;
+	c->broke = ret == -EPIPE && !fills(c);
 	put_header(c);
 	return 0;
 }

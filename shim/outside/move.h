@@ -8,7 +8,7 @@
 
 /* True if the bytes of C can be moved here: not where descriptors, addresses or other descriptors'
  * bytes go with them. */
-bool pg_move_can(const struct pg_ruled *c);
+bool pg_move_can(struct pg_ruled *c);
 
 /* Moves what it can of C.WANT without waiting, counts it in C.DONE. Returns 0: all there is to do
  * is done; 1: it has to wait for C.EVENTS; or -errno. */

@@ -131,7 +131,7 @@ static void take(struct pg_ruled *c, uintptr_t pc)
 		return;
 	}
 	if (c->number == SYS_ptrace) {
-		pg_tracers_see(c->tid, c->op.arg[0], c->op.arg[1]);
+		pg_tracers_see(c->tid, c->op.arg);
 		go_on(c);
 		return;
 	}
@@ -143,7 +143,7 @@ static void take(struct pg_ruled *c, uintptr_t pc)
 
 void pg_notify_take(void)
 {
-	struct pg_ruled c = {.way = &way, .copy = -1};
+	struct pg_ruled c = {.way = &way, .copy = -1, .source = -1};
 	uintptr_t pc;
 
 	if (receive(listener, &c, &pc))
@@ -163,7 +163,7 @@ static bool is_counted(struct pg_ruled *c)
  * another file under the number that is asked. */
 void pg_notify_listen(const sigset_t *signals)
 {
-	struct pg_ruled c = {.way = &way, .copy = -1};
+	struct pg_ruled c = {.way = &way, .copy = -1, .source = -1};
 	uintptr_t pc;
 	bool come, counted;
 

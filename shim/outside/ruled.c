@@ -24,7 +24,9 @@ void pg_ruled_let_go(struct pg_ruled *c)
 {
 	if (c->copy >= 0)
 		close(c->copy);
-	c->copy = -1;
+	if (c->source >= 0)
+		close(c->source);
+	c->copy = c->source = -1;
 }
 
 /* What a stopped, or a parked, call comes to when it comes again. */
@@ -268,14 +270,6 @@ void pg_ruled_come(const struct pg_ruled *come)
 	pg_live_leave(before);
 }
 
-/* Is FD, a copy of C's number or negative, what C's call was made on? */
-static bool is_object(const struct pg_ruled *c, int fd)
-{
-	struct pg_stat st;
-
-	return fd >= 0 && !pg_fstat(fd, &st) && st.dev == c->object.dev && st.ino == c->object.ino;
-}
-
 /* C's number is another object's by now. */
 static void leave_alone(struct pg_ruled *c)
 {
@@ -300,7 +294,7 @@ static bool has_copy_again(struct pg_ruled *c, uint64_t now)
 		pg_wait(c);
 		return false;
 	}
-	if (is_object(c, c->copy))
+	if (pg_thing_is(&c->object, c->copy))
 		return true;
 	if (c->stage == PG_STAGE_MOVE && !c->then_breaks)
 		c->plan.logs = false; /* that was done before it moved */
@@ -312,7 +306,7 @@ static bool has_copy_again(struct pg_ruled *c, uint64_t now)
 static bool is_still(const struct pg_ruled *c)
 {
 	int now = pg_thing_copy(c->of, c->tid, c->op.fd);
-	bool same = now == -EMFILE || now == -ENFILE || is_object(c, now);
+	bool same = now == -EMFILE || now == -ENFILE || pg_thing_is(&c->object, now);
 
 	if (now >= 0)
 		close(now);

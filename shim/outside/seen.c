@@ -113,21 +113,12 @@ static void fill_op(struct pg_ruled *c)
 		op->offset = c->reads ? c->object.story->received : c->object.story->sent;
 }
 
-/* SPLICE_F_* of the calls that have them; 0: this one has not. */
-static long splice_flags(const struct pg_ruled *c)
-{
-	if (c->op.call == PG_CALL_splice)
-		return c->op.arg[5];
-	return c->op.call == PG_CALL_tee || c->op.call == PG_CALL_vmsplice ? c->op.arg[3] : 0;
-}
-
 bool pg_see_nonblock(const struct pg_ruled *c)
 {
-	enum { NONBLOCK = 2 };
 	const struct pg_layout *l = pg_call_raw_layout(c->op.call);
 
-	if (splice_flags(c) & NONBLOCK)
-		return true;
+	if (pg_between_flagged(c) || c->op.call == PG_CALL_vmsplice)
+		return pg_between_flagged(c); /* a vmsplice asks for no more */
 
 	if (pg_kind_is_socket(c->object.kind) && l->flags >= 0 && l->shape != PG_NOTHING &&
 	    c->op.arg[l->flags] & MSG_DONTWAIT)
@@ -215,7 +206,7 @@ static bool asks_somebody(const struct pg_ruled *c)
 
 /* Would the kernel refuse C for what its object is, or for its arguments? Then no rule counts it.
  */
-static bool is_unfit(const struct pg_ruled *c)
+static bool is_unfit(struct pg_ruled *c)
 {
 	const struct pg_layout *l = pg_call_raw_layout(c->op.call);
 	bool socket = pg_kind_is_socket(c->object.kind);
@@ -229,7 +220,7 @@ static bool is_unfit(const struct pg_ruled *c)
 		return true;
 	if (l->shape == PG_BUF && c->op.bytes && !pg_see_byte(c->of, (uintptr_t)c->op.arg[l->data]))
 		return true;
-	if (splice_flags(c) & ~KNOWN ||
+	if (pg_between_flags(c) & ~KNOWN ||
 	    (c->op.call == PG_CALL_vmsplice && c->object.kind != PG_PIPE))
 		return true;
 	if (pg_between(c) && pg_between_unfit(c))
@@ -247,6 +238,8 @@ bool pg_see_call(struct pg_ruled *c)
 	fill_op(c);
 	if (is_unfit(c))
 		return false;
+	if (c->op.bytes < 0 && pg_between(c))
+		c->op.bytes = INT64_MAX; /* as many as there are */
 	look_at_target(c);
 	number_connection(c);
 	return true;

@@ -21,7 +21,7 @@
 
 bool pg_silent_on;
 
-enum { INSTRUCTIONS = 80 };
+enum { INSTRUCTIONS = 80, MARK = 0x5047 /* of its filter, among those of the program's */ };
 
 static struct sock_filter program[INSTRUCTIONS];
 static unsigned short length;
@@ -37,7 +37,7 @@ static void put_call(long number, unsigned at, unsigned flag)
 	put(BPF_JMP | BPF_JEQ | BPF_K, 0, 4, (size_t)number);
 	put(BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, args) + 8 * at);
 	put(BPF_JMP | BPF_JSET | BPF_K, 0, 1, flag);
-	put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_TRACE);
+	put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_TRACE | MARK);
 	put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
 }
 
@@ -51,7 +51,7 @@ static void put_socketcall(void)
 	put(BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, args));
 	for (unsigned i = 0; i < sizeof which; i++) {
 		put(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, which[i]);
-		put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_TRACE);
+		put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_TRACE | MARK);
 	}
 }
 
@@ -67,7 +67,7 @@ static void put_calls(uint32_t arch, const short number[5])
 	put_call(number[2], 3, MSG_NOSIGNAL);
 	put_call(number[3], 5, PG_RWF_NOSIGNAL);
 	put(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, (size_t)number[4]);
-	put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_TRACE);
+	put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_TRACE | MARK);
 	if (arch == (uint32_t)PG_NARROW_AUDIT)
 		put_socketcall();
 	put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
@@ -87,6 +87,19 @@ int pg_silent_install(void)
 		put_calls((uint32_t)PG_NARROW_AUDIT, narrow);
 	put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
 	return pg_filter_add(program, length, 0);
+}
+
+/* A filter of the program's own asks for a tracer, which is none of this one's business: without
+ * one the kernel says ENOSYS. */
+bool pg_silent_stopped(int tid)
+{
+	unsigned long mark = MARK;
+
+	if (ptrace(PTRACE_GETEVENTMSG, tid, 0, &mark) || mark == MARK)
+		return true;
+	if (pg_registers_skip(tid))
+		pg_registers_result(tid, -ENOSYS);
+	return false;
 }
 
 /* Asked at once, since Linux 5.3: hardly any call breaks. */

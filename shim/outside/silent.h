@@ -19,4 +19,8 @@ int pg_silent_install(void);
 /* Thread TID comes back from a call: if it broke so, that is logged. */
 void pg_silent_look(int tid);
 
+/* Thread TID stopped for a filter. False: for one of the program's own, which has no tracer; its
+ * call is not made. */
+bool pg_silent_stopped(int tid);
+
 #endif

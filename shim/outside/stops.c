@@ -138,7 +138,7 @@ static bool is_narrow(const struct __ptrace_syscall_info *info)
 
 static void come(int tid, const struct __ptrace_syscall_info *info)
 {
-	struct pg_ruled c = {.way = &way, .copy = -1, .tid = tid};
+	struct pg_ruled c = {.way = &way, .copy = -1, .source = -1, .tid = tid};
 	struct pg_registers r;
 
 	c.id = info->entry.nr;

@@ -12,7 +12,9 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 /* Not in every libc's headers. */
@@ -133,6 +135,31 @@ int pg_thing_look(struct pg_tracee *t, int tid, int fd, struct pg_object *o)
 	}
 	pg_thing_by_copy(t, copy, o);
 	return copy;
+}
+
+bool pg_thing_is(const struct pg_object *o, int fd)
+{
+	struct pg_stat st;
+
+	return fd >= 0 && !pg_fstat(fd, &st) && st.dev == o->dev && st.ino == o->ino;
+}
+
+/* A signalfd's reader, or a writer to /proc, is itself what it is about. */
+bool pg_thing_is_impartial(int fd)
+{
+	enum { PROC = 0x9fa0, SYS = 0x62656572, CGROUP = 0x27e0eb, CGROUP2 = 0x63677270 };
+	enum { FUSE = 0x65735546, MEMORY = 1 /* /dev/null and its like */ };
+	struct statfs f;
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return false;
+	if (S_ISCHR(st.st_mode))
+		return major(st.st_rdev) == MEMORY || isatty(fd);
+	if (!S_ISREG(st.st_mode))
+		return S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode);
+	return !fstatfs(fd, &f) && f.f_type != PROC && f.f_type != SYS && f.f_type != CGROUP &&
+	       f.f_type != CGROUP2 && f.f_type != FUSE;
 }
 
 /* ---- lengths ---- */

@@ -15,6 +15,13 @@ int pg_thing_look(struct pg_tracee *t, int tid, int fd, struct pg_object *o);
 /* What there is to know by COPY of T's. */
 void pg_thing_by_copy(const struct pg_tracee *t, int copy, struct pg_object *o);
 
+/* True if FD, a copy or negative, is of O. */
+bool pg_thing_is(const struct pg_object *o, int fd);
+
+/* True if what is behind FD, a copy, is the same to whoever uses it, and waits for nobody's answer.
+ */
+bool pg_thing_is_impartial(int fd);
+
 /* Bytes that call CALL of thread TID with the arguments ARG asks for; -1: not known. */
 int64_t pg_thing_length(int pid, enum pg_call call, const long arg[6], bool narrow);
 

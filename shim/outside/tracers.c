@@ -63,25 +63,46 @@ static bool is_entered(int tid)
 	return true;
 }
 
-void pg_tracers_see(int tid, long request, long target)
+/* Would the kernel have let TID take TARGET, another process, if that had no tracer? */
+static bool is_ours_only(int tid, int target)
 {
-	bool others = request == PTRACE_ATTACH || request == PTRACE_SEIZE;
+	return names_as_here(tid) && is_ours(target) && pg_tracee_of(target) != pg_tracee_of(tid);
+}
 
-	if (request == PTRACE_TRACEME || (others && names_as_here(tid) && is_ours((int)target)))
+static bool asks(int tid, const long arg[4])
+{
+	const long options = 0xff | PTRACE_O_EXITKILL | 1 << 21 /* SUSPEND_SECCOMP */;
+
+	switch (arg[0]) {
+	case PTRACE_TRACEME:
+		return true;
+	case PTRACE_SEIZE:
+		return !arg[2] && !(arg[3] & ~options) && is_ours_only(tid, (int)arg[1]);
+	default:
+		return arg[0] == PTRACE_ATTACH && is_ours_only(tid, (int)arg[1]);
+	}
+}
+
+void pg_tracers_see(int tid, const long arg[4])
+{
+	if (asks(tid, arg))
 		pg_report_tracer(pg_tracee_heard(tid), is_entered(tid));
 }
 
 void pg_tracers_look(int tid)
 {
 	struct __ptrace_syscall_info i;
+	long arg[4];
 	bool narrow;
 
 	if (ptrace(PTRACE_GET_SYSCALL_INFO, tid, (void *)sizeof i, &i) <= 0 ||
 	    (i.op != PTRACE_SYSCALL_INFO_ENTRY && i.op != PTRACE_SYSCALL_INFO_SECCOMP))
 		return;
 	narrow = i.arch == (uint32_t)PG_NARROW_AUDIT; /* 0: none is */
+	for (int n = 0; n < 4; n++)
+		arg[n] = (long)i.entry.args[n];
 	if (i.entry.nr == (narrow ? PG_NARROW_PTRACE : SYS_ptrace))
-		pg_tracers_see(tid, (long)i.entry.args[0], (long)i.entry.args[1]);
+		pg_tracers_see(tid, arg);
 }
 
 /* ---- without a filter ---- */
@@ -134,20 +155,22 @@ static bool names_it(int tid)
 	return k->names;
 }
 
-/* Who is watched, and for how many stops more: twice a call. */
-enum { WATCHED = 64, STOPS = 400 };
+/* Who is watched, and for how many stops more: twice a call. A debugger reads its files first. */
+enum { WATCHED = 64, STOPS = 400, STOPS_AT_START = 8000 };
 static struct {
 	int tid, left;
 } watched[WATCHED];
 static unsigned watching;
 
-static void begin(int tid)
+static void begin(int tid, int stops)
 {
 	unsigned at = (unsigned)tid % WATCHED;
 
+	if (watched[at].tid == tid && watched[at].left > stops)
+		return;
 	watching += !watched[at].tid;
 	watched[at].tid = tid;
-	watched[at].left = STOPS;
+	watched[at].left = stops;
 }
 
 void pg_tracers_leave(int tid)
@@ -171,8 +194,8 @@ bool pg_tracers_watch(int tid)
 	return watched[at].tid != 0;
 }
 
-void pg_tracers_expect(int tid)
+void pg_tracers_expect(int tid, bool starts)
 {
 	if (names_it(tid))
-		begin(tid);
+		begin(tid, starts ? STOPS_AT_START : STOPS);
 }

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "outside/waiting.h"
 
+#include "outside/thing.h"
+
 #include "base/clock.h"
 #include "base/sys.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static struct pg_ruled *waiting;
 
@@ -18,6 +20,16 @@ static uint64_t next_look = 1; /* never 0, which is no time */
 static bool needs_copy(const struct pg_ruled *c)
 {
 	return c->stage == PG_STAGE_HOLD || c->stage == PG_STAGE_FLUSH || c->stage == PG_STAGE_MOVE;
+}
+
+/* KEPT has the copies of C that it needs. One that a signal took out of its call has none, as in
+ * the kernel: whoever it was made on may be closed meanwhile, and the other end is to see that. */
+static void divide(struct pg_ruled *c, struct pg_ruled *kept)
+{
+	bool has = needs_copy(c) && !c->parked, has_source = has && c->stage == PG_STAGE_MOVE;
+
+	*(has ? &c->copy : &kept->copy) = -1;
+	*(has_source ? &c->source : &kept->source) = -1;
 }
 
 void pg_wait(struct pg_ruled *c)
@@ -35,10 +47,7 @@ void pg_wait(struct pg_ruled *c)
 		kept->final = *c->plan.final;
 		kept->plan.final = &kept->final;
 	}
-	if (needs_copy(c))
-		c->copy = -1; /* it is KEPT's */
-	else
-		kept->copy = -1;
+	divide(c, kept);
 	kept->next = waiting;
 	waiting = kept;
 }
@@ -48,8 +57,7 @@ static void drop(struct pg_ruled **at)
 	struct pg_ruled *c = *at;
 
 	*at = c->next;
-	if (c->copy >= 0)
-		close(c->copy);
+	pg_ruled_let_go(c);
 	free(c->frames);
 	free(c);
 }
@@ -57,6 +65,17 @@ static void drop(struct pg_ruled **at)
 static bool has_words_of(const struct pg_ruled *c, const struct pg_ruled *come)
 {
 	return c->number == come->number && !memcmp(c->op.arg, come->op.arg, sizeof c->op.arg);
+}
+
+/* Is C's number the same object's? True, too, where there is no descriptor to ask with: C asks again
+ * before it goes on. */
+static bool is_there_again(struct pg_ruled *c)
+{
+	if (!needs_copy(c))
+		return true;
+	c->copy = pg_thing_copy(c->of, c->tid, c->op.fd);
+	c->op.copy = c->copy > 0 ? c->copy : 0;
+	return c->copy == -EMFILE || c->copy == -ENFILE || pg_thing_is(&c->object, c->copy);
 }
 
 /* A handler of the signal may make other calls before; a program that knows of the signal
@@ -70,9 +89,13 @@ bool pg_wait_is_over(const struct pg_ruled *come)
 		struct pg_ruled *c = *at;
 
 		if (c->tid == come->tid && c->parked && has_words_of(c, come)) {
+			if (!is_there_again(c)) {
+				drop(at);
+				return false;
+			}
 			c->id = come->id;
 			c->parked = c->told = false;
-			c->again = needs_copy(c); /* at once: it has none */
+			c->again = needs_copy(c); /* at once */
 			return true;
 		}
 		if (c->tid == come->tid && c->parked && ++others > NESTED)
@@ -151,8 +174,7 @@ static void take(struct pg_ruled **at, pg_wait_fn *fn, uint64_t now)
 	pg_counts_take(pg_tracee_counts(c.of));
 	fn(&c, now);
 	pg_counts_put_back(pg_tracee_counts(c.of));
-	if (c.copy >= 0)
-		close(c.copy);
+	pg_ruled_let_go(&c);
 }
 
 /* What is done with one that is taken out. */

@@ -9,7 +9,8 @@
  * EVENTS) or its thread comes again. */
 void pg_wait(struct pg_ruled *c);
 
-/* True if one that was parked has come again as COME. It goes on in the next step. */
+/* True if one that was parked has come again as COME, to what it was made on before. It goes on in
+ * the next step. */
 bool pg_wait_is_over(const struct pg_ruled *come);
 
 /* The call of thread TID that comes again after its stack has been climbed, or a null pointer. */

@@ -55,6 +55,7 @@ struct pg_ruled {
 	struct pg_op
 		op; /* with NUMBER's words; its bits are the rows of calls.def that it may be */
 	int copy;
+	int source; /* a copy of what its bytes come from; -1: none */
 	struct pg_object object;
 	struct pg_plan plan;
 	struct pg_rule final; /* the plan's, while it waits: the rules may be others then */
@@ -76,7 +77,7 @@ struct pg_ruled {
 	bool told;   /* and interrupts its call, as it would without rules */
 };
 
-/* C keeps no copy of its descriptor. */
+/* C keeps no copy of its descriptors. */
 void pg_ruled_let_go(struct pg_ruled *c);
 
 #endif

@@ -447,13 +447,32 @@ tracer_told() {
 	sleep 60 3>&- &
 	local pid=$! how alone
 	PIDS+=("$pid")
-	for how in not "$pid"; do
+	for how in not self wrong "$pid"; do
 		alone=$(plain "$FIXTURES/traces" "$how")
 		equal "traces $how" "$alone" "$(outside "$FIXTURES/traces" "$how")"
 		[[ $BITS != 64 ]] || equal "traces $how, ruled" "$alone" "$(outside PIPEGUARD_RULES=write:fd=99:break "$FIXTURES/traces" "$how")"
+		equal "traces $how, --all" "$alone" "$(outside --all "$FIXTURES/traces" "$how")"
 	done
 	end_pids
 	equal "what is told" "" "$(events 'select(.ev == "unreached") | .barrier')"
+}
+
+@test "who traces a process that it did not start is told of, without a filter, too" {
+	traced_only
+	local by
+	for by in "$FIXTURES/traces" "gdb -q -batch -ex quit -p"; do
+		rm -f "$LOG"
+		[[ $by != gdb* ]] || requires gdb
+		run outside sh -c "sleep 60 3>&- & $by \$! ; kill \$!" </dev/null
+		equal "$by" '"tracer"' "$(events 'select(.ev == "unreached") | .barrier')"
+	done
+}
+
+@test "a filter of the program's own that asks for a tracer has none: ENOSYS, with --all, too" {
+	traced_only
+	equal "alone" "Function not implemented" "$(plain "$FIXTURES/traces" filter)"
+	equal "without rules" "Function not implemented" "$(outside "$FIXTURES/traces" filter)"
+	equal "--all" "Function not implemented" "$(outside --all "$FIXTURES/traces" filter)"
 }
 
 @test "gdb and strace under run --outside: one line of each" {

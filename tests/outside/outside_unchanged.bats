@@ -6,6 +6,7 @@ load ../helpers
 load ../outside
 
 SAME=$FIXTURES/same
+BETWEEN=$FIXTURES/between
 
 setup() {
 	ruled_only
@@ -214,4 +215,47 @@ FAR='%out,%in:at=1000000000:reset'
 	unshare --pid --fork --mount-proc true 2>/dev/null || skip "no namespaces here"
 	run -0 timeout -k 1 10 unshare --pid --fork --mount-proc "$BUILD/pipeguard" run --outside -o "$LOG" "$SAME" children 3>&-
 	equal "children" "ended 1" "$output"
+}
+
+# between WHAT: the same of calls that move bytes between descriptors, by notifications and by stops.
+between() {
+	local alone
+	alone=$(timeout -k 1 20 "$BETWEEN" "$1" 3>&-; echo $?)
+	equal "$1" "$alone" "$(outside_of "" "$1")"
+	equal "$1, by stops" "$alone" "$(outside_of "$FIXTURES/older seccomp" "$1")"
+}
+
+# outside_of ON WHAT: what fixtures/between says, started by ON.
+outside_of() {
+	# shellcheck disable=SC2086 # words
+	timeout -k 1 20 "$FIXTURES/sigdfl" -d $1 "$BUILD/pipeguard" run --outside -o off -r "$FAR" "$BETWEEN" "$2" 2>/dev/null 3>&-
+	echo $?
+}
+
+@test "bytes that are counted: between descriptors, each end waits as its own flags say" {
+	between waits
+}
+
+@test "bytes that are counted: a pipe that nobody reads breaks before its source has bytes" {
+	between broken
+}
+
+@test "bytes that are counted: offsets beyond all places, and such as cannot be written" {
+	between places
+	between limit
+}
+
+@test "bytes that are counted: a call keeps its descriptors, and one that a signal ended keeps none" {
+	between kept
+	between gone
+}
+
+@test "bytes that are counted: a call moves as much as the kernel moves at once" {
+	between fills
+	between much
+}
+
+@test "bytes that are counted: what is its reader's own is read by nobody else, and a terminal waited for by nobody" {
+	between others
+	between terminal
 }
