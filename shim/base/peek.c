@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/futex.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -91,9 +90,11 @@ bool pg_peek(void *to, const void *from, size_t n)
 }
 
 /* futex(2) compares the word with VALUE before it wakes and moves as many as are waited for: none.
- * It takes a fifth of the time of a copy. */
+ * It takes a fifth of the time of a copy. musl comes without the kernel's headers. */
 bool pg_holds(const uint32_t *p, uint32_t value)
 {
+	enum { FUTEX_CMP_REQUEUE_PRIVATE = 4 | 128 };
+
 	return !pg_confined && !pg_is_filtered() &&
 	       !pg_sys6(SYS_futex, p, FUTEX_CMP_REQUEUE_PRIVATE, 0, 0, p, value);
 }
