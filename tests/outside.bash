@@ -56,11 +56,19 @@ needs_go() {
 traced() { grep -q '^TracerPid:[^0-9]*[1-9]' "/proc/$1/status"; }
 untraced() { grep -q '^TracerPid:[^0-9]*0$' "/proc/$1/status"; }
 
-# end_pids: what a test has put into PIDS.
+# descendants PID: and itself.
+descendants() {
+	local pid
+	echo "$1"
+	for pid in $(pgrep -P "$1"); do descendants "$pid"; done
+}
+
+# end_pids: what a test has put into PIDS, and what that has started (a server's workers outlive their killed master).
 end_pids() {
 	local pid
 	for pid in "${PIDS[@]}"; do
-		kill -KILL "$pid" 2>/dev/null || :
+		# shellcheck disable=SC2046 # numbers
+		kill -KILL $(descendants "$pid") 2>/dev/null || :
 		wait "$pid" 2>/dev/null || :
 	done
 }

@@ -145,13 +145,6 @@ works_attached() {
 	echo "$wanted"
 }
 
-# descendants PID: and itself.
-descendants() {
-	local pid
-	echo "$1"
-	for pid in $(pgrep -P "$1"); do descendants "$pid"; done
-}
-
 @test "PostgreSQL that runs already: it answers, under attach and after it" {
 	requires psql
 	postgres_folder
