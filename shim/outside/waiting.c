@@ -67,8 +67,8 @@ static bool has_words_of(const struct pg_ruled *c, const struct pg_ruled *come)
 	return c->number == come->number && !memcmp(c->op.arg, come->op.arg, sizeof c->op.arg);
 }
 
-/* Is C's number the same object's? True, too, where there is no descriptor to ask with: C asks again
- * before it goes on. */
+/* Is C's number the same object's? True, too, where there is no descriptor to ask with: C asks
+ * again before it goes on. */
 static bool is_there_again(struct pg_ruled *c)
 {
 	if (!needs_copy(c))
