@@ -14,8 +14,8 @@ struct clock {
 	long sec, nsec;
 };
 
-static PG_START_DATA bool
-	traps; /* prctl(PR_SET_TSC): so does the counter that the vDSO reads, in some thread */
+/* prctl(PR_SET_TSC): so does the counter that the vDSO reads, in some thread. */
+static PG_START_DATA bool traps;
 static int (*vdso_clock)(int, struct clock *);
 static PG_START_DATA bool known;
 

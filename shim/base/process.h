@@ -16,8 +16,9 @@ void pg_process_after_forks(void (*what)(void));
 
 /* How often this process, or those it was forked from, forked. */
 extern uint32_t pg_forks PG_HIDDEN;
-extern uint32_t pg_forks_before
-	PG_HIDDEN; /* those that others made, the one of its own beginning the last */
+
+/* Those of them that others made, the one of its own beginning the last. */
+extern uint32_t pg_forks_before PG_HIDDEN;
 
 /*
  * This process, for what is counted in each process anew: its pid, but a child

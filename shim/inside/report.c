@@ -113,14 +113,19 @@ static bool add_first(struct pg_room *s, const struct pg_op *op)
 	return e->frames && pg_module_at(e->frame[0], &s->naming.module);
 }
 
-/* What is counted of a new place. */
-static void describe(struct pg_room *s, struct pg_place *first, const struct pg_op *op)
+/* Is it known enough of what is like E? Then of a new place, FIRST, what is counted is noted. */
+static bool is_idle(struct pg_room *s, struct pg_place *first, const struct pg_op *op)
 {
 	struct pg_event *e = &s->event;
 
+	if (!pg_witness_is_idle(e))
+		return false;
+	if (!first)
+		return true;
 	if (!e->frames && !pg_stack_begins_at(&s->naming.module, op->caller))
 		add_stack(s, op);
 	pg_site_describe(first, e, op->caller);
+	return true;
 }
 
 /* E, which is counted, is logged. WALKED: its stack is known. */
@@ -130,20 +135,14 @@ static void write_counted(struct pg_room *s, const struct pg_op *op, const struc
 	struct pg_event *e = &s->event;
 	bool call = e->ev == PG_EV_CALL, asks = e->signal == PG_SIG_ASK;
 
-	if (!asks && pg_witness_is_idle(e)) {
-		if (first)
-			describe(s, first, op);
+	if (!asks && is_idle(s, first, op))
 		return;
-	}
 	pg_look_at(op->fd, st, &e->object, PG_LOOK_ALL, true);
 	add_target(e, op);
 	if (asks)
 		e->signal = signal_of(op, &e->object, s->mask);
-	if (asks && pg_witness_is_idle(e)) {
-		if (first)
-			describe(s, first, op);
+	if (asks && is_idle(s, first, op))
 		return;
-	}
 	if (call) {
 		e->nonblock = (pg_sys3(SYS_fcntl, op->fd, F_GETFL, 0) & O_NONBLOCK) != 0;
 		e->own = e->object.kind == PG_PIPE && pg_look_reads(st);
