@@ -132,7 +132,7 @@ static void need_rules(void)
 		pg_fail(PG_CANNOT_RUN, "%s", pg_kernel_line(PG_LACKS_COPY));
 	fprintf(stderr,
 		"pipeguard: %s in a process that runs stop each of its system calls twice, %s: "
-		"some 10 us a call\n",
+		"10 to 100 us a call\n",
 		pg_silent_on ? "all writes that are looked at"
 		: pg_page()  ? "rules that may come"
 			     : "rules",

@@ -6,6 +6,7 @@
 #include "outside/notify.h"
 #include "outside/ruled.h"
 #include "outside/silent.h"
+#include "outside/soon.h"
 #include "outside/waiting.h"
 #include "outside/stops.h"
 #include "outside/report.h"
@@ -368,7 +369,7 @@ static void wait_for_more(const struct pg_engine *how)
 	p[1] = (struct pollfd){.fd = how->listener, .events = POLLIN};
 	n += pg_wait_poll(p + n, MOST - n, &until);
 	t = patience(until);
-	ret = ppoll(p, n, &t, NULL);
+	ret = pg_soon_poll(p, n, &t);
 	if (!ret)
 		changed = 1;
 	if (ret > 0 && is_ready(&p[1]))

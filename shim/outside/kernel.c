@@ -120,7 +120,8 @@ const char *pg_kernel_line(enum pg_lack lack)
 		       "stops at calls, as attach -r has them; what breaks is logged all the same";
 	case PG_LACKS_NOTICE:
 		return "this system has no seccomp notifications (Linux 5.0), or forbids them: "
-		       "rules from outside stop every system call instead, some 10 us a call, and "
+		       "rules from outside stop every system call instead, 10 to 100 us a call, "
+		       "and "
 		       "reset no unix sockets";
 	case PG_LACKS_COPY:
 		return "this kernel has no pidfd_getfd (Linux 5.6): no rules from outside, no cut, "

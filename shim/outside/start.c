@@ -134,11 +134,11 @@ static void say_why_by_stops(void)
 {
 	if (forbidden && pg_silent_on)
 		say("this system has no seccomp filters, or forbids them: --all stops every system "
-		    "call instead, some 10 us a call");
+		    "call instead, 10 to 100 us a call");
 	else if (forbidden == EBUSY)
 		say("another one's seccomp notifications stand over what is started here (a "
-		    "container's, say): rules from outside stop every system call instead, some "
-		    "10 us a call");
+		    "container's, say): rules from outside stop every system call instead, 10 to "
+		    "100 us a call");
 	else if (forbidden)
 		say_lack(PG_LACKS_NOTICE);
 }

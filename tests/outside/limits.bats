@@ -96,7 +96,7 @@ seen() { as_user "$DIR/sigdfl" -d env PIPEGUARD_LOG="$LOG" PIPEGUARD_FORMAT=json
 	LD_PRELOAD="" timeout "$LIMIT" "$STILL" listener "$BUILD/pipeguard" run --outside -j -o "$LOG" \
 		-r 'write:fd=1:when=2:error=EIO' "$STILL" writes 3 >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- || status=$?
 	equal "status" 3 "$status"
-	[[ $(head -1 "$BATS_TEST_TMPDIR/out") = "pipeguard: another one's seccomp notifications stand over "*' some 10 us a call' ]]
+	[[ $(head -1 "$BATS_TEST_TMPDIR/out") = "pipeguard: another one's seccomp notifications stand over "*' 10 to 100 us a call' ]]
 	equal "output" $'line 1\nwrite 2: Input/output error' "$(tail -n +2 "$BATS_TEST_TMPDIR/out")"
 	equal "what is told" '["write",1]' "$(events 'select(.ev == "inject") | [.call, .fd]')"
 	said=$(timeout "$LIMIT" "$STILL" listener "$BUILD/pipeguard" doctor "$STILL" 3>&-)
@@ -187,7 +187,7 @@ older() {
 	ruled_only
 	[[ $BITS = 64 ]] || skip "a pipeguard for 32 bits follows no rules from outside"
 	local how line="pipeguard: this system has no seccomp notifications (Linux 5.0), or forbids them: \
-rules from outside stop every system call instead, some 10 us a call, and reset no unix sockets"
+rules from outside stop every system call instead, 10 to 100 us a call, and reset no unix sockets"
 	for how in seccomp strict; do
 		run -3 older "$how" run --outside -o off -r write:fd=1:when=2:error=EIO "$STILL" writes 3
 		equal "$how, a rule" "$line"$'\nline 1\nwrite 2: Input/output error' "$output"

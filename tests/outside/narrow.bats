@@ -285,7 +285,7 @@ nothing_changes() {
 		echo three >&7
 		wait_for grep -q 'No space' "$out.errors"
 		echo four >&7
-		wait_for grep -q drop "$LOG"
+		wait_for grep -q '"action":"drop"' "$LOG"
 		kill -TERM "$ENGINE"
 		wait "$ENGINE" || :
 		untraced "$PID"
