@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/sys.h"
+#include "rules/live.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -43,10 +44,7 @@ void pg_wait(struct pg_ruled *c)
 	*kept = *c;
 	kept->climbed = false; /* by then others have come */
 	kept->op.object = &kept->object;
-	if (c->plan.final) {
-		kept->final = *c->plan.final;
-		kept->plan.final = &kept->final;
-	}
+	kept->rules = c->stage == PG_STAGE_STACK ? NULL : pg_live_keep(); /* it is judged anew */
 	divide(c, kept);
 	kept->next = waiting;
 	waiting = kept;
@@ -57,6 +55,7 @@ static void drop(struct pg_ruled **at)
 	struct pg_ruled *c = *at;
 
 	*at = c->next;
+	pg_live_leave(pg_live_back(c->rules));
 	pg_ruled_let_go(c);
 	free(c->frames);
 	free(c);
@@ -163,17 +162,17 @@ static bool is_due(const struct pg_ruled *c, uint64_t now)
 static void take(struct pg_ruled **at, pg_wait_fn *fn, uint64_t now)
 {
 	struct pg_ruled c = **at, *old = *at;
+	struct pg_rule_set *others = pg_live_back(c.rules);
 
 	*at = old->next;
 	free(old);
 	c.op.object = &c.object;
-	if (c.plan.final)
-		c.plan.final = &c.final;
 	pg_tracee_now = c.of;
 	c.of->by = c.tid;
 	pg_counts_take(pg_tracee_counts(c.of));
 	fn(&c, now);
 	pg_counts_put_back(pg_tracee_counts(c.of));
+	pg_live_leave(others);
 	pg_ruled_let_go(&c);
 }
 

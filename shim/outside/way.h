@@ -58,7 +58,7 @@ struct pg_ruled {
 	int source; /* a copy of what its bytes come from; -1: none */
 	struct pg_object object;
 	struct pg_plan plan;
-	struct pg_rule final; /* the plan's, while it waits: the rules may be others then */
+	struct pg_rule_set *rules; /* the plan's, while it waits: by then others may hold */
 	bool reads, nonblock;
 	bool climbed;		  /* its stack is the one that pg_frames_climb() went up last */
 	struct pg_frames *frames; /* STACK: it, until the call comes again */

@@ -180,6 +180,25 @@ void pg_live_release(struct pg_rule_set *before)
 	pg_rules_now = before;
 }
 
+struct pg_rule_set *pg_live_keep(void)
+{
+	if (!pg_page())
+		return NULL;
+	if (pg_rules_now != &pg_first_rules)
+		hold(live_of(pg_rules_now));
+	return pg_rules_now;
+}
+
+struct pg_rule_set *pg_live_back(struct pg_rule_set *kept)
+{
+	struct pg_rule_set *before = pg_rules_now;
+
+	if (!kept)
+		return NULL;
+	pg_rules_now = kept;
+	return before;
+}
+
 /* The rules of the environment are those that a new page begins with. */
 static void begin(void)
 {

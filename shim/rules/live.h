@@ -28,6 +28,13 @@ static inline void pg_live_leave(struct pg_rule_set *before)
 		pg_live_release(before);
 }
 
+/* The set that holds for this thread, for a call that outlives the asking; a null pointer: there is
+ * no page, whose rules alone change. */
+struct pg_rule_set *pg_live_keep(void);
+
+/* What pg_live_keep() gave holds for this thread, until pg_live_leave(), which lets go of it. */
+struct pg_rule_set *pg_live_back(struct pg_rule_set *kept);
+
 /* Gives SET, parsed of RULES, what RULES say of it. False: they do not fit. */
 bool pg_live_mark(struct pg_rule_set *set, const struct pg_page_rules *rules);
 

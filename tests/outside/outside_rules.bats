@@ -212,6 +212,23 @@ ruled() {
 	equal "said" "line 1" "$(cat "$BATS_TEST_TMPDIR/said")"
 }
 
+@test "a rule that ctl takes away while its call waits: the call meets it, and the line says which" {
+	local page=$BATS_TEST_TMPDIR/page how pid status
+	ctl() { timeout "$LIMIT" "$BUILD/pipeguard" ctl "$page" "$@" 3>&-; }
+	for how in -j --all; do
+		rm -f "$LOG" "$page"
+		outside --control "$page" "$how" -r 'slow=write:fd=1:when=2:delay=2s:error=EIO' "$STILL" writes 3 \
+			>"$BATS_TEST_TMPDIR/said" 2>&1 &
+		pid=$! status=0
+		wait_for test -e "$page"
+		run -0 ctl fired slow --wait 5s
+		ctl clear
+		wait "$pid" || status=$?
+		((status == 3))
+		equal "what is told, $how" '["slow","delay=2s:error=EIO"]' "$(events 'select(.ev == "inject") | [.rule, .action]')"
+	done
+}
+
 @test "a signal ends no call that would not have waited, and ends those that do" {
 	local rule
 	equal "without rules" "0 failed, read -1 Interrupted system call" "$("$STILL" timer 6000)"
