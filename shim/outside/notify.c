@@ -7,6 +7,7 @@
 #include "outside/narrow.h"
 #include "outside/ruled.h"
 #include "outside/report.h"
+#include "outside/soon.h"
 #include "outside/tracers.h"
 
 #include "rules/live.h"
@@ -25,6 +26,9 @@ static int listener = -1;
 static int ear = -1, nothing = -1;
 static volatile sig_atomic_t disturbed;
 
+/* The kernel hands the CPU over to whom it wakes up. */
+static bool turns;
+
 /* Returns 0 or more, or -errno. A signal that comes meanwhile takes no answer away. */
 static long ask(unsigned long what, void *about)
 {
@@ -41,7 +45,7 @@ void pg_notify_start(int fd)
 	listener = fd;
 	nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	ear = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	pg_kernel_turns(fd);
+	turns = pg_kernel_turns(fd);
 	pg_turn_start();
 	if (!pg_page())
 		return;
@@ -102,6 +106,14 @@ static int place(struct pg_ruled *c, int from, bool cloexec)
 
 static const struct pg_way way = {stands, go_on, answer, place, false, stop};
 
+/* Returns when a call or a signal has come, or before. */
+static void wait_awake(void)
+{
+	struct pollfd p = {.fd = ear, .events = POLLIN};
+
+	pg_soon_poll(&p, 1, NULL);
+}
+
 /* The next call, by the number FROM. False: a signal came first, or the call has gone. */
 static bool receive(int from, struct pg_ruled *c, uintptr_t *pc)
 {
@@ -158,9 +170,9 @@ static bool is_counted(struct pg_ruled *c)
 	       pg_ruled_counts(c);
 }
 
-/* Waits in the very call that takes one: poll(2) before it costs a sixth of a busy server. A signal
- * that comes between the look for signals and the call would be slept over; but its handler puts
- * another file under the number that is asked. */
+/* Waits in the very call that takes one: where the kernel hands the CPU over, poll(2) before it
+ * costs a sixth of a busy server. A signal that comes between the look for signals and the call
+ * would be slept over; but its handler puts another file under the number that is asked. */
 void pg_notify_listen(const sigset_t *signals)
 {
 	struct pg_ruled c = {.way = &way, .copy = -1, .source = -1};
@@ -172,6 +184,8 @@ void pg_notify_listen(const sigset_t *signals)
 	disturbed = 0;
 	sigprocmask(SIG_UNBLOCK, signals, NULL);
 	do {
+		if (!turns)
+			wait_awake();
 		come = receive(ear, &c, &pc);
 		counted = come && is_counted(&c);
 		if (counted)
