@@ -3,8 +3,8 @@
  * Waiting awake. To sleep until a thread stops, and to be woken up on another CPU than its, costs
  * some 5 us, and on a virtual machine, whose idle CPU is given away, 200 us and more: many times
  * the stop. So where one thing comes soon after another, the next is looked for awake: 100 us at
- * the most each time, and the CPU is yielded to whoever wants it. Where the last one took longer
- * than a millisecond to come, there is no such look.
+ * the most each time. Where the last one took longer than a millisecond to come, or somebody else
+ * wants the CPUs, there is no such look.
  */
 #pragma once
 
