@@ -5,6 +5,8 @@
 load ../helpers
 load ../outside
 
+export BATS_TEST_TIMEOUT=150 # whole suites inside of a test, on a busy machine
+
 setup_file() {
 	install_launcher
 	go_program lines <<-'GO'

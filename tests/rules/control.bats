@@ -565,9 +565,9 @@ lines() {
 	run -0 timeout "$LIMIT" env PIPEGUARD="$PIPEGUARD" unshare -m bash -c 'mount -t overlay overlay -o "lowerdir=$1/low,upperdir=$1/top,workdir=$1/work" "$1/all" && cd "$1/all" || exit 1
 		run() { "$PIPEGUARD" run --control ./page -o off "$@"; }
 		run -r "db=%stdio:fd=1:delay=1ms" /bin/echo out
-		run sleep 30 2>/dev/null & sleeper=$!
+		"$PIPEGUARD" run --control ./page -o off sleep 30 2>/dev/null & sleeper=$!
 		for i in {1..500}; do
-			! grep -qx sleep /proc/$sleeper/comm || ! grep -q /page /proc/$sleeper/maps || break
+			child=$(pgrep -x -P $sleeper sleep) && grep -q /page /proc/$child/maps && break
 			sleep 0.01
 		done
 		run --require-fired true
