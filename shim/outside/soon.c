@@ -14,17 +14,19 @@
  * sleeps is preferred when it wakes up. */
 static bool are_idle(void)
 {
+	static long cpus;
 	static int fd = -1;
-	unsigned running;
+	long running;
 	char line[128];
 	ssize_t n;
 
+	if (!cpus)
+		cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	if (fd < 0)
 		fd = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
 	n = pread(fd, line, sizeof line - 1, 0);
 	line[n > 0 ? n : 0] = 0;
-	return sscanf(line, "%*s %*s %*s %u/", &running) == 1 &&
-	       running <= (unsigned long)sysconf(_SC_NPROCESSORS_ONLN);
+	return sscanf(line, "%*s %*s %*s %ld/", &running) == 1 && running <= cpus;
 }
 
 static bool may_look(uint64_t now)
