@@ -450,7 +450,8 @@ tracer_told() {
 	for how in not self wrong "$pid"; do
 		alone=$(plain "$FIXTURES/traces" "$how")
 		equal "traces $how" "$alone" "$(outside "$FIXTURES/traces" "$how")"
-		[[ $BITS != 64 ]] || equal "traces $how, ruled" "$alone" "$(outside PIPEGUARD_RULES=write:fd=99:break "$FIXTURES/traces" "$how")"
+		[[ $BITS = 64 ]] || continue
+		equal "traces $how, ruled" "$alone" "$(outside PIPEGUARD_RULES=write:fd=99:break "$FIXTURES/traces" "$how")"
 		equal "traces $how, --all" "$alone" "$(outside --all "$FIXTURES/traces" "$how")"
 	done
 	end_pids
@@ -472,7 +473,7 @@ tracer_told() {
 	traced_only
 	equal "alone" "Function not implemented" "$(plain "$FIXTURES/traces" filter)"
 	equal "without rules" "Function not implemented" "$(outside "$FIXTURES/traces" filter)"
-	equal "--all" "Function not implemented" "$(outside --all "$FIXTURES/traces" filter)"
+	[[ $BITS != 64 ]] || equal "--all" "Function not implemented" "$(outside --all "$FIXTURES/traces" filter)"
 }
 
 @test "gdb and strace under run --outside: one line of each" {
