@@ -35,7 +35,8 @@ const struct pg_call_row pg_calls[PG_CALL_COUNT] = {
 
 /* A SET of a rule is a word of bits, the last one stdio's. */
 #define CALL(name, twin, kernel, role, args, flags, help)                                          \
-	_Static_assert(PG_ROLE_##role == PG_ROLE_NONE || PG_CALL_##name < 63, #name);
+	_Static_assert(PG_ROLE_##role == PG_ROLE_NONE || PG_CALL_##name < 63, #name);              \
+	_Static_assert(sizeof #name <= sizeof *names, #name);
 #include "calls.def"
 #undef CALL
 

@@ -464,6 +464,11 @@ static const struct key {
 #include "keys.def"
 #undef KEY
 };
+/* C takes a string without its end for such a member. */
+#define KEY(key, ...) _Static_assert(sizeof #key <= sizeof keys->name, #key);
+#include "keys.def"
+#undef KEY
+
 static void (*const put_value[])(struct pg_text *t, const struct pg_event *e) = {
 #define KEY(key, type, events, value, meaning) put_##key,
 #include "keys.def"

@@ -47,10 +47,11 @@ int pg_soon_poll(struct pollfd *p, unsigned n, const struct timespec *most)
 	const uint64_t look = 100000, soon = 1000000; /* ns */
 	static const struct timespec none;
 	static bool quick;
+	bool waits = !most || most->tv_sec || most->tv_nsec;
 	uint64_t start = pg_now(), now = start;
 	int ret = 0;
 
-	while (quick && !ret && now - start < look && may_look(now)) {
+	while (quick && waits && !ret && now - start < look && may_look(now)) {
 		sched_yield();
 		ret = ppoll(p, n, &none, NULL);
 		now = pg_now();

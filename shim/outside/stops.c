@@ -53,6 +53,11 @@ bool pg_stops_owes(void)
 	return on_the_way != 0;
 }
 
+void pg_stops_end(void)
+{
+	watched = 0;
+}
+
 void pg_stops_gone(int tid)
 {
 	unsigned at = (unsigned)tid % BACK;

@@ -20,6 +20,9 @@ void pg_stops_take(int tid);
  * if it were left now. */
 bool pg_stops_owes(void);
 
+/* No call is looked at any more: those of many threads would keep it true for ever. */
+void pg_stops_end(void);
+
 /* Thread TID has ended. */
 void pg_stops_gone(int tid);
 

@@ -23,6 +23,13 @@ static bool needs_copy(const struct pg_ruled *c)
 	return c->stage == PG_STAGE_HOLD || c->stage == PG_STAGE_FLUSH || c->stage == PG_STAGE_MOVE;
 }
 
+/* There are only so many sets of them, and who waits in vain may do so for ever: all that a rule
+ * said of that is done. Who comes again for its stack is judged anew. */
+static bool needs_rules(const struct pg_ruled *c)
+{
+	return c->stage != PG_STAGE_STALL && c->stage != PG_STAGE_STACK;
+}
+
 /* KEPT has the copies of C that it needs. One that a signal took out of its call has none, as in
  * the kernel: whoever it was made on may be closed meanwhile, and the other end is to see that. */
 static void divide(struct pg_ruled *c, struct pg_ruled *kept)
@@ -44,7 +51,7 @@ void pg_wait(struct pg_ruled *c)
 	*kept = *c;
 	kept->climbed = false; /* by then others have come */
 	kept->op.object = &kept->object;
-	kept->rules = c->stage == PG_STAGE_STACK ? NULL : pg_live_keep(); /* it is judged anew */
+	kept->rules = needs_rules(c) ? pg_live_keep() : NULL;
 	divide(c, kept);
 	kept->next = waiting;
 	waiting = kept;

@@ -16,7 +16,7 @@ struct live {
 	struct pg_page_rules as_read;
 	struct pg_rule_set set;
 };
-enum { SETS = 256, TRIES = 100, MAKING = 1 << 30 };
+enum { SETS = 4096, TRIES = 100, MAKING = 1 << 30 };
 static void *sets[SETS];
 static struct live *current;
 

@@ -14,6 +14,13 @@ static const char field_names[PG_F_COUNT][12] = {
 #undef ACTION
 };
 
+/* C takes a string without its end for such a row. */
+#define FIELD(id, name, ...) _Static_assert(sizeof name <= sizeof *field_names, name);
+#define ACTION FIELD
+#include "fields.def"
+#undef FIELD
+#undef ACTION
+
 static const char *const group_names[PG_G_COUNT] = {
 	[PG_G_OUT] = "%out",   [PG_G_IN] = "%in",     [PG_G_STDIO] = "%stdio",
 	[PG_G_SOCK] = "%sock", [PG_G_CONN] = "%conn", [PG_G_ACCEPT] = "%accept",

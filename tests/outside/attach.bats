@@ -223,6 +223,28 @@ except OSError: pass' <"$BATS_TEST_TMPDIR/in"
 	equal "what is told" '["r1","error=ENOSPC"]' "$(events 'select(.ev == "inject") | [.rule, .action]')"
 }
 
+@test "attach -r of threads that make calls all the time: each goes on, what waits has its time, and it ends when asked to" {
+	ruled_only
+	local rule
+	mkfifo "$BATS_TEST_TMPDIR/in"
+	exec 7<>"$BATS_TEST_TMPDIR/in"
+	begin "$BATS_TEST_TMPDIR/out" "$STILL" busy 48 <"$BATS_TEST_TMPDIR/in"
+	for rule in '' ';write:path=/dev/null:error=EIO'; do
+		attached "$PID" -- -r "write:fd=1:delay=1ms$rule" --for 100ms
+		wait_for untraced "$PID"
+		wait "$ENGINE"
+		attached "$PID" -- -r "write:fd=1:delay=1ms$rule"
+		: >"$BATS_TEST_TMPDIR/out"
+		echo >&7
+		wait_for test -s "$BATS_TEST_TMPDIR/out"
+		kill -TERM "$ENGINE"
+		wait_for untraced "$PID"
+		wait "$ENGINE"
+	done
+	exec 7>&-
+	wait "$PID"
+}
+
 @test "attach -r ends no call that waits: not epoll_wait, which no signal has come to" {
 	ruled_only
 	mkfifo "$BATS_TEST_TMPDIR/in"

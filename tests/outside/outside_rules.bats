@@ -233,6 +233,36 @@ ruled() {
 	done
 }
 
+@test "rules may change while calls wait for ever under hundreds of former ones" {
+	local page=$BATS_TEST_TMPDIR/page in=$BATS_TEST_TMPDIR/in i
+	ctl() { timeout "$LIMIT" "$BUILD/pipeguard" ctl "$page" "$@" >/dev/null 3>&- 7>&-; }
+	mkfifo "$in"
+	exec 7<>"$in"
+	LIMIT=55 outside --control "$page" /usr/bin/python3 -c '
+import os, sys, threading
+reader, writer = os.pipe()
+for line in sys.stdin:
+    if line == "end\n":
+        break
+    threading.Thread(target=os.write, args=(writer, b"x"), daemon=True).start()
+try:
+    os.write(writer, b"x")
+except OSError as e:
+    print(e.errno, flush=True)
+os._exit(0)' <"$in" >"$BATS_TEST_TMPDIR/said" 2>&1 7>&- &
+	wait_for test -e "$page"
+	for ((i = 1; i <= 260; i++)); do
+		ctl rules "r$i=write:kind=pipe:stall"
+		echo >&7
+		ctl fired "r$i" --wait 5s
+	done
+	ctl rules write:kind=pipe:error=EIO
+	echo end >&7
+	wait $!
+	exec 7>&-
+	equal "what the last one was told" 5 "$(cat "$BATS_TEST_TMPDIR/said")"
+}
+
 @test "a signal ends no call that would not have waited, and ends those that do" {
 	local rule
 	equal "without rules" "0 failed, read -1 Interrupted system call" "$("$STILL" timer 6000)"
