@@ -26,7 +26,7 @@ SMALL, FEW, PAUSE = 1 << 12, 8, 0.001   # so many reads that found no more than 
 LINGER = 0.5        # seconds that a background child may go on writing
 DIGITS = re.compile(rb"0x[0-9a-fA-F]+|[0-9a-fA-F]{12,}|\d+(?:\.\d+)*")
 BLANKS = re.compile(rb"[ \t]+")
-ENDS = re.compile(rb"[\r\n]+")
+PIECES = re.compile(rb"[^\r\n]{1,%d}" % KEEP)    # a longer line is cut at the same bytes, however it came
 
 
 class Stopped(Exception):
@@ -124,12 +124,10 @@ class Output:
         self.head += data[:max(0, room)]
         if len(data) > max(0, room):
             self.tail = (self.tail + data[max(0, room):])[-KEEP // 2:]
-        lines = ENDS.split(self.rest + data)
-        self.rest = lines.pop()
-        if len(self.rest) > KEEP:
-            lines.append(self.rest)
-            self.rest = b""
-        self._lines(list(filter(None, lines)))
+        text = self.rest + data
+        pieces = PIECES.findall(text)
+        self.rest = pieces.pop() if pieces and text[-1:] not in (b"\r", b"\n") else b""
+        self._lines(pieces)
 
     def _lines(self, lines):
         if not lines:

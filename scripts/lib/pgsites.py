@@ -154,6 +154,8 @@ def _name_programs(events, programs):
             e["program"] = full[0] if len(full) == 1 else None
         else:
             e["program"] = current
+        if e["ev"] == "exit":   # the next one has its number, and so its log
+            current = None
 
 
 def are_cut(folder):

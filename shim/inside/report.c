@@ -113,6 +113,12 @@ static bool add_first(struct pg_room *s, const struct pg_op *op)
 	return e->frames && pg_module_at(e->frame[0], &s->naming.module);
 }
 
+static void put(struct pg_room *s)
+{
+	if (pg_event_write(s))
+		pg_witness_logged(&s->event);
+}
+
 /* Is it known enough of what is like E? Then of a new place, FIRST, what is counted is noted. */
 static bool is_idle(struct pg_room *s, struct pg_place *first, const struct pg_op *op)
 {
@@ -155,7 +161,7 @@ static void write_counted(struct pg_room *s, const struct pg_op *op, const struc
 		add_disposition(e);
 	if (e->ev == PG_EV_EPIPE || e->ev == PG_EV_RESET)
 		add_ended(e);
-	pg_event_write(s);
+	put(s);
 	pg_modules_log(s);
 }
 
@@ -266,12 +272,11 @@ void pg_report_inject(const struct pg_op *op, const struct pg_plan *plan)
 	e->object = *op->object;
 	if (plan->held == PG_HELD)
 		e->has_ended = pg_leaving_find(e->op->fd, &e->object, &e->ended);
-	pg_witness_fault(e);
 	logged = pg_site_count(e, op->caller, &first);
 	if (logged) {
 		add_target(e, op);
 		add_stack(s, op);
-		pg_event_write(s);
+		put(s);
 	}
 	if (first)
 		pg_site_describe(first, e, op->caller);

@@ -10,11 +10,11 @@
 
 #include "log/event.h"
 
-/* A rule fired: E is that event, whole but for its stack. */
-void pg_witness_fault(const struct pg_event *e);
+/* E is in the log: only what is there tells anything. */
+void pg_witness_logged(const struct pg_event *e);
 
-/* True if E, which has been counted and would be logged, tells nothing more. Its object's inode and
- * what became of its signal are known. */
+/* True if E, which would be logged, tells nothing more than what is in the log. Its object's inode
+ * and what became of its signal are known. */
 bool pg_witness_is_idle(const struct pg_event *e);
 
 /* True if no call on FD's object tells more, whichever it is: it need not be counted either. */

@@ -24,16 +24,16 @@ void pg_event_note_process(void)
 }
 
 /* Not inline: lines for nobody but a journal need the fields. */
-static __attribute__((noinline)) void put_to_journal(const struct pg_room *s, size_t len)
+static __attribute__((noinline)) bool put_to_journal(const struct pg_room *s, size_t len)
 {
 	char fields[512];
 	struct pg_text head = {fields, 0, sizeof fields};
 
 	pg_journal_head(&head, &s->event, len);
-	pg_log_write(&head, s->line, len + 1, s->mask);
+	return pg_log_write(&head, s->line, len + 1, s->mask);
 }
 
-static void put_line(struct pg_room *s)
+static bool put_line(struct pg_room *s)
 {
 	struct pg_text t = {s->line, 0, PG_LINE_MAX - 1}, none = {NULL, 0, 0};
 	struct pg_event *e = &s->event;
@@ -48,10 +48,8 @@ static void put_line(struct pg_room *s)
 		pg_event_text(&t, e);
 	}
 	s->line[t.len] = '\n';
-	if (pg_config.log_journal)
-		put_to_journal(s, t.len);
-	else
-		pg_log_write(&none, s->line, t.len + 1, s->mask);
+	return pg_config.log_journal ? put_to_journal(s, t.len)
+				     : pg_log_write(&none, s->line, t.len + 1, s->mask);
 }
 
 /* What is said once, or ends it all, is always said. */
@@ -76,18 +74,18 @@ static int thread_in(int pid)
 	return known.tid;
 }
 
-void pg_event_write(struct pg_room *s)
+bool pg_event_write(struct pg_room *s)
 {
 	struct pg_event *e = &s->event;
 
 	e->now = pg_now();
 	if (!is_rare(e) && !pg_log_allows(e->now))
-		return;
+		return false;
 	if (!e->outside) {
 		e->tid = thread_in(e->pid);
 		pg_sys2(SYS_prctl, PR_GET_NAME, e->comm);
 	}
-	put_line(s);
+	return put_line(s);
 }
 
 void pg_event_write_confined(struct pg_room *s)

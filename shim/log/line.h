@@ -5,8 +5,9 @@
 
 #include "log/room.h"
 
-/* Formats and logs the event in S as the configuration asks. Async-signal-safe. */
-void pg_event_write(struct pg_room *s);
+/* Formats and logs the event in S as the configuration asks; false: it is not in the log.
+ * Async-signal-safe. */
+bool pg_event_write(struct pg_room *s);
 
 /* Start-up, and before the program confines itself: what can be logged afterwards without asking.
  */

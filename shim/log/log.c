@@ -507,17 +507,18 @@ static bool put(const struct pg_text *head, const char *line, size_t len, uint64
 	return done;
 }
 
-void pg_log_write(const struct pg_text *head, const char *line, size_t len, uint64_t mask)
+bool pg_log_write(const struct pg_text *head, const char *line, size_t len, uint64_t mask)
 {
 	struct pg_log_missing before = pg_log_missing();
 
 	if (pg_config.log_kind == PG_LOG_OFF)
-		return;
+		return false;
 	if (!put(head, line, len, mask)) {
 		pg_log_drop();
-		return;
+		return false;
 	}
 	__atomic_fetch_add(&written, len, __ATOMIC_RELAXED);
 	__atomic_fetch_sub(&missing.dropped, before.dropped, __ATOMIC_RELAXED);
 	__atomic_fetch_sub(&missing.limited, before.limited, __ATOMIC_RELAXED);
+	return true;
 }

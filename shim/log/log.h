@@ -25,10 +25,10 @@ void pg_log_start(void);
 /*
  * Async-signal-safe, no lock; errno untouched. All signals are blocked (room.h);
  * MASK are those that the program had blocked itself. HEAD is what a socket is sent before it. A
- * log that is broken itself is not written to.
+ * log that is broken itself is not written to. False: it was not.
  */
 struct pg_text;
-void pg_log_write(const struct pg_text *head, const char *line, size_t len, uint64_t mask);
+bool pg_log_write(const struct pg_text *head, const char *line, size_t len, uint64_t mask);
 
 /* True if one more line may be written at NOW (pg_now()). A peer can make a server break as often
  * as it likes: PG_LOG_BURST lines are written at once, then PG_LOG_RATE a second, and PG_LOG_BYTES

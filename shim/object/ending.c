@@ -75,11 +75,11 @@ uint64_t pg_endings_space(void)
 
 struct head {
 	char magic[32];
-	uint64_t owner;	   /* owner_of() the process that made it */
-	uint8_t fired[64]; /* 1: the rule of this number did, 2: it may have. A byte each: two at
-			    * once undo nothing */
-	uint64_t awaits; /* 1: none did, and no call before is logged. scripts/lib/pgengine.py sets
-			    it */
+	uint64_t owner;	    /* owner_of() the process that made it */
+	uint8_t fired[64];  /* 1: the rule of this number did, 2: it may have. A byte each: two at
+			     * once undo nothing */
+	pg_shared64 awaits; /* 1: none did, and no call before is logged; one more each time that
+			     * one did, or may have. scripts/lib/pgengine.py sets it */
 };
 struct file {
 	struct head head;
@@ -87,8 +87,8 @@ struct file {
 };
 
 /* Of a tree where one fault is to be made, and what came of it is of interest, no more: no rule
- * fired yet; one did. */
-enum { AWAITS = 1, AWAITED };
+ * fired yet; one did, once. */
+enum { AWAITS = 1, FIRED_ONCE };
 
 static const char magic[32] = "pipeguard endings 5";
 static char path_of_own[128];
@@ -98,7 +98,7 @@ static uint64_t awaits_of(const struct file *f)
 {
 	uint64_t awaits;
 
-	return pg_peek(&awaits, &f->head.awaits, sizeof awaits) ? awaits : 0;
+	return pg_peek(&awaits, (const void *)&f->head.awaits, sizeof awaits) ? awaits : 0;
 }
 
 static const char *stat_of(int pid, char *buf, size_t size);
@@ -174,29 +174,26 @@ bool pg_endings_open(const char *path)
 	return true;
 }
 
-static bool had_first; /* the first rule that fired did so here, and nobody has asked yet */
-
-/* A rule fired, or may have: calls are logged from now on. True: none had before. */
-static bool end_wait(struct file *f)
+/* A rule fired, or may have: calls are logged from now on. */
+static void end_wait(struct file *f)
 {
-	const uint64_t awaited = AWAITED;
-
-	return awaits_of(f) == AWAITS && pg_poke(&f->head.awaits, &awaited, sizeof awaited);
+	if (pg_endings_brief() && pg_readable((const void *)&f->head.awaits))
+		__atomic_add_fetch(&f->head.awaits, 1, __ATOMIC_SEQ_CST);
 }
 
-/* Each process says so once. */
+/* Each process says so once, but to who awaits it. */
 void pg_endings_fired(unsigned rule)
 {
 	static pg_shared64 said;
 	const uint8_t yes = 1;
 	struct file *f = own;
 
+	if (f)
+		end_wait(f);
 	if (!f || rule >= sizeof f->head.fired || PG_GET(said) >> rule & 1)
 		return;
 	__atomic_fetch_or(&said, (uint64_t)1 << rule, __ATOMIC_RELAXED);
 	pg_poke(&f->head.fired[rule], &yes, sizeof yes);
-	if (end_wait(f))
-		PG_PUT(had_first, true);
 }
 
 void pg_endings_follow(void)
@@ -217,9 +214,9 @@ void pg_endings_follow(void)
 	end_wait(f);
 }
 
-bool pg_endings_had_first(void)
+bool pg_endings_fired_once(void)
 {
-	return PG_GET(had_first) && __atomic_exchange_n(&had_first, false, __ATOMIC_RELAXED);
+	return own && awaits_of(own) == FIRED_ONCE;
 }
 
 bool pg_endings_brief(void)

@@ -100,10 +100,9 @@ void pg_endings_follow(void);
  * says, and none did yet. */
 bool pg_endings_await(void);
 
-/* True of such a tree, whatever fired; and, once, if the first rule that fired did so in this
- * process. */
+/* True of such a tree, whatever fired; and if, in all of it, one rule fired, once. */
 bool pg_endings_brief(void);
-bool pg_endings_had_first(void);
+bool pg_endings_fired_once(void);
 
 /* Of RULES, bits of their numbers, those that fired in no process of the tree whose first one is
  * PID; 0: it is not, or that is not known. */

@@ -80,6 +80,13 @@ verdicts() { sweep -q --json "$@" | jq -r 'select(.type == "run") | "\(.fault) \
 	equal "a child without a program of its own" 'break clean' "$(verdicts --faults break -- "$FIXTURES/planted_ways" child)"
 }
 
+@test "a process with the number of one that has ended is not taken for that one's program" {
+	unshare -Urpf true 2>/dev/null || skip "no namespaces here"
+	run -0 sweep -q --list -- sh -c 'for i in 1 2; do unshare -Urpf "$1" -c "echo \$\$"; done' - "$(command -v bash)"
+	equal "who writes what maps users" unshare: "$(grep -F ' on file ' <<<"$output" | cut -d' ' -f2 | sort -u)"
+	equal "who writes the output" bash: "$(grep -F ' on standard output ' <<<"$output" | cut -d' ' -f2 | sort -u)"
+}
+
 @test "a site is the same in every run, and the printed line breaks it again" {
 	sites() { sweep --list -- "$@" | cut -d' ' -f1 | sort; }
 	for command in "bash -c 'echo a; seq 3 | cat; echo b'" "$PYTHON -c 'print(1)'" 'perl -e "print 1"' 'git --version'; do
