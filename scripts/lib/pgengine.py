@@ -14,7 +14,7 @@ SEE = "see"         # the rule by which every call is logged from outside, with 
 _SEE_RULE = SEE + "=%out,connect:stack=*:log"
 # A file of endings, as shim/object/ending.c has it: how it begins, and what makes calls wait for a fault. Behind it those are
 # logged that pgsites.Wanted keeps, and of broken writes those that needed() does: inside/witness.c knows which.
-_RING, _AWAITS_AT, _AWAITS = b"pipeguard endings 5\0", 104, (1).to_bytes(8, sys.byteorder)
+_RING, _AWAITS_AT, _AWAITS = b"pipeguard endings 6\0", 104, (0x6669726500000001).to_bytes(8, sys.byteorder)
 
 
 def _here():

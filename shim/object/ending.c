@@ -78,8 +78,8 @@ struct head {
 	uint64_t owner;	    /* owner_of() the process that made it */
 	uint8_t fired[64];  /* 1: the rule of this number did, 2: it may have. A byte each: two at
 			     * once undo nothing */
-	pg_shared64 awaits; /* 1: none did, and no call before is logged; one more each time that
-			     * one did, or may have. scripts/lib/pgengine.py sets it */
+	pg_shared64 awaits; /* AWAITS: none did, and no call before is logged; one more each time
+			     * that one did, or may have. scripts/lib/pgengine.py sets it */
 };
 struct file {
 	struct head head;
@@ -87,10 +87,11 @@ struct file {
 };
 
 /* Of a tree where one fault is to be made, and what came of it is of interest, no more: no rule
- * fired yet; one did, once. */
-enum { AWAITS = 1, FIRED_ONCE };
+ * fired yet; one did, once. Noise in the file has hardly the upper half of it. */
+#define AWAITS 0x6669726500000001u
+#define FIRED_ONCE (AWAITS + 1)
 
-static const char magic[32] = "pipeguard endings 5";
+static const char magic[32] = "pipeguard endings 6";
 static char path_of_own[128];
 
 /* What F has; 0, too, where it cannot be read. */
@@ -228,7 +229,7 @@ bool pg_endings_brief(void)
 	if (!own)
 		return false;
 	if (!brief) {
-		brief = awaits_of(own) ? YES : NO;
+		brief = awaits_of(own) >> 32 == AWAITS >> 32 ? YES : NO;
 		PG_PUT(known, brief);
 	}
 	return brief == YES;
@@ -239,9 +240,9 @@ bool pg_endings_await(void)
 	static bool over; /* likewise */
 	struct file *f = own;
 
-	if (!f || PG_GET(over))
+	if (!f || PG_GET(over) || !pg_endings_brief())
 		return false;
-	if (pg_holds((const uint32_t *)(const void *)&f->head.awaits, AWAITS) ||
+	if (pg_holds((const uint32_t *)(const void *)&f->head.awaits, (uint32_t)AWAITS) ||
 	    awaits_of(f) == AWAITS)
 		return true;
 	PG_PUT(over, true);

@@ -536,6 +536,18 @@ noise() {
 	equal "named, and none of them" '' "$(<"$BATS_TEST_TMPDIR/wrong")"
 }
 
+@test "noise where the file of a sweep says that little is of interest: all is logged" {
+	native_only
+	requires python3
+	RING=$BATS_TEST_TMPDIR/ring
+	tree sh -c 'cat "$PIPEGUARD_ENDINGS"' >"$RING"
+	chmod 600 "$RING"
+	printf 7 | dd of="$RING" bs=1 seek=104 conv=notrunc status=none
+	rm -f "$LOG"
+	PIPEGUARD_ENDINGS=$RING PIPEGUARD_LOG=$LOG guarded python3 "$ROOT/tests/fixtures/ends.py" many 120 >/dev/null
+	equal "lines" 120 "$(broken | wc -l)"
+}
+
 # own_end FILE: who let go, as the program own of fixtures/ends.py tells it, with FILE for endings.
 own_end() {
 	rm -f "$LOG"
