@@ -6,10 +6,13 @@
  * the most each time. Where the last one took longer than a millisecond to come, or somebody else
  * wants the CPUs, there is no such look.
  */
-#pragma once
+#ifndef PG_SOON_H
+#define PG_SOON_H
 
 #include <poll.h>
 #include <time.h>
 
 /* As ppoll(2), without a mask of signals. */
 int pg_soon_poll(struct pollfd *p, unsigned n, const struct timespec *most);
+
+#endif
