@@ -70,7 +70,7 @@ unsigned pg_log_columns(void)
 	return columns;
 }
 
-void pg_log_write(const struct pg_text *head, const char *s, size_t len, uint64_t mask)
+bool pg_log_write(const struct pg_text *head, const char *s, size_t len, uint64_t mask)
 {
 	(void)head;
 	(void)mask;
@@ -79,6 +79,7 @@ void pg_log_write(const struct pg_text *head, const char *s, size_t len, uint64_
 	memcpy(line, s, len);
 	line[len] = 0;
 	line_len = len;
+	return true;
 }
 
 const struct pg_module *pg_module_at(uintptr_t addr, struct pg_module *room)
