@@ -27,7 +27,6 @@
 #include <sys/ptrace.h>
 #include <sys/signalfd.h>
 #include <sys/time.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 static bool notifies; /* of calls, the kernel */
@@ -359,7 +358,7 @@ static void wait_for_more(const struct pg_engine *how)
 	p[0] = (struct pollfd){.fd = signals, .events = POLLIN};
 	p[1] = (struct pollfd){.fd = how->listener, .events = POLLIN};
 	n += pg_wait_poll(p + n, MOST - n, &until);
-	t = patience(changed ? 1 : until);
+	t = patience(changed ? 1 : until); /* 1: long ago */
 	ret = pg_soon_poll(p, n, &t);
 	if (!ret)
 		changed = 1;
